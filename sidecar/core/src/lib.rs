@@ -4,6 +4,12 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod balancer;
 pub mod config;
+pub mod dispatch;
+pub mod gate;
+pub mod hold;
 pub mod name;
+pub mod router;
 pub mod time;
+pub mod usage;
