@@ -22,13 +22,12 @@ fn at(secs: u64) -> Time {
     Time::from_millis(secs * 1000)
 }
 
-/// Ticks of (second, ready, stable, panic) against (desired, in panic mode).
+/// Second (or the gap to the tick before), ready, stable, panic.
+type Tick = (u64, u32, f64, f64);
+
+/// Ticks against (desired, in panic mode).
 #[track_caller]
-fn check(
-    config: Config,
-    initial_ready: u32,
-    ticks: &[((u64, u32, f64, f64), (u32, bool))],
-) -> Autoscaler {
+fn check(config: Config, initial_ready: u32, ticks: &[(Tick, (u32, bool))]) -> Autoscaler {
     let mut autoscaler = Autoscaler::new(config, Time::ZERO, initial_ready);
     for &((t, ready, stable, panic), expected) in ticks {
         let decision = autoscaler.scale(at(t), ready, stable, panic);
@@ -439,12 +438,11 @@ prop_compose! {
     }
 }
 
-/// Gap to the tick before, ready, stable, panic.
-fn ticks() -> impl Strategy<Value = Vec<(u64, u32, f64, f64)>> {
+fn ticks() -> impl Strategy<Value = Vec<Tick>> {
     proptest::collection::vec((0..20u64, 0..80u32, 0.0..900.0f64, 0.0..900.0f64), 1..60)
 }
 
-fn run(autoscaler: &mut Autoscaler, ticks: &[(u64, u32, f64, f64)]) -> Time {
+fn run(autoscaler: &mut Autoscaler, ticks: &[Tick]) -> Time {
     let mut now = Time::ZERO;
     for &(gap, ready, stable, panic) in ticks {
         now += Duration::from_secs(gap);
