@@ -4,6 +4,7 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod autoscaler;
 pub mod balancer;
 pub mod config;
 pub mod dispatch;
@@ -13,3 +14,4 @@ pub mod name;
 pub mod router;
 pub mod time;
 pub mod usage;
+pub mod window;
