@@ -74,7 +74,7 @@ pub enum Error {
     /// The store does not open and there is no valid export to restore it from.
     #[error(
         "the catalogue in {path} does not open ({reason}) and there is no valid export in {exports}; \
-         put a valid export there, or move {path} away to start with an empty catalogue"
+         put a valid export there, or move both away to start with an empty catalogue"
     )]
     Unrecoverable {
         /// The store's folder.
@@ -99,5 +99,26 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
+    }
+
+    /// The same failure for the next commit of a group that failed as a whole.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::NoSpace {
+                path,
+                available_bytes,
+                needed_bytes,
+            } => Self::NoSpace {
+                path: path.clone(),
+                available_bytes: *available_bytes,
+                needed_bytes: *needed_bytes,
+            },
+            Self::ReadOnly { reason } => Self::ReadOnly {
+                reason: reason.clone(),
+            },
+            other => Self::ReadOnly {
+                reason: other.to_string(),
+            },
+        }
     }
 }

@@ -10,12 +10,25 @@
 //! change:  store.commit(Commit::new().unchanged(&entry).put(key, value))
 //! ```
 
+#[cfg(test)]
+mod conformance;
 pub mod error;
+mod export;
+pub mod memory;
+mod plan;
+mod shared;
+pub mod sled;
+mod space;
+mod state;
+mod writer;
 
 use std::io;
 
+pub use self::error::Error;
+pub use self::memory::MemoryStore;
+pub use self::sled::SledStore;
+pub use self::state::LogBounds;
 use bytes::Bytes;
-pub use error::Error;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
@@ -33,6 +46,8 @@ pub const MAX_KEY_BYTES: usize = 1024;
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 /// The most checks, and the most writes, in one commit.
 pub const MAX_COMMIT_OPERATIONS: usize = 1024;
+/// The most bytes of values in one commit.
+pub const MAX_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 /// The most entries in one page of [`Store::scan`]; a larger limit is cut to it.
 pub const MAX_PAGE_ENTRIES: usize = 10_000;
 
