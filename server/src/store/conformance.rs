@@ -119,7 +119,10 @@ pub(super) async fn a_failed_check_writes_nothing(make: impl Fn(LogBounds) -> Ma
     assert_eq!(value(store, "c").await, None);
     assert_eq!(store.revision(), 1);
     let holding = Commit::new().present("a").at("a", 1).absent("b");
-    store.commit(holding.put("a", "2").put("c", "2")).await.unwrap();
+    store
+        .commit(holding.put("a", "2").put("c", "2"))
+        .await
+        .unwrap();
     assert_eq!(value(store, "c").await.unwrap(), "2");
 }
 
@@ -163,7 +166,10 @@ pub(super) async fn pages_cover_a_prefix_once_and_in_order(make: impl Fn(LogBoun
     let subject = make(LogBounds::default()).await;
     let store = &subject.store;
     let commit = (0..10).fold(Commit::new(), |c, i| c.put(format!("f/{i}"), "1"));
-    store.commit(commit.put("e", "1").put("f", "1").put("g", "1")).await.unwrap();
+    store
+        .commit(commit.put("e", "1").put("f", "1").put("g", "1"))
+        .await
+        .unwrap();
     let mut keys = Vec::new();
     let mut sizes = Vec::new();
     loop {
@@ -180,8 +186,18 @@ pub(super) async fn pages_cover_a_prefix_once_and_in_order(make: impl Fn(LogBoun
     assert_eq!((keys, sizes), (expected, vec![4, 4, 2]));
     assert!(!store.scan("f/", Some("f/9"), 4).await.unwrap().more);
     assert_eq!(store.scan("", None, 99).await.unwrap().entries.len(), 13);
-    assert!(store.scan("f/", Some("z"), 4).await.unwrap().entries.is_empty());
-    assert_eq!(store.scan("f/", Some("a"), 4).await.unwrap().entries.len(), 4);
+    assert!(
+        store
+            .scan("f/", Some("z"), 4)
+            .await
+            .unwrap()
+            .entries
+            .is_empty()
+    );
+    assert_eq!(
+        store.scan("f/", Some("a"), 4).await.unwrap().entries.len(),
+        4
+    );
 }
 
 fn random_commit(random: &mut StdRng) -> Commit {
@@ -301,7 +317,10 @@ pub(super) async fn a_watch_behind_the_log_is_told_so(make: impl Fn(LogBounds) -
         let store = &subject.store;
         let mut stuck = store.watch("", 1).await.unwrap();
         for _ in 0..25 {
-            store.commit(Commit::new().put("a", "1".repeat(100))).await.unwrap();
+            store
+                .commit(Commit::new().put("a", "1".repeat(100)))
+                .await
+                .unwrap();
         }
         for from in [0, 1, 15] {
             let error = store.watch("", from).await.err().unwrap();
@@ -343,10 +362,14 @@ pub(super) async fn of_conflicting_commits_exactly_one_wins(make: impl Fn(LogBou
             })
         });
         let outcomes = futures_util::future::join_all(tasks).await;
-        let (won, lost): (Vec<_>, Vec<_>) =
-            outcomes.into_iter().map(Result::unwrap).partition(Result::is_ok);
+        let (won, lost): (Vec<_>, Vec<_>) = outcomes
+            .into_iter()
+            .map(Result::unwrap)
+            .partition(Result::is_ok);
         assert_eq!((won.len(), lost.len()), (1, 15));
-        let conflicts = lost.iter().all(|e| matches!(e, Err(Error::Conflict { .. })));
+        let conflicts = lost
+            .iter()
+            .all(|e| matches!(e, Err(Error::Conflict { .. })));
         assert!(conflicts);
         let winner = won.into_iter().next().unwrap().unwrap();
         assert_eq!(value(store, &key).await.unwrap(), winner);
@@ -356,7 +379,11 @@ pub(super) async fn of_conflicting_commits_exactly_one_wins(make: impl Fn(LogBou
 
 pub(super) async fn concurrent_increments_all_count(make: impl Fn(LogBounds) -> Made) {
     let subject = make(LogBounds::default()).await;
-    subject.store.commit(Commit::new().put("n", "0")).await.unwrap();
+    subject
+        .store
+        .commit(Commit::new().put("n", "0"))
+        .await
+        .unwrap();
     let tasks = (0..8).map(|_| {
         let store = Arc::clone(&subject.store);
         tokio::spawn(async move {
@@ -364,7 +391,9 @@ pub(super) async fn concurrent_increments_all_count(make: impl Fn(LogBounds) -> 
             while done < 20 {
                 let entry = store.get("n").await.unwrap().unwrap();
                 let n: u32 = std::str::from_utf8(&entry.value).unwrap().parse().unwrap();
-                let commit = Commit::new().unchanged(&entry).put("n", (n + 1).to_string());
+                let commit = Commit::new()
+                    .unchanged(&entry)
+                    .put("n", (n + 1).to_string());
                 match store.commit(commit).await {
                     Ok(_) => done += 1,
                     Err(Error::Conflict { .. }) => {}
@@ -404,10 +433,16 @@ async fn exported(store: &Arc<dyn Store>) -> Vec<u8> {
 async fn filled(make: &impl Fn(LogBounds) -> Made) -> Subject {
     let subject = make(LogBounds::default()).await;
     for i in 0..5 {
-        let commit = Commit::new().put(format!("k{i}"), vec![i; 20]).put("\"ä\n", "v");
+        let commit = Commit::new()
+            .put(format!("k{i}"), vec![i; 20])
+            .put("\"ä\n", "v");
         subject.store.commit(commit).await.unwrap();
     }
-    subject.store.commit(Commit::new().delete("k0")).await.unwrap();
+    subject
+        .store
+        .commit(Commit::new().delete("k0"))
+        .await
+        .unwrap();
     subject
 }
 
@@ -416,24 +451,39 @@ pub(super) async fn an_export_imports_into_an_empty_store(make: impl Fn(LogBound
     let (source, target) = (&subject.store, &empty.store);
     let bytes = exported(source).await;
     let before = target.identity();
-    let summary = target.import(Box::new(Cursor::new(bytes.clone()))).await.unwrap();
+    let summary = target
+        .import(Box::new(Cursor::new(bytes.clone())))
+        .await
+        .unwrap();
     assert_eq!((summary.revision, summary.entries), (6, 5));
     assert_eq!(summary.catalogue, source.identity());
     let identities = [before, source.identity()];
     assert!(!identities.contains(&target.identity()));
-    let (a, b) = (source.scan("", None, 99).await, target.scan("", None, 99).await);
+    let (a, b) = (
+        source.scan("", None, 99).await,
+        target.scan("", None, 99).await,
+    );
     assert_eq!(a.unwrap(), b.unwrap());
     let error = target.watch("", 1).await.err().unwrap();
     assert!(matches!(error, Error::Compacted { oldest: 7 }), "{error}");
-    assert_eq!(target.commit(Commit::new().put("k1", "2")).await.unwrap(), 7);
-    let error = target.import(Box::new(Cursor::new(bytes))).await.unwrap_err();
+    assert_eq!(
+        target.commit(Commit::new().put("k1", "2")).await.unwrap(),
+        7
+    );
+    let error = target
+        .import(Box::new(Cursor::new(bytes)))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NotEmpty { revision: 7 }), "{error}");
 }
 
 pub(super) async fn a_torn_or_altered_export_is_refused(make: impl Fn(LogBounds) -> Made) {
     let (subject, empty) = (filled(&make).await, make(LogBounds::default()).await);
     let bytes = exported(&subject.store).await;
-    let mut bad: Vec<_> = (0..bytes.len()).step_by(7).map(|n| bytes[..n].to_vec()).collect();
+    let mut bad: Vec<_> = (0..bytes.len())
+        .step_by(7)
+        .map(|n| bytes[..n].to_vec())
+        .collect();
     bad.extend((0..bytes.len()).step_by(5).map(|at| {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
@@ -443,10 +493,17 @@ pub(super) async fn a_torn_or_altered_export_is_refused(make: impl Fn(LogBounds)
     for bytes in bad {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let outcome = empty.store.import(Box::new(Cursor::new(bytes))).await;
-        assert!(matches!(outcome, Err(Error::Export { .. })), "{outcome:?} {text}");
+        assert!(
+            matches!(outcome, Err(Error::Export { .. })),
+            "{outcome:?} {text}"
+        );
     }
     assert_eq!(empty.store.revision(), 0);
-    empty.store.import(Box::new(Cursor::new(bytes))).await.unwrap();
+    empty
+        .store
+        .import(Box::new(Cursor::new(bytes)))
+        .await
+        .unwrap();
 }
 
 pub(super) async fn close_ends_watches_and_refuses_commits(make: impl Fn(LogBounds) -> Made) {

@@ -108,14 +108,22 @@ async fn closing_exports_what_changed_and_the_last_three_stay() {
     let dir = TempDir::new().unwrap();
     for round in 1..=5 {
         let store = open(dir.path()).await;
-        store.commit(Commit::new().put("k", vec![round])).await.unwrap();
+        store
+            .commit(Commit::new().put("k", vec![round]))
+            .await
+            .unwrap();
         store.close().await.unwrap();
         // Nothing changed: no export.
         open(dir.path()).await.close().await.unwrap();
         assert_eq!(exports(dir.path()).len(), usize::from(round.min(3)));
     }
     let names = exports(dir.path());
-    assert!(names.last().unwrap().ends_with("catalogue-0000000005.jsonl"));
+    assert!(
+        names
+            .last()
+            .unwrap()
+            .ends_with("catalogue-0000000005.jsonl")
+    );
     for path in names {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
@@ -133,7 +141,10 @@ async fn exports_are_written_on_a_schedule() {
     let store = SledStore::open(dir.path(), options).await.unwrap();
     store.commit(Commit::new().put("k", "v")).await.unwrap();
     tokio::time::timeout(Duration::from_secs(30), async {
-        while !exports(dir.path()).iter().any(|path| path.ends_with("catalogue-0000000001.jsonl")) {
+        while !exports(dir.path())
+            .iter()
+            .any(|path| path.ends_with("catalogue-0000000001.jsonl"))
+        {
             tokio::task::yield_now().await;
         }
     })

@@ -66,7 +66,12 @@ async fn a_torn_export_is_passed_over() {
     let (older, _) = filled(dir.path()).await;
     overwrite(dir.path());
     tear(&exports(dir.path())[1]);
-    fs::write(dir.path().join("exports/catalogue-0000000009.jsonl.partial"), "{").unwrap();
+    fs::write(
+        dir.path()
+            .join("exports/catalogue-0000000009.jsonl.partial"),
+        "{",
+    )
+    .unwrap();
     let store = open(dir.path()).await;
     assert_eq!(store.restored().unwrap().revision, 10);
     assert_eq!(everything(&store).await, older);
@@ -124,14 +129,20 @@ async fn without_a_valid_export_it_refuses_and_touches_nothing() {
     for path in exports(dir.path()) {
         tear(&path);
     }
-    let error = SledStore::open(dir.path(), Options::default()).await.err().unwrap();
+    let error = SledStore::open(dir.path(), Options::default())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, Error::Unrecoverable { .. }), "{error}");
     assert!(error.to_string().contains("put a valid export there"));
     assert!(dir.path().join("db/db").exists());
     assert_eq!(set_aside(dir.path()), 0);
     // Not even without the store: a torn export says that there was one.
     fs::remove_dir_all(dir.path().join("db")).unwrap();
-    let error = SledStore::open(dir.path(), Options::default()).await.err().unwrap();
+    let error = SledStore::open(dir.path(), Options::default())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, Error::Unrecoverable { .. }), "{error}");
 }
 
