@@ -426,8 +426,7 @@ impl io::Write for Sink {
 async fn exported(store: &Arc<dyn Store>) -> Vec<u8> {
     let sink = Sink::default();
     store.export(Box::new(sink.clone())).await.unwrap();
-    let bytes = sink.0.lock().clone();
-    bytes
+    std::mem::take(&mut *sink.0.lock())
 }
 
 async fn filled(make: &impl Fn(LogBounds) -> Made) -> Subject {

@@ -10,6 +10,7 @@
 //! change:  store.commit(Commit::new().unchanged(&entry).put(key, value))
 //! ```
 
+pub mod artifacts;
 #[cfg(test)]
 mod conformance;
 pub mod error;

@@ -211,3 +211,6 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "the storage engine panicked".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
