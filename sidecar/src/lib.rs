@@ -2,7 +2,7 @@
 
 pub mod auth;
 mod backoff;
-//pub mod config;
+pub mod config;
 //pub mod control;
 mod outbox;
 pub mod peers;
