@@ -3,6 +3,6 @@
 pub mod auth;
 mod backoff;
 pub mod config;
-//pub mod control;
+pub mod control;
 mod outbox;
 pub mod peers;
