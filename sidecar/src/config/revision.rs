@@ -196,8 +196,6 @@ fn readiness(wire: &v1::ProcessRuntime) -> Result<Readiness, Error> {
     }
 }
 
-/// Ranges are those of Knative's `pkg/apis/autoscaling/annotation_validation.go` and
-/// `pkg/autoscaler/config/config.go`, except that windows may be shorter than 6 s.
 fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {
     let metric = match wire.metric.as_str() {
         "concurrency" => Metric::Concurrency,
@@ -207,6 +205,30 @@ fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {
             return Err(Error::new("metric", problem));
         }
     };
+    check_scaling(wire)?;
+    Ok(Scaling {
+        metric,
+        target: wire.target,
+        target_utilization_percent: wire.target_utilization_percent,
+        min_scale: wire.min_scale,
+        max_scale: count(wire.max_scale),
+        initial_scale: wire.initial_scale,
+        activation_scale: wire.activation_scale,
+        stable_window: millis(wire.stable_window_ms),
+        panic_window_percent: wire.panic_window_percent,
+        panic_threshold_percent: wire.panic_threshold_percent,
+        max_scale_up_rate: wire.max_scale_up_rate,
+        max_scale_down_rate: wire.max_scale_down_rate,
+        scale_down_delay: millis(wire.scale_down_delay_ms),
+        scale_to_zero_grace: millis(wire.scale_to_zero_grace_ms),
+        scale_to_zero_retention: millis(wire.scale_to_zero_retention_ms),
+        target_burst_capacity: wire.target_burst_capacity,
+    })
+}
+
+/// Ranges are those of Knative's `pkg/apis/autoscaling/annotation_validation.go` and
+/// `pkg/autoscaler/config/config.go`, except that windows may be shorter than 6 s.
+fn check_scaling(wire: &v1::Scaling) -> Result<(), Error> {
     // NaN and infinity are in no range.
     for (value, low, high, path) in [
         (wire.target, 0.01, f64::MAX, "target"),
@@ -263,28 +285,9 @@ fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {
     ensure(wire.stable_window_ms > 0, "stable_window_ms", || {
         "must be at least 1".into()
     })?;
-    let max_scale = count(wire.max_scale);
     ensure(
-        max_scale.is_none_or(|max| wire.min_scale <= max),
+        count(wire.max_scale).is_none_or(|max| wire.min_scale <= max),
         "min_scale",
         || "is above max_scale".into(),
-    )?;
-    Ok(Scaling {
-        metric,
-        target: wire.target,
-        target_utilization_percent: wire.target_utilization_percent,
-        min_scale: wire.min_scale,
-        max_scale,
-        initial_scale: wire.initial_scale,
-        activation_scale: wire.activation_scale,
-        stable_window: millis(wire.stable_window_ms),
-        panic_window_percent: wire.panic_window_percent,
-        panic_threshold_percent: wire.panic_threshold_percent,
-        max_scale_up_rate: wire.max_scale_up_rate,
-        max_scale_down_rate: wire.max_scale_down_rate,
-        scale_down_delay: millis(wire.scale_down_delay_ms),
-        scale_to_zero_grace: millis(wire.scale_to_zero_grace_ms),
-        scale_to_zero_retention: millis(wire.scale_to_zero_retention_ms),
-        target_burst_capacity: wire.target_burst_capacity,
-    })
+    )
 }

@@ -112,10 +112,13 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(disk: &Arc<Disk>) -> Self {
-        Self::start_at(disk, "127.0.0.1:0".parse().unwrap()).await
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(disk, listener).await
     }
 
-    pub(super) async fn start_at(disk: &Arc<Disk>, address: SocketAddr) -> Self {
+    /// A test that starts the server again keeps a clone of the listener meanwhile: nobody
+    /// else can take the port.
+    pub(super) async fn start_at(disk: &Arc<Disk>, listener: std::net::TcpListener) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -123,7 +126,8 @@ impl Server {
             .unwrap();
         let service = ConfigServiceServer::new(Service(disk.clone()));
         let started = runtime.spawn(async move {
-            let listener = TcpListener::bind(address).await.unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(
                 tonic::transport::Server::builder()

@@ -1,7 +1,7 @@
 //! The control client against a real gRPC server on loopback.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -146,7 +146,10 @@ async fn bad_resource_is_reported_and_the_last_good_one_stays_also_after_a_resta
         resource: "functions/default/a".into(),
         reason: "traffic: percentages sum to 1, not 100".into(),
     };
-    assert_eq!(until_ack(&mut seen, 2).await.rejected, [rejection.clone()]);
+    assert_eq!(
+        until_ack(&mut seen, 2).await.rejected,
+        vec![rejection.clone()]
+    );
     until_saved(&handle, 2).await;
     handle.stop().await;
     // It asks for everything, so what was refused is judged again, and said again.
@@ -163,13 +166,14 @@ async fn bad_resource_is_reported_and_the_last_good_one_stays_also_after_a_resta
 async fn sidecar_starts_from_its_saved_catalogue_and_then_gets_only_the_difference() {
     let (disk, mut seen) = Disk::new();
     disk.commit(vec![change(sample("a"))]);
-    let server = Server::start(&disk).await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::start_at(&disk, listener.try_clone().unwrap()).await;
+    let address = server.address;
     let data = tempfile::tempdir().unwrap();
-    let handle = start(server.address, data.path()).await;
+    let handle = start(address, data.path()).await;
     until_saved(&handle, 1).await;
     disk.commit(vec![change(sample("b"))]);
     until_version(&handle, 2).await;
-    let address = server.address;
     drop(server);
     // Saves what is not saved yet.
     handle.stop().await;
@@ -177,7 +181,7 @@ async fn sidecar_starts_from_its_saved_catalogue_and_then_gets_only_the_differen
     assert_eq!(names(&handle.catalogue().borrow()), ["a", "b"]);
     assert!(!*handle.connected().borrow());
     disk.commit(vec![change(sample("c"))]);
-    let _server = Server::start_at(&disk, address).await;
+    let _server = Server::start_at(&disk, listener).await;
     let hello = async { while until_hello(&mut seen).await != ("c1".to_owned(), 2) {} };
     guarded("a hello with what it has", hello).await;
     assert_eq!(names(&*until_version(&handle, 3).await), ["a", "b", "c"]);
@@ -239,10 +243,10 @@ async fn another_catalogue_replaces_everything() {
 #[tokio::test]
 async fn latest_report_is_sent_again_when_the_server_comes_back() {
     let (disk, mut seen) = Disk::new();
-    let server = Server::start(&disk).await;
-    let address = server.address;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::start_at(&disk, listener.try_clone().unwrap()).await;
     let data = tempfile::tempdir().unwrap();
-    let handle = start(address, data.path()).await;
+    let handle = start(server.address, data.path()).await;
     let held = |held| StatusReport {
         held,
         ..Default::default()
@@ -260,7 +264,7 @@ async fn latest_report_is_sent_again_when_the_server_comes_back() {
         .unwrap();
     handle.report(held(2));
     handle.report(held(3));
-    let _server = Server::start_at(&disk, address).await;
+    let _server = Server::start_at(&disk, listener).await;
     assert_eq!(until(&mut seen, status).await, 3);
     handle.stop().await;
 }

@@ -45,19 +45,23 @@ impl Drop for Node {
 
 impl Node {
     async fn start(id: &str, seeds: &[String]) -> Self {
-        Self::start_at(id, seeds, SECRET, "127.0.0.1:0".parse().unwrap()).await
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(id, seeds, listener).await
     }
 
-    async fn start_at(id: &str, seeds: &[String], secret: &str, peer: SocketAddr) -> Self {
+    /// A test that starts a node again keeps a clone of the listener meanwhile: nobody else
+    /// can take the port.
+    async fn start_at(id: &str, seeds: &[String], listener: std::net::TcpListener) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let (node, secret) = (NodeId::new(id), ClusterSecret::new(secret).unwrap());
+        let (node, secret) = (NodeId::new(id), ClusterSecret::new(SECRET).unwrap());
         let (id, seeds) = (node.clone(), seeds.to_vec());
         let started = runtime.spawn(async move {
-            let listener = TcpListener::bind(peer).await.unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
             let peer = listener.local_addr().unwrap();
             let config = Config {
                 node,
@@ -210,12 +214,13 @@ async fn links_carry_messages_both_ways() {
 #[tokio::test]
 async fn link_comes_back_after_the_peer_was_killed_and_started_again() {
     let mut a = Node::start("a", &[]).await;
-    let b = Node::start("b", &a.seed()).await;
-    let (id, peer) = (b.id.clone(), b.peer);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let b = Node::start_at("b", &a.seed(), listener.try_clone().unwrap()).await;
+    let id = b.id.clone();
     a.until_event(Event::LinkUp(id.clone())).await;
     drop(b);
     a.until_event(Event::LinkLost(id.clone())).await;
-    let mut b = Node::start_at("b", &a.seed(), SECRET, peer).await;
+    let mut b = Node::start_at("b", &a.seed(), listener).await;
     a.until_event(Event::LinkUp(id.clone())).await;
     b.until_event(Event::Accepted(a.id.clone())).await;
     assert!(a.handle.send_up(&id, demand(4)));
