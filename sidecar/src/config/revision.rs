@@ -226,7 +226,7 @@ fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {
     })
 }
 
-/// Ranges are those of Knative's `pkg/apis/autoscaling/annotation_validation.go` and
+/// Ranges are those of Knative serving's `pkg/apis/autoscaling/register.go` and
 /// `pkg/autoscaler/config/config.go`, except that windows may be shorter than 6 s.
 fn check_scaling(wire: &v1::Scaling) -> Result<(), Error> {
     // NaN and infinity are in no range.
