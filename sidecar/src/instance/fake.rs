@@ -4,35 +4,31 @@
 //! revision instead of a program. A [`World`] outlives its drivers as a host's processes outlive a
 //! sidecar, so adoption can be tested too. Deliberately starts no process and touches no disk.
 
+mod life;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_core::config::{Process, Runtime};
 use gateless_core::name::{InstanceId, RevisionName};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::process::now_ms;
 use super::{
-    Adopted, Driver, Event, Exit, ExitReason, LAST_LOG_LINES, LogLine, LogQuery, LogStream,
-    Shutdown, StartRequest,
+    Adopted, Driver, Event, ExitReason, LAST_LOG_LINES, LogLine, LogQuery, LogStream, Shutdown,
+    StartRequest,
 };
+use life::Life;
 
 const LOG_LINES: usize = 10_000;
 
@@ -77,6 +73,7 @@ struct Instance {
     crash: mpsc::Sender<i32>,
     /// Ends its server.
     dead: CancellationToken,
+    server: TaskTracker,
     /// Whether some driver watches it.
     stop: CancellationToken,
 }
@@ -134,7 +131,11 @@ impl World {
 
     /// The instance writes a line.
     pub fn say(&self, id: &InstanceId, stream: LogStream, line: &str) {
-        let revision = self.instances.lock().get(id).map(|instance| instance.request.revision.clone());
+        let revision = self
+            .instances
+            .lock()
+            .get(id)
+            .map(|instance| instance.request.revision.clone());
         let Some(revision) = revision else { return };
         let line = LogLine {
             time_ms: now_ms(),
@@ -155,7 +156,10 @@ impl World {
     fn last_lines(&self, id: &InstanceId) -> Vec<String> {
         let lines = self.lines.lock();
         let own = lines.iter().rev().filter(|line| line.instance == *id);
-        let mut last: Vec<String> = own.take(LAST_LOG_LINES).map(|line| line.line.clone()).collect();
+        let mut last: Vec<String> = own
+            .take(LAST_LOG_LINES)
+            .map(|line| line.line.clone())
+            .collect();
         last.reverse();
         last
     }
@@ -198,6 +202,8 @@ impl FakeDriver {
             let gone = world.instances.lock().remove(&id);
             if let Some(instance) = gone {
                 instance.dead.cancel();
+                instance.server.close();
+                instance.server.wait().await;
             }
             let _ = events.send(Event::Exited { id, exit }).await;
         });
@@ -210,139 +216,18 @@ impl Drop for FakeDriver {
     }
 }
 
-/// An instance as its driver sees it.
-struct Life {
-    id: InstanceId,
-    script: Script,
-    start_timeout: Duration,
-    stop: CancellationToken,
-    dead: CancellationToken,
-    crashes: mpsc::Receiver<i32>,
-    requests: Arc<AtomicU64>,
-    /// Adopted and ready.
-    ready: bool,
-}
-
-impl Life {
-    async fn live(mut self, world: &Arc<World>, events: &mpsc::Sender<Event>) -> Exit {
-        if !self.ready && let Err(exit) = self.begin(world, events).await {
-            return exit;
-        }
-        tokio::select! {
-            biased;
-            Some(code) = self.crashes.recv() => exited(code, true),
-            () = self.stop.cancelled() => exit(ExitReason::Stopped, "stopped".into(), true),
-        }
-    }
-
-    async fn begin(&mut self, world: &Arc<World>, events: &mpsc::Sender<Event>) -> Result<(), Exit> {
-        let begin = Instant::now();
-        let failure = self.script.failure;
-        if failure == Some(Failure::Spawn) {
-            let message = "command \"fake\" was not found on PATH";
-            return Err(exit(ExitReason::SpawnFailed, message.into(), false));
-        }
-        let delay = if failure == Some(Failure::Never) { Duration::MAX } else { self.script.start_delay };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Err(exit(ExitReason::Stopped, "stopped".into(), false)),
-            Some(code) = self.crashes.recv() => return Err(exited(code, false)),
-            () = tokio::time::sleep(delay) => {}
-            () = tokio::time::sleep(self.start_timeout) => {
-                let message = format!("no listener within {} s", self.start_timeout.as_secs_f64());
-                return Err(exit(ExitReason::StartTimeout, message, false));
-            }
-        }
-        if let Some(Failure::Exit(code)) = failure {
-            return Err(exited(code, false));
-        }
-        let address = self
-            .listen(world)
-            .await
-            .map_err(|error| exit(ExitReason::SpawnFailed, error.to_string(), false))?;
-        if let Some(instance) = world.instances.lock().get_mut(&self.id) {
-            instance.address = Some(address);
-        }
-        let ready = Event::Ready {
-            id: self.id.clone(),
-            address,
-            started_in: begin.elapsed(),
-        };
-        let _ = events.send(ready).await;
-        Ok(())
-    }
-
-    /// The server outlives the driver: only [`Life::dead`] ends it.
-    async fn listen(&self, world: &Arc<World>) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let (id, requests, all) = (self.id.clone(), self.requests.clone(), world.requests.clone());
-        let delay = self.script.answer_delay;
-        let dead = self.dead.clone();
-        let serving = async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (id, requests, all) = (id.clone(), requests.clone(), all.clone());
-                let service = service_fn(move |request| {
-                    requests.fetch_add(1, Ordering::SeqCst);
-                    all.fetch_add(1, Ordering::SeqCst);
-                    answer(id.clone(), delay, request)
-                });
-                let server = auto::Builder::new(TokioExecutor::new());
-                let connection = async move {
-                    let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
-                };
-                tokio::spawn(dead.clone().run_until_cancelled_owned(connection));
-            }
-        };
-        tokio::spawn(self.dead.clone().run_until_cancelled_owned(serving));
-        Ok(address)
-    }
-}
-
-/// Echoes the body; the headers tell who answered.
-async fn answer(
-    id: InstanceId,
-    delay: Duration,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await?.to_bytes();
-    tokio::time::sleep(delay).await;
-    let mut response = Response::new(Full::new(body));
-    for (name, value) in [("x-instance", id.as_str()), ("x-path", &path)] {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    Ok(response)
-}
-
-fn exit(reason: ExitReason, message: String, was_ready: bool) -> Exit {
-    Exit {
-        reason,
-        code: None,
-        signal: None,
-        message,
-        last_log_lines: Vec::new(),
-        was_ready,
-    }
-}
-
-fn exited(code: i32, was_ready: bool) -> Exit {
-    let when = if was_ready { "" } else { " before it was ready" };
-    let message = format!("exited with code {code}{when}");
-    Exit {
-        code: Some(code),
-        ..exit(ExitReason::Exited, message, was_ready)
-    }
-}
-
 impl Driver for FakeDriver {
     fn start(&self, request: StartRequest) {
         self.world.started.fetch_add(1, Ordering::SeqCst);
         let Runtime::Process(Process { start_timeout, .. }) = &request.revision.runtime;
         let revision = request.revision.name.clone();
-        let script = self.world.scripts.lock().get(&revision).cloned().unwrap_or_default();
+        let script = self
+            .world
+            .scripts
+            .lock()
+            .get(&revision)
+            .cloned()
+            .unwrap_or_default();
         let (crash, crashes) = mpsc::channel(1);
         let life = Life {
             id: request.id.clone(),
@@ -350,6 +235,7 @@ impl Driver for FakeDriver {
             start_timeout: *start_timeout,
             stop: CancellationToken::new(),
             dead: CancellationToken::new(),
+            server: TaskTracker::new(),
             crashes,
             requests: Arc::default(),
             ready: false,
@@ -364,11 +250,19 @@ impl Driver for FakeDriver {
             requests: life.requests.clone(),
             crash,
             dead: life.dead.clone(),
+            server: life.server.clone(),
             stop: life.stop.clone(),
         };
         {
             let mut instances = self.world.instances.lock();
-            if instances.contains_key(&request.id) || self.closing.is_cancelled() {
+            if instances.contains_key(&request.id) {
+                return;
+            }
+            if self.closing.is_cancelled() {
+                let message = "the sidecar is shutting down".to_owned();
+                let exit = life::exit(ExitReason::SpawnFailed, message, false);
+                let id = request.id;
+                let _ = self.events.try_send(Event::Exited { id, exit });
                 return;
             }
             instances.insert(request.id, instance);
@@ -386,9 +280,14 @@ impl Driver for FakeDriver {
         let mut adopted = Vec::new();
         let mut lives = Vec::new();
         // What was only starting dies with its driver here: no process of its own goes on.
-        self.world.instances.lock().retain(|_, instance| instance.address.is_some());
+        self.world
+            .instances
+            .lock()
+            .retain(|_, instance| instance.address.is_some());
         for (id, instance) in self.world.instances.lock().iter_mut() {
-            let Some(address) = instance.address else { continue };
+            let Some(address) = instance.address else {
+                continue;
+            };
             let (crash, crashes) = mpsc::channel(1);
             instance.crash = crash;
             instance.stop = CancellationToken::new();
@@ -398,6 +297,7 @@ impl Driver for FakeDriver {
                 start_timeout: Duration::MAX,
                 stop: instance.stop.clone(),
                 dead: instance.dead.clone(),
+                server: instance.server.clone(),
                 crashes,
                 requests: instance.requests.clone(),
                 ready: true,
@@ -424,14 +324,21 @@ impl Driver for FakeDriver {
         let wanted = lines.iter().filter(|line| matches(&query, line));
         let mut history: Vec<LogLine> = wanted.cloned().collect();
         drop(lines);
-        history.drain(..history.len().saturating_sub(query.tail.unwrap_or(LOG_LINES)));
+        history.drain(
+            ..history
+                .len()
+                .saturating_sub(query.tail.unwrap_or(LOG_LINES)),
+        );
         tokio::spawn(async move {
             for line in history {
                 if sender.send(line).await.is_err() {
                     return;
                 }
             }
-            while query.follow {
+            if !query.follow {
+                return;
+            }
+            loop {
                 let line = tokio::select! {
                     line = live.recv() => line,
                     () = sender.closed() => return,
@@ -466,7 +373,13 @@ impl Driver for FakeDriver {
 
 fn matches(query: &LogQuery, line: &LogLine) -> bool {
     query.function == *line.revision.function()
-        && query.revision.as_ref().is_none_or(|name| *name == line.revision)
-        && query.instance.as_ref().is_none_or(|id| *id == line.instance)
+        && query
+            .revision
+            .as_ref()
+            .is_none_or(|name| *name == line.revision)
+        && query
+            .instance
+            .as_ref()
+            .is_none_or(|id| *id == line.instance)
         && query.since_ms.is_none_or(|since| line.time_ms >= since)
 }

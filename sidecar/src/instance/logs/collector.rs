@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify;
 use tokio::sync::mpsc;
 
+use super::follower::Follower;
 use super::raw::Raw;
 use super::store::{self, Mark, RevisionLog};
 use super::{Bounds, Command, Found, Source};
@@ -25,10 +26,10 @@ use crate::instance::{LAST_LOG_LINES, LogLine, LogQuery, LogStream};
 
 const PACE_MS: i64 = 5;
 const POLL_MS: i64 = 100;
+const BEHIND_MS: i64 = 20;
 const TURN_BYTES: usize = 1 << 20;
 const LAST_TURN_BYTES: usize = 16 << 20;
 const FOLLOWERS: usize = 256;
-const FOLLOWER_LINES: usize = 1024;
 /// Of each line an exit report carries.
 const REPORT_LINE_CHARS: usize = 1024;
 
@@ -38,12 +39,6 @@ struct Tail {
     raw: Vec<Raw>,
     watches: Vec<i32>,
     recent: VecDeque<String>,
-}
-
-struct Follower {
-    query: LogQuery,
-    lines: mpsc::Sender<LogLine>,
-    skipped: u64,
 }
 
 /// All the thread knows.
@@ -91,6 +86,7 @@ impl Collector {
         loop {
             self.wait();
             self.note_changes();
+            self.followers.iter_mut().for_each(Follower::deliver);
             let dirty = std::mem::take(&mut self.dirty);
             self.pumped = !dirty.is_empty();
             for id in dirty {
@@ -111,17 +107,24 @@ impl Collector {
     /// Right after copying only a command may interrupt the pause.
     fn wait(&self) {
         let polled = self.tails.values().any(|tail| tail.watches.is_empty());
-        let millis = match (self.pumped, polled) {
-            (true, _) => Some(PACE_MS),
-            (false, true) => Some(POLL_MS),
-            (false, false) => None,
+        let behind = self.followers.iter().any(Follower::is_behind);
+        let millis = match (self.pumped, behind, polled) {
+            (true, _, _) => Some(PACE_MS),
+            (false, true, _) => Some(BEHIND_MS),
+            (false, false, true) => Some(POLL_MS),
+            (false, false, false) => None,
         };
         let timeout = millis.map(|millis| Timespec {
             tv_sec: 0,
             tv_nsec: millis * 1_000_000,
         });
         let mut sources: Vec<BorrowedFd<'_>> = vec![self.wake.as_fd()];
-        sources.extend(self.inotify.iter().filter(|_| !self.pumped).map(AsFd::as_fd));
+        sources.extend(
+            self.inotify
+                .iter()
+                .filter(|_| !self.pumped)
+                .map(AsFd::as_fd),
+        );
         let mut sources: Vec<PollFd<'_>> = sources
             .iter()
             .map(|source| PollFd::from_borrowed_fd(*source, PollFlags::IN))
@@ -190,9 +193,14 @@ impl Collector {
             let limit = self.bounds.revision_bytes;
             let log = RevisionLog::open(&self.root, &revision, limit)?;
             self.logs.insert(revision.clone(), log);
-            let open: HashSet<PathBuf> =
-                self.logs.keys().map(|name| store::path(&self.root, name)).collect();
-            store::prune(&self.root, self.bounds.revisions, &|path| open.contains(path));
+            let open: HashSet<PathBuf> = self
+                .logs
+                .keys()
+                .map(|name| store::path(&self.root, name))
+                .collect();
+            store::prune(&self.root, self.bounds.revisions, &|path| {
+                open.contains(path)
+            });
         }
         let (mut raw, mut watches) = (Vec::new(), Vec::new());
         for (stream, file) in [
@@ -202,12 +210,15 @@ impl Collector {
             let path = source.folder.join(file);
             let copied = ends.get(&stream).copied().unwrap_or(0);
             raw.push(Raw::open(&path, stream, copied, self.bounds.raw_bytes)?);
-            let Some(inotify) = &self.inotify else { continue };
+            let Some(inotify) = &self.inotify else {
+                continue;
+            };
             if let Ok(watch) = inotify::add_watch(inotify, path, inotify::WatchFlags::MODIFY) {
                 watches.push(watch);
             }
         }
-        self.watches.extend(watches.iter().map(|watch| (*watch, id.clone())));
+        self.watches
+            .extend(watches.iter().map(|watch| (*watch, id.clone())));
         let tail = Tail {
             revision,
             raw,
@@ -238,7 +249,10 @@ impl Collector {
                 Ok(progress) => {
                     more |= progress.more;
                     if progress.skipped > 0 {
-                        let note = format!("[{} bytes of output came too fast and were skipped]", progress.skipped);
+                        let note = format!(
+                            "[{} bytes of output came too fast and were skipped]",
+                            progress.skipped
+                        );
                         lines.insert(before, (stream, note, raw.copied()));
                     }
                 }
@@ -261,7 +275,10 @@ impl Collector {
             if !full {
                 return Ok(());
             }
-            let writers = self.tails.iter().filter(|(_, tail)| tail.revision == revision);
+            let writers = self
+                .tails
+                .iter()
+                .filter(|(_, tail)| tail.revision == revision);
             let marks: Vec<Mark> = writers
                 .flat_map(|(id, tail)| {
                     let mark = |raw: &Raw| (id.clone(), raw.stream, raw.copied());
@@ -294,9 +311,16 @@ impl Collector {
         };
         for watch in tail.watches {
             self.watches.remove(&watch);
-            let _ = self.inotify.as_ref().map(|inotify| inotify::remove_watch(inotify, watch));
+            let _ = self
+                .inotify
+                .as_ref()
+                .map(|inotify| inotify::remove_watch(inotify, watch));
         }
-        if !self.tails.values().any(|other| other.revision == tail.revision) {
+        if !self
+            .tails
+            .values()
+            .any(|other| other.revision == tail.revision)
+        {
             self.logs.remove(&tail.revision);
         }
         tail.recent.into()
@@ -304,16 +328,12 @@ impl Collector {
 
     /// Past the bound of followers a query gets its history and ends.
     fn follow(&mut self, query: LogQuery) -> Option<mpsc::Receiver<LogLine>> {
-        self.followers.retain(|follower| !follower.lines.is_closed());
+        self.followers.retain(|follower| !follower.is_closed());
         if !query.follow || self.followers.len() >= FOLLOWERS {
             return None;
         }
-        let (lines, receiver) = mpsc::channel(FOLLOWER_LINES);
-        self.followers.push(Follower {
-            query,
-            lines,
-            skipped: 0,
-        });
+        let (follower, receiver) = Follower::new(query);
+        self.followers.push(follower);
         Some(receiver)
     }
 }
@@ -323,12 +343,13 @@ fn record(
     id: &InstanceId,
     tail: &mut Tail,
     log: &mut RevisionLog,
-    followers: &mut Vec<Follower>,
+    followers: &mut [Follower],
     lines: Vec<(LogStream, String, u64)>,
 ) {
     let time_ms = now_ms();
     for (stream, line, end) in lines {
-        tail.recent.push_back(line.chars().take(REPORT_LINE_CHARS).collect());
+        tail.recent
+            .push_back(line.chars().take(REPORT_LINE_CHARS).collect());
         if tail.recent.len() > LAST_LOG_LINES {
             tail.recent.pop_front();
         }
@@ -340,37 +361,11 @@ fn record(
             line,
         };
         log.push(&line, end);
-        followers.retain_mut(|follower| follower.offer(&line));
+        for follower in &mut *followers {
+            follower.offer(&line);
+        }
     }
-}
-
-impl Follower {
-    /// Never waits: a reader that is too slow misses lines and is told how many. False: it is gone.
-    fn offer(&mut self, line: &LogLine) -> bool {
-        let query = &self.query;
-        let wanted = query.function == *line.revision.function()
-            && query.revision.as_ref().is_none_or(|name| *name == line.revision)
-            && query.instance.as_ref().is_none_or(|id| *id == line.instance)
-            && query.since_ms.is_none_or(|since| line.time_ms >= since);
-        if !wanted {
-            return true;
-        }
-        if self.skipped > 0 {
-            let note = LogLine {
-                line: format!("[{} lines skipped: the reader is too slow]", self.skipped),
-                ..line.clone()
-            };
-            if self.lines.try_send(note).is_ok() {
-                self.skipped = 0;
-            }
-        }
-        match self.lines.try_send(line.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.skipped += 1;
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-        }
+    for follower in followers {
+        follower.deliver();
     }
 }

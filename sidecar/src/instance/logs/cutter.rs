@@ -64,7 +64,10 @@ mod tests {
             offset += chunk.len() as u64;
         }
         let rest = cutter.finish();
-        (lines, rest.map(|rest| String::from_utf8_lossy(&rest).into_owned()))
+        (
+            lines,
+            rest.map(|rest| String::from_utf8_lossy(&rest).into_owned()),
+        )
     }
 
     #[test]

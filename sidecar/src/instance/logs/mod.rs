@@ -8,6 +8,7 @@
 
 mod collector;
 mod cutter;
+mod follower;
 mod raw;
 mod store;
 

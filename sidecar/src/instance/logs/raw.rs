@@ -52,7 +52,11 @@ impl Raw {
     ) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         // A copy beyond the end: the file was truncated since.
-        let copied = if copied > file.metadata()?.len() { 0 } else { copied };
+        let copied = if copied > file.metadata()?.len() {
+            0
+        } else {
+            copied
+        };
         Ok(Self {
             stream,
             file,
@@ -151,7 +155,11 @@ mod tests {
     fn copied_bytes_leave_the_disk_and_no_line_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("raw");
-        let mut writer = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        let mut writer = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap();
         let limit = 256 * 1024;
         let mut raw = Raw::open(&path, LogStream::Stdout, 0, limit).unwrap();
         let mut seen = 0_u64;
@@ -168,7 +176,11 @@ mod tests {
         assert_eq!(seen, 20_000);
         let metadata = std::fs::metadata(&path).unwrap();
         assert!(metadata.len() > 4 * limit);
-        assert!(metadata.blocks() * 512 <= 2 * limit, "{}", metadata.blocks());
+        assert!(
+            metadata.blocks() * 512 <= 2 * limit,
+            "{}",
+            metadata.blocks()
+        );
     }
 
     #[test]

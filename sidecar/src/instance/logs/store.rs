@@ -252,7 +252,10 @@ impl Snapshot {
     fn each(self, mut record: impl FnMut(Record<'_>)) {
         let mut reader = BufReader::new(self.file.take(self.length));
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
             // Without its end it is a write that a crash cut short.
             if let Some(Ok(text)) = line.strip_suffix(b"\n").map(std::str::from_utf8)
                 && let Some(parsed) = parse(text)
@@ -279,10 +282,107 @@ pub(super) fn prune(root: &Path, keep: usize, open: &dyn Fn(&Path) -> bool) {
         .collect();
     logs.sort();
     let surplus = logs.len().saturating_sub(keep);
-    for (_, path) in logs.into_iter().take(surplus).filter(|(_, path)| !open(path)) {
+    for (_, path) in logs
+        .into_iter()
+        .take(surplus)
+        .filter(|(_, path)| !open(path))
+    {
         let _ = fs::remove_file(older(&path));
         let _ = fs::remove_file(&path);
         // Succeeds only for a function's last log.
         let _ = path.parent().map(fs::remove_dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &RevisionName, time_ms: u64, text: &str) -> LogLine {
+        LogLine {
+            time_ms,
+            revision: name.clone(),
+            instance: InstanceId::new("writer"),
+            stream: LogStream::Stdout,
+            line: text.into(),
+        }
+    }
+
+    fn query(name: &RevisionName) -> LogQuery {
+        LogQuery {
+            function: name.function().clone(),
+            revision: None,
+            instance: None,
+            tail: None,
+            since_ms: None,
+            follow: false,
+        }
+    }
+
+    #[test]
+    fn a_log_turns_over_within_its_bound_and_forgets_no_offset() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let name: RevisionName = "default/hello/hello-00001".parse().unwrap();
+        let quiet = InstanceId::new("quiet");
+        let limit = 20_000;
+        let mut log = RevisionLog::open(root, &name, limit).unwrap();
+        for number in 0..10_000 {
+            log.push(&line(&name, number, "some text"), number);
+            if log.flush().unwrap() {
+                let mark = (quiet.clone(), LogStream::Stderr, 77);
+                log.turn_over(&[mark]).unwrap();
+            }
+        }
+        let path = path(root, &name);
+        let kept = fs::metadata(&path).unwrap().len() + fs::metadata(older(&path)).unwrap().len();
+        assert!(kept <= limit + 200, "{kept}");
+        let (ends, lines) = copied(root, &name, &quiet, 20);
+        assert_eq!((ends.get(&LogStream::Stderr), lines.len()), (Some(&77), 0));
+        let (ends, lines) = copied(root, &name, &InstanceId::new("writer"), 20);
+        assert_eq!(
+            (ends.get(&LogStream::Stdout), lines.len()),
+            (Some(&9999), 20)
+        );
+        let last = read(snapshots(root, &query(&name)), &query(&name)).pop();
+        assert_eq!(last, Some(line(&name, 9999, "some text")));
+    }
+
+    #[test]
+    fn revisions_are_merged_by_time_and_the_tail_is_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: [RevisionName; 2] = [
+            "default/hello/hello-00001".parse().unwrap(),
+            "default/hello/hello-00002".parse().unwrap(),
+        ];
+        for (offset, name) in names.iter().enumerate() {
+            let mut log = RevisionLog::open(folder.path(), name, 1 << 20).unwrap();
+            for number in 0..10 {
+                log.push(&line(name, number * 2 + offset as u64, "x"), 0);
+            }
+            log.flush().unwrap();
+        }
+        let mut query = query(&names[0]);
+        query.tail = Some(5);
+        query.since_ms = Some(16);
+        let lines = read(snapshots(folder.path(), &query), &query);
+        let times: Vec<u64> = lines.iter().map(|line| line.time_ms).collect();
+        assert_eq!(times, [16, 17, 18, 19]);
+        query.since_ms = None;
+        assert_eq!(read(snapshots(folder.path(), &query), &query).len(), 5);
+    }
+
+    #[test]
+    fn the_longest_silent_logs_are_pruned_but_no_open_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a", "b", "c"].map(|function| {
+            let name: RevisionName = format!("default/{function}/r").parse().unwrap();
+            let log = RevisionLog::open(folder.path(), &name, 1 << 20).unwrap();
+            let age = std::time::SystemTime::UNIX_EPOCH;
+            log.file.set_modified(age).unwrap();
+            path(folder.path(), &name)
+        });
+        prune(folder.path(), 1, &|path| path == names[0]);
+        assert_eq!(names.map(|path| path.exists()), [true, false, true]);
     }
 }

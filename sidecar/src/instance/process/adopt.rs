@@ -54,9 +54,10 @@ pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
                 adopted: true,
             });
         }
-        match manifest.zip(revision).map(|(manifest, revision)| {
-            survivor(inner, &folder, manifest, revision)
-        }) {
+        match manifest
+            .zip(revision)
+            .map(|(manifest, revision)| survivor(inner, &folder, manifest, revision))
+        {
             Some(Ok(survivor)) => survivors.push(survivor),
             Some(Err(reason)) => {
                 tracing::info!(instance = %id, reason, "instance is not adopted");
@@ -71,7 +72,10 @@ pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
     };
     let killed = procfs::kill_marked(inner.config.node.as_str(), keep);
     if killed > 0 {
-        tracing::info!(processes = killed, "killed what an earlier sidecar left behind");
+        tracing::info!(
+            processes = killed,
+            "killed what an earlier sidecar left behind"
+        );
     }
     (survivors, remains)
 }
@@ -82,21 +86,28 @@ fn survivor(
     manifest: Manifest,
     revision: RevisionName,
 ) -> Result<Survivor, &'static str> {
-    let process = manifest.process.clone().ok_or("its start was interrupted")?;
+    let process = manifest
+        .process
+        .clone()
+        .ok_or("its start was interrupted")?;
     let pid = Pid::from_raw(process.pid).ok_or("its manifest names no process")?;
     // The handle first: from then on the number cannot come to mean another process.
     let handle = procfs::open(process.pid).map_err(|_| "it is gone")?;
     if !is_same(inner, &process) {
         return Err("it is gone, and its pid is another's");
     }
-    let claim = Claim::exact(manifest.port).map_err(|_| "its port is claimed by another sidecar")?;
+    let claim =
+        Claim::again(manifest.port).map_err(|_| "its port is claimed by another sidecar")?;
     let node = inner.config.node.as_str();
     let watcher = Watcher::new(&manifest, process.pid, node, false);
     let look = watcher.look();
     if look == Look::Foreign {
         return Err("another program has its port");
     }
-    let spawned = Spawned {
+    // Its death may have come between telling that it is ready and noting it.
+    let noted = manifest.was_ready || manifest.ready_path.is_none();
+    let ready = noted && look == Look::Listening;
+    let mut spawned = Spawned {
         folder: folder.to_owned(),
         pid,
         handle,
@@ -104,8 +115,9 @@ fn survivor(
         child: None,
         manifest,
     };
+    spawned.manifest.was_ready |= ready;
     Ok(Survivor {
-        ready: spawned.manifest.was_ready && look == Look::Listening,
+        ready,
         spawned,
         watcher,
         revision,

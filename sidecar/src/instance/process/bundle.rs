@@ -95,7 +95,12 @@ impl Bundles {
             return Err(Error::Digest(digest.chars().take(80).collect()));
         }
         let folder = self.root.join(digest);
-        let lock = self.unpacking.lock().entry(digest.clone()).or_default().clone();
+        let lock = self
+            .unpacking
+            .lock()
+            .entry(digest.clone())
+            .or_default()
+            .clone();
         let result = {
             let _unpacking = lock.lock();
             if folder.is_dir() {
@@ -288,3 +293,6 @@ fn stays_inside(path: &Path, link: &Path) -> bool {
     }
     !link.as_os_str().is_empty()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,11 @@ fn exit(reason: ExitReason, status: Option<ExitStatus>, was_ready: bool, message
 
 /// Nobody here asked for it.
 pub(super) fn by_itself(status: Option<ExitStatus>, was_ready: bool) -> Exit {
-    let when = if was_ready { "" } else { " before it was ready" };
+    let when = if was_ready {
+        ""
+    } else {
+        " before it was ready"
+    };
     let (code, signal) = (
         status.and_then(|status| status.code()),
         status.and_then(|status| status.signal()),

@@ -70,7 +70,11 @@ impl Config {
             data,
             node,
             ports: DEFAULT_RANGE,
-            path: if path.is_empty() { "/usr/local/bin:/usr/bin:/bin".to_owned() } else { path },
+            path: if path.is_empty() {
+                "/usr/local/bin:/usr/bin:/bin".to_owned()
+            } else {
+                path
+            },
             max_instances: 1000,
             concurrent_starts: 4,
         }
@@ -120,7 +124,8 @@ impl ProcessDriver {
     pub fn open(config: Config, events: mpsc::Sender<Event>) -> io::Result<Self> {
         let data = Data::open(&config.data).map_err(|error| {
             let folder = config.data.display();
-            let message = format!("data folder {folder} cannot be used, or another sidecar does: {error}");
+            let message =
+                format!("data folder {folder} cannot be used, or another sidecar does: {error}");
             io::Error::new(error.kind(), message)
         })?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -143,7 +148,9 @@ impl ProcessDriver {
         inner.runtime.spawn(forward(receiver, events));
         let left = inner.left.clone();
         let sweeping = sweep(Arc::downgrade(&inner));
-        inner.runtime.spawn(left.run_until_cancelled_owned(sweeping));
+        inner
+            .runtime
+            .spawn(left.run_until_cancelled_owned(sweeping));
         Ok(Self { inner })
     }
 }
@@ -166,7 +173,9 @@ async fn forward(mut from: mpsc::UnboundedReceiver<Event>, to: mpsc::Sender<Even
 /// Kills what left its process group and outlived its instance.
 async fn sweep(inner: std::sync::Weak<Inner>) {
     loop {
-        let Some(strong) = inner.upgrade() else { return };
+        let Some(strong) = inner.upgrade() else {
+            return;
+        };
         strong.swept.notified().await;
         tokio::time::sleep(SWEEP_DELAY).await;
         let sweep = move || {
@@ -193,7 +202,10 @@ impl Inner {
 
     fn bundles_in_use(&self) -> HashSet<String> {
         let instances = self.instances.lock();
-        instances.values().filter_map(|handle| handle.bundle.clone()).collect()
+        instances
+            .values()
+            .filter_map(|handle| handle.bundle.clone())
+            .collect()
     }
 
     async fn forget(self: &Arc<Self>, id: &InstanceId) {
@@ -207,8 +219,14 @@ impl Inner {
     fn admit(&self, request: &StartRequest) -> Result<Option<CancellationToken>, String> {
         let id = request.id.as_str();
         // It becomes a folder's name.
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(format!("instance id {id:?} is not made of letters, digits and -"));
+        if id.is_empty()
+            || !id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err(format!(
+                "instance id {id:?} is not made of letters, digits and -"
+            ));
         }
         let mut instances = self.instances.lock();
         if instances.contains_key(&request.id) {
@@ -236,7 +254,8 @@ impl Driver for ProcessDriver {
     fn start(&self, request: StartRequest) {
         match self.inner.admit(&request) {
             Ok(Some(stop)) => {
-                self.inner.run(supervise::start(self.inner.clone(), request, stop));
+                self.inner
+                    .run(supervise::start(self.inner.clone(), request, stop));
             }
             Ok(None) => {}
             Err(message) => self.inner.tell(Event::Exited {
@@ -262,7 +281,10 @@ impl Driver for ProcessDriver {
                 inner.logs.finish(&id).await;
                 let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
             }
-            survivors.into_iter().filter_map(|survivor| inner.take_over(survivor)).collect()
+            survivors
+                .into_iter()
+                .filter_map(|survivor| inner.take_over(survivor))
+                .collect()
         }
         .boxed()
     }
@@ -312,7 +334,12 @@ impl Inner {
             started_at_ms: manifest.started_at_ms,
         };
         self.instances.lock().insert(id, handle);
-        self.run(supervise::go_on(self.clone(), running, survivor.ready, stop));
+        self.run(supervise::go_on(
+            self.clone(),
+            running,
+            survivor.ready,
+            stop,
+        ));
         Some(adopted)
     }
 }

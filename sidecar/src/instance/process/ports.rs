@@ -12,6 +12,7 @@ use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use rand::Rng;
 use rustix::net::netlink::{self, SocketAddrNetlink};
@@ -19,6 +20,9 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// Outside Linux's default 32768-60999 and above what services usually take.
 pub const DEFAULT_RANGE: RangeInclusive<u16> = 20000..=31999;
+
+const AGAIN: u32 = 20;
+const AGAIN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The exclusive right to a port among all sidecars of the host, until it is dropped.
 #[derive(Debug)]
@@ -36,19 +40,37 @@ impl Claim {
         Ok(Self { port, _name: name })
     }
 
-    /// Claims a port nobody claims or listens on; the listener proves it and may be kept.
-    pub(super) fn any(range: &RangeInclusive<u16>) -> io::Result<(Self, TcpListener)> {
+    /// Claims a port an earlier sidecar's instance has. A fork that was going on when the last holder
+    /// let go may hold the name until its exec, hence a little patience.
+    pub(super) fn again(port: u16) -> io::Result<Self> {
+        for _ in 0..AGAIN {
+            if let Ok(claim) = Self::exact(port) {
+                return Ok(claim);
+            }
+            std::thread::sleep(AGAIN_PAUSE);
+        }
+        Self::exact(port)
+    }
+
+    /// Claims a port nobody claims or listens on. Asks the kernel rather than binding to see: a fork
+    /// going on in another thread would hold such a listener until its exec, in the instance's way.
+    pub(super) fn any(range: &RangeInclusive<u16>) -> io::Result<Self> {
         let (first, last) = (u32::from(*range.start()), u32::from(*range.end()));
         let size = last.saturating_sub(first) + 1;
         let offset = rand::rng().random_range(0..size);
+        let probe = Probe::open().ok();
         for step in 0..size {
             let port = first + (offset + step) % size;
             let Ok(port) = u16::try_from(port) else { break };
             let Ok(claim) = Self::exact(port) else {
                 continue;
             };
-            if let Ok(listener) = TcpListener::bind(claim.address()) {
-                return Ok((claim, listener));
+            let free = match probe.as_ref().map(|probe| probe.listener(port)) {
+                Some(Ok(listener)) => listener == Listener::None,
+                _ => TcpListener::bind(claim.address()).is_ok(),
+            };
+            if free {
+                return Ok(claim);
             }
         }
         Err(io::Error::new(
@@ -158,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_port_is_claimed_once_and_freed_with_its_claim() {
-        let (claim, _listener) = Claim::any(&DEFAULT_RANGE).unwrap();
+        let claim = Claim::any(&DEFAULT_RANGE).unwrap();
         let port = claim.port();
         assert!(Claim::exact(port).is_err());
         drop(claim);
-        assert!(Claim::exact(port).is_ok());
+        assert!(Claim::again(port).is_ok());
     }
 
     #[test]

@@ -102,6 +102,13 @@ pub(super) fn kill_marked(node: &str, keep: impl Fn(&str) -> bool) -> usize {
     killed
 }
 
+/// Every living process of `node`.
+#[cfg(test)]
+pub(super) fn marked(node: &str) -> Vec<i32> {
+    let of_node = |pid: &i32| instance_of(*pid, node).is_some();
+    pids().into_iter().flatten().filter(of_node).collect()
+}
+
 /// Whether one of an instance's processes has this socket open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owns {

@@ -191,13 +191,18 @@ enum GetError {
 async fn get(address: SocketAddr, path: &str, h2c: bool) -> Result<StatusCode, GetError> {
     let stream = TokioIo::new(TcpStream::connect(address).await?);
     let request = Request::builder()
-        .uri(if h2c { format!("http://{address}{path}") } else { path.to_owned() })
+        .uri(if h2c {
+            format!("http://{address}{path}")
+        } else {
+            path.to_owned()
+        })
         .header(http::header::USER_AGENT, "gateless-readiness")
         .header(http::header::HOST, address.to_string())
         .body(Empty::<Bytes>::new())?;
     if h2c {
         let executor = TokioExecutor::new();
-        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, stream).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(executor, stream).await?;
         let response = sender.send_request(request);
         return answer(response, connection).await;
     }

@@ -34,7 +34,7 @@ const ACTIVATE: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 0</dev/null"#;
 /// Why a process could not be started; read by whoever deployed it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("command {0:?} was not found {1}")]
+    #[error("command {0:?} was not found{1}")]
     NotFound(String, &'static str),
     #[error("command {0:?} is not an executable file")]
     NotExecutable(String),
@@ -74,14 +74,19 @@ pub(super) fn spawn(
     let temporary = folder.join("tmp");
     make(&temporary).map_err(step("make the instance's folder"))?;
     let home = working_dir(process, bundle, &folder)?;
-    let (claim, listener) = Claim::any(&inner.config.ports).map_err(step("find a port"))?;
+    let claim = Claim::any(&inner.config.ports).map_err(step("find a port"))?;
     let environment = environment(inner, request, &home, &temporary, claim.port());
-    let path = environment.get("PATH").map(String::as_str).unwrap_or_default();
+    let path = environment
+        .get("PATH")
+        .map(String::as_str)
+        .unwrap_or_default();
     let program = program(process, bundle, &home, path)?;
 
     let mut manifest = manifest(request, process, claim.port());
-    manifest.write(&folder).map_err(step("write the manifest"))?;
-    let mut command = command(process, &program, listener);
+    manifest
+        .write(&folder)
+        .map_err(step("write the manifest"))?;
+    let mut command = command(process, &program, &claim)?;
     command
         .env_clear()
         .envs(&environment)
@@ -162,21 +167,21 @@ fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
     }
 }
 
-/// The listener lives on only in a process that takes it over.
-fn command(process: &Process, program: &Path, listener: TcpListener) -> Command {
+/// The listener lives on only in the process that takes it over.
+fn command(process: &Process, program: &Path, claim: &Claim) -> Result<Command, Error> {
     let arguments = process.command.iter().skip(1);
     let mut command;
     if process.socket_activation {
+        let listener = TcpListener::bind(claim.address()).map_err(step("listen on its port"))?;
         command = Command::new("/bin/sh");
         command.args(["-c", ACTIVATE, "sh"]).arg(program);
         command.stdin(OwnedFd::from(listener));
     } else {
-        drop(listener);
         command = Command::new(program);
         command.stdin(Stdio::null());
     }
     command.args(arguments);
-    command
+    Ok(command)
 }
 
 fn spawn_unless_busy(command: &mut Command) -> io::Result<Child> {
@@ -212,11 +217,7 @@ fn raw_log(folder: &Path, name: &str) -> Result<File, Error> {
 }
 
 /// The bundle, a folder in it, a given absolute one, or else an empty one of its own.
-fn working_dir(
-    process: &Process,
-    bundle: Option<&Path>,
-    folder: &Path,
-) -> Result<PathBuf, Error> {
+fn working_dir(process: &Process, bundle: Option<&Path>, folder: &Path) -> Result<PathBuf, Error> {
     let home = match (process.working_dir.as_deref(), bundle) {
         (None, Some(bundle)) => bundle.to_owned(),
         (None, None) => {
@@ -234,7 +235,10 @@ fn working_dir(
         (Some(given), None) if Path::new(given).is_absolute() => given.into(),
         (Some(given), None) => {
             let given = given.to_owned();
-            return Err(Error::WorkingDir(given, "must be absolute without a bundle"));
+            return Err(Error::WorkingDir(
+                given,
+                "must be absolute without a bundle",
+            ));
         }
     };
     if home.is_dir() {
@@ -252,7 +256,11 @@ fn program(
     home: &Path,
     path: &str,
 ) -> Result<PathBuf, Error> {
-    let name = process.command.first().map(String::as_str).unwrap_or_default();
+    let name = process
+        .command
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
     let format = process.bundle.as_ref().map(|bundle| bundle.format);
     let given = Path::new(name);
     let mut candidates = Vec::new();
@@ -265,14 +273,21 @@ fn program(
         if bundle.is_some() || name.contains('/') {
             let inner = inner_path(given).into_iter();
             let folders = [Some(home), bundle];
-            candidates.extend(
-                inner.flat_map(|inner| folders.into_iter().flatten().map(move |dir| dir.join(&inner))),
-            );
-            place = "in the bundle or working folder";
+            candidates.extend(inner.flat_map(|inner| {
+                folders
+                    .into_iter()
+                    .flatten()
+                    .map(move |dir| dir.join(&inner))
+            }));
+            place = " in the bundle or working folder";
         }
         if !name.contains('/') {
             candidates.extend(path.split(':').map(|folder| Path::new(folder).join(name)));
-            place = if bundle.is_some() { "in the bundle or on PATH" } else { "on PATH" };
+            place = if bundle.is_some() {
+                " in the bundle or on PATH"
+            } else {
+                " on PATH"
+            };
         }
     }
     let mut present = false;
@@ -321,7 +336,9 @@ fn environment(
     ];
     let own = |pairs: Vec<(&str, String)>| {
         let pairs = pairs.into_iter();
-        pairs.map(|(name, value)| (name.to_owned(), value)).collect::<Vec<_>>()
+        pairs
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Vec<_>>()
     };
     let mut environment = BTreeMap::from_iter(own(usual.into()));
     environment.extend(request.revision.env.clone());

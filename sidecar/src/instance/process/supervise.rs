@@ -86,7 +86,10 @@ impl Running {
             let _ = kill_process_group(self.spawned.pid, Signal::KILL);
             return child.wait().ok();
         }
-        let (node, own) = (inner.config.node.to_string(), self.spawned.manifest.id.clone());
+        let (node, own) = (
+            inner.config.node.to_string(),
+            self.spawned.manifest.id.clone(),
+        );
         let kill = move || procfs::kill_marked(&node, |id| id != own);
         let _ = tokio::task::spawn_blocking(kill).await;
         None
@@ -127,7 +130,12 @@ pub(super) async fn start(inner: Arc<Inner>, request: StartRequest, stop: Cancel
 }
 
 /// Runs an adopted instance to its end.
-pub(super) async fn go_on(inner: Arc<Inner>, running: Running, ready: bool, stop: CancellationToken) {
+pub(super) async fn go_on(
+    inner: Arc<Inner>,
+    running: Running,
+    ready: bool,
+    stop: CancellationToken,
+) {
     let id = InstanceId::new(&running.spawned.manifest.id);
     let exit = match watch(&inner, running, ready, &stop, Instant::now()).await {
         End::Exit(exit) => exit,
@@ -189,7 +197,10 @@ fn launch(
     Ok((spawned, watcher))
 }
 
-async fn unpack(inner: &Arc<Inner>, request: &Arc<StartRequest>) -> Result<Option<PathBuf>, String> {
+async fn unpack(
+    inner: &Arc<Inner>,
+    request: &Arc<StartRequest>,
+) -> Result<Option<PathBuf>, String> {
     let Runtime::Process(process) = &request.revision.runtime;
     let Some(bundle) = process.bundle.clone() else {
         return Ok(None);
@@ -264,7 +275,10 @@ async fn until_ready(
                 started_in: asked.elapsed(),
             });
             running.spawned.manifest.was_ready = true;
-            let (manifest, folder) = (running.spawned.manifest.clone(), running.spawned.folder.clone());
+            let (manifest, folder) = (
+                running.spawned.manifest.clone(),
+                running.spawned.folder.clone(),
+            );
             // Only saves the next sidecar a look; the event above does not wait for it.
             let _ = tokio::task::spawn_blocking(move || manifest.write(&folder)).await;
             None
