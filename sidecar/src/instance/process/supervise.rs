@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use gateless_core::config::Runtime;
 use gateless_core::name::InstanceId;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::exit;
-use super::manifest::now_ms;
+use super::manifest::{Manifest, now_ms};
+use super::ports::Claim;
 use super::procfs;
 use super::readiness::{Look, Verdict, Watcher};
 use super::spawn::{self, Spawned};
@@ -33,9 +34,14 @@ const CROWD: u32 = 16;
 
 /// An instance that runs, or did until just now.
 pub(super) struct Running {
-    spawned: Spawned,
-    watcher: Watcher,
+    manifest: Manifest,
+    folder: PathBuf,
+    pid: Pid,
+    claim: Claim,
+    child: Option<Child>,
     exited: AsyncFd<OwnedFd>,
+    /// Until it is ready: it holds a descriptor.
+    watcher: Option<Watcher>,
 }
 
 enum End {
@@ -47,21 +53,24 @@ enum End {
 impl Running {
     /// Must run inside the runtime.
     pub(super) fn new(spawned: Spawned, watcher: Watcher) -> std::io::Result<Self> {
-        let handle = spawned.handle.try_clone()?;
         #[expect(
             deprecated,
             reason = "its replacement is unsafe for types whose descriptor can change; an OwnedFd's cannot"
         )]
-        let exited = AsyncFd::with_interest(handle, Interest::READABLE)?;
+        let exited = AsyncFd::with_interest(spawned.handle, Interest::READABLE)?;
         Ok(Self {
-            spawned,
-            watcher,
+            manifest: spawned.manifest,
+            folder: spawned.folder,
+            pid: spawned.pid,
+            claim: spawned.claim,
+            child: spawned.child,
             exited,
+            watcher: Some(watcher),
         })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.spawned.claim.address()
+        self.claim.address()
     }
 
     async fn exited(&self) {
@@ -73,8 +82,8 @@ impl Running {
 
     /// To the whole group, if the leader still holds the group's number.
     fn signal(&self, signal: Signal) {
-        if self.spawned.child.is_some() || is_alive(&self.spawned.handle) {
-            let _ = kill_process_group(self.spawned.pid, signal);
+        if self.child.is_some() || is_alive(self.exited.get_ref()) {
+            let _ = kill_process_group(self.pid, signal);
         }
     }
 
@@ -82,14 +91,11 @@ impl Running {
     /// given to another while it is unburied. An adopted one was buried by somebody else: there the
     /// marks say who was with it.
     async fn bury(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {
-        if let Some(mut child) = self.spawned.child.take() {
-            let _ = kill_process_group(self.spawned.pid, Signal::KILL);
+        if let Some(mut child) = self.child.take() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
             return child.wait().ok();
         }
-        let (node, own) = (
-            inner.config.node.to_string(),
-            self.spawned.manifest.id.clone(),
-        );
+        let (node, own) = (inner.config.node.to_string(), self.manifest.id.clone());
         let kill = move || procfs::kill_marked(&node, |id| id != own);
         let _ = tokio::task::spawn_blocking(kill).await;
         None
@@ -103,8 +109,8 @@ impl Running {
 
     /// Asks, waits, kills.
     async fn terminate(&mut self, inner: &Arc<Inner>) -> Exit {
-        let was_ready = self.spawned.manifest.was_ready;
-        let grace = Duration::from_millis(self.spawned.manifest.stop_grace_ms);
+        let was_ready = self.manifest.was_ready;
+        let grace = Duration::from_millis(self.manifest.stop_grace_ms);
         self.signal(Signal::TERM);
         if tokio::time::timeout(grace, self.exited()).await.is_ok() {
             return exit::stopped(self.bury(inner).await, was_ready);
@@ -136,7 +142,7 @@ pub(super) async fn go_on(
     ready: bool,
     stop: CancellationToken,
 ) {
-    let id = InstanceId::new(&running.spawned.manifest.id);
+    let id = InstanceId::new(&running.manifest.id);
     let exit = match watch(&inner, running, ready, &stop, Instant::now()).await {
         End::Exit(exit) => exit,
         End::Stolen => exit::spawn_failed("another program took its port".to_owned()),
@@ -227,14 +233,16 @@ async fn watch(
     stop: &CancellationToken,
     asked: Instant,
 ) -> End {
-    if !ready && let Some(end) = until_ready(inner, &mut running, stop, asked).await {
+    if let Some(watcher) = running.watcher.take().filter(|_| !ready)
+        && let Some(end) = until_ready(inner, &mut running, watcher, stop, asked).await
+    {
         return end;
     }
     tokio::select! {
         biased;
         () = running.exited() => {
             let status = running.bury(inner).await;
-            End::Exit(exit::by_itself(status, running.spawned.manifest.was_ready))
+            End::Exit(exit::by_itself(status, running.manifest.was_ready))
         }
         () = stop.cancelled() => End::Exit(running.terminate(inner).await),
     }
@@ -251,10 +259,11 @@ enum Outcome {
 async fn until_ready(
     inner: &Arc<Inner>,
     running: &mut Running,
+    watcher: Watcher,
     stop: &CancellationToken,
     asked: Instant,
 ) -> Option<End> {
-    let manifest = &running.spawned.manifest;
+    let manifest = &running.manifest;
     let timeout = Duration::from_millis(manifest.start_timeout_ms);
     let waited = Duration::from_millis(now_ms().saturating_sub(manifest.started_at_ms));
     inner.starting.fetch_add(1, Ordering::Relaxed);
@@ -263,22 +272,19 @@ async fn until_ready(
         biased;
         () = running.exited() => Outcome::Exited,
         () = stop.cancelled() => Outcome::Stopped,
-        verdict = running.watcher.wait(crowd) => Outcome::Found(verdict),
+        verdict = watcher.wait(crowd) => Outcome::Found(verdict),
         () = tokio::time::sleep(timeout.saturating_sub(waited)) => Outcome::TimedOut,
     };
     inner.starting.fetch_sub(1, Ordering::Relaxed);
     match outcome {
         Outcome::Found(Verdict::Ready) => {
             inner.tell(Event::Ready {
-                id: InstanceId::new(&running.spawned.manifest.id),
+                id: InstanceId::new(&running.manifest.id),
                 address: running.address(),
                 started_in: asked.elapsed(),
             });
-            running.spawned.manifest.was_ready = true;
-            let (manifest, folder) = (
-                running.spawned.manifest.clone(),
-                running.spawned.folder.clone(),
-            );
+            running.manifest.was_ready = true;
+            let (manifest, folder) = (running.manifest.clone(), running.folder.clone());
             // Only saves the next sidecar a look; the event above does not wait for it.
             let _ = tokio::task::spawn_blocking(move || manifest.write(&folder)).await;
             None
@@ -289,7 +295,7 @@ async fn until_ready(
         }
         Outcome::Exited => {
             // A program that finds its port taken usually just ends.
-            let stolen = running.watcher.look() == Look::Foreign;
+            let stolen = watcher.look() == Look::Foreign;
             let status = running.bury(inner).await;
             Some(if stolen {
                 End::Stolen
@@ -299,7 +305,7 @@ async fn until_ready(
         }
         Outcome::Stopped => Some(End::Exit(running.terminate(inner).await)),
         Outcome::TimedOut => {
-            let cause = running.watcher.cause();
+            let cause = watcher.cause();
             running.kill(inner).await;
             Some(End::Exit(exit::start_timeout(&cause, timeout)))
         }

@@ -231,10 +231,11 @@ async fn bundles_run_from_their_own_folder() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sidecars_on_few_ports_never_share_one() {
     let mut nodes = [Node::new(), Node::new()];
-    // Shared with nothing else: outside the default range.
+    // Few, and others at each run, as the host may run this twice at once.
+    let first = rand::random_range(12_000..19_900);
     nodes
         .iter_mut()
-        .for_each(|node| node.ports = 19_900..=19_930);
+        .for_each(|node| node.ports = first..=first + 30);
     let mut opened: Vec<Opened> = nodes.iter().map(Host::open).collect();
     let mut seen = BTreeSet::new();
     for one in &opened {
