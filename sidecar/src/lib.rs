@@ -1,8 +1,9 @@
+//! The data plane: routes, holds, gates, autoscales, runs instances, keeps the async queue.
 //! The data plane: what runs on every host.
-
-pub mod auth;
 mod backoff;
+mod outbox;
+pub mod auth;
 pub mod config;
 pub mod control;
-mod outbox;
+pub mod instance;
 pub mod peers;
