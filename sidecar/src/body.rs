@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::proxy::tracked::Tracked;
@@ -28,6 +28,12 @@ pub enum Body {
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Body")
+    }
+}
+
 /// A request body with a bound on its size.
 pub struct Limited {
     inner: Incoming,
@@ -40,7 +46,19 @@ impl Limited {
     #[must_use]
     pub fn new(inner: Incoming, limit: u64) -> (Self, Arc<AtomicBool>) {
         let exceeded = Arc::new(AtomicBool::new(false));
-        (Self { inner, left: limit, exceeded: exceeded.clone() }, exceeded)
+        (
+            Self {
+                inner,
+                left: limit,
+                exceeded: exceeded.clone(),
+            },
+            exceeded,
+        )
+    }
+
+    /// What it wraps.
+    pub fn into_inner(self) -> Incoming {
+        self.inner
     }
 }
 

@@ -101,9 +101,18 @@ impl Error {
     pub fn refused(function: &FunctionName, refusal: Refusal) -> Self {
         let function = function.clone();
         match refusal {
-            Refusal::Full(Full::Requests) => Self::Overflow { function, bound: "hold.max_requests" },
-            Refusal::Full(Full::Bytes) => Self::Overflow { function, bound: "hold.max_bytes" },
-            Refusal::Failing(reason) => Self::Failing { function, reason: reason.to_string() },
+            Refusal::Full(Full::Requests) => Self::Overflow {
+                function,
+                bound: "hold.max_requests",
+            },
+            Refusal::Full(Full::Bytes) => Self::Overflow {
+                function,
+                bound: "hold.max_bytes",
+            },
+            Refusal::Failing(reason) => Self::Failing {
+                function,
+                reason: reason.to_string(),
+            },
             Refusal::Gone => Self::UnknownFunction(function),
             refusal @ Refusal::NoInstance => Self::Gate(refusal),
         }
@@ -114,45 +123,69 @@ impl Error {
     pub fn row(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::Route(router::Error::Unnamed(_)) => {
-                (S::NOT_FOUND, "no_function_named", "call /function/NAME or set the Host header")
-            }
-            Self::Route(router::Error::BadName(_)) => {
-                (S::NOT_FOUND, "bad_function_name", "names are DNS labels: a-z, 0-9 and -")
-            }
-            Self::UnknownFunction(_) => {
-                (S::NOT_FOUND, "function_not_found", "`gateless ls` shows what is deployed")
-            }
-            Self::ClusterOnly(_) => {
-                (S::FORBIDDEN, "function_cluster_only", "set visibility to public to open it")
-            }
-            Self::NoRevision(_) => {
-                (S::SERVICE_UNAVAILABLE, "no_revision", "`gateless status` shows why none is ready")
-            }
+            Self::Route(router::Error::Unnamed(_)) => (
+                S::NOT_FOUND,
+                "no_function_named",
+                "call /function/NAME or set the Host header",
+            ),
+            Self::Route(router::Error::BadName(_)) => (
+                S::NOT_FOUND,
+                "bad_function_name",
+                "names are DNS labels: a-z, 0-9 and -",
+            ),
+            Self::UnknownFunction(_) => (
+                S::NOT_FOUND,
+                "function_not_found",
+                "`gateless ls` shows what is deployed",
+            ),
+            Self::ClusterOnly(_) => (
+                S::FORBIDDEN,
+                "function_cluster_only",
+                "set visibility to public to open it",
+            ),
+            Self::NoRevision(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "no_revision",
+                "`gateless status` shows why none is ready",
+            ),
             Self::Gate(_) => (S::SERVICE_UNAVAILABLE, "gate_refused", "try another host"),
-            Self::Overflow { .. } => {
-                (S::SERVICE_UNAVAILABLE, "overflow", "retry later, or raise the bound or max_scale")
-            }
-            Self::Failing { .. } => {
-                (S::SERVICE_UNAVAILABLE, "function_failing", "`gateless status` shows its last log lines")
-            }
-            Self::Deadline(_) => {
-                (S::GATEWAY_TIMEOUT, "deadline_exceeded", "raise limits.timeout_ms or hold.max_wait_ms")
-            }
+            Self::Overflow { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "overflow",
+                "retry later, or raise the bound or max_scale",
+            ),
+            Self::Failing { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "function_failing",
+                "`gateless status` shows its last log lines",
+            ),
+            Self::Deadline(_) => (
+                S::GATEWAY_TIMEOUT,
+                "deadline_exceeded",
+                "raise limits.timeout_ms or hold.max_wait_ms",
+            ),
             Self::ResponseStart(_) => (
                 S::GATEWAY_TIMEOUT,
                 "response_start_timeout",
                 "raise limits.response_start_timeout_ms, or call it asynchronously",
             ),
-            Self::Instance(_) => {
-                (S::BAD_GATEWAY, "instance_failed", "`gateless logs` shows what the instance said")
-            }
-            Self::BodyTooLarge(_) => {
-                (S::PAYLOAD_TOO_LARGE, "body_too_large", "raise limits.max_request_body_bytes")
-            }
+            Self::Instance(_) => (
+                S::BAD_GATEWAY,
+                "instance_failed",
+                "`gateless logs` shows what the instance said",
+            ),
+            Self::BodyTooLarge(_) => (
+                S::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "raise limits.max_request_body_bytes",
+            ),
             Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
-            Self::ShuttingDown => (S::SERVICE_UNAVAILABLE, "shutting_down", "call another sidecar"),
+            Self::ShuttingDown => (
+                S::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                "call another sidecar",
+            ),
             Self::Queue { status, code, .. } => (*status, code, "see detail"),
         }
     }
@@ -162,8 +195,13 @@ impl Error {
     pub fn into_response(self) -> Response<Body> {
         let (status, code, hint) = self.row();
         let mut response = problem(status, code, &self.to_string(), hint);
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
@@ -182,8 +220,9 @@ pub fn problem(status: StatusCode, code: &str, detail: &str, hint: &str) -> Resp
     });
     let mut response = Response::new(Body::from(document.to_string()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     response
 }

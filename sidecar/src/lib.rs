@@ -1,9 +1,19 @@
-//! The data plane: routes, holds, gates, autoscales, runs instances, keeps the async queue.
 //! The data plane: what runs on every host.
-mod backoff;
-mod outbox;
+//!
+//! It accepts calls, routes, holds, gates, autoscales, runs instances and keeps the async
+//! queue. It needs no other process to do so: the server only changes what it does.
+
+pub mod app;
 pub mod auth;
+mod backoff;
+pub mod body;
+pub mod clock;
 pub mod config;
 pub mod control;
+pub mod error;
 pub mod instance;
+pub mod metrics;
+mod outbox;
 pub mod peers;
+pub mod proxy;
+pub mod runtime;

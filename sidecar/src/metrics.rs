@@ -72,13 +72,21 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(seconds),
             cold_duration: Family::new_with_constructor(seconds),
         };
-        registry.register("requests", "Calls answered by functions", metrics.answered.clone());
+        registry.register(
+            "requests",
+            "Calls answered by functions",
+            metrics.answered.clone(),
+        );
         registry.register(
             "requests_refused",
             "Calls the sidecar answered itself, by problem code",
             metrics.refused.clone(),
         );
-        registry.register("cold_starts", "Calls held for an instance", metrics.cold.clone());
+        registry.register(
+            "cold_starts",
+            "Calls held for an instance",
+            metrics.cold.clone(),
+        );
         registry.register_with_unit(
             "request_duration",
             "Arrival to response head",
@@ -91,7 +99,10 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.cold_duration.clone(),
         );
-        Self { registry: Mutex::new(registry), ..metrics }
+        Self {
+            registry: Mutex::new(registry),
+            ..metrics
+        }
     }
 }
 
@@ -107,7 +118,8 @@ impl Metrics {
     pub fn function(&self, name: &FunctionName) -> FunctionMetrics {
         let of = of_function(name);
         FunctionMetrics {
-            by_class: CLASSES.map(|code| self.answered.get_or_create(&answered(name, code)).clone()),
+            by_class: CLASSES
+                .map(|code| self.answered.get_or_create(&answered(name, code)).clone()),
             cold: self.cold.get_or_create(&of).clone(),
             duration: self.duration.get_or_create(&of).clone(),
             cold_duration: self.cold_duration.get_or_create(&of).clone(),
@@ -162,15 +174,31 @@ impl FunctionMetrics {
     pub fn refused(&self, code: &'static str) {
         let namespace = self.name.namespace().to_owned();
         let function = self.name.name().to_owned();
-        self.refused.get_or_create(&Refused { namespace, function, reason: code }).inc();
+        self.refused
+            .get_or_create(&Refused {
+                namespace,
+                function,
+                reason: code,
+            })
+            .inc();
     }
 }
 
 fn of_function(name: &FunctionName) -> OfFunction {
-    OfFunction { namespace: name.namespace().to_owned(), function: name.name().to_owned() }
+    OfFunction {
+        namespace: name.namespace().to_owned(),
+        function: name.name().to_owned(),
+    }
 }
 
 fn answered(name: &FunctionName, code: &'static str) -> Answered {
-    let OfFunction { namespace, function } = of_function(name);
-    Answered { namespace, function, code }
+    let OfFunction {
+        namespace,
+        function,
+    } = of_function(name);
+    Answered {
+        namespace,
+        function,
+        code,
+    }
 }

@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod gate;
 pub mod hold;
 pub mod name;
+pub mod retry;
 pub mod router;
 pub mod time;
 pub mod usage;

@@ -9,11 +9,9 @@ use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::{EndpointKey, FULL_FOR};
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{NodeId, RevisionName};
-use gateless_core::retry::Budget;
 use gateless_core::time::Time;
 use http::{Method, Response, Version, request};
 use hyper::upgrade::OnUpgrade;
-use parking_lot::Mutex;
 
 use super::forward::{self, Sent};
 use super::payload::Payload;
@@ -49,8 +47,6 @@ pub struct Proxy {
     pub domain: String,
     /// Permits at peers.
     pub reserve: Arc<dyn Reserve>,
-    /// Retries, over all functions of this sidecar.
-    pub budget: Mutex<Budget>,
 }
 
 /// A call on its way.
@@ -111,12 +107,18 @@ impl Proxy {
         let from_here = call.origin == Origin::Here;
         let mut visit = from_here.then(|| Visit::new(revision.clone()));
         forward::prepare(&mut call);
-        let mut timing = Timing { route: clock::now().since(call.arrived), ..Timing::default() };
+        let mut timing = Timing {
+            route: clock::now().since(call.arrived),
+            ..Timing::default()
+        };
         let mut attempts = Attempts::default();
         loop {
             let lease = match call.permit.take() {
                 Some(lease) => lease,
-                None => self.permit(function, revision, &call, &attempts, &mut timing).await?,
+                None => {
+                    self.permit(function, revision, &call, &attempts, &mut timing)
+                        .await?
+                }
             };
             let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
                 revision.refused(lease.key());
@@ -131,7 +133,6 @@ impl Proxy {
                         let took = clock::now().since(call.arrived);
                         let cold = timing.cold.then_some(timing.hold);
                         function.metrics.answered(response.status(), took, cold);
-                        self.budget.lock().deposit(clock::now());
                     }
                     return Ok(response);
                 }
@@ -139,7 +140,11 @@ impl Proxy {
                     revision.refused(lease.key());
                     attempts.look_again = true;
                 }
-                Sent::Failed { mut lease, seen, error } => {
+                Sent::Failed {
+                    mut lease,
+                    seen,
+                    error,
+                } => {
                     lease.set_outcome(Outcome::Failed);
                     if !self.may_retry(&call, revision, &mut attempts, seen) {
                         return Err(Error::Instance(error));
@@ -209,12 +214,17 @@ impl Proxy {
         revision: &Revision,
         call: &mut Call,
     ) -> Result<Option<Ahead>, Error> {
-        let Endpoint::Remote { node, .. } = &**lease.endpoint() else { return Ok(Some(Ahead(None))) };
+        let Endpoint::Remote { node, .. } = &**lease.endpoint() else {
+            return Ok(Some(Ahead(None)));
+        };
         call.payload.make_whole_if_small().await?;
         if call.payload.is_whole() {
             return Ok(Some(Ahead(None)));
         }
-        let permit = self.reserve.reserve(node, revision.name(), RESERVE_FOR).await;
+        let permit = self
+            .reserve
+            .reserve(node, revision.name(), RESERVE_FOR)
+            .await;
         Ok(permit.map(|id| Ahead(Some(id))))
     }
 
@@ -239,7 +249,7 @@ impl Proxy {
         call.is_idempotent()
             && call.origin == Origin::Here
             && attempts.seen < policy.max_attempts
-            && self.budget.lock().withdraw(clock::now(), policy.budget_percent)
+            && revision.spend_retry()
     }
 }
 

@@ -5,7 +5,7 @@
 //! made elsewhere.
 
 use std::convert::Infallible;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,10 @@ async fn connection(
         async move { Ok::<_, Infallible>(answer(&app, request, client, door).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -138,7 +141,10 @@ async fn outside(
     let arrived = clock::now();
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let (mut parts, incoming) = request.into_parts();
-    let host = parts.uri.host().or_else(|| parts.headers.get(header::HOST)?.to_str().ok());
+    let host = parts
+        .uri
+        .host()
+        .or_else(|| parts.headers.get(header::HOST)?.to_str().ok());
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let route = router::route(host, path, &app.proxy.domain)?;
     let (function, tagged) = find(app, &route)?;
@@ -148,7 +154,9 @@ async fn outside(
     let is_async = route.is_async;
     let rest = router::normalize(route.rest);
     if rest != path {
-        parts.uri = rest.parse().map_err(|_| Error::BadRequest("the path is malformed".into()))?;
+        parts.uri = rest
+            .parse()
+            .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
     }
     let caller = Caller(app.fairness.hash_one(client.ip()));
     let mut call = Call {
@@ -218,7 +226,10 @@ async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> 
     if request.uri().path().starts_with("/gateless.v1.") {
         return app.grpc(request).await;
     }
-    let secret = request.headers().get(headers::CLUSTER).map(HeaderValue::as_bytes);
+    let secret = request
+        .headers()
+        .get(headers::CLUSTER)
+        .map(HeaderValue::as_bytes);
     let known = app.proxy.cluster_secret.as_bytes();
     if !secret.is_some_and(|secret| bool::from(secret.ct_eq(known))) {
         return crate::error::problem(
@@ -233,7 +244,9 @@ async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> 
         Ok(response) => response,
         Err(error @ Error::Gate(_)) => {
             let mut response = error.into_response();
-            response.headers_mut().insert(headers::REFUSED, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(headers::REFUSED, HeaderValue::from_static("1"));
             response
         }
         Err(error) => error.into_response(),
@@ -247,12 +260,21 @@ async fn forwarded(
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
     let (parts, incoming) = request.into_parts();
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let name: RevisionName = text(headers::REVISION)
         .and_then(|name| name.parse().ok())
         .ok_or_else(|| Error::BadRequest("a forwarded call names its revision".into()))?;
     let node = text(headers::NODE).map(NodeId::new);
-    let class = if text(headers::CLASS) == Some("async") { Class::Async } else { Class::Sync };
+    let class = if text(headers::CLASS) == Some("async") {
+        Class::Async
+    } else {
+        Class::Sync
+    };
     let permit = text(headers::PERMIT).map(|id| app.reservations.take(id));
     // A permit that ran out is a refusal: the body has not been touched.
     let no_instance = || Error::Gate(gateless_core::dispatch::Refusal::NoInstance);
@@ -285,13 +307,4 @@ async fn forwarded(
 }
 
 /// Keys of the sticky split must agree on every sidecar and over restarts.
-#[must_use]
-pub fn sticky_hasher() -> impl BuildHasher + Send + Sync + Clone {
-    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
-}
-
-/// Callers' identities need not be guessable.
-#[must_use]
-pub fn fairness_hasher() -> RandomState {
-    RandomState::new()
-}
+pub type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

@@ -14,6 +14,7 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::call::{Ahead, Call, Proxy, is_h2};
+use super::payload::Payload;
 use super::pool::{self, Conn, Pool};
 use super::timing::Timing;
 use super::tracked::{Held, Tracked};
@@ -88,34 +89,48 @@ pub(super) async fn forward(
     let sending = send(&pool, request, over_h2, call.upgrade.is_some());
     let sent = match end {
         None => Some(sending.await),
-        Some(end) => tokio::time::timeout_at(clock::instant(end), sending).await.ok(),
+        Some(end) => tokio::time::timeout_at(clock::instant(end), sending)
+            .await
+            .ok(),
     };
     let Some(sent) = sent else {
-        return Err(if call.deadline.is_some_and(|deadline| deadline <= clock::now()) {
-            Error::Deadline(Phase::Run)
-        } else {
-            Error::ResponseStart(limits.response_start_timeout.unwrap_or_default())
-        });
+        return Err(
+            if call
+                .deadline
+                .is_some_and(|deadline| deadline <= clock::now())
+            {
+                Error::Deadline(Phase::Run)
+            } else {
+                Error::ResponseStart(limits.response_start_timeout.unwrap_or_default())
+            },
+        );
     };
     match sent {
         Ok((response, conn)) => Ok(answered(response, conn, lease, call, visit, began)),
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
         Err(pool::Error::Unsent(request, error)) => {
             give_back(call, request.into_body());
-            Ok(Sent::Failed { lease, seen: false, error })
+            Ok(Sent::Failed {
+                lease,
+                seen: false,
+                error,
+            })
         }
         Err(pool::Error::Sent(error)) if error.is_user() => Err(Error::Body(error.to_string())),
-        Err(pool::Error::Sent(error)) => {
-            Ok(Sent::Failed { lease, seen: true, error: error.to_string() })
-        }
+        Err(pool::Error::Sent(error)) => Ok(Sent::Failed {
+            lease,
+            seen: true,
+            error: error.to_string(),
+        }),
     }
 }
 
-/// A stream nobody read can be sent again, but not as a [`super::Payload`]: only a whole
-/// one can. An unsent stream is therefore lost unless it was whole.
+/// What was not sent was not read either, and can be sent again.
 fn give_back(call: &mut Call, body: Body) {
-    if let Body::Full(Some(bytes)) = body {
-        call.payload = super::Payload::Whole(bytes);
+    match body {
+        Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
+        Body::Limited(limited) => call.payload = Payload::Stream(limited.into_inner()),
+        Body::Tracked(_) | Body::Boxed(_) => {}
     }
 }
 
@@ -137,8 +152,16 @@ fn answered(
         return Sent::Refused(lease);
     }
     lease.set_outcome(Outcome::Answered(clock::now().since(began)));
-    let held = Held { lease, visit: visit.take(), conn };
-    Sent::Answer(Box::new(Answer { response, held, caller_upgrade: call.upgrade.take() }))
+    let held = Held {
+        lease,
+        visit: visit.take(),
+        conn,
+    };
+    Sent::Answer(Box::new(Answer {
+        response,
+        held,
+        caller_upgrade: call.upgrade.take(),
+    }))
 }
 
 async fn send(
@@ -148,11 +171,15 @@ async fn send(
     upgrade: bool,
 ) -> Result<(Response<Incoming>, Option<Conn>), pool::Error> {
     if upgrade {
-        pool.send_upgrade(request).await.map(|response| (response, None))
+        pool.send_upgrade(request)
+            .await
+            .map(|response| (response, None))
     } else if over_h2 {
         pool.send_h2(request).await.map(|response| (response, None))
     } else {
-        pool.send_h1(request).await.map(|(response, conn)| (response, Some(conn)))
+        pool.send_h1(request)
+            .await
+            .map(|(response, conn)| (response, Some(conn)))
     }
 }
 
@@ -163,7 +190,11 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
     *request.headers_mut() = call.parts.headers.clone();
     if let Some(deadline) = call.deadline {
         let left = deadline.since(clock::now()).as_millis();
-        headers::set(request.headers_mut(), headers::TIMEOUT_MS, &left.to_string());
+        headers::set(
+            request.headers_mut(),
+            headers::TIMEOUT_MS,
+            &left.to_string(),
+        );
     }
     let over_h2 = match &**lease.endpoint() {
         Endpoint::Local { .. } => {
@@ -179,7 +210,9 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
     if over_h2 {
         *request.version_mut() = Version::HTTP_2;
         let host = request.headers_mut().remove(header::HOST);
-        let host = host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let host = host
+            .as_ref()
+            .and_then(|host| Authority::try_from(host.as_bytes()).ok());
         let authority = host.or_else(|| lease.endpoint().pool().address().parse().ok());
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
@@ -208,8 +241,17 @@ fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut R
 
 impl Answer {
     /// The response as the caller shall see it.
-    pub(super) fn finish(self, call: &Call, timing: &mut Timing, forwarded: Time) -> Response<Body> {
-        let Self { mut response, held, caller_upgrade } = self;
+    pub(super) fn finish(
+        self,
+        call: &Call,
+        timing: &mut Timing,
+        forwarded: Time,
+    ) -> Response<Body> {
+        let Self {
+            mut response,
+            held,
+            caller_upgrade,
+        } = self;
         let queued = headers::number(response.headers(), &headers::QUEUE_US).unwrap_or(0);
         timing.answered(forwarded, clock::now(), Duration::from_micros(queued));
         let revision = held.lease.revision().clone();

@@ -57,10 +57,17 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(header::CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ] {
         headers.remove(name);
     }
-    let trailers = headers.get(header::TE).map(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let trailers = headers
+        .get(header::TE)
+        .map(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     if trailers == Some(false) {
         headers.remove(header::TE);
     }
@@ -78,21 +85,32 @@ pub fn strip_internal(headers: &mut HeaderMap) {
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = headers.get_all(header::CONNECTION).iter().any(|value| {
         value.to_str().is_ok_and(|value| {
-            value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+            value
+                .split(',')
+                .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
         })
     });
-    if wants { headers.get(header::UPGRADE).cloned() } else { None }
+    if wants {
+        headers.get(header::UPGRADE).cloned()
+    } else {
+        None
+    }
 }
 
 /// Adds who called, as RFC 7239 and as everybody writes it.
 pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
     let host = headers.get(header::HOST).cloned();
     let mut text = String::with_capacity(48);
-    let for_ = match headers.get(&FORWARDED_FOR).and_then(|earlier| earlier.to_str().ok()) {
+    let for_ = match headers
+        .get(&FORWARDED_FOR)
+        .and_then(|earlier| earlier.to_str().ok())
+    {
         Some(earlier) => format!("{earlier}, {client}"),
         None => client.to_string(),
     };
-    if let Ok(earlier) = headers.get(header::FORWARDED).map_or(Ok(""), |value| value.to_str())
+    if let Ok(earlier) = headers
+        .get(header::FORWARDED)
+        .map_or(Ok(""), |value| value.to_str())
         && !earlier.is_empty()
     {
         write!(text, "{earlier}, ").ok();
@@ -120,7 +138,11 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
 pub fn ensure_traceparent(headers: &mut HeaderMap) {
     if !headers.contains_key(&TRACEPARENT) {
         let (trace, span): (u128, u64) = (rand::random(), rand::random());
-        set(headers, TRACEPARENT, &format!("00-{:032x}-{:016x}-00", trace.max(1), span.max(1)));
+        set(
+            headers,
+            TRACEPARENT,
+            &format!("00-{:032x}-{:016x}-00", trace.max(1), span.max(1)),
+        );
     }
 }
 
@@ -148,12 +170,17 @@ pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
         .flat_map(|value| value.split([',', ';']))
         .map(str::trim)
         .collect();
-    if !tokens.iter().any(|token| token.eq_ignore_ascii_case("respond-async")) {
+    if !tokens
+        .iter()
+        .any(|token| token.eq_ignore_ascii_case("respond-async"))
+    {
         return None;
     }
     let wait = tokens.iter().find_map(|token| {
         let (name, value) = token.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().parse().ok())?
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then(|| value.trim().parse().ok())?
     });
     Some(wait)
 }
@@ -182,7 +209,12 @@ mod tests {
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect()
     }
 
@@ -209,30 +241,56 @@ mod tests {
         let mut headers = map(&[("host", "f.example"), ("x-forwarded-for", "1.1.1.1")]);
         add_forwarded(&mut headers, IpAddr::from([10, 0, 0, 1]));
         assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 10.0.0.1");
-        assert_eq!(headers["forwarded"], "for=10.0.0.1;proto=http;host=\"f.example\"");
+        assert_eq!(
+            headers["forwarded"],
+            "for=10.0.0.1;proto=http;host=\"f.example\""
+        );
         assert_eq!(headers["x-forwarded-host"], "f.example");
     }
 
     #[test]
     fn preference_for_async_is_read_as_rfc_7240_writes_it() {
-        assert_eq!(respond_async(&map(&[("prefer", "respond-async, wait=10")])), Some(Some(10)));
-        assert_eq!(respond_async(&map(&[("prefer", "wait=10; Respond-Async")])), Some(Some(10)));
-        assert_eq!(respond_async(&map(&[("prefer", "respond-async")])), Some(None));
+        assert_eq!(
+            respond_async(&map(&[("prefer", "respond-async, wait=10")])),
+            Some(Some(10))
+        );
+        assert_eq!(
+            respond_async(&map(&[("prefer", "wait=10; Respond-Async")])),
+            Some(Some(10))
+        );
+        assert_eq!(
+            respond_async(&map(&[("prefer", "respond-async")])),
+            Some(None)
+        );
         assert_eq!(respond_async(&map(&[("prefer", "wait=10")])), None);
     }
 
     #[test]
     fn grpc_timeouts_have_units() {
-        for (text, expected) in
-            [("1H", Some(3_600_000)), ("5S", Some(5_000)), ("1u", Some(1)), ("5", None), ("x", None)]
-        {
-            assert_eq!(grpc_timeout_ms(&map(&[("grpc-timeout", text)])), expected, "{text}");
+        for (text, expected) in [
+            ("1H", Some(3_600_000)),
+            ("5S", Some(5_000)),
+            ("1u", Some(1)),
+            ("5", None),
+            ("x", None),
+        ] {
+            assert_eq!(
+                grpc_timeout_ms(&map(&[("grpc-timeout", text)])),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn upgrade_needs_both_headers() {
-        assert!(upgrade(&map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")])).is_some());
+        assert!(
+            upgrade(&map(&[
+                ("connection", "keep-alive, Upgrade"),
+                ("upgrade", "websocket")
+            ]))
+            .is_some()
+        );
         assert!(upgrade(&map(&[("upgrade", "websocket")])).is_none());
     }
 }

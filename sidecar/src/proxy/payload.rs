@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
 /// refusal there costs nothing.
-pub const SMALL: u64 = 64 << 10;
+pub(super) const SMALL: u64 = 64 << 10;
 
 /// See the module.
 pub enum Payload {
@@ -29,7 +29,11 @@ impl Payload {
     /// A request's body, empty ones without a stream.
     #[must_use]
     pub fn new(incoming: Incoming) -> Self {
-        if incoming.is_end_stream() { Self::Whole(Bytes::new()) } else { Self::Stream(incoming) }
+        if incoming.is_end_stream() {
+            Self::Whole(Bytes::new())
+        } else {
+            Self::Stream(incoming)
+        }
     }
 
     /// Whether it can be sent (again).
@@ -59,10 +63,17 @@ impl Payload {
     /// When the caller's body fails.
     pub async fn make_whole_if_small(&mut self) -> Result<(), Error> {
         let small = match self {
-            Self::Stream(incoming) => incoming.size_hint().exact().is_some_and(|size| size <= SMALL),
+            Self::Stream(incoming) => incoming
+                .size_hint()
+                .exact()
+                .is_some_and(|size| size <= SMALL),
             Self::Whole(_) | Self::Spent => false,
         };
-        if small { self.make_whole(SMALL).await } else { Ok(()) }
+        if small {
+            self.make_whole(SMALL).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads a stream whole, up to `limit` bytes.
@@ -75,7 +86,11 @@ impl Payload {
             other => {
                 let size = other.bytes();
                 *self = other;
-                return if size > limit { Err(Error::BodyTooLarge(limit)) } else { Ok(()) };
+                return if size > limit {
+                    Err(Error::BodyTooLarge(limit))
+                } else {
+                    Ok(())
+                };
             }
         };
         if incoming.size_hint().lower() > limit {
@@ -117,6 +132,8 @@ impl TooLarge {
     /// Whether it was.
     #[must_use]
     pub fn happened(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.0
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }

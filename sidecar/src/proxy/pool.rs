@@ -59,7 +59,10 @@ impl Conn {
         if !self.sender.is_closed() {
             let mut idle = self.pool.idle.lock();
             if idle.len() < MAX_IDLE {
-                idle.push(Idle { sender: self.sender, since: clock::now() });
+                idle.push(Idle {
+                    sender: self.sender,
+                    since: clock::now(),
+                });
             }
         }
     }
@@ -69,7 +72,11 @@ impl Pool {
     /// For `host:port`. Connects when first used.
     #[must_use]
     pub fn new(address: String) -> Self {
-        Self { address, idle: Mutex::default(), h2: tokio::sync::Mutex::default() }
+        Self {
+            address,
+            idle: Mutex::default(),
+            h2: tokio::sync::Mutex::default(),
+        }
     }
 
     /// `host:port`.
@@ -88,7 +95,15 @@ impl Pool {
     ) -> Result<(Response<Incoming>, Conn), Error> {
         while let Some(mut sender) = self.checkout() {
             match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Conn { sender, pool: self.clone() })),
+                Ok(response) => {
+                    return Ok((
+                        response,
+                        Conn {
+                            sender,
+                            pool: self.clone(),
+                        },
+                    ));
+                }
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(Error::Sent(error.into_error())),
@@ -100,7 +115,13 @@ impl Pool {
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
         match sender.try_send_request(request).await {
-            Ok(response) => Ok((response, Conn { sender, pool: self.clone() })),
+            Ok(response) => Ok((
+                response,
+                Conn {
+                    sender,
+                    pool: self.clone(),
+                },
+            )),
             Err(mut error) => Err(match error.take_message() {
                 Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
                 None => Error::Sent(error.into_error()),
@@ -129,17 +150,23 @@ impl Pool {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
-            None => Error::Sent(error.into_error()),
-        })
+        sender
+            .try_send_request(request)
+            .await
+            .map_err(|mut error| match error.take_message() {
+                Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
+                None => Error::Sent(error.into_error()),
+            })
     }
 
     fn checkout(&self) -> Option<http1::SendRequest<Body>> {
         let now = clock::now();
         let mut idle = self.idle.lock();
         // Entries are in order of age: once the top is too old, all are.
-        if idle.last().is_some_and(|top| now.since(top.since) > MAX_IDLE_FOR) {
+        if idle
+            .last()
+            .is_some_and(|top| now.since(top.since) > MAX_IDLE_FOR)
+        {
             idle.clear();
         }
         let at = idle.iter().rposition(|entry| entry.sender.is_ready());
@@ -182,11 +209,17 @@ impl Pool {
     }
 
     async fn dial(&self) -> Result<TcpStream, String> {
-        let dialled = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
+        let dialled =
+            tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
         let stream = match dialled {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(format!("{}: {error}", self.address)),
-            Err(_) => return Err(format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.address)),
+            Err(_) => {
+                return Err(format!(
+                    "{}: no connection within {CONNECT_TIMEOUT:?}",
+                    self.address
+                ));
+            }
         };
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         Ok(stream)

@@ -10,24 +10,24 @@ use super::headers::{self, SERVER_TIMING};
 
 /// Phases of one call.
 #[derive(Debug, Default)]
-pub struct Timing {
+pub(super) struct Timing {
     /// From arrival to asking for a permit.
-    pub route: Duration,
+    pub(super) route: Duration,
     /// Waiting while no instance was ready.
-    pub hold: Duration,
+    pub(super) hold: Duration,
     /// Part of `hold` in which the instance started.
-    pub start: Duration,
+    pub(super) start: Duration,
     /// Waiting while instances were full.
-    pub queue: Duration,
+    pub(super) queue: Duration,
     /// From forwarding to the response head.
-    pub run: Duration,
+    pub(super) run: Duration,
     /// Whether any instance had to be waited for.
-    pub cold: bool,
+    pub(super) cold: bool,
 }
 
 impl Timing {
     /// A wait is over.
-    pub fn waited(&mut self, cold: bool, took: Duration) {
+    pub(super) fn waited(&mut self, cold: bool, took: Duration) {
         if cold {
             self.cold = true;
             self.hold += took;
@@ -37,15 +37,18 @@ impl Timing {
     }
 
     /// The function answered; a peer on the way tells its own queue time.
-    pub fn answered(&mut self, forwarded: Time, now: Time, queued_at_peer: Duration) {
+    pub(super) fn answered(&mut self, forwarded: Time, now: Time, queued_at_peer: Duration) {
         self.run = now.since(forwarded).saturating_sub(queued_at_peer);
         self.queue += queued_at_peer;
     }
 
     /// Adds the header, after what the function itself says.
-    pub fn write(&self, headers: &mut HeaderMap) {
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
         let mut text = String::with_capacity(96);
-        if let Some(own) = headers.get(SERVER_TIMING).and_then(|value| value.to_str().ok()) {
+        if let Some(own) = headers
+            .get(SERVER_TIMING)
+            .and_then(|value| value.to_str().ok())
+        {
             write!(text, "{own}, ").ok();
         }
         let phases = [
@@ -59,7 +62,13 @@ impl Timing {
             let comma = if at == 0 { "" } else { ", " };
             // Whole microseconds as milliseconds: no float formatting on the hot path.
             let micros = took.as_micros();
-            write!(text, "{comma}{name};dur={}.{:03}", micros / 1_000, micros % 1_000).ok();
+            write!(
+                text,
+                "{comma}{name};dur={}.{:03}",
+                micros / 1_000,
+                micros % 1_000
+            )
+            .ok();
         }
         headers::set(headers, SERVER_TIMING, &text);
     }
@@ -71,7 +80,10 @@ mod tests {
 
     #[test]
     fn header_tells_the_phases_apart() {
-        let mut timing = Timing { route: Duration::from_micros(12), ..Timing::default() };
+        let mut timing = Timing {
+            route: Duration::from_micros(12),
+            ..Timing::default()
+        };
         timing.waited(true, Duration::from_micros(4_500));
         timing.waited(false, Duration::from_millis(2));
         timing.answered(Time::ZERO, Time::from_millis(10), Duration::from_millis(3));

@@ -46,7 +46,13 @@ impl Tracked {
         deadline: Option<Time>,
         idle: Option<Duration>,
     ) -> Self {
-        let mut tracked = Self { inner, held: Some(held), deadline, idle, timer: None };
+        let mut tracked = Self {
+            inner,
+            held: Some(held),
+            deadline,
+            idle,
+            timer: None,
+        };
         if tracked.inner.is_end_stream() {
             tracked.finish();
         }
@@ -69,7 +75,9 @@ impl Tracked {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
-            let Some(at) = self.next_timeout() else { return Poll::Pending };
+            let Some(at) = self.next_timeout() else {
+                return Poll::Pending;
+            };
             self.timer = Some(Box::pin(tokio::time::sleep_until(at)));
         }
         match self.timer.as_mut() {

@@ -19,12 +19,20 @@ use crate::clock;
 ///
 /// The call's deadline does not apply any more: a WebSocket may live for days. Without a
 /// byte either way for `idle`, it is closed.
-pub fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Option<Duration>) {
+pub(super) fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Option<Duration>) {
     tokio::spawn(async move {
-        let (Ok(caller), Ok(instance)) = tokio::join!(caller, instance) else { return };
+        let (Ok(caller), Ok(instance)) = tokio::join!(caller, instance) else {
+            return;
+        };
         let last = Arc::new(AtomicU64::new(clock::now().as_nanos()));
-        let mut caller = Active { inner: TokioIo::new(caller), last: last.clone() };
-        let mut instance = Active { inner: TokioIo::new(instance), last: last.clone() };
+        let mut caller = Active {
+            inner: TokioIo::new(caller),
+            last: last.clone(),
+        };
+        let mut instance = Active {
+            inner: TokioIo::new(instance),
+            last: last.clone(),
+        };
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut caller, &mut instance) => {}
             () = silence(&last, idle) => tracing::debug!("upgraded connection idle, closing it"),
@@ -35,7 +43,9 @@ pub fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Option<Dur
 
 /// Ends when nothing moved for `idle`.
 async fn silence(last: &AtomicU64, idle: Option<Duration>) {
-    let Some(idle) = idle else { return std::future::pending().await };
+    let Some(idle) = idle else {
+        return std::future::pending().await;
+    };
     loop {
         let end = Time::from_nanos(last.load(Ordering::Relaxed)) + idle;
         if clock::now() >= end {

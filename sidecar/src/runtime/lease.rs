@@ -18,7 +18,11 @@ pub struct Lease {
 
 impl Lease {
     pub(super) fn new(revision: Arc<Revision>, permit: Permit<Arc<Endpoint>>) -> Self {
-        Self { revision, permit, outcome: Outcome::Neutral }
+        Self {
+            revision,
+            permit,
+            outcome: Outcome::Neutral,
+        }
     }
 
     /// Where it leads.

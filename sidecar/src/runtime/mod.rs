@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gateless_core::config;
@@ -49,7 +50,10 @@ pub struct HoldCaps {
 
 impl Default for HoldCaps {
     fn default() -> Self {
-        Self { requests: 20_000, bytes: 256 << 20 }
+        Self {
+            requests: 20_000,
+            bytes: 256 << 20,
+        }
     }
 }
 
@@ -141,23 +145,43 @@ impl Registry {
         for config in functions {
             let mut revisions = Vec::with_capacity(config.revisions.len());
             for wanted in &config.revisions {
-                let known = old.revisions.get(&wanted.name).filter(|r| r.config.uid == wanted.uid);
+                let known = old
+                    .revisions
+                    .get(&wanted.name)
+                    .filter(|r| r.config.uid == wanted.uid);
                 let revision = known.cloned().unwrap_or_else(|| {
                     Arc::new(Revision::new(wanted.clone(), self.shared.clone()))
                 });
-                table.revisions.insert(wanted.name.clone(), revision.clone());
+                table
+                    .revisions
+                    .insert(wanted.name.clone(), revision.clone());
                 revisions.push(revision);
             }
             let metrics = self.shared.metrics.function(&config.name);
             let name = config.name.clone();
-            table.functions.insert(name, Arc::new(Function { config, revisions, metrics }));
+            table.functions.insert(
+                name,
+                Arc::new(Function {
+                    config,
+                    revisions,
+                    metrics,
+                }),
+            );
         }
         for (name, revision) in &old.revisions {
-            if !table.revisions.get(name).is_some_and(|kept| Arc::ptr_eq(kept, revision)) {
+            if !table
+                .revisions
+                .get(name)
+                .is_some_and(|kept| Arc::ptr_eq(kept, revision))
+            {
                 revision.retire();
             }
         }
-        for name in old.functions.keys().filter(|name| !table.functions.contains_key(*name)) {
+        for name in old
+            .functions
+            .keys()
+            .filter(|name| !table.functions.contains_key(*name))
+        {
             self.shared.metrics.forget(name);
         }
         self.table.store(Arc::new(table));
@@ -182,11 +206,26 @@ impl Registry {
     }
 
     /// An instance on this host is ready. False when its revision is gone.
-    pub fn add_local(&self, name: &RevisionName, id: &InstanceId, address: SocketAddr) -> bool {
-        let Some(revision) = self.revision(name) else { return false };
+    pub fn add_local(
+        &self,
+        name: &RevisionName,
+        id: &InstanceId,
+        address: SocketAddr,
+        started_in: Duration,
+    ) -> bool {
+        let Some(revision) = self.revision(name) else {
+            return false;
+        };
         self.instances.lock().insert(id.clone(), revision.clone());
         let pool = Arc::new(Pool::new(address.to_string()));
-        revision.add_local(id.clone(), Endpoint::Local { id: id.clone(), pool });
+        revision.add_local(
+            id.clone(),
+            Endpoint::Local {
+                id: id.clone(),
+                pool,
+            },
+            started_in,
+        );
         true
     }
 
@@ -215,15 +254,23 @@ impl Registry {
 
     /// What the owner says of a revision: the other hosts that run it, and what is coming.
     pub fn set_endpoints(&self, name: &RevisionName, hosts: Vec<HostEndpoint>, supply: Supply) {
-        let Some(revision) = self.revision(name) else { return };
+        let Some(revision) = self.revision(name) else {
+            return;
+        };
         let mut peers = self.peers.lock();
-        let remotes = hosts.into_iter().filter(|host| host.node != self.node).map(|host| {
-            let pool = peers.entry(host.peer_address.clone()).or_insert_with_key(|address| {
-                Arc::new(Pool::new(address.clone()))
+        let remotes = hosts
+            .into_iter()
+            .filter(|host| host.node != self.node)
+            .map(|host| {
+                let pool = peers
+                    .entry(host.peer_address.clone())
+                    .or_insert_with_key(|address| Arc::new(Pool::new(address.clone())));
+                let endpoint = Endpoint::Remote {
+                    node: host.node.clone(),
+                    pool: pool.clone(),
+                };
+                (host.node, host.ready, Arc::new(endpoint))
             });
-            let endpoint = Endpoint::Remote { node: host.node.clone(), pool: pool.clone() };
-            (host.node, host.ready, Arc::new(endpoint))
-        });
         let remotes = remotes.collect();
         drop(peers);
         revision.set_endpoints(remotes, supply);
@@ -245,7 +292,10 @@ impl Registry {
     #[must_use]
     pub fn demand(&self) -> Vec<(RevisionName, Demand)> {
         let now = clock::now();
-        self.revisions().iter().map(|revision| (revision.name().clone(), revision.demand(now))).collect()
+        self.revisions()
+            .iter()
+            .map(|revision| (revision.name().clone(), revision.demand(now)))
+            .collect()
     }
 
     /// Calls held now, over all functions.

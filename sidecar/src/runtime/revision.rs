@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::config;
 use gateless_core::dispatch::{Call, Dispatch, EndpointKey, Grants, Refusal, Released, Supply};
 use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_share};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
+use gateless_core::retry::Budget;
 use gateless_core::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -45,6 +47,9 @@ impl Endpoint {
     }
 }
 
+/// Retries a second that even a function with hardly any calls may make.
+const RETRIES_PER_SECOND: u32 = 1;
+
 pub(crate) type Wake = oneshot::Sender<Result<Lease, Refusal>>;
 type Core = Dispatch<Wake, Arc<Endpoint>>;
 
@@ -76,6 +81,10 @@ pub struct Revision {
     /// A `Wanted` is under way: no second one.
     wanted: AtomicBool,
     retired: AtomicBool,
+    /// How long the newest instance here took to start, in nanoseconds.
+    last_start: AtomicU64,
+    /// Apart from the core's lock: retries are rare, and it is touched once a call.
+    budget: Mutex<Budget>,
     refused_peers: Mutex<BTreeSet<NodeId>>,
 }
 
@@ -103,7 +112,10 @@ impl Drop for Wait {
     fn drop(&mut self) {
         drop(self.revision.core.lock().cancel(self.id));
         self.revision.shared.held.fetch_sub(1, Ordering::Relaxed);
-        self.revision.shared.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.revision
+            .shared
+            .held_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
         // A lease that was granted meanwhile goes back with the receiver.
     }
 }
@@ -111,12 +123,15 @@ impl Drop for Wait {
 impl Revision {
     pub(super) fn new(config: Arc<config::Revision>, shared: Arc<Shared>) -> Self {
         let core = Mutex::new(Dispatch::new(&config));
+        let budget = Budget::new(config.retries.budget_percent, RETRIES_PER_SECOND);
         Self {
             config,
             core,
             shared,
             wanted: AtomicBool::new(false),
             retired: AtomicBool::new(false),
+            last_start: AtomicU64::new(0),
+            budget: Mutex::new(budget),
             refused_peers: Mutex::default(),
         }
     }
@@ -157,13 +172,21 @@ impl Revision {
         match admitted {
             Ok(admitted) => {
                 self.shared.held.fetch_add(1, Ordering::Relaxed);
-                self.shared.held_bytes.fetch_add(ask.bytes, Ordering::Relaxed);
+                self.shared
+                    .held_bytes
+                    .fetch_add(ask.bytes, Ordering::Relaxed);
                 if let Some(evicted) = admitted.evicted {
                     evicted.wake.send(Err(Refusal::Full(Full::Requests))).ok();
                 }
                 self.want();
                 let (revision, id, bytes) = (self.clone(), admitted.id, ask.bytes);
-                Ok(Err(Wait { revision, id, bytes, receiver, cold }))
+                Ok(Err(Wait {
+                    revision,
+                    id,
+                    bytes,
+                    receiver,
+                    cold,
+                }))
             }
             Err((_, refusal)) => {
                 if let Some(peer) = ask.peer {
@@ -176,11 +199,21 @@ impl Revision {
 
     /// One function's flood may not use up the room of all.
     fn fair(&self, core: &Core, bytes: u64) -> Result<(), Refusal> {
-        let Shared { caps, held, held_bytes, .. } = &*self.shared;
+        let Shared {
+            caps,
+            held,
+            held_bytes,
+            ..
+        } = &*self.shared;
         if !fair_share(caps.requests, held.load(Ordering::Relaxed), core.held(), 1) {
             return Err(Refusal::Full(Full::Requests));
         }
-        if !fair_share(caps.bytes, held_bytes.load(Ordering::Relaxed), core.held_bytes(), bytes) {
+        if !fair_share(
+            caps.bytes,
+            held_bytes.load(Ordering::Relaxed),
+            core.held_bytes(),
+            bytes,
+        ) {
             return Err(Refusal::Full(Full::Bytes));
         }
         Ok(())
@@ -189,13 +222,29 @@ impl Revision {
     /// Tells the control path that somebody waits, unless it is being told already.
     fn want(&self) {
         if !self.wanted.swap(true, Ordering::AcqRel) {
-            self.shared.signals.send(Signal::Wanted(self.name().clone())).ok();
+            self.shared
+                .signals
+                .send(Signal::Wanted(self.name().clone()))
+                .ok();
         }
     }
 
     /// A call arrived or left; see [`gateless_core::usage::Usage`].
     pub(super) fn arrive(&self, now: Time) {
         self.core.lock().usage.arrive(now);
+        self.budget.lock().request(now);
+    }
+
+    /// Whether the budget allows a retry; spends it.
+    #[must_use]
+    pub fn spend_retry(&self) -> bool {
+        self.budget.lock().try_retry(clock::now())
+    }
+
+    /// How long the newest instance on this host took to start.
+    #[must_use]
+    pub fn last_start(&self) -> Duration {
+        Duration::from_nanos(self.last_start.load(Ordering::Relaxed))
     }
 
     pub(super) fn depart(&self, arrived: Time) {
@@ -205,8 +254,13 @@ impl Revision {
     pub(super) fn release(self: &Arc<Self>, key: EndpointKey, outcome: Outcome) {
         let mut grants = Grants::new();
         let random = rand::random();
-        let Released { drained, room_for_peers } =
-            self.core.lock().release(clock::now(), key, outcome, random, &mut grants);
+        let Released {
+            drained,
+            room_for_peers,
+        } = self
+            .core
+            .lock()
+            .release(clock::now(), key, outcome, random, &mut grants);
         self.wake(grants);
         if let Some(id) = drained {
             self.shared.signals.send(Signal::Drained(id)).ok();
@@ -233,7 +287,12 @@ impl Revision {
         change: impl FnOnce(&mut Core, Time, u64, &mut Grants<Wake, Arc<Endpoint>>),
     ) {
         let mut grants = Grants::new();
-        change(&mut self.core.lock(), clock::now(), rand::random(), &mut grants);
+        change(
+            &mut self.core.lock(),
+            clock::now(),
+            rand::random(),
+            &mut grants,
+        );
         self.wake(grants);
     }
 
@@ -245,7 +304,9 @@ impl Revision {
         }
     }
 
-    pub(super) fn add_local(self: &Arc<Self>, id: InstanceId, endpoint: Endpoint) {
+    pub(super) fn add_local(self: &Arc<Self>, id: InstanceId, endpoint: Endpoint, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.last_start.store(nanos, Ordering::Relaxed);
         let endpoint = Arc::new(endpoint);
         self.change(|core, now, random, grants| core.add_local(now, id, endpoint, random, grants));
     }
@@ -260,7 +321,9 @@ impl Revision {
 
     pub(super) fn in_flight(&self, id: &InstanceId) -> u32 {
         let core = self.core.lock();
-        core.local_in_flight().find(|(known, _)| *known == id).map_or(0, |(_, count)| count)
+        core.local_in_flight()
+            .find(|(known, _)| *known == id)
+            .map_or(0, |(_, count)| count)
     }
 
     pub(super) fn set_endpoints(
@@ -301,7 +364,9 @@ impl Revision {
         Demand {
             sample: core.usage.sample(now),
             held: core.held(),
-            oldest: core.oldest_held().map_or_else(Default::default, |since| now.since(since)),
+            oldest: core
+                .oldest_held()
+                .map_or_else(Default::default, |since| now.since(since)),
         }
     }
 
