@@ -5,5 +5,9 @@
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
 pub mod config;
+pub mod control;
+pub mod host;
 pub mod name;
+pub mod ownership;
+pub mod placement;
 pub mod time;
