@@ -4,6 +4,7 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod autoscaler;
 pub mod config;
 pub mod control;
 pub mod host;
@@ -11,3 +12,4 @@ pub mod name;
 pub mod ownership;
 pub mod placement;
 pub mod time;
+pub mod window;
