@@ -7,6 +7,8 @@
 pub mod autoscaler;
 pub mod config;
 pub mod control;
+#[cfg(test)]
+mod fixture;
 pub mod host;
 pub mod name;
 pub mod ownership;

@@ -143,7 +143,10 @@ mod tests {
     fn check(desired: u32, hosts: &[Host], expected: &[u32], unplaced: u32) {
         let placement = place(desired, hosts);
         let counts: Vec<u32> = placement.per_host.into_values().collect();
-        assert_eq!((counts.as_slice(), placement.unplaced), (expected, unplaced));
+        assert_eq!(
+            (counts.as_slice(), placement.unplaced),
+            (expected, unplaced)
+        );
     }
 
     #[test]

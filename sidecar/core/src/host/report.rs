@@ -141,8 +141,9 @@ impl Host {
                 .into_iter()
                 .collect();
         };
-        let obeyed = Some(&function.term.owner)
-            .filter(|owner| self.members.contains(*owner) && Some(*owner) != function.first.as_ref());
+        let obeyed = Some(&function.term.owner).filter(|owner| {
+            self.members.contains(*owner) && Some(*owner) != function.first.as_ref()
+        });
         function.first.iter().chain(obeyed).cloned().collect()
     }
 
