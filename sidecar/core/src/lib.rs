@@ -5,12 +5,14 @@
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
 pub mod autoscaler;
+pub mod caller;
 pub mod config;
 pub mod control;
 #[cfg(test)]
 mod fixture;
 pub mod host;
 pub mod name;
+pub mod owner;
 pub mod ownership;
 pub mod placement;
 pub mod time;
