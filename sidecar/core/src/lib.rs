@@ -5,12 +5,20 @@
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
 pub mod autoscaler;
+#[cfg(test)]
+mod fixture;
 pub mod balancer;
+pub mod caller;
 pub mod config;
+pub mod control;
 pub mod dispatch;
 pub mod gate;
 pub mod hold;
+pub mod host;
 pub mod name;
+pub mod owner;
+pub mod ownership;
+pub mod placement;
 pub mod retry;
 pub mod router;
 pub mod time;
