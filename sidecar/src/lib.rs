@@ -10,6 +10,7 @@ pub mod body;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod controller;
 pub mod error;
 pub mod instance;
 pub mod metrics;

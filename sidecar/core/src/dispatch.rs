@@ -391,6 +391,12 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.hold.len()
     }
 
+    /// Calls that ever came to wait.
+    #[must_use]
+    pub fn waited(&self) -> u64 {
+        self.hold.total()
+    }
+
     /// Bytes kept by waiting calls.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {

@@ -262,6 +262,12 @@ impl<W> Hold<W> {
         self.bytes
     }
 
+    /// Calls that ever came to wait.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.next_id
+    }
+
     /// When the oldest came.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {

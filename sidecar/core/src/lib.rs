@@ -5,8 +5,6 @@
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
 pub mod autoscaler;
-#[cfg(test)]
-mod fixture;
 pub mod balancer;
 pub mod caller;
 pub mod config;
@@ -24,3 +22,6 @@ pub mod router;
 pub mod time;
 pub mod usage;
 pub mod window;
+
+#[cfg(test)]
+mod fixture;

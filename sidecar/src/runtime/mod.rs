@@ -298,6 +298,20 @@ impl Registry {
             .collect()
     }
 
+    /// Demand of one revision at this moment, without ending the sample under way.
+    #[must_use]
+    pub fn waiting(&self, name: &RevisionName) -> Option<Demand> {
+        let now = clock::now();
+        self.revision(name).map(|revision| revision.waiting(now))
+    }
+
+    /// [`Signal::Wanted`] may come again; comes at once when calls wait.
+    pub fn rearm(&self, name: &RevisionName) {
+        if let Some(revision) = self.revision(name) {
+            revision.rearm();
+        }
+    }
+
     /// Calls held now, over all functions.
     #[must_use]
     pub fn held(&self) -> u64 {

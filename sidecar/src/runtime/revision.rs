@@ -12,6 +12,7 @@ use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_sh
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::retry::Budget;
 use gateless_core::time::Time;
+use gateless_core::usage::Sample;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -80,6 +81,8 @@ pub struct Revision {
     shared: Arc<Shared>,
     /// A `Wanted` is under way: no second one.
     wanted: AtomicBool,
+    /// Calls that had come to wait when the last `Wanted` was sent.
+    told: AtomicU64,
     retired: AtomicBool,
     /// How long the newest instance here took to start, in nanoseconds.
     last_start: AtomicU64,
@@ -129,6 +132,7 @@ impl Revision {
             core,
             shared,
             wanted: AtomicBool::new(false),
+            told: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             last_start: AtomicU64::new(0),
             budget: Mutex::new(budget),
@@ -222,6 +226,8 @@ impl Revision {
     /// Tells the control path that somebody waits, unless it is being told already.
     fn want(&self) {
         if !self.wanted.swap(true, Ordering::AcqRel) {
+            self.told
+                .store(self.core.lock().waited(), Ordering::Relaxed);
             self.shared
                 .signals
                 .send(Signal::Wanted(self.name().clone()))
@@ -357,16 +363,32 @@ impl Revision {
         }
     }
 
-    /// Demand since the last sample; arms [`Signal::Wanted`] again.
+    /// Demand since the last sample.
     pub(super) fn demand(&self, now: Time) -> Demand {
-        self.wanted.store(false, Ordering::Release);
         let mut core = self.core.lock();
-        Demand {
-            sample: core.usage.sample(now),
-            held: core.held(),
-            oldest: core
-                .oldest_held()
-                .map_or_else(Default::default, |since| now.since(since)),
+        let sample = core.usage.sample(now);
+        waiting(&core, now, sample)
+    }
+
+    pub(super) fn waiting(&self, now: Time) -> Demand {
+        let core = self.core.lock();
+        let inside = core.usage.inside();
+        let sample = Sample {
+            concurrency: inside as f64,
+            inside,
+            ..Sample::default()
+        };
+        waiting(&core, now, sample)
+    }
+
+    pub(super) fn rearm(&self) {
+        self.wanted.store(false, Ordering::Release);
+        // Who came while the flag was set told nobody.
+        let core = self.core.lock();
+        let news = core.held() > 0 && core.waited() != self.told.load(Ordering::Relaxed);
+        drop(core);
+        if news {
+            self.want();
         }
     }
 
@@ -374,5 +396,15 @@ impl Revision {
     #[must_use]
     pub fn ready(&self) -> u32 {
         self.core.lock().ready()
+    }
+}
+
+fn waiting(core: &Core, now: Time, sample: Sample) -> Demand {
+    Demand {
+        sample,
+        held: core.held(),
+        oldest: core
+            .oldest_held()
+            .map_or_else(Default::default, |since| now.since(since)),
     }
 }
