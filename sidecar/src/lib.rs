@@ -14,7 +14,11 @@ pub mod controller;
 pub mod error;
 pub mod instance;
 pub mod metrics;
+pub mod node;
 mod outbox;
 pub mod peers;
 pub mod proxy;
 pub mod runtime;
+
+pub use start::{Config, Error, Running, run};
+mod start;

@@ -42,8 +42,9 @@ type ServerChannel = InterceptedService<Channel, Attach>;
 
 /// What the control client must know to start.
 pub struct Config {
-    /// The server's gRPC address, for example `http://10.0.0.1:7781`.
-    pub server: String,
+    /// The server's gRPC address, for example `http://10.0.0.1:7781`; without one the saved
+    /// catalogue is all there is.
+    pub server: Option<String>,
     /// Data folder: `catalogue` and `artifacts/` live in it.
     pub data: PathBuf,
     /// Shown to the server.
@@ -83,6 +84,9 @@ pub enum Error {
     },
 }
 
+/// Never dialled but for an artifact, whose error then shows it.
+const NO_SERVER: &str = "http://no-server-configured.invalid";
+
 /// The catalogue, reports to the server, artifacts. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -98,11 +102,10 @@ pub struct Handle {
 /// # Errors
 /// When the server's address is none or the data folder cannot be used.
 pub async fn spawn(config: Config) -> Result<Handle, Error> {
-    let endpoint =
-        Endpoint::from_shared(config.server.clone()).map_err(|cause| Error::Address {
-            address: config.server.clone(),
-            cause,
-        })?;
+    let has_server = config.server.is_some();
+    let address = config.server.unwrap_or_else(|| NO_SERVER.to_owned());
+    let endpoint = Endpoint::from_shared(address.clone())
+        .map_err(|cause| Error::Address { address, cause })?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
@@ -140,8 +143,15 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
     tasks.spawn(persist::run(saver.clone(), log, stop.clone()));
     let (running, stopped) = (watcher.clone(), stop.clone());
     tasks.spawn(async move {
+        let run = async {
+            if has_server {
+                running.run().await
+            } else {
+                std::future::pending().await
+            }
+        };
         tokio::select! {
-            () = running.run() => {}
+            () = run => {}
             () = stopped.cancelled() => {}
         }
         running.stopped();

@@ -24,7 +24,7 @@ async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 async fn start_with(server: SocketAddr, data: &Path, secret: &str) -> Handle {
     let config = Config {
-        server: format!("http://{server}"),
+        server: Some(format!("http://{server}")),
         data: data.to_owned(),
         secret: ClusterSecret::new(secret).unwrap(),
         node: NodeId::new("0000aaaa"),
