@@ -41,7 +41,7 @@ impl Drop for Bystander {
 
 /// A sidecar with one ready instance, as a process to be killed.
 fn sidecar(node: &Node) -> (Child, SocketAddr) {
-    let words = program::command("driver");
+    let words = program::command();
     let mut child = Command::new(&words[0])
         .args(&words[1..])
         .env(program::MODE, "driver")
