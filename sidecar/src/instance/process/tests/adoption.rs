@@ -14,9 +14,34 @@ use crate::instance::process::manifest::{Manifest, ProcessId};
 use crate::instance::process::procfs::{self, INSTANCE_MARK, NODE_MARK};
 use crate::instance::{ExitReason, Shutdown};
 
+/// A process that is gone with the test, however that ends.
+struct Bystander(Child);
+
+impl Bystander {
+    fn new(marks: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sleep");
+        command.arg("90").envs(marks.iter().copied());
+        Self(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .process_group(0)
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A sidecar with one ready instance, as a process to be killed.
 fn sidecar(node: &Node) -> (Child, SocketAddr) {
-    let words = program::command("driver");
+    let words = program::command();
     let mut child = Command::new(&words[0])
         .args(&words[1..])
         .env(program::MODE, "driver")
@@ -137,12 +162,8 @@ fn leave_manifest(node: &Node, id: &str, process: Option<ProcessId>) {
 #[tokio::test]
 async fn a_pid_that_now_is_anothers_is_left_alone() {
     let node = Node::new();
-    let mut innocent = Command::new("sleep")
-        .arg("1000")
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    let pid = innocent.id().cast_signed();
+    let mut innocent = Bystander::new(&[]);
+    let pid = innocent.0.id().cast_signed();
     let start_time = procfs::stat(pid).unwrap().start_time;
     let noted = |boot: String, start_time| {
         Some(ProcessId {
@@ -157,12 +178,10 @@ async fn a_pid_that_now_is_anothers_is_left_alone() {
     let opened = node.open();
     assert_eq!(opened.driver.adopt().await, []);
     assert!(
-        innocent.try_wait().unwrap().is_none(),
+        innocent.0.try_wait().unwrap().is_none(),
         "an innocent process was killed"
     );
     assert!(is_empty(&node.data().join("instances")));
-    innocent.kill().unwrap();
-    innocent.wait().unwrap();
     opened.close().await;
 }
 
@@ -170,19 +189,12 @@ async fn a_pid_that_now_is_anothers_is_left_alone() {
 async fn a_start_that_was_interrupted_leaves_no_process() {
     let node = Node::new();
     leave_manifest(&node, "interrupted", None);
-    let spawn = |id: &str| {
-        let mut command = Command::new("sleep");
-        command
-            .arg("1000")
-            .env(INSTANCE_MARK, id)
-            .env(NODE_MARK, node.id.as_str());
-        command.process_group(0).spawn().unwrap()
-    };
+    let spawn = |id| Bystander::new(&[(INSTANCE_MARK, id), (NODE_MARK, node.id.as_str())]);
     let mut orphans = [spawn("interrupted"), spawn("never-noted")];
     let opened = node.open();
     assert_eq!(opened.driver.adopt().await, []);
     for orphan in &mut orphans {
-        assert!(!orphan.wait().unwrap().success());
+        assert!(!orphan.0.wait().unwrap().success());
     }
     opened.close().await;
 }

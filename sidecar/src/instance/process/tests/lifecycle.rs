@@ -61,8 +61,9 @@ async fn an_instance_sees_what_is_promised_and_nothing_of_the_sidecars() {
 async fn a_stop_ends_the_whole_group_and_what_left_it() {
     let node = Node::new();
     let mut opened = node.open();
-    let script = "sleep 1000 & echo pid $!; setsid sleep 1000 & \
-                  sh -c 'trap \"\" TERM; echo pid $$; sleep 1000' & exec \"$@\"";
+    // One that leaves the group keeps its mark; one that drops its mark is still in the group.
+    let script = "sleep 90 & echo pid $!; setsid sleep 90 & \
+                  env -i sh -c 'trap \"\" TERM; echo pid $$; sleep 90' & exec \"$@\"";
     let mut revision = serving("hello", &[]);
     let mut command = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
     command.append(&mut of(&mut revision).command);

@@ -60,7 +60,7 @@ impl Drop for Node {
 
 /// A revision that runs the test server of [`program`].
 pub(super) fn serving(name: &str, options: &[(&str, &str)]) -> config::Revision {
-    let command = program::command("serve");
+    let command = program::command();
     let mut revision = contract::revision(
         name,
         contract::process(&command.iter().map(String::as_str).collect::<Vec<_>>()),

@@ -25,7 +25,7 @@ pub(super) const DATA: &str = "TEST_DATA";
 pub(super) const NODE: &str = "TEST_NODE";
 
 /// The command line that runs this file's test alone.
-pub(super) fn command(_mode: &str) -> Vec<String> {
+pub(super) fn command() -> Vec<String> {
     let executable = std::env::current_exe().unwrap();
     let test = concat!(module_path!(), "::program")
         .split_once("::")
