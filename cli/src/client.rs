@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
@@ -27,7 +27,6 @@ pub(crate) struct Client {
 /// An answer that is not a problem.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
 }
@@ -106,7 +105,7 @@ impl Client {
     /// Sends and reads the whole answer; a status of 400 and above is a failure.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Reply, Failure> {
         let response = self.stream(request.timeout(CALL_TIMEOUT)).await?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let headers = response.headers().clone();
         let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
         let body = if bytes.is_empty() {
             Value::Null
@@ -121,11 +120,7 @@ impl Client {
                 .hint("is this the management API's address, and not a sidecar's?")
             })?
         };
-        Ok(Reply {
-            status,
-            headers,
-            body,
-        })
+        Ok(Reply { headers, body })
     }
 
     /// Sends and leaves the body unread; a status of 400 and above is a failure.
@@ -187,7 +182,10 @@ impl Client {
 /// The one HTTP client: no proxy from the environment, no redirects.
 pub(crate) fn http_client() -> Result<reqwest::Client, Failure> {
     let mut headers = HeaderMap::new();
-    headers.insert("user-agent", HeaderValue::from_static(concat!("gateless/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        "user-agent",
+        HeaderValue::from_static(concat!("gateless/", env!("CARGO_PKG_VERSION"))),
+    );
     reqwest::Client::builder()
         .default_headers(headers)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -205,11 +203,23 @@ pub(crate) fn transport_failure(whom: &str, error: &reqwest::Error) -> Failure {
         cause = source;
     }
     if error.is_timeout() {
-        Failure::new(Exit::Timeout, "timeout", format!("{whom} did not answer in time"))
+        Failure::new(
+            Exit::Timeout,
+            "timeout",
+            format!("{whom} did not answer in time"),
+        )
     } else if error.is_connect() {
-        Failure::new(Exit::Unreachable, "unreachable", format!("cannot reach {whom}"))
+        Failure::new(
+            Exit::Unreachable,
+            "unreachable",
+            format!("cannot reach {whom}"),
+        )
     } else {
-        Failure::new(Exit::Failure, "transport", format!("the exchange with {whom} broke off"))
+        Failure::new(
+            Exit::Failure,
+            "transport",
+            format!("the exchange with {whom} broke off"),
+        )
     }
     .cause(cause)
 }

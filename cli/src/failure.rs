@@ -125,11 +125,6 @@ impl Failure {
         self.0.stdout_closed
     }
 
-    /// The stable `code` of the problem.
-    pub(crate) fn code(&self) -> &str {
-        self.0.problem["code"].as_str().unwrap_or_default()
-    }
-
     /// The problem document, with the exit code in it.
     pub(crate) fn document(&self) -> Value {
         let mut document = self.0.problem.clone();
@@ -145,7 +140,11 @@ impl fmt::Display for Failure {
         let text = |key: &str| self.0.problem[key].as_str().filter(|t| !t.is_empty());
         write!(f, "error: {}", text("title").unwrap_or("request failed"))?;
         if let Some(detail) = text("detail") {
-            write!(f, "\n  cause: {}", detail.trim_end().replace('\n', "\n    "))?;
+            write!(
+                f,
+                "\n  cause: {}",
+                detail.trim_end().replace('\n', "\n    ")
+            )?;
         }
         for error in self.0.problem["errors"].as_array().into_iter().flatten() {
             let part = |key: &str| error[key].as_str().unwrap_or_default();
@@ -190,7 +189,7 @@ mod tests {
         ] {
             let failure = Failure::from_problem(status, json!({"title": "t", "code": "c"}));
             assert_eq!(failure.exit(), exit, "{status}");
-            assert_eq!(failure.code(), "c");
+            assert_eq!(failure.document()["code"], "c");
             assert_eq!(failure.document()["status"], status);
         }
     }

@@ -24,10 +24,22 @@ pub(crate) struct Remote {
     #[arg(long, env = "GATELESS_SERVER", value_name = "URL", global = true)]
     server: Option<String>,
     /// Token [default: the login's]; prefer GATELESS_TOKEN, arguments show in process lists.
-    #[arg(long, env = "GATELESS_TOKEN", value_name = "TOKEN", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "GATELESS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     token: Option<String>,
     /// Namespace [default: the login's, or "default"].
-    #[arg(short, long, env = "GATELESS_NAMESPACE", value_name = "NAME", global = true)]
+    #[arg(
+        short,
+        long,
+        env = "GATELESS_NAMESPACE",
+        value_name = "NAME",
+        global = true
+    )]
     namespace: Option<String>,
 }
 
@@ -153,7 +165,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The secret in `path`, made at random first when `create` says so.
 pub(crate) fn secret_file(path: &Path, create: bool) -> Result<String, Failure> {
-    let broken = |e: io::Error| Failure::io(format!("cannot use the secret {}", path.display()), &e);
+    let broken =
+        |e: io::Error| Failure::io(format!("cannot use the secret {}", path.display()), &e);
     if create && !path.exists() {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(broken)?;
         let secret = format!(
@@ -177,7 +190,9 @@ pub(crate) fn secret_file(path: &Path, create: bool) -> Result<String, Failure> 
         }
     }
     let secret = fs::read_to_string(path).map_err(|e| {
-        broken(e).hint("copy the server's DATA/cluster-secret here, or name it with --cluster-secret-file")
+        broken(e).hint(
+            "copy the server's DATA/cluster-secret here, or name it with --cluster-secret-file",
+        )
     })?;
     let secret = secret.trim().to_owned();
     if secret.len() < 16 {
@@ -193,7 +208,11 @@ pub(crate) fn secret_file(path: &Path, create: bool) -> Result<String, Failure> 
 
 /// `$variable`, or `~/fallback`.
 pub(crate) fn user_folder(variable: &str, fallback: &str) -> Result<PathBuf, Failure> {
-    let from = |name: &str| std::env::var_os(name).filter(|p| !p.is_empty()).map(PathBuf::from);
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|p| !p.is_empty())
+            .map(PathBuf::from)
+    };
     from(variable)
         .or_else(|| from("HOME").map(|home| home.join(fallback)))
         .ok_or_else(|| {
@@ -226,11 +245,15 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
     }
     let target = remote.resolve()?;
     let Some(token) = target.token else {
-        return Err(Failure::usage("no token given").hint("pass --token, set GATELESS_TOKEN or pipe it in"));
+        return Err(
+            Failure::usage("no token given").hint("pass --token, set GATELESS_TOKEN or pipe it in")
+        );
     };
     if !args.no_check {
         let client = crate::client::Client::new(&remote)?;
-        client.get(&client.path(&["functions"]), &[("limit", "1".into())]).await?;
+        client
+            .get(&client.path(&["functions"]), &[("limit", "1".into())])
+            .await?;
     }
     let login = Login {
         server: Some(target.server.clone()),
@@ -240,7 +263,9 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
     login.save(&path)?;
     out.note(format!("saved in {}", path.display()));
     let saved = json!({"server": target.server, "namespace": target.namespace, "file": path});
-    out.item(&saved, |v| format!("logged in to {}", v["server"].as_str().unwrap_or_default()))
+    out.item(&saved, |v| {
+        format!("logged in to {}", v["server"].as_str().unwrap_or_default())
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +285,10 @@ mod tests {
         };
         login.save(&path).unwrap();
         assert_eq!(Login::load(&path).unwrap(), Some(login));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]
@@ -271,7 +299,10 @@ mod tests {
         let secret = secret_file(&path, true).unwrap();
         assert_eq!(secret.len(), 64);
         assert_eq!(secret_file(&path, true).unwrap(), secret);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]

@@ -113,6 +113,18 @@ impl Output {
         }
     }
 
+    /// Stdout for a writer of its own lines.
+    pub(crate) fn writer(&mut self) -> &mut dyn Write {
+        self.documents += 1;
+        &mut self.stdout
+    }
+
+    /// A failure on stderr, also when quiet.
+    pub(crate) fn error(&mut self, failure: &Failure) {
+        self.status.clear();
+        writeln!(io::stderr(), "{failure}").ok();
+    }
+
     /// A line of progress on stderr.
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         if !self.quiet {

@@ -121,7 +121,10 @@ fn pack_folder(root: &Path, patterns: &[String]) -> Result<Artifact, Failure> {
         for entry in &entries {
             append(&mut tar, root, entry)?;
         }
-        let mut hash = tar.into_inner().and_then(flate2::write::GzEncoder::finish).map_err(broken)?;
+        let mut hash = tar
+            .into_inner()
+            .and_then(flate2::write::GzEncoder::finish)
+            .map_err(broken)?;
         hash.flush().map_err(broken)?;
         hash.without_writer()
     };
@@ -172,11 +175,10 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, root: &Path, path: &Path) -> Resu
         return tar.append_link(&mut header, path, target).map_err(broken);
     }
     if !meta.is_file() {
-        return Err(Failure::usage(format!(
-            "{} is neither a file nor a link",
-            full.display()
-        ))
-        .hint("leave it out with ignore in function.toml"));
+        return Err(
+            Failure::usage(format!("{} is neither a file nor a link", full.display()))
+                .hint("leave it out with ignore in function.toml"),
+        );
     }
     let executable = meta.permissions().mode() & 0o111 != 0;
     header.set_mode(if executable { 0o755 } else { 0o644 });

@@ -135,7 +135,9 @@ async fn list_calls(
     limit: usize,
 ) -> Result<(), Failure> {
     let items = client.list(path, query, limit).await?;
-    let headers = ["ID", "FUNCTION", "STATE", "ATTEMPTS", "STATUS", "AGE", "REASON"];
+    let headers = [
+        "ID", "FUNCTION", "STATE", "ATTEMPTS", "STATUS", "AGE", "REASON",
+    ];
     out.list(items, &headers, |call| {
         let attempts = call["attempts"].as_array().map(Vec::len);
         vec![
@@ -210,7 +212,9 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
 /// `gateless queue`
 pub(crate) async fn queue(client: &Client, out: &mut Output) -> Result<(), Failure> {
     let items = client.list(&client.path(&["queues"]), &[], 1000).await?;
-    let headers = ["FUNCTION", "QUEUED", "RUNNING", "RETRYING", "DEAD", "OLDEST"];
+    let headers = [
+        "FUNCTION", "QUEUED", "RUNNING", "RETRYING", "DEAD", "OLDEST",
+    ];
     out.list(items, &headers, |queue| {
         let mut row: Vec<String> = ["/function", "/queued", "/running", "/retrying", "/dead"]
             .iter()

@@ -84,13 +84,19 @@ pub(crate) async fn deploy(
         return out.item(&applied, |v| format!("{:#}", v["spec"]));
     }
     let revision = at(&applied, "/status/latest_revision");
-    out.note(format!("applied {}/{name}, revision {revision}", client.namespace()));
+    out.note(format!(
+        "applied {}/{name}, revision {revision}",
+        client.namespace()
+    ));
     if args.no_wait {
         return out.item(&applied, |_| revision);
     }
     let ready = wait_ready(client, out, &name, Duration::from_millis(args.timeout.0)).await?;
     out.item(&ready, |v| {
-        let (revision, path) = (at(v, "/status/latest_ready_revision"), at(v, "/status/url_path"));
+        let (revision, path) = (
+            at(v, "/status/latest_ready_revision"),
+            at(v, "/status/url_path"),
+        );
         format!("{name} is ready: revision {revision}, {path}")
     })
 }
@@ -136,12 +142,7 @@ fn pack_bundle(out: &mut Output, path: &Path, manifest: &Manifest) -> Result<Art
 }
 
 /// Applies on top of the version that is there now, so a concurrent change is a conflict.
-async fn apply(
-    client: &Client,
-    name: &str,
-    body: &Value,
-    dry_run: bool,
-) -> Result<Value, Failure> {
+async fn apply(client: &Client, name: &str, body: &Value, dry_run: bool) -> Result<Value, Failure> {
     let path = client.path(&["functions", name]);
     let (condition, value) = match client.send(client.request(Method::GET, &path)).await {
         Ok(reply) => match reply.headers.get("etag") {
@@ -198,7 +199,10 @@ async fn wait_ready(
         if start.elapsed() >= timeout {
             return Err(not_ready(name, &function, Exit::Timeout, "timeout"));
         }
-        out.status(format!("waiting for {name}, {}s", start.elapsed().as_secs()));
+        out.status(format!(
+            "waiting for {name}, {}s",
+            start.elapsed().as_secs()
+        ));
         tokio::time::sleep(POLL).await;
     }
 }
@@ -243,11 +247,15 @@ fn not_ready(name: &str, function: &Value, exit: Exit, code: &str) -> Failure {
         cause.push_str("\n| ");
         cause.push_str(line);
     }
-    Failure::new(exit, code, format!("{name} is not ready, revision {revision}"))
-        .cause(cause)
-        .hint(format!(
-            "gateless logs {name}; the revision before it keeps its traffic"
-        ))
+    Failure::new(
+        exit,
+        code,
+        format!("{name} is not ready, revision {revision}"),
+    )
+    .cause(cause)
+    .hint(format!(
+        "gateless logs {name}; the revision before it keeps its traffic"
+    ))
 }
 
 #[cfg(test)]
@@ -257,9 +265,7 @@ mod tests {
 
     #[test]
     fn ready_means_the_newest_revision_is() {
-        let function = |ready, latest, latest_ready: Option<&str>| {
-            json!({"status": {"ready": ready, "latest_revision": latest, "latest_ready_revision": latest_ready}})
-        };
+        let function = |ready, latest, latest_ready: Option<&str>| json!({"status": {"ready": ready, "latest_revision": latest, "latest_ready_revision": latest_ready}});
         assert!(is_settled(&function(true, "f-00001", Some("f-00001"))));
         assert!(!is_settled(&function(true, "f-00002", Some("f-00001"))));
         assert!(!is_settled(&function(false, "f-00001", None)));

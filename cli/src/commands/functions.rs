@@ -143,7 +143,10 @@ pub(crate) async fn delete(
             ("condition", "deleted".to_owned()),
             ("timeout_ms", args.timeout.0.to_string()),
         ];
-        out.status(format!("waiting for the instances of {} to end", args.function));
+        out.status(format!(
+            "waiting for the instances of {} to end",
+            args.function
+        ));
         client.get(&format!("{path}/wait"), &query).await?;
     }
     out.note(format!("deleted {}/{}", client.namespace(), args.function));
@@ -170,7 +173,14 @@ pub(crate) async fn revisions(
     })
 }
 
-const INSTANCE_HEADERS: [&str; 6] = ["INSTANCE", "REVISION", "STATE", "SIDECAR", "IN FLIGHT", "AGE"];
+const INSTANCE_HEADERS: [&str; 6] = [
+    "INSTANCE",
+    "REVISION",
+    "STATE",
+    "SIDECAR",
+    "IN FLIGHT",
+    "AGE",
+];
 
 fn instance_row(instance: &Value) -> Vec<String> {
     vec![

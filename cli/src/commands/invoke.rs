@@ -140,11 +140,23 @@ async fn request(
     args: &InvokeArgs,
     sidecar: &str,
 ) -> Result<reqwest::RequestBuilder, Failure> {
-    let kind = if args.queue { "async-function" } else { "function" };
-    let slash = if args.path.starts_with(['/', '?']) { "" } else { "/" };
+    let kind = if args.queue {
+        "async-function"
+    } else {
+        "function"
+    };
+    let slash = if args.path.starts_with(['/', '?']) {
+        ""
+    } else {
+        "/"
+    };
     let name = call_name(client, &args.function);
     let url = format!("{sidecar}/{kind}/{name}{slash}{}", args.path);
-    let default = if args.data.is_some() { Method::POST } else { Method::GET };
+    let default = if args.data.is_some() {
+        Method::POST
+    } else {
+        Method::GET
+    };
     let headers: HeaderMap = args.headers.iter().cloned().collect();
     let mut request = client
         .http()
@@ -191,7 +203,11 @@ async fn await_result(
 ) -> Result<Response, Failure> {
     let url = format!("{sidecar}/_gateless/calls/{}", crate::client::segment(id));
     let get = |url: String| async move {
-        let sent = client.http().get(url).timeout(Duration::from_secs(30)).send();
+        let sent = client
+            .http()
+            .get(url)
+            .timeout(Duration::from_secs(30))
+            .send();
         let response = sent
             .await
             .map_err(|e| transport_failure(&format!("the sidecar {sidecar}"), &e))?;
@@ -231,7 +247,9 @@ async fn await_result(
                     format!("call {id} is not finished"),
                 )
                 .cause(format!("it is {state} after {attempts} attempts"))
-                .hint("it goes on; gateless invocations result FUNCTION ID prints its answer later"));
+                .hint(
+                    "it goes on; gateless invocations result FUNCTION ID prints its answer later",
+                ));
             }
             _ => {}
         }
@@ -274,8 +292,16 @@ pub(crate) async fn show_answer(
     if status.as_u16() < 400 {
         return Ok(());
     }
-    let exit = if is_problem { Exit::from_status(status.as_u16()) } else { Exit::Failure };
-    Err(Failure::new(exit, "function_failed", format!("{} answered {status}", shown.what)))
+    let exit = if is_problem {
+        Exit::from_status(status.as_u16())
+    } else {
+        Exit::Failure
+    };
+    Err(Failure::new(
+        exit,
+        "function_failed",
+        format!("{} answered {status}", shown.what),
+    ))
 }
 
 fn answer_status(response: &Response, shown: &Shown) -> StatusCode {
@@ -290,14 +316,22 @@ fn answer_status(response: &Response, shown: &Shown) -> StatusCode {
 fn answer_document(status: StatusCode, headers: &HeaderMap, body: &[u8], start: Instant) -> Value {
     let headers: serde_json::Map<String, Value> = headers
         .iter()
-        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                json!(String::from_utf8_lossy(value.as_bytes())),
+            )
+        })
         .collect();
     let mut document = json!({
         "status": status.as_u16(),
         "headers": headers,
         "duration_ms": millis(start),
     });
-    match (serde_json::from_slice::<Value>(body), std::str::from_utf8(body)) {
+    match (
+        serde_json::from_slice::<Value>(body),
+        std::str::from_utf8(body),
+    ) {
         (Ok(value), _) if is_json(&headers) => document["body"] = value,
         (_, Ok(text)) => document["body"] = json!(text),
         _ => document["body_hex"] = json!(hex::encode(body)),
@@ -307,7 +341,11 @@ fn answer_document(status: StatusCode, headers: &HeaderMap, body: &[u8], start: 
 
 fn is_json(headers: &serde_json::Map<String, Value>) -> bool {
     let kind = headers.get("content-type").and_then(Value::as_str);
-    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|k| k.trim().ends_with("json")))
+    kind.is_some_and(|kind| {
+        kind.split(';')
+            .next()
+            .is_some_and(|k| k.trim().ends_with("json"))
+    })
 }
 
 fn summary(status: StatusCode, headers: &HeaderMap, start: Instant) -> String {
@@ -340,7 +378,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it like NAME: VALUE")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is no header name"))?;
-    let value = value.trim().parse().map_err(|_| "the value has bytes a header must not have")?;
+    let name = name
+        .trim()
+        .parse()
+        .map_err(|_| format!("{name:?} is no header name"))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| "the value has bytes a header must not have")?;
     Ok((name, value))
 }

@@ -40,10 +40,16 @@ pub(crate) struct LogsArgs {
 }
 
 /// `gateless logs`
-pub(crate) async fn logs(client: &Client, out: &mut Output, args: &LogsArgs) -> Result<(), Failure> {
+pub(crate) async fn logs(
+    client: &Client,
+    out: &mut Output,
+    args: &LogsArgs,
+) -> Result<(), Failure> {
     if args.follow && out.format() == Format::Json {
-        return Err(Failure::usage("logs -f has no end, so it is no JSON document")
-            .hint("use -o jsonl, one document a line"));
+        return Err(
+            Failure::usage("logs -f has no end, so it is no JSON document")
+                .hint("use -o jsonl, one document a line"),
+        );
     }
     let path = client.path(&["functions", &args.function, "logs"]);
     let request = client.request(Method::GET, &path).query(&args.query());
@@ -96,7 +102,12 @@ fn show(out: &mut Output, line: &[u8], lines: &mut Vec<Value>) -> Result<(), Fai
 }
 
 fn bad_line(cause: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Failure, "bad_answer", "the server sent a line that is no log line").cause(cause)
+    Failure::new(
+        Exit::Failure,
+        "bad_answer",
+        "the server sent a line that is no log line",
+    )
+    .cause(cause)
 }
 
 impl LogsArgs {

@@ -61,7 +61,9 @@ pub(crate) async fn secret(
                 .call(Method::PUT, &path, Some(&json!({"data": data})))
                 .await?;
             let keys: Vec<_> = data.keys().collect();
-            out.item(&json!({"name": name, "keys": keys}), |_| format!("{name} is set"))
+            out.item(&json!({"name": name, "keys": keys}), |_| {
+                format!("{name} is set")
+            })
         }
         SecretCommand::Ls => {
             let items = client.list(&client.path(&["secrets"]), &[], 1000).await?;

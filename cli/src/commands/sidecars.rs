@@ -14,11 +14,22 @@ use crate::output::{Output, at};
 /// `gateless sidecars`
 pub(crate) async fn sidecars(client: &Client, out: &mut Output) -> Result<(), Failure> {
     let items = client.list("/v1/sidecars", &[], 1000).await?;
-    let headers = ["NODE", "STATE", "PUBLIC", "CONFIG VERSION", "LAG", "LAST SEEN"];
+    let headers = [
+        "NODE",
+        "STATE",
+        "PUBLIC",
+        "CONFIG VERSION",
+        "LAG",
+        "LAST SEEN",
+    ];
     out.list(items, &headers, |sidecar| {
         vec![
             at(sidecar, "/node_id"),
-            if is_up(sidecar) { "up".into() } else { "down".into() },
+            if is_up(sidecar) {
+                "up".into()
+            } else {
+                "down".into()
+            },
             at(sidecar, "/public_url"),
             at(sidecar, "/config_version"),
             at(sidecar, "/lag"),
@@ -39,13 +50,17 @@ pub(crate) async fn entrances(
     if let Some(url) = given {
         return Ok(vec![check_url(url)?]);
     }
-    let mut sidecars = client.list("/v1/sidecars", &[], 100).await.map_err(|failure| {
-        if failure.exit() == Exit::Unreachable {
-            failure.hint("calls need no server: name a sidecar with --sidecar or GATELESS_SIDECAR")
-        } else {
-            failure
-        }
-    })?;
+    let mut sidecars = client
+        .list("/v1/sidecars", &[], 100)
+        .await
+        .map_err(|failure| {
+            if failure.exit() == Exit::Unreachable {
+                failure
+                    .hint("calls need no server: name a sidecar with --sidecar or GATELESS_SIDECAR")
+            } else {
+                failure
+            }
+        })?;
     sidecars.sort_by_key(|sidecar| !is_up(sidecar));
     let urls: Vec<String> = sidecars
         .iter()
@@ -53,8 +68,10 @@ pub(crate) async fn entrances(
         .filter_map(|url| check_url(url).ok())
         .collect();
     if urls.is_empty() {
-        return Err(Failure::new(Exit::Failure, "no_sidecar", "the server knows no sidecar")
-            .hint("start one with `gateless sidecar`, or name one with --sidecar"));
+        return Err(
+            Failure::new(Exit::Failure, "no_sidecar", "the server knows no sidecar")
+                .hint("start one with `gateless sidecar`, or name one with --sidecar"),
+        );
     }
     Ok(urls)
 }

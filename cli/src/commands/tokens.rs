@@ -82,7 +82,11 @@ pub(crate) async fn token(
             all_namespaces,
             description,
         } => {
-            let namespace = if *all_namespaces { "*" } else { client.namespace() };
+            let namespace = if *all_namespaces {
+                "*"
+            } else {
+                client.namespace()
+            };
             let mut body = json!({
                 "namespace": namespace,
                 "role": role.name(),
@@ -97,9 +101,24 @@ pub(crate) async fn token(
         }
         TokenCommand::Ls => {
             let items = client.list("/v1/tokens", &[], 1000).await?;
-            let headers = ["ID", "NAMESPACE", "ROLE", "EXPIRES", "REVOKED", "DESCRIPTION", "AGE"];
+            let headers = [
+                "ID",
+                "NAMESPACE",
+                "ROLE",
+                "EXPIRES",
+                "REVOKED",
+                "DESCRIPTION",
+                "AGE",
+            ];
             out.list(items, &headers, |token| {
-                let fields = ["/id", "/namespace", "/role", "/expires_at", "/revoked", "/description"];
+                let fields = [
+                    "/id",
+                    "/namespace",
+                    "/role",
+                    "/expires_at",
+                    "/revoked",
+                    "/description",
+                ];
                 let mut row: Vec<String> = fields.iter().map(|p| at(token, p)).collect();
                 row.push(age(token, "/created_at"));
                 row

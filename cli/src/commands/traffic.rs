@@ -97,9 +97,7 @@ async fn change(
 ) -> Result<(), Failure> {
     let path = client.path(&["functions", function]);
     let before = client.send(client.request(Method::GET, &path)).await?;
-    let mut request = client
-        .request(method, &format!("{path}/{what}"))
-        .json(body);
+    let mut request = client.request(method, &format!("{path}/{what}")).json(body);
     if let Some(etag) = before.headers.get("etag") {
         request = request.header("if-match", etag);
     }
@@ -141,7 +139,9 @@ fn build_targets(
     for (tag, revision) in tags {
         let mut tagged = target(function, revision, 0);
         let same = |t: &&mut Value| {
-            t["revision"] == tagged["revision"] && t["latest"] == tagged["latest"] && t["tag"].is_null()
+            t["revision"] == tagged["revision"]
+                && t["latest"] == tagged["latest"]
+                && t["tag"].is_null()
         };
         if let Some(existing) = targets.iter_mut().find(same) {
             existing["tag"] = json!(tag);
@@ -197,7 +197,12 @@ mod tests {
 
     #[test]
     fn shares_must_sum_to_100() {
-        for bad in [&[("latest", "90")][..], &[("r1", "x")], &[("r1", "101")], &[]] {
+        for bad in [
+            &[("latest", "90")][..],
+            &[("r1", "x")],
+            &[("r1", "101")],
+            &[],
+        ] {
             assert!(build_targets("f", &pairs(bad), &[]).is_err(), "{bad:?}");
         }
     }

@@ -42,12 +42,11 @@ pub(crate) async fn upload(
         .map_err(|e| Failure::io("cannot read the packed bundle", &e))?;
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
-    let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK).inspect(
-        move |chunk| {
+    let stream =
+        ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK).inspect(move |chunk| {
             let bytes = chunk.as_ref().map_or(0, |c| c.len() as u64);
             counter.fetch_add(bytes, Ordering::Relaxed);
-        },
-    );
+        });
     let request = client
         .request(Method::PUT, &path)
         .header("content-length", artifact.size)

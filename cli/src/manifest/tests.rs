@@ -127,5 +127,8 @@ fn set_overrides_one_key_and_is_checked_like_the_file() {
     assert_eq!(request["spec"]["env"]["A"], "b");
 
     let failure = Manifest::parse_with("", "f", &sets(&["scaling.max=3"])).unwrap_err();
-    assert!(failure.to_string().contains("--set scaling.max=3"), "{failure}");
+    assert!(
+        failure.to_string().contains("--set scaling.max=3"),
+        "{failure}"
+    );
 }

@@ -72,9 +72,11 @@ impl std::str::FromStr for Millis {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text, DURATIONS)
-            .map(Self)
-            .ok_or_else(|| format!("{text:?} is not a duration; write it like \"500ms\", \"30s\", \"1m30s\" or \"2h\""))
+        parse(text, DURATIONS).map(Self).ok_or_else(|| {
+            format!(
+                "{text:?} is not a duration; write it like \"500ms\", \"30s\", \"1m30s\" or \"2h\""
+            )
+        })
     }
 }
 
@@ -91,14 +93,18 @@ impl std::str::FromStr for Bytes {
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expecting = "a duration such as \"30s\"";
-        deserializer.deserialize_any(Quantity { expecting }).and_then(|t| t.parse().map_err(de::Error::custom))
+        deserializer
+            .deserialize_any(Quantity { expecting })
+            .and_then(|t| t.parse().map_err(de::Error::custom))
     }
 }
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expecting = "a size such as \"64MiB\"";
-        deserializer.deserialize_any(Quantity { expecting }).and_then(|t| t.parse().map_err(de::Error::custom))
+        deserializer
+            .deserialize_any(Quantity { expecting })
+            .and_then(|t| t.parse().map_err(de::Error::custom))
     }
 }
 
@@ -132,7 +138,10 @@ impl Visitor<'_> for Quantity {
 pub(crate) fn show_millis(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis}ms"),
-        1_000..60_000 => format!("{:.1}s", f64::from(u32::try_from(millis).unwrap_or(u32::MAX)) / 1e3),
+        1_000..60_000 => format!(
+            "{:.1}s",
+            f64::from(u32::try_from(millis).unwrap_or(u32::MAX)) / 1e3
+        ),
         60_000..3_600_000 => format!("{}m{}s", millis / 60_000, millis / 1_000 % 60),
         3_600_000..86_400_000 => format!("{}h{}m", millis / 3_600_000, millis / 60_000 % 60),
         _ => format!("{}d{}h", millis / 86_400_000, millis / 3_600_000 % 24),
@@ -144,7 +153,11 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{} KiB", bytes / 1_024),
-        _ => format!("{}.{} MiB", bytes >> 20, (bytes % 1_048_576) * 10 / 1_048_576),
+        _ => format!(
+            "{}.{} MiB",
+            bytes >> 20,
+            (bytes % 1_048_576) * 10 / 1_048_576
+        ),
     }
 }
 

@@ -45,7 +45,13 @@ fn the_same_files_pack_to_the_same_bytes_whatever_their_times_and_order() {
 #[test]
 fn ignored_files_stay_out_and_modes_are_reduced_to_executable_or_not() {
     let dir = tempfile::tempdir().unwrap();
-    for path in ["a.py", "a.log", "function.toml", ".git/config", "notes/x.md"] {
+    for path in [
+        "a.py",
+        "a.log",
+        "function.toml",
+        ".git/config",
+        "notes/x.md",
+    ] {
         write(dir.path(), path, "x", 0o600);
     }
     write(dir.path(), "run", "x", 0o700);
