@@ -31,6 +31,14 @@ pub(crate) struct Reply {
     pub(crate) body: Value,
 }
 
+/// The items of a list, and whose part of it is missing.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) items: Vec<Value>,
+    /// `{sidecar, detail}` for every sidecar that could not be asked.
+    pub(crate) warnings: Vec<Value>,
+}
+
 impl Client {
     /// Decides server, token and namespace from flags, environment and login.
     pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
@@ -138,8 +146,11 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
         limit: usize,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut items = Vec::new();
+    ) -> Result<Listing, Failure> {
+        let Listing {
+            mut items,
+            mut warnings,
+        } = Listing::default();
         let mut token: Option<String> = None;
         while items.len() < limit {
             let mut query = query.to_vec();
@@ -148,6 +159,10 @@ impl Client {
             let mut page = self.get(path, &query).await?;
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
+            }
+            // The same sidecar is missing from every page; once is enough.
+            if let Some(Value::Array(more)) = page.get_mut("warnings").map(Value::take) {
+                warnings = more;
             }
             token = page["next_page_token"]
                 .as_str()
@@ -158,7 +173,7 @@ impl Client {
             }
         }
         items.truncate(limit);
-        Ok(items)
+        Ok(Listing { items, warnings })
     }
 
     /// The failure of a request that got no answer.

@@ -138,13 +138,14 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |key: &str| self.0.problem[key].as_str().filter(|t| !t.is_empty());
-        write!(f, "error: {}", text("title").unwrap_or("request failed"))?;
-        if let Some(detail) = text("detail") {
-            write!(
-                f,
-                "\n  cause: {}",
-                detail.trim_end().replace('\n', "\n    ")
-            )?;
+        // A server's title is its status in words; what happened is in its detail.
+        let words = match (text("title"), text("detail")) {
+            (_, Some(detail)) if self.0.problem["status"].is_u64() => (detail, None),
+            (title, detail) => (title.unwrap_or("the request failed"), detail),
+        };
+        write!(f, "error: {}", words.0)?;
+        if let Some(cause) = words.1 {
+            write!(f, "\n  cause: {}", cause.trim_end().replace('\n', "\n    "))?;
         }
         for error in self.0.problem["errors"].as_array().into_iter().flatten() {
             let part = |key: &str| error[key].as_str().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
+use crate::client::Listing;
 use crate::failure::Failure;
 
 /// How data is printed.
@@ -84,15 +85,21 @@ impl Output {
             .map_err(|e| Failure::stdout(&e))
     }
 
-    /// A list: a table, `{"items": [...]}`, or one item a line.
+    /// A list: a table, `{"items": [...], "warnings": [...]}`, or one item a line.
     pub(crate) fn list(
         &mut self,
-        items: Vec<Value>,
+        Listing { items, warnings }: Listing,
         headers: &[&str],
         row: impl Fn(&Value) -> Vec<String>,
     ) -> Result<(), Failure> {
+        for warning in &warnings {
+            let (sidecar, detail) = (at(warning, "/sidecar"), at(warning, "/detail"));
+            self.note(format!("warning: without sidecar {sidecar}: {detail}"));
+        }
         match self.format {
-            Format::Json => self.document(&serde_json::json!({ "items": items })),
+            Format::Json => {
+                self.document(&serde_json::json!({"items": items, "warnings": warnings}))
+            }
             Format::Jsonl => items.iter().try_for_each(|item| self.document(item)),
             Format::Table => {
                 let rows: Vec<Vec<String>> = items.iter().map(row).collect();

@@ -42,7 +42,7 @@ pub(crate) struct DeployArgs {
     /// Any other key of function.toml, for example scaling.max_scale=3.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Let the server check everything and change nothing.
+    /// Let the server check everything and change no function; the bundle is uploaded for it.
     #[arg(long)]
     dry_run: bool,
     /// Return once applied, before it is ready.
@@ -75,7 +75,7 @@ pub(crate) async fn deploy(
         None => None,
     };
     let body = manifest.to_request(artifact.as_ref())?;
-    if let (Some(artifact), false) = (&artifact, args.dry_run) {
+    if let Some(artifact) = &artifact {
         upload::upload(client, out, artifact).await?;
     }
     let applied = apply(client, &name, &body, args.dry_run).await?;
@@ -173,7 +173,7 @@ async fn wait_ready(
     let path = client.path(&["functions", name]);
     let start = Instant::now();
     let mut shown: Vec<String> = Vec::new();
-    let mut failing: Option<(String, Instant)> = None;
+    let mut failing: Option<Instant> = None;
     loop {
         let function = client.get(&path, &[]).await?;
         for condition in conditions(&function) {
@@ -186,15 +186,13 @@ async fn wait_ready(
         if is_settled(&function) {
             return Ok(function);
         }
-        let failure = conditions(&function).find(|c| is_false(c));
-        match (failure.map(describe), &failing) {
-            (None, _) => failing = None,
-            (Some(text), Some((before, since))) if text == *before => {
-                if since.elapsed() >= FAILING_FOR {
-                    return Err(not_ready(name, &function, Exit::Failure, "not_ready"));
-                }
+        if is_failing(&function) {
+            let since = *failing.get_or_insert_with(Instant::now);
+            if since.elapsed() >= FAILING_FOR {
+                return Err(not_ready(name, &function, Exit::Failure, "not_ready"));
             }
-            (Some(text), _) => failing = Some((text, Instant::now())),
+        } else {
+            failing = None;
         }
         if start.elapsed() >= timeout {
             return Err(not_ready(name, &function, Exit::Timeout, "timeout"));
@@ -207,10 +205,18 @@ async fn wait_ready(
     }
 }
 
-/// The newest revision is the ready one, and the function as a whole is ready.
+/// The newest revision is the ready one, and every connected sidecar has heard of it.
 fn is_settled(function: &Value) -> bool {
     let status = &function["status"];
-    status["ready"] == true && status["latest_revision"] == status["latest_ready_revision"]
+    let pushing = |c: &Value| c["status"] == "unknown" && c["reason"] == "pushing";
+    status["ready"] == true
+        && status["latest_revision"] == status["latest_ready_revision"]
+        && !conditions(function).any(pushing)
+}
+
+/// The newest revision does not start.
+fn is_failing(function: &Value) -> bool {
+    conditions(function).any(|c| c["type"] == "Ready" && is_false(c))
 }
 
 /// The conditions of a function.
@@ -239,7 +245,7 @@ pub(crate) fn describe(condition: &Value) -> String {
 fn not_ready(name: &str, function: &Value, exit: Exit, code: &str) -> Failure {
     let revision = at(function, "/status/latest_revision");
     let culprit = conditions(function)
-        .find(|c| is_false(c))
+        .find(|c| is_false(c) && c["type"] == "Ready")
         .or_else(|| conditions(function).find(|c| c["status"] != "true"));
     let mut cause = culprit.map_or_else(|| "no condition says why".into(), describe);
     let lines = culprit.and_then(|c| c["last_log_lines"].as_array());
@@ -269,12 +275,16 @@ mod tests {
         assert!(is_settled(&function(true, "f-00001", Some("f-00001"))));
         assert!(!is_settled(&function(true, "f-00002", Some("f-00001"))));
         assert!(!is_settled(&function(false, "f-00001", None)));
+        let mut pushing = function(true, "f-00001", Some("f-00001"));
+        pushing["status"]["conditions"] =
+            json!([{"type": "Accepted", "status": "unknown", "reason": "pushing"}]);
+        assert!(!is_settled(&pushing));
     }
 
     #[test]
     fn a_failed_wait_shows_the_reason_and_the_last_log_lines() {
         let function = json!({"status": {"latest_revision": "f-00002", "conditions": [
-            {"type": "ready", "status": "false", "reason": "crash_loop", "message": "exit code 1",
+            {"type": "Ready", "status": "false", "reason": "crash_loop", "message": "exit code 1",
              "last_log_lines": ["no module named x"]},
         ]}});
         let text = not_ready("f", &function, Exit::Failure, "not_ready").to_string();

@@ -36,13 +36,13 @@ pub(crate) struct FunctionArg {
 pub(crate) struct DeleteArgs {
     /// Its name.
     function: String,
-    /// Return before its instances have ended.
+    /// Return before every sidecar has been told.
     #[arg(long)]
     no_wait: bool,
     /// Succeed when it is not there.
     #[arg(long)]
     if_exists: bool,
-    /// How long to wait for its instances to end.
+    /// How long to wait.
     #[arg(long, default_value = "1m", value_name = "DURATION")]
     timeout: Millis,
 }
@@ -54,7 +54,7 @@ pub(crate) async fn ls(client: &Client, out: &mut Output, args: &LsArgs) -> Resu
     let items = client
         .list(&client.path(&["functions"]), &query, args.limit)
         .await?;
-    if items.is_empty() {
+    if items.items.is_empty() {
         out.note(format!("no functions in namespace {}", client.namespace()));
     }
     let headers = ["NAME", "READY", "REVISION", "TRAFFIC", "PATH", "AGE"];
@@ -78,12 +78,9 @@ pub(crate) async fn status(
 ) -> Result<(), Failure> {
     let path = client.path(&["functions", &args.function]);
     let function = client.get(&path, &[]).await?;
-    let instances = client
-        .list(&format!("{path}/instances"), &[], 1000)
-        .await
-        .unwrap_or_default();
+    let instances = client.list(&format!("{path}/instances"), &[], 1000).await?;
     let mut document = function;
-    document["instances"] = Value::Array(instances);
+    document["instances"] = Value::Array(instances.items);
     out.item(&document, people_status)
 }
 

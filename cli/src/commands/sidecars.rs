@@ -50,7 +50,7 @@ pub(crate) async fn entrances(
     if let Some(url) = given {
         return Ok(vec![check_url(url)?]);
     }
-    let mut sidecars = client
+    let sidecars = client
         .list("/v1/sidecars", &[], 100)
         .await
         .map_err(|failure| {
@@ -61,6 +61,7 @@ pub(crate) async fn entrances(
                 failure
             }
         })?;
+    let mut sidecars = sidecars.items;
     sidecars.sort_by_key(|sidecar| !is_up(sidecar));
     let urls: Vec<String> = sidecars
         .iter()
