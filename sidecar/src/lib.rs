@@ -19,6 +19,6 @@ mod outbox;
 pub mod peers;
 pub mod proxy;
 pub mod runtime;
+mod start;
 
 pub use start::{Config, Error, Running, run};
-mod start;

@@ -94,6 +94,11 @@ pub struct Running {
     pub peer: SocketAddr,
     /// Gossip, UDP.
     pub gossip: SocketAddr,
+    ends: Ends,
+}
+
+/// What a shutdown ends.
+struct Ends {
     stop_accepting: CancellationToken,
     stop_controller: CancellationToken,
     connections: TaskTracker,
@@ -101,6 +106,8 @@ pub struct Running {
     peers: peers::Handle,
     control: Arc<control::Handle>,
 }
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 struct Peers(peers::Handle);
 
@@ -154,6 +161,98 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     Ok((listener, bound))
 }
 
+/// Where this sidecar can be reached.
+struct Addresses {
+    public: SocketAddr,
+    peer: SocketAddr,
+    host: String,
+}
+
+impl Addresses {
+    fn public_url(&self) -> String {
+        format!("http://{}:{}", self.host, self.public.port())
+    }
+
+    fn peer_address(&self) -> String {
+        format!("{}:{}", self.host, self.peer.port())
+    }
+}
+
+type Joined = (
+    peers::Handle,
+    mpsc::Receiver<peers::Event>,
+    peers::PeerServer,
+);
+
+async fn join(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gates: Gates,
+) -> Result<Joined, Error> {
+    let peers = peers::Config {
+        node: node.clone(),
+        gossip_listen: config.gossip_listen,
+        advertise_host: addresses.host.clone(),
+        cluster: "gateless".to_owned(),
+        seeds: config.join.clone(),
+        gossip_interval: peers::DEFAULT_INTERVAL,
+        peer_address: addresses.peer_address(),
+        public_url: addresses.public_url(),
+        capacity: config.capacity,
+        version: VERSION.to_owned(),
+        secret: secret.clone(),
+        reserver: Arc::new(gates),
+    };
+    Ok(peers::spawn(peers).await?)
+}
+
+async fn follow_server(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gossip: SocketAddr,
+) -> Result<Arc<control::Handle>, Error> {
+    let control = control::Config {
+        server: config.server.clone(),
+        data: config.data.clone(),
+        secret: secret.clone(),
+        node: node.clone(),
+        version: VERSION.to_owned(),
+        public_url: addresses.public_url(),
+        peer_address: addresses.peer_address(),
+        gossip_address: format!("{}:{}", addresses.host, gossip.port()),
+        artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
+    };
+    Ok(Arc::new(control::spawn(control).await?))
+}
+
+fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, CancellationToken) {
+    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    for (listener, door) in listeners {
+        let serving = entrance::serve(
+            app.clone(),
+            listener,
+            door,
+            connections.clone(),
+            stop.clone(),
+        );
+        tokio::spawn(serving);
+    }
+    (connections, stop)
+}
+
+fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
+    Proxy {
+        registry: registry.clone(),
+        cluster_secret: config.cluster_secret.trim().to_owned(),
+        domain: config.domain.clone(),
+        reserve: Arc::new(Peers(peers.clone())),
+    }
+}
+
 /// Starts a sidecar.
 ///
 /// # Errors
@@ -164,57 +263,31 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         cause,
     };
     let secret = ClusterSecret::new(&config.cluster_secret)?;
-    let this = node::id(&config.data).map_err(data_error)?;
+    let node = node::id(&config.data).map_err(data_error)?;
     let (public_listener, public) = bind("calls", config.listen).await?;
     let (local_listener, local) = bind("local calls", config.local_listen).await?;
     let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
-    let (driver, instance_events) = open_driver(&config, &this).map_err(data_error)?;
+    let addresses = Addresses {
+        public,
+        peer,
+        host: config.advertise_host.clone(),
+    };
+    let (driver, instance_events) = open_driver(&config, &node).map_err(data_error)?;
     let metrics = Metrics::shared();
-    let (registry, signals) = Registry::new(this.clone(), HoldCaps::default(), metrics.clone());
+    let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
     let gates = Gates {
         registry: registry.clone(),
         reservations: reservations.clone(),
     };
-    let host = &config.advertise_host;
-    let (peers, peer_events, peer_service) = peers::spawn(peers::Config {
-        node: this.clone(),
-        gossip_listen: config.gossip_listen,
-        advertise_host: host.clone(),
-        cluster: "gateless".to_owned(),
-        seeds: config.join.clone(),
-        gossip_interval: peers::DEFAULT_INTERVAL,
-        peer_address: format!("{host}:{}", peer.port()),
-        public_url: public_url(host, public),
-        capacity: config.capacity,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        secret: secret.clone(),
-        reserver: Arc::new(gates),
-    })
-    .await?;
+    let (peers, peer_events, peer_service) =
+        join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
-    let control = control::spawn(control::Config {
-        server: config.server.clone(),
-        data: config.data.clone(),
-        secret: secret.clone(),
-        node: this,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        public_url: public_url(host, public),
-        peer_address: format!("{host}:{}", peer.port()),
-        gossip_address: format!("{host}:{}", gossip.port()),
-        artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
-    })
-    .await?;
-    let control = Arc::new(control);
+    let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
     let catalogue = control.catalogue();
     registry.apply(catalogue.borrow().functions.values().cloned());
     let app = Arc::new(App {
-        proxy: Proxy {
-            registry: registry.clone(),
-            cluster_secret: config.cluster_secret.trim().to_owned(),
-            domain: config.domain.clone(),
-            reserve: Arc::new(Peers(peers.clone())),
-        },
+        proxy: proxy(&config, &registry, &peers),
         fairness: std::hash::RandomState::new(),
         sticky: entrance::StickyHasher::default(),
         reservations,
@@ -238,38 +311,27 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         stop: stop_controller.clone(),
     };
     tokio::spawn(controller::run(parts, query_receiver));
-    let (connections, stop_accepting) = (TaskTracker::new(), CancellationToken::new());
-    let doors = [
+    let listeners = [
         (public_listener, Door::Public),
         (local_listener, Door::Local),
         (peer_listener, Door::Peer),
     ];
-    for (listener, door) in doors {
-        let serving = entrance::serve(
-            app.clone(),
-            listener,
-            door,
-            connections.clone(),
-            stop_accepting.clone(),
-        );
-        tokio::spawn(serving);
-    }
-    Ok(Running {
-        public,
-        local,
-        peer,
-        gossip,
+    let (connections, stop_accepting) = serve(&app, listeners);
+    let ends = Ends {
         stop_accepting,
         stop_controller,
         connections,
         driver,
         peers,
         control,
+    };
+    Ok(Running {
+        public,
+        local,
+        peer,
+        gossip,
+        ends,
     })
-}
-
-fn public_url(host: &str, public: SocketAddr) -> String {
-    format!("http://{host}:{}", public.port())
 }
 
 fn open_driver(
@@ -289,23 +351,24 @@ impl Running {
     /// Takes no new connections, lets calls finish (at most 30 s), leaves the cluster, and
     /// stops the instances or leaves them for the next sidecar on the same data folder.
     pub async fn shutdown(self, stop_instances: bool) {
-        self.stop_accepting.cancel();
+        let ends = self.ends;
+        ends.stop_accepting.cancel();
         // Others must stop sending here before the listeners' connections end.
-        self.peers.leave().await;
-        self.connections.close();
-        if tokio::time::timeout(LONGEST_GOODBYE, self.connections.wait())
+        ends.peers.leave().await;
+        ends.connections.close();
+        if tokio::time::timeout(LONGEST_GOODBYE, ends.connections.wait())
             .await
             .is_err()
         {
             tracing::warn!("some calls did not finish and are cut off");
         }
-        self.stop_controller.cancel();
+        ends.stop_controller.cancel();
         let how = if stop_instances {
             Shutdown::Stop
         } else {
             Shutdown::Leave
         };
-        self.driver.shutdown(how).await;
-        self.control.stop().await;
+        ends.driver.shutdown(how).await;
+        ends.control.stop().await;
     }
 }
