@@ -1,6 +1,6 @@
-//! Stand-ins with the entry points of the server and sidecar crates, until those are merged.
+//! A stand-in with the entry points of the server crate, until it is merged.
 //!
-//! Delete this file and the `use crate::parts` lines in `run` then. Deliberately start nothing.
+//! Delete this file and the `use crate::parts` line in `run` then. Deliberately starts nothing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,63 +43,5 @@ pub(crate) mod gateless_server {
         } = config;
         drop((listen, grpc_listen, data, cluster_secret));
         Err(missing("server"))
-    }
-}
-
-/// `gateless_sidecar`
-pub(crate) mod gateless_sidecar {
-    use super::*;
-
-    pub(crate) struct Config {
-        pub(crate) server: Option<String>,
-        pub(crate) data: PathBuf,
-        pub(crate) listen: SocketAddr,
-        pub(crate) local_listen: SocketAddr,
-        pub(crate) peer_listen: SocketAddr,
-        pub(crate) gossip_listen: SocketAddr,
-        pub(crate) advertise_host: String,
-        pub(crate) join: Vec<String>,
-        pub(crate) cluster_secret: String,
-        pub(crate) domain: String,
-        pub(crate) capacity: u32,
-    }
-
-    pub(crate) struct Running {
-        pub(crate) public: SocketAddr,
-        pub(crate) local: SocketAddr,
-        pub(crate) peer: SocketAddr,
-        pub(crate) gossip: SocketAddr,
-    }
-
-    impl Running {
-        pub(crate) async fn shutdown(self, stop_instances: bool) {
-            let _ = stop_instances;
-        }
-    }
-
-    pub(crate) async fn run(config: Config) -> io::Result<Running> {
-        let Config {
-            server,
-            data,
-            listen,
-            local_listen,
-            peer_listen,
-            gossip_listen,
-            advertise_host,
-            join,
-            cluster_secret,
-            domain,
-            capacity,
-        } = config;
-        drop((
-            server,
-            data,
-            listen,
-            local_listen,
-            peer_listen,
-            gossip_listen,
-        ));
-        drop((advertise_host, join, cluster_secret, domain, capacity));
-        Err(missing("sidecar"))
     }
 }

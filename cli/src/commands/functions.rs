@@ -158,13 +158,20 @@ pub(crate) async fn revisions(
 ) -> Result<(), Failure> {
     let path = client.path(&["functions", &args.function, "revisions"]);
     let items = client.list(&path, &[], 1000).await?;
-    out.list(items, &["REVISION", "READY", "AGE"], |revision| {
-        let ready = ["/ready", "/status/ready", "/was_ready"]
-            .into_iter()
-            .find(|pointer| revision.pointer(pointer).is_some());
+    let headers = ["REVISION", "READY", "TRAFFIC", "TAGS", "INSTANCES", "AGE"];
+    out.list(items, &headers, |revision| {
+        let tags = revision["tags"].as_array().into_iter().flatten();
+        let tags: Vec<_> = tags.filter_map(Value::as_str).collect();
         vec![
             at(revision, "/name"),
-            at(revision, ready.unwrap_or("/ready")),
+            (!revision["ready_at"].is_null()).to_string(),
+            format!("{}%", at(revision, "/percent")),
+            if tags.is_empty() {
+                "-".into()
+            } else {
+                tags.join(",")
+            },
+            at(revision, "/instances/ready"),
             age(revision, "/created_at"),
         ]
     })
