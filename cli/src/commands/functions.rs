@@ -2,6 +2,8 @@
 //!
 //! Deliberately no watching: `deploy` waits, `logs -f` follows.
 
+use std::time::Duration;
+
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -144,7 +146,10 @@ pub(crate) async fn delete(
             "waiting for the instances of {} to end",
             args.function
         ));
-        client.get(&format!("{path}/wait"), &query).await?;
+        let wait = client.request(Method::GET, &format!("{path}/wait"));
+        // The server's answer to a wait that takes too long says more than a client's timeout.
+        let timeout = Duration::from_millis(args.timeout.0) + Duration::from_secs(10);
+        client.send_within(wait.query(&query), timeout).await?;
     }
     out.note(format!("deleted {}/{}", client.namespace(), args.function));
     out.item(&json!({"deleted": true}), |_| args.function.clone())
