@@ -81,7 +81,12 @@ pub(crate) enum Command {
 /// `gateless autoscaler`
 #[derive(Debug, Subcommand)]
 pub(crate) enum AutoscalerCommand {
-    /// Read JSON lines of load, print one decision a line; docs/autoscaler.md has the format.
+    /// Read JSON lines of load, print one decision a line.
+    ///
+    /// A line in is {"t": seconds, "ready": n, "stable": x, "panic": y} (averages over the windows) or
+    /// {"t", "ready", "concurrency"} (raw samples). A first line {"config": {"target", ...}}, also
+    /// a later one, changes Knative's defaults. A line out is {"t", "desired", "panic",
+    /// "excess_burst_capacity"}.
     Replay {
         /// The file, - for stdin.
         file: String,

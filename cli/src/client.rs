@@ -112,7 +112,16 @@ impl Client {
 
     /// Sends and reads the whole answer; a status of 400 and above is a failure.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Reply, Failure> {
-        let response = self.stream(request.timeout(CALL_TIMEOUT)).await?;
+        self.send_within(request, CALL_TIMEOUT).await
+    }
+
+    /// [`Client::send`] for what takes as long as the user says.
+    pub(crate) async fn send_within(
+        &self,
+        request: RequestBuilder,
+        timeout: Duration,
+    ) -> Result<Reply, Failure> {
+        let response = self.stream(request.timeout(timeout)).await?;
         let headers = response.headers().clone();
         let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
         let body = if bytes.is_empty() {

@@ -92,10 +92,7 @@ impl Output {
         headers: &[&str],
         row: impl Fn(&Value) -> Vec<String>,
     ) -> Result<(), Failure> {
-        for warning in &warnings {
-            let (sidecar, detail) = (at(warning, "/sidecar"), at(warning, "/detail"));
-            self.note(format!("warning: without sidecar {sidecar}: {detail}"));
-        }
+        self.warnings(&warnings);
         match self.format {
             Format::Json => {
                 self.document(&serde_json::json!({"items": items, "warnings": warnings}))
@@ -105,6 +102,14 @@ impl Output {
                 let rows: Vec<Vec<String>> = items.iter().map(row).collect();
                 self.raw(table(headers, &rows).as_bytes())
             }
+        }
+    }
+
+    /// Whose part of an answer is missing, on stderr.
+    pub(crate) fn warnings(&mut self, warnings: &[Value]) {
+        for warning in warnings {
+            let (sidecar, detail) = (at(warning, "/sidecar"), at(warning, "/detail"));
+            self.note(format!("warning: without sidecar {sidecar}: {detail}"));
         }
     }
 

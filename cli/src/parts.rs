@@ -1,6 +1,6 @@
-//! Stand-ins with the entry points of the server and sidecar crates, until those are merged.
+//! A stand-in with the entry points of the server crate, until it is merged.
 //!
-//! Delete this file and the `use crate::parts` lines in `run` then. Deliberately start nothing.
+//! Delete this file and the `use crate::parts` line in `run` then. Deliberately starts nothing.
 
 use std::io;
 use std::net::SocketAddr;

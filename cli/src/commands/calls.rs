@@ -189,7 +189,7 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
         DlqCommand::Replay { function, ids } if ids.is_empty() => {
             let path = client.path(&["functions", function, "dead-letters", "replay"]);
             let body = client.call(Method::POST, &path, None).await?;
-            out.item(&body, |v| format!("replayed {}", at(v, "/count")))
+            counted(out, &body, "replayed")
         }
         DlqCommand::Replay { function, ids } => {
             for id in ids {
@@ -197,16 +197,21 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
                 client.call(Method::POST, &path, None).await?;
                 out.note(format!("replayed {id}"));
             }
-            out.item(&json!({"count": ids.len()}), |v| {
-                format!("replayed {}", at(v, "/count"))
-            })
+            counted(out, &json!({"count": ids.len()}), "replayed")
         }
         DlqCommand::Purge { function } => {
             let path = client.path(&["functions", function, "dead-letters"]);
             let body = client.call(Method::DELETE, &path, None).await?;
-            out.item(&body, |v| format!("purged {}", at(v, "/count")))
+            counted(out, &body, "purged")
         }
     }
+}
+
+/// How many, and where it could not be done.
+fn counted(out: &mut Output, body: &Value, verb: &str) -> Result<(), Failure> {
+    let warnings = body["warnings"].as_array();
+    out.warnings(warnings.map_or(&[], Vec::as_slice));
+    out.item(body, |v| format!("{verb} {}", at(v, "/count")))
 }
 
 /// `gateless queue`

@@ -2,6 +2,8 @@
 //!
 //! Deliberately no watching: `deploy` waits, `logs -f` follows.
 
+use std::time::Duration;
+
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -144,7 +146,10 @@ pub(crate) async fn delete(
             "waiting for the instances of {} to end",
             args.function
         ));
-        client.get(&format!("{path}/wait"), &query).await?;
+        let wait = client.request(Method::GET, &format!("{path}/wait"));
+        // The server's answer to a wait that takes too long says more than a client's timeout.
+        let timeout = Duration::from_millis(args.timeout.0) + Duration::from_secs(10);
+        client.send_within(wait.query(&query), timeout).await?;
     }
     out.note(format!("deleted {}/{}", client.namespace(), args.function));
     out.item(&json!({"deleted": true}), |_| args.function.clone())
@@ -158,13 +163,20 @@ pub(crate) async fn revisions(
 ) -> Result<(), Failure> {
     let path = client.path(&["functions", &args.function, "revisions"]);
     let items = client.list(&path, &[], 1000).await?;
-    out.list(items, &["REVISION", "READY", "AGE"], |revision| {
-        let ready = ["/ready", "/status/ready", "/was_ready"]
-            .into_iter()
-            .find(|pointer| revision.pointer(pointer).is_some());
+    let headers = ["REVISION", "READY", "TRAFFIC", "TAGS", "INSTANCES", "AGE"];
+    out.list(items, &headers, |revision| {
+        let tags = revision["tags"].as_array().into_iter().flatten();
+        let tags: Vec<_> = tags.filter_map(Value::as_str).collect();
         vec![
             at(revision, "/name"),
-            at(revision, ready.unwrap_or("/ready")),
+            (!revision["ready_at"].is_null()).to_string(),
+            format!("{}%", at(revision, "/percent")),
+            if tags.is_empty() {
+                "-".into()
+            } else {
+                tags.join(",")
+            },
+            at(revision, "/instances/ready"),
             age(revision, "/created_at"),
         ]
     })

@@ -25,7 +25,7 @@ pub(crate) struct LogsArgs {
     /// Go on with new lines until interrupted.
     #[arg(short, long)]
     follow: bool,
-    /// Last lines per instance.
+    /// Lines of the past.
     #[arg(long, default_value_t = 100)]
     tail: u32,
     /// Only lines since so long ago.
@@ -53,7 +53,12 @@ pub(crate) async fn logs(
     }
     let path = client.path(&["functions", &args.function, "logs"]);
     let request = client.request(Method::GET, &path).query(&args.query());
-    let mut stream = client.stream(request).await?.bytes_stream();
+    let response = client.stream(request).await?;
+    if let Some(missing) = response.headers().get("x-gateless-unreachable") {
+        let missing = String::from_utf8_lossy(missing.as_bytes());
+        out.note(format!("warning: without the lines of sidecars {missing}"));
+    }
+    let mut stream = response.bytes_stream();
     let mut lines = Vec::new();
     let mut buffer = Vec::new();
     while let Some(chunk) = stream.next().await {

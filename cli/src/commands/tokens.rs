@@ -101,24 +101,9 @@ pub(crate) async fn token(
         }
         TokenCommand::Ls => {
             let items = client.list("/v1/tokens", &[], 1000).await?;
-            let headers = [
-                "ID",
-                "NAMESPACE",
-                "ROLE",
-                "EXPIRES",
-                "REVOKED",
-                "DESCRIPTION",
-                "AGE",
-            ];
+            let headers = ["ID", "NAMESPACE", "ROLE", "EXPIRES", "DESCRIPTION", "AGE"];
             out.list(items, &headers, |token| {
-                let fields = [
-                    "/id",
-                    "/namespace",
-                    "/role",
-                    "/expires_at",
-                    "/revoked",
-                    "/description",
-                ];
+                let fields = ["/id", "/namespace", "/role", "/expires_at", "/description"];
                 let mut row: Vec<String> = fields.iter().map(|p| at(token, p)).collect();
                 row.push(age(token, "/created_at"));
                 row

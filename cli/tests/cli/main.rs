@@ -1,4 +1,9 @@
 //! The built binary against a tiny REST server: requests, output and exit codes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy's allowances leave out"
+)]
 
 mod fake;
 
