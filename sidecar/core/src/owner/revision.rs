@@ -260,11 +260,30 @@ impl Revision {
         self.pushed = Some(endpoints);
     }
 
-    /// A node is gone, or the link to it: what it said no longer counts.
-    pub(super) fn lose(&mut self, node: &NodeId) {
-        self.callers.remove(node);
-        self.hosts.remove(node);
+    /// A node is gone, or the link to it: what it said no longer counts. Whether it said anything.
+    pub(super) fn lose(&mut self, node: &NodeId) -> bool {
         self.asked.remove(node);
+        let caller = self.callers.remove(node).is_some();
+        self.hosts.remove(node).is_some() || caller
+    }
+
+    /// A link is new. Hosts report by themselves, but only to the first of the order.
+    pub(super) fn linked(
+        &mut self,
+        now: Time,
+        node: &NodeId,
+        first: bool,
+        authority: &Authority,
+        out: &mut Vec<Action>,
+    ) {
+        if !first {
+            self.ask(node, authority, out);
+        }
+        if self.callers.contains_key(node) {
+            let endpoints = self.endpoints(now, authority);
+            let to = node.clone();
+            out.push(Action::Endpoints { to, endpoints });
+        }
     }
 
     /// A caller relies on this owner. Hosts don't: they report to the first of the order too.
