@@ -42,6 +42,8 @@ pub enum Event {
     Members(Vec<Member>),
     /// The link to a node broke.
     Lost(NodeId),
+    /// The link to a node is new: it can be asked, and may have missed what was sent.
+    Linked(NodeId),
     /// To be given every second: every revision with load that isn't zero.
     Samples(Vec<(RevisionName, Load)>),
     /// A call is held with nothing in sight.
@@ -147,6 +149,7 @@ impl Caller {
             }
             Event::Members(members) => self.set_members(now, members, out),
             Event::Lost(node) => self.lose(now, node, out),
+            Event::Linked(node) => self.linked(now, node, out),
             Event::Samples(samples) => self.sampled(now, samples, out),
             Event::Poke(name, load) => self.set_load(now, name, *load, out),
             Event::Endpoints { from, endpoints } => self.learn(now, from, endpoints, out),
@@ -204,6 +207,18 @@ impl Caller {
         for name in hit {
             self.pass_over_target(now, &name);
             self.send(now, &name, out);
+        }
+    }
+
+    fn linked(&mut self, now: Time, node: &NodeId, out: &mut Vec<Action>) {
+        let names: Vec<_> = self.revisions.keys().cloned().collect();
+        for name in names {
+            if let Some(revision) = self.revisions.get_mut(&name) {
+                revision.silent.remove(node);
+            }
+            if self.best(now, &name).as_ref() == Some(node) {
+                self.send(now, &name, out);
+            }
         }
     }
 

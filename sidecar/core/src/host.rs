@@ -39,6 +39,8 @@ pub enum Event {
     ConfigGone(FunctionName),
     /// Who is alive; the host itself is always counted in.
     Members(Vec<Member>),
+    /// The link to a node is new: it may have missed anything.
+    Linked(NodeId),
     /// An owner's word.
     Assigned {
         /// Gets the answer, whether it is obeyed or not.
@@ -199,6 +201,7 @@ impl Host {
             Event::Config(function) => self.configure(now, function, out),
             Event::ConfigGone(name) => self.forget(now, name, out),
             Event::Members(members) => self.set_members(members),
+            Event::Linked(node) => self.repeat_to(node),
             Event::Assigned { from, assignment } => {
                 return self.assigned(now, from, assignment, out);
             }

@@ -49,6 +49,8 @@ pub enum Event {
     Members(Vec<Member>),
     /// The link to a node broke: what it said no longer counts until it says it again.
     Lost(NodeId),
+    /// The link to a node is new: it may have missed anything.
+    Linked(NodeId),
     /// A caller's load.
     Demand {
         /// Gets the answer.
@@ -153,6 +155,12 @@ impl Owner {
             }
             Event::Members(members) => self.set_members(now, members, out),
             Event::Lost(node) => self.lose(now, node, out),
+            Event::Linked(node) => {
+                let first = self.authority.is_first();
+                for revision in self.revisions.values_mut() {
+                    revision.linked(now, node, first, &self.authority, out);
+                }
+            }
             Event::Demand { from, demand } => {
                 if self.hears(now, from, &demand.revision, out)
                     && let Some(revision) = self.revisions.get_mut(&demand.revision)
@@ -292,7 +300,9 @@ impl Owner {
             .cloned()
             .collect();
         for revision in self.revisions.values_mut() {
-            gone.iter().for_each(|node| revision.lose(node));
+            for node in &gone {
+                revision.lose(node);
+            }
             new.iter()
                 .for_each(|node| revision.ask(node, &self.authority, out));
             revision.settle(now, &mut self.authority, out);
@@ -306,8 +316,8 @@ impl Owner {
 
     fn lose(&mut self, now: Time, node: &NodeId, out: &mut Vec<Action>) {
         for revision in self.revisions.values_mut() {
-            revision.lose(node);
-            if self.authority.members.contains_key(node) {
+            let known = revision.lose(node);
+            if known && self.authority.members.contains_key(node) {
                 revision.ask(node, &self.authority, out);
             }
             revision.plan(now, false, &mut self.authority, out);

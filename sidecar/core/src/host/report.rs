@@ -133,6 +133,21 @@ impl Host {
         }
     }
 
+    /// Lets everything that concerns `node` be reported again.
+    pub(super) fn repeat_to(&mut self, node: &NodeId) {
+        let concerned: Vec<_> = self
+            .active
+            .iter()
+            .filter(|name| self.listeners(name).contains(node))
+            .cloned()
+            .collect();
+        for name in concerned {
+            if let Some(state) = self.revisions.get_mut(&name) {
+                state.reported = None;
+            }
+        }
+    }
+
     /// The node to own the function, and the one whose word is obeyed at present.
     fn listeners(&self, name: &RevisionName) -> Vec<NodeId> {
         let Some(function) = self.functions.get(name.function()) else {

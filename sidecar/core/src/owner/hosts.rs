@@ -73,13 +73,6 @@ impl HostView {
             && self.said.as_ref().is_none_or(nothing)
     }
 
-    /// Reported lately, with something there.
-    pub(super) fn is_fresh(&self, now: Time) -> bool {
-        self.said
-            .as_ref()
-            .is_some_and(|(at, report)| now < *at + REPORT_TTL && report.alive() > 0)
-    }
-
     /// Instances it has or is about to have.
     pub(super) fn count(&self, now: Time) -> u32 {
         let Some(told) = &self.told else {
@@ -127,13 +120,13 @@ impl HostView {
             .is_some_and(|(at, said)| said.backoff >= least && *at + said.backoff > now)
     }
 
-    /// It runs something although it was told to run nothing, or wasn't told at all.
-    pub(super) fn surplus(&self, now: Time, report: &RevisionInstances) -> bool {
-        let unexplained = match &self.told {
-            None => true,
-            Some(told) => told.desired == 0 && now >= told.at + IN_FLIGHT,
-        };
-        unexplained && report.alive() > self.alive()
+    /// How many it runs that this owner knew nothing of: it was told to run none, or wasn't
+    /// told at all.
+    pub(super) fn surplus(&self, now: Time, report: &RevisionInstances) -> u32 {
+        match &self.told {
+            Some(told) if told.desired > 0 || now < told.at + IN_FLIGHT => 0,
+            _ => report.alive().saturating_sub(self.count(now)),
+        }
     }
 
     /// Whether an assignment of `count` is due.
@@ -159,8 +152,8 @@ impl HostView {
         let Some((_, said)) = &self.said else {
             return false;
         };
-        let mine = said.term <= authority.term;
         let other = &said.term.owner;
+        let mine = said.term.is_none() || *other == authority.node;
         let weaker = || {
             !authority.members.contains_key(other)
                 || ownership::precedes(&authority.name, &authority.node, other)
@@ -191,8 +184,15 @@ impl HostView {
         })
     }
 
+    /// It should have said something by now: an assignment may be lost, or it may obey another
+    /// and report there. A question changes neither.
+    pub(super) fn must_ask(&self, now: Time) -> bool {
+        let outdated = |(at, _): &(Time, RevisionInstances)| now >= *at + REPORT_TTL;
+        self.is_silent(now) || !self.is_empty() && self.said.as_ref().is_some_and(outdated)
+    }
+
     /// It was told something and hasn't answered in time.
-    pub(super) fn is_silent(&self, now: Time) -> bool {
+    fn is_silent(&self, now: Time) -> bool {
         let late = |told: &Told| !self.answered(told) && now >= told.at + ANSWER;
         self.told.as_ref().is_some_and(late)
     }

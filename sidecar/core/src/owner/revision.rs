@@ -136,10 +136,12 @@ impl Revision {
         out: &mut Vec<Action>,
     ) {
         let view = self.hosts.entry(from.clone()).or_default();
-        if view.surplus(now, report) && self.sizer.is_some() {
-            // Started without this owner's word, for a caller that can't reach it.
+        let surplus = view.surplus(now, report);
+        if surplus > 0 && self.sizer.is_some() {
+            // Started without this owner's word: by another, or for a caller that can't reach it.
+            let most = self.config.scaling.max_scale.unwrap_or(u32::MAX);
             self.keep_until = now + self.config.scaling.stable_window;
-            self.desired = self.desired.max(report.alive());
+            self.desired = self.desired.saturating_add(surplus).min(most);
         }
         view.reported(now, report);
         self.asked.remove(from);
@@ -227,7 +229,7 @@ impl Revision {
         self.unplaced = placement.unplaced;
         for (node, count) in placement.per_host {
             let view = self.hosts.entry(node.clone()).or_default();
-            if refresh && view.is_silent(now) {
+            if refresh && view.must_ask(now) {
                 out.push(authority.question(&node, &self.config.name));
             }
             if view.must_tell(now, count, refresh, authority) {
@@ -258,19 +260,36 @@ impl Revision {
         self.pushed = Some(endpoints);
     }
 
-    /// A node is gone, or the link to it: what it said no longer counts.
-    pub(super) fn lose(&mut self, node: &NodeId) {
-        self.callers.remove(node);
-        self.hosts.remove(node);
+    /// A node is gone, or the link to it: what it said no longer counts. Whether it said anything.
+    pub(super) fn lose(&mut self, node: &NodeId) -> bool {
         self.asked.remove(node);
+        let caller = self.callers.remove(node).is_some();
+        self.hosts.remove(node).is_some() || caller
     }
 
-    /// Somebody relies on this owner for it.
+    /// A link is new. Hosts report by themselves, but only to the first of the order.
+    pub(super) fn linked(
+        &mut self,
+        now: Time,
+        node: &NodeId,
+        first: bool,
+        authority: &Authority,
+        out: &mut Vec<Action>,
+    ) {
+        if !first {
+            self.ask(node, authority, out);
+        }
+        if self.callers.contains_key(node) {
+            let endpoints = self.endpoints(now, authority);
+            let to = node.clone();
+            out.push(Action::Endpoints { to, endpoints });
+        }
+    }
+
+    /// A caller relies on this owner. Hosts don't: they report to the first of the order too.
     pub(super) fn is_used(&self, now: Time) -> bool {
-        self.callers
-            .values()
-            .any(|caller| now < caller.at + DEMAND_TTL)
-            || self.hosts.values().any(|host| host.is_fresh(now))
+        let mut callers = self.callers.values();
+        callers.any(|caller| now < caller.at + DEMAND_TTL)
     }
 
     /// Nothing to watch over.
@@ -372,7 +391,7 @@ impl Revision {
     /// All callers' load in the revision's metric, and whether some of it waits.
     fn load(&self, now: Time, sizer: &Sizer) -> (f64, bool) {
         let current = || self.callers.values().filter(|c| c.demands(now));
-        let total = current().map(|caller| sizer.measure(&caller.load)).sum();
+        let total = current().fold(0.0, |sum, caller| sum + sizer.measure(&caller.load));
         (total, current().any(|caller| caller.load.is_waiting()))
     }
 }
