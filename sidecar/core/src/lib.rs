@@ -6,6 +6,7 @@
 
 pub mod autoscaler;
 pub mod balancer;
+pub mod call;
 pub mod caller;
 pub mod config;
 pub mod control;
