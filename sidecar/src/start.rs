@@ -262,6 +262,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         folder: config.data.clone(),
         cause,
     };
+    raise_descriptor_limit();
     let secret = ClusterSecret::new(&config.cluster_secret)?;
     let node = node::id(&config.data).map_err(data_error)?;
     let (public_listener, public) = bind("calls", config.listen).await?;
@@ -332,6 +333,19 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         gossip,
         ends,
     })
+}
+
+/// Connections and instances need descriptors: the soft limit goes up to the hard one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays low");
+    }
 }
 
 fn open_driver(

@@ -80,7 +80,8 @@ pub fn strip_internal(headers: &mut HeaderMap) {
     }
 }
 
-/// The protocol of an upgrade request, for example `websocket`.
+/// The protocol of an upgrade request, for example `websocket`. An offer to go on in `h2c`
+/// concerns this hop only, and is declined.
 #[must_use]
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = headers.get_all(header::CONNECTION).iter().any(|value| {
@@ -90,11 +91,8 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
                 .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
         })
     });
-    if wants {
-        headers.get(header::UPGRADE).cloned()
-    } else {
-        None
-    }
+    let protocol = headers.get(header::UPGRADE).filter(|_| wants)?;
+    (!protocol.as_bytes().eq_ignore_ascii_case(b"h2c")).then(|| protocol.clone())
 }
 
 /// Adds who called, as RFC 7239 and as everybody writes it.
