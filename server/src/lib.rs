@@ -1,1 +1,3 @@
-//! placeholder
+//! The management server: the catalogue and how it is changed and pushed. On no request path.
+
+pub mod store;

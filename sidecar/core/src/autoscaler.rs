@@ -10,6 +10,8 @@
 
 pub mod bounds;
 mod delay;
+#[cfg(test)]
+mod properties;
 mod reason;
 pub mod replay;
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use crate::ownership::Term;
 use crate::time::Time;
 use backoff::{Backoff, STABLE};
+pub use report::RevisionStatus;
 
 /// A drain of a revision whose calls have no time limit ends after this; otherwise after the
 /// calls' own limit.

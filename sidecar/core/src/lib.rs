@@ -5,15 +5,24 @@
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
 pub mod autoscaler;
+pub mod balancer;
+pub mod call;
 pub mod caller;
 pub mod config;
 pub mod control;
-#[cfg(test)]
-mod fixture;
+pub mod dispatch;
+pub mod gate;
+pub mod hold;
 pub mod host;
 pub mod name;
 pub mod owner;
 pub mod ownership;
 pub mod placement;
+pub mod retry;
+pub mod router;
 pub mod time;
+pub mod usage;
 pub mod window;
+
+#[cfg(test)]
+mod fixture;

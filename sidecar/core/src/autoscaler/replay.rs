@@ -370,7 +370,7 @@ mod tests {
         let mut lines = vec![config];
         lines.extend((0..10).map(|t| sample(f64::from(t), 10, 10.0)));
         lines.push(sample(10.0, 10, 32.0));
-        // Two samples of one second add up: the average of 11 s rises from 12 to 22 - ...
+        // Of 11 s: (100 + 32) / 11. Then the second sample of the last second adds to it.
         lines.push(sample(10.5, 10, 110.0));
         let mut expected = vec![(10, false, 0); 10];
         expected.extend([(12, false, 0), (32, true, 0)]);

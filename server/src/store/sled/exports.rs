@@ -1,0 +1,192 @@
+//! The folder of exports: written on a schedule and on shutdown, read when the store does not open.
+//!
+//! Files are numbered, the highest is the newest: neither clocks nor revisions order them, as both
+//! can step back (a restored catalogue may be at a lower revision).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::store::export::{self, Export};
+use crate::store::shared::Shared;
+use crate::store::{Error, Result, Revision, space};
+
+const PARTIAL: &str = ".partial";
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub(super) struct Exports {
+    dir: PathBuf,
+    keep: usize,
+}
+
+impl Exports {
+    /// Creates the folder, and removes what a crash left half-written.
+    pub(super) fn open(dir: PathBuf, keep: usize) -> Result<Self> {
+        space::create_private_dir(&dir)?;
+        let exports = Self {
+            dir,
+            keep: keep.max(1),
+        };
+        for path in exports.paths()? {
+            if path.to_string_lossy().ends_with(PARTIAL) {
+                fs::remove_file(&path)
+                    .map_err(Error::io(format!("removing {}", path.display())))?;
+            }
+        }
+        Ok(exports)
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether there are exports, valid or not.
+    pub(super) fn any(&self) -> Result<bool> {
+        Ok(!self.numbered()?.is_empty())
+    }
+
+    /// The newest export that is whole. Others are named in the log and left where they are.
+    pub(super) fn newest(&self) -> Result<Option<(PathBuf, Export)>> {
+        for (_, path) in self.numbered()?.into_iter().rev() {
+            let file =
+                File::open(&path).map_err(Error::io(format!("opening {}", path.display())))?;
+            match export::read(&mut BufReader::new(file)) {
+                Ok(export) => return Ok(Some((path, export))),
+                Err(error) => tracing::error!(path = %path.display(), %error, "ignoring an export"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes an export that is either whole or not there, and removes the oldest ones.
+    pub(super) fn write(&self, export: &Export) -> Result<PathBuf> {
+        let numbered = self.numbered()?;
+        let number = numbered.last().map_or(1, |(number, _)| number + 1);
+        let path = self.dir.join(format!("catalogue-{number:010}.jsonl"));
+        let partial = path.with_extension(format!("jsonl{PARTIAL}"));
+        let attempt = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&partial)?;
+            export::write(export, &mut file)?;
+            file.flush()?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)?;
+            space::sync_dir(&self.dir)
+        };
+        if let Err(source) = attempt() {
+            // Best effort: the next start removes it otherwise.
+            drop(fs::remove_file(&partial));
+            return Err(Error::io(format!("writing {}", path.display()))(source));
+        }
+        let excess = (numbered.len() + 1).saturating_sub(self.keep);
+        for (_, old) in numbered.into_iter().take(excess) {
+            fs::remove_file(&old).map_err(Error::io(format!("removing {}", old.display())))?;
+        }
+        Ok(path)
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>> {
+        let what = || format!("listing {}", self.dir.display());
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(Error::io(what()))? {
+            paths.push(entry.map_err(Error::io(what()))?.path());
+        }
+        Ok(paths)
+    }
+
+    /// Oldest first. A file that somebody put there counts if it is named like ours.
+    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let mut numbered: Vec<_> = self
+            .paths()?
+            .into_iter()
+            .filter_map(|path| {
+                let name = path.file_name()?.to_str()?;
+                let number = name.strip_prefix("catalogue-")?.strip_suffix(".jsonl")?;
+                Some((number.parse().ok()?, path))
+            })
+            .collect();
+        numbered.sort();
+        Ok(numbered)
+    }
+}
+
+/// The thread that exports on a schedule. Dropping it ends the thread without an export.
+pub(super) struct Exporter {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Exporter {
+    /// Exports every `interval` if anything changed since `last`, what the newest export shows.
+    pub(super) fn spawn(
+        shared: Arc<Shared>,
+        exports: Exports,
+        interval: Duration,
+        last: Option<(Uuid, Revision)>,
+    ) -> Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let mut last = last;
+        let mut export = move || {
+            let (identity, revision) = {
+                let state = shared.state.read();
+                (state.identity, state.totals().revision)
+            };
+            // A catalogue without a commit has nothing to lose.
+            if revision == 0 || last == Some((identity, revision)) {
+                return;
+            }
+            let export = shared.snapshot();
+            match exports.write(&export) {
+                Ok(_) => last = Some((export.catalogue, export.revision)),
+                Err(error) => tracing::error!(%error, "exporting the catalogue failed"),
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("catalogue-export".to_owned())
+            .spawn(move || {
+                loop {
+                    match stopped.recv_timeout(interval) {
+                        Err(RecvTimeoutError::Timeout) => export(),
+                        Err(RecvTimeoutError::Disconnected) => return,
+                        Ok(()) => return export(),
+                    }
+                }
+            })
+            .map_err(Error::io("starting the export thread"))?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Exports a last time and waits for it.
+    pub(super) fn finish(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It fails only if the thread is gone, and then there is nothing to wait for.
+            let _gone = stop.send(());
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the export thread panicked");
+        }
+    }
+}
