@@ -379,3 +379,17 @@ fn whoever_is_not_first_acts_while_asked_and_then_steps_down() {
     world.until(10);
     assert!(!world.owner.is_acting());
 }
+
+#[test]
+fn an_instance_started_without_its_word_is_kept_for_a_stable_window() {
+    let (mut world, _) = World::settled(3, function("f", Scaling::default()));
+    world.until(100);
+    // A caller that could not reach this owner had one started; others may use it.
+    let actions = world.report(1, instances(&rev(1), 1, 0));
+    assert!(assigned(&actions).iter().all(|(_, a)| a.desired == 1));
+    let actions = world.until(159);
+    assert!(assigned(&actions).iter().all(|(_, a)| a.desired == 1));
+    let actions = world.until(165);
+    let (to, assignment) = assigned(&actions).pop().unwrap();
+    assert_eq!((to, assignment.desired), (world.nodes[1].clone(), 0));
+}
