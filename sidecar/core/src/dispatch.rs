@@ -120,7 +120,7 @@ pub struct Dispatch<W, E> {
     supply: Supply,
     refused_peer: bool,
     next_key: u64,
-    /// Demand; the shell calls `arrive` and `depart` once a call.
+    /// Demand; the shell tells it of arrivals, permits and departures.
     pub usage: Usage,
 }
 

@@ -1,8 +1,8 @@
 //! How much of a revision its callers use: the demand a sidecar reports to the owner.
 //!
 //! Concurrency is an exact time average (busy time over time), as Knative's queue-proxy
-//! reports it (`pkg/queue/health/request_metric`, `pkg/http/stats`), counted at the caller
-//! from arrival to the last byte, so held calls are demand like running ones.
+//! reports it (`pkg/http/stats`), counted at the caller from its permit to the last byte.
+//! Calls that wait are counted by [`crate::hold`] and told apart.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::time::Time;
 #[derive(Debug, Default, Clone)]
 pub struct Usage {
     now_inside: u64,
-    /// Sum of the arrival times of those inside, so that busy time needs no list of them.
+    /// Sum of the entry times of those inside, so that busy time needs no list of them.
     arrivals: u128,
     busy: u128,
     finished: u64,
@@ -35,15 +35,19 @@ pub struct Sample {
 }
 
 impl Usage {
-    /// A call came.
-    pub fn arrive(&mut self, now: Time) {
-        self.now_inside += 1;
+    /// A call came, and may have to wait.
+    pub fn arrive(&mut self) {
         self.arrived += 1;
+    }
+
+    /// A call got its permit.
+    pub fn enter(&mut self, now: Time) {
+        self.now_inside += 1;
         self.arrivals += u128::from(now.as_nanos());
     }
 
-    /// A call that came at `arrived` is over.
-    pub fn depart(&mut self, now: Time, arrived: Time) {
+    /// A call that entered at `arrived` is over.
+    pub fn leave(&mut self, now: Time, arrived: Time) {
         self.now_inside = self.now_inside.saturating_sub(1);
         self.arrivals = self.arrivals.saturating_sub(u128::from(arrived.as_nanos()));
         let took = now.since(arrived);
@@ -101,9 +105,11 @@ mod tests {
     fn concurrency_is_busy_time_over_time() {
         let mut usage = Usage::default();
         usage.sample(Time::from_millis(1_000));
-        usage.arrive(Time::from_millis(1_000));
-        usage.arrive(Time::from_millis(1_500));
-        usage.depart(Time::from_millis(1_750), Time::from_millis(1_500));
+        usage.arrive();
+        usage.arrive();
+        usage.enter(Time::from_millis(1_000));
+        usage.enter(Time::from_millis(1_500));
+        usage.leave(Time::from_millis(1_750), Time::from_millis(1_500));
         let sample = usage.sample(Time::from_millis(2_000));
         assert!((sample.concurrency - 1.25).abs() < 1e-9, "{sample:?}");
         assert!((sample.rps - 2.0).abs() < 1e-9);

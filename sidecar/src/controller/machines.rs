@@ -173,6 +173,13 @@ impl Machines {
         }
     }
 
+    /// A peer's link to this node is new: owners tell it everything again.
+    pub(super) fn accepted(&mut self, now: Time, node: &NodeId) {
+        for name in self.owners.keys().cloned().collect::<Vec<_>>() {
+            self.owner(now, &name, &owner::Event::Linked(node.clone()));
+        }
+    }
+
     pub(super) fn samples(&mut self, now: Time, samples: Vec<(RevisionName, Load)>) {
         self.caller(now, &caller::Event::Samples(samples));
     }

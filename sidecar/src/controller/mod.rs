@@ -89,6 +89,8 @@ struct Controller {
     catalogue: Arc<Catalogue>,
     started: mpsc::UnboundedReceiver<Started>,
     pokes: BTreeMap<RevisionName, Time>,
+    /// Last sample of every revision with load.
+    sampled: BTreeMap<RevisionName, Load>,
     status: status::Board,
     status_due: Option<Time>,
     next_sample: Time,
@@ -106,6 +108,7 @@ pub async fn run(parts: Parts, mut queries: mpsc::Receiver<Query>) {
         catalogue: Arc::default(),
         started,
         pokes: BTreeMap::new(),
+        sampled: BTreeMap::new(),
         status: status::Board::default(),
         status_due: None,
         next_sample: clock::now() + SAMPLE,
@@ -292,11 +295,11 @@ impl Controller {
         match signal {
             Signal::Wanted(name) => {
                 if let Some(demand) = self.parts.registry.waiting(&name) {
+                    // What is averaged stays as last sampled: only who waits is news.
                     let load = Load {
-                        concurrency: demand.sample.concurrency,
                         held: u32::try_from(demand.held).unwrap_or(u32::MAX),
                         oldest: demand.oldest,
-                        ..Load::default()
+                        ..self.sampled.get(&name).copied().unwrap_or_default()
                     };
                     self.machines.poke(now, name.clone(), load);
                 }
@@ -340,7 +343,12 @@ impl Controller {
                 };
                 (!load.is_zero()).then_some((name, load))
             });
-        let samples = samples.collect();
+        self.sampled = samples.collect();
+        let samples = self
+            .sampled
+            .iter()
+            .map(|(name, load)| (name.clone(), *load))
+            .collect();
         self.machines.samples(now, samples);
     }
 

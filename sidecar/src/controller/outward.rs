@@ -8,7 +8,7 @@ use gateless_core::caller;
 use gateless_core::config::{self, Runtime};
 use gateless_core::control::{Endpoints, Member};
 use gateless_core::dispatch::Supply;
-use gateless_core::name::{InstanceId, NodeId, RevisionName};
+use gateless_core::name::{InstanceId, NodeId};
 use gateless_core::{host, owner};
 use gateless_proto::v1::{link_down, link_up};
 use tokio::sync::mpsc;
@@ -33,25 +33,10 @@ pub(super) enum Started {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Demand,
-    Instances,
-    Endpoints,
-    Assignment,
-}
-
-enum Sent {
-    Up(link_up::Kind),
-    Down(link_down::Kind),
-}
-
 pub(super) struct Outward {
     started: mpsc::UnboundedSender<Started>,
     /// Starts whose bundle is still being fetched. Bounded by the host's capacity.
     fetching: BTreeSet<InstanceId>,
-    /// Last said to each peer. Bounded by membership and configuration.
-    levels: BTreeMap<NodeId, BTreeMap<(Level, RevisionName), Sent>>,
     status_changed: bool,
     gateless_url: String,
 }
@@ -61,7 +46,6 @@ impl Outward {
         Self {
             started,
             fetching: BTreeSet::new(),
-            levels: BTreeMap::new(),
             status_changed: false,
             gateless_url: parts.gateless_url.clone(),
         }
@@ -90,24 +74,21 @@ impl Outward {
         machines: &mut Machines,
         action: Action,
     ) {
+        let peers = &parts.peers;
         match action {
+            // Without a link a message is lost; the machines repeat it when the link is new.
             Action::Demand(to, demand) => {
-                let level = (Level::Demand, demand.revision.clone());
-                self.send(parts, &to, level, Sent::Up(wire::demand(&demand)));
+                peers.send_up(&to, wire::demand(&demand));
             }
             Action::Instances(to, instances) => {
-                let level = (Level::Instances, instances.revision.clone());
-                self.send(parts, &to, level, Sent::Up(wire::instances(&instances)));
+                peers.send_up(&to, wire::instances(&instances));
                 self.status_changed = true;
             }
             Action::Endpoints(to, endpoints) => {
-                let level = (Level::Endpoints, endpoints.revision.clone());
-                let kind = wire::endpoints(&endpoints, |node| parts.peers.address(node));
-                self.send(parts, &to, level, Sent::Down(kind));
+                peers.send_down(&to, wire::endpoints(&endpoints, |node| peers.address(node)));
             }
             Action::Assign(to, assignment) => {
-                let level = (Level::Assignment, assignment.revision.clone());
-                self.send(parts, &to, level, Sent::Down(wire::assignment(&assignment)));
+                peers.send_down(&to, wire::assignment(&assignment));
             }
             Action::Use(endpoints) => use_endpoints(parts, endpoints),
             Action::Start(id, revision) => self.start(parts, catalogue, id, revision),
@@ -123,32 +104,6 @@ impl Outward {
                     "scaling decision"
                 );
                 self.status_changed = true;
-            }
-        }
-    }
-
-    fn send(&mut self, parts: &Parts, to: &NodeId, level: (Level, RevisionName), sent: Sent) {
-        match &sent {
-            Sent::Up(kind) => parts.peers.send_up(to, kind.clone()),
-            Sent::Down(kind) => parts.peers.send_down(to, kind.clone()),
-        };
-        self.levels
-            .entry(to.clone())
-            .or_default()
-            .insert(level, sent);
-    }
-
-    /// A link is new: one half of the levels goes over it.
-    fn repeat(&self, parts: &Parts, to: &NodeId, up: bool) {
-        for sent in self.levels.get(to).into_iter().flat_map(BTreeMap::values) {
-            match sent {
-                Sent::Up(kind) if up => {
-                    parts.peers.send_up(to, kind.clone());
-                }
-                Sent::Down(kind) if !up => {
-                    parts.peers.send_down(to, kind.clone());
-                }
-                Sent::Up(_) | Sent::Down(_) => {}
             }
         }
     }
@@ -264,8 +219,12 @@ impl Controller {
         let now = clock::now();
         match event {
             peers::Event::Members(members) => self.members(members),
-            peers::Event::LinkUp(node) => self.outward.repeat(&self.parts, &node, true),
-            peers::Event::Accepted(node) => self.outward.repeat(&self.parts, &node, false),
+            peers::Event::LinkUp(node) => {
+                self.machines
+                    .caller(now, &caller::Event::Linked(node.clone()));
+                self.machines.host(now, host::Event::Linked(node));
+            }
+            peers::Event::Accepted(node) => self.machines.accepted(now, &node),
             peers::Event::LinkLost(node) => {
                 tracing::info!(peer = %node, "link to a peer lost");
                 self.machines.lost(now, &node);
@@ -280,9 +239,6 @@ impl Controller {
         self.parts
             .registry
             .retain_peers(|address| alive.contains(address));
-        self.outward
-            .levels
-            .retain(|node, _| members.iter().any(|member| member.node == *node));
         let members = members
             .into_iter()
             .map(|member| Member {

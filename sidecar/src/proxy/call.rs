@@ -120,6 +120,9 @@ impl Proxy {
                         .await?
                 }
             };
+            if let Some(visit) = &mut visit {
+                visit.enter();
+            }
             let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
                 revision.refused(lease.key());
                 attempts.look_again = true;

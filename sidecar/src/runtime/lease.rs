@@ -61,24 +61,38 @@ impl Drop for Lease {
     }
 }
 
-/// A call counts as demand from here until this is dropped.
+/// A call's part in its revision's demand: it arrives here, and from its first permit until
+/// this is dropped it counts as running.
 pub struct Visit {
     revision: Arc<Revision>,
-    arrived: Time,
+    entered: Option<Time>,
 }
 
 impl Visit {
     /// A call for this revision has come.
     #[must_use]
     pub fn new(revision: Arc<Revision>) -> Self {
-        let arrived = clock::now();
-        revision.arrive(arrived);
-        Self { revision, arrived }
+        revision.arrive(clock::now());
+        Self {
+            revision,
+            entered: None,
+        }
+    }
+
+    /// It has a permit.
+    pub fn enter(&mut self) {
+        if self.entered.is_none() {
+            let now = clock::now();
+            self.revision.enter(now);
+            self.entered = Some(now);
+        }
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.revision.depart(self.arrived);
+        if let Some(entered) = self.entered {
+            self.revision.leave(entered);
+        }
     }
 }

@@ -237,8 +237,12 @@ impl Revision {
 
     /// A call arrived or left; see [`gateless_core::usage::Usage`].
     pub(super) fn arrive(&self, now: Time) {
-        self.core.lock().usage.arrive(now);
+        self.core.lock().usage.arrive();
         self.budget.lock().request(now);
+    }
+
+    pub(super) fn enter(&self, now: Time) {
+        self.core.lock().usage.enter(now);
     }
 
     /// Whether the budget allows a retry; spends it.
@@ -253,8 +257,8 @@ impl Revision {
         Duration::from_nanos(self.last_start.load(Ordering::Relaxed))
     }
 
-    pub(super) fn depart(&self, arrived: Time) {
-        self.core.lock().usage.depart(clock::now(), arrived);
+    pub(super) fn leave(&self, entered: Time) {
+        self.core.lock().usage.leave(clock::now(), entered);
     }
 
     pub(super) fn release(self: &Arc<Self>, key: EndpointKey, outcome: Outcome) {
