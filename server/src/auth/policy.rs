@@ -34,11 +34,12 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     if path == "/livez" || path == "/readyz" {
         return None;
     }
-    if path == "/v1/version" || path == "/v1/openapi.json" {
+    // Sidecars: clients find out where to call; what concerns other namespaces is left out there.
+    if read && matches!(path, "/v1/version" | "/v1/openapi.json" | "/v1/sidecars") {
         return Some(Need::Token);
     }
-    if path == "/metrics" || path == "/v1/sidecars" {
-        return Some(if read { Need::Cluster } else { Need::ClusterAdmin });
+    if read && path == "/metrics" {
+        return Some(Need::Cluster);
     }
     if path == "/v1/tokens" || path.starts_with("/v1/tokens/") {
         return Some(Need::Admin);

@@ -3,6 +3,7 @@
 //! Pure: no store, no HTTP, no clock. Times come in as arguments, decisions go out as values.
 
 pub mod conditions;
+pub mod document;
 pub mod error;
 pub mod function;
 pub mod names;

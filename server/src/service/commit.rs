@@ -1,5 +1,7 @@
 //! Records in the catalogue: keys, reading, and changing one with retries when others were faster.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -7,7 +9,7 @@ use super::{Error, Result, Service};
 use crate::store::{self, Commit, Entry};
 
 /// How often a change is decided again because the record changed meanwhile.
-const ATTEMPTS: usize = 32;
+pub(super) const ATTEMPTS: usize = 32;
 
 /// A record and its version.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,27 +118,39 @@ impl Service {
         }
     }
 
-    /// Decides and commits, again when others were faster. The decision makes its own checks part of
-    /// the commit; without writes nothing is committed, and the version is 0.
-    pub(super) async fn change<R>(
-        &self,
-        what: &str,
-        mut decide: impl AsyncFnMut() -> Result<(Commit, R)>,
-    ) -> Result<(u64, R)> {
-        for _ in 0..ATTEMPTS {
-            let (commit, result) = decide().await?;
-            if commit.writes.is_empty() {
-                return Ok((0, result));
-            }
-            match self.store.commit(commit).await {
-                Ok(version) => {
-                    self.changes.bump();
-                    return Ok((version, result));
-                }
-                Err(store::Error::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// Commits what was decided; `None`: others were faster, decide again. Without writes nothing is
+    /// committed, and the version is 0.
+    pub(super) async fn try_commit(&self, commit: Commit) -> Result<Option<u64>> {
+        if commit.writes.is_empty() {
+            return Ok(Some(0));
         }
-        Err(Error::Contended(what.to_owned()))
+        match self.store.commit(commit).await {
+            Ok(version) => {
+                // Only functions and secrets are changed through here, and both are pushed.
+                self.pushed.fetch_max(version, Ordering::AcqRel);
+                self.changes.bump();
+                Ok(Some(version))
+            }
+            Err(store::Error::Conflict { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
+
+/// Decides (to a commit, with its checks in it, and a result) and commits, again when others were
+/// faster; yields the commit's version, 0 if there was nothing to write, and the result. A macro, as
+/// futures of async closures that borrow are not `Send`.
+macro_rules! change {
+    ($service:expr, $what:expr, $decide:block) => {
+        'changed: {
+            for _ in 0..$crate::service::commit::ATTEMPTS {
+                let (commit, result) = $decide;
+                if let Some(version) = $service.try_commit(commit).await? {
+                    break 'changed (version, result);
+                }
+            }
+            return Err($crate::service::Error::Contended($what.to_owned()));
+        }
+    };
+}
+pub(super) use change;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::commit::{Precondition, Versioned, bytes, keys, parse};
+use super::commit::{Precondition, Versioned, bytes, change, keys, parse};
 use super::{Error, Result, Service};
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
@@ -113,7 +113,7 @@ impl Service {
     /// [`domain::Error::Invalid`], [`Error::Precondition`], or the store's.
     pub async fn apply(&self, name: Name<'_>, apply: Apply, how: &How) -> Result<(View, bool)> {
         validate::apply(&apply.spec, &apply.labels)?;
-        self.change_function(name, how, async |_| Ok(apply.clone())).await
+        self.change_function(name, how, |_| Ok(apply.clone())).await
     }
 
     /// Applies a merge patch to `{"labels", "spec"}` as stored.
@@ -127,7 +127,7 @@ impl Service {
         parse_apply: impl Fn(Value) -> Result<Apply, domain::Error>,
         how: &How,
     ) -> Result<View> {
-        let patched = async |current: Option<&Function>| {
+        let patched = |current: Option<&Function>| {
             let full = format!("{}/{}", name.0, name.1);
             let current = current.ok_or_else(|| Error::not_found("function", full))?;
             let mut document = json!({"labels": current.labels, "spec": current.spec});
@@ -143,16 +143,16 @@ impl Service {
         &self,
         (ns, name): Name<'_>,
         how: &How,
-        wanted: impl AsyncFn(Option<&Function>) -> Result<Apply>,
+        wanted: impl Fn(Option<&Function>) -> Result<Apply>,
     ) -> Result<(View, bool)> {
         let key = keys::function(ns, name);
         let full = format!("{ns}/{name}");
-        let decide = async || {
+        let (committed, (value, before)) = change!(self, full, {
             let current: Option<Versioned<Function>> = self.load(&key).await?;
             let version = current.as_ref().map(|c| c.version);
             how.precondition.check("function", &full, version)?;
             let current = current.map(|c| c.value);
-            let mut apply = wanted(current.as_ref()).await?;
+            let mut apply = wanted(current.as_ref())?;
             let mut commit = self.check_references(ns, &mut apply.spec).await?;
             let uid = uuid::Uuid::now_v7().simple().to_string();
             let at = (Timestamp::now(), uid.as_str());
@@ -173,9 +173,8 @@ impl Service {
                     commit = commit.delete(keys::revision(ns, name, &old));
                 }
             }
-            Ok((commit, (function, version)))
-        };
-        let (committed, (value, before)) = self.change(&full, decide).await?;
+            (commit, (function, version))
+        });
         let version = match committed {
             0 => before.unwrap_or(0),
             committed => committed,
@@ -195,7 +194,7 @@ impl Service {
     pub async fn delete_function(&self, name: Name<'_>, how: &How) -> Result<()> {
         let key = keys::function(name.0, name.1);
         let full = format!("{}/{}", name.0, name.1);
-        let decide = async || {
+        let (committed, uid) = change!(self, full, {
             let current = self.function_record(name).await?;
             how.precondition.check("function", &full, Some(current.version))?;
             let mut commit = Commit::new();
@@ -205,9 +204,8 @@ impl Service {
                     commit = commit.delete(keys::revision(name.0, name.1, &revision.name));
                 }
             }
-            Ok((commit, current.value.uid))
-        };
-        let (committed, uid) = self.change(&full, decide).await?;
+            (commit, current.value.uid)
+        });
         if committed > 0 {
             self.transitions.lock().forget(&uid);
         }
@@ -246,7 +244,7 @@ impl Service {
     ) -> Result<View> {
         let key = keys::function(name.0, name.1);
         let full = format!("{}/{}", name.0, name.1);
-        let decide = async || {
+        let (committed, mut function) = change!(self, full, {
             let Versioned { mut value, version } = self.function_record(name).await?;
             how.precondition.check("function", &full, Some(version))?;
             let targets = targets(&value)?;
@@ -258,9 +256,8 @@ impl Service {
                     commit = commit.at(&key, version).put(&key, bytes(&key, &value)?);
                 }
             }
-            Ok((commit, Versioned { value, version }))
-        };
-        let (committed, mut function) = self.change(&full, decide).await?;
+            (commit, Versioned { value, version })
+        });
         function.version = committed.max(function.version);
         Ok(self.view(function))
     }

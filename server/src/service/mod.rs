@@ -15,6 +15,7 @@ pub mod resources;
 pub mod secrets;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub struct Service {
     changes: Changes,
     /// A short lock, never across `.await`.
     transitions: Mutex<Transitions>,
+    /// The newest catalogue version that changed something sidecars get.
+    pushed: AtomicU64,
 }
 
 impl Service {
@@ -74,7 +77,14 @@ impl Service {
             registry,
             changes,
             transitions: Mutex::default(),
+            pushed: AtomicU64::new(0),
         }
+    }
+
+    /// The newest catalogue version since the start that changed something sidecars get; what changed
+    /// before the start they are sent when they connect.
+    pub fn newest_pushed(&self) -> u64 {
+        self.pushed.load(Ordering::Acquire)
     }
 
     /// The catalogue.

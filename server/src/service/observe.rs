@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::commit::{Versioned, bytes, keys, parse};
+use super::commit::{Versioned, bytes, change, keys, parse};
 use super::functions::{Name, View};
 use super::{Error, Result, Service};
 use crate::domain::conditions::Status;
@@ -47,25 +47,23 @@ impl Service {
         }
         let (ns, name) = (status.namespace.as_str(), status.function.as_str());
         let key = keys::function(ns, name);
-        let decide = async || {
-            let nothing = (Commit::new(), ());
+        let (committed, ()) = change!(self, key, {
             let Some(entry) = self.store.get(&key).await? else {
-                return Ok(nothing);
+                return Ok(());
             };
             let function: Versioned<Function> = parse(&entry)?;
             let now = Timestamp::now();
             let Some(ready) = rollout::ready(&function.value, &status.revision, now) else {
-                return Ok(nothing);
+                return Ok(());
             };
             let revision = keys::revision(ns, name, &status.revision);
             let made = self.store.get(&revision).await?.map(|e| e.create_revision);
             if made.is_none_or(|made| made > applied) {
-                return Ok(nothing);
+                return Ok(());
             }
             let commit = Commit::new().unchanged(&entry);
-            Ok((commit.put(&key, bytes(&key, &ready)?), ()))
-        };
-        let (committed, ()) = self.change(&key, decide).await?;
+            (commit.put(&key, bytes(&key, &ready)?), ())
+        });
         if committed > 0 {
             tracing::info!(function = key, revision = status.revision, "revision is ready");
         }

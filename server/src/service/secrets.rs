@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Versioned, bytes, keys, parse};
+use super::commit::{Versioned, bytes, change, keys, parse};
 use super::functions::How;
 use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
@@ -74,7 +74,7 @@ impl Service {
         check(data)?;
         let key = keys::secret(ns, name);
         let full = format!("{ns}/{name}");
-        let decide = async || {
+        let (committed, (value, before)) = change!(self, full, {
             let current: Option<Versioned<SecretRecord>> = self.load(&key).await?;
             let version = current.as_ref().map(|c| c.version);
             how.precondition.check("secret", &full, version)?;
@@ -97,9 +97,8 @@ impl Service {
                 };
                 commit = commit.put(&key, bytes(&key, &record)?);
             }
-            Ok((commit, (record, version)))
-        };
-        let (committed, (value, before)) = self.change(&full, decide).await?;
+            (commit, (record, version))
+        });
         let version = committed.max(before.unwrap_or(0));
         Ok((Versioned { value, version }, before.is_none()))
     }
@@ -140,7 +139,7 @@ impl Service {
     pub async fn delete_secret(&self, (ns, name): (&str, &str), how: &How) -> Result<()> {
         let key = keys::secret(ns, name);
         let full = format!("{ns}/{name}");
-        let decide = async || {
+        change!(self, full, {
             let current = self.secret((ns, name)).await?;
             how.precondition.check("secret", &full, Some(current.version))?;
             let functions = self.users_of(ns, name).await?;
@@ -152,9 +151,8 @@ impl Service {
                 true => Commit::new(),
                 false => Commit::new().at(&key, current.version).delete(&key),
             };
-            Ok((commit, ()))
-        };
-        self.change(&full, decide).await?;
+            (commit, ())
+        });
         Ok(())
     }
 
