@@ -1,3 +1,17 @@
 //! The management server: the catalogue and how it is changed and pushed. On no request path.
+//!
+//! `http` and `grpc` call `service`, which loads, asks `domain` for a decision, stores it in `store` and
+//! so publishes it to `sidecars`. Calls of functions never come through here.
 
+pub mod auth;
+pub mod domain;
+pub mod grpc;
+pub mod http;
+pub mod metrics;
+mod run;
+pub mod service;
+pub mod sidecars;
 pub mod store;
+
+pub use self::http::openapi;
+pub use self::run::{Config, Error, Running, run};

@@ -1,0 +1,87 @@
+//! Functions and revisions as the catalogue keeps them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::spec::Spec;
+use super::traffic::Target;
+
+/// A function. Its version is the store's `mod_revision` of its key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Changes when it is deleted and created again.
+    pub uid: String,
+    /// When it was first applied.
+    pub created_at: Timestamp,
+    /// When the catalogue last changed it.
+    pub updated_at: Timestamp,
+    /// Free text for people and filters.
+    pub labels: BTreeMap<String, String>,
+    /// As last applied.
+    pub spec: Spec,
+    /// As declared; `latest` is not resolved.
+    pub traffic: Vec<Target>,
+    /// Every revision it still has, oldest first.
+    pub revisions: Vec<RevisionHead>,
+    /// Number of the newest revision there ever was.
+    pub last_number: u64,
+}
+
+/// What decisions need to know of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionHead {
+    /// For example `hello-00001`.
+    pub name: String,
+    /// Its number.
+    pub number: u64,
+    /// When an instance was first ready (or none had to be).
+    pub ready_at: Option<Timestamp>,
+}
+
+/// A revision: immutable but for `ready_at`, which is in its head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// For example `hello-00001`.
+    pub name: String,
+    /// Unique over all time.
+    pub uid: String,
+    /// Its number.
+    pub number: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// With every default filled in.
+    pub spec: Spec,
+}
+
+impl Function {
+    /// The newest revision.
+    pub fn latest(&self) -> Option<&RevisionHead> {
+        self.revisions.last()
+    }
+
+    /// The newest revision that was ever ready: where `latest` traffic goes.
+    pub fn latest_ready(&self) -> Option<&RevisionHead> {
+        self.revisions.iter().rev().find(|r| r.ready_at.is_some())
+    }
+
+    /// The newest revision while it was never ready.
+    pub fn candidate(&self) -> Option<&RevisionHead> {
+        self.latest().filter(|r| r.ready_at.is_none())
+    }
+
+    /// One of its revisions.
+    pub fn revision(&self, name: &str) -> Option<&RevisionHead> {
+        self.revisions.iter().find(|r| r.name == name)
+    }
+
+    /// `NAMESPACE/NAME`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}

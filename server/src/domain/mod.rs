@@ -1,0 +1,16 @@
+//! The catalogue's rules: what a function is, which specs are valid, how revisions and traffic move.
+//!
+//! Pure: no store, no HTTP, no clock. Times come in as arguments, decisions go out as values.
+
+pub mod conditions;
+pub mod document;
+pub mod error;
+pub mod function;
+pub mod names;
+pub mod patch;
+pub mod rollout;
+pub mod spec;
+pub mod traffic;
+pub mod validate;
+
+pub use self::error::{Error, FieldError};

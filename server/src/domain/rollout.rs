@@ -1,0 +1,131 @@
+//! How a function moves from revision to revision: apply, ready, and which old revisions go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::function::{Function, Revision, RevisionHead};
+use super::spec::Spec;
+use super::traffic;
+
+/// How many of a function's newest revisions are kept besides those with traffic or a tag.
+pub const KEPT_REVISIONS: usize = 20;
+
+/// A valid apply.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    /// The valid spec.
+    pub spec: Spec,
+    /// The valid labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What an apply does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The function after it.
+    pub function: Function,
+    /// The new revision, if the spec made one.
+    pub revision: Option<Revision>,
+    /// Names of revisions that are no longer kept.
+    pub removed: Vec<String>,
+    /// Whether anything changed at all.
+    pub changed: bool,
+}
+
+/// The function after an apply. The same spec makes no new revision.
+pub fn apply(
+    current: Option<&Function>,
+    (namespace, name): (&str, &str),
+    apply: &Apply,
+    (now, uid): (Timestamp, &str),
+) -> Outcome {
+    let resolved = apply.spec.resolved();
+    let mut function = match current {
+        Some(function) => function.clone(),
+        None => Function {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+            created_at: now,
+            updated_at: now,
+            labels: BTreeMap::new(),
+            spec: apply.spec.clone(),
+            traffic: traffic::default(),
+            revisions: Vec::new(),
+            last_number: 0,
+        },
+    };
+    let same_spec = current.is_some_and(|f| f.spec.resolved() == resolved);
+    let changed = !same_spec
+        || function.spec != apply.spec
+        || function.labels != apply.labels;
+    function.spec = apply.spec.clone();
+    function.labels.clone_from(&apply.labels);
+    if changed {
+        function.updated_at = now;
+    }
+    let mut revision = None;
+    if !same_spec {
+        let number = function.last_number + 1;
+        let made = Revision {
+            name: format!("{}-{number:05}", function.name),
+            uid: uid.to_owned(),
+            number,
+            created_at: now,
+            spec: resolved,
+        };
+        function.last_number = number;
+        function.revisions.push(RevisionHead {
+            name: made.name.clone(),
+            number,
+            ready_at: made.spec.starts_empty().then_some(now),
+        });
+        revision = Some(made);
+    }
+    let removed = forget_old(&mut function);
+    Outcome {
+        function,
+        revision,
+        removed,
+        changed,
+    }
+}
+
+/// The function after a revision was seen ready; `None` when that is nothing new.
+pub fn ready(function: &Function, revision: &str, now: Timestamp) -> Option<Function> {
+    let mut function = function.clone();
+    let head = function.revisions.iter_mut().find(|r| r.name == revision)?;
+    if head.ready_at.is_some() {
+        return None;
+    }
+    head.ready_at = Some(now);
+    function.updated_at = now;
+    Some(function)
+}
+
+/// Revisions sidecars must know: those with traffic or a tag, and the candidate.
+pub fn pushed(function: &Function) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = traffic::resolve(function)
+        .into_iter()
+        .map(|target| target.revision)
+        .collect();
+    names.extend(function.candidate().map(|r| r.name.clone()));
+    names
+}
+
+fn forget_old(function: &mut Function) -> Vec<String> {
+    let mut keep = pushed(function);
+    keep.extend(function.latest_ready().map(|r| r.name.clone()));
+    keep.extend(function.traffic.iter().filter_map(|t| t.revision.clone()));
+    let newest = function.revisions.len().saturating_sub(KEPT_REVISIONS);
+    keep.extend(function.revisions.iter().skip(newest).map(|r| r.name.clone()));
+    let (kept, gone) = std::mem::take(&mut function.revisions)
+        .into_iter()
+        .partition(|r| keep.contains(&r.name));
+    function.revisions = kept;
+    gone.into_iter().map(|r: RevisionHead| r.name).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Rollouts as a person sees them: apply, ready, traffic, rollback, forgetting.
+
+use super::*;
+use crate::domain::Error;
+use crate::domain::traffic::{Target, check, pinned, resolve, rollback_to};
+
+fn spec(command: &str) -> Spec {
+    let text = format!(r#"{{"kind": "process", "process": {{"command": ["{command}"]}}}}"#);
+    serde_json::from_str(&text).unwrap()
+}
+
+fn applied(current: Option<&Function>, spec: Spec) -> Outcome {
+    let apply = Apply {
+        spec,
+        labels: BTreeMap::new(),
+    };
+    super::apply(current, ("default", "f"), &apply, (Timestamp::UNIX_EPOCH, "u"))
+}
+
+/// A function with `n` revisions, all ready.
+fn ready_function(n: usize) -> Function {
+    let mut function = applied(None, spec("c0")).function;
+    for i in 0..n {
+        if i > 0 {
+            function = applied(Some(&function), spec(&format!("c{i}"))).function;
+        }
+        let latest = function.latest().unwrap().name.clone();
+        function = ready(&function, &latest, Timestamp::UNIX_EPOCH).unwrap();
+    }
+    function
+}
+
+fn serving(function: &Function) -> Vec<(String, u32)> {
+    let targets = resolve(function).into_iter();
+    targets.map(|t| (t.revision, t.percent)).collect()
+}
+
+fn target(revision: Option<&str>, percent: u32, tag: Option<&str>) -> Target {
+    Target {
+        revision: revision.map(str::to_owned),
+        latest: revision.is_none(),
+        percent,
+        tag: tag.map(str::to_owned),
+    }
+}
+
+#[test]
+fn a_candidate_gets_traffic_only_when_it_was_ready() {
+    let first = applied(None, spec("a")).function;
+    assert_eq!(serving(&first), []);
+    assert_eq!(first.candidate().unwrap().name, "f-00001");
+    let first = ready(&first, "f-00001", Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(serving(&first), [("f-00001".into(), 100)]);
+
+    let second = applied(Some(&first), spec("b")).function;
+    assert_eq!(serving(&second), [("f-00001".into(), 100)]);
+    assert_eq!(pushed(&second).len(), 2);
+    let second = ready(&second, "f-00002", Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(serving(&second), [("f-00002".into(), 100)]);
+    assert!(ready(&second, "f-00002", Timestamp::UNIX_EPOCH).is_none());
+}
+
+#[test]
+fn a_revision_that_starts_nothing_is_ready_at_once() {
+    let mut empty = spec("a");
+    empty.scaling.initial_scale = 0;
+    assert_eq!(serving(&applied(None, empty).function), [("f-00001".into(), 100)]);
+}
+
+#[test]
+fn the_same_spec_makes_no_new_revision() {
+    let function = ready_function(1);
+    let again = applied(Some(&function), spec("c0"));
+    assert!(!again.changed && again.revision.is_none());
+    let again = applied(Some(&function), spec("c0").resolved());
+    assert!(again.changed && again.revision.is_none());
+}
+
+#[test]
+fn a_rollback_pins_the_previous_ready_revision_and_keeps_tags() {
+    let mut function = ready_function(3);
+    function = applied(Some(&function), spec("never ready")).function;
+    function.traffic.push(target(Some("f-00001"), 0, Some("old")));
+    let to = rollback_to(&function, None).unwrap();
+    assert_eq!(to, "f-00002");
+    function.traffic = pinned(&function.traffic, &to);
+    assert_eq!(serving(&function), [("f-00002".into(), 100), ("f-00001".into(), 0)]);
+    assert_eq!(rollback_to(&function, None).unwrap(), "f-00001");
+    let never = rollback_to(&function, Some("f-00004"));
+    assert!(matches!(never, Err(Error::NeverReady { .. })));
+    let unknown = rollback_to(&function, Some("x"));
+    assert!(matches!(unknown, Err(Error::UnknownRevision { .. })));
+    let nothing = rollback_to(&ready_function(1), None);
+    assert!(matches!(nothing, Err(Error::NothingToRollBackTo { .. })));
+}
+
+#[test]
+fn traffic_faults_name_their_target() {
+    let function = applied(Some(&ready_function(2)), spec("candidate")).function;
+    let rows: [(Vec<Target>, &[&str]); 7] = [
+        (vec![target(None, 100, None)], &[]),
+        (
+            vec![target(Some("f-00001"), 30, None), target(None, 70, Some("new"))],
+            &[],
+        ),
+        (vec![], &["/targets", "/targets"]),
+        (vec![target(None, 99, None)], &["/targets"]),
+        (vec![target(Some("f-00009"), 100, None)], &["/targets/0/revision"]),
+        (vec![target(Some("f-00003"), 100, None)], &["/targets/0/revision"]),
+        (
+            vec![target(None, 100, Some("A")), target(None, 0, None)],
+            &["/targets/0/tag", "/targets/1/percent"],
+        ),
+    ];
+    for (targets, expected) in rows {
+        let found: Vec<_> = match check(&function, &targets) {
+            Ok(()) => Vec::new(),
+            Err(Error::Invalid(faults)) => faults.into_iter().map(|f| f.pointer).collect(),
+            Err(other) => unreachable!("{other}"),
+        };
+        assert_eq!(found, expected, "{targets:?}");
+    }
+}
+
+#[test]
+fn old_revisions_are_forgotten_unless_they_have_traffic_or_a_tag() {
+    let mut function = ready_function(KEPT_REVISIONS);
+    function.traffic.push(target(Some("f-00002"), 0, Some("keep")));
+    let outcome = applied(Some(&function), spec("next"));
+    assert_eq!(outcome.removed, ["f-00001"]);
+    let outcome = applied(Some(&outcome.function), spec("and next"));
+    assert_eq!(outcome.removed, Vec::<String>::new());
+    assert!(outcome.function.revision("f-00002").is_some());
+    assert_eq!(outcome.function.last_number, 22);
+}

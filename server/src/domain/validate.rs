@@ -1,0 +1,265 @@
+//! Which specs are valid. Every fault is collected, each with the pointer of its field.
+//!
+//! Only what the document itself says is checked here; whether a secret or an artifact it names
+//! exists is for the service, which has the catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::FieldError;
+use super::names::{self, pointer_segment};
+use super::spec::{
+    AsyncPolicy, Hold, Limits, Process, ReadinessKind, Retries, SecretRef, Spec,
+};
+
+mod scaling;
+
+/// The largest request body of an apply, and so the largest spec.
+pub const MAX_SPEC_BYTES: usize = 256 * 1024;
+
+const DAY_MS: u64 = 86_400_000;
+const MAX_ENV: usize = 256;
+const MAX_ENV_VALUE_BYTES: usize = 32 * 1024;
+const MAX_SECRETS: usize = 64;
+const MAX_LABELS: usize = 64;
+
+/// The faults found so far.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes a fault.
+    pub fn add(&mut self, pointer: impl Into<String>, detail: impl Display) {
+        self.0.push(FieldError::new(pointer, detail.to_string()));
+    }
+
+    /// Notes a fault unless `check` passed.
+    pub fn check<E: Display>(&mut self, pointer: impl Into<String>, check: Result<(), E>) {
+        if let Err(error) = check {
+            self.add(pointer, error);
+        }
+    }
+
+    fn range<T: PartialOrd + Display>(
+        &mut self,
+        pointer: &str,
+        value: T,
+        range: RangeInclusive<T>,
+    ) {
+        if !range.contains(&value) {
+            let (low, high) = range.into_inner();
+            self.add(pointer, format_args!("must be {low} to {high}, not {value}"));
+        }
+    }
+
+    /// All of them, or none.
+    ///
+    /// # Errors
+    /// [`super::Error::Invalid`] when there is any.
+    pub fn finish(self) -> Result<(), super::Error> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(super::Error::Invalid(self.0))
+        }
+    }
+}
+
+/// Checks what people apply.
+///
+/// # Errors
+/// Every fault, with pointers into `{"spec": ..., "labels": ...}`.
+pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super::Error> {
+    let mut faults = Faults::default();
+    check_labels(&mut faults, labels);
+    match &spec.process {
+        Some(process) => check_process(&mut faults, process),
+        None => faults.add("/spec/process", "is required for kind \"process\""),
+    }
+    check_env(&mut faults, &spec.env);
+    check_secrets(&mut faults, &spec.secrets, &spec.env);
+    check_limits(&mut faults, &spec.limits);
+    check_hold(&mut faults, &spec.hold);
+    check_retries(&mut faults, &spec.retries);
+    scaling::check(&mut faults, spec);
+    check_async(&mut faults, &spec.async_policy);
+    faults.finish()
+}
+
+fn check_labels(faults: &mut Faults, labels: &BTreeMap<String, String>) {
+    if labels.len() > MAX_LABELS {
+        faults.add("/labels", format_args!("must have at most {MAX_LABELS}"));
+    }
+    for (key, value) in labels {
+        let pointer = format!("/labels/{}", pointer_segment(key));
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+        if key.is_empty() || key.len() > 128 || !key.bytes().all(allowed) {
+            faults.add(
+                &pointer,
+                "a label's name must have 1 to 128 characters of A-Z, a-z, 0-9, ., _, - and /",
+            );
+        }
+        if value.len() > 256 || value.chars().any(char::is_control) {
+            faults.add(
+                &pointer,
+                "a label's value must have at most 256 bytes and no control characters",
+            );
+        }
+    }
+}
+
+fn check_process(faults: &mut Faults, process: &Process) {
+    check_command(faults, &process.command);
+    if let Some(bundle) = &process.bundle {
+        if !names::is_sha256(&bundle.sha256) {
+            faults.add(
+                "/spec/process/bundle/sha256",
+                "must be 64 lowercase hex digits",
+            );
+        }
+        let most = crate::store::artifacts::MAX_ARTIFACT_BYTES;
+        faults.range("/spec/process/bundle/size", bundle.size, 0..=most);
+    }
+    if let Some(dir) = &process.working_dir {
+        let pointer = "/spec/process/working_dir";
+        if dir.is_empty() || dir.len() > 4096 || dir.contains('\0') {
+            faults.add(pointer, "must have 1 to 4096 bytes and no NUL");
+        } else if dir.split('/').any(|part| part == "..") {
+            faults.add(pointer, "must not have .. in it");
+        } else if process.bundle.is_some() && dir.starts_with('/') {
+            faults.add(pointer, "must be relative to the bundle");
+        } else if process.bundle.is_none() && !dir.starts_with('/') {
+            faults.add(pointer, "must be absolute when there is no bundle");
+        }
+    }
+    match (process.ready.kind, &process.ready.path) {
+        (ReadinessKind::Tcp, Some(_)) => {
+            faults.add("/spec/process/ready/path", "is only for kind \"http\"");
+        }
+        (ReadinessKind::Http, None) => {
+            faults.add("/spec/process/ready/path", "is required for kind \"http\"");
+        }
+        (ReadinessKind::Http, Some(path)) => {
+            // It goes into a request line: nothing that could end it.
+            let clean = path.bytes().all(|b| b.is_ascii_graphic()) && !path.contains('#');
+            if !path.starts_with('/') || path.len() > 2048 || !clean {
+                faults.add(
+                    "/spec/process/ready/path",
+                    "must begin with / and have at most 2048 visible ASCII characters, no #",
+                );
+            }
+        }
+        (ReadinessKind::Tcp, None) => {}
+    }
+    let start = process.start_timeout_ms;
+    faults.range("/spec/process/start_timeout_ms", start, 1..=3_600_000);
+    let grace = process.stop_grace_ms;
+    faults.range("/spec/process/stop_grace_ms", grace, 0..=3_600_000);
+    if let Some(bytes) = process.memory_bytes {
+        faults.range("/spec/process/memory_bytes", bytes, 1 << 20..=1 << 44);
+    }
+}
+
+fn check_command(faults: &mut Faults, command: &[String]) {
+    let pointer = "/spec/process/command";
+    if command.is_empty() || command.len() > 256 {
+        faults.add(pointer, "must have 1 to 256 parts, the program first");
+    }
+    if command.first().is_some_and(|program| program.trim().is_empty()) {
+        faults.add(format!("{pointer}/0"), "must name a program");
+    }
+    for (index, part) in command.iter().enumerate() {
+        if part.contains('\0') || part.len() > 32 * 1024 {
+            faults.add(
+                format!("{pointer}/{index}"),
+                "must have at most 32768 bytes and no NUL",
+            );
+        }
+    }
+}
+
+fn check_env(faults: &mut Faults, env: &BTreeMap<String, String>) {
+    if env.len() > MAX_ENV {
+        faults.add("/spec/env", format_args!("must have at most {MAX_ENV}"));
+    }
+    for (name, value) in env {
+        let pointer = format!("/spec/env/{}", pointer_segment(name));
+        faults.check(&pointer, names::check_env(name));
+        if value.len() > MAX_ENV_VALUE_BYTES || value.contains('\0') {
+            faults.add(&pointer, "must have at most 32768 bytes and no NUL");
+        }
+    }
+}
+
+fn check_secrets(faults: &mut Faults, secrets: &[SecretRef], env: &BTreeMap<String, String>) {
+    if secrets.len() > MAX_SECRETS {
+        faults.add(
+            "/spec/secrets",
+            format_args!("must have at most {MAX_SECRETS}"),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (index, secret) in secrets.iter().enumerate() {
+        let pointer = |field: &str| format!("/spec/secrets/{index}/{field}");
+        faults.check(pointer("env"), names::check_env(&secret.env));
+        faults.check(pointer("secret"), names::check_label(&secret.secret));
+        faults.check(pointer("key"), names::check_secret_key(&secret.key));
+        if env.contains_key(&secret.env) || !seen.insert(&secret.env) {
+            faults.add(pointer("env"), "this variable is set twice");
+        }
+    }
+}
+
+fn check_limits(faults: &mut Faults, limits: &Limits) {
+    for (field, value) in [
+        ("timeout_ms", limits.timeout_ms),
+        ("response_start_timeout_ms", limits.response_start_timeout_ms),
+        ("idle_timeout_ms", limits.idle_timeout_ms),
+    ] {
+        faults.range(&format!("/spec/limits/{field}"), value, 0..=DAY_MS);
+    }
+    let body = limits.max_request_body_bytes;
+    faults.range("/spec/limits/max_request_body_bytes", body, 0..=1 << 40);
+    let concurrency = limits.container_concurrency;
+    faults.range("/spec/limits/container_concurrency", concurrency, 0..=1_000);
+}
+
+fn check_hold(faults: &mut Faults, hold: &Hold) {
+    faults.range("/spec/hold/max_requests", hold.max_requests, 1..=100_000);
+    faults.range("/spec/hold/max_bytes", hold.max_bytes, 1_024..=1 << 30);
+    faults.range("/spec/hold/max_wait_ms", hold.max_wait_ms, 1..=DAY_MS);
+}
+
+fn check_retries(faults: &mut Faults, retries: &Retries) {
+    faults.range("/spec/retries/max_attempts", retries.max_attempts, 1..=10);
+    let budget = retries.budget_percent;
+    faults.range("/spec/retries/budget_percent", budget, 0..=100);
+}
+
+fn check_async(faults: &mut Faults, policy: &AsyncPolicy) {
+    faults.range("/spec/async/max_attempts", policy.max_attempts, 1..=100);
+    for (field, value, range) in [
+        ("backoff_base_ms", policy.backoff_base_ms, 1..=DAY_MS),
+        ("backoff_max_ms", policy.backoff_max_ms, 1..=DAY_MS),
+        ("max_age_ms", policy.max_age_ms, 1_000..=30 * DAY_MS),
+        ("attempt_timeout_ms", policy.attempt_timeout_ms, 1..=DAY_MS),
+        ("result_ttl_ms", policy.result_ttl_ms, 1_000..=30 * DAY_MS),
+        ("max_result_bytes", policy.max_result_bytes, 0..=1 << 30),
+    ] {
+        faults.range(&format!("/spec/async/{field}"), value, range);
+    }
+    if policy.backoff_base_ms > policy.backoff_max_ms {
+        faults.add(
+            "/spec/async/backoff_base_ms",
+            format_args!("must not be above backoff_max_ms ({})", policy.backoff_max_ms),
+        );
+    }
+    let queued = policy.max_queued;
+    faults.range("/spec/async/max_queued", queued, 1..=10_000_000);
+    let in_flight = policy.max_in_flight;
+    faults.range("/spec/async/max_in_flight", in_flight, 1..=10_000);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! One row per rule: a change of a valid document and the pointers it must be refused with.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::Error;
+use crate::domain::patch::merge;
+
+fn valid() -> Value {
+    json!({"labels": {}, "spec": {"kind": "process", "process": {"command": ["serve"]}}})
+}
+
+fn check(change: Value, expected: &[&str]) {
+    let mut document = valid();
+    merge(&mut document, &change);
+    let spec: Spec = serde_json::from_value(document["spec"].clone()).unwrap();
+    let labels = serde_json::from_value(document["labels"].clone()).unwrap();
+    let found: Vec<String> = match apply(&spec, &labels) {
+        Ok(()) => Vec::new(),
+        Err(Error::Invalid(errors)) => errors.into_iter().map(|e| e.pointer).collect(),
+        Err(other) => unreachable!("{other}"),
+    };
+    assert_eq!(found, expected, "{change}");
+}
+
+#[test]
+fn a_valid_document_passes() {
+    check(json!({}), &[]);
+    check(
+        json!({"labels": {"team/x": "a b"}, "spec": {
+            "env": {"A": "1"},
+            "secrets": [{"env": "B", "secret": "s", "key": "k.x"}],
+            "process": {"ready": {"kind": "http", "path": "/healthz?x=1"}, "working_dir": "/srv"},
+            "scaling": {"min_scale": 1, "max_scale": 3, "target_burst_capacity": -1},
+        }}),
+        &[],
+    );
+}
+
+#[test]
+fn every_rule_names_its_field() {
+    let process = |value: Value| json!({"spec": {"process": value}});
+    let scaling = |value: Value| json!({"spec": {"scaling": value}});
+    let bundle = json!({"sha256": "0".repeat(64), "format": "tar.gz"});
+    let rows = [
+        (json!({"spec": {"process": null}}), "/spec/process"),
+        (process(json!({"command": []})), "/spec/process/command"),
+        (process(json!({"command": [" "]})), "/spec/process/command/0"),
+        (process(json!({"command": ["a", "b\0"]})), "/spec/process/command/1"),
+        (
+            process(json!({"bundle": {"sha256": "AB", "format": "tar.gz"}})),
+            "/spec/process/bundle/sha256",
+        ),
+        (process(json!({"working_dir": "x"})), "/spec/process/working_dir"),
+        (
+            process(json!({"working_dir": "/x", "bundle": bundle})),
+            "/spec/process/working_dir",
+        ),
+        (process(json!({"working_dir": "/a/../b"})), "/spec/process/working_dir"),
+        (process(json!({"ready": {"kind": "http"}})), "/spec/process/ready/path"),
+        (process(json!({"ready": {"path": "/x"}})), "/spec/process/ready/path"),
+        (
+            process(json!({"ready": {"kind": "http", "path": "/x\r\nhost: y"}})),
+            "/spec/process/ready/path",
+        ),
+        (process(json!({"start_timeout_ms": 0})), "/spec/process/start_timeout_ms"),
+        (process(json!({"memory_bytes": 1})), "/spec/process/memory_bytes"),
+        (json!({"spec": {"env": {"A=B": "x"}}}), "/spec/env/A=B"),
+        (json!({"spec": {"env": {"PORT": "x"}}}), "/spec/env/PORT"),
+        (json!({"spec": {"env": {"A": "x\0"}}}), "/spec/env/A"),
+        (
+            json!({"spec": {"secrets": [{"env": "A", "secret": "S", "key": "k"}]}}),
+            "/spec/secrets/0/secret",
+        ),
+        (
+            json!({"spec": {"env": {"A": "1"}, "secrets": [{"env": "A", "secret": "s", "key": "k"}]}}),
+            "/spec/secrets/0/env",
+        ),
+        (json!({"labels": {"a b": "x"}}), "/labels/a b"),
+        (json!({"labels": {"a": "x\n"}}), "/labels/a"),
+        (
+            json!({"spec": {"limits": {"container_concurrency": 1001}}}),
+            "/spec/limits/container_concurrency",
+        ),
+        (
+            json!({"spec": {"limits": {"timeout_ms": 86_400_001}}}),
+            "/spec/limits/timeout_ms",
+        ),
+        (json!({"spec": {"hold": {"max_requests": 0}}}), "/spec/hold/max_requests"),
+        (
+            json!({"spec": {"retries": {"budget_percent": 101}}}),
+            "/spec/retries/budget_percent",
+        ),
+        (scaling(json!({"min_scale": 4, "max_scale": 3})), "/spec/scaling/min_scale"),
+        (scaling(json!({"activation_scale": 0})), "/spec/scaling/activation_scale"),
+        (scaling(json!({"target": 0})), "/spec/scaling/target"),
+        (
+            json!({"spec": {"scaling": {"target": 5}, "limits": {"container_concurrency": 4}}}),
+            "/spec/scaling/target",
+        ),
+        (
+            scaling(json!({"target_utilization_percent": 0})),
+            "/spec/scaling/target_utilization_percent",
+        ),
+        (
+            scaling(json!({"target_burst_capacity": -2})),
+            "/spec/scaling/target_burst_capacity",
+        ),
+        (scaling(json!({"max_scale_up_rate": 1})), "/spec/scaling/max_scale_up_rate"),
+        (scaling(json!({"stable_window_ms": 10})), "/spec/scaling/stable_window_ms"),
+        (json!({"spec": {"async": {"max_attempts": 0}}}), "/spec/async/max_attempts"),
+        (
+            json!({"spec": {"async": {"backoff_base_ms": 9, "backoff_max_ms": 8}}}),
+            "/spec/async/backoff_base_ms",
+        ),
+    ];
+    for (change, pointer) in rows {
+        check(change, &[pointer]);
+    }
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    check(
+        json!({"spec": {
+            "process": {"command": []},
+            "hold": {"max_requests": 0},
+            "async": {"max_attempts": 0},
+        }}),
+        &[
+            "/spec/process/command",
+            "/spec/hold/max_requests",
+            "/spec/async/max_attempts",
+        ],
+    );
+}

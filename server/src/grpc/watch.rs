@@ -1,0 +1,312 @@
+//! One sidecar's config stream: a snapshot or the difference, then changes as they are committed.
+//!
+//! Level-triggered: what is kept for a slow sidecar is the *names* of resources that changed, and what is
+//! sent is their state at the time of sending. So a burst of changes of one resource is one message, and
+//! memory is bounded by the number of resources. At most [`WINDOW`] messages are sent ahead of the acks.
+//!
+//! A message may be only part of the difference (a large one is cut); all but the last part then carry
+//! the version the sidecar already had, so a break in between loses nothing.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
+use gateless_proto::v1::watch_request::Kind;
+use gateless_proto::v1::{Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse};
+use jiff::Timestamp;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use crate::metrics::Metrics;
+use crate::service::resources::PUSHED;
+use crate::service::{self, Service};
+use crate::sidecars::{Connection, Refused};
+use crate::store::{self, Batch, Watch};
+
+/// Messages that may be sent before the first of them is acked.
+const WINDOW: usize = 8;
+/// About how many bytes of changes one message of a difference carries.
+const MESSAGE_BYTES: usize = 1024 * 1024;
+/// How many commits are taken together when they are there already.
+const MAX_COALESCED: usize = 10_000;
+
+/// Serves a stream until either side ends it.
+pub(super) fn open(
+    service: Arc<Service>,
+    metrics: Arc<Metrics>,
+    requests: Streaming<WatchRequest>,
+    shutdown: CancellationToken,
+) -> BoxStream<'static, Result<WatchResponse, Status>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let gone = sender.clone();
+        let served = serve(service, metrics, requests, &sender);
+        let ended = tokio::select! {
+            served = served => served,
+            () = gone.closed() => Ok(()),
+            () = shutdown.cancelled() => Err(Status::unavailable("the server is shutting down")),
+        };
+        if let Err(status) = ended {
+            // The sidecar may be gone too; then nobody needs to know.
+            drop(sender.send(Err(status)).await);
+        }
+    });
+    ReceiverStream::new(receiver).boxed()
+}
+
+async fn serve(
+    service: Arc<Service>,
+    metrics: Arc<Metrics>,
+    mut requests: Streaming<WatchRequest>,
+    sender: &mpsc::Sender<Result<WatchResponse, Status>>,
+) -> Result<(), Status> {
+    let Some(hello) = requests.message().await? else {
+        return Ok(());
+    };
+    let Some(Kind::Hello(hello)) = hello.kind else {
+        return Err(Status::invalid_argument("the first message must be a hello"));
+    };
+    let (mut feed, mut changes) = Feed::open(service, metrics, hello).await?;
+    tracing::info!(sidecar = feed.connection.node_id(), "sidecar connected");
+    let served = feed.serve(&mut changes, &mut requests, sender).await;
+    tracing::info!(sidecar = feed.connection.node_id(), "sidecar disconnected");
+    served
+}
+
+/// A message that was sent and not acked.
+struct Sent {
+    version: u64,
+    /// What was in it; `None`: everything.
+    names: Option<Vec<String>>,
+}
+
+struct Feed {
+    service: Arc<Service>,
+    metrics: Arc<Metrics>,
+    connection: Connection,
+    /// Names of resources that changed since they were last sent.
+    dirty: BTreeSet<String>,
+    /// What the sidecar has when everything sent is applied.
+    sent_version: u64,
+    /// What it has when everything dirty is sent, too.
+    version: u64,
+    /// Whether a snapshot is to be sent first.
+    snapshot: bool,
+    /// Whether the first message is still to be sent; it goes out even with nothing in it.
+    first: bool,
+    unacked: VecDeque<Sent>,
+}
+
+impl Feed {
+    async fn open(
+        service: Arc<Service>,
+        metrics: Arc<Metrics>,
+        hello: WatchHello,
+    ) -> Result<(Self, Watch), Status> {
+        let store = service.store();
+        let current = store.revision();
+        let same = hello.catalogue_id == store.identity().to_string();
+        let had = hello.catalogue_version;
+        let difference = match same && had <= current {
+            true => store.watch("", had + 1).await.ok(),
+            false => None,
+        };
+        let snapshot = difference.is_none();
+        let changes = match difference {
+            Some(changes) => changes,
+            None => store.watch("", current + 1).await.map_err(|error| failed(&error))?,
+        };
+        let sent_version = if snapshot { 0 } else { had };
+        let now = Timestamp::now();
+        let connection = service.registry().connect(hello, sent_version, now);
+        let connection = connection.map_err(|refused| match refused {
+            Refused::TooMany => Status::resource_exhausted(refused.to_string()),
+            _ => Status::invalid_argument(refused.to_string()),
+        })?;
+        let feed = Self {
+            connection,
+            dirty: BTreeSet::new(),
+            sent_version,
+            // A difference brings its version commit by commit.
+            version: if snapshot { current } else { had },
+            snapshot,
+            first: true,
+            unacked: VecDeque::new(),
+            service,
+            metrics,
+        };
+        Ok((feed, changes))
+    }
+
+    async fn serve(
+        &mut self,
+        changes: &mut Watch,
+        requests: &mut Streaming<WatchRequest>,
+        sender: &mpsc::Sender<Result<WatchResponse, Status>>,
+    ) -> Result<(), Status> {
+        // The difference since the hello is in the change log already: have it all before sending.
+        self.take_ready(changes)?;
+        loop {
+            let may_send = self.unacked.len() < WINDOW
+                && (self.first || self.snapshot || !self.dirty.is_empty());
+            tokio::select! {
+                request = requests.message() => match request? {
+                    Some(request) => self.receive(request).await?,
+                    None => return Ok(()),
+                },
+                batch = changes.next() => {
+                    self.take(batch)?;
+                    self.take_ready(changes)?;
+                }
+                permit = sender.reserve(), if may_send => {
+                    let Ok(permit) = permit else {
+                        return Ok(());
+                    };
+                    let message = self.next_message().await?;
+                    self.metrics.pushed();
+                    permit.send(Ok(message));
+                }
+            }
+        }
+    }
+
+    /// Takes commits that are there already, so that a burst becomes one message.
+    fn take_ready(&mut self, changes: &mut Watch) -> Result<(), Status> {
+        for _ in 0..MAX_COALESCED {
+            match changes.next().now_or_never() {
+                Some(batch) => self.take(batch)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: Option<store::Result<Batch>>) -> Result<(), Status> {
+        match batch {
+            Some(Ok(batch)) => {
+                let names = batch.events.iter().map(store::Event::key);
+                let pushed = names.filter(|name| PUSHED.iter().any(|p| name.starts_with(p)));
+                self.dirty.extend(pushed.map(str::to_owned));
+                self.version = self.version.max(batch.revision);
+                Ok(())
+            }
+            // It comes back with what it has, and gets a snapshot.
+            Some(Err(error)) => Err(failed(&error)),
+            None => Err(Status::unavailable("the server is shutting down")),
+        }
+    }
+
+    async fn receive(&mut self, request: WatchRequest) -> Result<(), Status> {
+        match request.kind {
+            Some(Kind::Ack(ack)) => self.acked(ack),
+            Some(Kind::Status(report)) => self.reported(report).await,
+            Some(Kind::Hello(_)) => {
+                return Err(Status::invalid_argument("hello comes once, and first"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, ack: WatchAck) {
+        // Parts of one difference share a version, so an ack is of one message at least, and of all
+        // before it.
+        let mut cleared = Some(Vec::new());
+        while let Some(sent) = self.unacked.pop_front_if(|sent| sent.version <= ack.version) {
+            cleared = match (cleared, sent.names) {
+                (Some(mut all), Some(names)) => {
+                    all.extend(names);
+                    Some(all)
+                }
+                _ => None,
+            };
+            if sent.version == ack.version {
+                break;
+            }
+        }
+        let rejected = ack.rejected;
+        for rejection in &rejected {
+            tracing::warn!(
+                sidecar = self.connection.node_id(),
+                resource = rejection.resource,
+                reason = rejection.reason,
+                "a sidecar refused a resource"
+            );
+        }
+        let version = ack.version.min(self.sent_version);
+        let now = Timestamp::now();
+        self.connection.acked(version, cleared.as_deref(), rejected, now);
+    }
+
+    async fn reported(&self, report: StatusReport) {
+        let ready: Vec<_> = report.revisions.iter().filter(|r| r.was_ready).cloned().collect();
+        let applied = self.connection.reported(report, Timestamp::now());
+        for status in ready {
+            if let Err(error) = self.service.observe(&status, applied).await {
+                // The next report says it again.
+                tracing::error!(%error, revision = status.revision, "a revision cannot be marked ready");
+            }
+        }
+    }
+
+    async fn next_message(&mut self) -> Result<WatchResponse, Status> {
+        self.first = false;
+        let snapshot = std::mem::take(&mut self.snapshot);
+        let changes = match snapshot {
+            true => self.everything().await,
+            false => self.difference().await,
+        };
+        let changes = changes.map_err(|error| failed(&error))?;
+        if self.dirty.is_empty() {
+            self.sent_version = self.version;
+        }
+        let names = changes.iter().map(|change| change.name.clone()).collect();
+        self.unacked.push_back(Sent {
+            version: self.sent_version,
+            names: (!snapshot).then_some(names),
+        });
+        self.connection.sent(self.sent_version);
+        Ok(WatchResponse {
+            catalogue_id: self.service.store().identity().to_string(),
+            version: self.sent_version,
+            snapshot,
+            changes,
+        })
+    }
+
+    async fn everything(&mut self) -> service::Result<Vec<Change>> {
+        // All that was dirty is in it; what changes meanwhile becomes dirty again.
+        self.dirty.clear();
+        let mut changes = Vec::new();
+        for prefix in PUSHED {
+            for entry in service::scan_all(&**self.service.store(), prefix).await? {
+                let change = self.service.resource(&entry.key).await?;
+                changes.extend(change.filter(|change| change.resource.is_some()));
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn difference(&mut self) -> service::Result<Vec<Change>> {
+        let (mut changes, mut size) = (Vec::new(), 0);
+        while size < MESSAGE_BYTES {
+            let Some(name) = self.dirty.pop_first() else {
+                break;
+            };
+            if let Some(change) = self.service.resource(&name).await? {
+                size += change.encoded_len();
+                changes.push(change);
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Status {
+    tracing::error!(%error, "a config stream failed");
+    Status::unavailable("the catalogue cannot be read; connect again")
+}

@@ -1,0 +1,53 @@
+//! The gate in front of every route: a token, and whether its role may. Closed by default.
+
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::AUTHORIZATION;
+use jiff::Timestamp;
+
+use super::Api;
+use super::problem::Problem;
+use crate::auth::Error;
+use crate::auth::policy;
+
+/// Checks the token and puts the [`crate::auth::Principal`] into the request.
+pub(super) async fn check(
+    State(api): State<Api>,
+    path: Option<MatchedPath>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    // A route that is not there needs a token too, so that nobody can map the API without one.
+    let need = match &path {
+        Some(path) => policy::need(request.method(), path.as_str()),
+        None => Some(policy::Need::Token),
+    };
+    let Some(need) = need else {
+        return Ok(next.run(request).await);
+    };
+    let header = request.headers().get(AUTHORIZATION);
+    let token = header
+        .ok_or(Error::Missing)?
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or(Error::Invalid("the authorization header is not Bearer TOKEN"))?;
+    let principal = api.auth.check(token, Timestamp::now())?;
+    let parameters = parameters.as_ref().ok();
+    let namespace = parameters.and_then(|parameters| {
+        let found = parameters.iter().find(|(key, _)| *key == "namespace");
+        found.map(|(_, value)| value)
+    });
+    let in_namespace = path.is_some_and(|path| path.as_str().contains("{namespace}"));
+    if in_namespace && namespace.is_none() {
+        return Err(Problem::parameter("namespace", "must be a DNS label"));
+    }
+    policy::check(&principal.token, need, namespace)?;
+    request.extensions_mut().insert(principal);
+    Ok(next.run(request).await)
+}

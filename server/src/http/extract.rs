@@ -1,0 +1,242 @@
+//! What handlers take out of a request; whatever is wrong with it becomes a [`Problem`].
+
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use super::problem::Problem;
+use crate::domain::document;
+use crate::domain::names;
+use crate::domain::validate::MAX_SPEC_BYTES;
+
+/// A JSON body of at most `MAX` bytes.
+pub(super) struct Body<T, const MAX: usize = MAX_SPEC_BYTES>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Body<T, MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        expect(request.headers(), &["application/json"])?;
+        Ok(Self(document::from_slice(&read(request, MAX).await?)?))
+    }
+}
+
+/// A JSON merge patch.
+pub(super) struct Patch(pub(super) serde_json::Value);
+
+impl<S: Sync> FromRequest<S> for Patch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let types = ["application/merge-patch+json", "application/json"];
+        expect(request.headers(), &types)?;
+        Ok(Self(document::from_slice(
+            &read(request, MAX_SPEC_BYTES).await?,
+        )?))
+    }
+}
+
+/// A JSON body that may be left out.
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let bytes = read(request, MAX_SPEC_BYTES).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        expect(&headers, &["application/json"])?;
+        Ok(Self(document::from_slice(&bytes)?))
+    }
+}
+
+fn expect(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    let essence = essence.unwrap_or_default().trim();
+    if types.iter().any(|t| essence.eq_ignore_ascii_case(t)) {
+        return Ok(());
+    }
+    let detail = match essence {
+        "" => "the request has no content-type".to_owned(),
+        other => format!("the content-type is {:.80}", other),
+    };
+    Err(
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", detail)
+            .hint(format!("send content-type: {}", types.join(" or "))),
+    )
+}
+
+/// The whole body, at most `limit` bytes.
+pub(super) async fn read(request: Request, limit: usize) -> Result<bytes::Bytes, Problem> {
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body may have at most {limit} bytes"),
+        )),
+        Err(error) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "upload_broken",
+            format!("the body broke off: {error}"),
+        )),
+    }
+}
+
+/// Query parameters; unknown ones are refused.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let text = text.split_once("query string: ").map_or(&*text, |(_, rest)| rest);
+                let name = match text.split_once(": ") {
+                    Some((name, _)) => name,
+                    None => text.split('`').nth(1).unwrap_or("query"),
+                };
+                Err(Problem::parameter(name, text))
+            }
+        }
+    }
+}
+
+fn parameter(parameters: &RawPathParams, name: &str) -> String {
+    let found = parameters.iter().find(|(key, _)| *key == name);
+    found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
+/// Defines a route's path parameters, each with the check it must pass.
+macro_rules! path {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $check:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, IntoParams)]
+        #[into_params(parameter_in = Path)]
+        pub(super) struct $name {
+            $($(#[$field_doc])* pub(super) $field: String,)*
+        }
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let parameters = RawPathParams::from_request_parts(parts, state)
+                    .await
+                    .map_err(|error| Problem::parameter("path", error.body_text()))?;
+                let checked = |name: &str, check: fn(&str) -> Result<(), &'static str>| {
+                    let value = parameter(&parameters, name);
+                    check(&value).map_err(|reason| Problem::parameter(name, reason))?;
+                    Ok::<_, Problem>(value)
+                };
+                Ok(Self { $($field: checked(stringify!($field), $check)?,)* })
+            }
+        }
+    };
+}
+
+fn any(text: &str) -> Result<(), &'static str> {
+    if text.len() > 200 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("must have at most 200 visible ASCII characters");
+    }
+    Ok(())
+}
+
+path! {
+    /// Everything in one namespace.
+    NamespacePath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+    }
+}
+path! {
+    /// One function.
+    FunctionPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The function, a DNS label of at most 52 characters.
+        name: names::check_function,
+    }
+}
+path! {
+    /// One revision.
+    RevisionPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The function.
+        name: names::check_function,
+        /// The revision, for example `hello-00001`.
+        revision: names::check_label,
+    }
+}
+path! {
+    /// One asynchronous call.
+    InvocationPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The function.
+        name: names::check_function,
+        /// The call's id, as `x-call-id` gave it.
+        id: any,
+    }
+}
+path! {
+    /// One secret.
+    SecretPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The secret, a DNS label.
+        name: names::check_label,
+    }
+}
+path! {
+    /// One artifact.
+    ArtifactPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The sha256 of the content, 64 lowercase hex digits.
+        sha256: |text| match names::is_sha256(text) {
+            true => Ok(()),
+            false => Err("must be 64 lowercase hex digits"),
+        },
+    }
+}
+path! {
+    /// One token.
+    TokenPath {
+        /// The token's id.
+        id: any,
+    }
+}
+
+impl FunctionPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl RevisionPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl InvocationPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl SecretPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}

@@ -1,0 +1,110 @@
+//! The REST API: one file per resource, the route's description beside its handler.
+//!
+//! Handlers parse, call the service and shape the answer; they decide nothing. Every error becomes a
+//! [`problem::Problem`], also those of routes and methods that are not there.
+
+mod access;
+mod artifacts;
+mod conditional;
+mod extract;
+mod functions;
+mod health;
+mod idempotency;
+mod instances;
+mod invocations;
+mod logs;
+mod openapi;
+mod page;
+pub mod problem;
+mod queues;
+mod revisions;
+mod secrets;
+mod sidecars;
+mod tokens;
+mod traffic;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
+use http::{Method, StatusCode, Uri};
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::problem::Problem;
+use crate::auth::Auth;
+use crate::metrics::{self, Metrics};
+use crate::service::Service;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Api {
+    service: Arc<Service>,
+    auth: Arc<Auth>,
+    metrics: Arc<Metrics>,
+    answers: Arc<idempotency::Answers>,
+    document: bytes::Bytes,
+    shutdown: CancellationToken,
+}
+
+fn collected() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(functions::routes())
+        .merge(revisions::routes())
+        .merge(traffic::routes())
+        .merge(instances::routes())
+        .merge(logs::routes())
+        .merge(invocations::routes())
+        .merge(queues::routes())
+        .merge(artifacts::routes())
+        .merge(secrets::routes())
+        .merge(sidecars::routes())
+        .merge(tokens::routes())
+        .merge(health::routes())
+}
+
+/// The OpenAPI document of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    collected().into_openapi()
+}
+
+/// All routes. `shutdown` ends what would otherwise go on: followed logs, waits.
+pub fn router(
+    service: Arc<Service>,
+    auth: Arc<Auth>,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) -> Router {
+    let (routes, document) = collected().split_for_parts();
+    let api = Api {
+        service,
+        auth,
+        metrics: Arc::clone(&metrics),
+        answers: Arc::default(),
+        document: document.to_json().unwrap_or_default().into(),
+        shutdown,
+    };
+    routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn_with_state(api.clone(), idempotency::replay))
+        .layer(from_fn_with_state(api.clone(), access::check))
+        .layer(from_fn(move |request: Request, next| {
+            metrics::observe(Arc::clone(&metrics), request, next)
+        }))
+        .with_state(api)
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(StatusCode::NOT_FOUND, "route_not_found", format!("there is no route {path}"))
+        .hint("/v1/openapi.json describes the routes there are")
+}
+
+async fn unknown_method(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    let detail = format!("{path} has no {method:.16}");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        .hint("the allow header names those it has")
+}

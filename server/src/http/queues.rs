@@ -1,0 +1,148 @@
+//! Queues and dead letters.
+
+use axum::Json;
+use axum::extract::State;
+use gateless_proto::v1::QueueStatus;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::conditional::IdempotencyKey;
+use super::extract::{FunctionPath, NamespacePath, Query};
+use super::invocations::{InvocationList, list_calls};
+use super::openapi::Problems;
+use super::page::{self, PageQuery, WarningBody, list};
+use super::problem::Problem;
+use crate::service::calls::{Filter, Gathered};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list_queues))
+        .routes(routes!(list_dead_letters, purge_dead_letters))
+        .routes(routes!(replay_dead_letters))
+}
+
+/// A function's queue, summed over sidecars.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub(super) struct QueueBody {
+    /// The function's namespace.
+    namespace: String,
+    /// The function.
+    function: String,
+    /// Calls that wait for their first attempt.
+    queued: u64,
+    /// Calls in an attempt.
+    running: u64,
+    /// Calls that wait for another attempt.
+    retrying: u64,
+    /// Dead letters.
+    dead: u64,
+    /// Age of the oldest waiting call, in milliseconds.
+    oldest_age_ms: u64,
+}
+
+list!(
+    /// Queues by function.
+    QueueList as QueueList of QueueBody, warnings
+);
+
+/// How many calls something was done to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Count)]
+struct CountBody {
+    /// How many.
+    count: u64,
+    /// Sidecars where it was not done.
+    warnings: Vec<WarningBody>,
+}
+
+impl From<Gathered<u64>> for CountBody {
+    fn from(gathered: Gathered<u64>) -> Self {
+        Self {
+            count: gathered.value,
+            warnings: page::warnings(gathered.warnings),
+        }
+    }
+}
+
+#[utoipa::path(
+    get, path = "/v1/namespaces/{namespace}/queues", tag = "queues",
+    operation_id = "listQueues", summary = "List a namespace's queues",
+    params(NamespacePath, PageQuery),
+    responses((status = 200, description = "A page of queues, by function.", body = QueueList), Problems),
+)]
+async fn list_queues(
+    State(api): State<Api>,
+    path: NamespacePath,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<QueueList>, Problem> {
+    let queues = api.service.queues(&path.namespace).await;
+    let body = |queue: QueueStatus| QueueBody {
+        namespace: queue.namespace,
+        function: queue.function,
+        queued: queue.queued,
+        running: queue.running,
+        retrying: queue.retrying,
+        dead: queue.dead,
+        oldest_age_ms: queue.oldest_age_ms,
+    };
+    let items = queues.value.into_iter().map(body).collect();
+    let key = |queue: &QueueBody| queue.function.clone();
+    let (items, next_page_token) = page::cut(items, key, &query)?;
+    Ok(Json(QueueList {
+        items,
+        next_page_token,
+        warnings: page::warnings(queues.warnings),
+    }))
+}
+
+#[utoipa::path(
+    get, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters", tag = "dead letters",
+    operation_id = "listDeadLetters", summary = "List calls that were given up",
+    params(FunctionPath, PageQuery),
+    responses((status = 200, description = "A page of dead calls, newest first.", body = InvocationList), Problems),
+)]
+async fn list_dead_letters(
+    State(api): State<Api>,
+    path: FunctionPath,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<InvocationList>, Problem> {
+    let filter = Filter {
+        function: path.name,
+        states: vec!["dead".to_owned()],
+    };
+    let page = (query.limit, query.page_token.as_deref());
+    list_calls(&api, &path.namespace, filter, page).await
+}
+
+#[utoipa::path(
+    delete, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters", tag = "dead letters",
+    operation_id = "purgeDeadLetters", summary = "Delete a function's dead letters",
+    params(FunctionPath),
+    responses((status = 200, description = "How many were deleted.", body = CountBody), Problems),
+)]
+async fn purge_dead_letters(
+    State(api): State<Api>,
+    path: FunctionPath,
+) -> Result<Json<CountBody>, Problem> {
+    let purged = api.service.dead_letters(path.as_name(), false).await?;
+    Ok(Json(purged.into()))
+}
+
+#[utoipa::path(
+    post, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters/replay",
+    tag = "dead letters", operation_id = "replayDeadLetters",
+    summary = "Put a function's dead letters back into the queue",
+    params(FunctionPath, IdempotencyKey),
+    responses((status = 200, description = "How many were put back.", body = CountBody), Problems),
+)]
+async fn replay_dead_letters(
+    State(api): State<Api>,
+    path: FunctionPath,
+) -> Result<Json<CountBody>, Problem> {
+    let replayed = api.service.dead_letters(path.as_name(), true).await?;
+    Ok(Json(replayed.into()))
+}

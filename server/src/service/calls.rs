@@ -1,0 +1,258 @@
+//! Asynchronous calls, queues and dead letters: they live on the sidecars, so every question goes to
+//! all of them at once and the answers are merged. Who could not be asked is named in `warnings`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use futures_util::future::join_all;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use gateless_proto::v1::{
+    Call, CallRequest, CallResult, CountResponse, ListCallsRequest, ListQueuesRequest, PurgeRequest,
+    QueueStatus,
+};
+use tonic::{Code, Response, Status};
+
+use super::functions::Name;
+use super::{Error, Result, Service};
+use crate::sidecars::clients::{Admin, CALL_TIMEOUT, CallError, Client};
+
+/// A sidecar whose part of the answer is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Which.
+    pub sidecar: String,
+    /// Why.
+    pub detail: String,
+}
+
+/// What could be gathered, and what not.
+#[derive(Debug)]
+pub struct Gathered<T> {
+    /// The merged answers.
+    pub value: T,
+    /// Whose is missing.
+    pub warnings: Vec<Warning>,
+}
+
+/// Which calls.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Empty: every function of the namespace.
+    pub function: String,
+    /// Any of these; empty: all.
+    pub states: Vec<String>,
+}
+
+/// What to do with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Not started: at once. In flight: the attempt is aborted.
+    Cancel,
+    /// Back into the queue with fresh attempts.
+    Replay,
+}
+
+impl Service {
+    /// Asks every connected sidecar at once.
+    async fn gather<T, F>(&self, ask: impl Fn(Admin) -> F) -> Gathered<Vec<T>>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let (clients, gone) = self.registry.clients();
+        let asked = clients.iter().map(|client| client.ask(&ask));
+        let mut warnings: Vec<Warning> = gone
+            .into_iter()
+            .map(|(sidecar, since)| Warning {
+                sidecar,
+                detail: format!("not connected since {since:.0}"),
+            })
+            .collect();
+        let mut value = Vec::with_capacity(clients.len());
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(answer) => value.push(answer),
+                Err(CallError { sidecar, status }) => warnings.push(Warning {
+                    sidecar,
+                    detail: status.message().to_owned(),
+                }),
+            }
+        }
+        Gathered { value, warnings }
+    }
+
+    /// Calls of a namespace, newest first, with ids below `before`; and whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the filter names a function that is not there.
+    pub async fn list_calls(
+        &self,
+        namespace: &str,
+        filter: &Filter,
+        before: &str,
+        limit: usize,
+    ) -> Result<Gathered<(Vec<Call>, bool)>> {
+        if !filter.function.is_empty() {
+            self.function_record((namespace, &filter.function)).await?;
+        }
+        let request = ListCallsRequest {
+            namespace: namespace.to_owned(),
+            function: filter.function.clone(),
+            states: filter.states.clone(),
+            // One more than wanted says whether there are more.
+            limit: u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX),
+            before: before.to_owned(),
+        };
+        let answers = self
+            .gather(|mut admin| {
+                let request = request.clone();
+                async move { admin.list_calls(request).await }
+            })
+            .await;
+        let mut calls: Vec<Call> = answers.value.into_iter().flat_map(|a| a.calls).collect();
+        calls.sort_by(|a, b| b.id.cmp(&a.id));
+        calls.dedup_by(|a, b| a.id == b.id);
+        let more = calls.len() > limit;
+        calls.truncate(limit);
+        Ok(Gathered {
+            value: (calls, more),
+            warnings: answers.warnings,
+        })
+    }
+
+    /// The sidecar that has a call: its id ends in the sidecar's.
+    fn client_of(&self, name: Name<'_>, id: &str) -> Result<Client> {
+        let missing = || Error::not_found("invocation", format!("{}/{}/{id}", name.0, name.1));
+        let node = id.rsplit_once('-').map(|(_, node)| node).ok_or_else(missing)?;
+        self.registry.client(node).ok_or_else(missing)
+    }
+
+    /// One call of a function.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Sidecar`].
+    pub async fn call(&self, name: Name<'_>, id: &str) -> Result<Call> {
+        let client = self.client_of(name, id)?;
+        let call = get(&client, id).await;
+        let missing = || Error::not_found("invocation", format!("{}/{}/{id}", name.0, name.1));
+        match call {
+            Ok(call) if call.namespace == name.0 && call.function == name.1 => Ok(call),
+            // Of another function, perhaps of another namespace: not for this caller to know.
+            Ok(_) => Err(missing()),
+            Err(error) if error.status.code() == Code::NotFound => Err(missing()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Cancels or replays a call.
+    ///
+    /// # Errors
+    /// Those of [`Service::call`]; [`Error::Sidecar`] with `FailedPrecondition` when its state does not
+    /// allow it.
+    pub async fn act(&self, name: Name<'_>, id: &str, act: Act) -> Result<Call> {
+        self.call(name, id).await?;
+        let client = self.client_of(name, id)?;
+        let request = CallRequest { id: id.to_owned() };
+        let call = client.ask(|mut admin| async move {
+            match act {
+                Act::Cancel => admin.cancel_call(request).await,
+                Act::Replay => admin.replay_call(request).await,
+            }
+        });
+        Ok(call.await?)
+    }
+
+    /// A finished call's result: its head, and its body as it comes.
+    ///
+    /// # Errors
+    /// Those of [`Service::act`].
+    pub async fn result(
+        &self,
+        name: Name<'_>,
+        id: &str,
+    ) -> Result<(CallResult, BoxStream<'static, Result<bytes::Bytes, Status>>)> {
+        self.call(name, id).await?;
+        let client = self.client_of(name, id)?;
+        let request = CallRequest { id: id.to_owned() };
+        let stream = client.ask(|mut admin| async move { admin.get_call_result(request).await });
+        let mut stream = stream.await?;
+        let failed = |status| CallError {
+            sidecar: client.sidecar.clone(),
+            status,
+        };
+        let first = tokio::time::timeout(CALL_TIMEOUT, stream.message()).await;
+        let mut head = match first {
+            Ok(Ok(Some(head))) => head,
+            Ok(Ok(None)) => return Err(failed(Status::internal("an empty result stream")).into()),
+            Ok(Err(status)) => return Err(failed(status).into()),
+            Err(_) => return Err(failed(Status::deadline_exceeded("no result within 5 s")).into()),
+        };
+        let start = bytes::Bytes::from(std::mem::take(&mut head.data));
+        let rest = stream.map_ok(|part| bytes::Bytes::from(part.data));
+        let body = futures_util::stream::once(async { Ok(start) }).chain(rest);
+        Ok((head, body.boxed()))
+    }
+
+    /// The queues of a namespace, by function, summed over sidecars.
+    pub async fn queues(&self, namespace: &str) -> Gathered<Vec<QueueStatus>> {
+        let answers = self
+            .gather(|mut admin| {
+                let namespace = namespace.to_owned();
+                async move { admin.list_queues(ListQueuesRequest { namespace }).await }
+            })
+            .await;
+        let mut queues: BTreeMap<String, QueueStatus> = BTreeMap::new();
+        for queue in answers.value.into_iter().flat_map(|answer| answer.queues) {
+            if queue.namespace != namespace {
+                continue;
+            }
+            let sum = queues.entry(queue.function.clone()).or_insert_with(|| QueueStatus {
+                namespace: namespace.to_owned(),
+                function: queue.function.clone(),
+                ..QueueStatus::default()
+            });
+            sum.queued += queue.queued;
+            sum.running += queue.running;
+            sum.retrying += queue.retrying;
+            sum.dead += queue.dead;
+            sum.oldest_age_ms = sum.oldest_age_ms.max(queue.oldest_age_ms);
+        }
+        Gathered {
+            value: queues.into_values().collect(),
+            warnings: answers.warnings,
+        }
+    }
+
+    /// Deletes a function's dead letters, or puts them back into the queue; answers with how many.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the function is not there.
+    pub async fn dead_letters(&self, name: Name<'_>, replay: bool) -> Result<Gathered<u64>> {
+        self.function_record(name).await?;
+        let request = PurgeRequest {
+            namespace: name.0.to_owned(),
+            function: name.1.to_owned(),
+        };
+        let answers: Gathered<Vec<CountResponse>> = self
+            .gather(|mut admin| {
+                let request = request.clone();
+                async move {
+                    match replay {
+                        true => admin.replay_dead_letters(request).await,
+                        false => admin.purge_dead_letters(request).await,
+                    }
+                }
+            })
+            .await;
+        Ok(Gathered {
+            value: answers.value.iter().map(|answer| answer.count).sum(),
+            warnings: answers.warnings,
+        })
+    }
+}
+
+async fn get(client: &Client, id: &str) -> Result<Call, CallError> {
+    let request = CallRequest { id: id.to_owned() };
+    let call = client.ask(|mut admin| async move { admin.get_call(request).await });
+    call.await
+}

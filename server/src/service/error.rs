@@ -1,0 +1,72 @@
+//! Why an operation failed, in the service's terms; `http/problem.rs` maps it to a status once.
+
+use crate::domain;
+use crate::sidecars::clients::CallError;
+use crate::store;
+use crate::store::artifacts;
+
+/// An operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The thing is not there.
+    #[error("there is no {kind} {name}")]
+    NotFound {
+        /// `function`, `revision`, `secret`, `artifact`, `invocation`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// `If-Match` or `If-None-Match` does not hold.
+    #[error("{kind} {name} is at version {}, which is not what the request expects",
+            .actual.map_or_else(|| "none".to_owned(), |version| version.to_string()))]
+    Precondition {
+        /// `function` or `secret`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its version; `None`: it does not exist.
+        actual: Option<u64>,
+    },
+    /// Others changed the same thing again and again.
+    #[error("{0} is being changed by others at the same time")]
+    Contended(String),
+    /// A secret that functions use.
+    #[error("secret {name} is used by {}", .functions.join(", "))]
+    InUse {
+        /// The secret.
+        name: String,
+        /// Some of the functions.
+        functions: Vec<String>,
+    },
+    /// A rule of the domain.
+    #[error(transparent)]
+    Domain(#[from] domain::Error),
+    /// The catalogue.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// An artifact's file.
+    #[error(transparent)]
+    Artifact(#[from] artifacts::Error),
+    /// A sidecar that had to be asked.
+    #[error(transparent)]
+    Sidecar(#[from] CallError),
+    /// A record of the catalogue does not parse.
+    #[error("the catalogue's record {key} is not readable: {reason}")]
+    Record {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Something is not there.
+    pub fn not_found(kind: &'static str, name: impl Into<String>) -> Self {
+        let name: String = name.into();
+        Self::NotFound {
+            kind,
+            name: name.chars().take(200).collect(),
+        }
+    }
+}

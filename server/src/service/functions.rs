@@ -1,0 +1,279 @@
+//! Functions: list, apply, patch, delete, traffic, rollback, and how they are.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::commit::{Precondition, Versioned, bytes, change, keys, parse};
+use super::{Error, Result, Service};
+use crate::domain::conditions::{self, Condition, Seen};
+use crate::domain::function::{Function, Revision};
+use crate::domain::rollout::{self, Apply};
+use crate::domain::traffic::{self, Target};
+use crate::domain::{self, patch, validate};
+use crate::store::Commit;
+
+/// A function and how it is.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The function.
+    pub function: Versioned<Function>,
+    /// How it is.
+    pub conditions: Vec<Condition>,
+}
+
+impl View {
+    /// Whether a condition of this type is true.
+    pub fn is(&self, kind: &str) -> bool {
+        let found = self.conditions.iter().find(|c| c.kind == kind);
+        found.is_some_and(|c| c.status == conditions::Status::True)
+    }
+}
+
+/// How a change is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    /// What is expected of the record.
+    pub precondition: Precondition,
+    /// Decide, check and answer, but change nothing.
+    pub dry_run: bool,
+}
+
+/// Which function: namespace and name.
+pub type Name<'a> = (&'a str, &'a str);
+
+impl Service {
+    /// Functions of a namespace after `after`, by name, whose labels have all of `labels`; and
+    /// whether there are more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_functions(
+        &self,
+        namespace: &str,
+        after: Option<&str>,
+        limit: usize,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(Vec<View>, bool)> {
+        let prefix = keys::functions(namespace);
+        let mut after = after.map(|name| keys::function(namespace, name));
+        let mut found = Vec::new();
+        loop {
+            let page = self.store.scan(&prefix, after.as_deref(), limit.saturating_add(1).max(100)).await?;
+            for entry in &page.entries {
+                let function: Versioned<Function> = parse(entry)?;
+                let has = &function.value.labels;
+                if !labels.iter().all(|(key, value)| has.get(key) == Some(value)) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return Ok((found, true));
+                }
+                found.push(self.view(function));
+            }
+            after = page.entries.last().map(|entry| entry.key.clone());
+            if !page.more {
+                return Ok((found, false));
+            }
+        }
+    }
+
+    /// One function.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or the store's.
+    pub async fn function(&self, name: Name<'_>) -> Result<View> {
+        Ok(self.view(self.function_record(name).await?))
+    }
+
+    pub(super) async fn function_record(&self, (ns, name): Name<'_>) -> Result<Versioned<Function>> {
+        let found = self.load(&keys::function(ns, name)).await?;
+        found.ok_or_else(|| Error::not_found("function", format!("{ns}/{name}")))
+    }
+
+    /// With its conditions as of now.
+    pub fn view(&self, function: Versioned<Function>) -> View {
+        let record = &function.value;
+        let latest = record.latest().map_or("", |revision| revision.name.as_str());
+        let seen: Vec<Seen> = self.registry.seen(&record.full_name(), latest, function.version);
+        let findings = conditions::find(record, &seen);
+        let mut transitions = self.transitions.lock();
+        let conditions = transitions.date(&record.uid, findings, Timestamp::now());
+        drop(transitions);
+        View {
+            function,
+            conditions,
+        }
+    }
+
+    /// Makes the function what is asked, creating it if need be; `true` if it was created.
+    ///
+    /// # Errors
+    /// [`domain::Error::Invalid`], [`Error::Precondition`], or the store's.
+    pub async fn apply(&self, name: Name<'_>, apply: Apply, how: &How) -> Result<(View, bool)> {
+        validate::apply(&apply.spec, &apply.labels)?;
+        self.change_function(name, how, |_| Ok(apply.clone())).await
+    }
+
+    /// Applies a merge patch to `{"labels", "spec"}` as stored.
+    ///
+    /// # Errors
+    /// Those of [`Service::apply`], and [`Error::NotFound`].
+    pub async fn patch(
+        &self,
+        name: Name<'_>,
+        change: &Value,
+        parse_apply: impl Fn(Value) -> Result<Apply, domain::Error>,
+        how: &How,
+    ) -> Result<View> {
+        let patched = |current: Option<&Function>| {
+            let full = format!("{}/{}", name.0, name.1);
+            let current = current.ok_or_else(|| Error::not_found("function", full))?;
+            let mut document = json!({"labels": current.labels, "spec": current.spec});
+            patch::merge(&mut document, change);
+            let apply = parse_apply(document)?;
+            validate::apply(&apply.spec, &apply.labels)?;
+            Ok(apply)
+        };
+        Ok(self.change_function(name, how, patched).await?.0)
+    }
+
+    async fn change_function(
+        &self,
+        (ns, name): Name<'_>,
+        how: &How,
+        wanted: impl Fn(Option<&Function>) -> Result<Apply>,
+    ) -> Result<(View, bool)> {
+        let key = keys::function(ns, name);
+        let full = format!("{ns}/{name}");
+        let (committed, (value, before)) = change!(self, full, {
+            let current: Option<Versioned<Function>> = self.load(&key).await?;
+            let version = current.as_ref().map(|c| c.version);
+            how.precondition.check("function", &full, version)?;
+            let current = current.map(|c| c.value);
+            let mut apply = wanted(current.as_ref())?;
+            let mut commit = self.check_references(ns, &mut apply.spec).await?;
+            let uid = uuid::Uuid::now_v7().simple().to_string();
+            let at = (Timestamp::now(), uid.as_str());
+            let outcome = rollout::apply(current.as_ref(), (ns, name), &apply, at);
+            let function = outcome.function;
+            if outcome.changed && !how.dry_run {
+                commit = match version {
+                    Some(version) => commit.at(&key, version),
+                    None => commit.absent(&key),
+                };
+                commit = commit.put(&key, bytes(&key, &function)?);
+                if let Some(revision) = outcome.revision {
+                    let key = keys::revision(ns, name, &revision.name);
+                    let value = bytes(&key, &revision)?;
+                    commit = commit.put(key, value);
+                }
+                for old in outcome.removed {
+                    commit = commit.delete(keys::revision(ns, name, &old));
+                }
+            }
+            (commit, (function, version))
+        });
+        let version = match committed {
+            0 => before.unwrap_or(0),
+            committed => committed,
+        };
+        let view = self.view(Versioned { value, version });
+        if committed == 0 && before.is_none() {
+            let uid = &view.function.value.uid;
+            self.transitions.lock().forget(uid);
+        }
+        Ok((view, before.is_none()))
+    }
+
+    /// Deletes a function and its revisions.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Precondition`], or the store's.
+    pub async fn delete_function(&self, name: Name<'_>, how: &How) -> Result<()> {
+        let key = keys::function(name.0, name.1);
+        let full = format!("{}/{}", name.0, name.1);
+        let (committed, uid) = change!(self, full, {
+            let current = self.function_record(name).await?;
+            how.precondition.check("function", &full, Some(current.version))?;
+            let mut commit = Commit::new();
+            if !how.dry_run {
+                commit = commit.at(&key, current.version).delete(&key);
+                for revision in &current.value.revisions {
+                    commit = commit.delete(keys::revision(name.0, name.1, &revision.name));
+                }
+            }
+            (commit, current.value.uid)
+        });
+        if committed > 0 {
+            self.transitions.lock().forget(&uid);
+        }
+        Ok(())
+    }
+
+    /// Sets a function's traffic.
+    ///
+    /// # Errors
+    /// [`domain::Error`], [`Error::NotFound`], [`Error::Precondition`], or the store's.
+    pub async fn set_traffic(&self, name: Name<'_>, targets: &[Target], how: &How) -> Result<View> {
+        let set = |function: &Function| {
+            traffic::check(function, targets)?;
+            Ok(targets.to_vec())
+        };
+        self.change_traffic(name, how, set).await
+    }
+
+    /// Gives all traffic to `revision`, or to the ready one before the one that has it now.
+    ///
+    /// # Errors
+    /// Those of [`Service::set_traffic`].
+    pub async fn rollback(&self, name: Name<'_>, revision: Option<&str>, how: &How) -> Result<View> {
+        let back = |function: &Function| {
+            let to = traffic::rollback_to(function, revision)?;
+            Ok(traffic::pinned(&function.traffic, &to))
+        };
+        self.change_traffic(name, how, back).await
+    }
+
+    async fn change_traffic(
+        &self,
+        name: Name<'_>,
+        how: &How,
+        targets: impl Fn(&Function) -> Result<Vec<Target>, domain::Error>,
+    ) -> Result<View> {
+        let key = keys::function(name.0, name.1);
+        let full = format!("{}/{}", name.0, name.1);
+        let (committed, mut function) = change!(self, full, {
+            let Versioned { mut value, version } = self.function_record(name).await?;
+            how.precondition.check("function", &full, Some(version))?;
+            let targets = targets(&value)?;
+            let mut commit = Commit::new();
+            if value.traffic != targets {
+                value.traffic = targets;
+                value.updated_at = Timestamp::now();
+                if !how.dry_run {
+                    commit = commit.at(&key, version).put(&key, bytes(&key, &value)?);
+                }
+            }
+            (commit, Versioned { value, version })
+        });
+        function.version = committed.max(function.version);
+        Ok(self.view(function))
+    }
+
+    /// A function's revisions, newest first, and when each was ready.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or the store's.
+    pub async fn revisions(&self, name: Name<'_>) -> Result<(Function, Vec<Revision>)> {
+        let function = self.function_record(name).await?.value;
+        let prefix = keys::revisions(name.0, name.1);
+        let entries = super::scan_all(&*self.store, &prefix).await?;
+        let parsed = entries.iter().map(|entry| Ok(parse::<Revision>(entry)?.value));
+        let mut revisions: Vec<Revision> = parsed.collect::<Result<_>>()?;
+        revisions.retain(|revision| function.revision(&revision.name).is_some());
+        revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+        Ok((function, revisions))
+    }
+}

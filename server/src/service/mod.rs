@@ -1,0 +1,125 @@
+//! What the server does: load, decide (in `domain`), store, publish.
+//!
+//! It knows no HTTP and no gRPC; both call it. Everything that must survive is in the store, what
+//! sidecars say is in the registry.
+
+pub mod artifacts;
+pub mod calls;
+pub mod commit;
+pub mod error;
+pub mod functions;
+pub mod logs;
+pub mod observe;
+pub mod references;
+pub mod resources;
+pub mod secrets;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+pub use self::error::Error;
+use crate::domain::conditions::Transitions;
+use crate::sidecars::Registry;
+use crate::store::artifacts::Artifacts;
+use crate::store::{Entry, MAX_PAGE_ENTRIES, Store};
+
+/// What the service's operations answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Tells whoever waits that something changed: the catalogue, or what sidecars say.
+#[derive(Debug, Clone)]
+pub struct Changes(Arc<watch::Sender<u64>>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Changes {
+    /// Something changed.
+    pub fn bump(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+
+    /// To be told of later changes.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+/// The server's operations. Cheap to share as `Arc<Service>`.
+pub struct Service {
+    store: Arc<dyn Store>,
+    artifacts: Artifacts,
+    registry: Arc<Registry>,
+    changes: Changes,
+    /// A short lock, never across `.await`.
+    transitions: Mutex<Transitions>,
+    /// The newest catalogue version that changed something sidecars get.
+    pushed: AtomicU64,
+}
+
+impl Service {
+    /// Over a store and its artifacts.
+    pub fn new(
+        store: Arc<dyn Store>,
+        artifacts: Artifacts,
+        registry: Arc<Registry>,
+        changes: Changes,
+    ) -> Self {
+        Self {
+            store,
+            artifacts,
+            registry,
+            changes,
+            transitions: Mutex::default(),
+            pushed: AtomicU64::new(0),
+        }
+    }
+
+    /// The newest catalogue version since the start that changed something sidecars get; what changed
+    /// before the start they are sent when they connect.
+    pub fn newest_pushed(&self) -> u64 {
+        self.pushed.load(Ordering::Acquire)
+    }
+
+    /// The catalogue.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The artifacts' files.
+    pub fn artifact_files(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
+    /// The sidecars.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// To wait for changes.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}
+
+/// Everything under a prefix.
+///
+/// # Errors
+/// The store's.
+pub async fn scan_all(store: &dyn Store, prefix: &str) -> crate::store::Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let after = entries.last().map(|entry| entry.key.clone());
+        let page = store.scan(prefix, after.as_deref(), MAX_PAGE_ENTRIES).await?;
+        entries.extend(page.entries);
+        if !page.more {
+            return Ok(entries);
+        }
+    }
+}

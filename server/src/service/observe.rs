@@ -1,0 +1,109 @@
+//! What sidecars report becomes catalogue: a revision that was ready gets its traffic. And waiting for it.
+
+use std::time::Duration;
+
+use gateless_proto::v1::RevisionStatus;
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::commit::{Versioned, bytes, change, keys, parse};
+use super::functions::{Name, View};
+use super::{Error, Result, Service};
+use crate::domain::conditions::Status;
+use crate::domain::function::Function;
+use crate::domain::rollout;
+use crate::store::Commit;
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// The newest revision is ready and every connected sidecar has the function as it is.
+    Ready,
+    /// The function is gone.
+    Deleted,
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub enum Waited {
+    /// What was waited for is so; no function when it was its deletion.
+    Met(Option<Box<View>>),
+    /// The time ran out; the function as it was then, if it is there.
+    TimedOut(Option<Box<View>>),
+}
+
+impl Service {
+    /// Marks a revision ready that a sidecar saw ready while it had `applied` the catalogue's version.
+    ///
+    /// A report from before the revision existed (of a deleted function of the same name) is ignored.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn observe(&self, status: &RevisionStatus, applied: u64) -> Result<()> {
+        if !status.was_ready {
+            return Ok(());
+        }
+        let (ns, name) = (status.namespace.as_str(), status.function.as_str());
+        let key = keys::function(ns, name);
+        let (committed, ()) = change!(self, key, {
+            let Some(entry) = self.store.get(&key).await? else {
+                return Ok(());
+            };
+            let function: Versioned<Function> = parse(&entry)?;
+            let now = Timestamp::now();
+            let Some(ready) = rollout::ready(&function.value, &status.revision, now) else {
+                return Ok(());
+            };
+            let revision = keys::revision(ns, name, &status.revision);
+            let made = self.store.get(&revision).await?.map(|e| e.create_revision);
+            if made.is_none_or(|made| made > applied) {
+                return Ok(());
+            }
+            let commit = Commit::new().unchanged(&entry);
+            (commit.put(&key, bytes(&key, &ready)?), ())
+        });
+        if committed > 0 {
+            tracing::info!(function = key, revision = status.revision, "revision is ready");
+        }
+        Ok(())
+    }
+
+    /// Waits until a condition is met or the time is up. Woken by changes; it never polls.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when waiting for a function that is not there (any more) to be ready, or
+    /// the store's.
+    pub async fn wait(&self, name: Name<'_>, condition: Condition, timeout: Duration) -> Result<Waited> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut changes = self.changes.subscribe();
+        loop {
+            // Mark what is known as seen first: what comes after it wakes `changed` below.
+            changes.borrow_and_update();
+            let found = match self.function(name).await {
+                Ok(view) => Some(Box::new(view)),
+                Err(Error::NotFound { .. }) if condition == Condition::Deleted => None,
+                Err(error) => return Err(error),
+            };
+            let met = match &found {
+                None => true,
+                Some(view) => condition == Condition::Ready && rolled_out(view),
+            };
+            if met {
+                return Ok(Waited::Met(found));
+            }
+            match tokio::time::timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(Waited::TimedOut(found)),
+            }
+        }
+    }
+}
+
+/// Ready, and no connected sidecar still has an older state. One that refused it does not hold it up.
+fn rolled_out(view: &View) -> bool {
+    let accepted = view.conditions.iter().find(|c| c.kind == "Accepted");
+    let pushing = accepted.is_some_and(|c| c.status == Status::Unknown && c.reason == "pushing");
+    view.is("Ready") && !pushing
+}

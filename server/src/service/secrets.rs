@@ -1,0 +1,179 @@
+//! Secrets: values go in and to the sidecars, and never come out of the API.
+//!
+//! Changing one reaches sidecars at once; instances that run keep the old value until they are
+//! started again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::commit::{Versioned, bytes, change, keys, parse};
+use super::functions::How;
+use super::{Error, Result, Service};
+use crate::domain::function::{Function, Revision};
+use crate::domain::names::{self, pointer_segment};
+use crate::domain::rollout;
+use crate::domain::spec::Spec;
+use crate::domain::validate::Faults;
+use crate::store::Commit;
+
+/// The most keys of one secret.
+pub const MAX_KEYS: usize = 64;
+/// The most bytes of one secret's values.
+pub const MAX_BYTES: usize = 128 * 1024;
+
+/// A secret as the catalogue keeps it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRecord {
+    /// When it was first put.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Key to value.
+    pub data: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for SecretRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.data.keys().collect();
+        f.debug_struct("SecretRecord").field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+fn check(data: &BTreeMap<String, String>) -> Result<(), crate::domain::Error> {
+    let mut faults = Faults::default();
+    if data.is_empty() || data.len() > MAX_KEYS {
+        faults.add("/data", format_args!("must have 1 to {MAX_KEYS} keys"));
+    }
+    for (key, value) in data {
+        let pointer = format!("/data/{}", pointer_segment(key));
+        faults.check(&pointer, names::check_secret_key(key));
+        if value.contains('\0') {
+            faults.add(&pointer, "must not have a NUL: it becomes an environment variable");
+        }
+    }
+    if data.values().map(String::len).sum::<usize>() > MAX_BYTES {
+        faults.add("/data", format_args!("values must have at most {MAX_BYTES} bytes together"));
+    }
+    faults.finish()
+}
+
+impl Service {
+    /// Creates or replaces a secret; `true` if it was created.
+    ///
+    /// # Errors
+    /// [`crate::domain::Error::Invalid`], [`Error::Precondition`], or the store's.
+    pub async fn put_secret(
+        &self,
+        (ns, name): (&str, &str),
+        data: &BTreeMap<String, String>,
+        how: &How,
+    ) -> Result<(Versioned<SecretRecord>, bool)> {
+        check(data)?;
+        let key = keys::secret(ns, name);
+        let full = format!("{ns}/{name}");
+        let (committed, (value, before)) = change!(self, full, {
+            let current: Option<Versioned<SecretRecord>> = self.load(&key).await?;
+            let version = current.as_ref().map(|c| c.version);
+            how.precondition.check("secret", &full, version)?;
+            let now = Timestamp::now();
+            let old = current.map(|c| c.value);
+            let same = old.as_ref().is_some_and(|old| old.data == *data);
+            let record = match old {
+                Some(old) if same => old,
+                old => SecretRecord {
+                    created_at: old.map_or(now, |old| old.created_at),
+                    updated_at: now,
+                    data: data.clone(),
+                },
+            };
+            let mut commit = Commit::new();
+            if !same && !how.dry_run {
+                commit = match version {
+                    Some(version) => commit.at(&key, version),
+                    None => commit.absent(&key),
+                };
+                commit = commit.put(&key, bytes(&key, &record)?);
+            }
+            (commit, (record, version))
+        });
+        let version = committed.max(before.unwrap_or(0));
+        Ok((Versioned { value, version }, before.is_none()))
+    }
+
+    /// One secret.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or the store's.
+    pub async fn secret(&self, (ns, name): (&str, &str)) -> Result<Versioned<SecretRecord>> {
+        let found = self.load(&keys::secret(ns, name)).await?;
+        found.ok_or_else(|| Error::not_found("secret", format!("{ns}/{name}")))
+    }
+
+    /// Secrets of a namespace after `after`, by name, and whether there are more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_secrets(
+        &self,
+        namespace: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, Versioned<SecretRecord>)>, bool)> {
+        let prefix = keys::secrets(namespace);
+        let after = after.map(|name| keys::secret(namespace, name));
+        let page = self.store.scan(&prefix, after.as_deref(), limit).await?;
+        let named = page.entries.iter().map(|entry| {
+            let name = entry.key.strip_prefix(&prefix).unwrap_or_default();
+            Ok((name.to_owned(), parse(entry)?))
+        });
+        Ok((named.collect::<Result<_>>()?, page.more))
+    }
+
+    /// Deletes a secret that neither a function's spec nor a revision with traffic names.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Precondition`], [`Error::InUse`], or the store's.
+    pub async fn delete_secret(&self, (ns, name): (&str, &str), how: &How) -> Result<()> {
+        let key = keys::secret(ns, name);
+        let full = format!("{ns}/{name}");
+        change!(self, full, {
+            let current = self.secret((ns, name)).await?;
+            how.precondition.check("secret", &full, Some(current.version))?;
+            let functions = self.users_of(ns, name).await?;
+            if !functions.is_empty() {
+                let name = full.clone();
+                return Err(Error::InUse { name, functions });
+            }
+            let commit = match how.dry_run {
+                true => Commit::new(),
+                false => Commit::new().at(&key, current.version).delete(&key),
+            };
+            (commit, ())
+        });
+        Ok(())
+    }
+
+    async fn users_of(&self, namespace: &str, secret: &str) -> Result<Vec<String>> {
+        let mut users = Vec::new();
+        for entry in super::scan_all(&*self.store, &keys::functions(namespace)).await? {
+            let function = parse::<Function>(&entry)?.value;
+            let mut specs = vec![function.spec.clone()];
+            for revision in rollout::pushed(&function) {
+                let key = keys::revision(namespace, &function.name, &revision);
+                let found = self.load::<Revision>(&key).await?;
+                specs.extend(found.map(|revision| revision.value.spec));
+            }
+            let named = |spec: &Spec| spec.secrets.iter().any(|s| s.secret == secret);
+            if specs.iter().any(named) {
+                users.push(function.name);
+            }
+            if users.len() == 5 {
+                break;
+            }
+        }
+        Ok(users)
+    }
+}

@@ -1,0 +1,369 @@
+//! The sidecars the server knows: what they said, and how to reach them.
+//!
+//! In memory only: a sidecar that connects says everything again. One that is gone is remembered for a
+//! day, so that what cannot be asked of it is named instead of silently missing.
+
+pub mod clients;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_proto::v1::{InstanceStatus, Rejection, RevisionStatus, StatusReport, WatchHello};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use self::clients::{Client, Clients};
+use crate::domain::conditions::Seen;
+use crate::service::Changes;
+
+/// The most sidecars remembered; past it the one gone longest is forgotten, and if all are connected
+/// another is refused.
+pub const MAX_SIDECARS: usize = 4096;
+/// How long one that is gone is remembered.
+pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+/// The most refused resources remembered per sidecar.
+const MAX_REJECTIONS: usize = 1000;
+
+/// A sidecar as the API shows it.
+#[derive(Debug, Clone)]
+pub struct Sidecar {
+    /// Its id, for as long as its data folder lives.
+    pub node_id: String,
+    /// Whether its config stream is up.
+    pub connected: bool,
+    /// What it said of itself.
+    pub hello: WatchHello,
+    /// When it last connected.
+    pub connected_at: Timestamp,
+    /// When it last said anything.
+    pub last_seen_at: Timestamp,
+    /// The catalogue version it applied.
+    pub applied_version: u64,
+    /// The catalogue version last sent to it.
+    pub sent_version: u64,
+    /// Resource name to reason.
+    pub rejections: BTreeMap<String, String>,
+    /// Calls it holds.
+    pub held: u64,
+    /// Calls in its queue.
+    pub async_queued: u64,
+    /// Instances it runs.
+    pub instances: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Of the stream that speaks for it; 0: none does.
+    connection: u64,
+    sidecar: Sidecar,
+    report: Indexed,
+}
+
+/// A status report by what is looked up in it.
+#[derive(Debug, Default)]
+struct Indexed {
+    instances: HashMap<String, Vec<InstanceStatus>>,
+    revisions: HashMap<String, RevisionStatus>,
+}
+
+/// Why a sidecar may not connect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Its id is no id.
+    #[error("node_id must have 1 to 64 characters of a-z, 0-9 and -")]
+    Id,
+    /// A text of its hello is too long.
+    #[error("{0} must have at most 512 bytes")]
+    TooLong(&'static str),
+    /// Too many are connected.
+    #[error("{MAX_SIDECARS} sidecars are connected, the most there may be")]
+    TooMany,
+}
+
+/// Every sidecar that is connected or was lately.
+pub struct Registry {
+    /// A short lock, never across `.await`.
+    known: Mutex<Inner>,
+    clients: Clients,
+    changes: Changes,
+}
+
+#[derive(Default)]
+struct Inner {
+    sidecars: BTreeMap<String, Known>,
+    connections: u64,
+}
+
+impl Registry {
+    /// With nobody in it. `secret` is what sidecars ask of a caller.
+    pub fn new(secret: &str, changes: Changes) -> Self {
+        Self {
+            known: Mutex::default(),
+            clients: Clients::new(secret),
+            changes,
+        }
+    }
+
+    /// A sidecar's stream begins. An older stream of the same sidecar no longer speaks for it.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn connect(
+        self: &Arc<Self>,
+        hello: WatchHello,
+        applied_version: u64,
+        now: Timestamp,
+    ) -> Result<Connection, Refused> {
+        check(&hello)?;
+        let node_id = hello.node_id.clone();
+        let mut inner = self.known.lock();
+        forget(&mut inner.sidecars, now);
+        if !inner.sidecars.contains_key(&node_id) && inner.sidecars.len() >= MAX_SIDECARS {
+            return Err(Refused::TooMany);
+        }
+        inner.connections += 1;
+        let id = inner.connections;
+        let known = inner.sidecars.remove(&node_id);
+        // What was refused is still refused when only the difference is sent.
+        let rejections = known.map(|known| known.sidecar.rejections).unwrap_or_default();
+        let sidecar = Sidecar {
+            node_id: node_id.clone(),
+            connected: true,
+            hello,
+            connected_at: now,
+            last_seen_at: now,
+            applied_version,
+            sent_version: applied_version,
+            rejections,
+            held: 0,
+            async_queued: 0,
+            instances: 0,
+        };
+        let known = Known {
+            connection: id,
+            sidecar,
+            report: Indexed::default(),
+        };
+        inner.sidecars.insert(node_id.clone(), known);
+        drop(inner);
+        self.changes.bump();
+        Ok(Connection {
+            registry: Arc::clone(self),
+            node_id,
+            id,
+        })
+    }
+
+    /// All of them, by id.
+    pub fn list(&self) -> Vec<Sidecar> {
+        let inner = self.known.lock();
+        inner.sidecars.values().map(|known| known.sidecar.clone()).collect()
+    }
+
+    /// How many are connected.
+    pub fn connected(&self) -> usize {
+        let inner = self.known.lock();
+        inner.sidecars.values().filter(|known| known.sidecar.connected).count()
+    }
+
+    /// What connected sidecars say of a function at `version` and its newest `revision`.
+    pub fn seen(&self, function: &str, revision: &str, version: u64) -> Vec<Seen> {
+        let resource = format!("functions/{function}");
+        let revision = format!("{function}/{revision}");
+        let inner = self.known.lock();
+        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let seen = connected.map(|known| {
+            let status = known.report.revisions.get(&revision).cloned().unwrap_or_default();
+            Seen {
+                sidecar: known.sidecar.node_id.clone(),
+                applied: known.sidecar.applied_version >= version,
+                rejected: known.sidecar.rejections.get(&resource).cloned(),
+                ready: status.ready,
+                starting: status.starting,
+                reason: status.reason,
+                message: status.message,
+                exit_code: status.exit_code,
+                last_log_lines: status.last_log_lines,
+            }
+        });
+        seen.collect()
+    }
+
+    /// A function's instances and the sidecars they run on.
+    pub fn instances(&self, function: &str) -> Vec<(String, InstanceStatus)> {
+        let inner = self.known.lock();
+        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let instances = connected.flat_map(|known| {
+            let node = &known.sidecar.node_id;
+            let of = known.report.instances.get(function).into_iter().flatten();
+            of.map(|instance| (node.clone(), instance.clone()))
+        });
+        instances.collect()
+    }
+
+    /// What every connected sidecar says of one revision (`NAMESPACE/FUNCTION/REVISION`).
+    pub fn revision(&self, revision: &str) -> Vec<(String, RevisionStatus)> {
+        let inner = self.known.lock();
+        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let found = connected.filter_map(|known| {
+            let status = known.report.revisions.get(revision)?;
+            Some((known.sidecar.node_id.clone(), status.clone()))
+        });
+        found.collect()
+    }
+
+    /// A client for every connected sidecar, and the ids of those that are gone.
+    pub fn clients(&self) -> (Vec<Client>, Vec<(String, Timestamp)>) {
+        let (mut connected, mut gone) = (Vec::new(), Vec::new());
+        for sidecar in self.list() {
+            if sidecar.connected {
+                connected.push(self.clients.get(&sidecar.node_id, &sidecar.hello.peer_address));
+            } else {
+                gone.push((sidecar.node_id, sidecar.last_seen_at));
+            }
+        }
+        (connected, gone)
+    }
+
+    /// A client for one sidecar, connected or not; `None`: it is not known.
+    pub fn client(&self, node_id: &str) -> Option<Client> {
+        let address = {
+            let inner = self.known.lock();
+            let known = inner.sidecars.get(node_id)?;
+            known.sidecar.hello.peer_address.clone()
+        };
+        Some(self.clients.get(node_id, &address))
+    }
+}
+
+fn check(hello: &WatchHello) -> Result<(), Refused> {
+    let id = &hello.node_id;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(allowed) {
+        return Err(Refused::Id);
+    }
+    for (field, text) in [
+        ("version", &hello.version),
+        ("public_url", &hello.public_url),
+        ("peer_address", &hello.peer_address),
+        ("gossip_address", &hello.gossip_address),
+    ] {
+        if text.len() > 512 {
+            return Err(Refused::TooLong(field));
+        }
+    }
+    Ok(())
+}
+
+fn forget(sidecars: &mut BTreeMap<String, Known>, now: Timestamp) {
+    sidecars.retain(|_, known| {
+        let gone = now.duration_since(known.sidecar.last_seen_at);
+        known.sidecar.connected || gone.unsigned_abs() < REMEMBERED
+    });
+    if sidecars.len() >= MAX_SIDECARS {
+        let gone = sidecars.values().filter(|known| !known.sidecar.connected);
+        let oldest = gone.min_by_key(|known| known.sidecar.last_seen_at);
+        if let Some(id) = oldest.map(|known| known.sidecar.node_id.clone()) {
+            sidecars.remove(&id);
+        }
+    }
+}
+
+/// One stream of one sidecar; dropping it says that the stream ended.
+pub struct Connection {
+    registry: Arc<Registry>,
+    node_id: String,
+    id: u64,
+}
+
+impl Connection {
+    /// The sidecar's id.
+    pub fn node_id(&self) -> &str {
+        &self.node_id
+    }
+
+    /// A version was sent.
+    pub fn sent(&self, version: u64) {
+        self.update(|known| {
+            known.sidecar.sent_version = known.sidecar.sent_version.max(version);
+        });
+    }
+
+    /// A version was applied, all but what was rejected. `cleared`: the resources that were in it;
+    /// `None`: all there are.
+    pub fn acked(
+        &self,
+        version: u64,
+        cleared: Option<&[String]>,
+        rejected: Vec<Rejection>,
+        now: Timestamp,
+    ) {
+        self.update(|known| {
+            let sidecar = &mut known.sidecar;
+            sidecar.last_seen_at = now;
+            sidecar.applied_version = sidecar.applied_version.max(version);
+            match cleared {
+                None => sidecar.rejections.clear(),
+                Some(names) => {
+                    for name in names {
+                        sidecar.rejections.remove(name);
+                    }
+                }
+            }
+            for rejection in rejected {
+                if sidecar.rejections.len() < MAX_REJECTIONS {
+                    let reason = rejection.reason.chars().take(2000).collect();
+                    sidecar.rejections.insert(rejection.resource, reason);
+                }
+            }
+        });
+        self.registry.changes.bump();
+    }
+
+    /// A status report came. Answers with the version the sidecar had applied by then.
+    pub fn reported(&self, report: StatusReport, now: Timestamp) -> u64 {
+        let mut indexed = Indexed::default();
+        let count = report.instances.len();
+        for instance in report.instances {
+            let function = format!("{}/{}", instance.namespace, instance.function);
+            indexed.instances.entry(function).or_default().push(instance);
+        }
+        for status in report.revisions {
+            let revision = format!("{}/{}/{}", status.namespace, status.function, status.revision);
+            indexed.revisions.insert(revision, status);
+        }
+        let mut applied = 0;
+        self.update(|known| {
+            known.report = indexed;
+            known.sidecar.last_seen_at = now;
+            known.sidecar.held = report.held;
+            known.sidecar.async_queued = report.async_queued;
+            known.sidecar.instances = count;
+            applied = known.sidecar.applied_version;
+        });
+        self.registry.changes.bump();
+        applied
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Known)) {
+        let mut inner = self.registry.known.lock();
+        if let Some(known) = inner.sidecars.get_mut(&self.node_id)
+            && known.connection == self.id
+        {
+            change(known);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.update(|known| {
+            known.connection = 0;
+            known.sidecar.connected = false;
+            known.report = Indexed::default();
+            known.sidecar.instances = 0;
+        });
+        self.registry.changes.bump();
+    }
+}

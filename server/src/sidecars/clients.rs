@@ -1,0 +1,129 @@
+//! Clients to sidecars' `SidecarAdmin`, kept per address, with the cluster secret on every call.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
+use parking_lot::Mutex;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+/// The metadata key of the cluster secret.
+pub const CLUSTER_KEY: &str = "x-gateless-cluster";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Of a call that answers once, and of a stream's first message.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A page of calls with all their attempts is larger than tonic's default of 4 MiB allows.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A sidecar could not be asked, or refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("sidecar {sidecar}: {}", status.message())]
+pub struct CallError {
+    /// Which.
+    pub sidecar: String,
+    /// What it said, or why it was not reached (`Unavailable`, `DeadlineExceeded`).
+    pub status: Status,
+}
+
+/// Puts the cluster secret on every call.
+#[derive(Clone)]
+pub struct Secret(MetadataValue<Ascii>);
+
+impl Interceptor for Secret {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(CLUSTER_KEY, self.0.clone());
+        Ok(request)
+    }
+}
+
+/// tonic's client with the secret in it.
+pub type Admin = SidecarAdminClient<InterceptedService<Channel, Secret>>;
+
+/// One sidecar's client.
+#[derive(Clone)]
+pub struct Client {
+    /// Which sidecar.
+    pub sidecar: String,
+    admin: Result<Admin, Status>,
+}
+
+impl Client {
+    /// Asks, within [`CALL_TIMEOUT`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ask<T, F>(&self, ask: impl FnOnce(Admin) -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let failed = |status| CallError {
+            sidecar: self.sidecar.clone(),
+            status,
+        };
+        let admin = self.admin.clone().map_err(failed)?;
+        match tokio::time::timeout(CALL_TIMEOUT, ask(admin)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(failed(status)),
+            Err(_) => Err(failed(Status::deadline_exceeded("no answer within 5 s"))),
+        }
+    }
+}
+
+/// Channels by address. Bounded: cleared when it grows past the number of sidecars there may be.
+pub(super) struct Clients {
+    secret: Option<Secret>,
+    /// A short lock, never across `.await`.
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl Clients {
+    pub(super) fn new(secret: &str) -> Self {
+        let value = MetadataValue::try_from(secret).ok().map(|mut value| {
+            value.set_sensitive(true);
+            Secret(value)
+        });
+        Self {
+            secret: value,
+            channels: Mutex::default(),
+        }
+    }
+
+    pub(super) fn get(&self, sidecar: &str, address: &str) -> Client {
+        let admin = self.channel(address).and_then(|channel| {
+            let secret = self
+                .secret
+                .clone()
+                .ok_or_else(|| Status::internal("the cluster secret is not printable ASCII"))?;
+            let client = SidecarAdminClient::with_interceptor(channel, secret);
+            Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        });
+        Client {
+            sidecar: sidecar.to_owned(),
+            admin,
+        }
+    }
+
+    fn channel(&self, address: &str) -> Result<Channel, Status> {
+        let mut channels = self.channels.lock();
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= 2 * super::MAX_SIDECARS {
+            channels.clear();
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|_| Status::unavailable(format!("{address:?} is not an address")))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10));
+        let channel = endpoint.connect_lazy();
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+}

@@ -1,0 +1,214 @@
+//! A server over a store in memory, called without a socket; and the routes of the OpenAPI document.
+
+#![allow(dead_code, reason = "every test binary uses its own part of it")]
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use gateless_server::auth::keys::Keys;
+use gateless_server::auth::{Auth, Grant, Role};
+use gateless_server::metrics::Metrics;
+use gateless_server::service::{Changes, Service};
+use gateless_server::sidecars::Registry;
+use gateless_server::store::artifacts::Artifacts;
+use gateless_server::store::{MemoryStore, Store};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// The cluster secret of every test.
+pub(crate) const SECRET: &str = "a-secret-of-the-cluster";
+
+/// Everything but the listeners.
+pub(crate) struct Server {
+    /// The operations behind the routes.
+    pub(crate) service: Arc<Service>,
+    /// The tokens.
+    pub(crate) auth: Arc<Auth>,
+    /// The metrics.
+    pub(crate) metrics: Arc<Metrics>,
+    /// The store, to break it.
+    pub(crate) store: Arc<MemoryStore>,
+    /// Cancelled when the test ends.
+    pub(crate) shutdown: CancellationToken,
+    router: Router,
+    folder: tempfile::TempDir,
+}
+
+/// What a call answered.
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its body as JSON; null if it is none.
+    pub(crate) body: Value,
+    /// Its body.
+    pub(crate) bytes: bytes::Bytes,
+}
+
+impl Answer {
+    /// Fails unless the status is this one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
+        self
+    }
+
+    /// Fails unless it is this problem, complete.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.body["code"], code, "{:#}", answer.body);
+        assert_eq!(answer.body["status"], status);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        for field in ["type", "title", "detail"] {
+            assert!(answer.body[field].is_string(), "{:#}", answer.body);
+        }
+        answer
+    }
+
+    /// The pointers of a problem's errors.
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().into_iter().flatten();
+        errors.filter_map(|error| error["pointer"].as_str()).collect()
+    }
+
+    /// Its etag.
+    pub(crate) fn etag(&self) -> String {
+        self.headers["etag"].to_str().unwrap().to_owned()
+    }
+}
+
+impl Server {
+    /// With nothing in it.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(MemoryStore::default());
+        let catalogue: Arc<dyn Store> = store.clone();
+        let artifacts = Artifacts::open(folder.path().join("artifacts")).await.unwrap();
+        let keys = Keys::ephemeral().unwrap();
+        let auth = Arc::new(Auth::open(Arc::clone(&catalogue), keys).await.unwrap());
+        let changes = Changes::default();
+        let registry = Arc::new(Registry::new(SECRET, changes.clone()));
+        let service = Arc::new(Service::new(catalogue, artifacts, registry, changes));
+        let metrics = Arc::new(Metrics::default());
+        let shutdown = CancellationToken::new();
+        let router = gateless_server::http::router(
+            Arc::clone(&service),
+            Arc::clone(&auth),
+            Arc::clone(&metrics),
+            shutdown.clone(),
+        );
+        Self {
+            service,
+            auth,
+            metrics,
+            store,
+            shutdown,
+            router,
+            folder,
+        }
+    }
+
+    /// A token that lives for an hour.
+    pub(crate) async fn token(&self, namespace: &str, role: Role) -> String {
+        let grant = Grant {
+            namespace: namespace.into(),
+            role,
+            ttl_seconds: 3600,
+            description: String::new(),
+        };
+        self.auth.issue(grant, Timestamp::now()).await.unwrap().0
+    }
+
+    /// A token that may do everything.
+    pub(crate) async fn admin(&self) -> String {
+        self.token("*", Role::Admin).await
+    }
+
+    /// Calls a route.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes,
+        }
+    }
+
+    /// Calls a route with a token and JSON.
+    pub(crate) async fn call(&self, method: &str, uri: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+        self.with(method, uri, token, &[], body).await
+    }
+
+    /// Calls a route as an admin.
+    pub(crate) async fn admin_call(&self, method: &str, uri: &str, body: Option<Value>) -> Answer {
+        let token = self.admin().await;
+        self.call(method, uri, Some(&token), body).await
+    }
+
+    /// Calls a route with more headers.
+    pub(crate) async fn with(
+        &self,
+        method: &str,
+        uri: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if body.is_some() && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// A spec that differs with `command`.
+pub(crate) fn spec(command: &str) -> Value {
+    json!({"spec": {"kind": "process", "process": {"command": [command]}}})
+}
+
+/// A spec whose revisions are ready at once.
+pub(crate) fn empty_spec(command: &str) -> Value {
+    json!({"spec": {
+        "kind": "process",
+        "process": {"command": [command]},
+        "scaling": {"initial_scale": 0},
+    }})
+}
+
+/// Every operation of the document: method, path, operation.
+pub(crate) fn operations() -> Vec<(String, String, Value)> {
+    let document = serde_json::to_value(gateless_server::openapi()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation.get("operationId").is_some() {
+                found.push((method.to_uppercase(), path.clone(), operation.clone()));
+            }
+        }
+    }
+    found
+}

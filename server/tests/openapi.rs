@@ -1,0 +1,142 @@
+//! The OpenAPI document: what is committed is what the code has, and it keeps the rules clients need.
+//!
+//! `UPDATE_OPENAPI=1 cargo test -p gateless-server --test openapi` rewrites the committed document.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{Server, operations};
+use gateless_server::auth::Role;
+use http::StatusCode;
+use serde_json::Value;
+
+#[test]
+fn the_committed_document_is_what_the_code_has() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/openapi.json");
+    let mut document = gateless_server::openapi().to_pretty_json().unwrap();
+    document.push('\n');
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(&path, &document).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == document,
+        "openapi/openapi.json is not what the code has: run UPDATE_OPENAPI=1 cargo test -p gateless-server --test openapi"
+    );
+}
+
+fn walk(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+    visit(path, value);
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                walk(value, &format!("{path}/{key}"), visit);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                walk(value, &format!("{path}/{index}"), visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn client_generators_find_nothing_they_choke_on() {
+    let document = serde_json::to_value(gateless_server::openapi()).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let schemas = document["components"]["schemas"].clone();
+    walk(&document, "", &mut |path, value| {
+        assert!(value.get("oneOf").is_none(), "oneOf at {path}");
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let name = reference.strip_prefix("#/components/schemas/").unwrap();
+            assert!(schemas.get(name).is_some(), "{path} refers to {name}");
+        }
+    });
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations() {
+        let what = format!("{method} {path}");
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()), "{id} occurs twice");
+        assert!(id.bytes().all(|b| b.is_ascii_alphabetic()), "{id}");
+        assert!(id.starts_with(|c: char| c.is_ascii_lowercase()), "{id}");
+        assert!(operation["summary"].is_string(), "{what} has no summary");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.contains_key("4XX"), "{what} has no 4XX");
+        for (status, response) in responses {
+            let text = response["description"].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{what} {status} has no description");
+        }
+    }
+    assert!(ids.len() > 35, "{}", ids.len());
+}
+
+#[tokio::test]
+async fn every_route_but_health_needs_a_token_and_a_role() {
+    let server = Server::start().await;
+    let everyone = [Role::Admin, Role::Deployer, Role::Invoker, Role::Viewer];
+    for (method, path, _) in operations() {
+        let uri = path
+            .replace("{namespace}", "default")
+            .replace("{name}", "f")
+            .replace("{revision}", "f-00001")
+            .replace("{sha256}", &"0".repeat(64))
+            .replace("{id}", "0");
+        let what = format!("{method} {path}");
+        let none = server.call(&method, &uri, None, None).await;
+        if path == "/livez" || path == "/readyz" {
+            assert_eq!(none.status, StatusCode::OK, "{what}");
+            continue;
+        }
+        assert_eq!(none.status, StatusCode::UNAUTHORIZED, "{what}");
+        assert!(none.headers.contains_key("www-authenticate"), "{what}");
+        let bad = server.call(&method, &uri, Some("x.y.z"), None).await;
+        assert_eq!(bad.status, StatusCode::UNAUTHORIZED, "{what}");
+
+        let allowed = allowed(&method, &path);
+        for role in everyone {
+            let token = server.token("default", role).await;
+            let answer = server.call(&method, &uri, Some(&token), None).await;
+            let denied = answer.status == StatusCode::FORBIDDEN;
+            assert_eq!(denied, !allowed.contains(&role), "{what} as {role:?}");
+        }
+        if path.contains("{namespace}") {
+            let token = server.token("other", Role::Admin).await;
+            let answer = server.call(&method, &uri, Some(&token), None).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}");
+            if method != "HEAD" {
+                assert_eq!(answer.body["code"], "wrong_namespace", "{what}");
+            }
+        }
+        assert_ne!(
+            server.call(&method, &uri, Some(&server.admin().await), None).await.status,
+            StatusCode::FORBIDDEN,
+            "{what}"
+        );
+    }
+}
+
+/// Which roles of one namespace may use a route, written independently of the policy's table.
+fn allowed(method: &str, path: &str) -> Vec<Role> {
+    use Role::{Admin, Deployer, Invoker, Viewer};
+    let read = method == "GET" || method == "HEAD";
+    if path == "/metrics" || path == "/v1/keys/rotate" {
+        return vec![];
+    }
+    if path.starts_with("/v1/tokens") {
+        return vec![Admin];
+    }
+    if path.contains("/secrets") || path.contains("/artifacts") {
+        return if read { vec![Admin, Deployer, Viewer] } else { vec![Admin, Deployer] };
+    }
+    if read {
+        return vec![Admin, Deployer, Invoker, Viewer];
+    }
+    if path.contains("invocations") || path.contains("dead-letters") {
+        return vec![Admin, Deployer, Invoker];
+    }
+    vec![Admin, Deployer]
+}
