@@ -1,2 +1,170 @@
-//! placeholder
-fn main() {}
+//! The `gateless` binary: parse, run one command, turn its failure into an exit code.
+//!
+//! Deliberately thin: the grammar is in `args`, each command in its own file, the parts a
+//! command may start in the server and sidecar crates.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod login;
+mod manifest;
+mod output;
+mod pack;
+mod parts;
+mod replay;
+mod run;
+
+use std::io::{self, BufReader, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::args::{AutoscalerCommand, Cli, ClientCommand, Command, Scoped};
+use self::client::Client;
+use self::commands::{calls, deploy, functions, invoke, logs, secrets, sidecars, tokens, traffic};
+use self::failure::{Exit, Failure};
+use self::output::{Format, Output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return bad_arguments(&error),
+    };
+    let mut out = Output::new(cli.output, cli.quiet);
+    match dispatch(cli.command, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.stdout_closed() => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&failure, &mut out);
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+/// The message for people, and with `-o json` the one document for programs.
+fn report(failure: &Failure, out: &mut Output) {
+    if out.format() != Format::Table && !out.has_document() {
+        // If stdout is broken too there is nobody left to tell but stderr.
+        out.document(&failure.document()).ok();
+    }
+    out.error(failure);
+}
+
+fn bad_arguments(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0 {
+        error.print().ok();
+        return ExitCode::SUCCESS;
+    }
+    if let Some(format) = asked_format() {
+        let text = error.render().to_string();
+        let title = text.lines().next().unwrap_or_default();
+        let failure = Failure::usage(title.trim_start_matches("error: ")).hint("see --help");
+        Output::new(format, true).document(&failure.document()).ok();
+    }
+    error.print().ok();
+    ExitCode::from(Exit::Usage as u8)
+}
+
+/// The `-o` of arguments that could not be parsed as a whole.
+fn asked_format() -> Option<Format> {
+    let args: Vec<String> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let value = args.iter().enumerate().find_map(|(i, arg)| {
+        let joined = arg
+            .strip_prefix("--output=")
+            .or_else(|| arg.strip_prefix("-o"));
+        match arg.as_str() {
+            "-o" | "--output" => args.get(i + 1).map(String::as_str),
+            _ => joined,
+        }
+    })?;
+    match value.trim_start_matches('=') {
+        "json" => Some(Format::Json),
+        "jsonl" => Some(Format::Jsonl),
+        _ => None,
+    }
+}
+
+fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => run::up(&args, out),
+        Command::Server(args) => run::server(&args, out),
+        Command::Sidecar(args) => run::sidecar(&args, out),
+        Command::Client(command) => block_on(client_command(*command, out)),
+        Command::Login(args) => block_on(login::login(&args, out)),
+        Command::Autoscaler(AutoscalerCommand::Replay { file }) => replay_file(&file, out),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "gateless", &mut script);
+            out.raw(&script)
+        }
+    }
+}
+
+fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::io("cannot start the runtime", &e))?
+        .block_on(task)
+}
+
+async fn client_command(command: ClientCommand, out: &mut Output) -> Result<(), Failure> {
+    use ClientCommand as C;
+    let client = |remote| Client::new(remote);
+    match command {
+        C::Deploy(Scoped { args, remote }) => {
+            deploy::deploy(&mut client(&remote)?, out, &args).await
+        }
+        C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote)?, out, &args).await,
+        C::Status(Scoped { args, remote }) => {
+            functions::status(&client(&remote)?, out, &args).await
+        }
+        C::Invoke(Scoped { args, remote }) => invoke::invoke(&client(&remote)?, out, &args).await,
+        C::Logs(Scoped { args, remote }) => logs::logs(&client(&remote)?, out, &args).await,
+        C::Delete(Scoped { args, remote }) => {
+            functions::delete(&client(&remote)?, out, &args).await
+        }
+        C::Traffic(Scoped { args, remote }) => {
+            traffic::traffic(&client(&remote)?, out, &args).await
+        }
+        C::Rollback(Scoped { args, remote }) => {
+            traffic::rollback(&client(&remote)?, out, &args).await
+        }
+        C::Revisions(Scoped { args, remote }) => {
+            functions::revisions(&client(&remote)?, out, &args).await
+        }
+        C::Instances(Scoped { args, remote }) => {
+            functions::instances(&client(&remote)?, out, &args).await
+        }
+        C::Sidecars(Scoped { remote, .. }) => sidecars::sidecars(&client(&remote)?, out).await,
+        C::Invocations(Scoped { args, remote }) => {
+            calls::invocations(&client(&remote)?, out, &args).await
+        }
+        C::Dlq(Scoped { args, remote }) => calls::dlq(&client(&remote)?, out, &args).await,
+        C::Queue(Scoped { remote, .. }) => calls::queue(&client(&remote)?, out).await,
+        C::Secret(Scoped { args, remote }) => secrets::secret(&client(&remote)?, out, &args).await,
+        C::Token(Scoped { args, remote }) => tokens::token(&client(&remote)?, out, &args).await,
+    }
+}
+
+fn replay_file(file: &str, out: &mut Output) -> Result<(), Failure> {
+    let failed = |error: replay::Error| match error {
+        replay::Error::Write(error) => Failure::stdout(&error),
+        error => Failure::usage(format!("cannot replay {file}"))
+            .cause(error)
+            .hint("gateless autoscaler replay --help"),
+    };
+    let mut writer = io::BufWriter::new(out.writer());
+    let result = if file == "-" {
+        replay::run(io::stdin().lock(), &mut writer)
+    } else {
+        let input = std::fs::File::open(file)
+            .map_err(|e| Failure::io(format!("cannot read {file}"), &e))?;
+        replay::run(BufReader::new(input), &mut writer)
+    };
+    writer.flush().map_err(|e| Failure::stdout(&e))?;
+    result.map_err(failed)
+}

@@ -1,1 +1,24 @@
-//! placeholder
+//! The data plane: what runs on every host.
+//!
+//! It accepts calls, routes, holds, gates, autoscales, runs instances and keeps the async
+//! queue. It needs no other process to do so: the server only changes what it does.
+
+pub mod app;
+pub mod auth;
+mod backoff;
+pub mod body;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod controller;
+pub mod error;
+pub mod instance;
+pub mod metrics;
+pub mod node;
+mod outbox;
+pub mod peers;
+pub mod proxy;
+pub mod runtime;
+mod start;
+
+pub use start::{Config, Error, Running, run};

@@ -4,11 +4,14 @@
 //! not know who uses an artifact, nor who may read it; the catalogue does, and passes the set of live
 //! ones to [`Artifacts::collect`].
 
+mod digest;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +21,10 @@ use sha2::Digest as _;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::digest::Digest;
 use super::{Error as StoreError, space};
 
 /// The largest artifact, in bytes.
@@ -28,43 +33,9 @@ pub const MAX_ARTIFACT_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_UPLOADS: usize = 8;
 /// What uploads leave free on the disk, for the catalogue beside them.
 const RESERVE_BYTES: u64 = 128 * 1024 * 1024;
+/// How long an upload may be silent: it holds one of the few turns.
+const IDLE: Duration = Duration::from_secs(60);
 const PARTIAL: &str = ".partial-";
-
-/// A sha256, written as 64 lowercase hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let mut digest = [0; 32];
-        let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        match hex::decode_to_slice(text, &mut digest) {
-            Ok(()) if lower => Ok(Self(digest)),
-            _ => Err(Error::InvalidDigest),
-        }
-    }
-}
 
 /// An artifact operation failed; nothing is left of an upload then.
 #[derive(Debug, thiserror::Error)]
@@ -215,7 +186,10 @@ impl Artifacts {
         options.write(true).create_new(true).mode(0o600);
         let file = options.open(path).await;
         let mut file = file.map_err(|source| self.unwritable(path, source))?;
-        while let Some(chunk) = body.next().await {
+        let silent = |_| Error::Body {
+            reason: format!("nothing came for {} s", IDLE.as_secs()),
+        };
+        while let Some(chunk) = timeout(IDLE, body.next()).await.map_err(silent)? {
             let chunk = chunk.map_err(|error| Error::Body {
                 reason: error.to_string(),
             })?;
@@ -328,6 +302,3 @@ impl Drop for Partial {
         drop(std::fs::remove_file(&self.0));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,20 +2,18 @@
 //!
 //! It does not test durability: that is the engine's own, beside it.
 
-use std::collections::BTreeMap;
-use std::io::{self, Cursor};
+mod exports;
+mod model;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use parking_lot::Mutex;
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
 
+pub(super) use self::exports::*;
+pub(super) use self::model::*;
 use super::{
-    Batch, Commit, Entry, Error, Event, LogBounds, MAX_KEY_BYTES, MAX_VALUE_BYTES, Revision, Store,
-    Watch,
+    Batch, Commit, Entry, Error, LogBounds, MAX_KEY_BYTES, MAX_VALUE_BYTES, Revision, Store, Watch,
 };
 
 /// A new, empty store and the folder it lives in.
@@ -200,109 +198,6 @@ pub(super) async fn pages_cover_a_prefix_once_and_in_order(make: impl Fn(LogBoun
     );
 }
 
-fn random_commit(random: &mut StdRng) -> Commit {
-    let mut commit = Commit::new();
-    let mut keys: Vec<_> = ["a/1", "a/2", "b/1", "b/2", "c"].into();
-    for _ in 0..random.random_range(1..4) {
-        let key = keys.swap_remove(random.random_range(0..keys.len()));
-        commit = match random.random_range(0..3) {
-            0 => commit.delete(key),
-            _ => commit.put(key, random.random::<u64>().to_string()),
-        };
-    }
-    match random.random_range(0..4) {
-        0 => commit.absent("c"),
-        1 => commit.present("a/1"),
-        2 => commit.at("b/1", random.random_range(1..50)),
-        _ => commit,
-    }
-}
-
-fn holds(model: &BTreeMap<String, Entry>, commit: &Commit) -> bool {
-    commit.checks.iter().all(|check| match check {
-        super::Check::Absent { key } => !model.contains_key(key),
-        super::Check::Present { key } => model.contains_key(key),
-        super::Check::ModRevision { key, revision } => {
-            model.get(key).is_some_and(|e| e.mod_revision == *revision)
-        }
-    })
-}
-
-fn write(model: &mut BTreeMap<String, Entry>, commit: Commit, revision: u64) -> Vec<Event> {
-    let mut events = Vec::new();
-    for write in commit.writes {
-        match write {
-            super::Write::Put { key, value } => {
-                let old = model.get(&key);
-                let entry = Entry {
-                    key: key.clone(),
-                    value,
-                    create_revision: old.map_or(revision, |old| old.create_revision),
-                    mod_revision: revision,
-                    version: old.map_or(0, |old| old.version) + 1,
-                };
-                model.insert(key, entry.clone());
-                events.push(Event::Put(entry));
-            }
-            super::Write::Delete { key } => {
-                if model.remove(&key).is_some() {
-                    events.push(Event::Delete { key, revision });
-                }
-            }
-        }
-    }
-    events
-}
-
-fn of_prefix(history: &[Batch], prefix: &str, from: Revision) -> Vec<Batch> {
-    let batches = history.iter().filter(|b| b.revision >= from).map(|b| {
-        let events = b.events.iter().filter(|e| e.key().starts_with(prefix));
-        (b.revision, events.cloned().collect::<Vec<_>>())
-    });
-    batches
-        .filter(|(_, events)| !events.is_empty())
-        .map(|(revision, events)| Batch { revision, events })
-        .collect()
-}
-
-pub(super) async fn random_histories_are_as_the_model_says(make: impl Fn(LogBounds) -> Made) {
-    for _ in 0..6 {
-        let seed = rand::random::<u64>();
-        println!("seed {seed}");
-        let random = &mut StdRng::seed_from_u64(seed);
-        let subject = make(LogBounds::default()).await;
-        let store = &subject.store;
-        let (mut model, mut history, mut watches) = (BTreeMap::new(), Vec::new(), Vec::new());
-        for _ in 0..random.random_range(50..200) {
-            let commit = random_commit(random);
-            let outcome = store.commit(commit.clone()).await;
-            if holds(&model, &commit) {
-                let revision = history.len() as Revision + 1;
-                let events = write(&mut model, commit, revision);
-                if !events.is_empty() {
-                    history.push(Batch { revision, events });
-                }
-                assert_eq!(outcome.unwrap(), history.len() as Revision);
-            } else {
-                assert!(matches!(outcome, Err(Error::Conflict { .. })));
-            }
-            if random.random_ratio(1, 10) {
-                let prefix = *["", "a/", "b/", "c", "none"].choose(random).unwrap();
-                // Of the past, the present and the future.
-                let from = random.random_range(0..store.revision() + 5);
-                watches.push((prefix, from, store.watch(prefix, from).await.unwrap()));
-            }
-        }
-        let page = store.scan("", None, 100).await.unwrap();
-        assert_eq!(page.entries, model.into_values().collect::<Vec<_>>());
-        store.close().await.unwrap();
-        for (prefix, from, watch) in watches {
-            let seen: Vec<_> = watch.map(Result::unwrap).collect().await;
-            assert_eq!(seen, of_prefix(&history, prefix, from), "{prefix} {from}");
-        }
-    }
-}
-
 pub(super) async fn a_watch_behind_the_log_is_told_so(make: impl Fn(LogBounds) -> Made) {
     let by_events = LogBounds {
         events: 10,
@@ -407,102 +302,6 @@ pub(super) async fn concurrent_increments_all_count(make: impl Fn(LogBounds) -> 
     }
     assert_eq!(value(&subject.store, "n").await.unwrap(), "160");
     assert_eq!(subject.store.revision(), 161);
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-async fn exported(store: &Arc<dyn Store>) -> Vec<u8> {
-    let sink = Sink::default();
-    store.export(Box::new(sink.clone())).await.unwrap();
-    std::mem::take(&mut *sink.0.lock())
-}
-
-async fn filled(make: &impl Fn(LogBounds) -> Made) -> Subject {
-    let subject = make(LogBounds::default()).await;
-    for i in 0..5 {
-        let commit = Commit::new()
-            .put(format!("k{i}"), vec![i; 20])
-            .put("\"ä\n", "v");
-        subject.store.commit(commit).await.unwrap();
-    }
-    subject
-        .store
-        .commit(Commit::new().delete("k0"))
-        .await
-        .unwrap();
-    subject
-}
-
-pub(super) async fn an_export_imports_into_an_empty_store(make: impl Fn(LogBounds) -> Made) {
-    let (subject, empty) = (filled(&make).await, make(LogBounds::default()).await);
-    let (source, target) = (&subject.store, &empty.store);
-    let bytes = exported(source).await;
-    let before = target.identity();
-    let summary = target
-        .import(Box::new(Cursor::new(bytes.clone())))
-        .await
-        .unwrap();
-    assert_eq!((summary.revision, summary.entries), (6, 5));
-    assert_eq!(summary.catalogue, source.identity());
-    let identities = [before, source.identity()];
-    assert!(!identities.contains(&target.identity()));
-    let (a, b) = (
-        source.scan("", None, 99).await,
-        target.scan("", None, 99).await,
-    );
-    assert_eq!(a.unwrap(), b.unwrap());
-    let error = target.watch("", 1).await.err().unwrap();
-    assert!(matches!(error, Error::Compacted { oldest: 7 }), "{error}");
-    assert_eq!(
-        target.commit(Commit::new().put("k1", "2")).await.unwrap(),
-        7
-    );
-    let error = target
-        .import(Box::new(Cursor::new(bytes)))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::NotEmpty { revision: 7 }), "{error}");
-}
-
-pub(super) async fn a_torn_or_altered_export_is_refused(make: impl Fn(LogBounds) -> Made) {
-    let (subject, empty) = (filled(&make).await, make(LogBounds::default()).await);
-    let bytes = exported(&subject.store).await;
-    let mut bad: Vec<_> = (0..bytes.len())
-        .step_by(7)
-        .map(|n| bytes[..n].to_vec())
-        .collect();
-    bad.extend((0..bytes.len()).step_by(5).map(|at| {
-        let mut bytes = bytes.clone();
-        bytes[at] ^= 1;
-        bytes
-    }));
-    bad.push([bytes.clone(), bytes.clone()].concat());
-    for bytes in bad {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let outcome = empty.store.import(Box::new(Cursor::new(bytes))).await;
-        assert!(
-            matches!(outcome, Err(Error::Export { .. })),
-            "{outcome:?} {text}"
-        );
-    }
-    assert_eq!(empty.store.revision(), 0);
-    empty
-        .store
-        .import(Box::new(Cursor::new(bytes)))
-        .await
-        .unwrap();
 }
 
 pub(super) async fn close_ends_watches_and_refuses_commits(make: impl Fn(LogBounds) -> Made) {

@@ -4,6 +4,25 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod autoscaler;
+pub mod balancer;
+pub mod call;
+pub mod caller;
 pub mod config;
+pub mod control;
+pub mod dispatch;
+pub mod gate;
+pub mod hold;
+pub mod host;
 pub mod name;
+pub mod owner;
+pub mod ownership;
+pub mod placement;
+pub mod retry;
+pub mod router;
 pub mod time;
+pub mod usage;
+pub mod window;
+
+#[cfg(test)]
+mod fixture;

@@ -100,6 +100,19 @@ async fn an_abandoned_upload_leaves_nothing() {
     assert_eq!(files(&dir).await, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_upload_gives_up_its_turn() {
+    let dir = TempDir::new().unwrap();
+    let artifacts = Artifacts::open(dir.path()).await.unwrap();
+    let silent = body(&["hel"]).chain(stream::pending());
+    let error = artifacts
+        .put(Digest::of(b"hello"), silent)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Body { .. }), "{error}");
+    assert_eq!(files(&dir).await, 0);
+}
+
 #[tokio::test]
 async fn collection_spares_the_live_the_young_and_the_foreign() {
     let dir = TempDir::new().unwrap();

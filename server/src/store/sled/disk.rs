@@ -103,6 +103,10 @@ fn try_load(dir: &Path, bounds: LogBounds) -> Result<(SledDisk, State), Failure>
     let file = File::open(&path).map_err(|source| {
         Failure::Refused(Error::io(format!("opening {}", path.display()))(source))
     })?;
+    // Recovery rewrote, renamed and removed files; nothing may rest on that before it is durable.
+    space::sync_tree(dir).map_err(|source| {
+        Failure::Refused(Error::io(format!("syncing {}", dir.display()))(source))
+    })?;
     let disk = SledDisk {
         db,
         dir: dir.to_owned(),
@@ -239,7 +243,7 @@ impl SledDisk {
         for entry in fs::read_dir(&dir)? {
             let entry = entry?;
             if !self.synced_blobs.contains(&entry.file_name()) {
-                File::open(entry.path())?.sync_all()?;
+                space::sync_file(&entry.path())?;
                 new = true;
             }
             blobs.insert(entry.file_name());

@@ -1,0 +1,231 @@
+//! `invocations`, `dlq` and `queue`: the async side.
+//!
+//! Everything goes through the server, which asks the sidecar that has the call. Deliberately
+//! no bulk operations but the dead letters'.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::invoke::{Shown, show_answer};
+use super::{age, millis};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{Output, at};
+
+/// Async calls.
+#[derive(Debug, Args)]
+pub(crate) struct InvocationsArgs {
+    #[command(subcommand)]
+    command: InvocationsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum InvocationsCommand {
+    /// List calls, newest first, of one function or of all.
+    Ls {
+        /// The function.
+        function: Option<String>,
+        /// queued, running, retrying, succeeded, dead or cancelled.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one call with its attempts.
+    Get(CallArg),
+    /// Print a finished call's answer.
+    Result(CallArg),
+    /// Cancel a call that is not finished.
+    Cancel(CallArg),
+    /// Queue a finished or dead call again.
+    Replay(CallArg),
+}
+
+#[derive(Debug, Args)]
+struct CallArg {
+    /// The function.
+    function: String,
+    /// The call's id.
+    id: String,
+}
+
+/// Dead letters: calls that used up their attempts.
+#[derive(Debug, Args)]
+pub(crate) struct DlqArgs {
+    #[command(subcommand)]
+    command: DlqCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DlqCommand {
+    /// List a function's dead letters.
+    Ls {
+        /// The function.
+        function: String,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Queue them again, all or the named ones.
+    Replay {
+        /// The function.
+        function: String,
+        /// Ids [default: all].
+        ids: Vec<String>,
+    },
+    /// Delete them all.
+    Purge {
+        /// The function.
+        function: String,
+    },
+}
+
+/// `gateless invocations`
+pub(crate) async fn invocations(
+    client: &Client,
+    out: &mut Output,
+    args: &InvocationsArgs,
+) -> Result<(), Failure> {
+    match &args.command {
+        InvocationsCommand::Ls {
+            function,
+            state,
+            limit,
+        } => {
+            let path = match function {
+                Some(name) => client.path(&["functions", name, "invocations"]),
+                None => client.path(&["invocations"]),
+            };
+            let query: Vec<_> = state.clone().map(|s| ("state", s)).into_iter().collect();
+            list_calls(client, out, &path, &query, *limit).await
+        }
+        InvocationsCommand::Get(call) => {
+            let body = client.get(&call.path(client), &[]).await?;
+            out.item(&body, people_call)
+        }
+        InvocationsCommand::Result(call) => {
+            let path = format!("{}/result", call.path(client));
+            let response = client.stream(client.request(Method::GET, &path)).await?;
+            show_answer(out, response, &Shown::result_of(&call.id)).await
+        }
+        InvocationsCommand::Cancel(call) => act(client, out, call, "cancel").await,
+        InvocationsCommand::Replay(call) => act(client, out, call, "replay").await,
+    }
+}
+
+impl CallArg {
+    fn path(&self, client: &Client) -> String {
+        client.path(&["functions", &self.function, "invocations", &self.id])
+    }
+}
+
+async fn act(client: &Client, out: &mut Output, call: &CallArg, verb: &str) -> Result<(), Failure> {
+    let path = format!("{}/{verb}", call.path(client));
+    let body = client.call(Method::POST, &path, None).await?;
+    out.item(&body, |v| format!("{} {}", call.id, at(v, "/state")))
+}
+
+async fn list_calls(
+    client: &Client,
+    out: &mut Output,
+    path: &str,
+    query: &[(&str, String)],
+    limit: usize,
+) -> Result<(), Failure> {
+    let items = client.list(path, query, limit).await?;
+    let headers = [
+        "ID", "FUNCTION", "STATE", "ATTEMPTS", "STATUS", "AGE", "REASON",
+    ];
+    out.list(items, &headers, |call| {
+        let attempts = call["attempts"].as_array().map(Vec::len);
+        vec![
+            at(call, "/id"),
+            at(call, "/function"),
+            at(call, "/state"),
+            attempts.map_or_else(|| at(call, "/attempts"), |n| n.to_string()),
+            at(call, "/status"),
+            age(call, "/accepted_at"),
+            at(call, "/reason"),
+        ]
+    })
+}
+
+fn people_call(call: &Value) -> String {
+    let mut text = format!(
+        "{} {}\n{} {} on {}, accepted {} ago",
+        at(call, "/id"),
+        at(call, "/state"),
+        at(call, "/method"),
+        at(call, "/path"),
+        at(call, "/function"),
+        age(call, "/accepted_at"),
+    );
+    for attempt in call["attempts"].as_array().into_iter().flatten() {
+        text.push_str(&format!(
+            "\n  attempt {}: status {}, {} {}",
+            at(attempt, "/number"),
+            at(attempt, "/status"),
+            millis(attempt, "/duration_ms"),
+            attempt["error"].as_str().unwrap_or_default(),
+        ));
+    }
+    for (label, pointer) in [("reason", "/reason"), ("callback", "/callback_state")] {
+        if at(call, pointer) != "-" {
+            text.push_str(&format!("\n{label}: {}", at(call, pointer)));
+        }
+    }
+    text
+}
+
+/// `gateless dlq`
+pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Result<(), Failure> {
+    match &args.command {
+        DlqCommand::Ls { function, limit } => {
+            let path = client.path(&["functions", function, "dead-letters"]);
+            list_calls(client, out, &path, &[], *limit).await
+        }
+        DlqCommand::Replay { function, ids } if ids.is_empty() => {
+            let path = client.path(&["functions", function, "dead-letters", "replay"]);
+            let body = client.call(Method::POST, &path, None).await?;
+            counted(out, &body, "replayed")
+        }
+        DlqCommand::Replay { function, ids } => {
+            for id in ids {
+                let path = client.path(&["functions", function, "invocations", id, "replay"]);
+                client.call(Method::POST, &path, None).await?;
+                out.note(format!("replayed {id}"));
+            }
+            counted(out, &json!({"count": ids.len()}), "replayed")
+        }
+        DlqCommand::Purge { function } => {
+            let path = client.path(&["functions", function, "dead-letters"]);
+            let body = client.call(Method::DELETE, &path, None).await?;
+            counted(out, &body, "purged")
+        }
+    }
+}
+
+/// How many, and where it could not be done.
+fn counted(out: &mut Output, body: &Value, verb: &str) -> Result<(), Failure> {
+    let warnings = body["warnings"].as_array();
+    out.warnings(warnings.map_or(&[], Vec::as_slice));
+    out.item(body, |v| format!("{verb} {}", at(v, "/count")))
+}
+
+/// `gateless queue`
+pub(crate) async fn queue(client: &Client, out: &mut Output) -> Result<(), Failure> {
+    let items = client.list(&client.path(&["queues"]), &[], 1000).await?;
+    let headers = [
+        "FUNCTION", "QUEUED", "RUNNING", "RETRYING", "DEAD", "OLDEST",
+    ];
+    out.list(items, &headers, |queue| {
+        let mut row: Vec<String> = ["/function", "/queued", "/running", "/retrying", "/dead"]
+            .iter()
+            .map(|pointer| at(queue, pointer))
+            .collect();
+        row.push(millis(queue, "/oldest_age_ms"));
+        row
+    })
+}

@@ -1,0 +1,107 @@
+//! `secret`: write-only values for functions.
+//!
+//! Values come from arguments, files or stdin and go to the server only. Deliberately no way
+//! to read one back, and no value in any message.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{age, key_value};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// More than any key or certificate needs.
+const MAX_VALUE_BYTES: u64 = 1 << 20;
+
+/// Secrets of the namespace.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    #[command(subcommand)]
+    command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretCommand {
+    /// Create or replace a secret with exactly these keys.
+    Set {
+        /// Its name.
+        name: String,
+        /// KEY=VALUE, KEY=@FILE, or KEY=- for stdin; arguments show in process lists.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
+        values: Vec<(String, String)>,
+    },
+    /// List names and keys.
+    Ls,
+    /// Delete one.
+    Rm {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `gateless secret`
+pub(crate) async fn secret(
+    client: &Client,
+    out: &mut Output,
+    args: &SecretArgs,
+) -> Result<(), Failure> {
+    match &args.command {
+        SecretCommand::Set { name, values } => {
+            let mut data = BTreeMap::new();
+            for (key, value) in values {
+                data.insert(key, read_value(key, value)?);
+            }
+            let path = client.path(&["secrets", name]);
+            client
+                .call(Method::PUT, &path, Some(&json!({"data": data})))
+                .await?;
+            let keys: Vec<_> = data.keys().collect();
+            out.item(&json!({"name": name, "keys": keys}), |_| {
+                format!("{name} is set")
+            })
+        }
+        SecretCommand::Ls => {
+            let items = client.list(&client.path(&["secrets"]), &[], 1000).await?;
+            out.list(items, &["NAME", "KEYS", "AGE"], |secret| {
+                let keys = secret["keys"].as_array().into_iter().flatten();
+                let keys: Vec<_> = keys.filter_map(Value::as_str).collect();
+                vec![
+                    crate::output::at(secret, "/name"),
+                    keys.join(","),
+                    age(secret, "/updated_at"),
+                ]
+            })
+        }
+        SecretCommand::Rm { name } => {
+            let path = client.path(&["secrets", name]);
+            client.call(Method::DELETE, &path, None).await?;
+            out.item(&json!({"deleted": true}), |_| format!("{name} is deleted"))
+        }
+    }
+}
+
+/// The value itself, a file's text, or stdin's without its last line end.
+fn read_value(key: &str, value: &str) -> Result<String, Failure> {
+    let broken = |e: std::io::Error| Failure::io(format!("cannot read the value of {key}"), &e);
+    let mut text = String::new();
+    if value == "-" {
+        std::io::stdin()
+            .lock()
+            .take(MAX_VALUE_BYTES)
+            .read_to_string(&mut text)
+            .map_err(broken)?;
+        Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+    } else if let Some(path) = value.strip_prefix('@') {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_VALUE_BYTES).read_to_string(&mut text))
+            .map_err(broken)?;
+        Ok(text)
+    } else {
+        Ok(value.to_owned())
+    }
+}

@@ -1,0 +1,228 @@
+//! `function.toml`: the friendly spelling of a function, mapped to the API's spec.
+//!
+//! docs/function-toml.md describes it. An unknown key is an error with its line. Deliberately
+//! not here: packing the bundle (`pack`) and the rules about values (the server's).
+
+mod sections;
+pub(crate) mod units;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret};
+use self::units::{Bytes, Millis};
+use crate::failure::{Exit, Failure};
+use crate::pack::Artifact;
+
+/// A whole `function.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    /// A DNS label.
+    pub(crate) name: Option<String>,
+    /// Overrides the login's namespace.
+    pub(crate) namespace: Option<String>,
+    /// Program and arguments; a text is run by `/bin/sh -c`.
+    pub(crate) command: Option<Command>,
+    /// Folder or one executable file, relative to `function.toml`.
+    pub(crate) bundle: Option<String>,
+    /// Left out of the bundle, as in `.gitignore`.
+    #[serde(default)]
+    pub(crate) ignore: Vec<String>,
+    working_dir: Option<String>,
+    ready: Option<String>,
+    start_timeout: Option<Millis>,
+    stop_grace: Option<Millis>,
+    socket_activation: Option<bool>,
+    memory: Option<Bytes>,
+    protocol: Option<String>,
+    visibility: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: Vec<Secret>,
+    limits: Option<Limits>,
+    hold: Option<Hold>,
+    retries: Option<Retries>,
+    scaling: Option<Scaling>,
+    #[serde(rename = "async")]
+    async_: Option<Async>,
+}
+
+/// Program and arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Command(pub(crate) Vec<String>);
+
+impl Manifest {
+    /// Reads `text`; `file` is only for messages.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Failure> {
+        toml::from_str(text).map_err(|error| toml_failure(&error, text, file))
+    }
+
+    /// Reads `text` with `KEY=VALUE` overrides on top, for example `scaling.max_scale=3`.
+    ///
+    /// The file is checked by itself first, so that its errors name its lines.
+    pub(crate) fn parse_with(text: &str, file: &str, sets: &[String]) -> Result<Self, Failure> {
+        let plain = Self::parse(text, file)?;
+        if sets.is_empty() {
+            return Ok(plain);
+        }
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| toml_failure(&error, text, file))?;
+        for set in sets {
+            apply_set(&mut table, set)?;
+            let merged = table.to_string();
+            Self::parse(&merged, "--set").map_err(|failure| {
+                let detail = failure.document()["errors"][0]["detail"].clone();
+                Failure::usage(format!("--set {set} does not fit"))
+                    .cause(detail.as_str().unwrap_or("not a value for this key"))
+                    .hint("see docs/function-toml.md for the keys and their types")
+            })?;
+        }
+        Self::parse(&table.to_string(), "--set")
+    }
+
+    /// The body of the apply request.
+    pub(crate) fn to_request(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let mut process = Map::new();
+        process.insert("command".into(), json!(self.command(artifact)?));
+        if let Some(artifact) = artifact {
+            process.insert("bundle".into(), artifact.to_json());
+        }
+        put(&mut process, "working_dir", self.working_dir.as_ref());
+        if let Some(ready) = &self.ready {
+            process.insert("ready".into(), readiness(ready)?);
+        }
+        put(&mut process, "start_timeout_ms", self.start_timeout);
+        put(&mut process, "stop_grace_ms", self.stop_grace);
+        put(&mut process, "socket_activation", self.socket_activation);
+        put(&mut process, "memory_bytes", self.memory);
+
+        let mut spec = Map::new();
+        spec.insert("kind".into(), json!("process"));
+        spec.insert("process".into(), Value::Object(process));
+        spec.insert("env".into(), json!(self.env));
+        spec.insert("secrets".into(), json!(self.secrets));
+        put(&mut spec, "protocol", self.protocol.as_ref());
+        put(&mut spec, "visibility", self.visibility.as_ref());
+        put(&mut spec, "limits", self.limits.as_ref());
+        put(&mut spec, "hold", self.hold.as_ref());
+        put(&mut spec, "retries", self.retries.as_ref());
+        put(&mut spec, "scaling", self.scaling.as_ref());
+        put(&mut spec, "async", self.async_.as_ref());
+        Ok(json!({"spec": spec, "labels": self.labels}))
+    }
+
+    fn command(&self, artifact: Option<&Artifact>) -> Result<Vec<String>, Failure> {
+        match (&self.command, artifact.and_then(Artifact::executable_name)) {
+            (Some(Command(words)), _) if !words.is_empty() => Ok(words.clone()),
+            (None, Some(name)) => Ok(vec![format!("./{name}")]),
+            _ => Err(Failure::usage("the function has no command")
+                .cause("a process function needs a program that serves HTTP on $PORT")
+                .hint("add command = [\"python3\", \"main.py\"] to function.toml, or end the arguments with -- COMMAND")),
+        }
+    }
+
+    /// Adds variables given as flags.
+    pub(crate) fn extend_env(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.env.extend(variables);
+    }
+}
+
+fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
+    if let Some(value) = value {
+        map.insert(key.into(), json!(value));
+    }
+}
+
+fn readiness(ready: &str) -> Result<Value, Failure> {
+    match ready {
+        "tcp" => Ok(json!({"kind": "tcp"})),
+        path if path.starts_with('/') => Ok(json!({"kind": "http", "path": path})),
+        other => Err(Failure::usage(format!("ready = {other:?} is not known"))
+            .hint("write \"tcp\", or a path such as \"/healthz\"")),
+    }
+}
+
+/// Sets a dotted key; the value is TOML, or a text when it is not.
+fn apply_set(table: &mut toml::Table, set: &str) -> Result<(), Failure> {
+    let bad = || Failure::usage(format!("--set {set:?} is not KEY=VALUE"));
+    let (key, value) = set.split_once('=').ok_or_else(bad)?;
+    let value = value
+        .parse::<toml::Value>()
+        .unwrap_or_else(|_| toml::Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').map(str::trim).collect();
+    let last = parts.pop().filter(|l| !l.is_empty()).ok_or_else(bad)?;
+    let mut inner = table;
+    for part in parts {
+        inner = inner
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(bad)?;
+    }
+    inner.insert(last.into(), value);
+    Ok(())
+}
+
+fn toml_failure(error: &toml::de::Error, text: &str, file: &str) -> Failure {
+    let offset = error.span().map_or(0, |span| span.start);
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    let source = text.lines().nth(line - 1).unwrap_or_default().trim();
+    Failure::new(
+        Exit::Usage,
+        "bad_manifest",
+        format!("{file} is not a valid function.toml"),
+    )
+    .at(
+        &format!("{file}:{line}:{column}"),
+        &format!("{}, in `{source}`", error.message().replace('\n', ", ")),
+    )
+    .hint("docs/function-toml.md lists every key with an example")
+}
+
+/// Reads the file at `path`, a `function.toml` or a folder with one.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::io(format!("cannot read {}", path.display()), &error)
+            .hint("give the path of a function.toml or its folder, or use --name with --bundle or -- COMMAND")
+    })
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
+            type Value = Command;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts, or one text for /bin/sh")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
+                Ok(Command(vec!["/bin/sh".into(), "-c".into(), text.into()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Command, A::Error> {
+                let mut words = Vec::new();
+                while let Some(word) = seq.next_element()? {
+                    words.push(word);
+                }
+                Ok(Command(words))
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
+}
+
+#[cfg(test)]
+mod tests;

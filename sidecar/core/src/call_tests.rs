@@ -1,0 +1,213 @@
+//! What a call's life may look like: examples of each turn, and properties over all of them.
+
+use super::*;
+use proptest::prelude::*;
+
+fn policy() -> AsyncPolicy {
+    AsyncPolicy {
+        max_attempts: 3,
+        backoff_base: Duration::from_secs(1),
+        backoff_max: Duration::from_secs(60),
+        max_age: Duration::from_secs(3600),
+        attempt_timeout: Duration::from_secs(300),
+        result_ttl: Duration::from_secs(86_400),
+        max_queued: 1000,
+        max_in_flight: 10,
+        max_result_bytes: 1 << 20,
+    }
+}
+
+fn at(secs: u64) -> Time {
+    Time::from_millis(secs * 1000)
+}
+
+fn answer(status: u16) -> Event {
+    Event::Answered {
+        status,
+        retry_after: None,
+    }
+}
+
+fn step(call: &mut Call, secs: u64, event: &Event) -> Result<Action, Conflict> {
+    call.on_event(at(secs), event, &policy(), u64::MAX)
+}
+
+/// Feeds events one second apart and compares the state reached.
+fn check(events: &[Event], expected: &str) {
+    let mut call = Call::new(at(0));
+    for (secs, event) in events.iter().enumerate() {
+        step(&mut call, secs as u64, event).unwrap_or_else(|e| panic!("{event:?}: {e}"));
+    }
+    assert_eq!(call.state.as_str(), expected, "{events:?}");
+}
+
+#[test]
+fn answers_are_results_unless_they_ask_for_a_retry() {
+    for status in [200, 204, 301, 400, 404, 409, 422, 499] {
+        check(&[Event::Start, answer(status)], "succeeded");
+    }
+    for status in [408, 425, 429, 500, 501, 502, 503, 504, 599] {
+        check(&[Event::Start, answer(status)], "retrying");
+    }
+}
+
+#[test]
+fn last_failed_attempt_makes_it_dead() {
+    let round = [Event::Start, answer(500)];
+    let mut call = Call::new(at(0));
+    for (secs, event) in round.iter().cycle().take(6).enumerate() {
+        step(&mut call, secs as u64, event).unwrap();
+    }
+    assert_eq!(call.state, State::Dead(at(5), Reason::MaxAttempts));
+    assert_eq!(call.attempts.len(), 3);
+    assert!(call.attempts.iter().all(|a| a.status == Some(500)));
+}
+
+#[test]
+fn call_found_running_after_a_crash_counts_its_attempt_and_is_retried() {
+    let mut call = Call::new(at(0));
+    for n in 1..=3 {
+        assert_eq!(
+            step(&mut call, u64::from(n), &Event::Start),
+            Ok(Action::Dispatch(n))
+        );
+        call.recover(at(u64::from(n)));
+        assert_eq!(call.state, State::Retrying(at(u64::from(n))));
+    }
+    assert_eq!(step(&mut call, 4, &Event::Start), Ok(Action::Finish));
+    assert_eq!(call.state, State::Dead(at(4), Reason::MaxAttempts));
+}
+
+#[test]
+fn no_attempt_starts_after_max_age() {
+    let mut call = Call::new(at(0));
+    assert_eq!(step(&mut call, 3600, &Event::Start), Ok(Action::Finish));
+    assert_eq!(call.state, State::Dead(at(3600), Reason::MaxAge));
+}
+
+#[test]
+fn retry_after_is_honoured_but_never_past_max_age() {
+    let check = |now: u64, asked: u64, expected_millis: u64| {
+        let mut call = Call::new(at(0));
+        step(&mut call, now, &Event::Start).unwrap();
+        let event = Event::Answered {
+            status: 503,
+            retry_after: Some(Duration::from_secs(asked)),
+        };
+        let action = step(&mut call, now, &event);
+        assert_eq!(
+            action,
+            Ok(Action::Enqueue(Time::from_millis(expected_millis)))
+        );
+    };
+    check(10, 30, 40_000);
+    check(10, 86_400, 3_599_000);
+    check(3_599, 86_400, 3_599_500);
+}
+
+#[test]
+fn failure_that_no_retry_can_mend_makes_it_dead_at_once() {
+    let failed = Event::Failed {
+        retryable: false,
+        error: "no such revision".into(),
+    };
+    check(&[Event::Start, failed], "dead");
+}
+
+#[test]
+fn cancelling_an_attempt_under_way_aborts_it_and_its_answer_comes_too_late() {
+    let mut call = Call::new(at(0));
+    step(&mut call, 0, &Event::Start).unwrap();
+    assert_eq!(step(&mut call, 1, &Event::Cancel), Ok(Action::Abort));
+    assert_eq!(step(&mut call, 2, &answer(200)), Err(Conflict("cancelled")));
+    assert_eq!(
+        step(&mut call, 2, &Event::Cancel),
+        Err(Conflict("cancelled"))
+    );
+}
+
+#[test]
+fn replay_starts_afresh_and_goes_on_counting() {
+    let mut call = Call::new(at(0));
+    for _ in 0..3 {
+        step(&mut call, 1, &Event::Start).unwrap();
+        step(&mut call, 1, &answer(500)).unwrap();
+    }
+    assert_eq!(
+        step(&mut call, 9_999, &Event::Replay),
+        Ok(Action::Enqueue(at(9_999)))
+    );
+    assert_eq!(
+        step(&mut call, 9_999, &Event::Start),
+        Ok(Action::Dispatch(4))
+    );
+    assert_eq!(
+        step(&mut call, 9_999, &answer(500)).map(|_| call.tries),
+        Ok(1)
+    );
+    assert_eq!(call.state.as_str(), "retrying", "fresh attempts, fresh age");
+    assert_eq!(
+        step(&mut call, 9_999, &Event::Replay),
+        Err(Conflict("retrying"))
+    );
+}
+
+#[test]
+fn error_texts_are_cut_at_a_character() {
+    let mut call = Call::new(at(0));
+    step(&mut call, 0, &Event::Start).unwrap();
+    let error = "ä".repeat(400);
+    let failed = Event::Failed {
+        retryable: true,
+        error,
+    };
+    step(&mut call, 0, &failed).unwrap();
+    assert!(call.attempts[0].error.len() <= ERROR_BYTES);
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => Just(Event::Start),
+        3 => (200_u16..600, proptest::option::of(0_u64..10_000)).prop_map(|(status, after)| {
+            Event::Answered { status, retry_after: after.map(Duration::from_secs) }
+        }),
+        2 => any::<bool>().prop_map(|retryable| Event::Failed { retryable, error: "e".into() }),
+        1 => Just(Event::Cancel),
+        1 => Just(Event::Replay),
+        1 => Just(Event::FunctionDeleted),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_life_keeps_its_bounds(
+        steps in proptest::collection::vec((events(), 0_u64..2_000, any::<u64>()), 1..120),
+    ) {
+        let policy = policy();
+        let (mut call, mut now) = (Call::new(at(0)), at(0));
+        for (event, secs, random) in steps {
+            now += Duration::from_secs(secs);
+            if random % 7 == 0 {
+                call.recover(now);
+            }
+            let before = call.clone();
+            match call.on_event(now, &event, &policy, random) {
+                Err(_) => prop_assert_eq!(&call, &before, "a conflict changes nothing"),
+                Ok(Action::Dispatch(_)) => {
+                    prop_assert!(call.tries <= policy.max_attempts);
+                    prop_assert!(now < call.since + policy.max_age);
+                }
+                Ok(Action::Enqueue(until)) => {
+                    prop_assert_eq!(call.next_deadline(), Some(until));
+                    prop_assert!(until < call.since + policy.max_age);
+                }
+                Ok(Action::Finish | Action::Abort) => {
+                    prop_assert_eq!(call.state.finished_at(), Some(now));
+                    prop_assert_eq!(call.next_deadline(), None);
+                }
+            }
+            prop_assert!(call.attempts.len() <= ATTEMPTS_KEPT);
+            prop_assert!(call.attempts.windows(2).all(|w| w[0].number < w[1].number));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Behaviour of [`Dispatch`], example by example and as properties.
+
+use super::*;
+use crate::config::{Limits, Process, Protocol, Readiness, RetryPolicy, Runtime, Scaling};
+use crate::name::{FunctionName, RevisionName};
+use proptest::prelude::*;
+
+type Tested = Dispatch<u32, &'static str>;
+
+fn revision(concurrency: u32, max_scale: Option<u32>) -> Revision {
+    let function = FunctionName::new("default", "f").unwrap();
+    Revision {
+        name: RevisionName::new(function, "f-00001").unwrap(),
+        uid: "u".into(),
+        runtime: Runtime::Process(Process {
+            command: vec!["x".into()],
+            bundle: None,
+            working_dir: None,
+            ready: Readiness::Tcp,
+            start_timeout: Duration::from_secs(1),
+            stop_grace: Duration::from_secs(1),
+            socket_activation: false,
+            memory_bytes: None,
+        }),
+        env: Default::default(),
+        secrets: Vec::new(),
+        protocol: Protocol::Http1,
+        limits: Limits {
+            timeout: None,
+            response_start_timeout: None,
+            idle_timeout: None,
+            max_request_body: 1 << 20,
+            container_concurrency: (concurrency > 0).then_some(concurrency),
+        },
+        hold: HoldLimits {
+            max_requests: 100,
+            max_bytes: 1_000,
+            max_wait: Duration::from_secs(60),
+        },
+        retries: RetryPolicy {
+            max_attempts: 1,
+            budget_percent: 20,
+        },
+        scaling: Scaling {
+            max_scale,
+            ..Scaling::default()
+        },
+    }
+}
+
+fn call(origin: Origin) -> Call<'static> {
+    Call {
+        class: Class::Sync,
+        origin,
+        caller: Caller(1),
+        bytes: 1,
+        avoid: &[],
+    }
+}
+
+fn add(d: &mut Tested, id: &str) -> Grants<u32, &'static str> {
+    let mut grants = Vec::new();
+    d.add_local(Time::ZERO, InstanceId::new(id), "local", 7, &mut grants);
+    grants
+}
+
+#[test]
+fn held_calls_go_through_when_an_instance_comes() {
+    let mut d = Tested::new(&revision(0, None));
+    assert!(d.acquire(Time::ZERO, &call(Origin::Here), 1).is_none());
+    for wake in 0..3 {
+        assert!(d.wait(Time::ZERO, &call(Origin::Here), wake).is_ok());
+    }
+    let woken: Vec<_> = add(&mut d, "a")
+        .into_iter()
+        .map(|(waiter, _)| waiter.wake)
+        .collect();
+    assert_eq!(woken, [0, 1, 2]);
+}
+
+#[test]
+fn full_gate_queues_ten_times_its_concurrency_and_then_refuses() {
+    let mut d = Tested::new(&revision(1, Some(1)));
+    add(&mut d, "a");
+    let permit = d.acquire(Time::ZERO, &call(Origin::Here), 1).unwrap();
+    for wake in 0..10 {
+        assert!(d.acquire(Time::ZERO, &call(Origin::Here), 1).is_none());
+        assert!(d.wait(Time::ZERO, &call(Origin::Here), wake).is_ok());
+    }
+    let refused = d.wait(Time::ZERO, &call(Origin::Here), 10).unwrap_err();
+    assert_eq!(refused, (10, Refusal::Full(hold::Full::Requests)));
+    let mut grants = Vec::new();
+    d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut grants);
+    assert_eq!(grants.len(), 1, "one out, one in");
+}
+
+#[test]
+fn revision_that_can_grow_holds_up_to_the_hold_limit() {
+    let mut d = Tested::new(&revision(1, Some(2)));
+    add(&mut d, "a");
+    assert!(d.acquire(Time::ZERO, &call(Origin::Here), 1).is_some());
+    for wake in 0..100 {
+        assert!(d.wait(Time::ZERO, &call(Origin::Here), wake).is_ok());
+    }
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 100).is_err());
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    let mut d = Tested::new(&revision(0, None));
+    let large = Call {
+        bytes: 600,
+        ..call(Origin::Here)
+    };
+    assert!(d.wait(Time::ZERO, &large, 0).is_ok());
+    let refused = d.wait(Time::ZERO, &large, 1).unwrap_err();
+    assert_eq!(refused.1, Refusal::Full(hold::Full::Bytes));
+}
+
+#[test]
+fn forwarded_call_is_refused_at_once_where_no_gate_is_open() {
+    let mut d = Tested::new(&revision(1, None));
+    assert_eq!(
+        d.wait(Time::ZERO, &call(Origin::Peer), 0).unwrap_err().1,
+        Refusal::NoInstance
+    );
+    add(&mut d, "a");
+    let permit = d.acquire(Time::ZERO, &call(Origin::Peer), 1).unwrap();
+    assert!(!d.close_local(&InstanceId::new("a")), "a call is inside");
+    assert_eq!(
+        d.wait(Time::ZERO, &call(Origin::Peer), 0).unwrap_err().1,
+        Refusal::NoInstance
+    );
+    let released = d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut Vec::new());
+    assert_eq!(released.drained, Some(InstanceId::new("a")));
+}
+
+#[test]
+fn refused_peers_hear_of_room() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    let permit = d.acquire(Time::ZERO, &call(Origin::Peer), 1).unwrap();
+    let mut grants = Vec::new();
+    for wake in 0..10 {
+        assert!(d.wait(Time::ZERO, &call(Origin::Peer), wake).is_ok());
+    }
+    assert!(d.wait(Time::ZERO, &call(Origin::Peer), 11).is_err());
+    let mut key = permit.key;
+    for _ in 0..10 {
+        assert!(
+            !d.release(Time::ZERO, key, Outcome::Neutral, 1, &mut grants)
+                .room_for_peers
+        );
+        key = grants.pop().unwrap().1.key;
+    }
+    assert!(
+        d.release(Time::ZERO, key, Outcome::Neutral, 1, &mut grants)
+            .room_for_peers
+    );
+}
+
+#[test]
+fn own_host_first_then_others_and_full_ones_are_left_alone_until_they_have_room() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    let mut grants = Vec::new();
+    let node = NodeId::new("b");
+    d.set_remotes(
+        Time::ZERO,
+        vec![(node.clone(), 2, "remote")],
+        1,
+        &mut grants,
+    );
+    let here = call(Origin::Here);
+    assert!(d.acquire(Time::ZERO, &here, 1).unwrap().local);
+    let permit = d.acquire(Time::ZERO, &here, 1).unwrap();
+    assert!(!permit.local);
+    d.refused(Time::ZERO, permit.key);
+    d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut grants);
+    assert!(d.acquire(Time::ZERO, &here, 1).is_none());
+    assert!(d.wait(Time::ZERO, &here, 5).is_ok());
+    d.room(Time::ZERO, &node, 1, &mut grants);
+    assert_eq!(grants.len(), 1);
+}
+
+#[test]
+fn waiting_ends_when_nothing_can_start() {
+    let mut d = Tested::new(&revision(0, None));
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 3).is_ok());
+    let failing = Supply {
+        failure: Some("crash_loop".into()),
+        ..Supply::default()
+    };
+    let turned_away = d.set_supply(failing);
+    assert_eq!(turned_away.len(), 1);
+    assert!(matches!(
+        d.wait(Time::ZERO, &call(Origin::Here), 4),
+        Err((4, Refusal::Failing(_)))
+    ));
+}
+
+proptest! {
+    /// Invariant 3, and: no room stands empty while somebody waits for it.
+    #[test]
+    fn limit_holds_and_no_wakeup_is_lost(
+        limit in 1..4_u32,
+        steps in proptest::collection::vec((0..6_u8, any::<u64>()), 1..300),
+    ) {
+        let mut d = Tested::new(&revision(limit, None));
+        let (mut inside, mut waiting, mut instances, mut next) = (Vec::new(), Vec::new(), 0, 0);
+        for (step, random) in steps {
+            let mut grants = Vec::new();
+            let origin = if random % 3 == 0 { Origin::Peer } else { Origin::Here };
+            match step {
+                0..=2 => {
+                    let call = Call { caller: Caller(random % 5), ..call(origin) };
+                    if let Some(permit) = d.acquire(Time::ZERO, &call, random) {
+                        inside.push(permit.key);
+                    } else if let Ok(Admitted { id, evicted }) = d.wait(Time::ZERO, &call, next) {
+                        prop_assert!(evicted.is_none() || d.held() <= 100);
+                        waiting.push(id);
+                    }
+                    next += 1;
+                }
+                3 if !inside.is_empty() => {
+                    let key = inside.swap_remove(random as usize % inside.len());
+                    d.release(Time::ZERO, key, Outcome::Neutral, random, &mut grants);
+                }
+                4 if instances < 5 => {
+                    instances += 1;
+                    let id = InstanceId::new(&format!("i{instances}"));
+                    d.add_local(Time::ZERO, id, "local", random, &mut grants);
+                }
+                5 if !waiting.is_empty() => {
+                    d.cancel(waiting.swap_remove(random as usize % waiting.len()));
+                }
+                _ => {}
+            }
+            inside.extend(grants.into_iter().map(|(_, permit)| permit.key));
+            prop_assert!(d.local_in_flight().all(|(_, n)| n <= limit));
+            prop_assert_eq!(d.local_in_flight().map(|(_, n)| n as usize).sum::<usize>(), inside.len());
+            prop_assert!(d.held() == 0 || !d.local_room());
+        }
+    }
+}

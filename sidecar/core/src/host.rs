@@ -1,0 +1,434 @@
+//! The host machine: runs on this host what owners assign, and tells them how it goes.
+//!
+//! It keeps every revision at its assigned count: starts what is missing, restarts what exits
+//! (with a growing delay when it keeps failing), drains what is too much, and drains everything
+//! of revisions that are no longer in the configuration. It obeys the highest [`Term`] it has
+//! seen per function and refuses lower ones; it never exceeds the host's capacity, whoever
+//! asks. Deliberately no scaling decision and no processes: those are actions for the shell.
+
+mod backoff;
+mod report;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Function, Revision};
+use crate::control::{Assignment, Member, RevisionInstances};
+use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
+use crate::ownership::Term;
+use crate::time::Time;
+use backoff::{Backoff, STABLE};
+pub use report::RevisionStatus;
+
+/// A drain of a revision whose calls have no time limit ends after this; otherwise after the
+/// calls' own limit.
+const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
+
+/// What happens to the host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// [`Host::next_deadline`] has come.
+    Tick,
+    /// A function is new or changed.
+    Config(Arc<Function>),
+    /// A function was deleted.
+    ConfigGone(FunctionName),
+    /// Who is alive; the host itself is always counted in.
+    Members(Vec<Member>),
+    /// The link to a node is new: it may have missed anything.
+    Linked(NodeId),
+    /// An owner's word.
+    Assigned {
+        /// Gets the answer, whether it is obeyed or not.
+        from: NodeId,
+        /// What it wants.
+        assignment: Assignment,
+    },
+    /// No owner answers and a call waits: run at least one.
+    Fallback(RevisionName),
+    /// An instance found running when the sidecar started. Its function's configuration must
+    /// have come before, or the instance is taken for a deleted function's and drained.
+    Adopted {
+        /// As in the manifest.
+        id: InstanceId,
+        /// As in the manifest.
+        revision: RevisionName,
+        /// The revision's uid when the instance was started.
+        uid: Arc<str>,
+        /// It already takes calls.
+        ready: bool,
+    },
+    /// An instance takes calls now.
+    Ready(InstanceId),
+    /// An instance is gone, wanted or not.
+    Exited {
+        /// Which.
+        id: InstanceId,
+        /// Why, for people; of use only when it wasn't wanted.
+        message: Arc<str>,
+    },
+    /// A draining instance has finished its last call.
+    Drained(InstanceId),
+}
+
+/// What the shell is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start an instance under this id; [`Event::Ready`] or [`Event::Exited`] follows.
+    Start {
+        /// New, never used before.
+        id: InstanceId,
+        /// What to start.
+        revision: Arc<Revision>,
+    },
+    /// Close the gate; [`Event::Drained`] follows when no call is in flight.
+    Drain(InstanceId),
+    /// End the instance; [`Event::Exited`] follows.
+    Stop(InstanceId),
+    /// Tell an owner.
+    Report {
+        /// The owner; may be this node.
+        to: NodeId,
+        /// The level.
+        instances: RevisionInstances,
+    },
+}
+
+/// Where an instance is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Not taking calls yet.
+    Starting,
+    /// Taking calls.
+    Ready,
+    /// Finishing its calls.
+    Draining,
+    /// Told to end.
+    Stopping,
+}
+
+impl State {
+    fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Ready)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Instance {
+    revision: RevisionName,
+    state: State,
+    /// Order of starting, for choosing the newest.
+    order: u64,
+    started: Time,
+    /// When the present state began.
+    since: Time,
+    longest_drain: Duration,
+}
+
+impl Instance {
+    fn drain_ends(&self) -> Time {
+        self.since + self.longest_drain
+    }
+}
+
+/// The machine; see the module.
+#[derive(Debug)]
+pub struct Host {
+    node: NodeId,
+    capacity: u32,
+    id_prefix: String,
+    /// Instances ever started or adopted.
+    count: u64,
+    members: BTreeSet<NodeId>,
+    functions: BTreeMap<FunctionName, FunctionState>,
+    revisions: BTreeMap<RevisionName, RevisionState>,
+    /// Those with something wanted or something there: the only ones time matters to.
+    active: BTreeSet<RevisionName>,
+    instances: BTreeMap<InstanceId, Instance>,
+}
+
+#[derive(Debug)]
+struct FunctionState {
+    term: Term,
+    /// First of the live nodes: whom to tell.
+    first: Option<NodeId>,
+    revisions: BTreeSet<RevisionName>,
+}
+
+#[derive(Debug, Default)]
+struct RevisionState {
+    /// `None`: gone from the configuration, kept until its last instance is gone.
+    config: Option<Arc<Revision>>,
+    desired: u32,
+    backoff: Backoff,
+    failure: Option<Arc<str>>,
+    /// The capacity bound kept it from starting enough.
+    full: bool,
+    was_ready: bool,
+    /// Some are missing, and back-off ends then.
+    retry_at: Option<Time>,
+    reported: Option<RevisionInstances>,
+    report_at: Time,
+}
+
+impl Host {
+    /// `id_prefix` begins every instance id and must differ from process start to process
+    /// start.
+    #[must_use]
+    pub fn new(node: NodeId, capacity: u32, id_prefix: &str) -> Self {
+        Self {
+            members: BTreeSet::from([node.clone()]),
+            node,
+            capacity,
+            id_prefix: id_prefix.to_owned(),
+            count: 0,
+            functions: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            active: BTreeSet::new(),
+            instances: BTreeMap::new(),
+        }
+    }
+
+    /// Takes an event; what it means for the world goes to `out`.
+    pub fn on_event(&mut self, now: Time, event: &Event, out: &mut Vec<Action>) {
+        let mut touched = None;
+        match event {
+            Event::Tick => {}
+            Event::Config(function) => self.configure(now, function, out),
+            Event::ConfigGone(name) => self.forget(now, name, out),
+            Event::Members(members) => self.set_members(members),
+            Event::Linked(node) => self.repeat_to(node),
+            Event::Assigned { from, assignment } => {
+                return self.assigned(now, from, assignment, out);
+            }
+            Event::Fallback(name) => {
+                self.fall_back(name);
+                touched = Some(name.clone());
+            }
+            Event::Adopted {
+                id,
+                revision,
+                uid,
+                ready,
+            } => self.adopt(now, id, revision, uid, *ready, out),
+            Event::Ready(id) => touched = self.ready(now, id),
+            // Room for others, so all may be touched.
+            Event::Exited { id, message } => self.exited(now, id, message),
+            Event::Drained(id) => {
+                touched = self.instances.get(id).map(|i| i.revision.clone());
+                self.stop(now, id, out);
+            }
+        }
+        let touched = match touched {
+            Some(name) => vec![name],
+            None => self.active.iter().cloned().collect(),
+        };
+        for name in touched {
+            self.settle(now, &name, out);
+        }
+    }
+
+    /// Acts and reports on one revision.
+    fn settle(&mut self, now: Time, name: &RevisionName, out: &mut Vec<Action>) {
+        self.reconcile(now, name, out);
+        self.report_if_changed(now, name, out);
+        let gone = self.revisions.get(name).is_none_or(|s| s.config.is_none());
+        if gone && self.instances_of(name).next().is_none() {
+            self.revisions.remove(name);
+            self.active.remove(name);
+        }
+    }
+
+    /// When [`Event::Tick`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let revisions = self.active.iter().filter_map(|name| {
+            let state = self.revisions.get(name)?;
+            Some(
+                state
+                    .retry_at
+                    .map_or(state.report_at, |at| at.min(state.report_at)),
+            )
+        });
+        let drains = self
+            .instances
+            .values()
+            .filter(|instance| instance.state == State::Draining)
+            .map(Instance::drain_ends);
+        revisions.chain(drains).min()
+    }
+
+    fn configure(&mut self, now: Time, function: &Function, out: &mut Vec<Action>) {
+        let name = &function.name;
+        let members = &self.members;
+        let known = self
+            .functions
+            .entry(name.clone())
+            .or_insert_with(|| FunctionState {
+                term: Term::default(),
+                first: crate::ownership::first(name, members).cloned(),
+                revisions: BTreeSet::new(),
+            });
+        let wanted: BTreeSet<_> = function.revisions.iter().map(|r| r.name.clone()).collect();
+        let gone: Vec<_> = known.revisions.difference(&wanted).cloned().collect();
+        known.revisions = wanted;
+        for name in gone {
+            self.retire(now, &name, out);
+        }
+        for revision in &function.revisions {
+            let state = self.revisions.entry(revision.name.clone()).or_default();
+            let replaced = state
+                .config
+                .as_ref()
+                .is_some_and(|old| old.uid != revision.uid);
+            if replaced {
+                // Deleted and created again: another program under the same name.
+                self.retire(now, &revision.name, out);
+            }
+            let state = self.revisions.entry(revision.name.clone()).or_default();
+            state.config = Some(revision.clone());
+        }
+    }
+
+    fn forget(&mut self, now: Time, name: &FunctionName, out: &mut Vec<Action>) {
+        let Some(function) = self.functions.remove(name) else {
+            return;
+        };
+        for revision in &function.revisions {
+            self.retire(now, revision, out);
+        }
+    }
+
+    /// Drains everything of a revision and forgets what was wanted of it.
+    fn retire(&mut self, now: Time, name: &RevisionName, out: &mut Vec<Action>) {
+        self.revisions
+            .insert(name.clone(), RevisionState::default());
+        self.reduce(now, name, 0, out);
+        self.active.insert(name.clone());
+    }
+
+    fn set_members(&mut self, members: &[Member]) {
+        self.members = members.iter().map(|member| member.node.clone()).collect();
+        self.members.insert(self.node.clone());
+        for (name, function) in &mut self.functions {
+            let first = crate::ownership::first(name, &self.members).cloned();
+            if first != function.first {
+                function.first = first;
+                // Whoever comes next must hear of what runs here.
+                for revision in &function.revisions {
+                    if let Some(state) = self.revisions.get_mut(revision) {
+                        state.reported = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn assigned(
+        &mut self,
+        now: Time,
+        from: &NodeId,
+        assignment: &Assignment,
+        out: &mut Vec<Action>,
+    ) {
+        let name = &assignment.revision;
+        let known = self
+            .functions
+            .get_mut(name.function())
+            .filter(|function| function.revisions.contains(name));
+        if let Some(function) = known
+            && !assignment.term.is_none()
+            && assignment.term >= function.term
+        {
+            function.term = assignment.term.clone();
+            if let Some(state) = self.revisions.get_mut(name) {
+                state.desired = assignment.desired;
+            }
+            self.active.insert(name.clone());
+            self.settle(now, name, out);
+        }
+        let answered = |action: &Action| {
+            matches!(action, Action::Report { to, instances }
+                if to == from && instances.revision == *name)
+        };
+        if !out.iter().any(answered) {
+            let instances = self.describe(now, name);
+            let to = from.clone();
+            out.push(Action::Report { to, instances });
+        }
+    }
+
+    fn fall_back(&mut self, name: &RevisionName) {
+        let state = self.revisions.get_mut(name);
+        if let Some(state) = state.filter(|state| state.config.is_some()) {
+            state.desired = state.desired.max(1);
+            self.active.insert(name.clone());
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        name: &RevisionName,
+        uid: &Arc<str>,
+        ready: bool,
+        out: &mut Vec<Action>,
+    ) {
+        self.count += 1;
+        let state = self.revisions.entry(name.clone()).or_default();
+        let config = state.config.as_ref().filter(|config| config.uid == *uid);
+        let known = config.is_some();
+        let limit = config.and_then(|config| config.limits.timeout);
+        if known {
+            // Somebody wanted it; the owner will say what it wants now.
+            state.desired += 1;
+            state.was_ready |= ready;
+        }
+        let instance = Instance {
+            revision: name.clone(),
+            state: if ready { State::Ready } else { State::Starting },
+            order: self.count,
+            started: now,
+            since: now,
+            longest_drain: limit.unwrap_or(LONGEST_DRAIN),
+        };
+        self.instances.insert(id.clone(), instance);
+        self.active.insert(name.clone());
+        if !known {
+            self.end(now, id, out);
+        }
+    }
+
+    fn ready(&mut self, now: Time, id: &InstanceId) -> Option<RevisionName> {
+        let instance = self.instances.get_mut(id)?;
+        if instance.state == State::Starting {
+            instance.state = State::Ready;
+            instance.since = now;
+            if let Some(state) = self.revisions.get_mut(&instance.revision) {
+                state.was_ready = true;
+                state.failure = None;
+            }
+        }
+        Some(instance.revision.clone())
+    }
+
+    fn exited(&mut self, now: Time, id: &InstanceId, message: &Arc<str>) {
+        let Some(instance) = self.instances.remove(id) else {
+            return;
+        };
+        if let Some(state) = self.revisions.get_mut(&instance.revision)
+            && instance.state.is_alive()
+        {
+            if instance.state == State::Ready && now >= instance.since + STABLE {
+                state.backoff.worked(instance.started);
+            }
+            state.backoff.failed(now, instance.started);
+            state.failure = Some(message.clone());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What the host machine says about itself: to owners, when something changed and now and then,
+//! and to whoever asks.
+//!
+//! Deliberately no decision: reading this file, nothing is started or ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Action, Host, Instance, State};
+use crate::control::RevisionInstances;
+use crate::name::{InstanceId, NodeId, RevisionName};
+use crate::ownership::{self, Term};
+use crate::time::Time;
+
+/// A report is repeated after this, for an owner that missed the last one.
+pub(super) const REFRESH: Duration = Duration::from_secs(3);
+/// An owner ahead of this host's configuration should try again after this.
+const UNKNOWN_RETRY: Duration = Duration::from_millis(200);
+
+/// How one revision does on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionStatus {
+    /// Which.
+    pub revision: RevisionName,
+    /// How many the owner wants here.
+    pub desired: u32,
+    /// Taking calls.
+    pub ready: u32,
+    /// On their way.
+    pub starting: u32,
+    /// An instance was ready here since the revision came.
+    pub was_ready: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until when none is started.
+    pub backoff_until: Option<Time>,
+    /// What the last failure was, while nothing has been ready since.
+    pub failure: Option<Arc<str>>,
+}
+
+impl Host {
+    /// Every instance: id, revision, state, and since when it is in it.
+    pub fn instances(
+        &self,
+    ) -> impl Iterator<Item = (&InstanceId, &RevisionName, State, Time)> + '_ {
+        self.instances
+            .iter()
+            .map(|(id, i)| (id, &i.revision, i.state, i.since))
+    }
+
+    /// Every revision in the configuration that was ever of interest here.
+    pub fn statuses(&self, now: Time) -> impl Iterator<Item = RevisionStatus> + '_ {
+        self.revisions
+            .iter()
+            .filter(|(_, state)| state.config.is_some())
+            .map(move |(name, state)| RevisionStatus {
+                revision: name.clone(),
+                desired: state.desired,
+                ready: self.in_state(name, State::Ready),
+                starting: self.in_state(name, State::Starting),
+                was_ready: state.was_ready,
+                failures: state.backoff.failures(),
+                backoff_until: Some(state.backoff.until()).filter(|&until| until > now),
+                failure: state.failure.clone(),
+            })
+    }
+
+    /// Highest term obeyed for the revision's function.
+    #[must_use]
+    pub fn term(&self, revision: &RevisionName) -> Term {
+        self.functions
+            .get(revision.function())
+            .map(|function| function.term.clone())
+            .unwrap_or_default()
+    }
+
+    /// The level, to be told to an owner.
+    pub(super) fn describe(&self, now: Time, name: &RevisionName) -> RevisionInstances {
+        let state = self.revisions.get(name).filter(|s| s.config.is_some());
+        let backoff = state.map_or(UNKNOWN_RETRY, |s| s.backoff.until().since(now));
+        let total = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
+        let failure = match state {
+            None => Some(format!("revision_unknown: {name} has not come to this host yet").into()),
+            Some(state) if state.full => {
+                Some(format!("host_full: {total} of {} instances run", self.capacity).into())
+            }
+            Some(state) if !backoff.is_zero() => state.failure.clone(),
+            Some(_) => None,
+        };
+        let draining = self.in_state(name, State::Draining);
+        RevisionInstances {
+            revision: name.clone(),
+            ready: self.in_state(name, State::Ready),
+            starting: self.in_state(name, State::Starting),
+            draining: draining + self.in_state(name, State::Stopping),
+            term: self.term(name),
+            backoff,
+            host_instances: total,
+            host_capacity: self.capacity,
+            failure,
+        }
+    }
+
+    pub(super) fn report_if_changed(
+        &mut self,
+        now: Time,
+        name: &RevisionName,
+        out: &mut Vec<Action>,
+    ) {
+        let report = self.describe(now, name);
+        let Some(state) = self.revisions.get_mut(name) else {
+            return;
+        };
+        let same = state.reported.as_ref().is_some_and(|old| {
+            let mut old = old.clone();
+            // These move by themselves; the next report brings them along.
+            old.backoff = report.backoff;
+            old.host_instances = report.host_instances;
+            old == report
+        });
+        if !same || now >= state.report_at {
+            state.reported = Some(report.clone());
+            state.report_at = now + REFRESH;
+            let idle = state.desired == 0 && state.config.is_some();
+            for to in self.listeners(name) {
+                let instances = report.clone();
+                out.push(Action::Report { to, instances });
+            }
+            if idle && self.instances_of(name).next().is_none() {
+                // Nothing wanted and nothing here, and the owner has just been told so.
+                self.active.remove(name);
+            }
+        }
+    }
+
+    /// Lets everything that concerns `node` be reported again.
+    pub(super) fn repeat_to(&mut self, node: &NodeId) {
+        let concerned: Vec<_> = self
+            .active
+            .iter()
+            .filter(|name| self.listeners(name).contains(node))
+            .cloned()
+            .collect();
+        for name in concerned {
+            if let Some(state) = self.revisions.get_mut(&name) {
+                state.reported = None;
+            }
+        }
+    }
+
+    /// The node to own the function, and the one whose word is obeyed at present.
+    fn listeners(&self, name: &RevisionName) -> Vec<NodeId> {
+        let Some(function) = self.functions.get(name.function()) else {
+            return ownership::first(name.function(), &self.members)
+                .cloned()
+                .into_iter()
+                .collect();
+        };
+        let obeyed = Some(&function.term.owner).filter(|owner| {
+            self.members.contains(*owner) && Some(*owner) != function.first.as_ref()
+        });
+        function.first.iter().chain(obeyed).cloned().collect()
+    }
+
+    pub(super) fn instances_of<'a>(
+        &'a self,
+        name: &'a RevisionName,
+    ) -> impl Iterator<Item = (&'a InstanceId, &'a Instance)> + 'a {
+        self.instances
+            .iter()
+            .filter(move |(_, instance)| instance.revision == *name)
+    }
+
+    pub(super) fn in_state(&self, name: &RevisionName, state: State) -> u32 {
+        let count = self.instances_of(name).filter(|(_, i)| i.state == state);
+        u32::try_from(count.count()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn alive(&self, name: &RevisionName) -> u32 {
+        self.in_state(name, State::Starting) + self.in_state(name, State::Ready)
+    }
+
+    /// Instances that may still be started.
+    pub(super) fn free(&self) -> u32 {
+        let total = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
+        self.capacity.saturating_sub(total)
+    }
+}

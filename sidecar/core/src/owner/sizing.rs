@@ -1,0 +1,153 @@
+//! From the callers' load to a number of instances: Knative's autoscaler, fed with what
+//! Gateless adds.
+//!
+//! Added are the calls that wait. Held ones count as in flight at once, and so does the async
+//! backlog, by Little's law: enough calls in flight to work it off within [`HORIZON`]. Knative
+//! sees neither, so its averages would take seconds to notice. While calls wait, and for a
+//! panic window after, both averages are at least that peak; rates, panic mode and bounds stay
+//! Knative's own. Deliberately no placement.
+
+use std::time::Duration;
+
+use crate::autoscaler::{self, Autoscaler, bounds};
+use crate::config::{Metric, Revision};
+use crate::control::Load;
+use crate::time::Time;
+use crate::window::{BUCKET, Windows};
+
+/// In which an async backlog is to be worked off. Shorter starts more instances for a burst
+/// that is soon over; longer lets calls wait that nobody awaits.
+pub const HORIZON: Duration = Duration::from_secs(10);
+
+/// How many are wanted, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sized {
+    pub(super) desired: u32,
+    pub(super) panic: bool,
+    pub(super) reason: String,
+}
+
+/// A revision's place in its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Role {
+    /// Traffic, a tag, or the candidate's proof lead to it.
+    pub(super) reachable: bool,
+    /// Never been ready.
+    pub(super) candidate: bool,
+}
+
+/// One revision's autoscaler, windows and bounds.
+#[derive(Debug)]
+pub(super) struct Sizer {
+    metric: Metric,
+    autoscaler: Autoscaler,
+    bounds: bounds::Bounds,
+    windows: Windows,
+    /// What the present second has recorded already.
+    recorded: (u64, f64),
+    /// Peak while calls waited, and how long it counts.
+    peak: Option<(Time, f64)>,
+}
+
+impl Sizer {
+    pub(super) fn new(revision: &Revision, role: Role, now: Time, ready: u32) -> Self {
+        let config = config(revision, role);
+        let limits = bounds::Config::from_scaling(&revision.scaling, role.reachable);
+        Self {
+            metric: revision.scaling.metric,
+            autoscaler: Autoscaler::new(config, now, ready),
+            bounds: bounds::Bounds::new(limits, now, ready, !role.candidate),
+            windows: Windows::new(config.stable_window, config.panic_window),
+            recorded: (u64::MAX, 0.0),
+            peak: None,
+        }
+    }
+
+    /// A revision never changes, but its role does.
+    pub(super) fn update(&mut self, revision: &Revision, role: Role) {
+        self.autoscaler.update(config(revision, role));
+        let limits = bounds::Config::from_scaling(&revision.scaling, role.reachable);
+        self.bounds.update(limits);
+    }
+
+    /// Notes the load of this second: its highest, when asked more than once.
+    pub(super) fn sample(&mut self, now: Time, load: f64) {
+        let second = now.as_nanos() / BUCKET.as_nanos() as u64;
+        let before = if self.recorded.0 == second {
+            self.recorded.1
+        } else {
+            self.windows.record(now, 0.0);
+            0.0
+        };
+        if load > before {
+            self.windows.record(now, load - before);
+        }
+        self.recorded = (second, load.max(before));
+    }
+
+    /// Instances for this load alone, without averages, rates and bounds.
+    pub(super) fn need(&self, load: f64) -> u32 {
+        (load / self.autoscaler.config().target).ceil() as u32
+    }
+
+    /// Decides. `waiting`: some of the load waits for an instance; `current`: the count that
+    /// applies until now.
+    pub(super) fn decide(
+        &mut self,
+        now: Time,
+        ready: u32,
+        load: f64,
+        waiting: bool,
+        current: u32,
+    ) -> Sized {
+        self.sample(now, load);
+        let past = self.peak.filter(|(until, _)| now < *until);
+        self.peak = if waiting {
+            let until = now + self.autoscaler.config().panic_window;
+            Some((until, past.map_or(load, |(_, peak)| peak.max(load))))
+        } else {
+            past
+        };
+        let floor = self.peak.map_or(0.0, |(_, peak)| peak);
+        let averages = self.windows.averages(now);
+        let decision = averages.map(|(stable, panic)| {
+            self.autoscaler
+                .scale(now, ready, stable.max(floor), panic.max(floor))
+        });
+        let desired = self.bounds.apply(now, decision.as_ref(), ready, current);
+        let reason = match decision {
+            Some(decision) if decision.desired == desired => decision.reason.to_string(),
+            Some(decision) => format!("{}; {desired} by the bounds", decision.reason),
+            None => "no data yet".to_owned(),
+        };
+        Sized {
+            desired,
+            panic: decision.is_some_and(|decision| decision.panic),
+            reason,
+        }
+    }
+
+    /// What a caller's load counts as, in the revision's metric.
+    pub(super) fn measure(&self, load: &Load) -> f64 {
+        let held = f64::from(load.held);
+        let queued = f64::from(load.async_queued);
+        let value = match self.metric {
+            // Unknown service time: one call tells it.
+            Metric::Concurrency => {
+                let in_flight = queued * load.service_time.as_secs_f64() / HORIZON.as_secs_f64();
+                load.concurrency + held + in_flight.max(queued.min(1.0)).min(queued)
+            }
+            Metric::Rps => load.rps + held + queued / HORIZON.as_secs_f64(),
+        };
+        if value.is_finite() {
+            value.max(0.0)
+        } else {
+            0.0
+        }
+    }
+}
+
+fn config(revision: &Revision, role: Role) -> autoscaler::Config {
+    let limit = revision.limits.container_concurrency;
+    autoscaler::Config::from_scaling(&revision.scaling, limit, role.reachable)
+}

@@ -1,0 +1,94 @@
+//! What the doors lead to: the proxy, the durable queue, the admin service, the probes.
+//!
+//! Wiring only; started in [`crate::run`].
+
+use std::hash::RandomState;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use crate::body::Body;
+use crate::error::{Error, problem};
+use crate::metrics::Metrics;
+use crate::proxy::entrance::StickyHasher;
+use crate::proxy::reserve::Reservations;
+use crate::proxy::{Call, Proxy};
+use crate::runtime::{Function, Revision};
+
+/// Everything a connection can reach.
+pub struct App {
+    /// Calls.
+    pub proxy: Proxy,
+    /// Hashes callers' addresses.
+    pub fairness: RandomState,
+    /// Hashes sticky keys, the same everywhere.
+    pub sticky: StickyHasher,
+    /// Permits peers took ahead.
+    pub reservations: Arc<Reservations>,
+    /// Services of the peer port.
+    pub grpc: tonic::service::Routes,
+    /// Series.
+    pub metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// gRPC on the peer port.
+    pub async fn grpc(&self, request: Request<Incoming>) -> Response<Body> {
+        let answered = self
+            .grpc
+            .clone()
+            .oneshot(request.map(tonic::body::Body::new))
+            .await;
+        match answered {
+            Ok(response) => response.map(Body::boxed),
+            Err(never) => match never {},
+        }
+    }
+
+    /// The sidecar's own paths.
+    pub async fn internal(&self, request: Request<Incoming>) -> Response<Body> {
+        match request.uri().path() {
+            "/_gateless/livez" | "/_gateless/readyz" => {
+                Response::new(Body::from("ok\n".to_owned()))
+            }
+            "/_gateless/metrics" => {
+                let text = self.metrics.expose(self.proxy.registry.held());
+                let mut response = Response::new(Body::from(text));
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                let kind = http::HeaderValue::from_static(kind);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "no such path",
+                "see the README",
+            ),
+        }
+    }
+
+    /// `/async-function/...`: 202 once it is on disk.
+    ///
+    /// # Errors
+    /// When it could not be queued.
+    pub async fn accept(&self, function: &Function, _call: Call) -> Result<Response<Body>, Error> {
+        Err(Error::NoRevision(function.config.name.clone()))
+    }
+
+    /// A sync call whose caller prefers a 202 to a long wait (RFC 7240).
+    ///
+    /// # Errors
+    /// As [`Proxy::send`] and [`App::accept`].
+    pub async fn prefer_async(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: Call,
+        _wait: Option<u64>,
+    ) -> Result<Response<Body>, Error> {
+        self.proxy.send(function, revision, call).await
+    }
+}

@@ -1,0 +1,379 @@
+//! The control path: one task that feeds the core's owner, host and caller machines and
+//! carries out what they say.
+//!
+//! It is on no warm call's path. Messages to the own node go the same way as to peers, only
+//! through a queue in memory. Levels sent last are kept, and sent again to a peer whose link
+//! is new. It decides nothing: the machines do.
+
+mod machines;
+mod outward;
+mod status;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::config;
+use gateless_core::control::Load;
+use gateless_core::host;
+use gateless_core::name::{FunctionName, InstanceId, RevisionName};
+use gateless_core::time::Time;
+use gateless_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::control::Catalogue;
+use crate::instance::{self, Driver};
+use crate::peers;
+use crate::runtime::{Registry, Signal};
+use machines::Machines;
+use outward::{Outward, Started};
+
+pub use status::Decided;
+
+/// How often load is sampled.
+const SAMPLE: Duration = Duration::from_secs(1);
+/// A held call is reported at once, further ones of the same revision after this.
+const POKE_GAP: Duration = Duration::from_millis(10);
+/// Changes of status are gathered for so long.
+const STATUS_DEBOUNCE: Duration = Duration::from_millis(20);
+/// Status is sent at least so often.
+const STATUS_PERIOD: Duration = Duration::from_secs(10);
+
+/// Calls waiting in the durable queue: due now, per function.
+pub trait Backlog: Send + Sync + 'static {
+    /// Functions with calls due, and how many.
+    fn due(&self) -> Vec<(FunctionName, u32)>;
+}
+
+/// What the controller needs of its surroundings.
+pub struct Parts {
+    /// The hot path's side.
+    pub registry: Arc<Registry>,
+    /// Of the registry.
+    pub signals: mpsc::UnboundedReceiver<Signal>,
+    /// The catalogue, already loaded from disk.
+    pub catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// Other sidecars.
+    pub peers: peers::Handle,
+    /// Of the peers.
+    pub peer_events: mpsc::Receiver<peers::Event>,
+    /// Runs instances.
+    pub driver: Arc<dyn Driver>,
+    /// Of the driver.
+    pub instance_events: mpsc::Receiver<instance::Event>,
+    /// Artifacts and status reports.
+    pub control: Arc<crate::control::Handle>,
+    /// The durable queue's demand.
+    pub backlog: Arc<dyn Backlog>,
+    /// Instances this host may run.
+    pub capacity: u32,
+    /// For functions here: the local listener.
+    pub gateless_url: String,
+    /// Ends the task.
+    pub stop: CancellationToken,
+}
+
+/// Questions to the running controller.
+pub enum Query {
+    /// The latest decisions of this node as an owner.
+    Decisions(oneshot::Sender<Vec<Decided>>),
+}
+
+struct Controller {
+    parts: Parts,
+    machines: Machines,
+    outward: Outward,
+    catalogue: Arc<Catalogue>,
+    started: mpsc::UnboundedReceiver<Started>,
+    pokes: BTreeMap<RevisionName, Time>,
+    /// Last sample of every revision with load.
+    sampled: BTreeMap<RevisionName, Load>,
+    status: status::Board,
+    status_due: Option<Time>,
+    next_sample: Time,
+}
+
+/// Adopts what an earlier sidecar left and runs until `stop`.
+pub async fn run(parts: Parts, mut queries: mpsc::Receiver<Query>) {
+    let (started_sender, started) = mpsc::unbounded_channel();
+    let node = parts.registry.node().clone();
+    let prefix = format!("{node}-{:x}", rand::random::<u32>());
+    let outward = Outward::new(&parts, started_sender);
+    let mut controller = Controller {
+        machines: Machines::new(node, parts.capacity, &prefix),
+        outward,
+        catalogue: Arc::default(),
+        started,
+        pokes: BTreeMap::new(),
+        sampled: BTreeMap::new(),
+        status: status::Board::default(),
+        status_due: None,
+        next_sample: clock::now() + SAMPLE,
+        parts,
+    };
+    controller.configure();
+    controller.adopt().await;
+    loop {
+        let deadline = controller.next_deadline();
+        tokio::select! {
+            biased;
+            () = controller.parts.stop.cancelled() => return,
+            Some(event) = controller.parts.instance_events.recv() => controller.instance(event),
+            Some(started) = controller.started.recv() => controller.started(started),
+            Some(signal) = controller.parts.signals.recv() => controller.signal(signal),
+            Some(event) = controller.parts.peer_events.recv() => controller.peer(event),
+            changed = controller.parts.catalogue.changed() => {
+                if changed.is_err() { return; }
+                controller.configure();
+            }
+            Some(Query::Decisions(answer)) = queries.recv() => {
+                answer.send(controller.machines.decisions()).ok();
+            }
+            () = tokio::time::sleep_until(clock::instant(deadline)) => controller.tick(),
+        }
+        controller.settle();
+    }
+}
+
+impl Controller {
+    fn next_deadline(&self) -> Time {
+        let pokes = self.pokes.values().copied();
+        let machines = self.machines.next_deadline();
+        let all = pokes.chain(machines).chain(self.status_due);
+        all.fold(self.next_sample, Time::min)
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        self.machines.tick(now);
+        let due: Vec<_> = self
+            .pokes
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in due {
+            self.pokes.remove(&name);
+            self.parts.registry.rearm(&name);
+        }
+        if now >= self.next_sample {
+            self.next_sample = now + SAMPLE;
+            self.sample(now);
+        }
+        if self.status_due.is_some_and(|due| due <= now) {
+            self.status_due = None;
+            self.report(now);
+        }
+    }
+
+    /// Carries out everything the machines asked for, and what follows from that.
+    fn settle(&mut self) {
+        let now = clock::now();
+        while let Some(action) = self.machines.next_action(now) {
+            self.outward
+                .act(&self.parts, &self.catalogue, &mut self.machines, action);
+        }
+        let reports = self.outward.take_status_changed();
+        if reports && self.status_due.is_none() {
+            self.status_due = Some(now + STATUS_DEBOUNCE);
+        }
+    }
+
+    fn configure(&mut self) {
+        let now = clock::now();
+        let new = self.parts.catalogue.borrow_and_update().clone();
+        self.parts.registry.apply(new.functions.values().cloned());
+        for (name, function) in &new.functions {
+            let old = self.catalogue.functions.get(name);
+            if !old.is_some_and(|old| Arc::ptr_eq(old, function) || old == function) {
+                self.machines.configure(now, function);
+            }
+        }
+        for name in self.catalogue.functions.keys() {
+            if !new.functions.contains_key(name) {
+                self.machines.forget(now, name);
+                self.status.forget(name);
+            }
+        }
+        self.catalogue = new;
+        self.outward.changed();
+        self.settle();
+    }
+
+    async fn adopt(&mut self) {
+        let driver = self.parts.driver.clone();
+        for adopted in driver.adopt().await {
+            let now = clock::now();
+            let (id, name) = (adopted.id.clone(), adopted.revision.clone());
+            tracing::info!(instance = %id, revision = %name, "adopted a running instance");
+            self.status.started(&id, &name, adopted.started_at_ms);
+            if adopted.ready {
+                self.status.ready(&id, adopted.address);
+                self.parts
+                    .registry
+                    .add_local(&name, &id, adopted.address, Duration::ZERO);
+            }
+            self.machines.host(
+                now,
+                host::Event::Adopted {
+                    id,
+                    revision: name,
+                    uid: adopted.revision_uid,
+                    ready: adopted.ready,
+                },
+            );
+        }
+        self.settle();
+    }
+
+    fn instance(&mut self, event: instance::Event) {
+        let now = clock::now();
+        self.outward.changed();
+        match event {
+            instance::Event::Ready {
+                id,
+                address,
+                started_in,
+            } => {
+                self.status.ready(&id, address);
+                if let Some(name) = self.machines.wanted(&id) {
+                    self.parts
+                        .registry
+                        .add_local(&name, &id, address, started_in);
+                }
+                tracing::info!(instance = %id, ?started_in, "instance is ready");
+                self.machines.host(now, host::Event::Ready(id));
+            }
+            instance::Event::Exited { id, exit } => {
+                self.parts.registry.remove_local(&id);
+                if exit.reason != instance::ExitReason::Stopped {
+                    tracing::warn!(instance = %id, message = exit.message, "instance ended");
+                }
+                self.status.exited(&id, &exit);
+                let message = exit.message.as_str().into();
+                self.machines.host(now, host::Event::Exited { id, message });
+            }
+        }
+    }
+
+    fn started(&mut self, started: Started) {
+        match started {
+            Started::Go { id, request } => {
+                if self.outward.is_pending(&id) {
+                    self.outward.done(&id);
+                    self.parts.driver.start(*request);
+                }
+            }
+            Started::Failed { id, message } => {
+                self.outward.done(&id);
+                self.fail(&id, &message);
+            }
+        }
+    }
+
+    fn fail(&mut self, id: &InstanceId, message: &str) {
+        tracing::warn!(instance = %id, message, "instance cannot be started");
+        let exit = instance::Exit {
+            reason: instance::ExitReason::SpawnFailed,
+            code: None,
+            signal: None,
+            message: message.to_owned(),
+            last_log_lines: Vec::new(),
+            was_ready: false,
+        };
+        self.instance(instance::Event::Exited {
+            id: id.clone(),
+            exit,
+        });
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let now = clock::now();
+        match signal {
+            Signal::Wanted(name) => {
+                if let Some(demand) = self.parts.registry.waiting(&name) {
+                    // What is averaged stays as last sampled: only who waits is news.
+                    let load = Load {
+                        held: u32::try_from(demand.held).unwrap_or(u32::MAX),
+                        oldest: demand.oldest,
+                        ..self.sampled.get(&name).copied().unwrap_or_default()
+                    };
+                    self.machines.poke(now, name.clone(), load);
+                }
+                self.pokes.insert(name, now + POKE_GAP);
+            }
+            Signal::Drained(id) => self.machines.host(now, host::Event::Drained(id)),
+            Signal::Room(name, nodes) => {
+                for node in nodes {
+                    let room = v1::Room {
+                        revision: name.to_string(),
+                    };
+                    self.parts
+                        .peers
+                        .send_down(&node, v1::link_down::Kind::Room(room));
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, now: Time) {
+        let mut queued: BTreeMap<RevisionName, u32> = BTreeMap::new();
+        for (name, due) in self.parts.backlog.due() {
+            let function = self.catalogue.functions.get(&name);
+            if let Some(revision) = function.and_then(|function| target(function)) {
+                queued.insert(revision, due);
+            }
+        }
+        let samples = self
+            .parts
+            .registry
+            .demand()
+            .into_iter()
+            .filter_map(|(name, demand)| {
+                let load = Load {
+                    concurrency: demand.sample.concurrency,
+                    rps: demand.sample.rps,
+                    held: u32::try_from(demand.held).unwrap_or(u32::MAX),
+                    async_queued: queued.get(&name).copied().unwrap_or(0),
+                    oldest: demand.oldest,
+                    service_time: demand.sample.service_time,
+                };
+                (!load.is_zero()).then_some((name, load))
+            });
+        self.sampled = samples.collect();
+        let samples = self
+            .sampled
+            .iter()
+            .map(|(name, load)| (name.clone(), *load))
+            .collect();
+        self.machines.samples(now, samples);
+    }
+
+    fn report(&mut self, now: Time) {
+        let held = self.parts.registry.held();
+        let queued = self
+            .parts
+            .backlog
+            .due()
+            .iter()
+            .map(|(_, due)| u64::from(*due))
+            .sum();
+        let in_flight = |id: &InstanceId| self.parts.registry.in_flight(id);
+        let report = self
+            .status
+            .report(now, &self.machines, in_flight, held, queued);
+        self.parts.control.report(report);
+        self.status_due = Some(now + STATUS_PERIOD);
+    }
+}
+
+/// The revision that queued calls mostly go to.
+fn target(function: &config::Function) -> Option<RevisionName> {
+    let most = function.traffic.iter().max_by_key(|target| target.percent);
+    let index = most.map(|target| target.revision);
+    let index = index.or_else(|| gateless_core::router::pick_revision(function, 0))?;
+    Some(function.revisions.get(index)?.name.clone())
+}

@@ -1,0 +1,202 @@
+//! What the server is told of this host: instances, revisions, and why something fails.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gateless_core::host::State;
+use gateless_core::name::{FunctionName, InstanceId, RevisionName};
+use gateless_core::owner::Decision;
+use gateless_core::time::Time;
+use gateless_proto::v1;
+
+use super::machines::Machines;
+use crate::instance::{Exit, ExitReason};
+
+/// A scaling decision of this node as an owner, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// Of what.
+    pub revision: RevisionName,
+    /// Instances wanted.
+    pub desired: u32,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&Decision> for Decided {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            revision: decision.revision.clone(),
+            desired: decision.desired,
+            reason: decision.reason.to_string(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    started_at_ms: u64,
+    address: Option<SocketAddr>,
+}
+
+struct LastExit {
+    exit: Exit,
+    unready: u32,
+}
+
+/// What the machines don't keep: addresses, clock times, last words.
+#[derive(Default)]
+pub(super) struct Board {
+    instances: BTreeMap<InstanceId, Seen>,
+    revision_of: BTreeMap<InstanceId, RevisionName>,
+    /// Latest end that nobody asked for. Bounded by the configuration.
+    exits: BTreeMap<RevisionName, LastExit>,
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Board {
+    pub(super) fn started(&mut self, id: &InstanceId, name: &RevisionName, at_ms: u64) {
+        self.instances.insert(
+            id.clone(),
+            Seen {
+                started_at_ms: at_ms,
+                address: None,
+            },
+        );
+        self.revision_of.insert(id.clone(), name.clone());
+    }
+
+    pub(super) fn ready(&mut self, id: &InstanceId, address: SocketAddr) {
+        let seen = self.instances.entry(id.clone()).or_default();
+        seen.address = Some(address);
+        if seen.started_at_ms == 0 {
+            seen.started_at_ms = unix_ms();
+        }
+    }
+
+    pub(super) fn exited(&mut self, id: &InstanceId, exit: &Exit) {
+        self.instances.remove(id);
+        let Some(name) = self.revision_of.remove(id) else {
+            return;
+        };
+        if exit.reason == ExitReason::Stopped {
+            return;
+        }
+        let unready = self.exits.get(&name).map_or(0, |last| last.unready);
+        let unready = if exit.was_ready { 0 } else { unready + 1 };
+        self.exits.insert(
+            name,
+            LastExit {
+                exit: exit.clone(),
+                unready,
+            },
+        );
+    }
+
+    pub(super) fn forget(&mut self, function: &FunctionName) {
+        self.exits.retain(|name, _| name.function() != function);
+    }
+
+    pub(super) fn report(
+        &mut self,
+        now: Time,
+        machines: &Machines,
+        in_flight: impl Fn(&InstanceId) -> u32,
+        held: u64,
+        async_queued: u64,
+    ) -> v1::StatusReport {
+        let mut instances = Vec::new();
+        for (id, name, state, _) in machines.host_machine().instances() {
+            self.revision_of
+                .entry(id.clone())
+                .or_insert_with(|| name.clone());
+            let seen = self.instances.entry(id.clone()).or_insert_with(|| Seen {
+                started_at_ms: unix_ms(),
+                address: None,
+            });
+            instances.push(v1::InstanceStatus {
+                id: id.to_string(),
+                namespace: name.function().namespace().to_owned(),
+                function: name.function().name().to_owned(),
+                revision: name.revision().to_owned(),
+                state: state_text(state).to_owned(),
+                in_flight: in_flight(id),
+                started_at_ms: seen.started_at_ms,
+                address: seen
+                    .address
+                    .map(|address| address.to_string())
+                    .unwrap_or_default(),
+            });
+        }
+        let decisions = machines.decisions();
+        let revisions = machines
+            .host_machine()
+            .statuses(now)
+            .map(|status| self.revision(status, &decisions));
+        v1::StatusReport {
+            revisions: revisions.collect(),
+            instances,
+            held,
+            async_queued,
+        }
+    }
+
+    fn revision(
+        &self,
+        status: gateless_core::host::RevisionStatus,
+        decisions: &[Decided],
+    ) -> v1::RevisionStatus {
+        let name = status.revision;
+        let decided = decisions.iter().find(|decided| decided.revision == name);
+        let mut wire = v1::RevisionStatus {
+            namespace: name.function().namespace().to_owned(),
+            function: name.function().name().to_owned(),
+            revision: name.revision().to_owned(),
+            ready: status.ready,
+            starting: status.starting,
+            was_ready: status.was_ready,
+            restarts: status.failures,
+            owner: decided.is_some(),
+            desired: decided.map_or(status.desired, |decided| decided.desired),
+            ..v1::RevisionStatus::default()
+        };
+        if let Some(failure) = status.failure {
+            wire.message = failure.to_string();
+            "start_failed".clone_into(&mut wire.reason);
+            if let Some(LastExit { exit, unready }) = self.exits.get(&name) {
+                reason(exit, *unready).clone_into(&mut wire.reason);
+                wire.exit_code = exit.code.unwrap_or(0);
+                wire.last_log_lines.clone_from(&exit.last_log_lines);
+            }
+        }
+        wire
+    }
+}
+
+fn reason(exit: &Exit, unready: u32) -> &'static str {
+    match exit.reason {
+        ExitReason::StartTimeout => "start_timeout",
+        ExitReason::SpawnFailed => "spawn_failed",
+        ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown if unready > 1 => {
+            "crash_loop"
+        }
+        ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown => "crashed",
+        ExitReason::Stopped => "stopped",
+    }
+}
+
+fn state_text(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Draining => "draining",
+        State::Stopping => "stopping",
+    }
+}

@@ -1,0 +1,88 @@
+//! How an instance's end is told to people.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::instance::{Exit, ExitReason};
+
+fn exit(reason: ExitReason, status: Option<ExitStatus>, was_ready: bool, message: String) -> Exit {
+    Exit {
+        reason,
+        code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
+        message,
+        last_log_lines: Vec::new(),
+        was_ready,
+    }
+}
+
+/// Nobody here asked for it.
+pub(super) fn by_itself(status: Option<ExitStatus>, was_ready: bool) -> Exit {
+    let when = if was_ready {
+        ""
+    } else {
+        " before it was ready"
+    };
+    let (code, signal) = (
+        status.and_then(|status| status.code()),
+        status.and_then(|status| status.signal()),
+    );
+    let (reason, how) = match (code, signal) {
+        (Some(code), _) => (ExitReason::Exited, format!("exited with code {code}")),
+        (None, Some(signal)) => (
+            ExitReason::Signaled,
+            format!("was killed by signal {signal}{}", signal_name(signal)),
+        ),
+        (None, None) => (
+            ExitReason::Unknown,
+            "ended; how is not known, as an earlier sidecar started it".to_owned(),
+        ),
+    };
+    exit(reason, status, was_ready, format!("{how}{when}"))
+}
+
+/// As asked.
+pub(super) fn stopped(status: Option<ExitStatus>, was_ready: bool) -> Exit {
+    exit(ExitReason::Stopped, status, was_ready, "stopped".to_owned())
+}
+
+/// As asked, in the end.
+pub(super) fn stopped_by_force(
+    status: Option<ExitStatus>,
+    was_ready: bool,
+    grace: Duration,
+) -> Exit {
+    let message = format!("killed, as it went on {} after SIGTERM", seconds(grace));
+    exit(ExitReason::Stopped, status, was_ready, message)
+}
+
+/// It never ran.
+pub(super) fn spawn_failed(message: String) -> Exit {
+    exit(ExitReason::SpawnFailed, None, false, message)
+}
+
+/// It ran too long without being ready.
+pub(super) fn start_timeout(cause: &str, timeout: Duration) -> Exit {
+    let message = format!("{cause} within {}", seconds(timeout));
+    exit(ExitReason::StartTimeout, None, false, message)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        2 => " (SIGINT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL: perhaps out of memory)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}

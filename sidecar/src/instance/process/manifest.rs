@@ -1,0 +1,159 @@
+//! What is on disk about each instance, and the lock on the data folder.
+//!
+//! `instances/ID/manifest.json` is written before the spawn and again after it, so a sidecar killed
+//! at any moment leaves behind enough to adopt the instance or to kill it. Not synced to the
+//! platter: it must outlive a process, not a power cut, which no instance outlives either.
+//! Holds no secret and no environment.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "manifest.json";
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One instance, as it is kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub id: String,
+    pub revision: String,
+    pub revision_uid: String,
+    pub port: u16,
+    pub started_at_ms: u64,
+    /// `None`: a TCP listener is enough.
+    pub ready_path: Option<String>,
+    pub h2c: bool,
+    pub start_timeout_ms: u64,
+    pub stop_grace_ms: u64,
+    pub was_ready: bool,
+    /// The unpacked bundle it runs from.
+    pub bundle: Option<String>,
+    /// Known once it is spawned.
+    pub process: Option<ProcessId>,
+}
+
+/// A process that cannot be taken for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProcessId {
+    pub boot: String,
+    pub pid: i32,
+    pub start_time: u64,
+}
+
+impl Manifest {
+    /// Writes it whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        let temporary = folder.join("manifest.tmp");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        fs::rename(temporary, folder.join(FILE))
+    }
+
+    /// Reads it back.
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(folder.join(FILE))?)?)
+    }
+}
+
+/// Now, Unix milliseconds.
+pub(in crate::instance) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The data folder, held by one driver at a time.
+#[derive(Debug)]
+pub(super) struct Data {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Data {
+    /// Makes the folders and takes the lock; a predecessor that was just killed may need a moment
+    /// to let go of it.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        for folder in ["instances", "bundles", "logs"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(root.join("instances.lock"))?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK || Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let root = fs::canonicalize(root)?;
+        Ok(Self { root, _lock: lock })
+    }
+
+    pub(super) fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
+    pub(super) fn instance(&self, id: &str) -> PathBuf {
+        self.instances().join(id)
+    }
+
+    pub(super) fn bundles(&self) -> PathBuf {
+        self.root.join("bundles")
+    }
+
+    pub(super) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_has_one_driver() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Data::open(folder.path()).unwrap();
+        assert!(Data::open(folder.path()).is_err());
+        drop(first);
+        assert!(Data::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_manifest_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest {
+            id: "i".into(),
+            revision: "default/hello/hello-00001".into(),
+            revision_uid: "u".into(),
+            port: 20000,
+            started_at_ms: 1,
+            ready_path: Some("/ready".into()),
+            h2c: false,
+            start_timeout_ms: 2,
+            stop_grace_ms: 3,
+            was_ready: true,
+            bundle: None,
+            process: Some(ProcessId {
+                boot: "b".into(),
+                pid: 4,
+                start_time: 5,
+            }),
+        };
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+    }
+}

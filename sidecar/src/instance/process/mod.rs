@@ -1,0 +1,345 @@
+//! The process driver: an instance is a process of this host that serves HTTP on `$PORT`.
+//!
+//! Instances outlive the sidecar and are adopted by the next one, so nothing ties them to it: no
+//! pipe, no inherited lock, no parent-death signal. What is known of them is on disk before they
+//! run. No isolation beyond an address-space limit: functions are trusted as their host's users are.
+
+mod adopt;
+mod bundle;
+mod exit;
+mod manifest;
+mod ports;
+mod procfs;
+mod readiness;
+mod spawn;
+mod supervise;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateless_core::config::Runtime;
+use gateless_core::name::{InstanceId, NodeId};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::logs::{self, Logs};
+use super::{Adopted, Driver, Event, LogLine, LogQuery, Shutdown, StartRequest};
+use bundle::Bundles;
+use manifest::Data;
+pub(super) use manifest::now_ms;
+pub use ports::DEFAULT_RANGE;
+use supervise::Running;
+
+/// Between an instance's end and the look for what it left outside its process group.
+const SWEEP_DELAY: Duration = Duration::from_secs(1);
+
+/// A node's process driver, as it is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Holds `instances/`, `bundles/` and `logs/`; one driver at a time.
+    pub data: PathBuf,
+    /// In every instance's environment.
+    pub node: NodeId,
+    /// Ports instances get; shared with the host's other sidecars.
+    pub ports: RangeInclusive<u16>,
+    /// `PATH` of instances, and where commands without a slash are found.
+    pub path: String,
+    /// Starting, running and stopping; a start beyond it fails.
+    pub max_instances: usize,
+    /// Spawned and closely watched at once.
+    pub concurrent_starts: usize,
+}
+
+impl Config {
+    /// The defaults: 1000 instances, 4 starts at once, the sidecar's own `PATH`.
+    #[must_use]
+    pub fn new(data: PathBuf, node: NodeId) -> Self {
+        let path = std::env::var("PATH").unwrap_or_default();
+        Self {
+            data,
+            node,
+            ports: DEFAULT_RANGE,
+            path: if path.is_empty() {
+                "/usr/local/bin:/usr/bin:/bin".to_owned()
+            } else {
+                path
+            },
+            max_instances: 1000,
+            concurrent_starts: 4,
+        }
+    }
+}
+
+/// Runs instances as processes of this host.
+#[derive(Debug)]
+pub struct ProcessDriver {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    stop: CancellationToken,
+    bundle: Option<String>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    data: Data,
+    bundles: Bundles,
+    logs: Logs,
+    boot: String,
+    /// To the forwarder, which waits for the receiver; bounded by two events an instance.
+    events: mpsc::UnboundedSender<Event>,
+    /// A lock, as starts and ends are rare and the map is never held while waiting.
+    instances: Mutex<HashMap<InstanceId, Handle>>,
+    starts: Arc<Semaphore>,
+    /// Spawned and not ready.
+    starting: AtomicU32,
+    runtime: tokio::runtime::Handle,
+    tasks: TaskTracker,
+    /// Every task ends at its next pause, and the instances go on.
+    left: CancellationToken,
+    /// No start is accepted any more.
+    closing: CancellationToken,
+    swept: Notify,
+}
+
+impl ProcessDriver {
+    /// Opens the data folder, exclusively. Must run inside the runtime its tasks will use.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or another sidecar uses it.
+    pub fn open(config: Config, events: mpsc::Sender<Event>) -> io::Result<Self> {
+        let data = Data::open(&config.data).map_err(|error| {
+            let folder = config.data.display();
+            let message =
+                format!("data folder {folder} cannot be used, or another sidecar does: {error}");
+            io::Error::new(error.kind(), message)
+        })?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let inner = Arc::new(Inner {
+            bundles: Bundles::open(data.bundles(), bundle::Bounds::default())?,
+            logs: Logs::open(data.logs(), logs::Bounds::default())?,
+            boot: procfs::boot_id(),
+            events: sender,
+            instances: Mutex::default(),
+            starts: Arc::new(Semaphore::new(config.concurrent_starts.max(1))),
+            starting: AtomicU32::new(0),
+            runtime: tokio::runtime::Handle::current(),
+            tasks: TaskTracker::new(),
+            left: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            swept: Notify::new(),
+            data,
+            config,
+        });
+        inner.runtime.spawn(forward(receiver, events));
+        let left = inner.left.clone();
+        let sweeping = sweep(Arc::downgrade(&inner));
+        inner
+            .runtime
+            .spawn(left.run_until_cancelled_owned(sweeping));
+        Ok(Self { inner })
+    }
+}
+
+impl Drop for ProcessDriver {
+    fn drop(&mut self) {
+        self.inner.left.cancel();
+    }
+}
+
+/// A slow receiver delays events, never the supervision of instances.
+async fn forward(mut from: mpsc::UnboundedReceiver<Event>, to: mpsc::Sender<Event>) {
+    while let Some(event) = from.recv().await {
+        if to.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Kills what left its process group and outlived its instance.
+async fn sweep(inner: std::sync::Weak<Inner>) {
+    loop {
+        let Some(strong) = inner.upgrade() else {
+            return;
+        };
+        strong.swept.notified().await;
+        tokio::time::sleep(SWEEP_DELAY).await;
+        let sweep = move || {
+            let known = |id: &str| strong.knows(&InstanceId::new(id));
+            procfs::kill_marked(strong.config.node.as_str(), known)
+        };
+        let _ = tokio::task::spawn_blocking(sweep).await;
+    }
+}
+
+impl Inner {
+    fn run(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let task = self.left.clone().run_until_cancelled_owned(task);
+        self.runtime.spawn(self.tasks.track_future(task));
+    }
+
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    fn knows(&self, id: &InstanceId) -> bool {
+        self.instances.lock().contains_key(id)
+    }
+
+    fn bundles_in_use(&self) -> HashSet<String> {
+        let instances = self.instances.lock();
+        instances
+            .values()
+            .filter_map(|handle| handle.bundle.clone())
+            .collect()
+    }
+
+    async fn forget(self: &Arc<Self>, id: &InstanceId) {
+        let folder = self.data.instance(id.as_str());
+        let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
+        self.instances.lock().remove(id);
+        self.swept.notify_one();
+    }
+
+    /// `Err`: why there is no room for it; `Ok(None)`: it is already known.
+    fn admit(&self, request: &StartRequest) -> Result<Option<CancellationToken>, String> {
+        let id = request.id.as_str();
+        // It becomes a folder's name.
+        if id.is_empty()
+            || !id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err(format!(
+                "instance id {id:?} is not made of letters, digits and -"
+            ));
+        }
+        let mut instances = self.instances.lock();
+        if instances.contains_key(&request.id) {
+            return Ok(None);
+        }
+        if self.closing.is_cancelled() {
+            return Err("the sidecar is shutting down".to_owned());
+        }
+        if instances.len() >= self.config.max_instances {
+            let count = self.config.max_instances;
+            return Err(format!("the sidecar already has {count} instances"));
+        }
+        let Runtime::Process(process) = &request.revision.runtime;
+        let handle = Handle {
+            stop: CancellationToken::new(),
+            bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
+        };
+        let stop = handle.stop.clone();
+        instances.insert(request.id.clone(), handle);
+        Ok(Some(stop))
+    }
+}
+
+impl Driver for ProcessDriver {
+    fn start(&self, request: StartRequest) {
+        match self.inner.admit(&request) {
+            Ok(Some(stop)) => {
+                self.inner
+                    .run(supervise::start(self.inner.clone(), request, stop));
+            }
+            Ok(None) => {}
+            Err(message) => self.inner.tell(Event::Exited {
+                id: request.id,
+                exit: exit::spawn_failed(message),
+            }),
+        }
+    }
+
+    fn stop(&self, id: &InstanceId) {
+        if let Some(handle) = self.inner.instances.lock().get(id) {
+            handle.stop.cancel();
+        }
+    }
+
+    fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>> {
+        let inner = self.inner.clone();
+        async move {
+            let shared = inner.clone();
+            let stock = tokio::task::spawn_blocking(move || adopt::take_stock(&shared)).await;
+            let (survivors, remains) = stock.unwrap_or_default();
+            for adopt::Remains { folder, id } in remains {
+                inner.logs.finish(&id).await;
+                let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
+            }
+            survivors
+                .into_iter()
+                .filter_map(|survivor| inner.take_over(survivor))
+                .collect()
+        }
+        .boxed()
+    }
+
+    fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
+        let _runtime = self.inner.runtime.enter();
+        self.inner.logs.query(query)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> BoxFuture<'_, ()> {
+        self.inner.closing.cancel();
+        match how {
+            Shutdown::Leave => self.inner.left.cancel(),
+            Shutdown::Stop => {
+                for handle in self.inner.instances.lock().values() {
+                    handle.stop.cancel();
+                }
+            }
+        }
+        async move {
+            self.inner.tasks.close();
+            self.inner.tasks.wait().await;
+            self.inner.left.cancel();
+        }
+        .boxed()
+    }
+}
+
+impl Inner {
+    fn take_over(self: &Arc<Self>, survivor: adopt::Survivor) -> Option<Adopted> {
+        let manifest = survivor.spawned.manifest.clone();
+        let id = InstanceId::new(&manifest.id);
+        let running = Running::new(survivor.spawned, survivor.watcher)
+            .inspect_err(|error| tracing::error!(instance = %id, %error, "cannot watch it"))
+            .ok()?;
+        let handle = Handle {
+            stop: CancellationToken::new(),
+            bundle: manifest.bundle.clone(),
+        };
+        let stop = handle.stop.clone();
+        let adopted = Adopted {
+            id: id.clone(),
+            revision: survivor.revision,
+            revision_uid: manifest.revision_uid.into(),
+            address: running.address(),
+            ready: survivor.ready,
+            started_at_ms: manifest.started_at_ms,
+        };
+        self.instances.lock().insert(id, handle);
+        self.run(supervise::go_on(
+            self.clone(),
+            running,
+            survivor.ready,
+            stop,
+        ));
+        Some(adopted)
+    }
+}

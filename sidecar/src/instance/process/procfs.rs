@@ -1,0 +1,178 @@
+//! What the kernel knows of processes, read from /proc.
+//!
+//! Only reads and, in [`kill_marked`], kills what carries our marks; knows nothing of instances' states.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// In every instance's environment: which instance.
+pub(super) const INSTANCE_MARK: &str = "GATELESS_INSTANCE";
+/// In every instance's environment: whose.
+pub(super) const NODE_MARK: &str = "GATELESS_NODE";
+
+/// Identifies this boot; a pid with its start time is unique within one.
+pub(super) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// One line of /proc/PID/stat, as far as it is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// Process group.
+    pub group: i32,
+    /// Clock ticks since boot.
+    pub start_time: u64,
+    /// It has ended and waits for its parent.
+    pub zombie: bool,
+}
+
+/// Reads a process's group and start time.
+pub(super) fn stat(pid: i32) -> io::Result<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?)
+        .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
+}
+
+/// The command name, in parentheses, may itself hold spaces and parentheses.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    let start_time = fields.nth(16)?.parse().ok()?;
+    Some(Stat {
+        group,
+        start_time,
+        zombie: matches!(state, "Z" | "X"),
+    })
+}
+
+/// Opens a handle that becomes readable when the process ends.
+pub(super) fn open(pid: i32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
+}
+
+/// Every process id right now.
+fn pids() -> io::Result<impl Iterator<Item = i32>> {
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+}
+
+/// One variable of a process's first environment.
+fn variable(environ: &[u8], name: &str) -> Option<String> {
+    environ.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    })
+}
+
+/// The instance a process of `node` belongs to.
+fn instance_of(pid: i32, node: &str) -> Option<String> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    if variable(&environ, NODE_MARK)? != node {
+        return None;
+    }
+    variable(&environ, INSTANCE_MARK)
+}
+
+/// Kills every process of `node` whose instance `keep` does not want; says how many.
+///
+/// Finds also what left its process group, and what a sidecar started but died before noting.
+pub(super) fn kill_marked(node: &str, keep: impl Fn(&str) -> bool) -> usize {
+    let Ok(pids) = pids() else { return 0 };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let unwanted = |pid| instance_of(pid, node).is_some_and(|instance| !keep(&instance));
+    let mut killed = 0;
+    for pid in pids.filter(|pid| *pid != own && *pid > 1) {
+        if !unwanted(pid) {
+            continue;
+        }
+        // Looked at again through the handle's lifetime: the number may have been given anew.
+        let Ok(handle) = open(pid) else { continue };
+        if unwanted(pid) && pidfd_send_signal(&handle, Signal::KILL).is_ok() {
+            killed += 1;
+        }
+    }
+    killed
+}
+
+/// Every living process of `node`.
+#[cfg(test)]
+pub(super) fn marked(node: &str) -> Vec<i32> {
+    let of_node = |pid: &i32| instance_of(*pid, node).is_some();
+    pids().into_iter().flatten().filter(of_node).collect()
+}
+
+/// Whether one of an instance's processes has this socket open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owns {
+    Yes,
+    No,
+}
+
+/// Looks at the leader first, which is nearly always the answer and costs a few links; then at
+/// every process of its group or with its mark.
+pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -> Owns {
+    match has_socket(leader, inode) {
+        Ok(true) => return Owns::Yes,
+        // A process that forbids being looked at: the claim on the port must do.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Owns::Yes,
+        _ => {}
+    }
+    let Ok(mut pids) = pids() else {
+        return Owns::Yes;
+    };
+    let found = pids.any(|pid| {
+        (stat(pid).is_ok_and(|stat| stat.group == leader)
+            || instance_of(pid, node).as_deref() == Some(instance))
+            && has_socket(pid, inode).unwrap_or(false)
+    });
+    if found { Owns::Yes } else { Owns::No }
+}
+
+fn has_socket(pid: i32, inode: u64) -> io::Result<bool> {
+    let wanted = format!("socket:[{inode}]");
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        if fs::read_link(entry?.path()).is_ok_and(|link| link == Path::new(&wanted)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_with_parentheses_does_not_confuse_stat() {
+        let line = "12 (a) b) Z 1 34 34 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 567 0 0";
+        let expected = Stat {
+            group: 34,
+            start_time: 567,
+            zombie: true,
+        };
+        assert_eq!(parse_stat(line), Some(expected));
+        assert_eq!(parse_stat("12 (a"), None);
+    }
+
+    #[test]
+    fn own_stat_is_readable() {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let stat = stat(pid).unwrap();
+        assert!(!stat.zombie && stat.start_time > 0);
+    }
+
+    #[test]
+    fn variables_match_whole_names() {
+        let environ = b"XGATELESS_NODE=a\0GATELESS_NODE_X=b\0GATELESS_NODE=c\0";
+        assert_eq!(variable(environ, NODE_MARK).as_deref(), Some("c"));
+        assert_eq!(variable(environ, INSTANCE_MARK), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! When an instance is ready, found within a millisecond or two of the truth.
+//!
+//! Whether it listens is asked of the kernel, not tried by connecting: that costs microseconds, shows
+//! whose socket it is, and the function never sees a connection that says nothing. Right after the
+//! spawn the thread that spawned looks every tenth of a millisecond; who takes longer is looked at by
+//! a task, ever more rarely. Deliberately knows no timeout: whoever waits gives up.
+
+use std::net::{SocketAddr, TcpStream as BlockingStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::net::TcpStream;
+
+use super::manifest::Manifest;
+use super::ports::{Listener, Probe};
+use super::procfs::{self, Owns};
+
+const QUICK: Duration = Duration::from_millis(8);
+const QUICK_PAUSE: Duration = Duration::from_micros(100);
+const GET_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+/// A process may be between two states once; a stranger's socket is still there later.
+const FOREIGN_LOOKS: u32 = 3;
+const FOREIGN_PAUSE: Duration = Duration::from_millis(5);
+
+/// Who listens on an instance's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Silent,
+    Listening,
+    /// Somebody who is not of the instance.
+    Foreign,
+}
+
+/// What the wait found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Ready,
+    /// The port belongs to a stranger.
+    Stolen,
+}
+
+/// One instance's port, looked at.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    port: u16,
+    leader: i32,
+    node: String,
+    instance: String,
+    path: Option<String>,
+    h2c: bool,
+    /// It was given its listener, so it has one.
+    activated: bool,
+    probe: Option<Probe>,
+    /// Why it is not ready yet, for the report.
+    cause: Mutex<Option<String>>,
+}
+
+impl Watcher {
+    pub(super) fn new(manifest: &Manifest, leader: i32, node: &str, activated: bool) -> Self {
+        Self {
+            port: manifest.port,
+            leader,
+            node: node.to_owned(),
+            instance: manifest.id.clone(),
+            path: manifest.ready_path.clone(),
+            h2c: manifest.h2c,
+            activated,
+            probe: Probe::open().ok(),
+            cause: Mutex::new(None),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Looks once. Where the kernel cannot be asked, an answering port is taken for the instance's
+    /// own: the claim on the number is then what there is.
+    pub(super) fn look(&self) -> Look {
+        if self.activated {
+            return Look::Listening;
+        }
+        match self.probe.as_ref().map(|probe| probe.listener(self.port)) {
+            Some(Ok(Listener::None)) => Look::Silent,
+            Some(Ok(Listener::Socket(inode))) => {
+                match procfs::owns_socket(self.leader, &self.node, &self.instance, inode) {
+                    Owns::Yes => Look::Listening,
+                    Owns::No => Look::Foreign,
+                }
+            }
+            Some(Err(_)) | None => {
+                match BlockingStream::connect_timeout(&self.address(), CONNECT_TIMEOUT) {
+                    Ok(_) => Look::Listening,
+                    Err(_) => Look::Silent,
+                }
+            }
+        }
+    }
+
+    /// Blocks for at most a few milliseconds; whether it listens now. Ends early when the process does.
+    pub(super) fn quick_look(&self, process: &OwnedFd) -> bool {
+        let begin = Instant::now();
+        while begin.elapsed() < QUICK {
+            if self.look() == Look::Listening {
+                return true;
+            }
+            let pause = Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::from(QUICK_PAUSE.subsec_nanos()),
+            };
+            let mut exited = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+            if rustix::event::poll(&mut exited, Some(&pause)).is_ok_and(|count| count > 0) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Waits until it is ready, or a stranger has the port. `crowd` stretches the pauses while many
+    /// start at once.
+    pub(super) async fn wait(&self, crowd: impl Fn() -> u32) -> Verdict {
+        let begin = Instant::now();
+        let mut foreign = 0;
+        loop {
+            match self.look() {
+                Look::Silent => foreign = 0,
+                Look::Foreign => {
+                    foreign += 1;
+                    if foreign >= FOREIGN_LOOKS {
+                        return Verdict::Stolen;
+                    }
+                    tokio::time::sleep(FOREIGN_PAUSE).await;
+                    continue;
+                }
+                Look::Listening => {
+                    if self.answers().await {
+                        return Verdict::Ready;
+                    }
+                    foreign = 0;
+                }
+            }
+            tokio::time::sleep(pause(begin.elapsed()) * crowd()).await;
+        }
+    }
+
+    /// Why it is not ready, as far as it is known.
+    pub(super) fn cause(&self) -> String {
+        let cause = self.cause.lock().clone();
+        cause.unwrap_or_else(|| format!("no listener on port {}", self.port))
+    }
+
+    async fn answers(&self) -> bool {
+        let Some(path) = &self.path else { return true };
+        let answer = tokio::time::timeout(GET_TIMEOUT, get(self.address(), path, self.h2c)).await;
+        let failure = match answer {
+            Ok(Ok(status)) if status.is_success() || status.is_redirection() => return true,
+            Ok(Ok(status)) => format!("GET {path} answers {}", status.as_u16()),
+            Ok(Err(error)) => format!("GET {path} fails: {error}"),
+            Err(_) => format!("GET {path} takes longer than {} s", GET_TIMEOUT.as_secs()),
+        };
+        *self.cause.lock() = Some(failure);
+        false
+    }
+}
+
+fn pause(waited: Duration) -> Duration {
+    Duration::from_millis(match waited.as_millis() {
+        0..200 => 1,
+        200..2000 => 5,
+        _ => 20,
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum GetError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Hyper(#[from] hyper::Error),
+    #[error("{0}")]
+    Request(#[from] http::Error),
+}
+
+async fn get(address: SocketAddr, path: &str, h2c: bool) -> Result<StatusCode, GetError> {
+    let stream = TokioIo::new(TcpStream::connect(address).await?);
+    let request = Request::builder()
+        .uri(if h2c {
+            format!("http://{address}{path}")
+        } else {
+            path.to_owned()
+        })
+        .header(http::header::USER_AGENT, "gateless-readiness")
+        .header(http::header::HOST, address.to_string())
+        .body(Empty::<Bytes>::new())?;
+    if h2c {
+        let executor = TokioExecutor::new();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(executor, stream).await?;
+        let response = sender.send_request(request);
+        return answer(response, connection).await;
+    }
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    let response = sender.send_request(request);
+    answer(response, connection).await
+}
+
+/// Drives the connection just until there is a status.
+async fn answer<B>(
+    response: impl Future<Output = hyper::Result<http::Response<B>>>,
+    connection: impl Future<Output = hyper::Result<()>>,
+) -> Result<StatusCode, GetError> {
+    tokio::pin!(response);
+    tokio::select! {
+        biased;
+        response = &mut response => Ok(response?.status()),
+        ended = connection => {
+            ended?;
+            Ok(response.await?.status())
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! From a start request to a running process: program, folder, environment, port, spawn.
+//!
+//! Everything here blocks for well under a millisecond and runs on a blocking thread. No code runs
+//! between fork and exec, so the standard library may use posix_spawn, which costs a third.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use gateless_core::config::{BundleFormat, Process, Protocol, Readiness, Runtime};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use super::Inner;
+use super::bundle::{EXECUTABLE, inner_path};
+use super::manifest::{Manifest, ProcessId, now_ms};
+use super::ports::Claim;
+use super::procfs::{self, INSTANCE_MARK, NODE_MARK};
+use crate::instance::StartRequest;
+use crate::instance::logs::Source;
+
+/// A freshly written executable is busy while another thread's fork still holds it open.
+const BUSY_RETRIES: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+/// Descriptor 3 is what systemd's protocol names; the listener comes in as standard input.
+const ACTIVATE: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 0</dev/null"#;
+
+/// Why a process could not be started; read by whoever deployed it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("command {0:?} was not found{1}")]
+    NotFound(String, &'static str),
+    #[error("command {0:?} is not an executable file")]
+    NotExecutable(String),
+    #[error("working_dir {0:?} {1}")]
+    WorkingDir(String, &'static str),
+    #[error("cannot {0}: {1}")]
+    Io(&'static str, io::Error),
+}
+
+/// Names the step that failed.
+fn step(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |error| Error::Io(what, error)
+}
+
+/// A process of ours or, adopted, of our predecessor's.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    pub manifest: Manifest,
+    pub folder: PathBuf,
+    pub pid: Pid,
+    /// Becomes readable when the process ends.
+    pub handle: OwnedFd,
+    pub claim: Claim,
+    /// `None`: adopted, so its exit status goes to somebody else.
+    pub child: Option<Child>,
+}
+
+/// Starts the process. What it needed on disk stays there if it fails: the caller removes the folder.
+pub(super) fn spawn(
+    inner: &Inner,
+    request: &StartRequest,
+    bundle: Option<&Path>,
+) -> Result<Spawned, Error> {
+    let Runtime::Process(process) = &request.revision.runtime;
+    let folder = inner.data.instance(request.id.as_str());
+    let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let temporary = folder.join("tmp");
+    make(&temporary).map_err(step("make the instance's folder"))?;
+    let home = working_dir(process, bundle, &folder)?;
+    let claim = Claim::any(&inner.config.ports).map_err(step("find a port"))?;
+    let environment = environment(inner, request, &home, &temporary, claim.port());
+    let path = environment
+        .get("PATH")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let program = program(process, bundle, &home, path)?;
+
+    let mut manifest = manifest(request, process, claim.port());
+    manifest
+        .write(&folder)
+        .map_err(step("write the manifest"))?;
+    let mut command = command(process, &program, &claim)?;
+    command
+        .env_clear()
+        .envs(&environment)
+        .current_dir(&home)
+        .stdout(raw_log(&folder, "stdout.log")?)
+        .stderr(raw_log(&folder, "stderr.log")?)
+        .process_group(0);
+    let mut child = spawn_unless_busy(&mut command).map_err(step("run the command"))?;
+    drop(command);
+
+    let pid = Pid::from_child(&child);
+    match attend(inner, process, pid, &mut manifest, &folder) {
+        Ok(handle) => {
+            inner.logs.watch(Source {
+                id: request.id.clone(),
+                revision: request.revision.name.clone(),
+                folder: folder.clone(),
+                adopted: false,
+            });
+            Ok(Spawned {
+                manifest,
+                folder,
+                pid,
+                handle,
+                claim,
+                child: Some(child),
+            })
+        }
+        Err(error) => {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            let _ = child.wait();
+            Err(error)
+        }
+    }
+}
+
+/// What must follow a spawn; if it cannot, the process must not live.
+fn attend(
+    inner: &Inner,
+    process: &Process,
+    pid: Pid,
+    manifest: &mut Manifest,
+    folder: &Path,
+) -> Result<OwnedFd, Error> {
+    let number = pid.as_raw_nonzero().get();
+    let handle = procfs::open(number).map_err(step("watch the process"))?;
+    if let Some(bytes) = process.memory_bytes {
+        limit_memory(pid, bytes);
+    }
+    let stat = procfs::stat(number).map_err(step("read the process's start time"))?;
+    manifest.process = Some(ProcessId {
+        boot: inner.boot.clone(),
+        pid: number,
+        start_time: stat.start_time,
+    });
+    manifest.write(folder).map_err(step("write the manifest"))?;
+    Ok(handle)
+}
+
+fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Manifest {
+        id: request.id.to_string(),
+        revision: request.revision.name.to_string(),
+        revision_uid: request.revision.uid.to_string(),
+        port,
+        started_at_ms: now_ms(),
+        ready_path: match &process.ready {
+            Readiness::Tcp => None,
+            Readiness::Http(path) => Some(path.clone()),
+        },
+        h2c: request.revision.protocol == Protocol::H2c,
+        start_timeout_ms: millis(process.start_timeout),
+        stop_grace_ms: millis(process.stop_grace),
+        was_ready: false,
+        bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
+        process: None,
+    }
+}
+
+/// The listener lives on only in the process that takes it over.
+fn command(process: &Process, program: &Path, claim: &Claim) -> Result<Command, Error> {
+    let arguments = process.command.iter().skip(1);
+    let mut command;
+    if process.socket_activation {
+        let listener = TcpListener::bind(claim.address()).map_err(step("listen on its port"))?;
+        command = Command::new("/bin/sh");
+        command.args(["-c", ACTIVATE, "sh"]).arg(program);
+        command.stdin(OwnedFd::from(listener));
+    } else {
+        command = Command::new(program);
+        command.stdin(Stdio::null());
+    }
+    command.args(arguments);
+    Ok(command)
+}
+
+fn spawn_unless_busy(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..BUSY_RETRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    command.spawn()
+}
+
+fn limit_memory(pid: Pid, bytes: u64) {
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
+    // It may be gone already, which its exit will tell.
+    if let Err(error) = rustix::process::prlimit(Some(pid), Resource::As, limit) {
+        tracing::warn!(%error, "cannot limit an instance's memory");
+    }
+}
+
+fn raw_log(folder: &Path, name: &str) -> Result<File, Error> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(folder.join(name))
+        .map_err(step("open its log"))
+}
+
+/// The bundle, a folder in it, a given absolute one, or else an empty one of its own.
+fn working_dir(process: &Process, bundle: Option<&Path>, folder: &Path) -> Result<PathBuf, Error> {
+    let home = match (process.working_dir.as_deref(), bundle) {
+        (None, Some(bundle)) => bundle.to_owned(),
+        (None, None) => {
+            let own = folder.join("work");
+            fs::create_dir_all(&own).map_err(step("make the working folder"))?;
+            own
+        }
+        (Some(given), Some(bundle)) => match inner_path(Path::new(given)) {
+            Some(inner) => bundle.join(inner),
+            None => {
+                let given = given.to_owned();
+                return Err(Error::WorkingDir(given, "is not inside the bundle"));
+            }
+        },
+        (Some(given), None) if Path::new(given).is_absolute() => given.into(),
+        (Some(given), None) => {
+            let given = given.to_owned();
+            return Err(Error::WorkingDir(
+                given,
+                "must be absolute without a bundle",
+            ));
+        }
+    };
+    if home.is_dir() {
+        return Ok(home);
+    }
+    let given = process.working_dir.clone().unwrap_or_default();
+    Err(Error::WorkingDir(given, "is not a folder"))
+}
+
+/// A bundle of one executable is the program, whatever the command calls it; else a relative name is
+/// looked for in the working folder and the bundle, and without a slash on PATH.
+fn program(
+    process: &Process,
+    bundle: Option<&Path>,
+    home: &Path,
+    path: &str,
+) -> Result<PathBuf, Error> {
+    let name = process
+        .command
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    let format = process.bundle.as_ref().map(|bundle| bundle.format);
+    let given = Path::new(name);
+    let mut candidates = Vec::new();
+    let mut place = "";
+    if given.is_absolute() {
+        candidates.push(given.to_owned());
+    } else if let (Some(bundle), Some(BundleFormat::Executable)) = (bundle, format) {
+        candidates.push(bundle.join(EXECUTABLE));
+    } else if !name.is_empty() {
+        if bundle.is_some() || name.contains('/') {
+            let inner = inner_path(given).into_iter();
+            let folders = [Some(home), bundle];
+            candidates.extend(inner.flat_map(|inner| {
+                folders
+                    .into_iter()
+                    .flatten()
+                    .map(move |dir| dir.join(&inner))
+            }));
+            place = " in the bundle or working folder";
+        }
+        if !name.contains('/') {
+            candidates.extend(path.split(':').map(|folder| Path::new(folder).join(name)));
+            place = if bundle.is_some() {
+                " in the bundle or on PATH"
+            } else {
+                " on PATH"
+            };
+        }
+    }
+    let mut present = false;
+    for candidate in candidates {
+        let Ok(metadata) = fs::metadata(&candidate) else {
+            continue;
+        };
+        if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+            return Ok(candidate);
+        }
+        present = true;
+    }
+    if present {
+        return Err(Error::NotExecutable(name.to_owned()));
+    }
+    Err(Error::NotFound(name.to_owned(), place))
+}
+
+/// The sidecar's own environment never shows through. The revision may replace the usual
+/// variables, not what the platform promises about itself.
+fn environment(
+    inner: &Inner,
+    request: &StartRequest,
+    home: &Path,
+    temporary: &Path,
+    port: u16,
+) -> BTreeMap<String, String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let name = &request.revision.name;
+    let function = name.function().name().to_owned();
+    let usual = [
+        ("PATH", inner.config.path.clone()),
+        ("HOME", text(home)),
+        ("TMPDIR", text(temporary)),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("HOST", "127.0.0.1".to_owned()),
+    ];
+    let platform = [
+        ("PORT", port.to_string()),
+        ("K_SERVICE", function.clone()),
+        ("K_CONFIGURATION", function),
+        ("K_REVISION", name.revision().to_owned()),
+        ("GATELESS_URL", request.gateless_url.clone()),
+        (INSTANCE_MARK, request.id.to_string()),
+        (NODE_MARK, inner.config.node.to_string()),
+    ];
+    let own = |pairs: Vec<(&str, String)>| {
+        let pairs = pairs.into_iter();
+        pairs
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Vec<_>>()
+    };
+    let mut environment = BTreeMap::from_iter(own(usual.into()));
+    environment.extend(request.revision.env.clone());
+    environment.extend(request.secrets.clone());
+    environment.extend(own(platform.into()));
+    let Runtime::Process(process) = &request.revision.runtime;
+    if process.socket_activation {
+        environment.insert("LISTEN_FDS".to_owned(), "1".to_owned());
+    }
+    environment
+}

@@ -1,0 +1,138 @@
+//! The process driver against real processes: the contract, and what only processes can do.
+
+mod adoption;
+mod lifecycle;
+mod output;
+mod program;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateless_core::config;
+use gateless_core::name::{InstanceId, NodeId};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::sync::mpsc;
+
+use super::{Config, ProcessDriver, procfs};
+use crate::instance::contract::{self, Host, Opened, PATIENCE, Program, contract};
+
+/// A data folder and node of a test's own; whatever happens, no process of it stays.
+pub(super) struct Node {
+    folder: tempfile::TempDir,
+    id: NodeId,
+    ports: std::ops::RangeInclusive<u16>,
+}
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            id: NodeId::new(&format!("{:08x}", rand::random::<u32>())),
+            ports: super::DEFAULT_RANGE,
+        }
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new(self.data(), self.id.clone());
+        config.ports = self.ports.clone();
+        config
+    }
+
+    fn instance_folder(&self, id: &InstanceId) -> PathBuf {
+        self.data().join("instances").join(id.as_str())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        procfs::kill_marked(self.id.as_str(), |_| false);
+    }
+}
+
+/// A revision that runs the test server of [`program`].
+pub(super) fn serving(name: &str, options: &[(&str, &str)]) -> config::Revision {
+    let command = program::command();
+    let mut revision = contract::revision(
+        name,
+        contract::process(&command.iter().map(String::as_str).collect::<Vec<_>>()),
+    );
+    revision.env = BTreeMap::from([(program::MODE.into(), "serve".into())]);
+    let options = options.iter();
+    revision
+        .env
+        .extend(options.map(|(name, value)| ((*name).into(), (*value).into())));
+    revision
+}
+
+pub(super) fn shell(name: &str, script: &str) -> config::Revision {
+    contract::revision(name, contract::process(&["sh", "-c", script]))
+}
+
+pub(super) fn of(revision: &mut config::Revision) -> &mut config::Process {
+    let config::Runtime::Process(process) = &mut revision.runtime;
+    process
+}
+
+impl Host for Node {
+    fn open(&self) -> Opened {
+        let (sender, events) = mpsc::channel(64);
+        let driver = ProcessDriver::open(self.config(), sender).unwrap();
+        Opened {
+            driver: Arc::new(driver),
+            events,
+        }
+    }
+
+    fn revision(&self, name: &str, program: Program) -> config::Revision {
+        match program {
+            Program::Serve => serving(name, &[]),
+            Program::Exit(code) => shell(name, &format!("exit {code}")),
+            Program::NeverListen => shell(name, "exec sleep 1000"),
+            Program::Missing => contract::revision(name, contract::process(&["no-such-command"])),
+        }
+    }
+
+    fn crash<'a>(&'a self, _: &'a InstanceId, address: SocketAddr, code: i32) -> BoxFuture<'a, ()> {
+        async move { drop(contract::get(address, &format!("/exit/{code}")).await) }.boxed()
+    }
+
+    fn say<'a>(
+        &'a self,
+        _: &'a InstanceId,
+        address: SocketAddr,
+        line: &'a str,
+    ) -> BoxFuture<'a, ()> {
+        async move { drop(contract::get(address, &format!("/print/{line}")).await) }.boxed()
+    }
+}
+
+contract!(super::tests::Node::new());
+
+/// Waits until a process is gone, by its handle and not by time.
+pub(super) fn wait_gone(pid: i32) {
+    let Ok(handle) = procfs::open(pid) else {
+        return;
+    };
+    let patience = Timespec {
+        tv_sec: PATIENCE.as_secs().cast_signed(),
+        tv_nsec: 0,
+    };
+    let mut exited = [PollFd::new(&handle, PollFlags::IN)];
+    let ended = rustix::event::poll(&mut exited, Some(&patience)).unwrap();
+    assert_eq!(ended, 1, "process {pid} is still there");
+}
+
+pub(super) fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+pub(super) const SHORT: Duration = Duration::from_millis(100);

@@ -1,0 +1,204 @@
+//! Prometheus series of the data plane. Handles are kept per function, so the hot path
+//! looks nothing up.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::name::FunctionName;
+use parking_lot::Mutex;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFunction {
+    namespace: String,
+    function: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    namespace: String,
+    function: String,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    namespace: String,
+    function: String,
+    reason: &'static str,
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn seconds() -> Histogram {
+    Histogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    ])
+}
+
+/// Every series, and the registry they are exposed from.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    answered: Family<Answered, Counter>,
+    refused: Family<Refused, Counter>,
+    cold: Family<OfFunction, Counter>,
+    duration: Family<OfFunction, Histogram>,
+    cold_duration: Family<OfFunction, Histogram>,
+}
+
+/// One function's handles.
+pub struct FunctionMetrics {
+    by_class: [Counter; 5],
+    cold: Counter,
+    duration: Histogram,
+    cold_duration: Histogram,
+    name: FunctionName,
+    refused: Family<Refused, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("gateless");
+        let metrics = Self {
+            registry: Mutex::default(),
+            answered: Family::default(),
+            refused: Family::default(),
+            cold: Family::default(),
+            duration: Family::new_with_constructor(seconds),
+            cold_duration: Family::new_with_constructor(seconds),
+        };
+        registry.register(
+            "requests",
+            "Calls answered by functions",
+            metrics.answered.clone(),
+        );
+        registry.register(
+            "requests_refused",
+            "Calls the sidecar answered itself, by problem code",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "cold_starts",
+            "Calls held for an instance",
+            metrics.cold.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "Arrival to response head",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register_with_unit(
+            "cold_start_duration",
+            "Time calls were held for an instance",
+            Unit::Seconds,
+            metrics.cold_duration.clone(),
+        );
+        Self {
+            registry: Mutex::new(registry),
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// Shared by everything in the sidecar.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// A function's handles.
+    #[must_use]
+    pub fn function(&self, name: &FunctionName) -> FunctionMetrics {
+        let of = of_function(name);
+        FunctionMetrics {
+            by_class: CLASSES
+                .map(|code| self.answered.get_or_create(&answered(name, code)).clone()),
+            cold: self.cold.get_or_create(&of).clone(),
+            duration: self.duration.get_or_create(&of).clone(),
+            cold_duration: self.cold_duration.get_or_create(&of).clone(),
+            name: name.clone(),
+            refused: self.refused.clone(),
+        }
+    }
+
+    /// Drops the series of a function that is gone.
+    pub fn forget(&self, name: &FunctionName) {
+        let of = of_function(name);
+        for code in CLASSES {
+            self.answered.remove(&answered(name, code));
+        }
+        self.cold.remove(&of);
+        self.duration.remove(&of);
+        self.cold_duration.remove(&of);
+    }
+
+    /// Registers a series of another part.
+    pub fn with_registry(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock());
+    }
+
+    /// The exposition text (OpenMetrics).
+    #[must_use]
+    pub fn expose(&self, held: u64) -> String {
+        let mut out = String::new();
+        let encoded = text::encode(&mut out, &self.registry.lock());
+        if encoded.is_ok() && out.ends_with("# EOF\n") {
+            out.truncate(out.len() - "# EOF\n".len());
+            let gauge = "# HELP gateless_held Calls held now\n# TYPE gateless_held gauge";
+            writeln!(out, "{gauge}\ngateless_held {held}\n# EOF").ok();
+        }
+        out
+    }
+}
+
+impl FunctionMetrics {
+    /// A function answered.
+    pub fn answered(&self, status: http::StatusCode, took: Duration, cold: Option<Duration>) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.by_class[class].inc();
+        self.duration.observe(took.as_secs_f64());
+        if let Some(held) = cold {
+            self.cold.inc();
+            self.cold_duration.observe(held.as_secs_f64());
+        }
+    }
+
+    /// The sidecar answered in its place.
+    pub fn refused(&self, code: &'static str) {
+        let namespace = self.name.namespace().to_owned();
+        let function = self.name.name().to_owned();
+        self.refused
+            .get_or_create(&Refused {
+                namespace,
+                function,
+                reason: code,
+            })
+            .inc();
+    }
+}
+
+fn of_function(name: &FunctionName) -> OfFunction {
+    OfFunction {
+        namespace: name.namespace().to_owned(),
+        function: name.name().to_owned(),
+    }
+}
+
+fn answered(name: &FunctionName, code: &'static str) -> Answered {
+    let OfFunction {
+        namespace,
+        function,
+    } = of_function(name);
+    Answered {
+        namespace,
+        function,
+        code,
+    }
+}

@@ -1,0 +1,277 @@
+//! One call from permit to answer: wait, forward, and try elsewhere when it was refused.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gateless_core::balancer::Outcome;
+use gateless_core::dispatch::{EndpointKey, FULL_FOR};
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::time::Time;
+use http::{Method, Response, Version, request};
+use hyper::upgrade::OnUpgrade;
+
+use super::forward::{self, Sent};
+use super::payload::Payload;
+use super::timing::Timing;
+use crate::body::Body;
+use crate::clock;
+use crate::error::{Error, Phase};
+use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision, Visit};
+
+/// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
+const MAX_UNSENT: u32 = 8;
+/// Of a permit taken ahead at a peer.
+const RESERVE_FOR: Duration = Duration::from_secs(5);
+
+/// Takes permits at peers; implemented by the links between sidecars.
+pub trait Reserve: Send + Sync + 'static {
+    /// The permit's id, or `None` when the peer refused or is out of reach.
+    fn reserve(
+        &self,
+        node: &NodeId,
+        revision: &RevisionName,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Option<String>>;
+}
+
+/// What every call needs.
+pub struct Proxy {
+    /// Functions and endpoints.
+    pub registry: Arc<Registry>,
+    /// Between sidecars.
+    pub cluster_secret: String,
+    /// Suffix of function hosts.
+    pub domain: String,
+    /// Permits at peers.
+    pub reserve: Arc<dyn Reserve>,
+}
+
+/// A call on its way.
+pub struct Call {
+    /// Head, already cleaned for forwarding.
+    pub parts: request::Parts,
+    /// Body.
+    pub payload: Payload,
+    /// Sync before async.
+    pub class: Class,
+    /// From a peer or from here.
+    pub origin: Origin,
+    /// For fairness.
+    pub caller: Caller,
+    /// The sidecar that forwarded it.
+    pub peer: Option<NodeId>,
+    /// Whose address goes into `forwarded`; `None` when it is in there already.
+    pub client: Option<IpAddr>,
+    /// When it came.
+    pub arrived: Time,
+    /// When it must be over.
+    pub deadline: Option<Time>,
+    /// Other half of a 101.
+    pub upgrade: Option<OnUpgrade>,
+    /// A permit taken ahead.
+    pub permit: Option<Lease>,
+}
+
+impl Call {
+    /// What its function's limits and its caller's wishes say: the earlier counts.
+    pub fn limit_time(&mut self, timeout: Option<Duration>, wished: Option<Duration>) {
+        let limits = timeout.into_iter().chain(wished).min();
+        self.deadline = limits.map(|limit| self.arrived + limit);
+    }
+
+    fn is_idempotent(&self) -> bool {
+        let method = &self.parts.method;
+        method.is_idempotent() && *method != Method::TRACE
+    }
+}
+
+impl Proxy {
+    /// Sends a call to a revision and gives back what the caller shall see.
+    ///
+    /// # Errors
+    /// When no answer came from the function.
+    pub async fn send(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(size) = content_length(&call)
+            && size > revision.config.limits.max_request_body
+        {
+            return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
+        }
+        let from_here = call.origin == Origin::Here;
+        let mut visit = from_here.then(|| Visit::new(revision.clone()));
+        forward::prepare(&mut call);
+        let mut timing = Timing {
+            route: clock::now().since(call.arrived),
+            ..Timing::default()
+        };
+        let mut attempts = Attempts::default();
+        loop {
+            let lease = match call.permit.take() {
+                Some(lease) => lease,
+                None => {
+                    self.permit(function, revision, &call, &attempts, &mut timing)
+                        .await?
+                }
+            };
+            if let Some(visit) = &mut visit {
+                visit.enter();
+            }
+            let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
+                revision.refused(lease.key());
+                attempts.look_again = true;
+                continue;
+            };
+            let forwarded = clock::now();
+            match forward::forward(self, lease, ahead, &mut call, &mut visit).await? {
+                Sent::Answer(answer) => {
+                    let response = answer.finish(&call, &mut timing, forwarded);
+                    if from_here {
+                        let took = clock::now().since(call.arrived);
+                        let cold = timing.cold.then_some(timing.hold);
+                        function.metrics.answered(response.status(), took, cold);
+                    }
+                    return Ok(response);
+                }
+                Sent::Refused(lease) => {
+                    revision.refused(lease.key());
+                    attempts.look_again = true;
+                }
+                Sent::Failed {
+                    mut lease,
+                    seen,
+                    error,
+                } => {
+                    lease.set_outcome(Outcome::Failed);
+                    if !self.may_retry(&call, revision, &mut attempts, seen) {
+                        return Err(Error::Instance(error));
+                    }
+                    tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
+                    attempts.avoid.push(lease.key());
+                    attempts.look_again = true;
+                }
+            }
+        }
+    }
+
+    /// Waits for a permit, at most until the deadline or the hold limit.
+    async fn permit(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: &Call,
+        attempts: &Attempts,
+        timing: &mut Timing,
+    ) -> Result<Lease, Error> {
+        let ask = Ask {
+            class: call.class,
+            origin: call.origin,
+            caller: call.caller,
+            peer: call.peer.as_ref(),
+            bytes: call.payload.bytes() + 1_024,
+            avoid: &attempts.avoid,
+        };
+        let refused = |refusal| match call.origin {
+            Origin::Here => Error::refused(&function.config.name, refusal),
+            Origin::Peer => Error::Gate(refusal),
+        };
+        let mut wait = match revision.ask(&ask).map_err(refused)? {
+            Ok(lease) => return Ok(lease),
+            Err(wait) => wait,
+        };
+        let began = clock::now();
+        let end = began + revision.config.hold.max_wait;
+        let end = call.deadline.map_or(end, |deadline| deadline.min(end));
+        let timeout = tokio::time::sleep_until(clock::instant(end));
+        tokio::pin!(timeout);
+        let granted = loop {
+            tokio::select! {
+                biased;
+                granted = wait.granted() => break granted,
+                () = &mut timeout => {
+                    return Err(Error::Deadline(if wait.cold { Phase::Hold } else { Phase::Queue }));
+                }
+                () = tokio::time::sleep(FULL_FOR), if attempts.look_again => revision.look_again(),
+            }
+        };
+        let took = clock::now().since(began);
+        timing.waited(wait.cold, took);
+        if wait.cold {
+            timing.start = revision.last_start().min(took);
+        }
+        granted.map_err(refused)
+    }
+
+    /// Before a body goes to another host: it must be safe to be refused there.
+    ///
+    /// `None` when the peer refused.
+    async fn secure(
+        &self,
+        lease: &Lease,
+        revision: &Revision,
+        call: &mut Call,
+    ) -> Result<Option<Ahead>, Error> {
+        let Endpoint::Remote { node, .. } = &**lease.endpoint() else {
+            return Ok(Some(Ahead(None)));
+        };
+        call.payload.make_whole_if_small().await?;
+        if call.payload.is_whole() {
+            return Ok(Some(Ahead(None)));
+        }
+        let permit = self
+            .reserve
+            .reserve(node, revision.name(), RESERVE_FOR)
+            .await;
+        Ok(permit.map(|id| Ahead(Some(id))))
+    }
+
+    /// A failed send may be repeated when nobody saw it, or when the policy, the budget
+    /// and the method allow it.
+    fn may_retry(
+        &self,
+        call: &Call,
+        revision: &Revision,
+        attempts: &mut Attempts,
+        seen: bool,
+    ) -> bool {
+        if call.payload.is_spent() || call.upgrade.is_some() {
+            return false;
+        }
+        if !seen {
+            attempts.unsent += 1;
+            return attempts.unsent < MAX_UNSENT;
+        }
+        attempts.seen += 1;
+        let policy = revision.config.retries;
+        call.is_idempotent()
+            && call.origin == Origin::Here
+            && attempts.seen < policy.max_attempts
+            && revision.spend_retry()
+    }
+}
+
+/// A permit taken ahead at a peer, if one was needed.
+pub(super) struct Ahead(pub(super) Option<String>);
+
+#[derive(Default)]
+struct Attempts {
+    avoid: Vec<EndpointKey>,
+    unsent: u32,
+    seen: u32,
+    look_again: bool,
+}
+
+fn content_length(call: &Call) -> Option<u64> {
+    super::headers::number(&call.parts.headers, &http::header::CONTENT_LENGTH)
+}
+
+/// Whether a request came over HTTP/2.
+pub(super) fn is_h2(version: Version) -> bool {
+    version == Version::HTTP_2
+}

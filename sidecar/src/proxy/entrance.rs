@@ -1,0 +1,310 @@
+//! The listeners: what kind of caller stands at the door, and what it asks for.
+//!
+//! Public: anyone. Local: functions on this host. Peer: other sidecars, who prove it with
+//! the cluster secret. The door knows the paths; the queue's and the admin's answers are
+//! made elsewhere.
+
+use std::convert::Infallible;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::config::Visibility;
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::router;
+use http::header::HeaderValue;
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use subtle::ConstantTimeEq;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::call::Call;
+use super::{Payload, headers};
+use crate::app::App;
+use crate::body::Body;
+use crate::clock;
+use crate::error::Error;
+use crate::runtime::Function;
+
+/// Who stands at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Anyone.
+    Public,
+    /// Functions on this host.
+    Local,
+    /// Other sidecars and the server.
+    Peer,
+}
+
+/// A client that sends no whole head within this is cut off.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Streams per HTTP/2 connection.
+const MAX_STREAMS: u32 = 1_024;
+
+/// Accepts until `stop`, then lets connections finish what they are in.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    door: Door,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                let serving = connection(app.clone(), stream, client, door, stop.clone());
+                tasks.spawn(serving);
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: give others a moment to close theirs.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    app: Arc<App>,
+    stream: TcpStream,
+    client: SocketAddr,
+    door: Door,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection was gone before it began");
+        return;
+    }
+    let service = service_fn(move |request| {
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(answer(&app, request, client, door).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .adaptive_window(true);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%client, error = %error, "connection ended");
+    }
+}
+
+async fn answer(
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    client: SocketAddr,
+    door: Door,
+) -> Response<Body> {
+    if request.uri().path().starts_with("/_gateless/") {
+        return app.internal(request).await;
+    }
+    let answered = match door {
+        Door::Peer => return peer(app, request).await,
+        Door::Public | Door::Local => outside(app, request, client, door).await,
+    };
+    answered.unwrap_or_else(Error::into_response)
+}
+
+/// A call from outside or from a function here.
+async fn outside(
+    app: &Arc<App>,
+    mut request: Request<Incoming>,
+    client: SocketAddr,
+    door: Door,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
+    let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    let (mut parts, incoming) = request.into_parts();
+    let host = parts
+        .uri
+        .host()
+        .or_else(|| parts.headers.get(header::HOST)?.to_str().ok());
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let route = router::route(host, path, &app.proxy.domain)?;
+    let (function, tagged) = find(app, &route)?;
+    if function.config.visibility == Visibility::ClusterOnly && door == Door::Public {
+        return Err(Error::ClusterOnly(function.config.name.clone()));
+    }
+    let is_async = route.is_async;
+    let rest = router::normalize(route.rest);
+    if rest != path {
+        parts.uri = rest
+            .parse()
+            .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
+    }
+    let caller = Caller(app.fairness.hash_one(client.ip()));
+    let mut call = Call {
+        parts,
+        payload: Payload::new(incoming),
+        class: Class::Sync,
+        origin: Origin::Here,
+        caller,
+        peer: None,
+        client: Some(client.ip()),
+        arrived,
+        deadline: None,
+        upgrade: on_upgrade,
+        permit: None,
+    };
+    let answered = if is_async {
+        app.accept(&function, call).await
+    } else {
+        match revision_index(app, &function, tagged, &call) {
+            None => Err(Error::NoRevision(function.config.name.clone())),
+            Some(index) => {
+                let revision = &function.revisions[index];
+                let wished = headers::number(&call.parts.headers, &headers::TIMEOUT_MS)
+                    .or_else(|| headers::grpc_timeout_ms(&call.parts.headers));
+                let wished = wished.map(Duration::from_millis);
+                call.limit_time(revision.config.limits.timeout, wished);
+                match headers::respond_async(&call.parts.headers) {
+                    Some(wait) => app.prefer_async(&function, revision, call, wait).await,
+                    None => app.proxy.send(&function, revision, call).await,
+                }
+            }
+        }
+    };
+    answered.inspect_err(|error| function.metrics.refused(error.row().1))
+}
+
+/// The function, or the one a tag stands in front of.
+fn find(app: &App, route: &router::Route<'_>) -> Result<(Arc<Function>, Option<usize>), Error> {
+    if let Some(function) = app.proxy.registry.function(&route.name) {
+        return Ok((function, None));
+    }
+    for (tag, name) in router::tag_candidates(&route.name) {
+        if let Some(function) = app.proxy.registry.function(&name)
+            && let Some(index) = router::tagged_revision(&function.config, tag)
+        {
+            return Ok((function, Some(index)));
+        }
+    }
+    Err(Error::UnknownFunction(route.name.clone()))
+}
+
+fn revision_index(
+    app: &App,
+    function: &Function,
+    tagged: Option<usize>,
+    call: &Call,
+) -> Option<usize> {
+    tagged.or_else(|| {
+        let sticky = call.parts.headers.get(headers::STICKY);
+        let ticket = sticky.map_or_else(rand::random, |key| app.sticky.hash_one(key));
+        router::pick_revision(&function.config, ticket)
+    })
+}
+
+/// A request on the peer listener: gRPC, or a call another sidecar forwards.
+async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> {
+    if request.uri().path().starts_with("/gateless.v1.") {
+        return app.grpc(request).await;
+    }
+    let secret = request
+        .headers()
+        .get(headers::CLUSTER)
+        .map(HeaderValue::as_bytes);
+    let known = app.proxy.cluster_secret.as_bytes();
+    if !secret.is_some_and(|secret| bool::from(secret.ct_eq(known))) {
+        return crate::error::problem(
+            http::StatusCode::UNAUTHORIZED,
+            "not_a_peer",
+            "this listener is for sidecars of the same cluster",
+            "call functions on the public listener",
+        );
+    }
+    let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    match forwarded(app, request, on_upgrade).await {
+        Ok(response) => response,
+        Err(error @ Error::Gate(_)) => {
+            let mut response = error.into_response();
+            response
+                .headers_mut()
+                .insert(headers::REFUSED, HeaderValue::from_static("1"));
+            response
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn forwarded(
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    upgrade: Option<hyper::upgrade::OnUpgrade>,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
+    let (parts, incoming) = request.into_parts();
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let name: RevisionName = text(headers::REVISION)
+        .and_then(|name| name.parse().ok())
+        .ok_or_else(|| Error::BadRequest("a forwarded call names its revision".into()))?;
+    let node = text(headers::NODE).map(NodeId::new);
+    let class = if text(headers::CLASS) == Some("async") {
+        Class::Async
+    } else {
+        Class::Sync
+    };
+    let permit = text(headers::PERMIT).map(|id| app.reservations.take(id));
+    // A permit that ran out is a refusal: the body has not been touched.
+    let no_instance = || Error::Gate(gateless_core::dispatch::Refusal::NoInstance);
+    let permit = match permit {
+        Some(taken) => Some(taken.ok_or_else(no_instance)?),
+        None => None,
+    };
+    let registry = &app.proxy.registry;
+    let function = registry.function(name.function()).ok_or_else(no_instance)?;
+    let revision = registry.revision(&name).ok_or_else(no_instance)?;
+    let wished = headers::number(&parts.headers, &headers::TIMEOUT_MS).map(Duration::from_millis);
+    let caller = Caller(node.as_ref().map_or(0, |node| app.fairness.hash_one(node)));
+    let mut call = Call {
+        parts,
+        payload: Payload::new(incoming),
+        class,
+        origin: Origin::Peer,
+        caller,
+        peer: node,
+        client: None,
+        arrived,
+        deadline: None,
+        upgrade,
+        permit,
+    };
+    // The caller's sidecar counts the function's own timeout, from the arrival there.
+    call.limit_time(None, wished);
+    call.parts.headers.remove(headers::REVISION);
+    app.proxy.send(&function, &revision, call).await
+}
+
+/// Keys of the sticky split must agree on every sidecar and over restarts.
+pub type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

@@ -1,0 +1,288 @@
+//! One attempt: write the request for its endpoint, send it, read the answer's head.
+
+use http::header::{self, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::balancer::Outcome;
+use gateless_core::config::Protocol;
+use gateless_core::hold::{Class, Origin};
+use gateless_core::time::Time;
+
+use super::call::{Ahead, Call, Proxy, is_h2};
+use super::payload::Payload;
+use super::pool::{self, Conn, Pool};
+use super::timing::Timing;
+use super::tracked::{Held, Tracked};
+use super::{headers, upgrade};
+use crate::body::Body;
+use crate::clock;
+use crate::error::{Error, Phase};
+use crate::runtime::{Endpoint, Lease, Visit};
+
+/// What came of one attempt.
+pub(super) enum Sent {
+    /// A response head.
+    Answer(Box<Answer>),
+    /// The peer's gate refused: the function saw nothing.
+    Refused(Lease),
+    /// The connection failed; `seen` when the function may have seen the call.
+    Failed {
+        lease: Lease,
+        seen: bool,
+        error: String,
+    },
+}
+
+/// A response head and what its call still keeps.
+pub(super) struct Answer {
+    response: Response<Incoming>,
+    held: Held,
+    caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
+}
+
+/// Cleans the head once, for every attempt.
+pub(super) fn prepare(call: &mut Call) {
+    let asked = headers::upgrade(&call.parts.headers);
+    let map = &mut call.parts.headers;
+    headers::strip_hop_by_hop(map);
+    headers::strip_internal(map);
+    if let Some(protocol) = asked.filter(|_| call.upgrade.is_some()) {
+        map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        map.insert(header::UPGRADE, protocol);
+    }
+    if !map.contains_key(header::HOST)
+        && let Some(authority) = call.parts.uri.authority()
+    {
+        headers::set(map, header::HOST, authority.as_str());
+    }
+    if let Some(client) = call.client {
+        headers::add_forwarded(map, client);
+        headers::ensure_traceparent(map);
+    }
+}
+
+/// Sends one attempt.
+///
+/// # Errors
+/// Those that end the call: its time ran out, its body is too large or failed.
+pub(super) async fn forward(
+    proxy: &Proxy,
+    lease: Lease,
+    ahead: Ahead,
+    call: &mut Call,
+    visit: &mut Option<Visit>,
+) -> Result<Sent, Error> {
+    let revision = lease.revision().clone();
+    let limits = revision.config.limits;
+    let (body, too_large) = call.payload.take(limits.max_request_body);
+    let request = write(proxy, &lease, ahead, call, body);
+    let began = clock::now();
+    let response_start = limits.response_start_timeout.map(|limit| began + limit);
+    let end = response_start.into_iter().chain(call.deadline).min();
+    let over_h2 = request.version() == Version::HTTP_2;
+    let pool = lease.endpoint().pool().clone();
+    let sending = send(&pool, request, over_h2, call.upgrade.is_some());
+    let sent = match end {
+        None => Some(sending.await),
+        Some(end) => tokio::time::timeout_at(clock::instant(end), sending)
+            .await
+            .ok(),
+    };
+    let Some(sent) = sent else {
+        return Err(
+            if call
+                .deadline
+                .is_some_and(|deadline| deadline <= clock::now())
+            {
+                Error::Deadline(Phase::Run)
+            } else {
+                Error::ResponseStart(limits.response_start_timeout.unwrap_or_default())
+            },
+        );
+    };
+    match sent {
+        Ok((response, conn)) => Ok(answered(response, conn, lease, call, visit, began)),
+        Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
+        Err(pool::Error::Unsent(request, error)) => {
+            give_back(call, request.into_body());
+            Ok(Sent::Failed {
+                lease,
+                seen: false,
+                error,
+            })
+        }
+        Err(pool::Error::Sent(error)) if error.is_user() => Err(Error::Body(error.to_string())),
+        Err(pool::Error::Sent(error)) => Ok(Sent::Failed {
+            lease,
+            seen: true,
+            error: error.to_string(),
+        }),
+    }
+}
+
+/// What was not sent was not read either, and can be sent again.
+fn give_back(call: &mut Call, body: Body) {
+    match body {
+        Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
+        Body::Limited(limited) => call.payload = Payload::Stream(limited.into_inner()),
+        Body::Tracked(_) | Body::Boxed(_) => {}
+    }
+}
+
+fn answered(
+    response: Response<Incoming>,
+    conn: Option<Conn>,
+    mut lease: Lease,
+    call: &mut Call,
+    visit: &mut Option<Visit>,
+    began: Time,
+) -> Sent {
+    let refused = !lease.is_local() && response.headers().contains_key(headers::REFUSED);
+    if refused {
+        if let Some(conn) = conn
+            && http_body::Body::is_end_stream(response.body())
+        {
+            conn.reuse();
+        }
+        return Sent::Refused(lease);
+    }
+    lease.set_outcome(Outcome::Answered(clock::now().since(began)));
+    let held = Held {
+        lease,
+        visit: visit.take(),
+        conn,
+    };
+    Sent::Answer(Box::new(Answer {
+        response,
+        held,
+        caller_upgrade: call.upgrade.take(),
+    }))
+}
+
+async fn send(
+    pool: &Arc<Pool>,
+    request: Request<Body>,
+    over_h2: bool,
+    upgrade: bool,
+) -> Result<(Response<Incoming>, Option<Conn>), pool::Error> {
+    if upgrade {
+        pool.send_upgrade(request)
+            .await
+            .map(|response| (response, None))
+    } else if over_h2 {
+        pool.send_h2(request).await.map(|response| (response, None))
+    } else {
+        pool.send_h1(request)
+            .await
+            .map(|(response, conn)| (response, Some(conn)))
+    }
+}
+
+/// The request as its endpoint must see it.
+fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) -> Request<Body> {
+    let mut request = Request::new(body);
+    *request.method_mut() = call.parts.method.clone();
+    *request.headers_mut() = call.parts.headers.clone();
+    if let Some(deadline) = call.deadline {
+        let left = deadline.since(clock::now()).as_millis();
+        headers::set(
+            request.headers_mut(),
+            headers::TIMEOUT_MS,
+            &left.to_string(),
+        );
+    }
+    let over_h2 = match &**lease.endpoint() {
+        Endpoint::Local { .. } => {
+            lease.revision().config.protocol == Protocol::H2c && call.upgrade.is_none()
+        }
+        Endpoint::Remote { .. } => {
+            sign(proxy, lease, ahead, call, &mut request);
+            is_h2(call.parts.version) && call.upgrade.is_none()
+        }
+    };
+    let path = call.parts.uri.path_and_query().cloned();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if over_h2 {
+        *request.version_mut() = Version::HTTP_2;
+        let host = request.headers_mut().remove(header::HOST);
+        let host = host
+            .as_ref()
+            .and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let authority = host.or_else(|| lease.endpoint().pool().address().parse().ok());
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = authority;
+        uri.path_and_query = Some(path);
+        *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
+    } else {
+        *request.uri_mut() = Uri::from(path);
+    }
+    request
+}
+
+/// What a peer must know of a forwarded call.
+fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut Request<Body>) {
+    let map = request.headers_mut();
+    headers::set(map, headers::CLUSTER, &proxy.cluster_secret);
+    headers::set(map, headers::NODE, proxy.registry.node().as_str());
+    headers::set(map, headers::REVISION, &lease.revision().name().to_string());
+    if call.class == Class::Async {
+        map.insert(headers::CLASS, HeaderValue::from_static("async"));
+    }
+    if let Some(permit) = ahead.0 {
+        headers::set(map, headers::PERMIT, &permit);
+    }
+}
+
+impl Answer {
+    /// The response as the caller shall see it.
+    pub(super) fn finish(
+        self,
+        call: &Call,
+        timing: &mut Timing,
+        forwarded: Time,
+    ) -> Response<Body> {
+        let Self {
+            mut response,
+            held,
+            caller_upgrade,
+        } = self;
+        let queued = headers::number(response.headers(), &headers::QUEUE_US).unwrap_or(0);
+        timing.answered(forwarded, clock::now(), Duration::from_micros(queued));
+        let revision = held.lease.revision().clone();
+        let limits = revision.config.limits;
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !switching {
+            headers::strip_hop_by_hop(response.headers_mut());
+        }
+        headers::strip_internal(response.headers_mut());
+        annotate(&mut response, call, timing, revision.name().revision());
+        if switching && let Some(caller) = caller_upgrade {
+            let instance = hyper::upgrade::on(&mut response);
+            upgrade::join(caller, instance, held, limits.idle_timeout);
+            return response.map(|_| Body::empty());
+        }
+        let (mut parts, incoming) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        let tracked = Tracked::new(incoming, held, call.deadline, limits.idle_timeout);
+        Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
+    }
+}
+
+fn annotate(response: &mut Response<Incoming>, call: &Call, timing: &Timing, revision: &str) {
+    let map = response.headers_mut();
+    if call.origin == Origin::Peer {
+        let queued = (timing.queue + timing.hold).as_micros();
+        headers::set(map, headers::QUEUE_US, &queued.to_string());
+        return;
+    }
+    headers::set(map, headers::REVISION, revision);
+    let cold = if timing.cold { "true" } else { "false" };
+    map.insert(headers::COLD_START, HeaderValue::from_static(cold));
+    timing.write(map);
+}

@@ -1,0 +1,294 @@
+//! Header rules of an intermediary: hop-by-hop removal (RFC 9110, 7.6.1), `forwarded`,
+//! `traceparent`, and the names Gateless itself uses.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Milliseconds a call has left; travels with it. Shortens, never extends.
+pub const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-gateless-timeout-ms");
+/// Revision that answered; on a forwarded request, the one that was picked.
+pub const REVISION: HeaderName = HeaderName::from_static("x-gateless-revision");
+/// `true` on an answer that waited for an instance.
+pub const COLD_START: HeaderName = HeaderName::from_static("x-gateless-cold-start");
+/// The cluster secret, between sidecars only.
+pub const CLUSTER: HeaderName = HeaderName::from_static("x-gateless-cluster");
+/// Between sidecars: the sender's node id.
+pub const NODE: HeaderName = HeaderName::from_static("x-gateless-node");
+/// Between sidecars: `async` for calls from the queue.
+pub const CLASS: HeaderName = HeaderName::from_static("x-gateless-class");
+/// Between sidecars: a permit taken ahead.
+pub const PERMIT: HeaderName = HeaderName::from_static("x-gateless-permit");
+/// Between sidecars, on an answer: the gate refused, nothing was seen.
+pub const REFUSED: HeaderName = HeaderName::from_static("x-gateless-refused");
+/// Between sidecars, on an answer: microseconds in the gate's queue.
+pub const QUEUE_US: HeaderName = HeaderName::from_static("x-gateless-queue-us");
+/// Phases of a call.
+pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Keeps a caller with one revision of a split.
+pub const STICKY: HeaderName = HeaderName::from_static("x-gateless-sticky");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Headers only sidecars may set; dropped from what others send.
+const INTERNAL: [HeaderName; 6] = [CLUSTER, NODE, CLASS, PERMIT, REFUSED, QUEUE_US];
+
+/// Removes what concerns one hop only. `te: trailers` stays: gRPC needs it end to end.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let listed: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in listed {
+            // A caller must not have headers removed that others rely on.
+            if name != header::HOST && name != header::CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    let trailers = headers
+        .get(header::TE)
+        .map(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    if trailers == Some(false) {
+        headers.remove(header::TE);
+    }
+}
+
+/// Removes headers that only sidecars may set.
+pub fn strip_internal(headers: &mut HeaderMap) {
+    for name in INTERNAL {
+        headers.remove(name);
+    }
+}
+
+/// The protocol of an upgrade request, for example `websocket`. An offer to go on in `h2c`
+/// concerns this hop only, and is declined.
+#[must_use]
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let wants = headers.get_all(header::CONNECTION).iter().any(|value| {
+        value.to_str().is_ok_and(|value| {
+            value
+                .split(',')
+                .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+        })
+    });
+    let protocol = headers.get(header::UPGRADE).filter(|_| wants)?;
+    (!protocol.as_bytes().eq_ignore_ascii_case(b"h2c")).then(|| protocol.clone())
+}
+
+/// Adds who called, as RFC 7239 and as everybody writes it.
+pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
+    let host = headers.get(header::HOST).cloned();
+    let mut text = String::with_capacity(48);
+    let for_ = match headers
+        .get(&FORWARDED_FOR)
+        .and_then(|earlier| earlier.to_str().ok())
+    {
+        Some(earlier) => format!("{earlier}, {client}"),
+        None => client.to_string(),
+    };
+    if let Ok(earlier) = headers
+        .get(header::FORWARDED)
+        .map_or(Ok(""), |value| value.to_str())
+        && !earlier.is_empty()
+    {
+        write!(text, "{earlier}, ").ok();
+    }
+    match client {
+        IpAddr::V4(ip) => write!(text, "for={ip};proto=http").ok(),
+        IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\";proto=http").ok(),
+    };
+    if let Some(host) = host.as_ref().and_then(|host| host.to_str().ok()) {
+        write!(text, ";host=\"{}\"", host.replace(['"', '\\'], "")).ok();
+    }
+    set(headers, header::FORWARDED, &text);
+    set(headers, FORWARDED_FOR, &for_);
+    if !headers.contains_key(&FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if let Some(host) = host
+        && !headers.contains_key(&FORWARDED_HOST)
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+/// Starts a trace where the caller has none (W3C Trace Context, version 00, not sampled).
+pub fn ensure_traceparent(headers: &mut HeaderMap) {
+    if !headers.contains_key(&TRACEPARENT) {
+        let (trace, span): (u128, u64) = (rand::random(), rand::random());
+        set(
+            headers,
+            TRACEPARENT,
+            &format!("00-{:032x}-{:016x}-00", trace.max(1), span.max(1)),
+        );
+    }
+}
+
+/// Sets a header from text; text that is no header value is left out.
+pub fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// A header that holds a whole number.
+#[must_use]
+pub fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The wait of `Prefer: respond-async, wait=N` (RFC 7240), in seconds; `Some(None)` when
+/// `respond-async` comes without `wait`.
+#[must_use]
+pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
+    let tokens: Vec<&str> = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .map(str::trim)
+        .collect();
+    if !tokens
+        .iter()
+        .any(|token| token.eq_ignore_ascii_case("respond-async"))
+    {
+        return None;
+    }
+    let wait = tokens.iter().find_map(|token| {
+        let (name, value) = token.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then(|| value.trim().parse().ok())?
+    });
+    Some(wait)
+}
+
+/// `grpc-timeout` (gRPC over HTTP/2: up to 8 digits and a unit), in milliseconds.
+#[must_use]
+pub fn grpc_timeout_ms(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(value * 3_600_000),
+        "M" => Some(value * 60_000),
+        "S" => Some(value * 1_000),
+        "m" => Some(value),
+        "u" => Some(value.div_ceil(1_000)),
+        "n" => Some(value.div_ceil(1_000_000)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn hop_by_hop_headers_end_here() {
+        let mut headers = map(&[
+            ("connection", "close, x-private, host"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("te", "gzip"),
+            ("host", "a"),
+            ("x-kept", "1"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("host", "a"), ("x-kept", "1")]));
+        let mut grpc = map(&[("te", "trailers")]);
+        strip_hop_by_hop(&mut grpc);
+        assert_eq!(grpc.len(), 1);
+    }
+
+    #[test]
+    fn forwarded_names_the_caller_and_keeps_earlier_hops() {
+        let mut headers = map(&[("host", "f.example"), ("x-forwarded-for", "1.1.1.1")]);
+        add_forwarded(&mut headers, IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 10.0.0.1");
+        assert_eq!(
+            headers["forwarded"],
+            "for=10.0.0.1;proto=http;host=\"f.example\""
+        );
+        assert_eq!(headers["x-forwarded-host"], "f.example");
+    }
+
+    #[test]
+    fn preference_for_async_is_read_as_rfc_7240_writes_it() {
+        assert_eq!(
+            respond_async(&map(&[("prefer", "respond-async, wait=10")])),
+            Some(Some(10))
+        );
+        assert_eq!(
+            respond_async(&map(&[("prefer", "wait=10; Respond-Async")])),
+            Some(Some(10))
+        );
+        assert_eq!(
+            respond_async(&map(&[("prefer", "respond-async")])),
+            Some(None)
+        );
+        assert_eq!(respond_async(&map(&[("prefer", "wait=10")])), None);
+    }
+
+    #[test]
+    fn grpc_timeouts_have_units() {
+        for (text, expected) in [
+            ("1H", Some(3_600_000)),
+            ("5S", Some(5_000)),
+            ("1u", Some(1)),
+            ("5", None),
+            ("x", None),
+        ] {
+            assert_eq!(
+                grpc_timeout_ms(&map(&[("grpc-timeout", text)])),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn upgrade_needs_both_headers() {
+        assert!(
+            upgrade(&map(&[
+                ("connection", "keep-alive, Upgrade"),
+                ("upgrade", "websocket")
+            ]))
+            .is_some()
+        );
+        assert!(upgrade(&map(&[("upgrade", "websocket")])).is_none());
+    }
+}

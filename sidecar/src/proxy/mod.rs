@@ -1,0 +1,19 @@
+//! The path of a call: entrance, route, permit, forward, answer.
+//!
+//! One file per concern. Nothing here decides whom to call or who waits: the core does;
+//! nothing here starts instances: the controller does.
+
+pub mod entrance;
+pub mod headers;
+pub mod pool;
+pub mod reserve;
+pub mod tracked;
+
+mod call;
+mod forward;
+mod payload;
+mod timing;
+mod upgrade;
+
+pub use call::{Call, Proxy, Reserve};
+pub use payload::Payload;

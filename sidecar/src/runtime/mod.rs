@@ -1,0 +1,331 @@
+//! What the hot path reads and the control path writes: functions, revisions, endpoints.
+//!
+//! Readers take an immutable [`Table`] without a lock; each revision has one short lock
+//! round its pure [`gateless_core::dispatch::Dispatch`], never held across an `.await`.
+//! It decides nothing itself.
+
+mod lease;
+mod revision;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gateless_core::config;
+use gateless_core::dispatch::Supply;
+use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
+use gateless_core::usage::Sample;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+pub use lease::{Lease, Visit};
+pub use revision::{Ask, Endpoint, Revision, Wait};
+
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::proxy::pool::Pool;
+
+/// What the hot path tells the control path; bounded, and coalesced per revision.
+#[derive(Debug)]
+pub enum Signal {
+    /// Calls wait for capacity.
+    Wanted(RevisionName),
+    /// A closed gate is empty.
+    Drained(InstanceId),
+    /// These peers were refused and there is room now.
+    Room(RevisionName, Vec<NodeId>),
+}
+
+/// Bounds on what all functions together hold on one sidecar.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldCaps {
+    /// Calls; default 20,000.
+    pub requests: u64,
+    /// Bytes of their bodies and heads; default 256 MiB.
+    pub bytes: u64,
+}
+
+impl Default for HoldCaps {
+    fn default() -> Self {
+        Self {
+            requests: 20_000,
+            bytes: 256 << 20,
+        }
+    }
+}
+
+/// What every revision shares.
+pub(crate) struct Shared {
+    pub(crate) signals: mpsc::UnboundedSender<Signal>,
+    pub(crate) caps: HoldCaps,
+    pub(crate) held: AtomicU64,
+    pub(crate) held_bytes: AtomicU64,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// One function as the hot path sees it.
+pub struct Function {
+    /// Its configuration.
+    pub config: Arc<config::Function>,
+    /// In the order of `config.revisions`.
+    pub revisions: Vec<Arc<Revision>>,
+    /// Its series.
+    pub metrics: crate::metrics::FunctionMetrics,
+}
+
+/// An immutable snapshot of everything callable.
+#[derive(Default)]
+pub struct Table {
+    functions: HashMap<FunctionName, Arc<Function>>,
+    revisions: HashMap<RevisionName, Arc<Revision>>,
+}
+
+/// A host with ready instances, as the owner tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostEndpoint {
+    /// The sidecar.
+    pub node: NodeId,
+    /// Its peer listener, host:port.
+    pub peer_address: String,
+    /// Instances.
+    pub ready: u32,
+}
+
+/// See the module.
+pub struct Registry {
+    node: NodeId,
+    table: ArcSwap<Table>,
+    shared: Arc<Shared>,
+    /// Kept apart from the table: instances of a revision that is gone still drain.
+    instances: Mutex<HashMap<InstanceId, Arc<Revision>>>,
+    peers: Mutex<HashMap<String, Arc<Pool>>>,
+}
+
+impl Registry {
+    /// Empty. Signals go to the receiver; they are at most one per revision and instance
+    /// at a time, so the channel is bounded by the catalogue although its type is not.
+    #[must_use]
+    pub fn new(
+        node: NodeId,
+        caps: HoldCaps,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Signal>) {
+        let (signals, receiver) = mpsc::unbounded_channel();
+        let shared = Shared {
+            signals,
+            caps,
+            held: AtomicU64::new(0),
+            held_bytes: AtomicU64::new(0),
+            metrics,
+        };
+        let registry = Self {
+            node,
+            table: ArcSwap::default(),
+            shared: Arc::new(shared),
+            instances: Mutex::default(),
+            peers: Mutex::default(),
+        };
+        (Arc::new(registry), receiver)
+    }
+
+    /// This sidecar.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// Replaces the catalogue. A revision that stays keeps its endpoints and its waiters;
+    /// one that goes turns its waiters away.
+    pub fn apply(&self, functions: impl IntoIterator<Item = Arc<config::Function>>) {
+        let old = self.table.load_full();
+        let mut table = Table::default();
+        for config in functions {
+            let mut revisions = Vec::with_capacity(config.revisions.len());
+            for wanted in &config.revisions {
+                let known = old
+                    .revisions
+                    .get(&wanted.name)
+                    .filter(|r| r.config.uid == wanted.uid);
+                let revision = known.cloned().unwrap_or_else(|| {
+                    Arc::new(Revision::new(wanted.clone(), self.shared.clone()))
+                });
+                table
+                    .revisions
+                    .insert(wanted.name.clone(), revision.clone());
+                revisions.push(revision);
+            }
+            let metrics = self.shared.metrics.function(&config.name);
+            let name = config.name.clone();
+            table.functions.insert(
+                name,
+                Arc::new(Function {
+                    config,
+                    revisions,
+                    metrics,
+                }),
+            );
+        }
+        for (name, revision) in &old.revisions {
+            if !table
+                .revisions
+                .get(name)
+                .is_some_and(|kept| Arc::ptr_eq(kept, revision))
+            {
+                revision.retire();
+            }
+        }
+        for name in old
+            .functions
+            .keys()
+            .filter(|name| !table.functions.contains_key(*name))
+        {
+            self.shared.metrics.forget(name);
+        }
+        self.table.store(Arc::new(table));
+    }
+
+    /// One function.
+    #[must_use]
+    pub fn function(&self, name: &FunctionName) -> Option<Arc<Function>> {
+        self.table.load().functions.get(name).cloned()
+    }
+
+    /// One revision.
+    #[must_use]
+    pub fn revision(&self, name: &RevisionName) -> Option<Arc<Revision>> {
+        self.table.load().revisions.get(name).cloned()
+    }
+
+    /// Every revision.
+    #[must_use]
+    pub fn revisions(&self) -> Vec<Arc<Revision>> {
+        self.table.load().revisions.values().cloned().collect()
+    }
+
+    /// An instance on this host is ready. False when its revision is gone.
+    pub fn add_local(
+        &self,
+        name: &RevisionName,
+        id: &InstanceId,
+        address: SocketAddr,
+        started_in: Duration,
+    ) -> bool {
+        let Some(revision) = self.revision(name) else {
+            return false;
+        };
+        self.instances.lock().insert(id.clone(), revision.clone());
+        let pool = Arc::new(Pool::new(address.to_string()));
+        revision.add_local(
+            id.clone(),
+            Endpoint::Local {
+                id: id.clone(),
+                pool,
+            },
+            started_in,
+        );
+        true
+    }
+
+    /// Closes an instance's gate; [`Signal::Drained`] follows when it is empty, maybe at once.
+    pub fn close_local(&self, id: &InstanceId) {
+        let revision = self.instances.lock().get(id).cloned();
+        let drained = revision.is_none_or(|revision| revision.close_local(id));
+        if drained {
+            self.shared.signals.send(Signal::Drained(id.clone())).ok();
+        }
+    }
+
+    /// Forgets an instance that is gone.
+    pub fn remove_local(&self, id: &InstanceId) {
+        if let Some(revision) = self.instances.lock().remove(id) {
+            revision.remove_local(id);
+        }
+    }
+
+    /// Calls inside each instance on this host.
+    #[must_use]
+    pub fn in_flight(&self, id: &InstanceId) -> u32 {
+        let revision = self.instances.lock().get(id).cloned();
+        revision.map_or(0, |revision| revision.in_flight(id))
+    }
+
+    /// What the owner says of a revision: the other hosts that run it, and what is coming.
+    pub fn set_endpoints(&self, name: &RevisionName, hosts: Vec<HostEndpoint>, supply: Supply) {
+        let Some(revision) = self.revision(name) else {
+            return;
+        };
+        let mut peers = self.peers.lock();
+        let remotes = hosts
+            .into_iter()
+            .filter(|host| host.node != self.node)
+            .map(|host| {
+                let pool = peers
+                    .entry(host.peer_address.clone())
+                    .or_insert_with_key(|address| Arc::new(Pool::new(address.clone())));
+                let endpoint = Endpoint::Remote {
+                    node: host.node.clone(),
+                    pool: pool.clone(),
+                };
+                (host.node, host.ready, Arc::new(endpoint))
+            });
+        let remotes = remotes.collect();
+        drop(peers);
+        revision.set_endpoints(remotes, supply);
+    }
+
+    /// A peer that refused a call of ours has room again.
+    pub fn room(&self, name: &RevisionName, node: &NodeId) {
+        if let Some(revision) = self.revision(name) {
+            revision.room(node);
+        }
+    }
+
+    /// Closes connections to peers that are no more.
+    pub fn retain_peers(&self, alive: impl Fn(&str) -> bool) {
+        self.peers.lock().retain(|address, _| alive(address));
+    }
+
+    /// Demand for each revision somebody here wants or wanted since the last sample.
+    #[must_use]
+    pub fn demand(&self) -> Vec<(RevisionName, Demand)> {
+        let now = clock::now();
+        self.revisions()
+            .iter()
+            .map(|revision| (revision.name().clone(), revision.demand(now)))
+            .collect()
+    }
+
+    /// Demand of one revision at this moment, without ending the sample under way.
+    #[must_use]
+    pub fn waiting(&self, name: &RevisionName) -> Option<Demand> {
+        let now = clock::now();
+        self.revision(name).map(|revision| revision.waiting(now))
+    }
+
+    /// [`Signal::Wanted`] may come again; comes at once when calls wait.
+    pub fn rearm(&self, name: &RevisionName) {
+        if let Some(revision) = self.revision(name) {
+            revision.rearm();
+        }
+    }
+
+    /// Calls held now, over all functions.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.shared.held.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// One revision's demand at this sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Demand {
+    /// Averages since the last sample.
+    pub sample: Sample,
+    /// Waiting at this moment.
+    pub held: u64,
+    /// For how long the oldest has.
+    pub oldest: std::time::Duration,
+}

@@ -1,0 +1,388 @@
+//! Starts a sidecar: binds, joins, loads, adopts, serves. And ends it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gateless_core::name::{NodeId, RevisionName};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::auth::ClusterSecret;
+use crate::controller;
+use crate::instance::process::{self, ProcessDriver};
+use crate::instance::{Driver, Shutdown};
+use crate::metrics::Metrics;
+use crate::proxy::entrance::{self, Door};
+use crate::proxy::reserve::Reservations;
+use crate::proxy::{Proxy, Reserve};
+use crate::runtime::{HoldCaps, Registry};
+use crate::{control, node, peers};
+
+/// How a sidecar is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The server's gRPC address; `None`: run from the saved catalogue.
+    pub server: Option<String>,
+    /// Folder for everything it keeps.
+    pub data: PathBuf,
+    /// Calls from outside.
+    pub listen: SocketAddr,
+    /// Calls from functions on this host.
+    pub local_listen: SocketAddr,
+    /// Calls and gRPC from other sidecars, gRPC from the server.
+    pub peer_listen: SocketAddr,
+    /// Membership, UDP.
+    pub gossip_listen: SocketAddr,
+    /// Host name or address others reach this host by.
+    pub advertise_host: String,
+    /// Gossip addresses of others, host:port.
+    pub join: Vec<String>,
+    /// At least 16 characters, the same on every sidecar and the server.
+    pub cluster_secret: String,
+    /// Suffix of function hosts.
+    pub domain: String,
+    /// Instances this host may run.
+    pub capacity: u32,
+}
+
+/// Why a sidecar does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address is taken or not this host's.
+    #[error("cannot listen on {address} for {what}: {cause}")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("data folder {folder}: {cause}")]
+    Data {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The cluster secret is none.
+    #[error(transparent)]
+    Secret(#[from] crate::auth::BadSecret),
+    /// Gossip cannot start.
+    #[error(transparent)]
+    Peers(#[from] peers::Error),
+    /// The config client cannot start.
+    #[error(transparent)]
+    Control(#[from] control::Error),
+}
+
+/// A running sidecar.
+pub struct Running {
+    /// Calls from outside.
+    pub public: SocketAddr,
+    /// Calls from functions here.
+    pub local: SocketAddr,
+    /// Peers.
+    pub peer: SocketAddr,
+    /// Gossip, UDP.
+    pub gossip: SocketAddr,
+    ends: Ends,
+}
+
+/// What a shutdown ends.
+struct Ends {
+    stop_accepting: CancellationToken,
+    stop_controller: CancellationToken,
+    connections: TaskTracker,
+    driver: Arc<dyn Driver>,
+    peers: peers::Handle,
+    control: Arc<control::Handle>,
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+struct Peers(peers::Handle);
+
+impl Reserve for Peers {
+    fn reserve(
+        &self,
+        node: &NodeId,
+        revision: &RevisionName,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Option<String>> {
+        let (handle, node, revision) = (self.0.clone(), node.clone(), revision.clone());
+        Box::pin(async move {
+            handle
+                .reserve(&node, &revision, ttl)
+                .await
+                .unwrap_or_else(|status| {
+                    tracing::debug!(peer = %node, %status, "no permit from a peer");
+                    None
+                })
+        })
+    }
+}
+
+struct Gates {
+    registry: Arc<Registry>,
+    reservations: Arc<Reservations>,
+}
+
+impl peers::Reserver for Gates {
+    fn reserve(&self, revision: &RevisionName, ttl: Duration, _caller: &str) -> Option<String> {
+        self.reservations.reserve(&self.registry, revision, ttl)
+    }
+}
+
+struct NoBacklog;
+
+impl controller::Backlog for NoBacklog {
+    fn due(&self) -> Vec<(gateless_core::name::FunctionName, u32)> {
+        Vec::new()
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |cause| Error::Listen {
+        what,
+        address,
+        cause,
+    };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+/// Where this sidecar can be reached.
+struct Addresses {
+    public: SocketAddr,
+    peer: SocketAddr,
+    host: String,
+}
+
+impl Addresses {
+    fn public_url(&self) -> String {
+        format!("http://{}:{}", self.host, self.public.port())
+    }
+
+    fn peer_address(&self) -> String {
+        format!("{}:{}", self.host, self.peer.port())
+    }
+}
+
+type Joined = (
+    peers::Handle,
+    mpsc::Receiver<peers::Event>,
+    peers::PeerServer,
+);
+
+async fn join(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gates: Gates,
+) -> Result<Joined, Error> {
+    let peers = peers::Config {
+        node: node.clone(),
+        gossip_listen: config.gossip_listen,
+        advertise_host: addresses.host.clone(),
+        cluster: "gateless".to_owned(),
+        seeds: config.join.clone(),
+        gossip_interval: peers::DEFAULT_INTERVAL,
+        peer_address: addresses.peer_address(),
+        public_url: addresses.public_url(),
+        capacity: config.capacity,
+        version: VERSION.to_owned(),
+        secret: secret.clone(),
+        reserver: Arc::new(gates),
+    };
+    Ok(peers::spawn(peers).await?)
+}
+
+async fn follow_server(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gossip: SocketAddr,
+) -> Result<Arc<control::Handle>, Error> {
+    let control = control::Config {
+        server: config.server.clone(),
+        data: config.data.clone(),
+        secret: secret.clone(),
+        node: node.clone(),
+        version: VERSION.to_owned(),
+        public_url: addresses.public_url(),
+        peer_address: addresses.peer_address(),
+        gossip_address: format!("{}:{}", addresses.host, gossip.port()),
+        artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
+    };
+    Ok(Arc::new(control::spawn(control).await?))
+}
+
+fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, CancellationToken) {
+    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    for (listener, door) in listeners {
+        let serving = entrance::serve(
+            app.clone(),
+            listener,
+            door,
+            connections.clone(),
+            stop.clone(),
+        );
+        tokio::spawn(serving);
+    }
+    (connections, stop)
+}
+
+fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
+    Proxy {
+        registry: registry.clone(),
+        cluster_secret: config.cluster_secret.trim().to_owned(),
+        domain: config.domain.clone(),
+        reserve: Arc::new(Peers(peers.clone())),
+    }
+}
+
+/// Starts a sidecar.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(config: Config) -> Result<Running, Error> {
+    let data_error = |cause| Error::Data {
+        folder: config.data.clone(),
+        cause,
+    };
+    raise_descriptor_limit();
+    let secret = ClusterSecret::new(&config.cluster_secret)?;
+    let node = node::id(&config.data).map_err(data_error)?;
+    let (public_listener, public) = bind("calls", config.listen).await?;
+    let (local_listener, local) = bind("local calls", config.local_listen).await?;
+    let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
+    let addresses = Addresses {
+        public,
+        peer,
+        host: config.advertise_host.clone(),
+    };
+    let (driver, instance_events) = open_driver(&config, &node).map_err(data_error)?;
+    let metrics = Metrics::shared();
+    let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
+    let reservations = Arc::<Reservations>::default();
+    let gates = Gates {
+        registry: registry.clone(),
+        reservations: reservations.clone(),
+    };
+    let (peers, peer_events, peer_service) =
+        join(&config, &node, &addresses, &secret, gates).await?;
+    let gossip = peers.gossip_address();
+    let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
+    let catalogue = control.catalogue();
+    registry.apply(catalogue.borrow().functions.values().cloned());
+    let app = Arc::new(App {
+        proxy: proxy(&config, &registry, &peers),
+        fairness: std::hash::RandomState::new(),
+        sticky: entrance::StickyHasher::default(),
+        reservations,
+        grpc: tonic::service::Routes::new(peer_service),
+        metrics,
+    });
+    let stop_controller = CancellationToken::new();
+    let (_queries, query_receiver) = mpsc::channel(16);
+    let parts = controller::Parts {
+        registry,
+        signals,
+        catalogue,
+        peers: peers.clone(),
+        peer_events,
+        driver: driver.clone(),
+        instance_events,
+        control: control.clone(),
+        backlog: Arc::new(NoBacklog),
+        capacity: config.capacity,
+        gateless_url: format!("http://{local}"),
+        stop: stop_controller.clone(),
+    };
+    tokio::spawn(controller::run(parts, query_receiver));
+    let listeners = [
+        (public_listener, Door::Public),
+        (local_listener, Door::Local),
+        (peer_listener, Door::Peer),
+    ];
+    let (connections, stop_accepting) = serve(&app, listeners);
+    let ends = Ends {
+        stop_accepting,
+        stop_controller,
+        connections,
+        driver,
+        peers,
+        control,
+    };
+    Ok(Running {
+        public,
+        local,
+        peer,
+        gossip,
+        ends,
+    })
+}
+
+/// Connections and instances need descriptors: the soft limit goes up to the hard one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays low");
+    }
+}
+
+fn open_driver(
+    config: &Config,
+    this: &NodeId,
+) -> io::Result<(Arc<dyn Driver>, mpsc::Receiver<crate::instance::Event>)> {
+    let (sender, receiver) = mpsc::channel(1_024);
+    let mut setup = process::Config::new(config.data.clone(), this.clone());
+    setup.max_instances = config.capacity as usize;
+    Ok((Arc::new(ProcessDriver::open(setup, sender)?), receiver))
+}
+
+/// Connections that do not end by themselves are cut off after this.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+impl Running {
+    /// Takes no new connections, lets calls finish (at most 30 s), leaves the cluster, and
+    /// stops the instances or leaves them for the next sidecar on the same data folder.
+    pub async fn shutdown(self, stop_instances: bool) {
+        let ends = self.ends;
+        ends.stop_accepting.cancel();
+        // Others must stop sending here before the listeners' connections end.
+        ends.peers.leave().await;
+        ends.connections.close();
+        if tokio::time::timeout(LONGEST_GOODBYE, ends.connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some calls did not finish and are cut off");
+        }
+        ends.stop_controller.cancel();
+        let how = if stop_instances {
+            Shutdown::Stop
+        } else {
+            Shutdown::Leave
+        };
+        ends.driver.shutdown(how).await;
+        ends.control.stop().await;
+    }
+}
