@@ -1,1 +1,3 @@
-//! placeholder
+//! The data plane of Gateless.
+
+pub mod queue;
