@@ -1,3 +1,4 @@
 //! The data plane of Gateless.
 
+pub mod admin;
 pub mod queue;

@@ -79,6 +79,16 @@ pub enum Error {
         /// Its state.
         state: &'static str,
     },
+    /// As another sidecar put it.
+    #[error("{detail}")]
+    Remote {
+        /// Status.
+        status: StatusCode,
+        /// Stable code.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
     /// What is on disk can't be read.
     #[error("the queue holds a record it cannot read: {0}")]
     Damaged(String),
@@ -101,6 +111,7 @@ impl Error {
             Self::NotFinished { .. } => "call_not_finished",
             Self::NoResult { .. } => "call_has_no_result",
             Self::Conflict { .. } => "call_state_conflict",
+            Self::Remote { code, .. } => code,
             Self::Damaged(_) => "queue_damaged",
         }
     }
@@ -120,6 +131,7 @@ impl Error {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NotFinished { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::NoResult { .. } => StatusCode::GONE,
+            Self::Remote { status, .. } => *status,
             Self::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -143,6 +155,7 @@ impl Error {
             Self::NotFinished { .. } => "ask again later, or give an x-callback-url",
             Self::NoResult { .. } => "see the call's attempts, and replay it",
             Self::Conflict { .. } => "see the call's state",
+            Self::Remote { .. } => "see detail",
             Self::Damaged(_) => "see the sidecar's log",
         }
     }

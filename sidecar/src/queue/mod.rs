@@ -8,9 +8,13 @@
 //! in the dead-letter queue, whatever is killed when. Deliberately not promised: exactly
 //! once, or any order between calls that run at the same time.
 
+pub mod callback;
 pub mod clock;
 mod codec;
+pub mod dispatcher;
 pub mod error;
+mod headers;
+pub mod http;
 pub mod local;
 pub mod types;
 
@@ -23,6 +27,7 @@ use gateless_core::time::Time;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use self::dispatcher::{Dispatcher, Invoke, InvokeError, Lookup, Policies};
 pub use self::error::Error;
 pub use self::local::Local;
 use self::clock::Clock;
@@ -92,6 +97,8 @@ pub trait Source: Queue {
     fn up(&self) -> watch::Receiver<bool>;
     /// Changes when a function without open calls gets one.
     fn activity(&self) -> watch::Receiver<u64>;
+    /// How many calls of a function aren't finished.
+    fn open(&self, function: &FunctionName) -> u64;
     /// Functions with open calls.
     fn active(&self) -> Vec<FunctionName>;
     /// Rings when something of the function becomes due at another time than before.
@@ -104,8 +111,9 @@ pub trait Source: Queue {
     fn unclaim(&self, id: &CallId);
     /// Begins an attempt; when this returns that is on disk.
     fn start(&self, id: &CallId, policy: &AsyncPolicy) -> BoxFuture<'_, Result<Started, Error>>;
-    /// There is nobody to deliver it to.
-    fn function_deleted(&self, id: &CallId) -> BoxFuture<'_, Result<(), Error>>;
+    /// There is nobody left to deliver to: every call of the function that isn't under way
+    /// becomes a dead letter. Says how many.
+    fn function_deleted(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>>;
     /// Rings when a callback becomes due at another time than before.
     fn callback_bell(&self) -> Arc<Notify>;
     /// When the next callback is due.

@@ -89,6 +89,19 @@ impl Index {
         self.functions.get(function).map_or(0, |f| f.queued + f.retrying)
     }
 
+    /// Calls of one function that aren't finished.
+    pub(super) fn open_of(&self, function: &FunctionName) -> u64 {
+        self.functions.get(function).map_or(0, Function::open)
+    }
+
+    /// Those of them that aren't under way.
+    pub(super) fn idle(&self, function: &FunctionName) -> Vec<Key> {
+        let idle = |(_, stored): &(&Key, &Stored)| {
+            stored.function == *function && stored.call.next_deadline().is_some()
+        };
+        self.open.iter().filter(idle).map(|(key, _)| *key).collect()
+    }
+
     /// Puts in a call that isn't finished, in place of what was known of it. True when its
     /// function had none open before: somebody must begin to look after it.
     pub(super) fn put(&mut self, key: Key, stored: Stored) -> bool {

@@ -362,6 +362,10 @@ impl Source for Local {
         self.shared.activity.subscribe()
     }
 
+    fn open(&self, function: &FunctionName) -> u64 {
+        self.shared.index.lock().open_of(function)
+    }
+
     fn active(&self) -> Vec<FunctionName> {
         self.shared.index.lock().active()
     }
@@ -413,12 +417,12 @@ impl Source for Local {
         })
     }
 
-    fn function_deleted(&self, id: &CallId) -> BoxFuture<'_, Result<(), Error>> {
-        let id = id.clone();
-        Box::pin(async move {
-            let event = Event::FunctionDeleted;
+    fn function_deleted(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
+        let keys = self.shared.index.lock().idle(function);
+        Box::pin(self.each(keys, move |key| async move {
+            let (id, event) = (self.id(key), Event::FunctionDeleted);
             self.step(&id, event, None, &DEFAULT_POLICY).await.map(drop)
-        })
+        }))
     }
 
     fn callback_bell(&self) -> Arc<Notify> {

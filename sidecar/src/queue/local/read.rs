@@ -17,8 +17,8 @@ use crate::queue::types::{CallId, CallResult, Callback, Filter, Record, View};
 
 /// Entries looked at for one page, so that a rare state can't make a list read everything.
 const SCANNED: usize = 20_000;
-/// Dead letters replayed or purged at once.
-const DEAD_AT_ONCE: usize = 256;
+/// Calls replayed, purged or given up at once.
+const AT_ONCE: usize = 256;
 
 impl Local {
     async fn read<T: Send + 'static>(
@@ -152,7 +152,19 @@ impl Local {
     {
         let prefix = function_prefix(&function);
         let keys = self.read(move |_, engine| keys_under(&engine.dead, &prefix));
-        let mut results = stream::iter(keys.await?).map(act).buffer_unordered(DEAD_AT_ONCE);
+        self.each(keys.await?, act).await
+    }
+
+    /// Does something to each of these calls; says to how many it could be done.
+    pub(super) async fn each<F>(
+        &self,
+        keys: Vec<Key>,
+        act: impl Fn(Key) -> F,
+    ) -> Result<u64, Error>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        let mut results = stream::iter(keys).map(act).buffer_unordered(AT_ONCE);
         let mut count = 0;
         while let Some(result) = results.next().await {
             match result {
