@@ -3,6 +3,7 @@
 //! It accepts calls, routes, holds, gates, autoscales, runs instances and keeps the async
 //! queue. It needs no other process to do so: the server only changes what it does.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 mod backoff;
@@ -18,6 +19,7 @@ pub mod node;
 mod outbox;
 pub mod peers;
 pub mod proxy;
+pub mod queue;
 pub mod runtime;
 mod start;
 
