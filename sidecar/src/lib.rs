@@ -14,6 +14,7 @@ pub mod control;
 pub mod controller;
 pub mod error;
 pub mod instance;
+mod logs;
 pub mod metrics;
 pub mod node;
 mod outbox;

@@ -159,8 +159,13 @@ impl Local {
     }
 
     async fn submit<T>(&self, bytes: usize, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, Error> {
-        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1);
-        let waiting = self.waiting.clone().acquire_many_owned(kib.min(WAITING_KIB));
+        let kib = u32::try_from(bytes / 1024)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let waiting = self
+            .waiting
+            .clone()
+            .acquire_many_owned(kib.min(WAITING_KIB));
         let permit = waiting.await.map_err(unavailable)?;
         let (reply, answer) = oneshot::channel();
         let closed = || Error::Unavailable("it is closed".into());
@@ -289,9 +294,18 @@ impl Queue for Local {
         let (id, policy) = (id.clone(), *policy);
         Box::pin(async move {
             let (event, result) = match ended {
-                Ended::Answered { answer, retry_after } => {
+                Ended::Answered {
+                    answer,
+                    retry_after,
+                } => {
                     let status = answer.status;
-                    (Event::Answered { status, retry_after }, Some(answer))
+                    (
+                        Event::Answered {
+                            status,
+                            retry_after,
+                        },
+                        Some(answer),
+                    )
                 }
                 Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
             };
@@ -330,7 +344,10 @@ impl Queue for Local {
     }
 
     fn depths(&self) -> Vec<Depth> {
-        self.shared.index.lock().depths(self.shared.config.clock.now())
+        self.shared
+            .index
+            .lock()
+            .depths(self.shared.config.clock.now())
     }
 
     fn purge_dead(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
@@ -344,7 +361,9 @@ impl Queue for Local {
         let function = function.clone();
         Box::pin(self.each_dead(function, move |key| async move {
             let id = self.id(key);
-            self.step(&id, Event::Replay, None, &DEFAULT_POLICY).await.map(drop)
+            self.step(&id, Event::Replay, None, &DEFAULT_POLICY)
+                .await
+                .map(drop)
         }))
     }
 }
@@ -388,11 +407,7 @@ impl Source for Local {
         self.shared.index.lock().unclaim(id.key());
     }
 
-    fn start(
-        &self,
-        id: &CallId,
-        policy: &AsyncPolicy,
-    ) -> BoxFuture<'_, Result<Started, Error>> {
+    fn start(&self, id: &CallId, policy: &AsyncPolicy) -> BoxFuture<'_, Result<Started, Error>> {
         let (id, policy) = (id.clone(), *policy);
         Box::pin(async move {
             let stepped = self.step(&id, Event::Start, None, &policy).await?;
@@ -409,7 +424,10 @@ impl Source for Local {
                 })),
                 Err(error) => {
                     let error = error.to_string();
-                    let failed = Event::Failed { retryable: false, error };
+                    let failed = Event::Failed {
+                        retryable: false,
+                        error,
+                    };
                     self.step(&id, failed, None, &policy).await?;
                     Ok(Started::Over)
                 }

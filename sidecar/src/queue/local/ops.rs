@@ -208,7 +208,11 @@ impl<'a> Work<'a> {
         let stored = Stored {
             function: accept.function.clone(),
             call,
-            callback: if accept.callback { CallbackState::Pending } else { CallbackState::None },
+            callback: if accept.callback {
+                CallbackState::Pending
+            } else {
+                CallbackState::None
+            },
             callback_tries: 0,
             callback_due: Time::ZERO,
             expires_at: Time::ZERO,
@@ -222,17 +226,26 @@ impl<'a> Work<'a> {
         if !accept.body.is_empty() {
             self.batch.insert(&engine.bodies, key, &accept.body[..]);
         }
-        self.batch.insert(&engine.by_function, function_key(&accept.function, &key), []);
+        self.batch.insert(
+            &engine.by_function,
+            function_key(&accept.function, &key),
+            [],
+        );
         self.batch.insert(&engine.open, key, stored.to_bytes());
         if let Some((name, digest)) = accept.idempotency {
             let value = [&key[..], &digest].concat();
-            self.batch.insert(&engine.idempotency, name.as_slice(), value);
+            self.batch
+                .insert(&engine.idempotency, name.as_slice(), value);
             self.idempotency.insert(name, Some((key, digest)));
         }
         self.stored += size;
         let mut index = self.shared.index.lock();
         self.activated |= index.put(key, stored);
-        let cancelled = if accept.running { index.attempt(key) } else { CancellationToken::new() };
+        let cancelled = if accept.running {
+            index.attempt(key)
+        } else {
+            CancellationToken::new()
+        };
         Ok(Taken {
             key,
             replayed: false,
