@@ -213,10 +213,17 @@ fn result_messages(result: CallResult) -> Vec<v1::CallResult> {
         name,
         value: value.into(),
     };
-    let truncated = result.truncated.then(|| (TRUNCATED.to_owned(), "true".into()));
+    let truncated = result
+        .truncated
+        .then(|| (TRUNCATED.to_owned(), "true".into()));
     let mut first = v1::CallResult {
         status: result.status.into(),
-        headers: result.headers.into_iter().chain(truncated).map(header).collect(),
+        headers: result
+            .headers
+            .into_iter()
+            .chain(truncated)
+            .map(header)
+            .collect(),
         data: Vec::new(),
     };
     let mut chunks = result.body.chunks(CHUNK_BYTES).map(<[u8]>::to_vec);
@@ -238,7 +245,11 @@ where
     S: stream::Stream<Item = Result<v1::CallResult, Status>>,
 {
     let mut messages = std::pin::pin!(messages);
-    let first = messages.try_next().await.map_err(|s| remote(&s))?.unwrap_or_default();
+    let first = messages
+        .try_next()
+        .await
+        .map_err(|s| remote(&s))?
+        .unwrap_or_default();
     let mut truncated = false;
     let mut headers = Vec::new();
     for header in first.headers {
@@ -291,7 +302,10 @@ pub fn status(error: Error) -> Status {
 /// And back, on the side that asked.
 #[must_use]
 pub fn remote(status: &Status) -> Error {
-    let code = status.metadata().get(CODE).and_then(|value| value.to_str().ok());
+    let code = status
+        .metadata()
+        .get(CODE)
+        .and_then(|value| value.to_str().ok());
     let (http, code) = match (code, status.code()) {
         (Some("call_not_found"), _) | (None, Code::NotFound) => {
             (StatusCode::NOT_FOUND, "call_not_found")
@@ -336,10 +350,23 @@ mod tests {
         let id = || "x".to_owned();
         for error in [
             Error::NotFound(id()),
-            Error::NotFinished { id: id(), state: "queued" },
-            Error::NoResult { id: id(), state: "dead", reason: "r".into() },
-            Error::Conflict { id: id(), state: "dead" },
-            Error::Full { bound: "b", limit: 1 },
+            Error::NotFinished {
+                id: id(),
+                state: "queued",
+            },
+            Error::NoResult {
+                id: id(),
+                state: "dead",
+                reason: "r".into(),
+            },
+            Error::Conflict {
+                id: id(),
+                state: "dead",
+            },
+            Error::Full {
+                bound: "b",
+                limit: 1,
+            },
             Error::Unavailable(id()),
         ] {
             let back = remote(&status(error.clone()));

@@ -53,24 +53,32 @@ pub fn check_url(url: &str) -> Result<(), Error> {
     }
     if url.starts_with("/function/") || url.starts_with("/async-function/") {
         let parsed = url.parse::<Uri>();
-        return parsed.map(drop).map_err(|_| Error::Callback("it is not a path"));
+        return parsed
+            .map(drop)
+            .map_err(|_| Error::Callback("it is not a path"));
     }
     if let Some((scheme, _)) = url.split_once("://")
         && !scheme.eq_ignore_ascii_case("http")
     {
         return Err(Error::CallbackScheme(scheme.chars().take(20).collect()));
     }
-    let uri: Uri = url.parse().map_err(|_| Error::Callback("it is not a url"))?;
+    let uri: Uri = url
+        .parse()
+        .map_err(|_| Error::Callback("it is not a url"))?;
     let host = uri.host().filter(|_| uri.scheme().is_some());
-    let host = host.ok_or(Error::Callback("it names neither a host nor a function's path"))?;
+    let host = host.ok_or(Error::Callback(
+        "it names neither a host nor a function's path",
+    ))?;
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-        return Err(Error::Callback("credentials in a url would be stored and shown"));
+        return Err(Error::Callback(
+            "credentials in a url would be stored and shown",
+        ));
     }
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
-        Ok(address) if !allowed(address) => {
-            Err(Error::Callback("its address is link-local, unspecified or multicast"))
-        }
+        Ok(address) if !allowed(address) => Err(Error::Callback(
+            "its address is link-local, unspecified or multicast",
+        )),
         _ => Ok(()),
     }
 }
@@ -80,9 +88,7 @@ fn allowed(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             !(v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
         }
-        IpAddr::V6(v6) => {
-            !(v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast())
-        }
+        IpAddr::V6(v6) => !(v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
     }
 }
 
@@ -171,8 +177,10 @@ impl Sender {
             }
         };
         let mut up = self.queue.up();
-        while let Err(Error::Unavailable(_)) =
-            self.queue.callback_done(&callback, delivered, retryable).await
+        while let Err(Error::Unavailable(_)) = self
+            .queue
+            .callback_done(&callback, delivered, retryable)
+            .await
         {
             if up.wait_for(|up| *up).await.is_err() {
                 return;
@@ -180,7 +188,10 @@ impl Sender {
         }
     }
 
-    async fn post(&self, callback: &Callback) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+    async fn post(
+        &self,
+        callback: &Callback,
+    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
         check_url(&callback.url)?;
         let url = match callback.url.strip_prefix('/') {
             Some(path) => format!("{}/{path}", self.local_url.trim_end_matches('/')),
@@ -192,7 +203,10 @@ impl Sender {
         let headers = request.headers_mut();
         let content_type = result.and_then(|r| r.headers.iter().find(|(n, _)| n == "content-type"));
         if let Some((_, value)) = content_type {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_maybe_shared(value.clone())?);
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_maybe_shared(value.clone())?,
+            );
         }
         // Without an answer there is no status; 502 is what a sync caller would have seen.
         let status = result.map_or(502, |r| r.status);
@@ -203,16 +217,24 @@ impl Sender {
         headers.insert("x-function-name", HeaderValue::try_from(name)?);
         headers.insert("x-function-status", status.into());
         headers.insert("x-duration-seconds", HeaderValue::try_from(seconds)?);
-        headers.insert("x-gateless-call-state", HeaderValue::from_static(callback.state));
+        headers.insert(
+            "x-gateless-call-state",
+            HeaderValue::from_static(callback.state),
+        );
         headers.insert("x-gateless-attempt", callback.attempt.into());
         if result.is_some_and(|r| r.truncated) {
-            headers.insert("x-gateless-result-truncated", HeaderValue::from_static("true"));
+            headers.insert(
+                "x-gateless-result-truncated",
+                HeaderValue::from_static("true"),
+            );
         }
         let exchange = async {
             let answer = self.client.request(request).await?;
             let status = answer.status().as_u16();
             // Only so that the connection can be used again.
-            let _ = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
+            let _ = Limited::new(answer.into_body(), ANSWER_BYTES)
+                .collect()
+                .await;
             Ok::<u16, Box<dyn std::error::Error + Send + Sync>>(status)
         };
         let exchange: Pin<Box<_>> = Box::pin(exchange);

@@ -46,7 +46,10 @@ impl Clock {
     pub fn now(&self) -> Time {
         match self {
             Self::System => {
-                Time::ZERO + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+                Time::ZERO
+                    + SystemTime::now()
+                        .duration_since(UNIX_EPOCH)
+                        .unwrap_or_default()
             }
             Self::Manual(manual) => *manual.0.borrow(),
         }

@@ -141,7 +141,9 @@ fn versioned(message: &impl Message) -> Vec<u8> {
 fn unversioned(bytes: &[u8]) -> Result<&[u8], Error> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
-        Some((version, _)) => Err(Error::Damaged(format!("format version {version} is unknown"))),
+        Some((version, _)) => Err(Error::Damaged(format!(
+            "format version {version} is unknown"
+        ))),
         None => Err(Error::Damaged("empty value".into())),
     }
 }
@@ -317,7 +319,9 @@ pub(super) fn result_to_bytes(result: &CallResult) -> Vec<u8> {
 
 pub(super) fn result_from_bytes(bytes: &[u8]) -> Result<CallResult, Error> {
     let short = || damaged("result is cut short");
-    let (length, rest) = unversioned(bytes)?.split_first_chunk::<4>().ok_or_else(short)?;
+    let (length, rest) = unversioned(bytes)?
+        .split_first_chunk::<4>()
+        .ok_or_else(short)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(damaged)?;
     let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
     let message = ResultMessage::decode(head).map_err(damaged)?;
@@ -368,7 +372,13 @@ mod tests {
 
     #[test]
     fn unknown_or_cut_values_are_damage_not_panics() {
-        for bytes in [&[][..], &[9, 1, 2], &[1], &[1, 0, 0, 0, 9, 1], &[1, 255, 255]] {
+        for bytes in [
+            &[][..],
+            &[9, 1, 2],
+            &[1],
+            &[1, 0, 0, 0, 9, 1],
+            &[1, 255, 255],
+        ] {
             assert!(Stored::from_bytes(bytes).is_err(), "{bytes:?}");
             assert!(result_from_bytes(bytes).is_err(), "{bytes:?}");
         }

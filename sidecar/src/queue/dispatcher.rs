@@ -41,8 +41,12 @@ pub type Exchange = BoxFuture<'static, Result<Answer, InvokeError>>;
 pub trait Invoke: Send + Sync + 'static {
     /// Waits for a slot, as an async call, and sends the request. The request's URI is path
     /// and query. Dropping the future or the answer ends the exchange.
-    fn invoke(&self, function: &FunctionName, request: Request<Bytes>, within: Duration)
-    -> Exchange;
+    fn invoke(
+        &self,
+        function: &FunctionName,
+        request: Request<Bytes>,
+        within: Duration,
+    ) -> Exchange;
 }
 
 impl<F> Invoke for F
@@ -199,7 +203,11 @@ pub struct Refused {
 async fn run(shared: Arc<Shared>, local_url: String) {
     let mut helpers = JoinSet::new();
     let stopping = shared.stopping.clone();
-    helpers.spawn(callback::run(shared.queue.clone(), local_url, stopping.clone()));
+    helpers.spawn(callback::run(
+        shared.queue.clone(),
+        local_url,
+        stopping.clone(),
+    ));
     helpers.spawn(sweep(shared.queue.clone(), stopping.clone()));
     let mut activity = shared.queue.activity();
     let mut functions = JoinSet::new();
@@ -295,16 +303,21 @@ impl Shared {
         match self.queue.start(&id, &policy).await {
             Ok(Started::Attempt(attempt)) => {
                 let cancelled = attempt.cancelled.clone();
-                match request(&id, attempt) {
+                match request(&id, *attempt) {
                     Ok(request) => {
                         let (invoke, within) = (self.invoke.clone(), policy.attempt_timeout);
                         let exchange: Exchange =
-                            Box::pin(async move { invoke.invoke(&function, request, within).await });
+                            Box::pin(
+                                async move { invoke.invoke(&function, request, within).await },
+                            );
                         self.see_through(&id, exchange, &cancelled, &policy).await;
                     }
                     Err(error) => {
                         let error = format!("the record makes no request: {error}");
-                        let ended = Ended::Failed { retryable: false, error };
+                        let ended = Ended::Failed {
+                            retryable: false,
+                            error,
+                        };
                         self.finish(&id, ended, &policy).await;
                     }
                 }
@@ -414,7 +427,10 @@ async fn collect(exchange: Exchange, limit: u64) -> Ended {
         truncated |= data.len() > room;
         kept.extend_from_slice(&data[..data.len().min(room)]);
     }
-    let retry_after = parts.headers.get(header::RETRY_AFTER).and_then(headers::retry_after);
+    let retry_after = parts
+        .headers
+        .get(header::RETRY_AFTER)
+        .and_then(headers::retry_after);
     Ended::Answered {
         answer: CallResult {
             status: parts.status.as_u16(),

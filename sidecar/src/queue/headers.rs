@@ -45,7 +45,10 @@ pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
         .iter()
         .filter(|(name, _)| wanted(name.as_str()))
         .map(|(name, value)| {
-            (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+            (
+                name.as_str().to_owned(),
+                Bytes::copy_from_slice(value.as_bytes()),
+            )
         })
         .collect()
 }
@@ -56,7 +59,10 @@ pub(super) fn retry_after(value: &HeaderValue) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_timestamp(text)
+        .ok()?;
     let now = jiff::Timestamp::now();
     // A moment gone by asks for nothing.
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
@@ -80,7 +86,10 @@ mod tests {
             headers.append(name, HeaderValue::from_static(value));
         }
         let names: Vec<_> = kept(&headers).into_iter().collect();
-        assert_eq!(names, [("accept".into(), "a".into()), ("accept".into(), "b".into())]);
+        assert_eq!(
+            names,
+            [("accept".into(), "a".into()), ("accept".into(), "b".into())]
+        );
     }
 
     #[test]

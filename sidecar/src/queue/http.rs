@@ -54,7 +54,9 @@ pub fn record(
     let callback = match parts.headers.get("x-callback-url") {
         None => None,
         Some(value) => {
-            let url = value.to_str().map_err(|_| Error::Callback("it is not ASCII"))?;
+            let url = value
+                .to_str()
+                .map_err(|_| Error::Callback("it is not ASCII"))?;
             callback::check_url(url)?;
             Some(url.to_owned())
         }
@@ -175,9 +177,10 @@ pub fn result_response(id: &CallId, result: CallResult) -> Response<Bytes> {
     let headers = response.headers_mut();
     for (name, value) in result.headers {
         // Both were a function's header once.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::try_from(name), HeaderValue::from_maybe_shared(value))
-        {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name),
+            HeaderValue::from_maybe_shared(value),
+        ) {
             headers.append(name, value);
         }
     }

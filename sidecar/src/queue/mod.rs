@@ -27,10 +27,10 @@ use gateless_core::time::Time;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::clock::Clock;
 pub use self::dispatcher::{Dispatcher, Invoke, InvokeError, Lookup, Policies};
 pub use self::error::Error;
 pub use self::local::Local;
-use self::clock::Clock;
 use self::types::{
     Accepted, CallId, CallResult, Callback, Depth, Ended, Filter, Record, Started, View,
 };

@@ -24,17 +24,28 @@ const CALLBACK_BACKOFF: Backoff = Backoff {
 };
 
 impl Work<'_> {
-    pub(super) fn close(&mut self, key: Key, mut stored: Stored, result: Option<CallResult>, action: Action) {
+    pub(super) fn close(
+        &mut self,
+        key: Key,
+        mut stored: Stored,
+        result: Option<CallResult>,
+        action: Action,
+    ) {
         let engine = self.engine;
         let is_dead = matches!(stored.call.state, State::Dead(..));
-        let kept = if is_dead { stored.ttl.max(self.shared.config.dead_ttl) } else { stored.ttl };
+        let kept = if is_dead {
+            stored.ttl.max(self.shared.config.dead_ttl)
+        } else {
+            stored.ttl
+        };
         stored.expires_at = self.now + kept;
         if let Some(result) = result {
             stored.status = Some(result.status);
             stored.result_bytes = result.body.len() as u64;
             stored.stored += stored.result_bytes + OVERHEAD;
             self.stored += stored.result_bytes + OVERHEAD;
-            self.batch.insert(&engine.results, key, result_to_bytes(&result));
+            self.batch
+                .insert(&engine.results, key, result_to_bytes(&result));
         }
         let mut index = self.shared.index.lock();
         index.take(key);
@@ -44,22 +55,23 @@ impl Work<'_> {
         }
         if is_dead {
             index.dead(&stored.function, 1);
-            self.batch.insert(&engine.dead, function_key(&stored.function, &key), []);
+            self.batch
+                .insert(&engine.dead, function_key(&stored.function, &key), []);
         }
         if matches!(stored.call.state, State::Cancelled(_)) {
             stored.callback = CallbackState::None;
         }
         if stored.callback == CallbackState::Pending {
             stored.callback_due = self.now;
-            index.put_callback(self.now, key);
+            self.callbacks.push((self.now, key));
             index.callbacks_pending += 1;
             self.batch.insert(&engine.callbacks, key, []);
-            self.shared.callback_bell.notify_one();
         }
         drop(index);
         self.batch.remove(&engine.open, key);
         self.batch.insert(&engine.closed, key, stored.to_bytes());
-        self.batch.insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
+        self.batch
+            .insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
         self.closed.insert(key, Some(stored));
     }
 
@@ -69,9 +81,11 @@ impl Work<'_> {
         let mut index = self.shared.index.lock();
         if matches!(before.call.state, State::Dead(..)) {
             index.dead(&before.function, -1);
-            self.batch.remove(&engine.dead, function_key(&before.function, &key));
+            self.batch
+                .remove(&engine.dead, function_key(&before.function, &key));
         }
         if before.callback == CallbackState::Pending {
+            self.callbacks.retain(|(_, other)| *other != key);
             index.take_callback(before.callback_due, key);
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&engine.callbacks, key);
@@ -84,7 +98,8 @@ impl Work<'_> {
             self.batch.remove(&engine.results, key);
         }
         self.batch.remove(&engine.closed, key);
-        self.batch.remove(&engine.expiry, expiry_key(before.expires_at, key));
+        self.batch
+            .remove(&engine.expiry, expiry_key(before.expires_at, key));
         self.closed.insert(key, None);
         if before.callback != CallbackState::None {
             stored.callback = CallbackState::Pending;
@@ -118,17 +133,20 @@ impl Work<'_> {
         if !done.delivered && done.retryable && stored.callback_tries < CALLBACK_TRIES {
             let delay = CALLBACK_BACKOFF.delay(stored.callback_tries, rand::random(), None);
             stored.callback_due = self.now + delay;
-            self.shared.index.lock().put_callback(stored.callback_due, done.key);
-            self.shared.callback_bell.notify_one();
+            self.callbacks.push((stored.callback_due, done.key));
         } else {
             let delivered = done.delivered;
-            stored.callback =
-                if delivered { CallbackState::Delivered } else { CallbackState::Failed };
+            stored.callback = if delivered {
+                CallbackState::Delivered
+            } else {
+                CallbackState::Failed
+            };
             let mut index = self.shared.index.lock();
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&self.engine.callbacks, done.key);
         }
-        self.batch.insert(&self.engine.closed, done.key, stored.to_bytes());
+        self.batch
+            .insert(&self.engine.closed, done.key, stored.to_bytes());
         self.closed.insert(done.key, Some(stored));
         Ok(())
     }
@@ -173,9 +191,11 @@ impl Work<'_> {
     /// A result isn't forgotten before its callback is through.
     fn keep_for_callback(&mut self, key: Key, mut stored: Stored) {
         let engine = self.engine;
-        self.batch.remove(&engine.expiry, expiry_key(stored.expires_at, key));
+        self.batch
+            .remove(&engine.expiry, expiry_key(stored.expires_at, key));
         stored.expires_at = self.now + CALLBACK_BACKOFF.max;
-        self.batch.insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
+        self.batch
+            .insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
         self.batch.insert(&engine.closed, key, stored.to_bytes());
         self.closed.insert(key, Some(stored));
     }
@@ -190,19 +210,28 @@ impl Work<'_> {
         let mut index = self.shared.index.lock();
         if matches!(stored.call.state, State::Dead(..)) {
             index.dead(&stored.function, -1);
-            self.batch.remove(&engine.dead, function_key(&stored.function, &key));
+            self.batch
+                .remove(&engine.dead, function_key(&stored.function, &key));
         }
         if stored.callback == CallbackState::Pending {
+            self.callbacks.retain(|(_, other)| *other != key);
             index.take_callback(stored.callback_due, key);
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&engine.callbacks, key);
         }
         drop(index);
-        for keyspace in [&engine.heads, &engine.bodies, &engine.closed, &engine.results] {
+        for keyspace in [
+            &engine.heads,
+            &engine.bodies,
+            &engine.closed,
+            &engine.results,
+        ] {
             self.batch.remove(keyspace, key);
         }
-        self.batch.remove(&engine.by_function, function_key(&stored.function, &key));
-        self.batch.remove(&engine.expiry, expiry_key(stored.expires_at, key));
+        self.batch
+            .remove(&engine.by_function, function_key(&stored.function, &key));
+        self.batch
+            .remove(&engine.expiry, expiry_key(stored.expires_at, key));
         self.closed.insert(key, None);
         self.stored = self.stored.saturating_sub(stored.stored);
         Ok(())

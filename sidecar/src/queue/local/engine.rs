@@ -58,7 +58,10 @@ impl Engine {
         create(folder).map_err(unavailable)?;
         match Self::try_open(folder) {
             Err(fjall::Error::JournalRecovery(error)) => {
-                tracing::error!(?error, "queue journal ends in a damaged batch, cutting it off");
+                tracing::error!(
+                    ?error,
+                    "queue journal ends in a damaged batch, cutting it off"
+                );
                 reopen_without_last_batch(folder)
             }
             result => result.map_err(unavailable),
@@ -66,7 +69,9 @@ impl Engine {
     }
 
     fn try_open(folder: &Path) -> fjall::Result<Self> {
-        let db = Database::builder(folder).manual_journal_persist(true).open()?;
+        let db = Database::builder(folder)
+            .manual_journal_persist(true)
+            .open()?;
         let keyspace = |name| db.keyspace(name, KeyspaceCreateOptions::default);
         Ok(Self {
             heads: keyspace("heads")?,
@@ -120,7 +125,9 @@ impl Engine {
 
 /// `namespace 0 name 0`: sorts by namespace, then by name, and no name is another's prefix.
 pub(super) fn function_prefix(function: &FunctionName) -> Vec<u8> {
-    [function.namespace(), "\0", function.name(), "\0"].concat().into_bytes()
+    [function.namespace(), "\0", function.name(), "\0"]
+        .concat()
+        .into_bytes()
 }
 
 /// Under the function's prefix.
@@ -149,7 +156,10 @@ pub(super) fn expiry_key(at: Time, key: Key) -> [u8; 24] {
 /// The time and id of such a key.
 pub(super) fn split_expiry_key(bytes: &[u8]) -> Option<(Time, Key)> {
     let (at, key) = bytes.split_first_chunk::<8>()?;
-    Some((Time::from_nanos(u64::from_be_bytes(*at)), key.try_into().ok()?))
+    Some((
+        Time::from_nanos(u64::from_be_bytes(*at)),
+        key.try_into().ok()?,
+    ))
 }
 
 /// Makes the database beside its place and moves it there whole: fjall can't open one whose
@@ -181,7 +191,10 @@ fn reopen_without_last_batch(folder: &Path) -> Result<Engine, Error> {
     cut_last_batch(&journal).map_err(unavailable)?;
     let opened = Engine::try_open(folder);
     if let Err(error) = &opened {
-        tracing::error!(?error, "the damage is not in the last batch, restoring the journal");
+        tracing::error!(
+            ?error,
+            "the damage is not in the last batch, restoring the journal"
+        );
         fs::rename(&copy, &journal).map_err(unavailable)?;
     }
     opened.map_err(unavailable)
@@ -191,11 +204,18 @@ fn newest_journal(folder: &Path) -> io::Result<PathBuf> {
     let mut newest = None;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let number = name.strip_suffix(".jnl").and_then(|n| n.parse::<u64>().ok());
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let number = name
+            .strip_suffix(".jnl")
+            .and_then(|n| n.parse::<u64>().ok());
         newest = newest.max(number.map(|n| (n, path.clone())));
     }
-    newest.map(|(_, path)| path).ok_or_else(|| io::ErrorKind::NotFound.into())
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Every batch ends in these bytes; one without them is discarded when the journal is read.
@@ -203,7 +223,9 @@ const BATCH_END: &[u8] = b"FJL\x03";
 
 fn cut_last_batch(journal: &Path) -> io::Result<()> {
     let bytes = fs::read(journal)?;
-    let end = bytes.windows(BATCH_END.len()).rposition(|window| window == BATCH_END);
+    let end = bytes
+        .windows(BATCH_END.len())
+        .rposition(|window| window == BATCH_END);
     let file = fs::OpenOptions::new().write(true).open(journal)?;
     file.set_len(end.unwrap_or(0) as u64)?;
     file.sync_all()
@@ -219,7 +241,10 @@ mod tests {
         let key = function_key(&hello, b"\0rest\0");
         assert_eq!(split_function_key(&key), Some((hello, &b"\0rest\0"[..])));
         let at = Time::from_millis(77);
-        assert_eq!(split_expiry_key(&expiry_key(at, [3; 16])), Some((at, [3; 16])));
+        assert_eq!(
+            split_expiry_key(&expiry_key(at, [3; 16])),
+            Some((at, [3; 16]))
+        );
     }
 
     /// Writes two batches, damages the journal, and says which keys are found afterwards.

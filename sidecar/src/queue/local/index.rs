@@ -86,7 +86,9 @@ impl Index {
 
     /// Waiting calls of one function.
     pub(super) fn waiting(&self, function: &FunctionName) -> u64 {
-        self.functions.get(function).map_or(0, |f| f.queued + f.retrying)
+        self.functions
+            .get(function)
+            .map_or(0, |f| f.queued + f.retrying)
     }
 
     /// Calls of one function that aren't finished.
@@ -174,7 +176,11 @@ impl Index {
 
     /// Rings when something changes for the function.
     pub(super) fn bell(&mut self, function: &FunctionName) -> Arc<Notify> {
-        self.functions.entry(function.clone()).or_default().bell.clone()
+        self.functions
+            .entry(function.clone())
+            .or_default()
+            .bell
+            .clone()
     }
 
     /// Functions with open calls.
@@ -203,7 +209,10 @@ impl Index {
                 retrying: function.retrying,
                 dead: function.dead,
                 due: function.ready.len() as u64,
-                oldest: function.ready.first().map_or(Duration::ZERO, |(due, _)| now.since(*due)),
+                oldest: function
+                    .ready
+                    .first()
+                    .map_or(Duration::ZERO, |(due, _)| now.since(*due)),
             });
         }
         depths.sort_by(|a, b| a.function.cmp(&b.function));

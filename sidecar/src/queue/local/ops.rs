@@ -102,6 +102,9 @@ pub(super) struct Work<'a> {
     pub(super) starting: Vec<Key>,
     pub(super) aborted: Vec<CancellationToken>,
     activated: bool,
+    /// Callbacks to put in line, which nobody may see before the batch is on disk: unlike a
+    /// call they are not begun by another operation.
+    pub(super) callbacks: Vec<(Time, Key)>,
     pub(super) sweep_from: &'a mut Time,
     room: Result<(), Error>,
 }
@@ -126,6 +129,7 @@ impl<'a> Work<'a> {
             starting: Vec::new(),
             aborted: Vec::new(),
             activated: false,
+            callbacks: Vec::new(),
             sweep_from,
             room,
         }
@@ -170,11 +174,19 @@ impl<'a> Work<'a> {
         let committed = if self.batch.is_empty() {
             Ok(())
         } else {
+            #[cfg(test)]
+            let _held = self.shared.hold_commits.lock();
             self.engine.set_stored_bytes(&mut self.batch, self.stored);
             self.batch.commit().map_err(unavailable)
         };
         if committed.is_ok() {
-            self.shared.index.lock().stored = self.stored;
+            let mut index = self.shared.index.lock();
+            index.stored = self.stored;
+            for (due, key) in self.callbacks.drain(..) {
+                index.put_callback(due, key);
+                self.shared.callback_bell.notify_one();
+            }
+            drop(index);
             self.aborted.iter().for_each(CancellationToken::cancel);
         } else {
             // Nothing is confirmed from here on until the queue is open again.
@@ -208,7 +220,11 @@ impl<'a> Work<'a> {
         let stored = Stored {
             function: accept.function.clone(),
             call,
-            callback: if accept.callback { CallbackState::Pending } else { CallbackState::None },
+            callback: if accept.callback {
+                CallbackState::Pending
+            } else {
+                CallbackState::None
+            },
             callback_tries: 0,
             callback_due: Time::ZERO,
             expires_at: Time::ZERO,
@@ -222,17 +238,26 @@ impl<'a> Work<'a> {
         if !accept.body.is_empty() {
             self.batch.insert(&engine.bodies, key, &accept.body[..]);
         }
-        self.batch.insert(&engine.by_function, function_key(&accept.function, &key), []);
+        self.batch.insert(
+            &engine.by_function,
+            function_key(&accept.function, &key),
+            [],
+        );
         self.batch.insert(&engine.open, key, stored.to_bytes());
         if let Some((name, digest)) = accept.idempotency {
             let value = [&key[..], &digest].concat();
-            self.batch.insert(&engine.idempotency, name.as_slice(), value);
+            self.batch
+                .insert(&engine.idempotency, name.as_slice(), value);
             self.idempotency.insert(name, Some((key, digest)));
         }
         self.stored += size;
         let mut index = self.shared.index.lock();
         self.activated |= index.put(key, stored);
-        let cancelled = if accept.running { index.attempt(key) } else { CancellationToken::new() };
+        let cancelled = if accept.running {
+            index.attempt(key)
+        } else {
+            CancellationToken::new()
+        };
         Ok(Taken {
             key,
             replayed: false,

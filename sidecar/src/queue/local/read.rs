@@ -105,13 +105,20 @@ impl Local {
             let (head, stored) = call(engine, &id, key)?;
             let value = engine.results.get(key).map_err(unavailable)?;
             Ok(Callback {
-                url: head.callback.ok_or_else(|| Error::NotFound(id.to_string()))?,
+                url: head
+                    .callback
+                    .ok_or_else(|| Error::NotFound(id.to_string()))?,
                 id,
                 function: stored.function,
                 attempt: stored.callback_tries.saturating_add(1),
                 state: stored.call.state.as_str(),
                 result: value.map(|v| result_from_bytes(&v)).transpose()?,
-                took: stored.call.attempts.last().map(|a| a.took).unwrap_or_default(),
+                took: stored
+                    .call
+                    .attempts
+                    .last()
+                    .map(|a| a.took)
+                    .unwrap_or_default(),
                 expires_at: stored.expires_at,
             })
         })
@@ -156,11 +163,7 @@ impl Local {
     }
 
     /// Does something to each of these calls; says to how many it could be done.
-    pub(super) async fn each<F>(
-        &self,
-        keys: Vec<Key>,
-        act: impl Fn(Key) -> F,
-    ) -> Result<u64, Error>
+    pub(super) async fn each<F>(&self, keys: Vec<Key>, act: impl Fn(Key) -> F) -> Result<u64, Error>
     where
         F: Future<Output = Result<(), Error>>,
     {
@@ -212,11 +215,7 @@ fn view(id: CallId, head: Head, stored: Stored) -> View {
 }
 
 /// Keys that may fit, oldest first: from memory for calls not finished, else from disk.
-fn candidates(
-    shared: &Shared,
-    engine: &Engine,
-    filter: &Filter,
-) -> Result<BTreeSet<Key>, Error> {
+fn candidates(shared: &Shared, engine: &Engine, filter: &Filter) -> Result<BTreeSet<Key>, Error> {
     let before = filter.before.as_ref().map(CallId::key);
     let older = |key: &Key| before.is_none_or(|before| *key < before);
     if filter.only(&["queued", "running", "retrying"]) {
@@ -238,13 +237,20 @@ fn candidates(
         }
         return Ok(keys);
     }
-    let keyspace =
-        if filter.only(&["dead"]) { &engine.dead } else { &engine.by_function };
+    let keyspace = if filter.only(&["dead"]) {
+        &engine.dead
+    } else {
+        &engine.by_function
+    };
     let functions = match &filter.function {
         Some(function) => vec![function.clone()],
         None => functions_in(keyspace, &filter.namespace)?,
     };
-    let share = if filter.states.is_empty() { filter.limit } else { SCANNED };
+    let share = if filter.states.is_empty() {
+        filter.limit
+    } else {
+        SCANNED
+    };
     let mut keys = BTreeSet::new();
     for function in functions {
         let prefix = function_prefix(&function);
@@ -273,7 +279,9 @@ fn functions_in(keyspace: &fjall::Keyspace, namespace: &str) -> Result<Vec<Funct
         let Some((function, _)) = split_function_key(&key) else {
             break;
         };
-        from = [function.namespace(), "\0", function.name(), "\x01"].concat().into_bytes();
+        from = [function.namespace(), "\0", function.name(), "\x01"]
+            .concat()
+            .into_bytes();
         functions.push(function);
     }
     Ok(functions)
