@@ -4,6 +4,13 @@
 //! The test binary runs itself as a sidecar's async path: accepting, delivering to a function
 //! that fails often, and printing each accepted id. It is killed again and again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

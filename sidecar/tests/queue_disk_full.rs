@@ -4,6 +4,13 @@
 //! Needs a small file system of its own: the test binary runs itself in a mount namespace
 //! with a tmpfs. Where that isn't allowed (not root) the test says so and passes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
