@@ -303,6 +303,11 @@ fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, C
     (connections, stop)
 }
 
+fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
+    let logs = InstanceLogs { driver: driver.clone(), node };
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs))
+}
+
 fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
     Proxy {
         registry: registry.clone(),
@@ -349,12 +354,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = open_queue(&config, &node).await?;
     let proxy = Arc::new(proxy(&config, &registry, &peers));
     let dispatcher = deliver(&proxy, &queue, &control, local);
-    let logs = InstanceLogs {
-        driver: driver.clone(),
-        node,
-    };
-    let admin = Admin::new(Arc::new(queue.clone()), Arc::new(logs));
-    let admin = secret.guard(SidecarAdminServer::new(admin));
+    let admin = secret.guard(SidecarAdminServer::new(admin(&queue, &driver, node)));
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),
@@ -398,13 +398,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         queue,
         dispatcher,
     };
-    Ok(Running {
-        public,
-        local,
-        peer,
-        gossip,
-        ends,
-    })
+    Ok(Running { public, local, peer, gossip, ends })
 }
 
 /// Connections and instances need descriptors: the soft limit goes up to the hard one.
