@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_OPENAPI=1 cargo test -p gateless-server --test openapi` rewrites the committed document.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -112,7 +114,10 @@ async fn every_route_but_health_needs_a_token_and_a_role() {
             }
         }
         assert_ne!(
-            server.call(&method, &uri, Some(&server.admin().await), None).await.status,
+            server
+                .call(&method, &uri, Some(&server.admin().await), None)
+                .await
+                .status,
             StatusCode::FORBIDDEN,
             "{what}"
         );
@@ -130,7 +135,11 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
         return vec![Admin];
     }
     if path.contains("/secrets") || path.contains("/artifacts") {
-        return if read { vec![Admin, Deployer, Viewer] } else { vec![Admin, Deployer] };
+        return if read {
+            vec![Admin, Deployer, Viewer]
+        } else {
+            vec![Admin, Deployer]
+        };
     }
     if read {
         return vec![Admin, Deployer, Invoker, Viewer];
