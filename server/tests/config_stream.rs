@@ -435,3 +435,39 @@ async fn artifacts_are_fetched_in_chunks() {
     let wrong = client.fetch_artifact(fetch("../x")).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    drop(sidecar);
+    let names: Vec<String> = (0..100).map(|n| format!("s{n:03}")).collect();
+    let how = gateless_server::service::functions::How::default();
+    for name in &names {
+        let data = [("k".to_owned(), "x".repeat(128 * 1024))].into();
+        let put = server.service.put_secret(("default", name), &data, &how);
+        put.await.unwrap();
+    }
+    let back = WatchHello {
+        catalogue_id: snapshot.catalogue_id,
+        catalogue_version: snapshot.version,
+        ..hello("aaaa0001", "127.0.0.1:1")
+    };
+    let mut sidecar = Sidecar::open(address, back).await;
+    let (mut got, mut version) = (Vec::new(), snapshot.version);
+    while got.len() < names.len() {
+        let part = sidecar.next().await;
+        assert!(!part.snapshot && part.changes.len() < 20);
+        got.extend(part.changes.iter().map(|change| change.name.clone()));
+        // Only the last part says that the difference is whole.
+        assert_eq!(part.version > snapshot.version, got.len() == names.len());
+        version = part.version;
+        // More parts than may be sent ahead of an ack: some are left out, as sidecars do.
+        if got.len() % 3 == 0 {
+            sidecar.ack(version, &[]).await;
+        }
+    }
+    assert_eq!(version, server.service.newest_pushed());
+}
