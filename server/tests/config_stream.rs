@@ -1,5 +1,7 @@
 //! The config stream as a sidecar sees it, and what its reports make of a function.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
+
 mod common;
 
 use common::fake::{Sidecar, authorized, connect, function, hello, names, serve_config};
@@ -215,7 +217,7 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
     let timeout = server
         .admin_call("GET", &uri, None)
         .await
-        .problem(408, "wait_timeout");
+        .problem(409, "wait_timeout");
     assert!(
         timeout.body["detail"]
             .as_str()
@@ -248,8 +250,17 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
         "hello-00001"
     );
     assert_eq!(condition(&waited.body, "Accepted")["status"], "true");
+}
 
-    // A second revision that fails gets no traffic, and its reason and last lines are shown.
+#[tokio::test]
+async fn a_failing_revision_gets_no_traffic_and_says_why() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let made = server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await;
+    made.expect(201);
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    sidecar.ack(snapshot.version, &[]).await;
     apply(&server, "b").await;
     let change = sidecar.next().await;
     let pushed = function(&change);
@@ -423,4 +434,40 @@ async fn artifacts_are_fetched_in_chunks() {
     assert_eq!(missing.code(), Code::NotFound);
     let wrong = client.fetch_artifact(fetch("../x")).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    drop(sidecar);
+    let names: Vec<String> = (0..100).map(|n| format!("s{n:03}")).collect();
+    let how = gateless_server::service::functions::How::default();
+    for name in &names {
+        let data = [("k".to_owned(), "x".repeat(128 * 1024))].into();
+        let put = server.service.put_secret(("default", name), &data, &how);
+        put.await.unwrap();
+    }
+    let back = WatchHello {
+        catalogue_id: snapshot.catalogue_id,
+        catalogue_version: snapshot.version,
+        ..hello("aaaa0001", "127.0.0.1:1")
+    };
+    let mut sidecar = Sidecar::open(address, back).await;
+    let (mut got, mut version) = (Vec::new(), snapshot.version);
+    while got.len() < names.len() {
+        let part = sidecar.next().await;
+        assert!(!part.snapshot && part.changes.len() < 20);
+        got.extend(part.changes.iter().map(|change| change.name.clone()));
+        // Only the last part says that the difference is whole.
+        assert_eq!(part.version > snapshot.version, got.len() == names.len());
+        version = part.version;
+        // More parts than may be sent ahead of an ack: some are left out, as sidecars do.
+        if got.len() % 3 == 0 {
+            sidecar.ack(version, &[]).await;
+        }
+    }
+    assert_eq!(version, server.service.newest_pushed());
 }
