@@ -350,6 +350,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let gossip = peers.gossip_address();
     let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
     let catalogue = control.catalogue();
+    tokio::spawn(crate::prefetch::run(control.clone()));
     registry.apply(catalogue.borrow().functions.values().cloned());
     let queue = open_queue(&config, &node).await?;
     let proxy = Arc::new(proxy(&config, &registry, &peers));
