@@ -4,15 +4,11 @@
 
 mod common;
 
-use common::fake::{Sidecar, authorized, connect, function, hello, names, serve_config};
+use common::fake::{Sidecar, function, hello, names, serve_config};
 use common::{Server, empty_spec, spec};
 use gateless_proto::v1::watch_request::Kind;
-use gateless_proto::v1::{
-    FetchArtifactRequest, RevisionStatus, StatusReport, WatchAck, WatchHello, WatchRequest,
-};
-use http::Request;
+use gateless_proto::v1::{RevisionStatus, StatusReport, WatchHello};
 use serde_json::{Value, json};
-use tonic::Code;
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
 
@@ -50,33 +46,6 @@ async fn settled(server: &Server, done: impl Fn(&Value) -> bool) -> Value {
 fn condition<'a>(function: &'a Value, kind: &str) -> &'a Value {
     let mut all = function["status"]["conditions"].as_array().unwrap().iter();
     all.find(|condition| condition["type"] == kind).unwrap()
-}
-
-#[tokio::test]
-async fn only_the_cluster_secret_opens_it() {
-    let server = Server::start().await;
-    let address = serve_config(&server).await;
-    for secret in ["", "Bearer wrong", "Basic a-secret-of-the-cluster"] {
-        let mut request = tonic::Request::new(tokio_stream::iter([WatchRequest::default()]));
-        let value = secret.parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
-        let refused = connect(address).await.watch(request).await.unwrap_err();
-        assert_eq!(refused.code(), Code::Unauthenticated);
-    }
-    let first = WatchRequest {
-        kind: Some(Kind::Ack(WatchAck::default())),
-    };
-    let request = authorized(tokio_stream::iter([first]));
-    let mut stream = connect(address)
-        .await
-        .watch(request)
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        stream.message().await.unwrap_err().code(),
-        Code::InvalidArgument
-    );
 }
 
 #[tokio::test]
@@ -398,42 +367,6 @@ async fn a_newer_stream_of_a_sidecar_replaces_the_older() {
         .expect(200);
     assert_eq!(sidecars.body["items"].as_array().unwrap().len(), 1);
     assert_eq!(sidecars.body["items"][0]["peer_address"], "127.0.0.1:2");
-}
-
-#[tokio::test]
-async fn artifacts_are_fetched_in_chunks() {
-    let server = Server::start().await;
-    let address = serve_config(&server).await;
-    let content = vec![7_u8; 200_000];
-    let digest = gateless_server::store::artifacts::Digest::of(&content).to_string();
-    let request = Request::put(format!("/v1/namespaces/default/artifacts/{digest}"))
-        .header("authorization", format!("Bearer {}", server.admin().await))
-        .body(content.clone().into())
-        .unwrap();
-    server.send(request).await.expect(201);
-    let mut client = connect(address).await;
-    let fetch = |sha256: &str| {
-        authorized(FetchArtifactRequest {
-            sha256: sha256.into(),
-        })
-    };
-    let mut stream = client
-        .fetch_artifact(fetch(&digest))
-        .await
-        .unwrap()
-        .into_inner();
-    let mut fetched = Vec::new();
-    while let Some(chunk) = stream.message().await.unwrap() {
-        fetched.extend(chunk.data);
-    }
-    assert_eq!(fetched, content);
-    let missing = client
-        .fetch_artifact(fetch(&"0".repeat(64)))
-        .await
-        .unwrap_err();
-    assert_eq!(missing.code(), Code::NotFound);
-    let wrong = client.fetch_artifact(fetch("../x")).await.unwrap_err();
-    assert_eq!(wrong.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
