@@ -11,7 +11,6 @@ mod login;
 mod manifest;
 mod output;
 mod pack;
-mod parts;
 mod replay;
 mod run;
 

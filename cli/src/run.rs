@@ -16,7 +16,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::failure::{Exit, Failure};
 use crate::login::{Login, secret_file, user_folder};
 use crate::output::{Format, Output};
-use crate::parts::gateless_server;
 
 /// Run server and sidecar in one process.
 #[derive(Debug, Args)]
