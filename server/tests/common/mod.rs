@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
 
+pub(crate) mod fake;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -131,9 +133,14 @@ impl Server {
         self.token("*", Role::Admin).await
     }
 
+    /// Calls a route whose body may not end.
+    pub(crate) async fn open(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Calls a route.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {

@@ -177,8 +177,9 @@ impl Controller {
                 .act(&self.parts, &self.catalogue, &mut self.machines, action);
         }
         let reports = self.outward.take_status_changed();
-        if reports && self.status_due.is_none() {
-            self.status_due = Some(now + STATUS_DEBOUNCE);
+        if reports {
+            let soon = now + STATUS_DEBOUNCE;
+            self.status_due = Some(self.status_due.map_or(soon, |due| due.min(soon)));
         }
     }
 

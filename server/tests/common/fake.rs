@@ -1,0 +1,294 @@
+//! A sidecar that does what the test says: its config stream, and its `SidecarAdmin`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use gateless_proto::v1::config_service_client::ConfigServiceClient;
+use gateless_proto::v1::sidecar_admin_server::{SidecarAdmin, SidecarAdminServer};
+use gateless_proto::v1::watch_request::Kind;
+use gateless_proto::v1::*;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::SECRET;
+
+/// Serves a config service on a free port until the token is cancelled.
+pub(crate) async fn serve_config(server: &super::Server) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = gateless_server::grpc::server(
+        Arc::clone(&server.service),
+        Arc::clone(&server.metrics),
+        SECRET,
+        server.shutdown.clone(),
+    );
+    let stop = server.shutdown.clone().cancelled_owned();
+    let incoming = TcpListenerStream::new(listener);
+    let builder = tonic::transport::Server::builder().add_service(service);
+    tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop));
+    address
+}
+
+/// A client of the config service.
+pub(crate) async fn connect(address: SocketAddr) -> ConfigServiceClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    ConfigServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+/// With the secret on it.
+pub(crate) fn authorized<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {SECRET}").parse().unwrap();
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
+/// A config stream.
+pub(crate) struct Sidecar {
+    pub(crate) requests: mpsc::Sender<WatchRequest>,
+    pub(crate) responses: Streaming<WatchResponse>,
+}
+
+/// What a sidecar says first.
+pub(crate) fn hello(node: &str, peer: &str) -> WatchHello {
+    WatchHello {
+        node_id: node.into(),
+        version: "0.1.0".into(),
+        public_url: "http://127.0.0.1:8080".into(),
+        peer_address: peer.into(),
+        ..WatchHello::default()
+    }
+}
+
+impl Sidecar {
+    /// Connects and says hello.
+    pub(crate) async fn open(address: SocketAddr, hello: WatchHello) -> Self {
+        let (requests, receiver) = mpsc::channel(16);
+        let hello = WatchRequest {
+            kind: Some(Kind::Hello(hello)),
+        };
+        requests.send(hello).await.unwrap();
+        let stream = authorized(ReceiverStream::new(receiver));
+        let responses = connect(address).await.watch(stream).await.unwrap().into_inner();
+        Self {
+            requests,
+            responses,
+        }
+    }
+
+    /// The next message.
+    pub(crate) async fn next(&mut self) -> WatchResponse {
+        self.responses.message().await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn send(&self, kind: Kind) {
+        let request = WatchRequest { kind: Some(kind) };
+        self.requests.send(request).await.unwrap();
+    }
+
+    /// Applied, but for what is named.
+    pub(crate) async fn ack(&self, version: u64, rejected: &[(&str, &str)]) {
+        let rejected = rejected.iter().map(|(resource, reason)| Rejection {
+            resource: (*resource).into(),
+            reason: (*reason).into(),
+        });
+        let rejected = rejected.collect();
+        self.send(Kind::Ack(WatchAck { version, rejected })).await;
+    }
+
+    /// What it runs: one revision's status.
+    pub(crate) async fn report(&self, status: RevisionStatus) {
+        let instance = InstanceStatus {
+            id: "i1".into(),
+            namespace: status.namespace.clone(),
+            function: status.function.clone(),
+            revision: status.revision.clone(),
+            state: "ready".into(),
+            started_at_ms: 1000,
+            ..InstanceStatus::default()
+        };
+        let report = StatusReport {
+            instances: vec![instance],
+            revisions: vec![status],
+            held: 2,
+            async_queued: 3,
+        };
+        self.send(Kind::Status(report)).await;
+    }
+}
+
+/// Names of changed resources and whether they are there.
+pub(crate) fn names(response: &WatchResponse) -> Vec<(&str, bool)> {
+    let changes = response.changes.iter();
+    changes.map(|c| (c.name.as_str(), c.resource.is_some())).collect()
+}
+
+/// The one function in a message.
+pub(crate) fn function(response: &WatchResponse) -> Function {
+    let found = response.changes.iter().find_map(|change| {
+        match change.resource.as_ref()?.kind.as_ref()? {
+            resource::Kind::Function(function) => Some(function.clone()),
+            resource::Kind::Secret(_) => None,
+        }
+    });
+    found.unwrap()
+}
+
+/// A `SidecarAdmin` over calls in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Admin {
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
+    pub(crate) lines: Vec<LogLine>,
+}
+
+impl Admin {
+    /// Serves on a free port until the token is cancelled.
+    pub(crate) async fn serve(self, stop: CancellationToken) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let check = |request: Request<()>| {
+            let secret = request.metadata().get("x-gateless-cluster");
+            match secret.is_some_and(|value| value == SECRET) {
+                true => Ok(request),
+                false => Err(Status::unauthenticated("secret")),
+            }
+        };
+        let service = SidecarAdminServer::with_interceptor(self, check);
+        let incoming = TcpListenerStream::new(listener);
+        let builder = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()));
+        address
+    }
+
+    fn find(&self, id: &str) -> Result<Call, Status> {
+        let calls = self.calls.lock();
+        let found = calls.iter().find(|call| call.id == id).cloned();
+        found.ok_or_else(|| Status::not_found("no such call"))
+    }
+
+    fn set(&self, id: &str, state: &str) -> Result<Response<Call>, Status> {
+        let mut calls = self.calls.lock();
+        let call = calls.iter_mut().find(|call| call.id == id);
+        let call = call.ok_or_else(|| Status::not_found("no such call"))?;
+        if call.state == state {
+            return Err(Status::failed_precondition(format!("it is {state}")));
+        }
+        state.clone_into(&mut call.state);
+        Ok(Response::new(call.clone()))
+    }
+
+    fn dead(&self, request: &PurgeRequest) -> u64 {
+        let mut calls = self.calls.lock();
+        let before = calls.len();
+        calls.retain(|call| !(call.function == request.function && call.state == "dead"));
+        (before - calls.len()) as u64
+    }
+}
+
+#[tonic::async_trait]
+impl SidecarAdmin for Admin {
+    async fn list_calls(
+        &self,
+        request: Request<ListCallsRequest>,
+    ) -> Result<Response<ListCallsResponse>, Status> {
+        let request = request.into_inner();
+        let mut calls = self.calls.lock().clone();
+        calls.retain(|call| {
+            call.namespace == request.namespace
+                && (request.function.is_empty() || call.function == request.function)
+                && (request.states.is_empty() || request.states.contains(&call.state))
+                && (request.before.is_empty() || call.id < request.before)
+        });
+        calls.sort_by(|a, b| b.id.cmp(&a.id));
+        calls.truncate(request.limit as usize);
+        Ok(Response::new(ListCallsResponse { calls }))
+    }
+
+    async fn get_call(&self, request: Request<CallRequest>) -> Result<Response<Call>, Status> {
+        self.find(&request.into_inner().id).map(Response::new)
+    }
+
+    type GetCallResultStream = BoxStream<'static, Result<CallResult, Status>>;
+
+    async fn get_call_result(
+        &self,
+        request: Request<CallRequest>,
+    ) -> Result<Response<Self::GetCallResultStream>, Status> {
+        let call = self.find(&request.into_inner().id)?;
+        if call.state != "succeeded" {
+            return Err(Status::failed_precondition("it is not finished"));
+        }
+        let header = |name: &str, value: &str| Header {
+            name: name.into(),
+            value: value.into(),
+        };
+        let head = CallResult {
+            status: call.status,
+            headers: vec![header("content-type", "text/html"), header("x-own", "1")],
+            data: b"he".to_vec(),
+        };
+        let rest = CallResult {
+            data: b"llo".to_vec(),
+            ..CallResult::default()
+        };
+        Ok(Response::new(stream::iter([Ok(head), Ok(rest)]).boxed()))
+    }
+
+    async fn cancel_call(&self, request: Request<CallRequest>) -> Result<Response<Call>, Status> {
+        self.set(&request.into_inner().id, "cancelled")
+    }
+
+    async fn replay_call(&self, request: Request<CallRequest>) -> Result<Response<Call>, Status> {
+        self.set(&request.into_inner().id, "queued")
+    }
+
+    async fn list_queues(
+        &self,
+        request: Request<ListQueuesRequest>,
+    ) -> Result<Response<ListQueuesResponse>, Status> {
+        let queue = QueueStatus {
+            namespace: request.into_inner().namespace,
+            function: "hello".into(),
+            queued: 2,
+            oldest_age_ms: 5,
+            ..QueueStatus::default()
+        };
+        Ok(Response::new(ListQueuesResponse { queues: vec![queue] }))
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        request: Request<PurgeRequest>,
+    ) -> Result<Response<CountResponse>, Status> {
+        let count = self.dead(&request.into_inner());
+        Ok(Response::new(CountResponse { count }))
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        request: Request<PurgeRequest>,
+    ) -> Result<Response<CountResponse>, Status> {
+        let count = self.dead(&request.into_inner());
+        Ok(Response::new(CountResponse { count }))
+    }
+
+    type LogsStream = BoxStream<'static, Result<LogLine, Status>>;
+
+    async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        let request = request.into_inner();
+        let tail = self.lines.len().saturating_sub(request.tail_lines as usize);
+        let lines: Vec<_> = self.lines.iter().skip(tail).cloned().map(Ok).collect();
+        let lines = stream::iter(lines);
+        Ok(Response::new(match request.follow {
+            true => lines.chain(stream::pending()).boxed(),
+            false => lines.boxed(),
+        }))
+    }
+}

@@ -1,0 +1,314 @@
+//! The config stream as a sidecar sees it, and what its reports make of a function.
+
+mod common;
+
+use common::fake::{Sidecar, authorized, connect, function, hello, names, serve_config};
+use common::{Server, empty_spec, spec};
+use gateless_proto::v1::watch_request::Kind;
+use gateless_proto::v1::{
+    FetchArtifactRequest, RevisionStatus, StatusReport, WatchAck, WatchHello, WatchRequest,
+};
+use http::Request;
+use serde_json::{Value, json};
+use tonic::Code;
+
+const HELLO: &str = "/v1/namespaces/default/functions/hello";
+
+/// Applies and waits for the change on the stream.
+async fn apply(server: &Server, command: &str) {
+    let status = server.admin_call("PUT", HELLO, Some(spec(command))).await.status;
+    assert!(status.is_success());
+}
+
+fn status(revision: &str) -> RevisionStatus {
+    RevisionStatus {
+        namespace: "default".into(),
+        function: "hello".into(),
+        revision: revision.into(),
+        ..RevisionStatus::default()
+    }
+}
+
+/// Waits until the server took in what was sent before.
+async fn settled(server: &Server, done: impl Fn(&Value) -> bool) -> Value {
+    let mut changes = server.service.changes().subscribe();
+    loop {
+        changes.borrow_and_update();
+        let answer = server.admin_call("GET", HELLO, None).await.expect(200);
+        if done(&answer.body) {
+            return answer.body;
+        }
+        changes.changed().await.unwrap();
+    }
+}
+
+fn condition<'a>(function: &'a Value, kind: &str) -> &'a Value {
+    let mut all = function["status"]["conditions"].as_array().unwrap().iter();
+    all.find(|condition| condition["type"] == kind).unwrap()
+}
+
+#[tokio::test]
+async fn only_the_cluster_secret_opens_it() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    for secret in ["", "Bearer wrong", "Basic a-secret-of-the-cluster"] {
+        let mut request = tonic::Request::new(tokio_stream::iter([WatchRequest::default()]));
+        let value = secret.parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+        let refused = connect(address).await.watch(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+    }
+    let first = WatchRequest {
+        kind: Some(Kind::Ack(WatchAck::default())),
+    };
+    let request = authorized(tokio_stream::iter([first]));
+    let mut stream = connect(address).await.watch(request).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_new_sidecar_gets_a_snapshot_and_then_changes() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    apply(&server, "a").await;
+    let secret = "/v1/namespaces/default/secrets/s";
+    server.admin_call("PUT", secret, Some(json!({"data": {"k": "v"}}))).await.expect(201);
+
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    assert!(snapshot.snapshot);
+    assert_eq!(names(&snapshot), [("functions/default/hello", true), ("secrets/default/s", true)]);
+    let pushed = function(&snapshot);
+    assert_eq!(pushed.candidate, "hello-00001");
+    assert!(pushed.traffic.is_empty());
+    let scaling = pushed.revisions[0].scaling.clone().unwrap();
+    assert_eq!((scaling.target, scaling.target_burst_capacity), (100.0, 211.0));
+    assert_eq!(pushed.r#async.unwrap().max_attempts, 5);
+    sidecar.ack(snapshot.version, &[]).await;
+
+    server.admin_call("DELETE", secret, None).await.expect(204);
+    let change = sidecar.next().await;
+    assert!(!change.snapshot && change.version > snapshot.version);
+    assert_eq!(names(&change), [("secrets/default/s", false)]);
+    server.admin_call("DELETE", HELLO, None).await.expect(204);
+    assert_eq!(names(&sidecar.next().await), [("functions/default/hello", false)]);
+}
+
+#[tokio::test]
+async fn a_sidecar_that_comes_back_gets_only_the_difference() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    for name in ["a", "b", "c"] {
+        let uri = format!("/v1/namespaces/default/functions/{name}");
+        server.admin_call("PUT", &uri, Some(spec("x"))).await.expect(201);
+    }
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    assert_eq!(snapshot.changes.len(), 3);
+    drop(sidecar);
+
+    server.admin_call("DELETE", "/v1/namespaces/default/functions/a", None).await.expect(204);
+    for command in ["y", "z"] {
+        let uri = "/v1/namespaces/default/functions/b";
+        server.admin_call("PUT", uri, Some(spec(command))).await.expect(200);
+    }
+    let back = |version, id: &str| WatchHello {
+        catalogue_id: id.into(),
+        catalogue_version: version,
+        ..hello("aaaa0001", "127.0.0.1:1")
+    };
+    let id = snapshot.catalogue_id.as_str();
+    let mut sidecar = Sidecar::open(address, back(snapshot.version, id)).await;
+    let difference = sidecar.next().await;
+    assert!(!difference.snapshot);
+    // Two changes of b are one, with its newest state.
+    assert_eq!(names(&difference), [("functions/default/a", false), ("functions/default/b", true)]);
+    assert_eq!(function(&difference).candidate, "b-00003");
+
+    let mut sidecar = Sidecar::open(address, back(difference.version, id)).await;
+    let nothing = sidecar.next().await;
+    assert!(!nothing.snapshot && nothing.changes.is_empty());
+    assert!(nothing.version >= difference.version);
+    for hello in [back(difference.version, "another"), back(difference.version + 9999, id)] {
+        let mut sidecar = Sidecar::open(address, hello).await;
+        assert!(sidecar.next().await.snapshot);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_sidecar_gets_the_latest_state_and_not_every_one() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    for n in 0..100 {
+        apply(&server, &format!("c{n}")).await;
+    }
+    let (mut messages, mut last) = (0, String::new());
+    while last != "hello-00100" {
+        let message = sidecar.next().await;
+        messages += 1;
+        if !message.changes.is_empty() {
+            last = function(&message).candidate;
+        }
+        sidecar.ack(message.version, &[]).await;
+    }
+    assert!(messages < 50, "{messages}");
+}
+
+#[tokio::test]
+async fn a_revision_gets_traffic_when_it_was_ready() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    apply(&server, "a").await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    let ready = RevisionStatus {
+        was_ready: true,
+        ready: 1,
+        ..status("hello-00001")
+    };
+    let uri = format!("{HELLO}/wait?condition=ready&timeout_ms=0");
+    let timeout = server.admin_call("GET", &uri, None).await.problem(408, "wait_timeout");
+    assert!(timeout.body["detail"].as_str().unwrap().contains("aaaa0001"));
+
+    let uri = format!("{HELLO}/wait?condition=ready");
+    let waits = server.admin_call("GET", &uri, None);
+    let rolls_out = async {
+        sidecar.ack(snapshot.version, &[]).await;
+        sidecar.report(ready.clone()).await;
+        let moved = sidecar.next().await;
+        let pushed = function(&moved);
+        assert_eq!(pushed.candidate, "");
+        assert_eq!((pushed.traffic[0].revision.as_str(), pushed.traffic[0].percent), ("hello-00001", 100));
+        // The wait goes on until the sidecar has the traffic, too.
+        sidecar.ack(moved.version, &[]).await;
+    };
+    let (waited, ()) = tokio::join!(waits, rolls_out);
+    let waited = waited.expect(200);
+    assert_eq!(waited.body["status"]["latest_ready_revision"], "hello-00001");
+    assert_eq!(condition(&waited.body, "Accepted")["status"], "true");
+
+    // A second revision that fails gets no traffic, and its reason and last lines are shown.
+    apply(&server, "b").await;
+    let change = sidecar.next().await;
+    let pushed = function(&change);
+    assert_eq!((pushed.candidate.as_str(), pushed.revisions.len()), ("hello-00002", 2));
+    assert_eq!(pushed.traffic[0].revision, "hello-00001");
+    sidecar.ack(change.version, &[]).await;
+    let failing = RevisionStatus {
+        reason: "crash_loop".into(),
+        message: "exited with 1".into(),
+        last_log_lines: vec!["no such file".into()],
+        ..status("hello-00002")
+    };
+    sidecar.report(failing).await;
+    let shown = settled(&server, |f| condition(f, "Ready")["status"] == "false").await;
+    assert_eq!(condition(&shown, "Ready")["reason"], "crash_loop");
+    assert_eq!(condition(&shown, "Ready")["last_log_lines"], json!(["no such file"]));
+    assert_eq!(shown["status"]["latest_ready_revision"], "hello-00001");
+
+    let instances = server.admin_call("GET", &format!("{HELLO}/instances"), None).await;
+    assert_eq!(instances.body["items"][0]["sidecar"], "aaaa0001");
+    let sidecars = server.admin_call("GET", "/v1/sidecars", None).await.expect(200);
+    let shown = &sidecars.body["items"][0];
+    assert_eq!((&shown["lag"], &shown["connected"]), (&json!(0), &json!(true)));
+    assert_eq!((&shown["held"], &shown["async_queued"]), (&json!(2), &json!(3)));
+
+    drop(sidecar);
+    settled(&server, |f| condition(f, "Accepted")["reason"] == "no_sidecars").await;
+}
+
+#[tokio::test]
+async fn a_report_from_before_a_revision_does_not_make_it_ready() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let empty = sidecar.next().await;
+    sidecar.ack(empty.version, &[]).await;
+    apply(&server, "a").await;
+    let ready = RevisionStatus {
+        was_ready: true,
+        starting: 7,
+        ..status("hello-00001")
+    };
+    // The sidecar speaks of an earlier function of the same name: it has not applied this one.
+    sidecar.report(ready).await;
+    let shown = settled(&server, |f| {
+        condition(f, "Ready")["message"].as_str().unwrap().contains("7 starting")
+    });
+    assert_eq!(shown.await["status"]["latest_ready_revision"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await.expect(201);
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let snapshot = sidecar.next().await;
+    let refused = [("functions/default/hello", "no such kind")];
+    sidecar.ack(snapshot.version, &refused).await;
+    let shown = settled(&server, |f| condition(f, "Accepted")["status"] == "false").await;
+    assert_eq!(condition(&shown, "Accepted")["reason"], "rejected");
+    let message = condition(&shown, "Accepted")["message"].as_str().unwrap();
+    assert!(message.contains("aaaa0001") && message.contains("no such kind"), "{message}");
+    let list = async |namespace: &str| {
+        let token = server.token(namespace, gateless_server::auth::Role::Viewer).await;
+        let answer = server.call("GET", "/v1/sidecars", Some(&token), None).await.expect(200);
+        answer.body["items"][0]["rejections"].clone()
+    };
+    let rejection = json!([{"resource": "functions/default/hello", "reason": "no such kind"}]);
+    assert_eq!(list("*").await, rejection);
+    assert_eq!(list("default").await, rejection);
+    assert_eq!(list("other").await, json!([]));
+
+    server.admin_call("PUT", HELLO, Some(empty_spec("b"))).await.expect(200);
+    let change = sidecar.next().await;
+    sidecar.ack(change.version, &[]).await;
+    settled(&server, |f| condition(f, "Accepted")["status"] == "true").await;
+    sidecar.send(Kind::Status(StatusReport::default())).await;
+}
+
+#[tokio::test]
+async fn a_newer_stream_of_a_sidecar_replaces_the_older() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let mut old = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    old.next().await;
+    let mut new = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:2")).await;
+    let message = new.next().await;
+    drop(old);
+    new.ack(message.version, &[]).await;
+    apply(&server, "a").await;
+    let change = new.next().await;
+    new.ack(change.version, &[]).await;
+    settled(&server, |f| condition(f, "Accepted")["status"] == "true").await;
+    let sidecars = server.admin_call("GET", "/v1/sidecars", None).await.expect(200);
+    assert_eq!(sidecars.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(sidecars.body["items"][0]["peer_address"], "127.0.0.1:2");
+}
+
+#[tokio::test]
+async fn artifacts_are_fetched_in_chunks() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let content = vec![7_u8; 200_000];
+    let digest = gateless_server::store::artifacts::Digest::of(&content).to_string();
+    let request = Request::put(format!("/v1/namespaces/default/artifacts/{digest}"))
+        .header("authorization", format!("Bearer {}", server.admin().await))
+        .body(content.clone().into())
+        .unwrap();
+    server.send(request).await.expect(201);
+    let mut client = connect(address).await;
+    let fetch = |sha256: &str| authorized(FetchArtifactRequest { sha256: sha256.into() });
+    let mut stream = client.fetch_artifact(fetch(&digest)).await.unwrap().into_inner();
+    let mut fetched = Vec::new();
+    while let Some(chunk) = stream.message().await.unwrap() {
+        fetched.extend(chunk.data);
+    }
+    assert_eq!(fetched, content);
+    let missing = client.fetch_artifact(fetch(&"0".repeat(64))).await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    let wrong = client.fetch_artifact(fetch("../x")).await.unwrap_err();
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+}

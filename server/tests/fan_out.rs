@@ -1,0 +1,207 @@
+//! Calls, queues, dead letters and logs: asked of every sidecar, merged, and honest about who is missing.
+
+mod common;
+
+use common::fake::{Admin, Sidecar, hello, serve_config};
+use common::{Server, empty_spec};
+use gateless_proto::v1::{Call, LogLine};
+use gateless_server::auth::Role;
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+const HELLO: &str = "/v1/namespaces/default/functions/hello";
+
+fn call(id: &str, state: &str, node: &str) -> Call {
+    Call {
+        id: id.into(),
+        namespace: "default".into(),
+        function: "hello".into(),
+        state: state.into(),
+        method: "POST".into(),
+        path: "/x".into(),
+        accepted_at_ms: 1_700_000_000_000,
+        status: if state == "succeeded" { 201 } else { 0 },
+        node_id: node.into(),
+        ..Call::default()
+    }
+}
+
+fn line(time_ms: u64, text: &str, node: &str) -> LogLine {
+    LogLine {
+        time_ms,
+        revision: "hello-00001".into(),
+        instance: "i1".into(),
+        stream: "stdout".into(),
+        line: text.into(),
+        node_id: node.into(),
+    }
+}
+
+/// Two sidecars with calls and lines, one that is connected but not there, one that is gone.
+async fn cluster() -> (Server, Vec<Sidecar>) {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await.expect(201);
+    let mut sidecars = Vec::new();
+    for (node, calls, times) in [
+        ("aaaa0001", ["01-aaaa0001", "04-aaaa0001"], [1, 4]),
+        ("bbbb0002", ["02-bbbb0002", "03-bbbb0002"], [2, 3]),
+    ] {
+        let admin = Admin::default();
+        let states = ["dead", "succeeded"];
+        *admin.calls.lock() = std::iter::zip(calls, states).map(|(id, s)| call(id, s, node)).collect();
+        let lines = times.map(|time| line(time, &format!("line {time}"), node)).to_vec();
+        let admin = Admin { lines, ..admin };
+        let peer = admin.serve(server.shutdown.clone()).await;
+        let mut sidecar = Sidecar::open(address, hello(node, &peer.to_string())).await;
+        sidecar.next().await;
+        sidecars.push(sidecar);
+    }
+    // Nothing listens on the discard port's address, and an address that is none.
+    for (node, peer) in [("cccc0003", "127.0.0.1:9"), ("dddd0004", "not an address")] {
+        let mut sidecar = Sidecar::open(address, hello(node, peer)).await;
+        sidecar.next().await;
+        sidecars.push(sidecar);
+    }
+    sidecars.pop();
+    let mut changes = server.service.changes().subscribe();
+    while server.service.registry().connected() > 3 {
+        changes.changed().await.unwrap();
+    }
+    (server, sidecars)
+}
+
+fn ids(body: &Value) -> Vec<&str> {
+    let items = body["items"].as_array().unwrap().iter();
+    items.map(|item| item["id"].as_str().unwrap()).collect()
+}
+
+fn missing(body: &Value) -> Vec<&str> {
+    let warnings = body["warnings"].as_array().unwrap().iter();
+    let mut missing: Vec<_> = warnings.map(|w| w["sidecar"].as_str().unwrap()).collect();
+    missing.sort_unstable();
+    missing
+}
+
+#[tokio::test]
+async fn calls_are_merged_paged_and_filtered() {
+    let (server, _sidecars) = cluster().await;
+    let uri = format!("{HELLO}/invocations?limit=3");
+    let page = server.admin_call("GET", &uri, None).await.expect(200);
+    assert_eq!(ids(&page.body), ["04-aaaa0001", "03-bbbb0002", "02-bbbb0002"]);
+    assert_eq!(missing(&page.body), ["cccc0003", "dddd0004"]);
+    assert_eq!(page.body["items"][0]["accepted_at"], "2023-11-14T22:13:20Z");
+    assert_eq!(page.body["items"][0]["finished_at"], Value::Null);
+    let token = page.body["next_page_token"].as_str().unwrap();
+    let rest = server.admin_call("GET", &format!("{uri}&page_token={token}"), None).await;
+    assert_eq!(ids(&rest.body), ["01-aaaa0001"]);
+    assert_eq!(rest.body["next_page_token"], Value::Null);
+
+    let dead = server.admin_call("GET", &format!("{HELLO}/dead-letters"), None).await;
+    assert_eq!(ids(&dead.body), ["02-bbbb0002", "01-aaaa0001"]);
+    let uri = "/v1/namespaces/default/invocations?state=succeeded,queued";
+    let all = server.admin_call("GET", uri, None).await.expect(200);
+    assert_eq!(ids(&all.body), ["04-aaaa0001", "03-bbbb0002"]);
+    let wrong = server.admin_call("GET", &format!("{HELLO}/invocations?state=x"), None).await;
+    wrong.problem(400, "invalid_parameter");
+    let none = "/v1/namespaces/default/functions/none/invocations";
+    server.admin_call("GET", none, None).await.problem(404, "function_not_found");
+}
+
+#[tokio::test]
+async fn a_calls_id_leads_to_its_sidecar() {
+    let (server, _sidecars) = cluster().await;
+    let at = |id: &str| format!("{HELLO}/invocations/{id}");
+    let got = server.admin_call("GET", &at("02-bbbb0002"), None).await.expect(200);
+    assert_eq!((&got.body["sidecar"], &got.body["state"]), (&json!("bbbb0002"), &json!("dead")));
+    for id in ["09-bbbb0002", "02-eeee0005", "nonsense"] {
+        server.admin_call("GET", &at(id), None).await.problem(404, "invocation_not_found");
+    }
+    let unreachable = server.admin_call("GET", &at("01-cccc0003"), None).await;
+    unreachable.problem(503, "sidecar_unreachable");
+    // Another function's name, or another namespace's, does not lead to it.
+    let other = "/v1/namespaces/default/functions/other/invocations/02-bbbb0002";
+    server.admin_call("GET", other, None).await.problem(404, "invocation_not_found");
+    let other = "/v1/namespaces/other/functions/hello/invocations/02-bbbb0002/cancel";
+    let stranger = server.token("other", Role::Admin).await;
+    let stranger = server.call("POST", other, Some(&stranger), None).await;
+    stranger.problem(404, "invocation_not_found");
+
+    let invoker = server.token("default", Role::Invoker).await;
+    let act = async |verb: &str| {
+        let uri = format!("{}/{verb}", at("02-bbbb0002"));
+        server.call("POST", &uri, Some(&invoker), None).await
+    };
+    assert_eq!(act("replay").await.expect(200).body["state"], "queued");
+    act("replay").await.problem(409, "wrong_state");
+    assert_eq!(act("cancel").await.expect(200).body["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_result_is_the_functions_own_answer_and_harmless() {
+    let (server, _sidecars) = cluster().await;
+    let uri = format!("{HELLO}/invocations/04-aaaa0001/result");
+    let result = server.admin_call("GET", &uri, None).await.expect(200);
+    assert_eq!(&*result.bytes, b"hello");
+    for (name, value) in [
+        ("x-function-status", "201"),
+        ("content-type", "text/html"),
+        ("x-function-header-x-own", "1"),
+        ("x-content-type-options", "nosniff"),
+        ("content-disposition", "attachment"),
+    ] {
+        assert_eq!(result.headers[name], value);
+    }
+    let uri = format!("{HELLO}/invocations/01-aaaa0001/result");
+    server.admin_call("GET", &uri, None).await.problem(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn queues_are_summed_and_dead_letters_purged_and_replayed_everywhere() {
+    let (server, _sidecars) = cluster().await;
+    let queues = server.admin_call("GET", "/v1/namespaces/default/queues?limit=10", None).await;
+    assert_eq!(queues.body["items"][0]["queued"], 4);
+    assert_eq!(queues.body["items"][0]["oldest_age_ms"], 5);
+    let replayed = server.admin_call("POST", &format!("{HELLO}/dead-letters/replay"), None).await;
+    assert_eq!(replayed.body["count"], 2);
+    assert_eq!(missing(&replayed.body), ["cccc0003", "dddd0004"]);
+    let purged = server.admin_call("DELETE", &format!("{HELLO}/dead-letters"), None).await;
+    assert_eq!(purged.expect(200).body["count"], 0);
+}
+
+#[tokio::test]
+async fn log_lines_of_all_sidecars_are_one_stream() {
+    let (server, _sidecars) = cluster().await;
+    let logs = server.admin_call("GET", &format!("{HELLO}/logs?tail=3"), None).await.expect(200);
+    assert_eq!(logs.headers["content-type"], "application/x-ndjson");
+    assert_eq!(logs.headers["x-gateless-unreachable"], "dddd0004,cccc0003");
+    let lines: Vec<Value> = logs
+        .bytes
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let texts: Vec<_> = lines.iter().map(|line| line["line"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["line 2", "line 3", "line 4"]);
+    assert_eq!(lines[0]["sidecar"], "bbbb0002");
+    let uri = format!("{HELLO}/logs?tail=99999");
+    server.admin_call("GET", &uri, None).await.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn a_followed_log_ends_when_the_server_does() {
+    let (server, _sidecars) = cluster().await;
+    let request = Request::get(format!("{HELLO}/logs?follow=true"))
+        .header("authorization", format!("Bearer {}", server.admin().await))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let mut body = server.open(request).await.into_body();
+    for _ in 0..4 {
+        assert!(body.frame().await.unwrap().is_ok());
+    }
+    server.shutdown.cancel();
+    while let Some(frame) = body.frame().await {
+        drop(frame);
+    }
+}
