@@ -64,7 +64,6 @@ impl Answer {
     /// # Panics
     /// When it is another.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {}", self.headers, self.text());
         self
@@ -75,7 +74,6 @@ impl Answer {
     /// # Panics
     /// When it is another, or lacks something.
     #[track_caller]
-    #[must_use]
     pub fn problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         let document = answer.json();
@@ -132,7 +130,6 @@ impl Caller {
     }
 
     /// A request one may add to.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }

@@ -1,23 +1,14 @@
-//! What a caller sees of one sidecar and of two, from cold to streaming to every refusal.
+//! What a caller sees of one sidecar and of two, from cold to warm to every refusal.
 //!
-//! Deliberately no deaths; those are in `faults` and `invariants`.
-#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+//! Deliberately no streaming and no deaths; those are in `streams`, `faults` and `invariants`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
 use gateless_tests::{Cluster, Spec, eventually};
 use http::Method;
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// The phases of `server-timing`, in milliseconds.
 fn phase(timing: &str, name: &str) -> f64 {
@@ -85,13 +76,11 @@ async fn names_come_by_path_and_by_host() {
                 .contains("no")
         );
     }
-    drop(
-        sidecar
-            .get("/function/Not_A_Name/")
-            .await
-            .problem(404, "bad_function_name"),
-    );
-    drop(sidecar.get("/").await.problem(404, "no_function_named"));
+    sidecar
+        .get("/function/Not_A_Name/")
+        .await
+        .problem(404, "bad_function_name");
+    sidecar.get("/").await.problem(404, "no_function_named");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,8 +91,8 @@ async fn cluster_only_functions_are_called_by_functions_only() {
     cluster.deploy("outer", Spec::new()).await;
     for sidecar in &cluster.sidecars {
         let refused = sidecar.public().get("/function/inner/").await;
-        drop(refused.problem(403, "function_cluster_only"));
-        drop(sidecar.local().get("/function/inner/").await.expect(200));
+        refused.problem(403, "function_cluster_only");
+        sidecar.local().get("/function/inner/").await.expect(200);
         let through = "/function/outer/call?path=/function/inner/env";
         let answer = sidecar.public().get(through).await.expect(200);
         assert_eq!(answer.json()["K_SERVICE"], "inner");
@@ -111,125 +100,9 @@ async fn cluster_only_functions_are_called_by_functions_only() {
     // The peers' door opens with the cluster secret only.
     let peer =
         gateless_tests::Caller::new(format!("http://{}", cluster.sidecars[0].address("peer")));
-    drop(
-        peer.get("/function/inner/")
-            .await
-            .problem(401, "not_a_peer"),
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn http2_comes_in_and_goes_out() {
-    let cluster = Cluster::of(2).await;
-    let h2c = Spec::new().with("protocol", "h2c");
-    cluster.deploy("two", h2c).await;
-    cluster.deploy("one", Spec::new()).await;
-    for sidecar in &cluster.sidecars {
-        for caller in [sidecar.public(), sidecar.public().h2c()] {
-            let answer = caller.get("/function/two/headers").await.expect(200);
-            assert_eq!(answer.json()["version"], "HTTP/2.0");
-            let answer = caller.get("/function/one/headers").await.expect(200);
-            assert_eq!(answer.json()["version"], "HTTP/1.1");
-        }
-        let request = http::Request::post(format!(
-            "http://{}/function/two/grpc.Test/Unary",
-            sidecar.address("public")
-        ))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-        let message = Bytes::from_static(b"\0\0\0\0\x03abc");
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(true)
-            .build_http::<Full<Bytes>>();
-        let answered = client.request(request.body(Full::new(message.clone())).unwrap());
-        let answer = answered.await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let body = answer.into_body().collect().await.unwrap();
-        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
-        assert_eq!(body.to_bytes(), message);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn events_arrive_one_by_one() {
-    let cluster = Cluster::of(2).await;
-    cluster.deploy("feed", Spec::new()).await;
-    for sidecar in &cluster.sidecars {
-        let request = sidecar.public();
-        let request = request.request(Method::GET, "/function/feed/sse?n=3&ms=300");
-        let response = request.send().await.unwrap();
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut stream = response.bytes_stream();
-        let first = stream.next().await.unwrap().unwrap();
-        let first_at = Instant::now();
-        assert!(!String::from_utf8_lossy(&first).contains("event 2"));
-        let mut rest = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            rest.extend(chunk.unwrap());
-        }
-        assert!(String::from_utf8_lossy(&rest).contains("event 2"));
-        // The function itself pauses twice; were anything collected, it would all come at once.
-        assert!(first_at.elapsed() >= Duration::from_millis(400));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn upgraded_connections_carry_bytes_both_ways() {
-    let cluster = Cluster::of(2).await;
-    cluster.deploy("talk", Spec::new()).await;
-    for sidecar in &cluster.sidecars {
-        let mut stream = TcpStream::connect(sidecar.address("public")).await.unwrap();
-        let head = "GET /function/talk/ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            answer.push(stream.read_u8().await.unwrap());
-        }
-        let answer = String::from_utf8(answer).unwrap().to_lowercase();
-        assert!(answer.starts_with("http/1.1 101"), "{answer}");
-        assert!(answer.contains("upgrade: echo"), "{answer}");
-        for word in [b"hello".as_slice(), b"again"] {
-            stream.write_all(word).await.unwrap();
-            let mut back = vec![0; word.len()];
-            stream.read_exact(&mut back).await.unwrap();
-            assert_eq!(back, word);
-        }
-        stream.shutdown().await.unwrap();
-        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
-    }
-    let refused = cluster.sidecars[0].public().get("/function/talk/ws").await;
-    drop(refused.expect(426));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn large_bodies_stream_through_another_sidecar() {
-    let cluster = Cluster::of(2).await;
-    let spec = Spec::new().scale(1, 1).with("scaling/initial_scale", 1);
-    cluster.deploy("far", spec).await;
-    let size = 24 * 1024 * 1024;
-    for sidecar in &cluster.sidecars {
-        let chunk = Bytes::from(vec![7_u8; 64 * 1024]);
-        let chunks = futures_util::stream::iter(
-            (0..size / chunk.len()).map(move |_| Ok::<_, std::io::Error>(chunk.clone())),
-        );
-        let caller = sidecar.public();
-        let request = caller.request(Method::POST, "/function/far/echo");
-        let response = request
-            .body(reqwest::Body::wrap_stream(chunks))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.status(), 200);
-        let mut back = 0;
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.unwrap();
-            assert!(chunk.iter().all(|byte| *byte == 7));
-            back += chunk.len();
-        }
-        assert_eq!(back, size);
-    }
-    assert_eq!(cluster.instances().len(), 1);
+    peer.get("/function/inner/")
+        .await
+        .problem(401, "not_a_peer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,34 +118,32 @@ async fn bounds_on_size_and_time_answer_with_problems() {
         .with("limits/timeout_ms", 400);
     cluster.deploy("slow", slow).await;
     let sidecar = cluster.sidecars[0].public();
-    drop(sidecar.get("/function/strict/").await.expect(200));
+    sidecar.get("/function/strict/").await.expect(200);
 
     let big = sidecar
         .request(Method::POST, "/function/strict/length")
         .body(vec![0; 1_001]);
-    drop(send(big).await.unwrap().problem(413, "body_too_large"));
+    send(big).await.unwrap().problem(413, "body_too_large");
     let chunked = futures_util::stream::iter((0..9).map(|_| Ok::<_, std::io::Error>(vec![0; 200])));
     let big = sidecar.request(Method::POST, "/function/strict/length");
     let big = big.body(reqwest::Body::wrap_stream(chunked));
-    drop(send(big).await.unwrap().problem(413, "body_too_large"));
+    send(big).await.unwrap().problem(413, "body_too_large");
     let fits = sidecar
         .request(Method::POST, "/function/strict/length")
         .body(vec![0; 1_000]);
     assert_eq!(send(fits).await.unwrap().expect(200).json()["bytes"], 1_000);
 
     let late = sidecar.get("/function/strict/sleep?ms=5000").await;
-    drop(late.problem(504, "response_start_timeout"));
+    late.problem(504, "response_start_timeout");
     let wished = sidecar.request(Method::GET, "/function/strict/sleep?ms=5000");
     let wished = send(wished.header("x-gateless-timeout-ms", "100"))
         .await
         .unwrap();
-    drop(wished.problem(504, "deadline_exceeded"));
-    drop(
-        sidecar
-            .get("/function/slow/")
-            .await
-            .problem(504, "deadline_exceeded"),
-    );
+    wished.problem(504, "deadline_exceeded");
+    sidecar
+        .get("/function/slow/")
+        .await
+        .problem(504, "deadline_exceeded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +166,7 @@ async fn caller_that_leaves_frees_its_place() {
     .await;
     begun.abort();
     begun.await.unwrap_err();
-    drop(sidecar.get("/function/single/").await.expect(200));
+    sidecar.get("/function/single/").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,7 +231,7 @@ async fn calls_past_the_hold_limit_are_turned_away() {
         .with("hold/max_requests", 10);
     cluster.deploy("narrow", spec).await;
     let sidecar = cluster.sidecars[0].public();
-    drop(sidecar.get("/function/narrow/").await.expect(200));
+    sidecar.get("/function/narrow/").await.expect(200);
     let calls = (0..16).map(|n| {
         let sidecar = sidecar.clone();
         async move {

@@ -1,6 +1,7 @@
 //! The repository's own rules. A rule nobody checks is a wish.
 //!
 //! Deliberately about files only; what the code does is tested elsewhere.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 use std::collections::BTreeSet;
 use std::fs;
