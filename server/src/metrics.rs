@@ -59,17 +59,41 @@ impl Default for Metrics {
             registry: Registry::default(),
         };
         let register = &mut registry;
-        register.register("http_requests", "Requests answered", metrics.requests.clone());
+        register.register(
+            "http_requests",
+            "Requests answered",
+            metrics.requests.clone(),
+        );
         register.register(
             "http_request_duration_seconds",
             "Time to the head of the answer",
             metrics.durations.clone(),
         );
-        register.register("sidecars_connected", "Sidecars with a config stream", metrics.sidecars.clone());
-        register.register("config_rejections", "Resources sidecars refused", metrics.rejections.clone());
-        register.register("catalogue_version", "The store's revision", metrics.catalogue_version.clone());
-        register.register("catalogue_writable", "1: changes are accepted", metrics.writable.clone());
-        register.register("config_pushes", "Messages sent on config streams", metrics.pushes.clone());
+        register.register(
+            "sidecars_connected",
+            "Sidecars with a config stream",
+            metrics.sidecars.clone(),
+        );
+        register.register(
+            "config_rejections",
+            "Resources sidecars refused",
+            metrics.rejections.clone(),
+        );
+        register.register(
+            "catalogue_version",
+            "The store's revision",
+            metrics.catalogue_version.clone(),
+        );
+        register.register(
+            "catalogue_writable",
+            "1: changes are accepted",
+            metrics.writable.clone(),
+        );
+        register.register(
+            "config_pushes",
+            "Messages sent on config streams",
+            metrics.pushes.clone(),
+        );
         Self {
             registry,
             ..metrics
@@ -87,11 +111,17 @@ impl Metrics {
     pub fn encode(&self, service: &Service) -> String {
         let sidecars = service.registry().list();
         let connected = sidecars.iter().filter(|sidecar| sidecar.connected);
-        let rejections: usize = connected.clone().map(|sidecar| sidecar.rejections.len()).sum();
-        self.sidecars.set(i64::try_from(connected.count()).unwrap_or(i64::MAX));
-        self.rejections.set(i64::try_from(rejections).unwrap_or(i64::MAX));
+        let rejections: usize = connected
+            .clone()
+            .map(|sidecar| sidecar.rejections.len())
+            .sum();
+        self.sidecars
+            .set(i64::try_from(connected.count()).unwrap_or(i64::MAX));
+        self.rejections
+            .set(i64::try_from(rejections).unwrap_or(i64::MAX));
         self.catalogue_version.set(service.store().revision());
-        self.writable.set(i64::from(service.store().health() == Health::Writable));
+        self.writable
+            .set(i64::from(service.store().health() == Health::Writable));
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -115,7 +145,10 @@ pub(crate) async fn observe(metrics: Arc<Metrics>, request: Request, next: Next)
         method: method.clone(),
         route: route.clone(),
     };
-    metrics.durations.get_or_create(&key).observe(began.elapsed().as_secs_f64());
+    metrics
+        .durations
+        .get_or_create(&key)
+        .observe(began.elapsed().as_secs_f64());
     let status = response.status().as_u16();
     let answer = Answer {
         method,

@@ -126,7 +126,9 @@ impl Registry {
         let id = inner.connections;
         let known = inner.sidecars.remove(&node_id);
         // What was refused is still refused when only the difference is sent.
-        let rejections = known.map(|known| known.sidecar.rejections).unwrap_or_default();
+        let rejections = known
+            .map(|known| known.sidecar.rejections)
+            .unwrap_or_default();
         let sidecar = Sidecar {
             node_id: node_id.clone(),
             connected: true,
@@ -158,13 +160,21 @@ impl Registry {
     /// All of them, by id.
     pub fn list(&self) -> Vec<Sidecar> {
         let inner = self.known.lock();
-        inner.sidecars.values().map(|known| known.sidecar.clone()).collect()
+        inner
+            .sidecars
+            .values()
+            .map(|known| known.sidecar.clone())
+            .collect()
     }
 
     /// How many are connected.
     pub fn connected(&self) -> usize {
         let inner = self.known.lock();
-        inner.sidecars.values().filter(|known| known.sidecar.connected).count()
+        inner
+            .sidecars
+            .values()
+            .filter(|known| known.sidecar.connected)
+            .count()
     }
 
     /// What connected sidecars say of a function at `version` and its newest `revision`.
@@ -172,9 +182,17 @@ impl Registry {
         let resource = format!("functions/{function}");
         let revision = format!("{function}/{revision}");
         let inner = self.known.lock();
-        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let connected = inner
+            .sidecars
+            .values()
+            .filter(|known| known.sidecar.connected);
         let seen = connected.map(|known| {
-            let status = known.report.revisions.get(&revision).cloned().unwrap_or_default();
+            let status = known
+                .report
+                .revisions
+                .get(&revision)
+                .cloned()
+                .unwrap_or_default();
             Seen {
                 sidecar: known.sidecar.node_id.clone(),
                 applied: known.sidecar.applied_version >= version,
@@ -193,7 +211,10 @@ impl Registry {
     /// A function's instances and the sidecars they run on.
     pub fn instances(&self, function: &str) -> Vec<(String, InstanceStatus)> {
         let inner = self.known.lock();
-        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let connected = inner
+            .sidecars
+            .values()
+            .filter(|known| known.sidecar.connected);
         let instances = connected.flat_map(|known| {
             let node = &known.sidecar.node_id;
             let of = known.report.instances.get(function).into_iter().flatten();
@@ -205,7 +226,10 @@ impl Registry {
     /// What every connected sidecar says of one revision (`NAMESPACE/FUNCTION/REVISION`).
     pub fn revision(&self, revision: &str) -> Vec<(String, RevisionStatus)> {
         let inner = self.known.lock();
-        let connected = inner.sidecars.values().filter(|known| known.sidecar.connected);
+        let connected = inner
+            .sidecars
+            .values()
+            .filter(|known| known.sidecar.connected);
         let found = connected.filter_map(|known| {
             let status = known.report.revisions.get(revision)?;
             Some((known.sidecar.node_id.clone(), status.clone()))
@@ -218,7 +242,10 @@ impl Registry {
         let (mut connected, mut gone) = (Vec::new(), Vec::new());
         for sidecar in self.list() {
             if sidecar.connected {
-                connected.push(self.clients.get(&sidecar.node_id, &sidecar.hello.peer_address));
+                connected.push(
+                    self.clients
+                        .get(&sidecar.node_id, &sidecar.hello.peer_address),
+                );
             } else {
                 gone.push((sidecar.node_id, sidecar.last_seen_at));
             }
@@ -327,10 +354,17 @@ impl Connection {
         let count = report.instances.len();
         for instance in report.instances {
             let function = format!("{}/{}", instance.namespace, instance.function);
-            indexed.instances.entry(function).or_default().push(instance);
+            indexed
+                .instances
+                .entry(function)
+                .or_default()
+                .push(instance);
         }
         for status in report.revisions {
-            let revision = format!("{}/{}/{}", status.namespace, status.function, status.revision);
+            let revision = format!(
+                "{}/{}/{}",
+                status.namespace, status.function, status.revision
+            );
             indexed.revisions.insert(revision, status);
         }
         let mut applied = 0;

@@ -16,7 +16,10 @@ const HELLO: &str = "/v1/namespaces/default/functions/hello";
 
 /// Applies and waits for the change on the stream.
 async fn apply(server: &Server, command: &str) {
-    let status = server.admin_call("PUT", HELLO, Some(spec(command))).await.status;
+    let status = server
+        .admin_call("PUT", HELLO, Some(spec(command)))
+        .await
+        .status;
     assert!(status.is_success());
 }
 
@@ -62,8 +65,16 @@ async fn only_the_cluster_secret_opens_it() {
         kind: Some(Kind::Ack(WatchAck::default())),
     };
     let request = authorized(tokio_stream::iter([first]));
-    let mut stream = connect(address).await.watch(request).await.unwrap().into_inner();
-    assert_eq!(stream.message().await.unwrap_err().code(), Code::InvalidArgument);
+    let mut stream = connect(address)
+        .await
+        .watch(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        stream.message().await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
 }
 
 #[tokio::test]
@@ -72,17 +83,29 @@ async fn a_new_sidecar_gets_a_snapshot_and_then_changes() {
     let address = serve_config(&server).await;
     apply(&server, "a").await;
     let secret = "/v1/namespaces/default/secrets/s";
-    server.admin_call("PUT", secret, Some(json!({"data": {"k": "v"}}))).await.expect(201);
+    server
+        .admin_call("PUT", secret, Some(json!({"data": {"k": "v"}})))
+        .await
+        .expect(201);
 
     let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     assert!(snapshot.snapshot);
-    assert_eq!(names(&snapshot), [("functions/default/hello", true), ("secrets/default/s", true)]);
+    assert_eq!(
+        names(&snapshot),
+        [
+            ("functions/default/hello", true),
+            ("secrets/default/s", true)
+        ]
+    );
     let pushed = function(&snapshot);
     assert_eq!(pushed.candidate, "hello-00001");
     assert!(pushed.traffic.is_empty());
     let scaling = pushed.revisions[0].scaling.clone().unwrap();
-    assert_eq!((scaling.target, scaling.target_burst_capacity), (100.0, 211.0));
+    assert_eq!(
+        (scaling.target, scaling.target_burst_capacity),
+        (100.0, 211.0)
+    );
     assert_eq!(pushed.r#async.unwrap().max_attempts, 5);
     sidecar.ack(snapshot.version, &[]).await;
 
@@ -91,7 +114,10 @@ async fn a_new_sidecar_gets_a_snapshot_and_then_changes() {
     assert!(!change.snapshot && change.version > snapshot.version);
     assert_eq!(names(&change), [("secrets/default/s", false)]);
     server.admin_call("DELETE", HELLO, None).await.expect(204);
-    assert_eq!(names(&sidecar.next().await), [("functions/default/hello", false)]);
+    assert_eq!(
+        names(&sidecar.next().await),
+        [("functions/default/hello", false)]
+    );
 }
 
 #[tokio::test]
@@ -100,17 +126,26 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
     let address = serve_config(&server).await;
     for name in ["a", "b", "c"] {
         let uri = format!("/v1/namespaces/default/functions/{name}");
-        server.admin_call("PUT", &uri, Some(spec("x"))).await.expect(201);
+        server
+            .admin_call("PUT", &uri, Some(spec("x")))
+            .await
+            .expect(201);
     }
     let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     assert_eq!(snapshot.changes.len(), 3);
     drop(sidecar);
 
-    server.admin_call("DELETE", "/v1/namespaces/default/functions/a", None).await.expect(204);
+    server
+        .admin_call("DELETE", "/v1/namespaces/default/functions/a", None)
+        .await
+        .expect(204);
     for command in ["y", "z"] {
         let uri = "/v1/namespaces/default/functions/b";
-        server.admin_call("PUT", uri, Some(spec(command))).await.expect(200);
+        server
+            .admin_call("PUT", uri, Some(spec(command)))
+            .await
+            .expect(200);
     }
     let back = |version, id: &str| WatchHello {
         catalogue_id: id.into(),
@@ -122,14 +157,23 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
     let difference = sidecar.next().await;
     assert!(!difference.snapshot);
     // Two changes of b are one, with its newest state.
-    assert_eq!(names(&difference), [("functions/default/a", false), ("functions/default/b", true)]);
+    assert_eq!(
+        names(&difference),
+        [
+            ("functions/default/a", false),
+            ("functions/default/b", true)
+        ]
+    );
     assert_eq!(function(&difference).candidate, "b-00003");
 
     let mut sidecar = Sidecar::open(address, back(difference.version, id)).await;
     let nothing = sidecar.next().await;
     assert!(!nothing.snapshot && nothing.changes.is_empty());
     assert!(nothing.version >= difference.version);
-    for hello in [back(difference.version, "another"), back(difference.version + 9999, id)] {
+    for hello in [
+        back(difference.version, "another"),
+        back(difference.version + 9999, id),
+    ] {
         let mut sidecar = Sidecar::open(address, hello).await;
         assert!(sidecar.next().await.snapshot);
     }
@@ -168,8 +212,16 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
         ..status("hello-00001")
     };
     let uri = format!("{HELLO}/wait?condition=ready&timeout_ms=0");
-    let timeout = server.admin_call("GET", &uri, None).await.problem(408, "wait_timeout");
-    assert!(timeout.body["detail"].as_str().unwrap().contains("aaaa0001"));
+    let timeout = server
+        .admin_call("GET", &uri, None)
+        .await
+        .problem(408, "wait_timeout");
+    assert!(
+        timeout.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("aaaa0001")
+    );
 
     let uri = format!("{HELLO}/wait?condition=ready");
     let waits = server.admin_call("GET", &uri, None);
@@ -179,20 +231,32 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
         let moved = sidecar.next().await;
         let pushed = function(&moved);
         assert_eq!(pushed.candidate, "");
-        assert_eq!((pushed.traffic[0].revision.as_str(), pushed.traffic[0].percent), ("hello-00001", 100));
+        assert_eq!(
+            (
+                pushed.traffic[0].revision.as_str(),
+                pushed.traffic[0].percent
+            ),
+            ("hello-00001", 100)
+        );
         // The wait goes on until the sidecar has the traffic, too.
         sidecar.ack(moved.version, &[]).await;
     };
     let (waited, ()) = tokio::join!(waits, rolls_out);
     let waited = waited.expect(200);
-    assert_eq!(waited.body["status"]["latest_ready_revision"], "hello-00001");
+    assert_eq!(
+        waited.body["status"]["latest_ready_revision"],
+        "hello-00001"
+    );
     assert_eq!(condition(&waited.body, "Accepted")["status"], "true");
 
     // A second revision that fails gets no traffic, and its reason and last lines are shown.
     apply(&server, "b").await;
     let change = sidecar.next().await;
     let pushed = function(&change);
-    assert_eq!((pushed.candidate.as_str(), pushed.revisions.len()), ("hello-00002", 2));
+    assert_eq!(
+        (pushed.candidate.as_str(), pushed.revisions.len()),
+        ("hello-00002", 2)
+    );
     assert_eq!(pushed.traffic[0].revision, "hello-00001");
     sidecar.ack(change.version, &[]).await;
     let failing = RevisionStatus {
@@ -204,18 +268,35 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
     sidecar.report(failing).await;
     let shown = settled(&server, |f| condition(f, "Ready")["status"] == "false").await;
     assert_eq!(condition(&shown, "Ready")["reason"], "crash_loop");
-    assert_eq!(condition(&shown, "Ready")["last_log_lines"], json!(["no such file"]));
+    assert_eq!(
+        condition(&shown, "Ready")["last_log_lines"],
+        json!(["no such file"])
+    );
     assert_eq!(shown["status"]["latest_ready_revision"], "hello-00001");
 
-    let instances = server.admin_call("GET", &format!("{HELLO}/instances"), None).await;
+    let instances = server
+        .admin_call("GET", &format!("{HELLO}/instances"), None)
+        .await;
     assert_eq!(instances.body["items"][0]["sidecar"], "aaaa0001");
-    let sidecars = server.admin_call("GET", "/v1/sidecars", None).await.expect(200);
+    let sidecars = server
+        .admin_call("GET", "/v1/sidecars", None)
+        .await
+        .expect(200);
     let shown = &sidecars.body["items"][0];
-    assert_eq!((&shown["lag"], &shown["connected"]), (&json!(0), &json!(true)));
-    assert_eq!((&shown["held"], &shown["async_queued"]), (&json!(2), &json!(3)));
+    assert_eq!(
+        (&shown["lag"], &shown["connected"]),
+        (&json!(0), &json!(true))
+    );
+    assert_eq!(
+        (&shown["held"], &shown["async_queued"]),
+        (&json!(2), &json!(3))
+    );
 
     drop(sidecar);
-    settled(&server, |f| condition(f, "Accepted")["reason"] == "no_sidecars").await;
+    settled(&server, |f| {
+        condition(f, "Accepted")["reason"] == "no_sidecars"
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -234,7 +315,10 @@ async fn a_report_from_before_a_revision_does_not_make_it_ready() {
     // The sidecar speaks of an earlier function of the same name: it has not applied this one.
     sidecar.report(ready).await;
     let shown = settled(&server, |f| {
-        condition(f, "Ready")["message"].as_str().unwrap().contains("7 starting")
+        condition(f, "Ready")["message"]
+            .as_str()
+            .unwrap()
+            .contains("7 starting")
     });
     assert_eq!(shown.await["status"]["latest_ready_revision"], Value::Null);
 }
@@ -243,7 +327,10 @@ async fn a_report_from_before_a_revision_does_not_make_it_ready() {
 async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await.expect(201);
+    server
+        .admin_call("PUT", HELLO, Some(empty_spec("a")))
+        .await
+        .expect(201);
     let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     let refused = [("functions/default/hello", "no such kind")];
@@ -251,10 +338,18 @@ async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
     let shown = settled(&server, |f| condition(f, "Accepted")["status"] == "false").await;
     assert_eq!(condition(&shown, "Accepted")["reason"], "rejected");
     let message = condition(&shown, "Accepted")["message"].as_str().unwrap();
-    assert!(message.contains("aaaa0001") && message.contains("no such kind"), "{message}");
+    assert!(
+        message.contains("aaaa0001") && message.contains("no such kind"),
+        "{message}"
+    );
     let list = async |namespace: &str| {
-        let token = server.token(namespace, gateless_server::auth::Role::Viewer).await;
-        let answer = server.call("GET", "/v1/sidecars", Some(&token), None).await.expect(200);
+        let token = server
+            .token(namespace, gateless_server::auth::Role::Viewer)
+            .await;
+        let answer = server
+            .call("GET", "/v1/sidecars", Some(&token), None)
+            .await
+            .expect(200);
         answer.body["items"][0]["rejections"].clone()
     };
     let rejection = json!([{"resource": "functions/default/hello", "reason": "no such kind"}]);
@@ -262,7 +357,10 @@ async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
     assert_eq!(list("default").await, rejection);
     assert_eq!(list("other").await, json!([]));
 
-    server.admin_call("PUT", HELLO, Some(empty_spec("b"))).await.expect(200);
+    server
+        .admin_call("PUT", HELLO, Some(empty_spec("b")))
+        .await
+        .expect(200);
     let change = sidecar.next().await;
     sidecar.ack(change.version, &[]).await;
     settled(&server, |f| condition(f, "Accepted")["status"] == "true").await;
@@ -283,7 +381,10 @@ async fn a_newer_stream_of_a_sidecar_replaces_the_older() {
     let change = new.next().await;
     new.ack(change.version, &[]).await;
     settled(&server, |f| condition(f, "Accepted")["status"] == "true").await;
-    let sidecars = server.admin_call("GET", "/v1/sidecars", None).await.expect(200);
+    let sidecars = server
+        .admin_call("GET", "/v1/sidecars", None)
+        .await
+        .expect(200);
     assert_eq!(sidecars.body["items"].as_array().unwrap().len(), 1);
     assert_eq!(sidecars.body["items"][0]["peer_address"], "127.0.0.1:2");
 }
@@ -300,14 +401,25 @@ async fn artifacts_are_fetched_in_chunks() {
         .unwrap();
     server.send(request).await.expect(201);
     let mut client = connect(address).await;
-    let fetch = |sha256: &str| authorized(FetchArtifactRequest { sha256: sha256.into() });
-    let mut stream = client.fetch_artifact(fetch(&digest)).await.unwrap().into_inner();
+    let fetch = |sha256: &str| {
+        authorized(FetchArtifactRequest {
+            sha256: sha256.into(),
+        })
+    };
+    let mut stream = client
+        .fetch_artifact(fetch(&digest))
+        .await
+        .unwrap()
+        .into_inner();
     let mut fetched = Vec::new();
     while let Some(chunk) = stream.message().await.unwrap() {
         fetched.extend(chunk.data);
     }
     assert_eq!(fetched, content);
-    let missing = client.fetch_artifact(fetch(&"0".repeat(64))).await.unwrap_err();
+    let missing = client
+        .fetch_artifact(fetch(&"0".repeat(64)))
+        .await
+        .unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     let wrong = client.fetch_artifact(fetch("../x")).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);

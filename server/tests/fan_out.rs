@@ -42,7 +42,10 @@ fn line(time_ms: u64, text: &str, node: &str) -> LogLine {
 async fn cluster() -> (Server, Vec<Sidecar>) {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await.expect(201);
+    server
+        .admin_call("PUT", HELLO, Some(empty_spec("a")))
+        .await
+        .expect(201);
     let mut sidecars = Vec::new();
     for (node, calls, times) in [
         ("aaaa0001", ["01-aaaa0001", "04-aaaa0001"], [1, 4]),
@@ -50,8 +53,12 @@ async fn cluster() -> (Server, Vec<Sidecar>) {
     ] {
         let admin = Admin::default();
         let states = ["dead", "succeeded"];
-        *admin.calls.lock() = std::iter::zip(calls, states).map(|(id, s)| call(id, s, node)).collect();
-        let lines = times.map(|time| line(time, &format!("line {time}"), node)).to_vec();
+        *admin.calls.lock() = std::iter::zip(calls, states)
+            .map(|(id, s)| call(id, s, node))
+            .collect();
+        let lines = times
+            .map(|time| line(time, &format!("line {time}"), node))
+            .to_vec();
         let admin = Admin { lines, ..admin };
         let peer = admin.serve(server.shutdown.clone()).await;
         let mut sidecar = Sidecar::open(address, hello(node, &peer.to_string())).await;
@@ -89,40 +96,64 @@ async fn calls_are_merged_paged_and_filtered() {
     let (server, _sidecars) = cluster().await;
     let uri = format!("{HELLO}/invocations?limit=3");
     let page = server.admin_call("GET", &uri, None).await.expect(200);
-    assert_eq!(ids(&page.body), ["04-aaaa0001", "03-bbbb0002", "02-bbbb0002"]);
+    assert_eq!(
+        ids(&page.body),
+        ["04-aaaa0001", "03-bbbb0002", "02-bbbb0002"]
+    );
     assert_eq!(missing(&page.body), ["cccc0003", "dddd0004"]);
     assert_eq!(page.body["items"][0]["accepted_at"], "2023-11-14T22:13:20Z");
     assert_eq!(page.body["items"][0]["finished_at"], Value::Null);
     let token = page.body["next_page_token"].as_str().unwrap();
-    let rest = server.admin_call("GET", &format!("{uri}&page_token={token}"), None).await;
+    let rest = server
+        .admin_call("GET", &format!("{uri}&page_token={token}"), None)
+        .await;
     assert_eq!(ids(&rest.body), ["01-aaaa0001"]);
     assert_eq!(rest.body["next_page_token"], Value::Null);
 
-    let dead = server.admin_call("GET", &format!("{HELLO}/dead-letters"), None).await;
+    let dead = server
+        .admin_call("GET", &format!("{HELLO}/dead-letters"), None)
+        .await;
     assert_eq!(ids(&dead.body), ["02-bbbb0002", "01-aaaa0001"]);
     let uri = "/v1/namespaces/default/invocations?state=succeeded,queued";
     let all = server.admin_call("GET", uri, None).await.expect(200);
     assert_eq!(ids(&all.body), ["04-aaaa0001", "03-bbbb0002"]);
-    let wrong = server.admin_call("GET", &format!("{HELLO}/invocations?state=x"), None).await;
+    let wrong = server
+        .admin_call("GET", &format!("{HELLO}/invocations?state=x"), None)
+        .await;
     wrong.problem(400, "invalid_parameter");
     let none = "/v1/namespaces/default/functions/none/invocations";
-    server.admin_call("GET", none, None).await.problem(404, "function_not_found");
+    server
+        .admin_call("GET", none, None)
+        .await
+        .problem(404, "function_not_found");
 }
 
 #[tokio::test]
 async fn a_calls_id_leads_to_its_sidecar() {
     let (server, _sidecars) = cluster().await;
     let at = |id: &str| format!("{HELLO}/invocations/{id}");
-    let got = server.admin_call("GET", &at("02-bbbb0002"), None).await.expect(200);
-    assert_eq!((&got.body["sidecar"], &got.body["state"]), (&json!("bbbb0002"), &json!("dead")));
+    let got = server
+        .admin_call("GET", &at("02-bbbb0002"), None)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&got.body["sidecar"], &got.body["state"]),
+        (&json!("bbbb0002"), &json!("dead"))
+    );
     for id in ["09-bbbb0002", "02-eeee0005", "nonsense"] {
-        server.admin_call("GET", &at(id), None).await.problem(404, "invocation_not_found");
+        server
+            .admin_call("GET", &at(id), None)
+            .await
+            .problem(404, "invocation_not_found");
     }
     let unreachable = server.admin_call("GET", &at("01-cccc0003"), None).await;
     unreachable.problem(503, "sidecar_unreachable");
     // Another function's name, or another namespace's, does not lead to it.
     let other = "/v1/namespaces/default/functions/other/invocations/02-bbbb0002";
-    server.admin_call("GET", other, None).await.problem(404, "invocation_not_found");
+    server
+        .admin_call("GET", other, None)
+        .await
+        .problem(404, "invocation_not_found");
     let other = "/v1/namespaces/other/functions/hello/invocations/02-bbbb0002/cancel";
     let stranger = server.token("other", Role::Admin).await;
     let stranger = server.call("POST", other, Some(&stranger), None).await;
@@ -154,26 +185,38 @@ async fn a_result_is_the_functions_own_answer_and_harmless() {
         assert_eq!(result.headers[name], value);
     }
     let uri = format!("{HELLO}/invocations/01-aaaa0001/result");
-    server.admin_call("GET", &uri, None).await.problem(409, "wrong_state");
+    server
+        .admin_call("GET", &uri, None)
+        .await
+        .problem(409, "wrong_state");
 }
 
 #[tokio::test]
 async fn queues_are_summed_and_dead_letters_purged_and_replayed_everywhere() {
     let (server, _sidecars) = cluster().await;
-    let queues = server.admin_call("GET", "/v1/namespaces/default/queues?limit=10", None).await;
+    let queues = server
+        .admin_call("GET", "/v1/namespaces/default/queues?limit=10", None)
+        .await;
     assert_eq!(queues.body["items"][0]["queued"], 4);
     assert_eq!(queues.body["items"][0]["oldest_age_ms"], 5);
-    let replayed = server.admin_call("POST", &format!("{HELLO}/dead-letters/replay"), None).await;
+    let replayed = server
+        .admin_call("POST", &format!("{HELLO}/dead-letters/replay"), None)
+        .await;
     assert_eq!(replayed.body["count"], 2);
     assert_eq!(missing(&replayed.body), ["cccc0003", "dddd0004"]);
-    let purged = server.admin_call("DELETE", &format!("{HELLO}/dead-letters"), None).await;
+    let purged = server
+        .admin_call("DELETE", &format!("{HELLO}/dead-letters"), None)
+        .await;
     assert_eq!(purged.expect(200).body["count"], 0);
 }
 
 #[tokio::test]
 async fn log_lines_of_all_sidecars_are_one_stream() {
     let (server, _sidecars) = cluster().await;
-    let logs = server.admin_call("GET", &format!("{HELLO}/logs?tail=3"), None).await.expect(200);
+    let logs = server
+        .admin_call("GET", &format!("{HELLO}/logs?tail=3"), None)
+        .await
+        .expect(200);
     assert_eq!(logs.headers["content-type"], "application/x-ndjson");
     assert_eq!(logs.headers["x-gateless-unreachable"], "dddd0004,cccc0003");
     let lines: Vec<Value> = logs
@@ -182,11 +225,17 @@ async fn log_lines_of_all_sidecars_are_one_stream() {
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
-    let texts: Vec<_> = lines.iter().map(|line| line["line"].as_str().unwrap()).collect();
+    let texts: Vec<_> = lines
+        .iter()
+        .map(|line| line["line"].as_str().unwrap())
+        .collect();
     assert_eq!(texts, ["line 2", "line 3", "line 4"]);
     assert_eq!(lines[0]["sidecar"], "bbbb0002");
     let uri = format!("{HELLO}/logs?tail=99999");
-    server.admin_call("GET", &uri, None).await.problem(400, "invalid_parameter");
+    server
+        .admin_call("GET", &uri, None)
+        .await
+        .problem(400, "invalid_parameter");
 }
 
 #[tokio::test]

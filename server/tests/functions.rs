@@ -12,7 +12,10 @@ const HELLO: &str = "/v1/namespaces/default/functions/hello";
 #[tokio::test]
 async fn apply_creates_updates_and_leaves_alone() {
     let server = Server::start().await;
-    let made = server.admin_call("PUT", HELLO, Some(spec("a"))).await.expect(201);
+    let made = server
+        .admin_call("PUT", HELLO, Some(spec("a")))
+        .await
+        .expect(201);
     assert_eq!(made.body["status"]["latest_revision"], "hello-00001");
     assert_eq!(made.body["status"]["latest_ready_revision"], Value::Null);
     assert_eq!(made.body["status"]["ready"], false);
@@ -21,15 +24,24 @@ async fn apply_creates_updates_and_leaves_alone() {
     assert_eq!(made.body["traffic"][0]["latest"], true);
     assert_eq!(made.etag(), format!("\"{}\"", made.body["version"]));
 
-    let same = server.admin_call("PUT", HELLO, Some(spec("a"))).await.expect(200);
+    let same = server
+        .admin_call("PUT", HELLO, Some(spec("a")))
+        .await
+        .expect(200);
     assert_eq!(same.etag(), made.etag());
-    let changed = server.admin_call("PUT", HELLO, Some(spec("b"))).await.expect(200);
+    let changed = server
+        .admin_call("PUT", HELLO, Some(spec("b")))
+        .await
+        .expect(200);
     assert_eq!(changed.body["status"]["latest_revision"], "hello-00002");
     assert_ne!(changed.etag(), made.etag());
 
     let shown = server.admin_call("GET", HELLO, None).await.expect(200);
     let mut again = json!({"labels": shown.body["labels"], "spec": shown.body["spec"]});
-    let put = server.admin_call("PUT", HELLO, Some(again.take())).await.expect(200);
+    let put = server
+        .admin_call("PUT", HELLO, Some(again.take()))
+        .await
+        .expect(200);
     assert_eq!(put.body["status"]["latest_revision"], "hello-00002");
     assert_eq!(put.body["uid"], made.body["uid"]);
 }
@@ -38,12 +50,24 @@ async fn apply_creates_updates_and_leaves_alone() {
 async fn a_dry_run_checks_and_changes_nothing() {
     let server = Server::start().await;
     let uri = format!("{HELLO}?dry_run=true");
-    let made = server.admin_call("PUT", &uri, Some(spec("a"))).await.expect(201);
+    let made = server
+        .admin_call("PUT", &uri, Some(spec("a")))
+        .await
+        .expect(201);
     assert_eq!(made.body["status"]["latest_revision"], "hello-00001");
-    server.admin_call("GET", HELLO, None).await.problem(404, "function_not_found");
+    server
+        .admin_call("GET", HELLO, None)
+        .await
+        .problem(404, "function_not_found");
     let bad = json!({"spec": {"kind": "process", "process": {"command": []}}});
-    server.admin_call("PUT", &uri, Some(bad)).await.problem(422, "invalid");
-    server.admin_call("PUT", HELLO, Some(spec("a"))).await.expect(201);
+    server
+        .admin_call("PUT", &uri, Some(bad))
+        .await
+        .problem(422, "invalid");
+    server
+        .admin_call("PUT", HELLO, Some(spec("a")))
+        .await
+        .expect(201);
     server.admin_call("DELETE", &uri, None).await.expect(204);
     server.admin_call("GET", HELLO, None).await.expect(200);
 }
@@ -65,27 +89,57 @@ async fn every_error_is_a_problem_that_says_where() {
     assert!(broken.body["detail"].as_str().unwrap().contains("line 2"));
     let unknown = put(r#"{"spec": {"kind": "process", "proces": {}}}"#, json).await;
     assert_eq!(unknown.problem(422, "invalid").pointers(), ["/spec/proces"]);
-    let kind = put(r#"{"spec": {"kind": "process", "scaling": {"max_scale": "3"}}}"#, json).await;
-    assert_eq!(kind.problem(422, "invalid").pointers(), ["/spec/scaling/max_scale"]);
-    put("{}", "text/plain").await.problem(415, "wrong_content_type");
+    let kind = put(
+        r#"{"spec": {"kind": "process", "scaling": {"max_scale": "3"}}}"#,
+        json,
+    )
+    .await;
+    assert_eq!(
+        kind.problem(422, "invalid").pointers(),
+        ["/spec/scaling/max_scale"]
+    );
+    put("{}", "text/plain")
+        .await
+        .problem(415, "wrong_content_type");
     let large = format!(r#"{{"spec": "{}"}}"#, "x".repeat(300_000));
     put(&large, json).await.problem(413, "body_too_large");
 
     let call = async |method: &str, uri: &str| server.call(method, uri, Some(&token), None).await;
-    call("GET", "/v1/nothing").await.problem(404, "route_not_found");
+    call("GET", "/v1/nothing")
+        .await
+        .problem(404, "route_not_found");
     let method = call("POST", HELLO).await.problem(405, "method_not_allowed");
     assert!(method.headers["allow"].to_str().unwrap().contains("PUT"));
-    call("GET", &format!("{HELLO}/wait")).await.problem(400, "invalid_parameter");
+    call("GET", &format!("{HELLO}/wait"))
+        .await
+        .problem(400, "invalid_parameter");
     let list = "/v1/namespaces/default/functions";
-    for query in ["limit=0", "limit=x", "limit=1001", "page_token=%21", "nope=1", "label=x"] {
-        call("GET", &format!("{list}?{query}")).await.problem(400, "invalid_parameter");
+    for query in [
+        "limit=0",
+        "limit=x",
+        "limit=1001",
+        "page_token=%21",
+        "nope=1",
+        "label=x",
+    ] {
+        call("GET", &format!("{list}?{query}"))
+            .await
+            .problem(400, "invalid_parameter");
     }
     let limit = call("GET", &format!("{list}?limit=x")).await;
     assert_eq!(limit.pointers(), ["limit"]);
-    call("GET", "/v1/namespaces/NO/functions").await.problem(400, "invalid_parameter");
-    call("GET", "/v1/namespaces/%FF/functions").await.problem(400, "invalid_parameter");
-    call("PUT", "/v1/namespaces/default/functions/A_B").await.problem(400, "invalid_parameter");
-    call("GET", &format!("{HELLO}/revisions")).await.problem(404, "function_not_found");
+    call("GET", "/v1/namespaces/NO/functions")
+        .await
+        .problem(400, "invalid_parameter");
+    call("GET", "/v1/namespaces/%FF/functions")
+        .await
+        .problem(400, "invalid_parameter");
+    call("PUT", "/v1/namespaces/default/functions/A_B")
+        .await
+        .problem(400, "invalid_parameter");
+    call("GET", &format!("{HELLO}/revisions"))
+        .await
+        .problem(404, "function_not_found");
     let anonymous = server.call("GET", "/v1/nothing", None, None).await;
     anonymous.problem(401, "token_missing");
 }
@@ -98,31 +152,56 @@ async fn changes_can_be_conditional() {
     let with = async |method: &str, headers: &[(&str, &str)], body: Option<Value>| {
         server.with(method, HELLO, token, headers, body).await
     };
-    with("PUT", &[("if-match", "*")], Some(spec("a"))).await.problem(412, "precondition_failed");
-    let made = with("PUT", &[("if-none-match", "*")], Some(spec("a"))).await.expect(201);
+    with("PUT", &[("if-match", "*")], Some(spec("a")))
+        .await
+        .problem(412, "precondition_failed");
+    let made = with("PUT", &[("if-none-match", "*")], Some(spec("a")))
+        .await
+        .expect(201);
     let first = made.etag();
-    with("PUT", &[("if-none-match", "*")], Some(spec("a"))).await.problem(412, "precondition_failed");
+    with("PUT", &[("if-none-match", "*")], Some(spec("a")))
+        .await
+        .problem(412, "precondition_failed");
 
     let patch = json!({"spec": {"scaling": {"max_scale": 5}}});
-    with("PATCH", &[], Some(patch.clone())).await.problem(428, "precondition_required");
-    let headers = [("if-match", first.as_str()), ("content-type", "application/merge-patch+json")];
-    let patched = with("PATCH", &headers, Some(patch.clone())).await.expect(200);
+    with("PATCH", &[], Some(patch.clone()))
+        .await
+        .problem(428, "precondition_required");
+    let headers = [
+        ("if-match", first.as_str()),
+        ("content-type", "application/merge-patch+json"),
+    ];
+    let patched = with("PATCH", &headers, Some(patch.clone()))
+        .await
+        .expect(200);
     assert_eq!(patched.body["spec"]["scaling"]["max_scale"], 5);
     assert_eq!(patched.body["status"]["latest_revision"], "hello-00002");
-    with("PATCH", &headers, Some(patch)).await.problem(412, "precondition_failed");
+    with("PATCH", &headers, Some(patch))
+        .await
+        .problem(412, "precondition_failed");
     let restore = json!({"spec": {"scaling": {"max_scale": null}}});
-    let restored = with("PATCH", &[("if-match", "*")], Some(restore)).await.expect(200);
+    let restored = with("PATCH", &[("if-match", "*")], Some(restore))
+        .await
+        .expect(200);
     assert_eq!(restored.body["spec"]["scaling"]["max_scale"], 0);
     let wrong = json!({"spec": {"scaling": {"nope": 1}}});
-    let wrong = with("PATCH", &[("if-match", "*")], Some(wrong)).await.problem(422, "invalid");
+    let wrong = with("PATCH", &[("if-match", "*")], Some(wrong))
+        .await
+        .problem(422, "invalid");
     assert_eq!(wrong.pointers(), ["/spec/scaling/nope"]);
 
     let now = restored.etag();
     let not_modified = with("GET", &[("if-none-match", &now)], None).await;
     assert_eq!(not_modified.expect(304).etag(), now);
-    with("DELETE", &[("if-match", &first)], None).await.problem(412, "precondition_failed");
-    with("DELETE", &[("if-match", &now)], None).await.expect(204);
-    with("DELETE", &[], None).await.problem(404, "function_not_found");
+    with("DELETE", &[("if-match", &first)], None)
+        .await
+        .problem(412, "precondition_failed");
+    with("DELETE", &[("if-match", &now)], None)
+        .await
+        .expect(204);
+    with("DELETE", &[], None)
+        .await
+        .problem(404, "function_not_found");
     let again = with("PUT", &[], Some(spec("a"))).await.expect(201);
     assert_ne!(again.etag(), first);
     assert_eq!(again.body["status"]["latest_revision"], "hello-00001");
@@ -132,10 +211,15 @@ async fn changes_can_be_conditional() {
 async fn a_patched_limit_moves_the_target_that_follows_it() {
     let server = Server::start().await;
     let token = server.admin().await;
-    server.call("PUT", HELLO, Some(&token), Some(spec("a"))).await.expect(201);
+    server
+        .call("PUT", HELLO, Some(&token), Some(spec("a")))
+        .await
+        .expect(201);
     let patch = json!({"spec": {"limits": {"container_concurrency": 4}}});
     let headers = [("if-match", "*")];
-    let patched = server.with("PATCH", HELLO, Some(&token), &headers, Some(patch)).await;
+    let patched = server
+        .with("PATCH", HELLO, Some(&token), &headers, Some(patch))
+        .await;
     assert_eq!(patched.expect(200).body["spec"]["scaling"]["target"], 4.0);
 }
 
@@ -143,17 +227,25 @@ async fn a_patched_limit_moves_the_target_that_follows_it() {
 async fn traffic_is_split_tagged_and_rolled_back() {
     let server = Server::start().await;
     for command in ["a", "b", "c"] {
-        server.admin_call("PUT", HELLO, Some(empty_spec(command))).await;
+        server
+            .admin_call("PUT", HELLO, Some(empty_spec(command)))
+            .await;
     }
     let traffic = format!("{HELLO}/traffic");
     let split = json!({"targets": [
         {"revision": "hello-00002", "percent": 90},
         {"latest": true, "percent": 10, "tag": "next"},
     ]});
-    let set = server.admin_call("PUT", &traffic, Some(split)).await.expect(200);
+    let set = server
+        .admin_call("PUT", &traffic, Some(split))
+        .await
+        .expect(200);
     assert_eq!(set.body["resolved"][1]["revision"], "hello-00003");
     let wrong = json!({"targets": [{"revision": "hello-00009", "percent": 50}]});
-    let wrong = server.admin_call("PUT", &traffic, Some(wrong)).await.problem(422, "invalid");
+    let wrong = server
+        .admin_call("PUT", &traffic, Some(wrong))
+        .await
+        .problem(422, "invalid");
     assert_eq!(wrong.pointers(), ["/targets/0/revision", "/targets"]);
 
     let rollback = format!("{HELLO}/rollback");
@@ -165,10 +257,15 @@ async fn traffic_is_split_tagged_and_rolled_back() {
     let unknown = server.admin_call("POST", &rollback, Some(unknown)).await;
     unknown.problem(404, "revision_not_found");
     let named = json!({"revision": "hello-00003"});
-    let named = server.admin_call("POST", &rollback, Some(named)).await.expect(200);
+    let named = server
+        .admin_call("POST", &rollback, Some(named))
+        .await
+        .expect(200);
     assert_eq!(named.body["traffic"][0]["percent"], 100);
 
-    let list = server.admin_call("GET", &format!("{HELLO}/revisions?limit=2"), None).await;
+    let list = server
+        .admin_call("GET", &format!("{HELLO}/revisions?limit=2"), None)
+        .await;
     assert_eq!(list.body["items"][0]["name"], "hello-00003");
     assert_eq!(list.body["items"][0]["percent"], 100);
     let token = list.body["next_page_token"].as_str().unwrap();
@@ -176,7 +273,9 @@ async fn traffic_is_split_tagged_and_rolled_back() {
     let rest = server.admin_call("GET", &uri, None).await.expect(200);
     assert_eq!(rest.body["items"][0]["name"], "hello-00001");
     assert_eq!(rest.body["next_page_token"], Value::Null);
-    let one = server.admin_call("GET", &format!("{HELLO}/revisions/hello-00001"), None).await;
+    let one = server
+        .admin_call("GET", &format!("{HELLO}/revisions/hello-00001"), None)
+        .await;
     assert_eq!(one.expect(200).body["spec"]["process"]["command"][0], "a");
 }
 
@@ -189,14 +288,20 @@ async fn lists_are_paged_and_filtered_by_label() {
         let uri = format!("/v1/namespaces/default/functions/f{n}");
         server.admin_call("PUT", &uri, Some(body)).await.expect(201);
     }
-    server.admin_call("PUT", "/v1/namespaces/other/functions/x", Some(spec("a"))).await;
+    server
+        .admin_call("PUT", "/v1/namespaces/other/functions/x", Some(spec("a")))
+        .await;
     let mut names = Vec::new();
     let mut uri = "/v1/namespaces/default/functions?limit=2&label=even%3Dtrue".to_owned();
     let first = uri.clone();
     loop {
         let page = server.admin_call("GET", &uri, None).await.expect(200);
         let items = page.body["items"].as_array().unwrap();
-        names.extend(items.iter().map(|item| item["name"].as_str().unwrap().to_owned()));
+        names.extend(
+            items
+                .iter()
+                .map(|item| item["name"].as_str().unwrap().to_owned()),
+        );
         let Some(token) = page.body["next_page_token"].as_str() else {
             break;
         };
@@ -214,20 +319,42 @@ async fn what_a_spec_names_must_exist() {
         "process": {"command": ["./x"], "bundle": {"sha256": digest, "format": "executable"}},
         "secrets": [{"env": "A", "secret": "s", "key": "a"}, {"env": "B", "secret": "s", "key": "b"}],
     }});
-    let missing = server.admin_call("PUT", HELLO, Some(body.clone())).await.problem(422, "invalid");
-    let expected = ["/spec/secrets/0/secret", "/spec/secrets/1/secret", "/spec/process/bundle/sha256"];
+    let missing = server
+        .admin_call("PUT", HELLO, Some(body.clone()))
+        .await
+        .problem(422, "invalid");
+    let expected = [
+        "/spec/secrets/0/secret",
+        "/spec/secrets/1/secret",
+        "/spec/process/bundle/sha256",
+    ];
     assert_eq!(missing.pointers(), expected);
 
     let secret = "/v1/namespaces/default/secrets/s";
-    let put = server.admin_call("PUT", secret, Some(json!({"data": {"a": "hunter2"}}))).await.expect(201);
+    let put = server
+        .admin_call("PUT", secret, Some(json!({"data": {"a": "hunter2"}})))
+        .await
+        .expect(201);
     assert_eq!(put.body["keys"], json!(["a"]));
-    let missing = server.admin_call("PUT", HELLO, Some(body.clone())).await.problem(422, "invalid");
-    assert_eq!(missing.pointers(), ["/spec/secrets/1/key", "/spec/process/bundle/sha256"]);
+    let missing = server
+        .admin_call("PUT", HELLO, Some(body.clone()))
+        .await
+        .problem(422, "invalid");
+    assert_eq!(
+        missing.pointers(),
+        ["/spec/secrets/1/key", "/spec/process/bundle/sha256"]
+    );
     let data = json!({"data": {"a": "hunter2", "b": "x"}});
-    server.admin_call("PUT", secret, Some(data)).await.expect(200);
+    server
+        .admin_call("PUT", secret, Some(data))
+        .await
+        .expect(200);
 
     let artifact = |namespace: &str| format!("/v1/namespaces/{namespace}/artifacts/{digest}");
-    server.admin_call("HEAD", &artifact("default"), None).await.expect(404);
+    server
+        .admin_call("HEAD", &artifact("default"), None)
+        .await
+        .expect(404);
     let upload = async |namespace: &str, content: &'static str| {
         let request = Request::put(artifact(namespace))
             .header("authorization", format!("Bearer {}", server.admin().await))
@@ -235,20 +362,43 @@ async fn what_a_spec_names_must_exist() {
             .unwrap();
         server.send(request).await
     };
-    upload("default", "hell").await.problem(422, "digest_mismatch");
+    upload("default", "hell")
+        .await
+        .problem(422, "digest_mismatch");
     upload("other", "hello").await.expect(201);
     // The content is there, but this namespace did not show that it has it.
-    server.admin_call("PUT", HELLO, Some(body.clone())).await.problem(422, "invalid");
-    server.admin_call("GET", &artifact("default"), None).await.problem(404, "artifact_not_found");
+    server
+        .admin_call("PUT", HELLO, Some(body.clone()))
+        .await
+        .problem(422, "invalid");
+    server
+        .admin_call("GET", &artifact("default"), None)
+        .await
+        .problem(404, "artifact_not_found");
     assert_eq!(upload("default", "hello").await.expect(201).body["size"], 5);
     upload("default", "hello").await.expect(200);
-    assert_eq!(&*server.admin_call("GET", &artifact("default"), None).await.bytes, b"hello");
-    let head = server.admin_call("HEAD", &artifact("default"), None).await.expect(200);
+    assert_eq!(
+        &*server
+            .admin_call("GET", &artifact("default"), None)
+            .await
+            .bytes,
+        b"hello"
+    );
+    let head = server
+        .admin_call("HEAD", &artifact("default"), None)
+        .await
+        .expect(200);
     assert_eq!(head.headers["content-length"], "5");
 
-    let made = server.admin_call("PUT", HELLO, Some(body)).await.expect(201);
+    let made = server
+        .admin_call("PUT", HELLO, Some(body))
+        .await
+        .expect(201);
     assert_eq!(made.body["spec"]["process"]["bundle"]["size"], 5);
-    let used = server.admin_call("DELETE", secret, None).await.problem(409, "secret_in_use");
+    let used = server
+        .admin_call("DELETE", secret, None)
+        .await
+        .problem(409, "secret_in_use");
     assert!(used.body["detail"].as_str().unwrap().contains("hello"));
     for uri in [secret, "/v1/namespaces/default/secrets"] {
         let shown = server.admin_call("GET", uri, None).await.expect(200);
@@ -283,43 +433,73 @@ async fn a_repeated_post_has_one_effect() {
     let grant = |role: &str| json!({"namespace": "default", "role": role, "ttl_seconds": 60});
     let post = async |key: &str, body: Value| {
         let headers = [("idempotency-key", key)];
-        server.with("POST", "/v1/tokens", Some(&token), &headers, Some(body)).await
+        server
+            .with("POST", "/v1/tokens", Some(&token), &headers, Some(body))
+            .await
     };
     let first = post("one", grant("viewer")).await.expect(201);
     assert!(!first.headers.contains_key("idempotency-replayed"));
     let again = post("one", grant("viewer")).await.expect(201);
     assert_eq!(again.body, first.body);
     assert_eq!(again.headers["idempotency-replayed"], "true");
-    post("one", grant("admin")).await.problem(422, "idempotency_key_reused");
+    post("one", grant("admin"))
+        .await
+        .problem(422, "idempotency_key_reused");
     let other = post("two", grant("viewer")).await.expect(201);
     assert_ne!(other.body["id"], first.body["id"]);
-    post("", grant("viewer")).await.problem(400, "invalid_parameter");
+    post("", grant("viewer"))
+        .await
+        .problem(400, "invalid_parameter");
 }
 
 #[tokio::test]
 async fn tokens_are_limited_to_what_their_issuer_may() {
     let server = Server::start().await;
     let local = server.token("default", Role::Admin).await;
-    let grant = |namespace: &str| json!({"namespace": namespace, "role": "viewer", "ttl_seconds": 60});
+    let grant =
+        |namespace: &str| json!({"namespace": namespace, "role": "viewer", "ttl_seconds": 60});
     let post = async |namespace: &str| {
-        server.call("POST", "/v1/tokens", Some(&local), Some(grant(namespace))).await
+        server
+            .call("POST", "/v1/tokens", Some(&local), Some(grant(namespace)))
+            .await
     };
     let made = post("default").await.expect(201);
     post("other").await.problem(403, "wrong_namespace");
     post("*").await.problem(403, "wrong_namespace");
     let long = json!({"namespace": "A", "role": "viewer", "ttl_seconds": 0, "description": "\n"});
-    let long = server.call("POST", "/v1/tokens", Some(&local), Some(long)).await.problem(422, "invalid");
-    assert_eq!(long.pointers(), ["/namespace", "/ttl_seconds", "/description"]);
+    let long = server
+        .call("POST", "/v1/tokens", Some(&local), Some(long))
+        .await
+        .problem(422, "invalid");
+    assert_eq!(
+        long.pointers(),
+        ["/namespace", "/ttl_seconds", "/description"]
+    );
 
     let token = made.body["token"].as_str().unwrap();
     let list = "/v1/namespaces/default/functions";
-    server.call("GET", list, Some(token), None).await.expect(200);
+    server
+        .call("GET", list, Some(token), None)
+        .await
+        .expect(200);
     let uri = format!("/v1/tokens/{}", made.body["id"].as_str().unwrap());
     let stranger = server.token("other", Role::Admin).await;
-    server.call("DELETE", &uri, Some(&stranger), None).await.problem(404, "token_not_found");
-    server.call("DELETE", &uri, Some(&local), None).await.expect(204);
-    server.call("GET", list, Some(token), None).await.problem(401, "token_revoked");
-    let shown = server.call("GET", "/v1/tokens", Some(&local), None).await.expect(200);
+    server
+        .call("DELETE", &uri, Some(&stranger), None)
+        .await
+        .problem(404, "token_not_found");
+    server
+        .call("DELETE", &uri, Some(&local), None)
+        .await
+        .expect(204);
+    server
+        .call("GET", list, Some(token), None)
+        .await
+        .problem(401, "token_revoked");
+    let shown = server
+        .call("GET", "/v1/tokens", Some(&local), None)
+        .await
+        .expect(200);
     assert_eq!(shown.body["items"].as_array().unwrap().len(), 1);
 }
 
@@ -327,16 +507,36 @@ async fn tokens_are_limited_to_what_their_issuer_may() {
 async fn a_read_only_catalogue_reads_and_says_so() {
     let server = Server::start().await;
     let token = server.admin().await;
-    server.call("PUT", HELLO, Some(&token), Some(spec("a"))).await.expect(201);
+    server
+        .call("PUT", HELLO, Some(&token), Some(spec("a")))
+        .await
+        .expect(201);
     server.store.set_read_only(Some("the disk failed".into()));
-    server.call("GET", HELLO, Some(&token), None).await.expect(200);
-    let refused = server.call("PUT", HELLO, Some(&token), Some(spec("b"))).await;
+    server
+        .call("GET", HELLO, Some(&token), None)
+        .await
+        .expect(200);
+    let refused = server
+        .call("PUT", HELLO, Some(&token), Some(spec("b")))
+        .await;
     let refused = refused.problem(503, "catalogue_read_only");
     assert!(refused.headers.contains_key("retry-after"));
-    server.call("GET", "/readyz", None, None).await.problem(503, "catalogue_read_only");
+    server
+        .call("GET", "/readyz", None, None)
+        .await
+        .problem(503, "catalogue_read_only");
     server.call("GET", "/livez", None, None).await.expect(200);
-    let metrics = server.call("GET", "/metrics", Some(&token), None).await.expect(200);
+    let metrics = server
+        .call("GET", "/metrics", Some(&token), None)
+        .await
+        .expect(200);
     let text = String::from_utf8_lossy(&metrics.bytes);
-    assert!(text.contains("gateless_server_catalogue_writable 0"), "{text}");
-    assert!(text.contains("gateless_server_http_requests_total{"), "{text}");
+    assert!(
+        text.contains("gateless_server_catalogue_writable 0"),
+        "{text}"
+    );
+    assert!(
+        text.contains("gateless_server_http_requests_total{"),
+        "{text}"
+    );
 }

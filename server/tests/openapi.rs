@@ -112,7 +112,10 @@ async fn every_route_but_health_needs_a_token_and_a_role() {
             }
         }
         assert_ne!(
-            server.call(&method, &uri, Some(&server.admin().await), None).await.status,
+            server
+                .call(&method, &uri, Some(&server.admin().await), None)
+                .await
+                .status,
             StatusCode::FORBIDDEN,
             "{what}"
         );
@@ -130,7 +133,11 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
         return vec![Admin];
     }
     if path.contains("/secrets") || path.contains("/artifacts") {
-        return if read { vec![Admin, Deployer, Viewer] } else { vec![Admin, Deployer] };
+        return if read {
+            vec![Admin, Deployer, Viewer]
+        } else {
+            vec![Admin, Deployer]
+        };
     }
     if read {
         return vec![Admin, Deployer, Invoker, Viewer];

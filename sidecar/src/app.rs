@@ -12,15 +12,22 @@ use tower::ServiceExt;
 use crate::body::Body;
 use crate::error::{Error, problem};
 use crate::metrics::Metrics;
+use crate::proxy::Proxy;
 use crate::proxy::entrance::StickyHasher;
 use crate::proxy::reserve::Reservations;
-use crate::proxy::{Call, Proxy};
-use crate::runtime::{Function, Revision};
+use crate::queue::dispatcher::Dispatcher;
+use crate::{peers, queue};
 
 /// Everything a connection can reach.
 pub struct App {
     /// Calls.
-    pub proxy: Proxy,
+    pub proxy: Arc<Proxy>,
+    /// Calls for later.
+    pub queue: queue::Local,
+    /// Delivers them.
+    pub dispatcher: Dispatcher,
+    /// Other sidecars.
+    pub peers: peers::Handle,
     /// Hashes callers' addresses.
     pub fairness: RandomState,
     /// Hashes sticky keys, the same everywhere.
@@ -49,7 +56,23 @@ impl App {
 
     /// The sidecar's own paths.
     pub async fn internal(&self, request: Request<Incoming>) -> Response<Body> {
-        match request.uri().path() {
+        let path = request.uri().path();
+        if let Some(rest) = path.strip_prefix("/_gateless/calls/") {
+            if request.method() != http::Method::GET {
+                let hint = "cancel and replay calls through the server's API";
+                return problem(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "GET only",
+                    hint,
+                );
+            }
+            return self
+                .call_by_id(rest)
+                .await
+                .unwrap_or_else(Error::into_response);
+        }
+        match path {
             "/_gateless/livez" | "/_gateless/readyz" => {
                 Response::new(Body::from("ok\n".to_owned()))
             }
@@ -68,27 +91,5 @@ impl App {
                 "see the README",
             ),
         }
-    }
-
-    /// `/async-function/...`: 202 once it is on disk.
-    ///
-    /// # Errors
-    /// When it could not be queued.
-    pub async fn accept(&self, function: &Function, _call: Call) -> Result<Response<Body>, Error> {
-        Err(Error::NoRevision(function.config.name.clone()))
-    }
-
-    /// A sync call whose caller prefers a 202 to a long wait (RFC 7240).
-    ///
-    /// # Errors
-    /// As [`Proxy::send`] and [`App::accept`].
-    pub async fn prefer_async(
-        &self,
-        function: &Function,
-        revision: &Arc<Revision>,
-        call: Call,
-        _wait: Option<u64>,
-    ) -> Result<Response<Body>, Error> {
-        self.proxy.send(function, revision, call).await
     }
 }

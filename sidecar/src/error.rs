@@ -92,6 +92,8 @@ pub enum Error {
         code: &'static str,
         /// For people.
         detail: String,
+        /// What to do about it.
+        hint: &'static str,
     },
 }
 
@@ -186,7 +188,9 @@ impl Error {
                 "shutting_down",
                 "call another sidecar",
             ),
-            Self::Queue { status, code, .. } => (*status, code, "see detail"),
+            Self::Queue {
+                status, code, hint, ..
+            } => (*status, code, hint),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It accepts calls, routes, holds, gates, autoscales, runs instances and keeps the async
 //! queue. It needs no other process to do so: the server only changes what it does.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 mod backoff;
@@ -13,11 +14,13 @@ pub mod control;
 pub mod controller;
 pub mod error;
 pub mod instance;
+mod logs;
 pub mod metrics;
 pub mod node;
 mod outbox;
 pub mod peers;
 pub mod proxy;
+pub mod queue;
 pub mod runtime;
 mod start;
 

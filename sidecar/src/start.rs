@@ -7,23 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::Admin;
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::instance::process::{self, ProcessDriver};
 use crate::instance::{Driver, Shutdown};
+use crate::logs::InstanceLogs;
 use crate::metrics::Metrics;
+use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
 use crate::proxy::reserve::Reservations;
 use crate::proxy::{Proxy, Reserve};
+use crate::queue::dispatcher::{Dispatcher, Lookup};
 use crate::runtime::{HoldCaps, Registry};
-use crate::{control, node, peers};
+use crate::{control, node, peers, queue};
 
 /// How a sidecar is set up.
 #[derive(Debug, Clone)]
@@ -79,6 +84,14 @@ pub enum Error {
     /// Gossip cannot start.
     #[error(transparent)]
     Peers(#[from] peers::Error),
+    /// The durable queue cannot be opened.
+    #[error("queue in {folder}: {cause}")]
+    Queue {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        cause: queue::Error,
+    },
     /// The config client cannot start.
     #[error(transparent)]
     Control(#[from] control::Error),
@@ -105,6 +118,8 @@ struct Ends {
     driver: Arc<dyn Driver>,
     peers: peers::Handle,
     control: Arc<control::Handle>,
+    queue: queue::Local,
+    dispatcher: Dispatcher,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -142,12 +157,56 @@ impl peers::Reserver for Gates {
     }
 }
 
-struct NoBacklog;
+struct Backlog(queue::Local);
 
-impl controller::Backlog for NoBacklog {
-    fn due(&self) -> Vec<(gateless_core::name::FunctionName, u32)> {
-        Vec::new()
+impl controller::Backlog for Backlog {
+    fn due(&self) -> Vec<(FunctionName, u32)> {
+        let depths = queue::Queue::depths(&self.0)
+            .into_iter()
+            .filter(|depth| depth.due > 0);
+        depths
+            .map(|depth| (depth.function, u32::try_from(depth.due).unwrap_or(u32::MAX)))
+            .collect()
     }
+}
+
+async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::Local, Error> {
+    let setup = queue::local::Config::new(config.data.join("queue"), node.clone());
+    let opened = tokio::task::spawn_blocking(move || queue::Local::open(setup)).await;
+    let opened = opened.unwrap_or_else(|panic| Err(queue::Error::Unavailable(panic.to_string())));
+    opened.map_err(|cause| Error::Queue {
+        folder: config.data.join("queue"),
+        cause,
+    })
+}
+
+/// Delivers queued calls, and looks again at what waits whenever the catalogue changes.
+fn deliver(
+    proxy: &Arc<Proxy>,
+    queue: &queue::Local,
+    control: &Arc<control::Handle>,
+    local: SocketAddr,
+) -> Dispatcher {
+    let catalogue = control.catalogue();
+    let mut changes = catalogue.clone();
+    let policies = move |name: &FunctionName| {
+        let catalogue = catalogue.borrow();
+        match catalogue.functions.get(name) {
+            Some(function) => Lookup::Known(function.async_policy),
+            None if catalogue.id.is_empty() => Lookup::NotYet,
+            None => Lookup::Deleted,
+        }
+    };
+    let invoker = Arc::new(Invoker(proxy.clone()));
+    let url = format!("http://{local}");
+    let dispatcher = Dispatcher::start(Arc::new(queue.clone()), invoker, Arc::new(policies), &url);
+    let told = dispatcher.clone();
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            told.config_changed();
+        }
+    });
+    dispatcher
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
@@ -287,16 +346,27 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
     let catalogue = control.catalogue();
     registry.apply(catalogue.borrow().functions.values().cloned());
+    let queue = open_queue(&config, &node).await?;
+    let proxy = Arc::new(proxy(&config, &registry, &peers));
+    let dispatcher = deliver(&proxy, &queue, &control, local);
+    let logs = InstanceLogs {
+        driver: driver.clone(),
+        node,
+    };
+    let admin = Admin::new(Arc::new(queue.clone()), Arc::new(logs));
+    let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {
-        proxy: proxy(&config, &registry, &peers),
+        proxy,
+        queue: queue.clone(),
+        dispatcher: dispatcher.clone(),
+        peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
         sticky: entrance::StickyHasher::default(),
         reservations,
-        grpc: tonic::service::Routes::new(peer_service),
+        grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         metrics,
     });
     let stop_controller = CancellationToken::new();
-    let (_queries, query_receiver) = mpsc::channel(16);
     let parts = controller::Parts {
         registry,
         signals,
@@ -306,12 +376,12 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         driver: driver.clone(),
         instance_events,
         control: control.clone(),
-        backlog: Arc::new(NoBacklog),
+        backlog: Arc::new(Backlog(queue.clone())),
         capacity: config.capacity,
         gateless_url: format!("http://{local}"),
         stop: stop_controller.clone(),
     };
-    tokio::spawn(controller::run(parts, query_receiver));
+    tokio::spawn(controller::run(parts));
     let listeners = [
         (public_listener, Door::Public),
         (local_listener, Door::Local),
@@ -325,6 +395,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         driver,
         peers,
         control,
+        queue,
+        dispatcher,
     };
     Ok(Running {
         public,
@@ -376,6 +448,7 @@ impl Running {
         {
             tracing::warn!("some calls did not finish and are cut off");
         }
+        ends.dispatcher.stop(LONGEST_GOODBYE).await;
         ends.stop_controller.cancel();
         let how = if stop_instances {
             Shutdown::Stop
@@ -383,6 +456,7 @@ impl Running {
             Shutdown::Leave
         };
         ends.driver.shutdown(how).await;
+        ends.queue.close().await;
         ends.control.stop().await;
     }
 }

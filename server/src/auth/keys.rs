@@ -102,7 +102,10 @@ impl Keys {
     /// # Errors
     /// When the file cannot be read, written or understood.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)?;
         let path = dir.join("signing.json");
         match fs::read(&path) {
             Ok(bytes) => {
@@ -162,10 +165,16 @@ impl Keys {
         };
         let partial = path.with_extension("partial");
         let mut options = OpenOptions::new();
-        let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+        let mut out = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)?;
         out.write_all(&serde_json::to_vec(&file)?)?;
         out.sync_all()?;
         fs::rename(&partial, path)?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     }
 }

@@ -33,7 +33,10 @@ async fn a_token_is_good_until_it_expires_or_is_revoked() {
     assert!(matches!(auth.check(&token, later(10)), Err(Error::Expired)));
     auth.revoke(&info.id).await.unwrap();
     assert!(matches!(auth.check(&token, NOW), Err(Error::Revoked)));
-    assert!(matches!(auth.revoke(&info.id).await, Err(Error::Unknown(_))));
+    assert!(matches!(
+        auth.revoke(&info.id).await,
+        Err(Error::Unknown(_))
+    ));
 }
 
 #[tokio::test]
@@ -42,11 +45,19 @@ async fn an_altered_token_is_refused() {
     let (token, _) = auth.issue(grant(Role::Viewer, 10), NOW).await.unwrap();
     let parts: Vec<_> = token.split('.').collect();
     let (other, _) = auth.issue(grant(Role::Admin, 10), NOW).await.unwrap();
-    let mixed = format!("{}.{}.{}", parts[0], other.split('.').nth(1).unwrap(), parts[2]);
+    let mixed = format!(
+        "{}.{}.{}",
+        parts[0],
+        other.split('.').nth(1).unwrap(),
+        parts[2]
+    );
     // {"alg":"none"} and a symmetric algorithm with the right key id.
     let none = format!("eyJhbGciOiJub25lIn0.{}.", parts[1]);
     for bad in ["", "x", "a.b.c", &mixed, &none, &token[..token.len() - 4]] {
-        assert!(matches!(auth.check(bad, NOW), Err(Error::Invalid(_))), "{bad}");
+        assert!(
+            matches!(auth.check(bad, NOW), Err(Error::Invalid(_))),
+            "{bad}"
+        );
     }
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(auth.keys.read().current().id().to_owned());

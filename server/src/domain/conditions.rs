@@ -103,7 +103,11 @@ pub fn find(function: &Function, seen: &[Seen]) -> Vec<Finding> {
 fn ready(function: &Function, seen: &[Seen]) -> Finding {
     let finding = |status, reason, message: String| Finding::new("Ready", status, reason, message);
     let Some(latest) = function.latest() else {
-        return finding(Status::Unknown, "no_revision", "there is no revision".into());
+        return finding(
+            Status::Unknown,
+            "no_revision",
+            "there is no revision".into(),
+        );
     };
     let name = &latest.name;
     let running: u32 = seen.iter().map(|s| s.ready).sum();
@@ -124,7 +128,12 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
         let message = format!("no sidecar is connected that could start {name}");
         return finding(Status::Unknown, "no_sidecars", message);
     }
-    if let Some((who, why)) = seen.iter().all(|s| s.rejected.is_some()).then(|| rejection(seen)).flatten() {
+    if let Some((who, why)) = seen
+        .iter()
+        .all(|s| s.rejected.is_some())
+        .then(|| rejection(seen))
+        .flatten()
+    {
         let message = format!("every sidecar refused {name}; {who}: {why}");
         return finding(Status::False, "rejected", message);
     }
@@ -134,15 +143,24 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
 }
 
 fn accepted(seen: &[Seen]) -> Finding {
-    let finding = |status, reason, message: String| Finding::new("Accepted", status, reason, message);
+    let finding =
+        |status, reason, message: String| Finding::new("Accepted", status, reason, message);
     if let Some((sidecar, reason)) = rejection(seen) {
         let message = format!("sidecar {sidecar} refused it and keeps the last good one: {reason}");
         return finding(Status::False, "rejected", message);
     }
     if seen.is_empty() {
-        return finding(Status::Unknown, "no_sidecars", "no sidecar is connected".into());
+        return finding(
+            Status::Unknown,
+            "no_sidecars",
+            "no sidecar is connected".into(),
+        );
     }
-    let behind: Vec<_> = seen.iter().filter(|s| !s.applied).map(|s| s.sidecar.as_str()).collect();
+    let behind: Vec<_> = seen
+        .iter()
+        .filter(|s| !s.applied)
+        .map(|s| s.sidecar.as_str())
+        .collect();
     if behind.is_empty() {
         let message = format!("{} sidecar(s) have it", seen.len());
         return finding(Status::True, "accepted", message);
@@ -211,7 +229,10 @@ mod tests {
 
     fn check(ready: bool, seen: &[Seen], expected: [(Status, &str); 2]) {
         let found = find(&function(ready), seen);
-        let found: Vec<_> = found.iter().map(|f| (f.status, f.reason.as_str())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|f| (f.status, f.reason.as_str()))
+            .collect();
         assert_eq!(found, expected, "{seen:?}");
     }
 
@@ -240,14 +261,46 @@ mod tests {
             ..good.clone()
         };
         let of = |seen: &[&Seen]| seen.iter().map(|s| (*s).clone()).collect::<Vec<_>>();
-        check(false, &[], [(Unknown, "no_sidecars"), (Unknown, "no_sidecars")]);
-        check(false, &of(&[&good]), [(Unknown, "starting"), (True, "accepted")]);
-        check(false, &of(&[&good, &behind]), [(Unknown, "starting"), (Unknown, "pushing")]);
-        check(false, &of(&[&good, &crashing]), [(False, "crash_loop"), (True, "accepted")]);
-        check(true, &of(&[&running, &crashing]), [(True, "ready"), (True, "accepted")]);
-        check(true, &of(&[&crashing]), [(False, "crash_loop"), (True, "accepted")]);
-        check(false, &of(&[&refusing]), [(False, "rejected"), (False, "rejected")]);
-        check(true, &of(&[&good, &refusing]), [(True, "ready"), (False, "rejected")]);
+        check(
+            false,
+            &[],
+            [(Unknown, "no_sidecars"), (Unknown, "no_sidecars")],
+        );
+        check(
+            false,
+            &of(&[&good]),
+            [(Unknown, "starting"), (True, "accepted")],
+        );
+        check(
+            false,
+            &of(&[&good, &behind]),
+            [(Unknown, "starting"), (Unknown, "pushing")],
+        );
+        check(
+            false,
+            &of(&[&good, &crashing]),
+            [(False, "crash_loop"), (True, "accepted")],
+        );
+        check(
+            true,
+            &of(&[&running, &crashing]),
+            [(True, "ready"), (True, "accepted")],
+        );
+        check(
+            true,
+            &of(&[&crashing]),
+            [(False, "crash_loop"), (True, "accepted")],
+        );
+        check(
+            false,
+            &of(&[&refusing]),
+            [(False, "rejected"), (False, "rejected")],
+        );
+        check(
+            true,
+            &of(&[&good, &refusing]),
+            [(True, "ready"), (False, "rejected")],
+        );
         check(true, &[], [(True, "ready"), (Unknown, "no_sidecars")]);
     }
 

@@ -85,7 +85,9 @@ fn pointer(path: &Path, text: &str) -> String {
     }
     // A missing field has no path of its own, an unknown one may or may not.
     for prefix in ["missing field `", "unknown field `"] {
-        let named = text.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
+        let named = text
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split('`').next());
         if let Some(name) = named {
             let own = format!("/{}", pointer_segment(name));
             if !(prefix.starts_with("unknown") && pointer.ends_with(&own)) {
@@ -119,10 +121,22 @@ mod tests {
         check(r#"{"kind": "jar"}"#, "/kind");
         check("{}", "/kind");
         check(r#"{"kind": "process", "kinds": 1}"#, "/kinds");
-        check(r#"{"kind": "process", "scaling": {"max": 1}}"#, "/scaling/max");
-        check(r#"{"kind": "process", "scaling": {"max_scale": -1}}"#, "/scaling/max_scale");
-        check(r#"{"kind": "process", "process": {"command": ["a", 1]}}"#, "/process/command/1");
+        check(
+            r#"{"kind": "process", "scaling": {"max": 1}}"#,
+            "/scaling/max",
+        );
+        check(
+            r#"{"kind": "process", "scaling": {"max_scale": -1}}"#,
+            "/scaling/max_scale",
+        );
+        check(
+            r#"{"kind": "process", "process": {"command": ["a", 1]}}"#,
+            "/process/command/1",
+        );
         check(r#"{"kind": "process", "env": {"a/b": 1}}"#, "/env/a~1b");
-        check(r#"{"kind": "process", "secrets": [{"env": "A"}]}"#, "/secrets/0/secret");
+        check(
+            r#"{"kind": "process", "secrets": [{"env": "A"}]}"#,
+            "/secrets/0/secret",
+        );
     }
 }

@@ -57,7 +57,9 @@ pub fn check_env(text: &str) -> Result<(), &'static str> {
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Err("a variable's name may only have A-Z, a-z, 0-9 and _, and not begin with a digit");
+        return Err(
+            "a variable's name may only have A-Z, a-z, 0-9 and _, and not begin with a digit",
+        );
     }
     if RESERVED.contains(&text) || text.starts_with("GATELESS_") {
         return Err("this variable is set by the platform");

@@ -33,7 +33,11 @@ mod tests {
     fn the_examples_of_the_rfc() {
         for (mut target, patch, expected) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (
+                json!({"a": "b"}),
+                json!({"b": "c"}),
+                json!({"a": "b", "b": "c"}),
+            ),
             (json!({"a": "b"}), json!({"a": null}), json!({})),
             (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
             (
@@ -42,7 +46,11 @@ mod tests {
                 json!({"a": {"b": "d"}}),
             ),
             (json!(["a"]), json!({"b": 1}), json!({"b": 1})),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (
+                json!({"e": null}),
+                json!({"a": 1}),
+                json!({"e": null, "a": 1}),
+            ),
             (
                 json!({}),
                 json!({"a": {"bb": {"ccc": null}}}),

@@ -57,9 +57,7 @@ pub fn apply(
         },
     };
     let same_spec = current.is_some_and(|f| f.spec.resolved() == resolved);
-    let changed = !same_spec
-        || function.spec != apply.spec
-        || function.labels != apply.labels;
+    let changed = !same_spec || function.spec != apply.spec || function.labels != apply.labels;
     function.spec = apply.spec.clone();
     function.labels.clone_from(&apply.labels);
     if changed {
@@ -119,7 +117,13 @@ fn forget_old(function: &mut Function) -> Vec<String> {
     keep.extend(function.latest_ready().map(|r| r.name.clone()));
     keep.extend(function.traffic.iter().filter_map(|t| t.revision.clone()));
     let newest = function.revisions.len().saturating_sub(KEPT_REVISIONS);
-    keep.extend(function.revisions.iter().skip(newest).map(|r| r.name.clone()));
+    keep.extend(
+        function
+            .revisions
+            .iter()
+            .skip(newest)
+            .map(|r| r.name.clone()),
+    );
     let (kept, gone) = std::mem::take(&mut function.revisions)
         .into_iter()
         .partition(|r| keep.contains(&r.name));

@@ -104,7 +104,10 @@ pub fn check(function: &Function, targets: &[Target]) -> Result<(), Error> {
     }
     let sum: u64 = targets.iter().map(|t| u64::from(t.percent)).sum();
     if sum != 100 {
-        faults.add("/targets", format_args!("percentages must sum to 100, not {sum}"));
+        faults.add(
+            "/targets",
+            format_args!("percentages must sum to 100, not {sum}"),
+        );
     }
     faults.finish()
 }
@@ -153,10 +156,12 @@ pub fn resolve(function: &Function) -> Vec<Resolved> {
 /// [`Error::UnknownRevision`], [`Error::NeverReady`] or [`Error::NothingToRollBackTo`].
 pub fn rollback_to(function: &Function, asked: Option<&str>) -> Result<String, Error> {
     if let Some(name) = asked {
-        let head = function.revision(name).ok_or_else(|| Error::UnknownRevision {
-            function: function.full_name(),
-            revision: name.chars().take(128).collect(),
-        })?;
+        let head = function
+            .revision(name)
+            .ok_or_else(|| Error::UnknownRevision {
+                function: function.full_name(),
+                revision: name.chars().take(128).collect(),
+            })?;
         return match head.ready_at {
             Some(_) => Ok(head.name.clone()),
             None => Err(Error::NeverReady {

@@ -9,9 +9,7 @@ use std::ops::RangeInclusive;
 
 use super::FieldError;
 use super::names::{self, pointer_segment};
-use super::spec::{
-    AsyncPolicy, Hold, Limits, Process, ReadinessKind, Retries, SecretRef, Spec,
-};
+use super::spec::{AsyncPolicy, Hold, Limits, Process, ReadinessKind, Retries, SecretRef, Spec};
 
 mod scaling;
 
@@ -49,7 +47,10 @@ impl Faults {
     ) {
         if !range.contains(&value) {
             let (low, high) = range.into_inner();
-            self.add(pointer, format_args!("must be {low} to {high}, not {value}"));
+            self.add(
+                pointer,
+                format_args!("must be {low} to {high}, not {value}"),
+            );
         }
     }
 
@@ -166,7 +167,10 @@ fn check_command(faults: &mut Faults, command: &[String]) {
     if command.is_empty() || command.len() > 256 {
         faults.add(pointer, "must have 1 to 256 parts, the program first");
     }
-    if command.first().is_some_and(|program| program.trim().is_empty()) {
+    if command
+        .first()
+        .is_some_and(|program| program.trim().is_empty())
+    {
         faults.add(format!("{pointer}/0"), "must name a program");
     }
     for (index, part) in command.iter().enumerate() {
@@ -214,7 +218,10 @@ fn check_secrets(faults: &mut Faults, secrets: &[SecretRef], env: &BTreeMap<Stri
 fn check_limits(faults: &mut Faults, limits: &Limits) {
     for (field, value) in [
         ("timeout_ms", limits.timeout_ms),
-        ("response_start_timeout_ms", limits.response_start_timeout_ms),
+        (
+            "response_start_timeout_ms",
+            limits.response_start_timeout_ms,
+        ),
         ("idle_timeout_ms", limits.idle_timeout_ms),
     ] {
         faults.range(&format!("/spec/limits/{field}"), value, 0..=DAY_MS);
@@ -252,7 +259,10 @@ fn check_async(faults: &mut Faults, policy: &AsyncPolicy) {
     if policy.backoff_base_ms > policy.backoff_max_ms {
         faults.add(
             "/spec/async/backoff_base_ms",
-            format_args!("must not be above backoff_max_ms ({})", policy.backoff_max_ms),
+            format_args!(
+                "must not be above backoff_max_ms ({})",
+                policy.backoff_max_ms
+            ),
         );
     }
     let queued = policy.max_queued;

@@ -99,13 +99,14 @@ impl ConfigService for Config {
                 return Err(Status::internal("the artifact cannot be read"));
             }
         };
-        let chunks = ReaderStream::with_capacity(artifact.file, CHUNK_BYTES).map(|chunk| match chunk {
-            Ok(data) => Ok(ArtifactChunk { data: data.into() }),
-            Err(error) => {
-                tracing::error!(%error, "an artifact cannot be read");
-                Err(Status::internal("the artifact cannot be read"))
-            }
-        });
+        let chunks =
+            ReaderStream::with_capacity(artifact.file, CHUNK_BYTES).map(|chunk| match chunk {
+                Ok(data) => Ok(ArtifactChunk { data: data.into() }),
+                Err(error) => {
+                    tracing::error!(%error, "an artifact cannot be read");
+                    Err(Status::internal("the artifact cannot be read"))
+                }
+            });
         Ok(Response::new(chunks.boxed()))
     }
 }

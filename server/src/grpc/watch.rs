@@ -68,7 +68,9 @@ async fn serve(
         return Ok(());
     };
     let Some(Kind::Hello(hello)) = hello.kind else {
-        return Err(Status::invalid_argument("the first message must be a hello"));
+        return Err(Status::invalid_argument(
+            "the first message must be a hello",
+        ));
     };
     let (mut feed, mut changes) = Feed::open(service, metrics, hello).await?;
     tracing::info!(sidecar = feed.connection.node_id(), "sidecar connected");
@@ -118,7 +120,10 @@ impl Feed {
         let snapshot = difference.is_none();
         let changes = match difference {
             Some(changes) => changes,
-            None => store.watch("", current + 1).await.map_err(|error| failed(&error))?,
+            None => store
+                .watch("", current + 1)
+                .await
+                .map_err(|error| failed(&error))?,
         };
         let sent_version = if snapshot { 0 } else { had };
         let now = Timestamp::now();
@@ -216,7 +221,10 @@ impl Feed {
         // Parts of one difference share a version, so an ack is of one message at least, and of all
         // before it.
         let mut cleared = Some(Vec::new());
-        while let Some(sent) = self.unacked.pop_front_if(|sent| sent.version <= ack.version) {
+        while let Some(sent) = self
+            .unacked
+            .pop_front_if(|sent| sent.version <= ack.version)
+        {
             cleared = match (cleared, sent.names) {
                 (Some(mut all), Some(names)) => {
                     all.extend(names);
@@ -239,11 +247,17 @@ impl Feed {
         }
         let version = ack.version.min(self.sent_version);
         let now = Timestamp::now();
-        self.connection.acked(version, cleared.as_deref(), rejected, now);
+        self.connection
+            .acked(version, cleared.as_deref(), rejected, now);
     }
 
     async fn reported(&self, report: StatusReport) {
-        let ready: Vec<_> = report.revisions.iter().filter(|r| r.was_ready).cloned().collect();
+        let ready: Vec<_> = report
+            .revisions
+            .iter()
+            .filter(|r| r.was_ready)
+            .cloned()
+            .collect();
         let applied = self.connection.reported(report, Timestamp::now());
         for status in ready {
             if let Err(error) = self.service.observe(&status, applied).await {

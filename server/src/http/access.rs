@@ -36,7 +36,9 @@ pub(super) async fn check(
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
-        .ok_or(Error::Invalid("the authorization header is not Bearer TOKEN"))?;
+        .ok_or(Error::Invalid(
+            "the authorization header is not Bearer TOKEN",
+        ))?;
     let principal = api.auth.check(token, Timestamp::now())?;
     let parameters = parameters.as_ref().ok();
     let namespace = parameters.and_then(|parameters| {

@@ -56,9 +56,15 @@ async fn put_artifact(
         return Err(Error::TooLarge { limit_bytes }.into());
     }
     let body = request.into_body().into_data_stream();
-    let stored = api.service.put_artifact(&path.namespace, &path.sha256, body);
+    let stored = api
+        .service
+        .put_artifact(&path.namespace, &path.sha256, body);
     let (size, new) = stored.await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let body = ArtifactBody {
         sha256: path.sha256,
         size,
@@ -70,7 +76,10 @@ fn head(artifact: &Artifact, sha256: &str) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, artifact.size_bytes.into());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{sha256}\"")) {
         headers.insert(ETAG, etag);
     }

@@ -27,7 +27,10 @@ pub(super) struct DryRun {
 /// Headers that make a change conditional.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only describes the headers for the OpenAPI document")]
+#[expect(
+    dead_code,
+    reason = "only describes the headers for the OpenAPI document"
+)]
 pub(super) struct IfMatch {
     /// Etags, one of which it must have now, or `*`: it must exist.
     #[param(rename = "If-Match", required = false)]
@@ -37,7 +40,10 @@ pub(super) struct IfMatch {
 /// The header that makes a put a create.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only describes the headers for the OpenAPI document")]
+#[expect(
+    dead_code,
+    reason = "only describes the headers for the OpenAPI document"
+)]
 pub(super) struct IfNoneMatch {
     /// `*`: it must not exist.
     #[param(rename = "If-None-Match", required = false)]
@@ -47,7 +53,10 @@ pub(super) struct IfNoneMatch {
 /// The header that makes a POST safe to repeat.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only describes the headers for the OpenAPI document")]
+#[expect(
+    dead_code,
+    reason = "only describes the headers for the OpenAPI document"
+)]
 pub(super) struct IdempotencyKey {
     /// A second request with the same key gets the first one's answer, for 24 hours.
     #[param(rename = "Idempotency-Key", required = false)]
@@ -131,7 +140,9 @@ pub(super) fn etag(version: u64) -> HeaderValue {
 
 /// Whether a GET may be answered with 304.
 pub(super) fn not_modified(headers: &HeaderMap, version: u64) -> bool {
-    let value = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let value = headers
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     let etag = format!("\"{version}\"");
     value.is_some_and(|list| {
         let mut etags = list.split(',').map(|e| e.trim().trim_start_matches("W/"));

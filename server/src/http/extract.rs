@@ -58,7 +58,9 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> 
 }
 
 fn expect(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next());
     let essence = essence.unwrap_or_default().trim();
     if types.iter().any(|t| essence.eq_ignore_ascii_case(t)) {
@@ -68,10 +70,12 @@ fn expect(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
         "" => "the request has no content-type".to_owned(),
         other => format!("the content-type is {:.80}", other),
     };
-    Err(
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", detail)
-            .hint(format!("send content-type: {}", types.join(" or "))),
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "wrong_content_type",
+        detail,
     )
+    .hint(format!("send content-type: {}", types.join(" or "))))
 }
 
 /// The whole body, at most `limit` bytes.
@@ -102,7 +106,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                let text = text.split_once("query string: ").map_or(&*text, |(_, rest)| rest);
+                let text = text
+                    .split_once("query string: ")
+                    .map_or(&*text, |(_, rest)| rest);
                 let name = match text.split_once(": ") {
                     Some((name, _)) => name,
                     None => text.split('`').nth(1).unwrap_or("query"),

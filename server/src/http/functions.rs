@@ -14,12 +14,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Api;
 use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch, etag, not_modified};
 use super::extract::{Body, FunctionPath, NamespacePath, Patch, Query};
 use super::openapi::Problems;
 use super::page::{self, list};
 use super::problem::Problem;
-use super::Api;
 use crate::domain::conditions::Condition;
 use crate::domain::rollout::Apply;
 use crate::domain::spec::Spec;
@@ -35,7 +35,12 @@ const DEFAULT_WAIT_MS: u64 = 60_000;
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list_functions))
-        .routes(routes!(get_function, apply_function, patch_function, delete_function))
+        .routes(routes!(
+            get_function,
+            apply_function,
+            patch_function,
+            delete_function
+        ))
         .routes(routes!(wait_for_function))
 }
 
@@ -185,7 +190,9 @@ async fn list_functions(
     let limit = page::limit(query.limit)?;
     let labels = labels(query.label.as_deref())?;
     let namespace = &path.namespace;
-    let found = api.service.list_functions(namespace, after.as_deref(), limit, &labels);
+    let found = api
+        .service
+        .list_functions(namespace, after.as_deref(), limit, &labels);
     let (views, more) = found.await?;
     let items: Vec<_> = views.into_iter().map(FunctionBody::from).collect();
     let last = items.last().filter(|_| more);
@@ -253,7 +260,10 @@ async fn apply_function(
     Change(how): Change,
     Body(request): Body<ApplyRequest>,
 ) -> Result<Response, Problem> {
-    let applied = api.service.apply(path.as_name(), request.into(), &how).await?;
+    let applied = api
+        .service
+        .apply(path.as_name(), request.into(), &how)
+        .await?;
     let status = match applied.1 {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
@@ -286,7 +296,10 @@ async fn patch_function(
         Ok(request) => Ok(request.into()),
         Err(fault) => Err(domain::Error::Invalid(vec![fault])),
     };
-    let view = api.service.patch(path.as_name(), &patch, parse, &how).await?;
+    let view = api
+        .service
+        .patch(path.as_name(), &patch, parse, &how)
+        .await?;
     Ok(answer(StatusCode::OK, view))
 }
 
@@ -341,7 +354,11 @@ async fn wait_for_function(
         let detail = format!("must be at most {MAX_WAIT_MS}");
         return Err(Problem::parameter("timeout_ms", detail));
     }
-    let wait = api.service.wait(path.as_name(), query.condition, Duration::from_millis(timeout));
+    let wait = api.service.wait(
+        path.as_name(),
+        query.condition,
+        Duration::from_millis(timeout),
+    );
     let waited = tokio::select! {
         waited = wait => waited?,
         () = api.shutdown.cancelled() => return Err(crate::store::Error::Closed.into()),
@@ -351,10 +368,14 @@ async fn wait_for_function(
         observe::Waited::Met(None) => Ok(StatusCode::NO_CONTENT.into_response()),
         observe::Waited::TimedOut(view) => {
             let state = view.into_iter().flat_map(|view| view.conditions);
-            let state: Vec<_> = state.map(|c| format!("{}: {}", c.reason, c.message)).collect();
+            let state: Vec<_> = state
+                .map(|c| format!("{}: {}", c.reason, c.message))
+                .collect();
             let detail = format!("not so within {timeout} ms; {}", state.join("; "));
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "wait_timeout", detail)
-                .hint("wait again, or look at the function's conditions"))
+            Err(
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "wait_timeout", detail)
+                    .hint("wait again, or look at the function's conditions"),
+            )
         }
     }
 }

@@ -56,9 +56,7 @@ async fn get_livez() -> Json<HealthBody> {
 )]
 async fn get_readyz(State(api): State<Api>) -> Result<Json<HealthBody>, Problem> {
     match api.service.store().health() {
-        Health::Writable if api.shutdown.is_cancelled() => {
-            Err(crate::store::Error::Closed.into())
-        }
+        Health::Writable if api.shutdown.is_cancelled() => Err(crate::store::Error::Closed.into()),
         Health::Writable => Ok(OK),
         Health::ReadOnly { reason } => Err(crate::store::Error::ReadOnly { reason }.into()),
     }

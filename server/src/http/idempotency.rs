@@ -147,16 +147,29 @@ pub(super) async fn replay(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Some(value) = request.headers().get(HEADER).filter(|_| request.method() == Method::POST)
+    let Some(value) = request
+        .headers()
+        .get(HEADER)
+        .filter(|_| request.method() == Method::POST)
     else {
         return Ok(next.run(request).await);
     };
     if value.is_empty() || value.len() > 255 {
-        return Err(Problem::parameter("Idempotency-Key", "must have 1 to 255 bytes"));
+        return Err(Problem::parameter(
+            "Idempotency-Key",
+            "must have 1 to 255 bytes",
+        ));
     }
-    let token = request.extensions().get::<Principal>().map(|p| p.token.id.clone());
+    let token = request
+        .extensions()
+        .get::<Principal>()
+        .map(|p| p.token.id.clone());
     let token = token.unwrap_or_default();
-    let key = digest(&[token.as_bytes(), request.uri().path().as_bytes(), value.as_bytes()]);
+    let key = digest(&[
+        token.as_bytes(),
+        request.uri().path().as_bytes(),
+        value.as_bytes(),
+    ]);
     let (parts, body) = request.into_parts();
     let body = extract::read(Request::new(body), MAX_BODY).await?;
     let query = parts.uri.query().unwrap_or_default();
@@ -167,8 +180,10 @@ pub(super) async fn replay(
         Begin::Again(answer) => return Ok(answer.into_response()),
         Begin::Running => {
             let detail = "the first request with this idempotency-key is still running";
-            return Err(conflict(StatusCode::CONFLICT, "idempotency_in_progress", detail)
-                .hint("try again in a moment"));
+            return Err(
+                conflict(StatusCode::CONFLICT, "idempotency_in_progress", detail)
+                    .hint("try again in a moment"),
+            );
         }
         Begin::Other => {
             let detail = "this idempotency-key was used for another request";
@@ -210,7 +225,9 @@ impl IntoResponse for Answer {
         let mut response = (self.status, self.body).into_response();
         *response.headers_mut() = self.headers;
         let replayed = HeaderValue::from_static("true");
-        response.headers_mut().insert("idempotency-replayed", replayed);
+        response
+            .headers_mut()
+            .insert("idempotency-replayed", replayed);
         response
     }
 }

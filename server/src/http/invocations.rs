@@ -22,7 +22,14 @@ use super::page::{self, list};
 use super::problem::Problem;
 use crate::service::calls::{Act, Filter};
 
-const STATES: [&str; 6] = ["queued", "running", "retrying", "succeeded", "dead", "cancelled"];
+const STATES: [&str; 6] = [
+    "queued",
+    "running",
+    "retrying",
+    "succeeded",
+    "dead",
+    "cancelled",
+];
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -166,7 +173,10 @@ pub(super) async fn list_calls(
 ) -> Result<Json<InvocationList>, Problem> {
     let limit = page::limit(limit)?;
     let before = page::decode(page_token)?.unwrap_or_default();
-    let found = api.service.list_calls(namespace, &filter, &before, limit).await?;
+    let found = api
+        .service
+        .list_calls(namespace, &filter, &before, limit)
+        .await?;
     let (calls, more) = found.value;
     let last = calls.last().filter(|_| more);
     Ok(Json(InvocationList {
@@ -236,7 +246,9 @@ async fn get_invocation(
     State(api): State<Api>,
     path: InvocationPath,
 ) -> Result<Json<InvocationBody>, Problem> {
-    Ok(Json(api.service.call(path.as_name(), &path.id).await?.into()))
+    Ok(Json(
+        api.service.call(path.as_name(), &path.id).await?.into(),
+    ))
 }
 
 #[utoipa::path(
@@ -273,7 +285,10 @@ async fn get_invocation_result(
     // A function's HTML must not run with this server's origin.
     let set = HeaderValue::from_static;
     headers.insert("x-content-type-options", set("nosniff"));
-    headers.insert("content-security-policy", set("sandbox; default-src 'none'"));
+    headers.insert(
+        "content-security-policy",
+        set("sandbox; default-src 'none'"),
+    );
     headers.insert("content-disposition", set("attachment"));
     headers.insert("x-function-status", HeaderValue::from(head.status));
     *response.status_mut() = StatusCode::OK;

@@ -99,11 +99,16 @@ async fn stream_logs(
     };
     let found = api.service.logs(path.as_name(), &query).await?;
     let shutdown = api.shutdown.clone();
-    let lines = found.lines.map(|line| Ok::<_, std::convert::Infallible>(encode(line)));
+    let lines = found
+        .lines
+        .map(|line| Ok::<_, std::convert::Infallible>(encode(line)));
     let lines = lines.take_until(async move { shutdown.cancelled().await });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
     let unreachable: Vec<_> = found.warnings.into_iter().map(|w| w.sidecar).collect();
     if let Ok(value) = HeaderValue::from_str(&unreachable.join(","))
         && !unreachable.is_empty()

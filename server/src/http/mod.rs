@@ -98,8 +98,12 @@ pub fn router(
 
 async fn unknown_route(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(StatusCode::NOT_FOUND, "route_not_found", format!("there is no route {path}"))
-        .hint("/v1/openapi.json describes the routes there are")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "route_not_found",
+        format!("there is no route {path}"),
+    )
+    .hint("/v1/openapi.json describes the routes there are")
 }
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {

@@ -26,8 +26,14 @@ impl IntoResponses for Problems {
             RefOr::T(response)
         };
         [
-            ("4XX", "The request cannot be fulfilled; code and hint say why."),
-            ("5XX", "The server or a sidecar cannot fulfil it now; code and hint say why."),
+            (
+                "4XX",
+                "The request cannot be fulfilled; code and hint say why.",
+            ),
+            (
+                "5XX",
+                "The server or a sidecar cannot fulfil it now; code and hint say why.",
+            ),
         ]
         .into_iter()
         .map(|(status, description)| (status.to_owned(), problem(description)))
@@ -59,7 +65,10 @@ pub(super) fn base() -> OpenApi {
         .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     let mut schemas = Vec::new();
-    schemas.push((Problem::name().into_owned(), <Problem as utoipa::PartialSchema>::schema()));
+    schemas.push((
+        Problem::name().into_owned(),
+        <Problem as utoipa::PartialSchema>::schema(),
+    ));
     <Problem as ToSchema>::schemas(&mut schemas);
     components.schemas.extend(schemas);
     let none: [&str; 0] = [];

@@ -50,7 +50,10 @@ pub(super) fn limit(asked: Option<u32>) -> Result<usize, Problem> {
     match asked.map(|n| n as usize) {
         None => Ok(DEFAULT_LIMIT),
         Some(n) if (1..=MAX_LIMIT).contains(&n) => Ok(n),
-        Some(_) => Err(Problem::parameter("limit", format!("must be 1 to {MAX_LIMIT}"))),
+        Some(_) => Err(Problem::parameter(
+            "limit",
+            format!("must be 1 to {MAX_LIMIT}"),
+        )),
     }
 }
 
@@ -59,11 +62,17 @@ pub(super) fn decode(token: Option<&str>) -> Result<Option<String>, Problem> {
     let Some(token) = token else {
         return Ok(None);
     };
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|b| b.len() <= 512);
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .filter(|b| b.len() <= 512);
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let clean = text.filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
     clean.map(Some).ok_or_else(|| {
-        Problem::parameter("page_token", "is not a token of this list; start without one")
+        Problem::parameter(
+            "page_token",
+            "is not a token of this list; start without one",
+        )
     })
 }
 

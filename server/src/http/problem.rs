@@ -98,8 +98,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -175,7 +174,9 @@ impl From<store::Error> for Problem {
         use store::Error as E;
         let text = error.to_string();
         match error {
-            E::Conflict { .. } => Self::new(StatusCode::CONFLICT, "contended", text).hint("try again"),
+            E::Conflict { .. } => {
+                Self::new(StatusCode::CONFLICT, "contended", text).hint("try again")
+            }
             E::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_large", text),
             E::ReadOnly { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "catalogue_read_only", text)

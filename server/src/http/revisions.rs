@@ -79,11 +79,17 @@ fn body(api: &Api, function: &Function, revision: Revision) -> RevisionBody {
         }
     }
     let targets = traffic::resolve(function);
-    let own = || targets.iter().filter(|target| target.revision == revision.name);
+    let own = || {
+        targets
+            .iter()
+            .filter(|target| target.revision == revision.name)
+    };
     RevisionBody {
         percent: own().map(|target| target.percent).sum(),
         tags: own().filter_map(|target| target.tag.clone()).collect(),
-        ready_at: function.revision(&revision.name).and_then(|head| head.ready_at),
+        ready_at: function
+            .revision(&revision.name)
+            .and_then(|head| head.ready_at),
         name: revision.name,
         uid: revision.uid,
         number: revision.number,

@@ -104,7 +104,9 @@ async fn list_secrets(
     let namespace = &path.namespace;
     let found = api.service.list_secrets(namespace, after.as_deref(), limit);
     let (secrets, more) = found.await?;
-    let items = secrets.into_iter().map(|(name, secret)| body(namespace, &name, secret));
+    let items = secrets
+        .into_iter()
+        .map(|(name, secret)| body(namespace, &name, secret));
     let items: Vec<_> = items.collect();
     let last = items.last().filter(|_| more);
     Ok(Json(SecretList {
@@ -125,7 +127,10 @@ async fn list_secrets(
 )]
 async fn get_secret(State(api): State<Api>, path: SecretPath) -> Result<Response, Problem> {
     let secret = api.service.secret(path.as_name()).await?;
-    Ok(answer(StatusCode::OK, body(&path.namespace, &path.name, secret)))
+    Ok(answer(
+        StatusCode::OK,
+        body(&path.namespace, &path.name, secret),
+    ))
 }
 
 #[utoipa::path(
@@ -150,7 +155,11 @@ async fn put_secret(
 ) -> Result<Response, Problem> {
     let put = api.service.put_secret(path.as_name(), &request.data, &how);
     let (secret, new) = put.await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok(answer(status, body(&path.namespace, &path.name, secret)))
 }
 

@@ -99,7 +99,9 @@ async fn list_sidecars(
         connected_at: sidecar.connected_at,
         last_seen_at: sidecar.last_seen_at,
         config_version: sidecar.applied_version,
-        lag: newest.max(sidecar.sent_version).saturating_sub(sidecar.applied_version),
+        lag: newest
+            .max(sidecar.sent_version)
+            .saturating_sub(sidecar.applied_version),
         rejections: sidecar
             .rejections
             .into_iter()
@@ -110,7 +112,13 @@ async fn list_sidecars(
         held: sidecar.held,
         async_queued: sidecar.async_queued,
     };
-    let items = api.service.registry().list().into_iter().map(body).collect();
+    let items = api
+        .service
+        .registry()
+        .list()
+        .into_iter()
+        .map(body)
+        .collect();
     let key = |sidecar: &SidecarBody| sidecar.node_id.clone();
     let (items, next_page_token) = page::cut(items, key, &query)?;
     Ok(Json(SidecarList {

@@ -111,11 +111,17 @@ async fn create_token(
         faults.check("/namespace", names::check_label(&request.namespace));
     }
     if !(1..=MAX_TTL_SECONDS).contains(&request.ttl_seconds) {
-        faults.add("/ttl_seconds", format_args!("must be 1 to {MAX_TTL_SECONDS}"));
+        faults.add(
+            "/ttl_seconds",
+            format_args!("must be 1 to {MAX_TTL_SECONDS}"),
+        );
     }
     let text = &request.description;
     if text.len() > 256 || text.chars().any(char::is_control) {
-        faults.add("/description", "must have at most 256 bytes and no control characters");
+        faults.add(
+            "/description",
+            "must have at most 256 bytes and no control characters",
+        );
     }
     faults.finish()?;
     same_namespace(&principal, &request.namespace)?;

@@ -104,7 +104,9 @@ async fn set_traffic(
     Change(how): Change,
     Body(request): Body<TrafficRequest>,
 ) -> Result<Response, Problem> {
-    let set = api.service.set_traffic(path.as_name(), &request.targets, &how);
+    let set = api
+        .service
+        .set_traffic(path.as_name(), &request.targets, &how);
     Ok(answer(&set.await?))
 }
 

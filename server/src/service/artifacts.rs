@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::commit::{bytes, keys, parse};
 use super::{Error, Result, Service};
 use crate::domain::function::Revision;
-use crate::store::artifacts::{Artifact, Collected, Digest};
 use crate::store::Commit;
+use crate::store::artifacts::{Artifact, Collected, Digest};
 
 /// How long an artifact that no revision names is kept.
 pub const GRACE: Duration = Duration::from_secs(24 * 3600);

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use gateless_proto::v1::{
-    Call, CallRequest, CallResult, CountResponse, ListCallsRequest, ListQueuesRequest, PurgeRequest,
-    QueueStatus,
+    Call, CallRequest, CallResult, CountResponse, ListCallsRequest, ListQueuesRequest,
+    PurgeRequest, QueueStatus,
 };
 use tonic::{Code, Response, Status};
 
@@ -123,7 +123,10 @@ impl Service {
     /// The sidecar that has a call: its id ends in the sidecar's.
     fn client_of(&self, name: Name<'_>, id: &str) -> Result<Client> {
         let missing = || Error::not_found("invocation", format!("{}/{}/{id}", name.0, name.1));
-        let node = id.rsplit_once('-').map(|(_, node)| node).ok_or_else(missing)?;
+        let node = id
+            .rsplit_once('-')
+            .map(|(_, node)| node)
+            .ok_or_else(missing)?;
         self.registry.client(node).ok_or_else(missing)
     }
 
@@ -206,11 +209,13 @@ impl Service {
             if queue.namespace != namespace {
                 continue;
             }
-            let sum = queues.entry(queue.function.clone()).or_insert_with(|| QueueStatus {
-                namespace: namespace.to_owned(),
-                function: queue.function.clone(),
-                ..QueueStatus::default()
-            });
+            let sum = queues
+                .entry(queue.function.clone())
+                .or_insert_with(|| QueueStatus {
+                    namespace: namespace.to_owned(),
+                    function: queue.function.clone(),
+                    ..QueueStatus::default()
+                });
             sum.queued += queue.queued;
             sum.running += queue.running;
             sum.retrying += queue.retrying;

@@ -111,7 +111,10 @@ pub fn bytes<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>> {
 
 impl Service {
     /// One record.
-    pub(super) async fn load<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>> {
+    pub(super) async fn load<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<Versioned<T>>> {
         match self.store.get(key).await? {
             Some(entry) => parse(&entry).map(Some),
             None => Ok(None),

@@ -60,11 +60,17 @@ impl Service {
         let mut after = after.map(|name| keys::function(namespace, name));
         let mut found = Vec::new();
         loop {
-            let page = self.store.scan(&prefix, after.as_deref(), limit.saturating_add(1).max(100)).await?;
+            let page = self
+                .store
+                .scan(&prefix, after.as_deref(), limit.saturating_add(1).max(100))
+                .await?;
             for entry in &page.entries {
                 let function: Versioned<Function> = parse(entry)?;
                 let has = &function.value.labels;
-                if !labels.iter().all(|(key, value)| has.get(key) == Some(value)) {
+                if !labels
+                    .iter()
+                    .all(|(key, value)| has.get(key) == Some(value))
+                {
                     continue;
                 }
                 if found.len() == limit {
@@ -87,7 +93,10 @@ impl Service {
         Ok(self.view(self.function_record(name).await?))
     }
 
-    pub(super) async fn function_record(&self, (ns, name): Name<'_>) -> Result<Versioned<Function>> {
+    pub(super) async fn function_record(
+        &self,
+        (ns, name): Name<'_>,
+    ) -> Result<Versioned<Function>> {
         let found = self.load(&keys::function(ns, name)).await?;
         found.ok_or_else(|| Error::not_found("function", format!("{ns}/{name}")))
     }
@@ -95,8 +104,12 @@ impl Service {
     /// With its conditions as of now.
     pub fn view(&self, function: Versioned<Function>) -> View {
         let record = &function.value;
-        let latest = record.latest().map_or("", |revision| revision.name.as_str());
-        let seen: Vec<Seen> = self.registry.seen(&record.full_name(), latest, function.version);
+        let latest = record
+            .latest()
+            .map_or("", |revision| revision.name.as_str());
+        let seen: Vec<Seen> = self
+            .registry
+            .seen(&record.full_name(), latest, function.version);
         let findings = conditions::find(record, &seen);
         let mut transitions = self.transitions.lock();
         let conditions = transitions.date(&record.uid, findings, Timestamp::now());
@@ -196,7 +209,8 @@ impl Service {
         let full = format!("{}/{}", name.0, name.1);
         let (committed, uid) = change!(self, full, {
             let current = self.function_record(name).await?;
-            how.precondition.check("function", &full, Some(current.version))?;
+            how.precondition
+                .check("function", &full, Some(current.version))?;
             let mut commit = Commit::new();
             if !how.dry_run {
                 commit = commit.at(&key, current.version).delete(&key);
@@ -228,7 +242,12 @@ impl Service {
     ///
     /// # Errors
     /// Those of [`Service::set_traffic`].
-    pub async fn rollback(&self, name: Name<'_>, revision: Option<&str>, how: &How) -> Result<View> {
+    pub async fn rollback(
+        &self,
+        name: Name<'_>,
+        revision: Option<&str>,
+        how: &How,
+    ) -> Result<View> {
         let back = |function: &Function| {
             let to = traffic::rollback_to(function, revision)?;
             Ok(traffic::pinned(&function.traffic, &to))
@@ -270,7 +289,9 @@ impl Service {
         let function = self.function_record(name).await?.value;
         let prefix = keys::revisions(name.0, name.1);
         let entries = super::scan_all(&*self.store, &prefix).await?;
-        let parsed = entries.iter().map(|entry| Ok(parse::<Revision>(entry)?.value));
+        let parsed = entries
+            .iter()
+            .map(|entry| Ok(parse::<Revision>(entry)?.value));
         let mut revisions: Vec<Revision> = parsed.collect::<Result<_>>()?;
         revisions.retain(|revision| function.revision(&revision.name).is_some());
         revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));

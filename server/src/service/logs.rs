@@ -78,14 +78,20 @@ impl Service {
             }
         }
         if query.follow {
-            let streams = opened.into_iter().map(|(sidecar, lines)| follow(sidecar, lines));
+            let streams = opened
+                .into_iter()
+                .map(|(sidecar, lines)| follow(sidecar, lines));
             let lines = stream::select_all(streams).boxed();
             return Ok(Lines { lines, warnings });
         }
         let tail = request.tail_lines as usize;
         let mut lines = Vec::new();
-        for (sidecar, found, failed) in
-            join_all(opened.into_iter().map(|(sidecar, lines)| past(sidecar, lines, tail))).await
+        for (sidecar, found, failed) in join_all(
+            opened
+                .into_iter()
+                .map(|(sidecar, lines)| past(sidecar, lines, tail)),
+        )
+        .await
         {
             lines.extend(found);
             if let Some(detail) = failed {

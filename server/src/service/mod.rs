@@ -116,7 +116,9 @@ pub async fn scan_all(store: &dyn Store, prefix: &str) -> crate::store::Result<V
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let after = entries.last().map(|entry| entry.key.clone());
-        let page = store.scan(prefix, after.as_deref(), MAX_PAGE_ENTRIES).await?;
+        let page = store
+            .scan(prefix, after.as_deref(), MAX_PAGE_ENTRIES)
+            .await?;
         entries.extend(page.entries);
         if !page.more {
             return Ok(entries);

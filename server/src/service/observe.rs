@@ -65,7 +65,11 @@ impl Service {
             (commit.put(&key, bytes(&key, &ready)?), ())
         });
         if committed > 0 {
-            tracing::info!(function = key, revision = status.revision, "revision is ready");
+            tracing::info!(
+                function = key,
+                revision = status.revision,
+                "revision is ready"
+            );
         }
         Ok(())
     }
@@ -75,7 +79,12 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`] when waiting for a function that is not there (any more) to be ready, or
     /// the store's.
-    pub async fn wait(&self, name: Name<'_>, condition: Condition, timeout: Duration) -> Result<Waited> {
+    pub async fn wait(
+        &self,
+        name: Name<'_>,
+        condition: Condition,
+        timeout: Duration,
+    ) -> Result<Waited> {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut changes = self.changes.subscribe();
         loop {

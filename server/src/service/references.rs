@@ -14,7 +14,11 @@ impl Service {
     ///
     /// # Errors
     /// [`crate::domain::Error::Invalid`] with each missing thing's pointer.
-    pub(super) async fn check_references(&self, namespace: &str, spec: &mut Spec) -> Result<Commit> {
+    pub(super) async fn check_references(
+        &self,
+        namespace: &str,
+        spec: &mut Spec,
+    ) -> Result<Commit> {
         let mut faults = Faults::default();
         let mut commit = Commit::new();
         for (index, reference) in spec.secrets.iter().enumerate() {

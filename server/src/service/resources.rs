@@ -60,7 +60,12 @@ impl Service {
         let pushed = rollout::pushed(&record.value);
         let mut revisions = Vec::new();
         // Oldest first, as the head list is.
-        for head in record.value.revisions.iter().filter(|r| pushed.contains(&r.name)) {
+        for head in record
+            .value
+            .revisions
+            .iter()
+            .filter(|r| pushed.contains(&r.name))
+        {
             let key = keys::revision(&record.value.namespace, &record.value.name, &head.name);
             let revision = self.load::<Revision>(&key).await?;
             revisions.extend(revision.map(|revision| revision.value));
@@ -84,7 +89,10 @@ fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Fu
                 tag: target.tag.unwrap_or_default(),
             })
             .collect(),
-        candidate: function.candidate().map(|r| r.name.clone()).unwrap_or_default(),
+        candidate: function
+            .candidate()
+            .map(|r| r.name.clone())
+            .unwrap_or_default(),
         visibility: match function.spec.visibility {
             Visibility::Public => proto::Visibility::Public,
             Visibility::ClusterOnly => proto::Visibility::ClusterOnly,

@@ -38,7 +38,9 @@ pub struct SecretRecord {
 impl fmt::Debug for SecretRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<_> = self.data.keys().collect();
-        f.debug_struct("SecretRecord").field("keys", &keys).finish_non_exhaustive()
+        f.debug_struct("SecretRecord")
+            .field("keys", &keys)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,11 +53,17 @@ fn check(data: &BTreeMap<String, String>) -> Result<(), crate::domain::Error> {
         let pointer = format!("/data/{}", pointer_segment(key));
         faults.check(&pointer, names::check_secret_key(key));
         if value.contains('\0') {
-            faults.add(&pointer, "must not have a NUL: it becomes an environment variable");
+            faults.add(
+                &pointer,
+                "must not have a NUL: it becomes an environment variable",
+            );
         }
     }
     if data.values().map(String::len).sum::<usize>() > MAX_BYTES {
-        faults.add("/data", format_args!("values must have at most {MAX_BYTES} bytes together"));
+        faults.add(
+            "/data",
+            format_args!("values must have at most {MAX_BYTES} bytes together"),
+        );
     }
     faults.finish()
 }
@@ -141,7 +149,8 @@ impl Service {
         let full = format!("{ns}/{name}");
         change!(self, full, {
             let current = self.secret((ns, name)).await?;
-            how.precondition.check("secret", &full, Some(current.version))?;
+            how.precondition
+                .check("secret", &full, Some(current.version))?;
             let functions = self.users_of(ns, name).await?;
             if !functions.is_empty() {
                 let name = full.clone();

@@ -76,7 +76,12 @@ impl Sidecar {
         };
         requests.send(hello).await.unwrap();
         let stream = authorized(ReceiverStream::new(receiver));
-        let responses = connect(address).await.watch(stream).await.unwrap().into_inner();
+        let responses = connect(address)
+            .await
+            .watch(stream)
+            .await
+            .unwrap()
+            .into_inner();
         Self {
             requests,
             responses,
@@ -127,7 +132,9 @@ impl Sidecar {
 /// Names of changed resources and whether they are there.
 pub(crate) fn names(response: &WatchResponse) -> Vec<(&str, bool)> {
     let changes = response.changes.iter();
-    changes.map(|c| (c.name.as_str(), c.resource.is_some())).collect()
+    changes
+        .map(|c| (c.name.as_str(), c.resource.is_some()))
+        .collect()
 }
 
 /// The one function in a message.
@@ -260,7 +267,9 @@ impl SidecarAdmin for Admin {
             oldest_age_ms: 5,
             ..QueueStatus::default()
         };
-        Ok(Response::new(ListQueuesResponse { queues: vec![queue] }))
+        Ok(Response::new(ListQueuesResponse {
+            queues: vec![queue],
+        }))
     }
 
     async fn purge_dead_letters(
@@ -281,7 +290,10 @@ impl SidecarAdmin for Admin {
 
     type LogsStream = BoxStream<'static, Result<LogLine, Status>>;
 
-    async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+    async fn logs(
+        &self,
+        request: Request<LogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
         let request = request.into_inner();
         let tail = self.lines.len().saturating_sub(request.tail_lines as usize);
         let lines: Vec<_> = self.lines.iter().skip(tail).cloned().map(Ok).collect();

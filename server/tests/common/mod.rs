@@ -77,7 +77,9 @@ impl Answer {
     /// The pointers of a problem's errors.
     pub(crate) fn pointers(&self) -> Vec<&str> {
         let errors = self.body["errors"].as_array().into_iter().flatten();
-        errors.filter_map(|error| error["pointer"].as_str()).collect()
+        errors
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
     }
 
     /// Its etag.
@@ -92,7 +94,9 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(MemoryStore::default());
         let catalogue: Arc<dyn Store> = store.clone();
-        let artifacts = Artifacts::open(folder.path().join("artifacts")).await.unwrap();
+        let artifacts = Artifacts::open(folder.path().join("artifacts"))
+            .await
+            .unwrap();
         let keys = Keys::ephemeral().unwrap();
         let auth = Arc::new(Auth::open(Arc::clone(&catalogue), keys).await.unwrap());
         let changes = Changes::default();
@@ -152,7 +156,13 @@ impl Server {
     }
 
     /// Calls a route with a token and JSON.
-    pub(crate) async fn call(&self, method: &str, uri: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        uri: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
         self.with(method, uri, token, &[], body).await
     }
 

@@ -20,7 +20,7 @@ use gateless_core::host;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::time::Time;
 use gateless_proto::v1;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -30,8 +30,6 @@ use crate::peers;
 use crate::runtime::{Registry, Signal};
 use machines::Machines;
 use outward::{Outward, Started};
-
-pub use status::Decided;
 
 /// How often load is sampled.
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -76,12 +74,6 @@ pub struct Parts {
     pub stop: CancellationToken,
 }
 
-/// Questions to the running controller.
-pub enum Query {
-    /// The latest decisions of this node as an owner.
-    Decisions(oneshot::Sender<Vec<Decided>>),
-}
-
 struct Controller {
     parts: Parts,
     machines: Machines,
@@ -97,7 +89,7 @@ struct Controller {
 }
 
 /// Adopts what an earlier sidecar left and runs until `stop`.
-pub async fn run(parts: Parts, mut queries: mpsc::Receiver<Query>) {
+pub async fn run(parts: Parts) {
     let (started_sender, started) = mpsc::unbounded_channel();
     let node = parts.registry.node().clone();
     let prefix = format!("{node}-{:x}", rand::random::<u32>());
@@ -128,9 +120,6 @@ pub async fn run(parts: Parts, mut queries: mpsc::Receiver<Query>) {
             changed = controller.parts.catalogue.changed() => {
                 if changed.is_err() { return; }
                 controller.configure();
-            }
-            Some(Query::Decisions(answer)) = queries.recv() => {
-                answer.send(controller.machines.decisions()).ok();
             }
             () = tokio::time::sleep_until(clock::instant(deadline)) => controller.tick(),
         }

@@ -15,13 +15,11 @@ use crate::instance::{Exit, ExitReason};
 
 /// A scaling decision of this node as an owner, for people.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decided {
+pub(super) struct Decided {
     /// Of what.
-    pub revision: RevisionName,
+    pub(super) revision: RevisionName,
     /// Instances wanted.
-    pub desired: u32,
-    /// Why.
-    pub reason: String,
+    pub(super) desired: u32,
 }
 
 impl From<&Decision> for Decided {
@@ -29,7 +27,6 @@ impl From<&Decision> for Decided {
         Self {
             revision: decision.revision.clone(),
             desired: decision.desired,
-            reason: decision.reason.to_string(),
         }
     }
 }

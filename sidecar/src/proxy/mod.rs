@@ -3,6 +3,7 @@
 //! One file per concern. Nothing here decides whom to call or who waits: the core does;
 //! nothing here starts instances: the controller does.
 
+pub mod deferred;
 pub mod entrance;
 pub mod headers;
 pub mod pool;

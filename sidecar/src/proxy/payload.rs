@@ -57,6 +57,28 @@ impl Payload {
         }
     }
 
+    /// What was read whole; nothing otherwise.
+    #[must_use]
+    pub fn whole(&self) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes.clone(),
+            Self::Stream(_) | Self::Spent => Bytes::new(),
+        }
+    }
+
+    /// Whether it says it has at most `limit` bytes.
+    #[must_use]
+    pub fn fits(&self, limit: u64) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64 <= limit,
+            Self::Stream(incoming) => incoming
+                .size_hint()
+                .exact()
+                .is_some_and(|size| size <= limit),
+            Self::Spent => false,
+        }
+    }
+
     /// Reads a stream whole if it says it is small.
     ///
     /// # Errors

@@ -14,7 +14,12 @@ fn applied(current: Option<&Function>, spec: Spec) -> Outcome {
         spec,
         labels: BTreeMap::new(),
     };
-    super::apply(current, ("default", "f"), &apply, (Timestamp::UNIX_EPOCH, "u"))
+    super::apply(
+        current,
+        ("default", "f"),
+        &apply,
+        (Timestamp::UNIX_EPOCH, "u"),
+    )
 }
 
 /// A function with `n` revisions, all ready.
@@ -64,7 +69,10 @@ fn a_candidate_gets_traffic_only_when_it_was_ready() {
 fn a_revision_that_starts_nothing_is_ready_at_once() {
     let mut empty = spec("a");
     empty.scaling.initial_scale = 0;
-    assert_eq!(serving(&applied(None, empty).function), [("f-00001".into(), 100)]);
+    assert_eq!(
+        serving(&applied(None, empty).function),
+        [("f-00001".into(), 100)]
+    );
 }
 
 #[test]
@@ -80,11 +88,16 @@ fn the_same_spec_makes_no_new_revision() {
 fn a_rollback_pins_the_previous_ready_revision_and_keeps_tags() {
     let mut function = ready_function(3);
     function = applied(Some(&function), spec("never ready")).function;
-    function.traffic.push(target(Some("f-00001"), 0, Some("old")));
+    function
+        .traffic
+        .push(target(Some("f-00001"), 0, Some("old")));
     let to = rollback_to(&function, None).unwrap();
     assert_eq!(to, "f-00002");
     function.traffic = pinned(&function.traffic, &to);
-    assert_eq!(serving(&function), [("f-00002".into(), 100), ("f-00001".into(), 0)]);
+    assert_eq!(
+        serving(&function),
+        [("f-00002".into(), 100), ("f-00001".into(), 0)]
+    );
     assert_eq!(rollback_to(&function, None).unwrap(), "f-00001");
     let never = rollback_to(&function, Some("f-00004"));
     assert!(matches!(never, Err(Error::NeverReady { .. })));
@@ -100,13 +113,22 @@ fn traffic_faults_name_their_target() {
     let rows: [(Vec<Target>, &[&str]); 7] = [
         (vec![target(None, 100, None)], &[]),
         (
-            vec![target(Some("f-00001"), 30, None), target(None, 70, Some("new"))],
+            vec![
+                target(Some("f-00001"), 30, None),
+                target(None, 70, Some("new")),
+            ],
             &[],
         ),
         (vec![], &["/targets", "/targets"]),
         (vec![target(None, 99, None)], &["/targets"]),
-        (vec![target(Some("f-00009"), 100, None)], &["/targets/0/revision"]),
-        (vec![target(Some("f-00003"), 100, None)], &["/targets/0/revision"]),
+        (
+            vec![target(Some("f-00009"), 100, None)],
+            &["/targets/0/revision"],
+        ),
+        (
+            vec![target(Some("f-00003"), 100, None)],
+            &["/targets/0/revision"],
+        ),
         (
             vec![target(None, 100, Some("A")), target(None, 0, None)],
             &["/targets/0/tag", "/targets/1/percent"],
@@ -125,7 +147,9 @@ fn traffic_faults_name_their_target() {
 #[test]
 fn old_revisions_are_forgotten_unless_they_have_traffic_or_a_tag() {
     let mut function = ready_function(KEPT_REVISIONS);
-    function.traffic.push(target(Some("f-00002"), 0, Some("keep")));
+    function
+        .traffic
+        .push(target(Some("f-00002"), 0, Some("keep")));
     let outcome = applied(Some(&function), spec("next"));
     assert_eq!(outcome.removed, ["f-00001"]);
     let outcome = applied(Some(&outcome.function), spec("and next"));

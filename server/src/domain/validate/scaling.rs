@@ -16,21 +16,41 @@ pub(super) fn check(faults: &mut Faults, spec: &Spec) {
             scaling.target_utilization_percent,
             1.0..=100.0,
         ),
-        ("panic_window_percent", scaling.panic_window_percent, 1.0..=100.0),
+        (
+            "panic_window_percent",
+            scaling.panic_window_percent,
+            1.0..=100.0,
+        ),
         (
             "panic_threshold_percent",
             scaling.panic_threshold_percent,
             110.0..=1000.0,
         ),
         ("max_scale_up_rate", scaling.max_scale_up_rate, 1.01..=1e6),
-        ("max_scale_down_rate", scaling.max_scale_down_rate, 1.01..=1e6),
+        (
+            "max_scale_down_rate",
+            scaling.max_scale_down_rate,
+            1.01..=1e6,
+        ),
     ] {
         faults.range(&pointer(field), value, range);
     }
     for (field, value, range) in [
-        ("stable_window_ms", scaling.stable_window_ms, 1_000..=HOUR_MS),
-        ("scale_down_delay_ms", scaling.scale_down_delay_ms, 0..=HOUR_MS),
-        ("scale_to_zero_grace_ms", scaling.scale_to_zero_grace_ms, 0..=HOUR_MS),
+        (
+            "stable_window_ms",
+            scaling.stable_window_ms,
+            1_000..=HOUR_MS,
+        ),
+        (
+            "scale_down_delay_ms",
+            scaling.scale_down_delay_ms,
+            0..=HOUR_MS,
+        ),
+        (
+            "scale_to_zero_grace_ms",
+            scaling.scale_to_zero_grace_ms,
+            0..=HOUR_MS,
+        ),
         (
             "scale_to_zero_retention_ms",
             scaling.scale_to_zero_retention_ms,

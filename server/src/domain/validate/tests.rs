@@ -45,26 +45,50 @@ fn every_rule_names_its_field() {
     let rows = [
         (json!({"spec": {"process": null}}), "/spec/process"),
         (process(json!({"command": []})), "/spec/process/command"),
-        (process(json!({"command": [" "]})), "/spec/process/command/0"),
-        (process(json!({"command": ["a", "b\0"]})), "/spec/process/command/1"),
+        (
+            process(json!({"command": [" "]})),
+            "/spec/process/command/0",
+        ),
+        (
+            process(json!({"command": ["a", "b\0"]})),
+            "/spec/process/command/1",
+        ),
         (
             process(json!({"bundle": {"sha256": "AB", "format": "tar.gz"}})),
             "/spec/process/bundle/sha256",
         ),
-        (process(json!({"working_dir": "x"})), "/spec/process/working_dir"),
+        (
+            process(json!({"working_dir": "x"})),
+            "/spec/process/working_dir",
+        ),
         (
             process(json!({"working_dir": "/x", "bundle": bundle})),
             "/spec/process/working_dir",
         ),
-        (process(json!({"working_dir": "/a/../b"})), "/spec/process/working_dir"),
-        (process(json!({"ready": {"kind": "http"}})), "/spec/process/ready/path"),
-        (process(json!({"ready": {"path": "/x"}})), "/spec/process/ready/path"),
+        (
+            process(json!({"working_dir": "/a/../b"})),
+            "/spec/process/working_dir",
+        ),
+        (
+            process(json!({"ready": {"kind": "http"}})),
+            "/spec/process/ready/path",
+        ),
+        (
+            process(json!({"ready": {"path": "/x"}})),
+            "/spec/process/ready/path",
+        ),
         (
             process(json!({"ready": {"kind": "http", "path": "/x\r\nhost: y"}})),
             "/spec/process/ready/path",
         ),
-        (process(json!({"start_timeout_ms": 0})), "/spec/process/start_timeout_ms"),
-        (process(json!({"memory_bytes": 1})), "/spec/process/memory_bytes"),
+        (
+            process(json!({"start_timeout_ms": 0})),
+            "/spec/process/start_timeout_ms",
+        ),
+        (
+            process(json!({"memory_bytes": 1})),
+            "/spec/process/memory_bytes",
+        ),
         (json!({"spec": {"env": {"A=B": "x"}}}), "/spec/env/A=B"),
         (json!({"spec": {"env": {"PORT": "x"}}}), "/spec/env/PORT"),
         (json!({"spec": {"env": {"A": "x\0"}}}), "/spec/env/A"),
@@ -86,13 +110,22 @@ fn every_rule_names_its_field() {
             json!({"spec": {"limits": {"timeout_ms": 86_400_001}}}),
             "/spec/limits/timeout_ms",
         ),
-        (json!({"spec": {"hold": {"max_requests": 0}}}), "/spec/hold/max_requests"),
+        (
+            json!({"spec": {"hold": {"max_requests": 0}}}),
+            "/spec/hold/max_requests",
+        ),
         (
             json!({"spec": {"retries": {"budget_percent": 101}}}),
             "/spec/retries/budget_percent",
         ),
-        (scaling(json!({"min_scale": 4, "max_scale": 3})), "/spec/scaling/min_scale"),
-        (scaling(json!({"activation_scale": 0})), "/spec/scaling/activation_scale"),
+        (
+            scaling(json!({"min_scale": 4, "max_scale": 3})),
+            "/spec/scaling/min_scale",
+        ),
+        (
+            scaling(json!({"activation_scale": 0})),
+            "/spec/scaling/activation_scale",
+        ),
         (scaling(json!({"target": 0})), "/spec/scaling/target"),
         (
             json!({"spec": {"scaling": {"target": 5}, "limits": {"container_concurrency": 4}}}),
@@ -106,9 +139,18 @@ fn every_rule_names_its_field() {
             scaling(json!({"target_burst_capacity": -2})),
             "/spec/scaling/target_burst_capacity",
         ),
-        (scaling(json!({"max_scale_up_rate": 1})), "/spec/scaling/max_scale_up_rate"),
-        (scaling(json!({"stable_window_ms": 10})), "/spec/scaling/stable_window_ms"),
-        (json!({"spec": {"async": {"max_attempts": 0}}}), "/spec/async/max_attempts"),
+        (
+            scaling(json!({"max_scale_up_rate": 1})),
+            "/spec/scaling/max_scale_up_rate",
+        ),
+        (
+            scaling(json!({"stable_window_ms": 10})),
+            "/spec/scaling/stable_window_ms",
+        ),
+        (
+            json!({"spec": {"async": {"max_attempts": 0}}}),
+            "/spec/async/max_attempts",
+        ),
         (
             json!({"spec": {"async": {"backoff_base_ms": 9, "backoff_max_ms": 8}}}),
             "/spec/async/backoff_base_ms",

@@ -1,0 +1,282 @@
+//! Sends a finished call's answer to its `x-callback-url`, with retries of its own.
+//!
+//! Headers are OpenFaaS's: `x-call-id`, `x-function-name`, `x-function-status`,
+//! `x-duration-seconds`. Which are due is in the queue, written together with the end of
+//! the call, so a crash repeats a callback but never loses one.
+//!
+//! **Server-side request forgery.** Whoever may call a function makes this host send a POST
+//! to a URL of their choice, inside the host's network. So: only plain `http` (no other
+//! scheme reaches any code), redirects are not followed, the answer is read up to a small
+//! bound and told to nobody but by its status class, and link-local, unspecified and multicast
+//! addresses are refused, checked on the address really connected to: cloud metadata
+//! services live at 169.254.169.254. Loopback and private addresses are allowed, because
+//! functions and other services live there; who needs more puts a firewall around the host.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use gateless_core::call::retryable_status;
+use http::{HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioExecutor;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::types::{CallId, Callback};
+use super::{Error, Source};
+
+/// Callbacks under way at once.
+const IN_FLIGHT: usize = 32;
+/// From connecting to the end of the answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Read of the answer, so that the connection can be used again.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// Longest URL taken.
+const URL_BYTES: usize = 2048;
+
+/// Checks a callback URL when a call is accepted: `http://HOST...`, or a function's path on
+/// this sidecar.
+///
+/// # Errors
+/// [`Error::CallbackScheme`] for another scheme, [`Error::Callback`] for the rest.
+pub fn check_url(url: &str) -> Result<(), Error> {
+    if url.len() > URL_BYTES {
+        return Err(Error::Callback("it is longer than 2048 bytes"));
+    }
+    if url.starts_with("/function/") || url.starts_with("/async-function/") {
+        let parsed = url.parse::<Uri>();
+        return parsed
+            .map(drop)
+            .map_err(|_| Error::Callback("it is not a path"));
+    }
+    if let Some((scheme, _)) = url.split_once("://")
+        && !scheme.eq_ignore_ascii_case("http")
+    {
+        return Err(Error::CallbackScheme(scheme.chars().take(20).collect()));
+    }
+    let uri: Uri = url
+        .parse()
+        .map_err(|_| Error::Callback("it is not a url"))?;
+    let host = uri.host().filter(|_| uri.scheme().is_some());
+    let host = host.ok_or(Error::Callback(
+        "it names neither a host nor a function's path",
+    ))?;
+    if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err(Error::Callback(
+            "credentials in a url would be stored and shown",
+        ));
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) if !allowed(address) => Err(Error::Callback(
+            "its address is link-local, unspecified or multicast",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn allowed(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            !(v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
+        }
+        IpAddr::V6(v6) => !(v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
+    }
+}
+
+/// The system's resolver, less the addresses callbacks may not go to.
+#[derive(Clone)]
+struct Resolver;
+
+impl tower::Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = BoxFuture<'static, std::io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found: Vec<_> = found.filter(|address| allowed(address.ip())).collect();
+            Ok(found.into_iter())
+        })
+    }
+}
+
+type HttpClient = Client<HttpConnector<Resolver>, Full<Bytes>>;
+
+struct Sender {
+    queue: Arc<dyn Source>,
+    client: HttpClient,
+    local_url: String,
+}
+
+/// Makes callbacks until told to stop.
+pub(super) async fn run(queue: Arc<dyn Source>, local_url: String, stopping: CancellationToken) {
+    let mut connector = HttpConnector::new_with_resolver(Resolver);
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let sender = Arc::new(Sender {
+        queue: queue.clone(),
+        client,
+        local_url,
+    });
+    let (bell, clock, mut up) = (queue.callback_bell(), queue.clock(), queue.up());
+    let mut sending = JoinSet::new();
+    loop {
+        let stop = stopping.is_cancelled();
+        if stop && sending.is_empty() {
+            return;
+        }
+        let mut next = None;
+        if *up.borrow_and_update() && !stop {
+            for id in queue.claim_callbacks(IN_FLIGHT - sending.len()) {
+                sending.spawn(sender.clone().send(id));
+            }
+            if sending.len() < IN_FLIGHT {
+                next = queue.next_callback();
+            }
+        }
+        tokio::select! {
+            () = bell.notified() => {}
+            () = clock.sleep_until(next) => {}
+            Some(_) = sending.join_next() => {}
+            _ = up.changed() => {}
+            () = stopping.cancelled(), if !stop => {}
+        }
+    }
+}
+
+impl Sender {
+    async fn send(self: Arc<Self>, id: CallId) {
+        let callback = match self.queue.callback(&id).await {
+            Ok(callback) => callback,
+            // Replayed or forgotten meanwhile, or the disk fails and all is rebuilt after.
+            Err(error) => return tracing::debug!(%id, %error, "no callback to make"),
+        };
+        let (delivered, retryable) = match self.post(&callback).await {
+            Ok(status) if (200..300).contains(&status) => (true, false),
+            Ok(status) => {
+                tracing::debug!(%id, status, attempt = callback.attempt, "callback refused");
+                (false, retryable_status(status))
+            }
+            Err(error) => {
+                tracing::debug!(%id, %error, attempt = callback.attempt, "callback failed");
+                (false, true)
+            }
+        };
+        let mut up = self.queue.up();
+        while let Err(Error::Unavailable(_)) = self
+            .queue
+            .callback_done(&callback, delivered, retryable)
+            .await
+        {
+            if up.wait_for(|up| *up).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        callback: &Callback,
+    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+        check_url(&callback.url)?;
+        let url = match callback.url.strip_prefix('/') {
+            Some(path) => format!("{}/{path}", self.local_url.trim_end_matches('/')),
+            None => callback.url.clone(),
+        };
+        let result = callback.result.as_ref();
+        let body = result.map(|r| r.body.clone()).unwrap_or_default();
+        let mut request = Request::post(url).body(Full::new(body))?;
+        let headers = request.headers_mut();
+        let content_type = result.and_then(|r| r.headers.iter().find(|(n, _)| n == "content-type"));
+        if let Some((_, value)) = content_type {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_maybe_shared(value.clone())?,
+            );
+        }
+        // Without an answer there is no status; 502 is what a sync caller would have seen.
+        let status = result.map_or(502, |r| r.status);
+        let seconds = format!("{:.6}", callback.took.as_secs_f64());
+        let function = &callback.function;
+        let name = format!("{}.{}", function.name(), function.namespace());
+        headers.insert("x-call-id", HeaderValue::try_from(callback.id.to_string())?);
+        headers.insert("x-function-name", HeaderValue::try_from(name)?);
+        headers.insert("x-function-status", status.into());
+        headers.insert("x-duration-seconds", HeaderValue::try_from(seconds)?);
+        headers.insert(
+            "x-gateless-call-state",
+            HeaderValue::from_static(callback.state),
+        );
+        headers.insert("x-gateless-attempt", callback.attempt.into());
+        if result.is_some_and(|r| r.truncated) {
+            headers.insert(
+                "x-gateless-result-truncated",
+                HeaderValue::from_static("true"),
+            );
+        }
+        let exchange = async {
+            let answer = self.client.request(request).await?;
+            let status = answer.status().as_u16();
+            // Only so that the connection can be used again.
+            let _ = Limited::new(answer.into_body(), ANSWER_BYTES)
+                .collect()
+                .await;
+            Ok::<u16, Box<dyn std::error::Error + Send + Sync>>(status)
+        };
+        let exchange: Pin<Box<_>> = Box::pin(exchange);
+        tokio::time::timeout(TIMEOUT, exchange).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_http_urls_and_function_paths_are_taken() {
+        let check = |url: &str, expected: &str| {
+            let code = check_url(url).map_or_else(|e| e.code(), |()| "ok");
+            assert_eq!(code, expected, "{url}");
+        };
+        for good in [
+            "http://example.com/x?y=1",
+            "HTTP://10.0.0.1:80",
+            "http://localhost:1/a",
+            "http://[::1]:80/",
+            "/function/next/path?x",
+            "/async-function/next.ns",
+        ] {
+            check(good, "ok");
+        }
+        for scheme in ["https://example.com/", "file:///etc/passwd", "gopher://x/"] {
+            check(scheme, "unsupported_callback_scheme");
+        }
+        for bad in [
+            "",
+            "example.com/x",
+            "/_gateless/calls/x",
+            "http://169.254.169.254/latest",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+            "http://user:secret@example.com/",
+            "http://",
+        ] {
+            check(bad, "bad_callback_url");
+        }
+    }
+}

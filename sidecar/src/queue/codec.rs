@@ -1,0 +1,386 @@
+//! How calls lie on disk: a version byte, then protobuf, then raw bytes where there are any.
+//!
+//! Three values for each call, so that none is rewritten for another's sake: the *head* and the
+//! *body* are written once, the small *state* at every step. Protobuf, because fields can be
+//! added without a migration; the version byte is for what can't.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateless_core::call::{Attempt, Call, Reason, State};
+use gateless_core::name::FunctionName;
+use gateless_core::time::Time;
+use prost::Message;
+
+use super::Error;
+use super::types::{CallResult, CallbackState, Header, Record};
+
+const VERSION: u8 = 1;
+
+/// What never changes of a call, except its body.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Head {
+    #[prost(string, tag = "1")]
+    pub(super) function: String,
+    #[prost(string, tag = "2")]
+    pub(super) method: String,
+    #[prost(string, tag = "3")]
+    pub(super) path: String,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) headers: Vec<Pair>,
+    #[prost(uint64, tag = "5")]
+    pub(super) accepted_at: u64,
+    #[prost(string, optional, tag = "6")]
+    pub(super) callback: Option<String>,
+    #[prost(string, optional, tag = "7")]
+    pub(super) idempotency_key: Option<String>,
+    #[prost(uint64, tag = "8")]
+    pub(super) body_bytes: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Pair {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// What changes.
+#[derive(Clone, PartialEq, Message)]
+struct StateMessage {
+    #[prost(string, tag = "1")]
+    function: String,
+    #[prost(uint32, tag = "2")]
+    state: u32,
+    #[prost(uint64, tag = "3")]
+    at: u64,
+    #[prost(uint32, tag = "4")]
+    reason: u32,
+    #[prost(uint64, tag = "5")]
+    since: u64,
+    #[prost(uint32, tag = "6")]
+    tries: u32,
+    #[prost(message, repeated, tag = "7")]
+    attempts: Vec<AttemptMessage>,
+    #[prost(uint32, tag = "8")]
+    callback: u32,
+    #[prost(uint32, tag = "9")]
+    callback_tries: u32,
+    #[prost(uint64, tag = "10")]
+    callback_due: u64,
+    #[prost(uint64, tag = "11")]
+    expires_at: u64,
+    #[prost(uint64, tag = "12")]
+    stored: u64,
+    #[prost(uint32, tag = "13")]
+    status: u32,
+    #[prost(uint64, tag = "14")]
+    result_bytes: u64,
+    #[prost(uint64, tag = "15")]
+    ttl: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttemptMessage {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(uint64, tag = "2")]
+    started: u64,
+    #[prost(uint64, tag = "3")]
+    took: u64,
+    #[prost(uint32, tag = "4")]
+    status: u32,
+    #[prost(string, tag = "5")]
+    error: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ResultMessage {
+    #[prost(uint32, tag = "1")]
+    status: u32,
+    #[prost(message, repeated, tag = "2")]
+    headers: Vec<Pair>,
+    #[prost(bool, tag = "3")]
+    truncated: bool,
+}
+
+/// A call with what the queue itself must know of it: the *state* on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Whose.
+    pub(super) function: FunctionName,
+    /// State and attempts.
+    pub(super) call: Call,
+    /// `None`: not wanted. `Pending` before the call is finished, too.
+    pub(super) callback: CallbackState,
+    /// Callback attempts made.
+    pub(super) callback_tries: u32,
+    /// When the next callback attempt is due.
+    pub(super) callback_due: Time,
+    /// When a finished call is forgotten.
+    pub(super) expires_at: Time,
+    /// Bytes counted against the queue's bound.
+    pub(super) stored: u64,
+    /// Of the kept answer.
+    pub(super) status: Option<u16>,
+    /// Of the kept answer.
+    pub(super) result_bytes: u64,
+    /// How long a finished call is kept.
+    pub(super) ttl: Duration,
+}
+
+fn versioned(message: &impl Message) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(1 + message.encoded_len());
+    buffer.push(VERSION);
+    // Encoding into a Vec can't fail: it grows.
+    let _ = message.encode(&mut buffer);
+    buffer
+}
+
+fn unversioned(bytes: &[u8]) -> Result<&[u8], Error> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((version, _)) => Err(Error::Damaged(format!(
+            "format version {version} is unknown"
+        ))),
+        None => Err(Error::Damaged("empty value".into())),
+    }
+}
+
+fn damaged(error: impl std::fmt::Display) -> Error {
+    Error::Damaged(error.to_string())
+}
+
+fn pairs(headers: &[Header]) -> Vec<Pair> {
+    let pair = |(name, value): &Header| Pair {
+        name: name.clone(),
+        value: value.clone(),
+    };
+    headers.iter().map(pair).collect()
+}
+
+fn headers(pairs: Vec<Pair>) -> Vec<Header> {
+    pairs.into_iter().map(|p| (p.name, p.value)).collect()
+}
+
+impl Head {
+    /// Of a record accepted then.
+    pub(super) fn new(record: &Record, accepted_at: Time) -> Self {
+        Self {
+            function: record.function.to_string(),
+            method: record.method.clone(),
+            path: record.path.clone(),
+            headers: pairs(&record.headers),
+            accepted_at: accepted_at.as_nanos(),
+            callback: record.callback.clone(),
+            idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
+            body_bytes: record.body.len() as u64,
+        }
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        versioned(self)
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::decode(unversioned(bytes)?).map_err(damaged)
+    }
+
+    /// The record again, with its body.
+    pub(super) fn into_record(self, body: Bytes) -> Result<Record, Error> {
+        Ok(Record {
+            function: self.function.parse().map_err(damaged)?,
+            method: self.method,
+            path: self.path,
+            headers: headers(self.headers),
+            body,
+            callback: self.callback,
+            // Only looked at when a call is accepted.
+            idempotency: None,
+        })
+    }
+}
+
+impl Stored {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let (state, at, reason) = match self.call.state {
+            State::Queued => (1, Time::ZERO, 0),
+            State::Running(at) => (2, at, 0),
+            State::Retrying(at) => (3, at, 0),
+            State::Succeeded(at) => (4, at, 0),
+            State::Dead(at, Reason::MaxAttempts) => (5, at, 1),
+            State::Dead(at, Reason::MaxAge) => (5, at, 2),
+            State::Dead(at, Reason::NotRetryable) => (5, at, 3),
+            State::Dead(at, Reason::FunctionDeleted) => (5, at, 4),
+            State::Cancelled(at) => (6, at, 0),
+        };
+        let attempt = |a: &Attempt| AttemptMessage {
+            number: a.number,
+            started: a.started.as_nanos(),
+            took: nanos(a.took),
+            status: a.status.map_or(0, u32::from),
+            error: a.error.clone(),
+        };
+        versioned(&StateMessage {
+            function: self.function.to_string(),
+            state,
+            at: at.as_nanos(),
+            reason,
+            since: self.call.since.as_nanos(),
+            tries: self.call.tries,
+            attempts: self.call.attempts.iter().map(attempt).collect(),
+            callback: match self.callback {
+                CallbackState::None => 0,
+                CallbackState::Pending => 1,
+                CallbackState::Delivered => 2,
+                CallbackState::Failed => 3,
+            },
+            callback_tries: self.callback_tries,
+            callback_due: self.callback_due.as_nanos(),
+            expires_at: self.expires_at.as_nanos(),
+            stored: self.stored,
+            status: self.status.map_or(0, u32::from),
+            result_bytes: self.result_bytes,
+            ttl: nanos(self.ttl),
+        })
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let message = StateMessage::decode(unversioned(bytes)?).map_err(damaged)?;
+        let at = Time::from_nanos(message.at);
+        let state = match (message.state, message.reason) {
+            (1, _) => State::Queued,
+            (2, _) => State::Running(at),
+            (3, _) => State::Retrying(at),
+            (4, _) => State::Succeeded(at),
+            (5, 1) => State::Dead(at, Reason::MaxAttempts),
+            (5, 2) => State::Dead(at, Reason::MaxAge),
+            (5, 3) => State::Dead(at, Reason::NotRetryable),
+            (5, 4) => State::Dead(at, Reason::FunctionDeleted),
+            (6, _) => State::Cancelled(at),
+            (state, reason) => return Err(damaged(format!("state {state}/{reason} is unknown"))),
+        };
+        let attempt = |a: AttemptMessage| Attempt {
+            number: a.number,
+            started: Time::from_nanos(a.started),
+            took: Duration::from_nanos(a.took),
+            status: status(a.status),
+            error: a.error,
+        };
+        Ok(Self {
+            function: message.function.parse().map_err(damaged)?,
+            call: Call {
+                state,
+                since: Time::from_nanos(message.since),
+                tries: message.tries,
+                attempts: message.attempts.into_iter().map(attempt).collect(),
+            },
+            callback: match message.callback {
+                0 => CallbackState::None,
+                1 => CallbackState::Pending,
+                2 => CallbackState::Delivered,
+                _ => CallbackState::Failed,
+            },
+            callback_tries: message.callback_tries,
+            callback_due: Time::from_nanos(message.callback_due),
+            expires_at: Time::from_nanos(message.expires_at),
+            stored: message.stored,
+            status: status(message.status),
+            result_bytes: message.result_bytes,
+            ttl: Duration::from_nanos(message.ttl),
+        })
+    }
+}
+
+fn status(number: u32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|n| *n != 0)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Version, length of the head as 4 bytes, head, body.
+pub(super) fn result_to_bytes(result: &CallResult) -> Vec<u8> {
+    let message = ResultMessage {
+        status: result.status.into(),
+        headers: pairs(&result.headers),
+        truncated: result.truncated,
+    };
+    let head = message.encode_to_vec();
+    let mut bytes = Vec::with_capacity(5 + head.len() + result.body.len());
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&result.body);
+    bytes
+}
+
+pub(super) fn result_from_bytes(bytes: &[u8]) -> Result<CallResult, Error> {
+    let short = || damaged("result is cut short");
+    let (length, rest) = unversioned(bytes)?
+        .split_first_chunk::<4>()
+        .ok_or_else(short)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(damaged)?;
+    let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
+    let message = ResultMessage::decode(head).map_err(damaged)?;
+    Ok(CallResult {
+        status: status(message.status).ok_or_else(short)?,
+        headers: headers(message.headers),
+        body: Bytes::copy_from_slice(body),
+        truncated: message.truncated,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut call = Call::new(Time::from_millis(5));
+        call.state = State::Dead(Time::from_millis(9), Reason::MaxAge);
+        call.attempts.push(Attempt {
+            number: 7,
+            started: Time::from_millis(6),
+            took: Duration::from_millis(2),
+            status: Some(503),
+            error: "late".into(),
+        });
+        let stored = Stored {
+            function: FunctionName::new("default", "hello").unwrap(),
+            call,
+            callback: CallbackState::Failed,
+            callback_tries: 3,
+            callback_due: Time::from_millis(1),
+            expires_at: Time::from_millis(2),
+            stored: 4096,
+            status: Some(503),
+            result_bytes: 12,
+            ttl: Duration::from_secs(3),
+        };
+        assert_eq!(Stored::from_bytes(&stored.to_bytes()), Ok(stored));
+        let result = CallResult {
+            status: 201,
+            headers: vec![("etag".into(), Bytes::from_static(b"\"x\""))],
+            body: Bytes::from_static(b"made"),
+            truncated: true,
+        };
+        assert_eq!(result_from_bytes(&result_to_bytes(&result)), Ok(result));
+    }
+
+    #[test]
+    fn unknown_or_cut_values_are_damage_not_panics() {
+        for bytes in [
+            &[][..],
+            &[9, 1, 2],
+            &[1],
+            &[1, 0, 0, 0, 9, 1],
+            &[1, 255, 255],
+        ] {
+            assert!(Stored::from_bytes(bytes).is_err(), "{bytes:?}");
+            assert!(result_from_bytes(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which headers of a request or an answer are kept with a call.
+//!
+//! Hop-by-hop headers belong to one connection (RFC 9110, 7.6.1) and ours to one delivery.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::types::Header;
+
+const DROPPED: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    // Addressed to us.
+    "prefer",
+    "x-callback-url",
+    "x-call-id",
+];
+
+/// Those to keep, in order.
+pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
+    let listed: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let wanted = |name: &str| {
+        !DROPPED.contains(&name)
+            && !name.starts_with("x-gateless-")
+            && !listed.iter().any(|l| l == name)
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| wanted(name.as_str()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                Bytes::copy_from_slice(value.as_bytes()),
+            )
+        })
+        .collect()
+}
+
+/// Seconds, or an HTTP date, as from now (RFC 9110, 10.2.3).
+pub(super) fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()?;
+    let now = jiff::Timestamp::now();
+    // A moment gone by asks for nothing.
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_one_hop_is_not_kept() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "x-mine, close"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("x-gateless-async", "true"),
+            ("accept", "a"),
+            ("accept", "b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let names: Vec<_> = kept(&headers).into_iter().collect();
+        assert_eq!(
+            names,
+            [("accept".into(), "a".into()), ("accept".into(), "b".into())]
+        );
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let parse = |text| retry_after(&HeaderValue::from_static(text));
+        assert_eq!(parse("120"), Some(Duration::from_secs(120)));
+        assert_eq!(parse("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
+        assert!(parse("Fri, 31 Dec 2199 23:59:59 GMT") > Some(Duration::from_secs(1 << 30)));
+        assert_eq!(parse("soon"), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The async path's HTTP: what the proxy answers to `/async-function/...` and
+//! `/_gateless/calls/...`.
+//!
+//! Requests are parsed into records and records told of as JSON here, nowhere else. A call is
+//! told of from its wire form, so one of this sidecar and one fetched from a peer look the
+//! same. Deliberately no routing and no peers: the proxy finds the sidecar an id names.
+
+use bytes::Bytes;
+use gateless_core::config::Function;
+use gateless_core::name::FunctionName;
+use gateless_proto::v1;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::types::{Accepted, CallId, CallResult, Idempotency, Record};
+use super::{Error, Queue, callback, headers};
+
+/// Longest idempotency key, characters.
+const KEY_CHARS: usize = 255;
+
+/// Marks a result whose body was cut at the function's `max_result_bytes`.
+pub const TRUNCATED: &str = "x-gateless-result-truncated";
+
+/// Takes a call: 202 with its id, once it is on disk. `path` is path and query as the
+/// function shall see them; `base` is put before the URLs in the answer and may be empty.
+///
+/// # Errors
+/// As [`record`] and [`Queue::accept`].
+pub async fn accept(
+    queue: &dyn Queue,
+    function: &Function,
+    parts: &request::Parts,
+    path: &str,
+    body: Bytes,
+    base: &str,
+) -> Result<Response<Bytes>, Error> {
+    let record = record(&function.name, parts, path, body)?;
+    let accepted = queue.accept(record, &function.async_policy).await?;
+    Ok(accepted_response(&accepted, base))
+}
+
+/// A request as it is kept. Also for `Prefer: wait`, before the call is made: a request can
+/// only become an async one if it was kept.
+///
+/// # Errors
+/// When `x-callback-url` or `idempotency-key` is unusable.
+pub fn record(
+    function: &FunctionName,
+    parts: &request::Parts,
+    path: &str,
+    body: Bytes,
+) -> Result<Record, Error> {
+    let callback = match parts.headers.get("x-callback-url") {
+        None => None,
+        Some(value) => {
+            let url = value
+                .to_str()
+                .map_err(|_| Error::Callback("it is not ASCII"))?;
+            callback::check_url(url)?;
+            Some(url.to_owned())
+        }
+    };
+    let method = parts.method.as_str();
+    Ok(Record {
+        function: function.clone(),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers: headers::kept(&parts.headers),
+        idempotency: idempotency(&parts.headers, method, path, &body)?,
+        body,
+        callback,
+    })
+}
+
+fn idempotency(
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<Option<Idempotency>, Error> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let bad = || Error::IdempotencyKey { limit: KEY_CHARS };
+    let key = value.to_str().map_err(|_| bad())?;
+    if key.is_empty() || key.len() > KEY_CHARS || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(bad());
+    }
+    let mut digest = Sha256::new();
+    for part in [method.as_bytes(), path.as_bytes(), body] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    Ok(Some(Idempotency {
+        key: key.to_owned(),
+        digest: digest.finalize().into(),
+    }))
+}
+
+/// 202 for a call that was accepted.
+#[must_use]
+pub fn accepted_response(accepted: &Accepted, base: &str) -> Response<Bytes> {
+    let id = accepted.id.to_string();
+    let status_url = format!("{base}/_gateless/calls/{id}");
+    let document = json!({
+        "id": id,
+        "status_url": status_url,
+        "result_url": format!("{status_url}/result"),
+    });
+    let mut response = json_response(StatusCode::ACCEPTED, &document);
+    let headers = response.headers_mut();
+    insert(headers, "x-call-id", &id);
+    insert(headers, "location", &status_url);
+    if accepted.replayed {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// What is known of a call of this sidecar.
+///
+/// # Errors
+/// As [`Queue::get`].
+pub async fn status(queue: &dyn Queue, id: &CallId) -> Result<Response<Bytes>, Error> {
+    let view = queue.get(id).await?;
+    Ok(status_response(&crate::admin::call(&view)))
+}
+
+/// The result of a call of this sidecar.
+///
+/// # Errors
+/// As [`Queue::result`].
+pub async fn result(queue: &dyn Queue, id: &CallId) -> Result<Response<Bytes>, Error> {
+    let result = queue.result(id).await?;
+    Ok(result_response(id, result))
+}
+
+/// What is known of a call, as JSON. Whoever has the id may see it, so the callback URL and
+/// the idempotency key are not in it: they may be secrets of the caller.
+#[must_use]
+pub fn status_response(call: &v1::Call) -> Response<Bytes> {
+    let attempt = |a: &v1::Attempt| {
+        json!({
+            "number": a.number,
+            "started_at": time(a.started_at_ms),
+            "duration_ms": a.duration_ms,
+            "status": nonzero(a.status),
+            "error": text(&a.error),
+        })
+    };
+    let document = json!({
+        "id": call.id,
+        "namespace": call.namespace,
+        "function": call.function,
+        "state": call.state,
+        "method": call.method,
+        "path": call.path,
+        "accepted_at": time(call.accepted_at_ms),
+        "finished_at": time(call.finished_at_ms),
+        "next_attempt_at": time(call.next_attempt_at_ms),
+        "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "status": nonzero(call.status),
+        "reason": text(&call.reason),
+        "callback_state": text(&call.callback_state),
+        "body_bytes": call.body_bytes,
+        "result_bytes": call.result_bytes,
+        "node_id": call.node_id,
+    });
+    json_response(StatusCode::OK, &document)
+}
+
+/// A function's answer: 200, its own status in `x-function-status`, its headers and body.
+#[must_use]
+pub fn result_response(id: &CallId, result: CallResult) -> Response<Bytes> {
+    let mut response = Response::new(result.body);
+    let headers = response.headers_mut();
+    for (name, value) in result.headers {
+        // Both were a function's header once.
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name),
+            HeaderValue::from_maybe_shared(value),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    insert(headers, "x-call-id", &id.to_string());
+    headers.insert("x-function-status", result.status.into());
+    if result.truncated {
+        headers.insert(TRUNCATED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+fn json_response(status: StatusCode, document: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(document.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn time(millis: u64) -> Option<String> {
+    let millis = i64::try_from(millis).ok().filter(|m| *m != 0)?;
+    Some(jiff::Timestamp::from_millisecond(millis).ok()?.to_string())
+}
+
+fn nonzero(number: u32) -> Option<u32> {
+    (number != 0).then_some(number)
+}
+
+fn text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

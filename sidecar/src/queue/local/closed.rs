@@ -1,0 +1,242 @@
+//! Finished calls: how they end, are replayed, told of, and forgotten.
+//!
+//! The second half of [`Work`]; the first, in `ops`, is the life before that.
+
+use std::time::Duration;
+
+use gateless_core::call::{Action, State};
+use gateless_core::retry::Backoff;
+use gateless_core::time::Time;
+
+use super::engine::{Key, expiry_key, function_key, split_expiry_key, unavailable};
+use super::ops::{CallbackDone, OVERHEAD, Work};
+use crate::queue::Error;
+use crate::queue::codec::{Stored, result_to_bytes};
+use crate::queue::types::{CallResult, CallbackState};
+
+/// Expired calls removed in one batch.
+const SWEPT_AT_ONCE: usize = 500;
+/// A callback is tried this often, over about seven minutes.
+const CALLBACK_TRIES: u32 = 10;
+const CALLBACK_BACKOFF: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
+
+impl Work<'_> {
+    pub(super) fn close(
+        &mut self,
+        key: Key,
+        mut stored: Stored,
+        result: Option<CallResult>,
+        action: Action,
+    ) {
+        let engine = self.engine;
+        let is_dead = matches!(stored.call.state, State::Dead(..));
+        let kept = if is_dead {
+            stored.ttl.max(self.shared.config.dead_ttl)
+        } else {
+            stored.ttl
+        };
+        stored.expires_at = self.now + kept;
+        if let Some(result) = result {
+            stored.status = Some(result.status);
+            stored.result_bytes = result.body.len() as u64;
+            stored.stored += stored.result_bytes + OVERHEAD;
+            self.stored += stored.result_bytes + OVERHEAD;
+            self.batch
+                .insert(&engine.results, key, result_to_bytes(&result));
+        }
+        let mut index = self.shared.index.lock();
+        index.take(key);
+        let attempt = index.attempt_ended(key);
+        if action == Action::Abort {
+            self.aborted.extend(attempt);
+        }
+        if is_dead {
+            index.dead(&stored.function, 1);
+            self.batch
+                .insert(&engine.dead, function_key(&stored.function, &key), []);
+        }
+        if matches!(stored.call.state, State::Cancelled(_)) {
+            stored.callback = CallbackState::None;
+        }
+        if stored.callback == CallbackState::Pending {
+            stored.callback_due = self.now;
+            index.put_callback(self.now, key);
+            index.callbacks_pending += 1;
+            self.batch.insert(&engine.callbacks, key, []);
+            self.shared.callback_bell.notify_one();
+        }
+        drop(index);
+        self.batch.remove(&engine.open, key);
+        self.batch.insert(&engine.closed, key, stored.to_bytes());
+        self.batch
+            .insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
+        self.closed.insert(key, Some(stored));
+    }
+
+    /// Undoes [`Work::close`] for a replay.
+    pub(super) fn reopen(&mut self, key: Key, before: &Stored, stored: &mut Stored) {
+        let engine = self.engine;
+        let mut index = self.shared.index.lock();
+        if matches!(before.call.state, State::Dead(..)) {
+            index.dead(&before.function, -1);
+            self.batch
+                .remove(&engine.dead, function_key(&before.function, &key));
+        }
+        if before.callback == CallbackState::Pending {
+            index.take_callback(before.callback_due, key);
+            index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
+            self.batch.remove(&engine.callbacks, key);
+        }
+        drop(index);
+        if before.status.is_some() {
+            let size = before.result_bytes + OVERHEAD;
+            stored.stored = before.stored.saturating_sub(size);
+            self.stored = self.stored.saturating_sub(size);
+            self.batch.remove(&engine.results, key);
+        }
+        self.batch.remove(&engine.closed, key);
+        self.batch
+            .remove(&engine.expiry, expiry_key(before.expires_at, key));
+        self.closed.insert(key, None);
+        if before.callback != CallbackState::None {
+            stored.callback = CallbackState::Pending;
+        }
+        stored.callback_tries = 0;
+        (stored.status, stored.result_bytes) = (None, 0);
+    }
+
+    /// State of a finished call.
+    pub(super) fn finished(&self, key: Key) -> Result<Stored, Error> {
+        let stored = match self.closed.get(&key) {
+            Some(stored) => stored.clone(),
+            None => {
+                let value = self.engine.closed.get(key).map_err(unavailable)?;
+                value.map(|v| Stored::from_bytes(&v)).transpose()?
+            }
+        };
+        stored.ok_or_else(|| Error::NotFound(self.id(key).to_string()))
+    }
+
+    pub(super) fn callback(&mut self, done: &CallbackDone) -> Result<(), Error> {
+        let mut stored = match self.finished(done.key) {
+            Ok(stored) if stored.expires_at == done.expires_at => stored,
+            // Replayed meanwhile: that one's callback is another matter.
+            _ => return Ok(()),
+        };
+        if stored.callback != CallbackState::Pending {
+            return Ok(());
+        }
+        stored.callback_tries += 1;
+        if !done.delivered && done.retryable && stored.callback_tries < CALLBACK_TRIES {
+            let delay = CALLBACK_BACKOFF.delay(stored.callback_tries, rand::random(), None);
+            stored.callback_due = self.now + delay;
+            self.shared
+                .index
+                .lock()
+                .put_callback(stored.callback_due, done.key);
+            self.shared.callback_bell.notify_one();
+        } else {
+            let delivered = done.delivered;
+            stored.callback = if delivered {
+                CallbackState::Delivered
+            } else {
+                CallbackState::Failed
+            };
+            let mut index = self.shared.index.lock();
+            index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
+            self.batch.remove(&self.engine.callbacks, done.key);
+        }
+        self.batch
+            .insert(&self.engine.closed, done.key, stored.to_bytes());
+        self.closed.insert(done.key, Some(stored));
+        Ok(())
+    }
+
+    pub(super) fn purge(&mut self, key: Key) -> Result<(), Error> {
+        let stored = self.finished(key)?;
+        if !matches!(stored.call.state, State::Dead(..)) {
+            return Err(Error::Conflict {
+                id: self.id(key).to_string(),
+                state: stored.call.state.as_str(),
+            });
+        }
+        self.forget(key, &stored)
+    }
+
+    pub(super) fn sweep(&mut self) -> Result<Option<Time>, Error> {
+        let from = expiry_key((*self.sweep_from).min(self.now), [0; 16]);
+        let entries = self.engine.expiry.range(from..);
+        for (count, entry) in entries.enumerate() {
+            let entry = entry.key().map_err(unavailable)?;
+            let Some((at, key)) = split_expiry_key(&entry) else {
+                continue;
+            };
+            if at > self.now || count >= SWEPT_AT_ONCE {
+                return Ok(Some(at));
+            }
+            *self.sweep_from = at;
+            match self.finished(key) {
+                Ok(stored) if stored.expires_at != at => {
+                    self.batch.remove(&self.engine.expiry, &entry[..]);
+                }
+                Ok(stored) if stored.callback == CallbackState::Pending => {
+                    self.keep_for_callback(key, stored);
+                }
+                Ok(stored) => self.forget(key, &stored)?,
+                Err(_) => self.batch.remove(&self.engine.expiry, &entry[..]),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A result isn't forgotten before its callback is through.
+    fn keep_for_callback(&mut self, key: Key, mut stored: Stored) {
+        let engine = self.engine;
+        self.batch
+            .remove(&engine.expiry, expiry_key(stored.expires_at, key));
+        stored.expires_at = self.now + CALLBACK_BACKOFF.max;
+        self.batch
+            .insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
+        self.batch.insert(&engine.closed, key, stored.to_bytes());
+        self.closed.insert(key, Some(stored));
+    }
+
+    fn forget(&mut self, key: Key, stored: &Stored) -> Result<(), Error> {
+        let engine = self.engine;
+        if let Some(name) = engine.head(key)?.and_then(|head| head.idempotency_key) {
+            let name = function_key(&stored.function, name.as_bytes());
+            self.batch.remove(&engine.idempotency, name.as_slice());
+            self.idempotency.insert(name, None);
+        }
+        let mut index = self.shared.index.lock();
+        if matches!(stored.call.state, State::Dead(..)) {
+            index.dead(&stored.function, -1);
+            self.batch
+                .remove(&engine.dead, function_key(&stored.function, &key));
+        }
+        if stored.callback == CallbackState::Pending {
+            index.take_callback(stored.callback_due, key);
+            index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
+            self.batch.remove(&engine.callbacks, key);
+        }
+        drop(index);
+        for keyspace in [
+            &engine.heads,
+            &engine.bodies,
+            &engine.closed,
+            &engine.results,
+        ] {
+            self.batch.remove(keyspace, key);
+        }
+        self.batch
+            .remove(&engine.by_function, function_key(&stored.function, &key));
+        self.batch
+            .remove(&engine.expiry, expiry_key(stored.expires_at, key));
+        self.closed.insert(key, None);
+        self.stored = self.stored.saturating_sub(stored.stored);
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! What each operation writes: one [`Work`] is one batch, one fsync.
+//!
+//! Operations are applied to the index one after another as they are put into the batch, so
+//! each sees what those before it did. Deliberately doesn't commit and answers nobody before
+//! the commit: that is the writer's part.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use fjall::OwnedWriteBatch;
+use gateless_core::call::{Action, Call, Event};
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
+use gateless_core::time::Time;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::engine::{Engine, Key, function_key, unavailable};
+use crate::queue::Error;
+use crate::queue::codec::Stored;
+use crate::queue::types::{CallId, CallResult, CallbackState};
+
+/// Counted for each call besides its bytes: keys, state, indices.
+pub(super) const OVERHEAD: u64 = 512;
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// Sends an operation's answer, once it is known whether the batch is on disk.
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// One operation.
+pub(super) enum Op {
+    Accept(Box<Accept>, Reply<Taken>),
+    Step(Box<Step>, Reply<Stepped>),
+    Callback(CallbackDone, Reply<()>),
+    /// Forgets a dead letter.
+    Purge(Key, Reply<()>),
+    /// Forgets what has expired; answers when to come again.
+    Sweep(Reply<Option<Time>>),
+    /// Stops the writer.
+    Close(oneshot::Sender<()>),
+}
+
+/// A call to take in.
+pub(super) struct Accept {
+    pub(super) key: Key,
+    pub(super) now: Time,
+    pub(super) function: FunctionName,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+    pub(super) callback: bool,
+    /// Key and digest.
+    pub(super) idempotency: Option<(Vec<u8>, [u8; 32])>,
+    pub(super) policy: AsyncPolicy,
+    /// Its first attempt is under way already.
+    pub(super) running: bool,
+}
+
+/// A call was taken in.
+pub(super) struct Taken {
+    pub(super) key: Key,
+    pub(super) replayed: bool,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// A step in a call's life.
+pub(super) struct Step {
+    pub(super) key: Key,
+    pub(super) event: Event,
+    pub(super) result: Option<CallResult>,
+    pub(super) policy: AsyncPolicy,
+}
+
+/// It was made.
+pub(super) struct Stepped {
+    pub(super) action: Action,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// How a callback attempt ended.
+pub(super) struct CallbackDone {
+    pub(super) key: Key,
+    /// Expiry of the call when the callback was given out: it differs after a replay.
+    pub(super) expires_at: Time,
+    pub(super) delivered: bool,
+    pub(super) retryable: bool,
+}
+
+/// One batch in the making.
+pub(super) struct Work<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) engine: &'a Engine,
+    pub(super) batch: OwnedWriteBatch,
+    pub(super) now: Time,
+    /// What the batch does to finished calls, which the engine doesn't show yet.
+    pub(super) closed: HashMap<Key, Option<Stored>>,
+    pub(super) idempotency: HashMap<Vec<u8>, Option<(Key, [u8; 32])>>,
+    answers: Vec<Answer>,
+    pub(super) stored: u64,
+    /// Attempts that begin in this batch: if it fails nobody makes them.
+    pub(super) starting: Vec<Key>,
+    pub(super) aborted: Vec<CancellationToken>,
+    activated: bool,
+    pub(super) sweep_from: &'a mut Time,
+    room: Result<(), Error>,
+}
+
+impl<'a> Work<'a> {
+    /// An empty batch. `room` says whether the disk has space for more calls.
+    pub(super) fn new(
+        shared: &'a Shared,
+        engine: &'a Engine,
+        sweep_from: &'a mut Time,
+        room: Result<(), Error>,
+    ) -> Self {
+        Self {
+            shared,
+            engine,
+            batch: engine.batch(),
+            now: shared.config.clock.now(),
+            closed: HashMap::new(),
+            idempotency: HashMap::new(),
+            answers: Vec::new(),
+            stored: shared.index.lock().stored,
+            starting: Vec::new(),
+            aborted: Vec::new(),
+            activated: false,
+            sweep_from,
+            room,
+        }
+    }
+
+    /// Puts an operation into the batch.
+    pub(super) fn apply(&mut self, op: Op) {
+        match op {
+            Op::Accept(accept, reply) => {
+                let result = self.accept(*accept);
+                self.answer(reply, result);
+            }
+            Op::Step(step, reply) => {
+                let result = self.step(*step);
+                self.answer(reply, result);
+            }
+            Op::Callback(done, reply) => {
+                let result = self.callback(&done);
+                self.answer(reply, result);
+            }
+            Op::Purge(key, reply) => {
+                let result = self.purge(key);
+                self.answer(reply, result);
+            }
+            Op::Sweep(reply) => {
+                let result = self.sweep();
+                self.answer(reply, result);
+            }
+            Op::Close(reply) => drop(reply),
+        }
+    }
+
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T, Error>) {
+        self.answers.push(Box::new(move |committed| {
+            // Whoever asked may have gone away: nothing to be done about that.
+            let _ = reply.send(committed.and(result));
+        }));
+    }
+
+    /// Writes the batch, then answers everybody.
+    pub(super) fn commit(mut self) -> Result<(), (Error, Vec<Key>)> {
+        let committed = if self.batch.is_empty() {
+            Ok(())
+        } else {
+            self.engine.set_stored_bytes(&mut self.batch, self.stored);
+            self.batch.commit().map_err(unavailable)
+        };
+        if committed.is_ok() {
+            self.shared.index.lock().stored = self.stored;
+            self.aborted.iter().for_each(CancellationToken::cancel);
+        } else {
+            // Nothing is confirmed from here on until the queue is open again.
+            self.shared.up.send_replace(false);
+        }
+        for answer in self.answers {
+            answer(committed.clone());
+        }
+        if self.activated {
+            self.shared.activity.send_modify(|version| *version += 1);
+        }
+        committed.map_err(|error| (error, self.starting))
+    }
+
+    fn accept(&mut self, accept: Accept) -> Result<Taken, Error> {
+        if let Some((name, digest)) = &accept.idempotency
+            && let Some(taken) = self.accepted_before(name, digest)?
+        {
+            return Ok(taken);
+        }
+        self.room.clone()?;
+        let size = (accept.head.len() + accept.body.len()) as u64 + OVERHEAD;
+        self.check_bounds(&accept, size)?;
+
+        let mut call = Call::new(accept.now);
+        if accept.running {
+            // A fresh call always has an attempt left, unless its age is over by policy.
+            let _ = call.on_event(accept.now, &Event::Start, &accept.policy, 0);
+            self.starting.push(accept.key);
+        }
+        let stored = Stored {
+            function: accept.function.clone(),
+            call,
+            callback: if accept.callback {
+                CallbackState::Pending
+            } else {
+                CallbackState::None
+            },
+            callback_tries: 0,
+            callback_due: Time::ZERO,
+            expires_at: Time::ZERO,
+            stored: size,
+            status: None,
+            result_bytes: 0,
+            ttl: accept.policy.result_ttl,
+        };
+        let (engine, key) = (self.engine, accept.key);
+        self.batch.insert(&engine.heads, key, accept.head);
+        if !accept.body.is_empty() {
+            self.batch.insert(&engine.bodies, key, &accept.body[..]);
+        }
+        self.batch.insert(
+            &engine.by_function,
+            function_key(&accept.function, &key),
+            [],
+        );
+        self.batch.insert(&engine.open, key, stored.to_bytes());
+        if let Some((name, digest)) = accept.idempotency {
+            let value = [&key[..], &digest].concat();
+            self.batch
+                .insert(&engine.idempotency, name.as_slice(), value);
+            self.idempotency.insert(name, Some((key, digest)));
+        }
+        self.stored += size;
+        let mut index = self.shared.index.lock();
+        self.activated |= index.put(key, stored);
+        let cancelled = if accept.running {
+            index.attempt(key)
+        } else {
+            CancellationToken::new()
+        };
+        Ok(Taken {
+            key,
+            replayed: false,
+            cancelled,
+        })
+    }
+
+    fn accepted_before(&self, name: &[u8], digest: &[u8; 32]) -> Result<Option<Taken>, Error> {
+        let found = match self.idempotency.get(name) {
+            Some(found) => *found,
+            None => {
+                let value = self.engine.idempotency.get(name).map_err(unavailable)?;
+                value.as_deref().and_then(|v| {
+                    let (key, digest) = v.split_first_chunk::<16>()?;
+                    Some((*key, digest.try_into().ok()?))
+                })
+            }
+        };
+        match found {
+            None => Ok(None),
+            Some((key, before)) if before == *digest => Ok(Some(Taken {
+                key,
+                replayed: true,
+                cancelled: CancellationToken::new(),
+            })),
+            Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
+        }
+    }
+
+    fn check_bounds(&self, accept: &Accept, size: u64) -> Result<(), Error> {
+        let index = self.shared.index.lock();
+        let config = &self.shared.config;
+        let full = |bound, limit| Err(Error::Full { bound, limit });
+        let max_queued = u64::from(accept.policy.max_queued);
+        if !accept.running && index.waiting(&accept.function) >= max_queued {
+            return full("async.max_queued", max_queued);
+        }
+        if index.open_calls() >= config.max_open {
+            return full("queue.max_open", config.max_open);
+        }
+        if self.stored.saturating_add(size) > config.max_bytes {
+            return full("queue.max_bytes", config.max_bytes);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<Stepped, Error> {
+        let key = step.key;
+        let open = self.shared.index.lock().get(key).cloned();
+        let was_open = open.is_some();
+        let mut stored = match open {
+            Some(stored) => stored,
+            None => self.finished(key)?,
+        };
+        let before = stored.clone();
+        let policy = &step.policy;
+        let action = stored
+            .call
+            .on_event(self.now, &step.event, policy, rand::random())
+            .map_err(|conflict| Error::Conflict {
+                id: self.id(key).to_string(),
+                state: conflict.0,
+            })?;
+        let mut cancelled = CancellationToken::new();
+        match action {
+            Action::Dispatch(_) => {
+                stored.ttl = policy.result_ttl;
+                self.starting.push(key);
+                self.write_open(key, stored);
+                cancelled = self.shared.index.lock().attempt(key);
+            }
+            Action::Enqueue(_) => {
+                self.shared.index.lock().attempt_ended(key);
+                if !was_open {
+                    self.reopen(key, &before, &mut stored);
+                }
+                self.write_open(key, stored);
+            }
+            Action::Finish | Action::Abort => self.close(key, stored, step.result, action),
+        }
+        Ok(Stepped { action, cancelled })
+    }
+
+    fn write_open(&mut self, key: Key, stored: Stored) {
+        self.batch.insert(&self.engine.open, key, stored.to_bytes());
+        self.activated |= self.shared.index.lock().put(key, stored);
+    }
+
+    pub(super) fn id(&self, key: Key) -> CallId {
+        CallId::from_key(key, self.shared.config.node.clone())
+    }
+}

@@ -1,0 +1,333 @@
+//! The words of the async path: ids, records, results, and what is told of a call.
+//!
+//! Valid values only; requests are parsed in `http`, disk formats live in `codec`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateless_core::call::Call;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::time::Time;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Error;
+use super::clock::millis;
+
+/// The defaults of the API, for steps which consult no policy (cancel, replay).
+pub const DEFAULT_POLICY: AsyncPolicy = AsyncPolicy {
+    max_attempts: 5,
+    backoff_base: Duration::from_secs(1),
+    backoff_max: Duration::from_secs(60),
+    max_age: Duration::from_secs(3600),
+    attempt_timeout: Duration::from_secs(300),
+    result_ttl: Duration::from_secs(86_400),
+    max_queued: 100_000,
+    max_in_flight: 100,
+    max_result_bytes: 1 << 20,
+};
+
+/// `<uuidv7 simple hex>-<node id>`: unguessable, in order of time, and it names its sidecar.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId {
+    uuid: Uuid,
+    node: NodeId,
+}
+
+impl CallId {
+    /// A new id at `now`.
+    ///
+    /// The 12 bits after the milliseconds are a finer fraction of time (RFC 9562, 6.2,
+    /// method 3), so ids of one sidecar sort as they were made; the other 62 are random,
+    /// because whoever knows an id can read the result.
+    #[must_use]
+    pub fn new(now: Time, node: NodeId) -> Self {
+        let fraction = (now.as_nanos() % 1_000_000) * 4096 / 1_000_000;
+        let mut random: [u8; 10] = rand::random();
+        let [.., high, low] = fraction.to_be_bytes();
+        random[0] = high;
+        random[1] = low;
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis(now), &random).into_uuid();
+        Self { uuid, node }
+    }
+
+    /// Of a stored key.
+    #[must_use]
+    pub(crate) const fn from_key(key: [u8; 16], node: NodeId) -> Self {
+        Self {
+            uuid: Uuid::from_bytes(key),
+            node,
+        }
+    }
+
+    /// Parses what a caller typed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]: no call ever had such an id.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let parse = || {
+            let (uuid, node) = text.split_once('-')?;
+            let plain = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+            if uuid.len() != 32 || node.is_empty() || node.len() > 63 {
+                return None;
+            }
+            if !uuid.bytes().all(plain) || check_node(node).is_err() {
+                return None;
+            }
+            Some(Self {
+                uuid: Uuid::try_parse(uuid).ok()?,
+                node: NodeId::new(node),
+            })
+        };
+        parse().ok_or_else(|| Error::NotFound(text.chars().take(120).collect()))
+    }
+
+    /// The sidecar that has the call.
+    #[must_use]
+    pub const fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// As stored.
+    #[must_use]
+    pub(crate) fn key(&self) -> [u8; 16] {
+        self.uuid.into_bytes()
+    }
+}
+
+fn check_node(node: &str) -> Result<(), gateless_core::name::Error> {
+    gateless_core::name::check_label(node)
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.uuid.simple(), self.node)
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A header as it is kept: order and repeats are the sender's.
+pub type Header = (String, Bytes);
+
+/// A request to be delivered later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Whom to call.
+    pub function: FunctionName,
+    /// For example `POST`.
+    pub method: String,
+    /// Path and query as the function shall see them.
+    pub path: String,
+    /// Without hop-by-hop headers.
+    pub headers: Vec<Header>,
+    /// Whole.
+    pub body: Bytes,
+    /// Where the result goes: an absolute http URL, or a path on this sidecar.
+    pub callback: Option<String>,
+    /// Makes accepting the same call twice accept it once.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key and what it was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The caller's.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub digest: [u8; 32],
+}
+
+/// A call was accepted, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: CallId,
+    /// It was accepted before, under the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Whether an attempt is to be made.
+#[derive(Debug)]
+pub enum Started {
+    /// Yes; it is on disk that it began.
+    Attempt(Attempt),
+    /// No: the call ended instead (too old, out of attempts).
+    Over,
+}
+
+/// An attempt to make.
+#[derive(Debug)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// What to send.
+    pub record: Record,
+    /// When it was accepted.
+    pub accepted_at: Time,
+    /// Fires when the call is cancelled.
+    pub cancelled: CancellationToken,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// With a whole answer.
+    Answered {
+        /// It.
+        answer: CallResult,
+        /// What its `retry-after` asks for.
+        retry_after: Option<Duration>,
+    },
+    /// Without one.
+    Failed {
+        /// Whether another attempt could do better.
+        retryable: bool,
+        /// For people.
+        error: String,
+    },
+}
+
+/// A function's answer, kept for whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallResult {
+    /// The function's.
+    pub status: u16,
+    /// Without hop-by-hop headers.
+    pub headers: Vec<Header>,
+    /// At most `max_result_bytes`.
+    pub body: Bytes,
+    /// The body was longer than that.
+    pub truncated: bool,
+}
+
+/// How far a callback is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackState {
+    /// Nobody asked for one.
+    None,
+    /// The call isn't finished, or the callback isn't delivered.
+    Pending,
+    /// Somebody took it with a 2xx.
+    Delivered,
+    /// Given up.
+    Failed,
+}
+
+impl CallbackState {
+    /// As the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is told of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its id.
+    pub id: CallId,
+    /// Whom it is for.
+    pub function: FunctionName,
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// When it was accepted.
+    pub accepted_at: Time,
+    /// State and attempts.
+    pub call: Call,
+    /// Status of the kept answer.
+    pub status: Option<u16>,
+    /// Where the result goes.
+    pub callback: Option<String>,
+    /// How far that is.
+    pub callback_state: CallbackState,
+    /// The caller's.
+    pub idempotency_key: Option<String>,
+    /// Of the request.
+    pub body_bytes: u64,
+    /// Of the kept answer.
+    pub result_bytes: u64,
+}
+
+impl View {
+    /// Why it is dead or cancelled; empty otherwise.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        use gateless_core::call::State;
+        let last = self.call.attempts.last().map_or("", |a| a.error.as_str());
+        match self.call.state {
+            State::Dead(_, reason) if last.is_empty() => reason.as_str().to_owned(),
+            State::Dead(_, reason) => format!("{}: {last}", reason.as_str()),
+            State::Cancelled(_) => "cancelled".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Which calls to list, newest first.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// In this namespace.
+    pub namespace: String,
+    /// Of this function only.
+    pub function: Option<FunctionName>,
+    /// In any of these states; empty: all.
+    pub states: Vec<String>,
+    /// At most this many.
+    pub limit: usize,
+    /// Older than this one.
+    pub before: Option<CallId>,
+}
+
+/// One function's queue on this sidecar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depth {
+    /// Whose.
+    pub function: FunctionName,
+    /// Accepted, not tried.
+    pub queued: u64,
+    /// Under way.
+    pub running: u64,
+    /// To be tried again.
+    pub retrying: u64,
+    /// In the dead-letter queue.
+    pub dead: u64,
+    /// Due now: queued, or retrying and its time has come. This is demand.
+    pub due: u64,
+    /// For how long the one longest due has been.
+    pub oldest: Duration,
+}
+
+/// A callback to make.
+#[derive(Debug)]
+pub struct Callback {
+    /// Of this call.
+    pub id: CallId,
+    /// Its function.
+    pub function: FunctionName,
+    /// Where to.
+    pub url: String,
+    /// From 1.
+    pub attempt: u32,
+    /// The call's state.
+    pub state: &'static str,
+    /// The answer, unless there was none.
+    pub result: Option<CallResult>,
+    /// How long the last attempt took.
+    pub took: Duration,
+    /// When the call will be forgotten; differs after a replay.
+    pub expires_at: Time,
+}
