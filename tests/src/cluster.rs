@@ -189,6 +189,7 @@ impl Cluster {
             cluster.add_sidecar(Some(grpc.clone()), setup.capacity);
         }
         cluster.settled().await;
+        cluster.meshed().await;
         cluster
     }
 
@@ -231,6 +232,29 @@ impl Cluster {
         };
         sidecar.start();
         self.sidecars.push(sidecar);
+    }
+
+    /// Waits until every running sidecar knows exactly the others that run.
+    ///
+    /// # Panics
+    /// When they don't.
+    pub async fn meshed(&self) {
+        let running: Vec<_> = self
+            .sidecars
+            .iter()
+            .filter(|s| s.process.is_some())
+            .collect();
+        let line = format!("gateless_members {}", running.len());
+        for sidecar in &running {
+            eventually("every sidecar knows the others", async || {
+                let metrics = sidecar.public().get("/_gateless/metrics").await.text();
+                let own = metrics
+                    .lines()
+                    .find(|line| line.starts_with("gateless_members "));
+                when(own == Some(&line), own.map(String::from))
+            })
+            .await;
+        }
     }
 
     /// Waits until every running sidecar has the newest catalogue.
