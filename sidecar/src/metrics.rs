@@ -10,8 +10,12 @@ use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::watch;
+
+use crate::peers::Member;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfFunction {
@@ -142,6 +146,22 @@ impl Metrics {
     /// Registers a series of another part.
     pub fn with_registry(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.registry.lock());
+    }
+
+    /// Shows how many sidecars live, this one included, for as long as anybody tells.
+    pub fn watch_members(&self, mut members: watch::Receiver<Vec<Member>>) {
+        let live: Gauge = Gauge::default();
+        let help = "Sidecars alive, as this one sees it, itself included";
+        self.with_registry(|registry| registry.register("members", help, live.clone()));
+        tokio::spawn(async move {
+            loop {
+                let count = members.borrow_and_update().len();
+                live.set(i64::try_from(count).unwrap_or(i64::MAX));
+                if members.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// The exposition text (OpenMetrics).

@@ -348,6 +348,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (peers, peer_events, peer_service) =
         join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
+    metrics.watch_members(peers.members());
     let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
     let catalogue = control.catalogue();
     tokio::spawn(crate::prefetch::run(control.clone()));

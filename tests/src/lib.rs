@@ -1,1 +1,25 @@
-//! placeholder
+//! What the end-to-end tests stand on: real processes of the one binary, in temporary folders
+//! and on free ports, and the means to call, watch, kill and restart them.
+//!
+//! Deliberately knows nothing of the crates under test: it uses what a user can use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a step of the harness that fails is a test that fails"
+)]
+
+pub mod api;
+pub mod call;
+pub mod cluster;
+pub mod instances;
+pub mod process;
+pub mod spec;
+pub mod wait;
+
+pub use api::Api;
+pub use call::{Answer, Caller};
+pub use cluster::{Cluster, Setup, Sidecar};
+pub use process::Process;
+pub use spec::Spec;
+pub use wait::{eventually, eventually_within};

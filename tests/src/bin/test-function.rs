@@ -1,0 +1,377 @@
+//! The function every end-to-end test deploys: one program that can behave well or badly in
+//! every way a test needs, over HTTP/1.1 and h2c alike.
+//!
+//! It proves what it saw: each request with an `x-test-id` becomes one line in `$SEEN_FILE`.
+//! Deliberately no draining on SIGTERM: that no request is lost is the platform's work.
+
+#![allow(clippy::unwrap_used, reason = "a broken test program is a failed test")]
+
+use std::convert::Infallible;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number(name: &str) -> Option<u64> {
+    env(name)?.parse().ok()
+}
+
+/// Requests in the program now, and the most there ever were.
+#[derive(Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    served: AtomicUsize,
+}
+
+struct InFlight(Arc<Load>);
+
+impl InFlight {
+    fn enter(load: &Arc<Load>) -> (Self, usize) {
+        let now = load.now.fetch_add(1, Ordering::SeqCst) + 1;
+        load.most.fetch_max(now, Ordering::SeqCst);
+        load.served.fetch_add(1, Ordering::SeqCst);
+        (Self(load.clone()), now)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The query of a request.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn of<B>(request: &Request<B>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Self(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn number(&self, name: &str, default: u64) -> u64 {
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    if env("CRASH_AT_START").is_some() {
+        eprintln!("about to crash");
+        eprintln!("boom: crash at start was asked for");
+        std::process::exit(3);
+    }
+    if env("IGNORE_SIGTERM").is_some() {
+        let kind = tokio::signal::unix::SignalKind::terminate();
+        let mut signals = tokio::signal::unix::signal(kind).unwrap();
+        tokio::spawn(async move { while signals.recv().await.is_some() {} });
+    }
+    append("STARTED_FILE", &format!("{}\n", std::process::id()));
+    tokio::time::sleep(Duration::from_millis(
+        number("START_DELAY_MS").unwrap_or_default(),
+    ))
+    .await;
+    let port = u16::try_from(number("PORT").unwrap_or(8080)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    eprintln!("listening on {port}");
+    let load = Arc::<Load>::default();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let load = load.clone();
+        tokio::spawn(async move {
+            stream.set_nodelay(true).ok();
+            let service = service_fn(move |request| serve(load.clone(), request));
+            auto::Builder::new(TokioExecutor::new())
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await
+                .ok();
+        });
+    }
+}
+
+/// One whole line in one write: appends of several processes don't mix.
+fn append(variable: &str, line: &str) {
+    if let Some(path) = env(variable) {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.unwrap().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let (_in_flight, now) = InFlight::enter(&load);
+    if let Some(id) = request.headers().get("x-test-id") {
+        let id = id.to_str().unwrap_or("?");
+        let revision = env("K_REVISION").unwrap_or_default();
+        let line = format!("{id} {} {revision} {now}\n", std::process::id());
+        append("SEEN_FILE", &line);
+        eprintln!("request {id}");
+    }
+    let mut response = answer(&load, request).await;
+    let headers = response.headers_mut();
+    headers.insert("x-test-pid", HeaderValue::from(std::process::id()));
+    if let Ok(value) = HeaderValue::from_str(&env("GATELESS_NODE").unwrap_or_default()) {
+        headers.insert("x-test-node", value);
+    }
+    Ok(response)
+}
+
+async fn answer(load: &Load, request: Request<Incoming>) -> Response<Body> {
+    let query = Query::of(&request);
+    match request.uri().path() {
+        "/echo" => echo(request),
+        "/headers" => headers(&request),
+        "/env" => document(&json!(
+            std::env::vars().collect::<std::collections::BTreeMap<_, _>>()
+        )),
+        "/stats" => document(&json!({
+            "now": load.now.load(Ordering::SeqCst),
+            "most": load.most.load(Ordering::SeqCst),
+            "served": load.served.load(Ordering::SeqCst),
+        })),
+        "/sleep" => {
+            tokio::time::sleep(Duration::from_millis(query.number("ms", 0))).await;
+            text("slept\n")
+        }
+        "/length" => length(request).await,
+        "/sse" => events(&query),
+        "/chunks" => chunks(&query),
+        "/ws" => upgrade(request),
+        "/exit" => {
+            // What it was told is told; nothing of an answer gets out.
+            std::process::exit(i32::try_from(query.number("code", 1)).unwrap_or(1))
+        }
+        "/break" => broken(),
+        "/fail" => fail(&query),
+        "/call" => call(&request, &query).await,
+        path if path.starts_with("/grpc.") => grpc(request).await,
+        "/" => text("hello\n"),
+        _ => {
+            let mut response = text("no such path\n");
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+fn text(text: &'static str) -> Response<Body> {
+    whole(Bytes::from_static(text.as_bytes()))
+}
+
+fn whole(bytes: Bytes) -> Response<Body> {
+    let body = Full::new(bytes).map_err(|never| match never {});
+    Response::new(body.boxed_unsync())
+}
+
+fn document(value: &serde_json::Value) -> Response<Body> {
+    let mut response = whole(Bytes::from(value.to_string()));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+fn echo(request: Request<Incoming>) -> Response<Body> {
+    let kind = request.headers().get("content-type").cloned();
+    let mut response = Response::new(request.into_body().boxed_unsync());
+    if let Some(kind) = kind {
+        response.headers_mut().insert("content-type", kind);
+    }
+    response
+}
+
+/// What came in, and headers that must not get past the sidecar.
+fn headers(request: &Request<Incoming>) -> Response<Body> {
+    let headers: Vec<_> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    let version = format!("{:?}", request.version());
+    let mut response = document(&json!({
+        "method": request.method().as_str(),
+        "uri": request.uri().path_and_query().map(|path| path.as_str()),
+        "version": version,
+        "headers": headers,
+    }));
+    let answer = response.headers_mut();
+    if request.version() < http::Version::HTTP_2 {
+        answer.insert("connection", HeaderValue::from_static("x-private"));
+    }
+    answer.insert("x-private", HeaderValue::from_static("1"));
+    answer.insert("x-public", HeaderValue::from_static("1"));
+    response
+}
+
+/// Counts the body without keeping it.
+async fn length(request: Request<Incoming>) -> Response<Body> {
+    let mut body = request.into_body();
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+    document(&json!({ "bytes": bytes }))
+}
+
+fn streamed(frames: impl stream::Stream<Item = Frame<Bytes>> + Send + 'static) -> Response<Body> {
+    use futures_util::StreamExt as _;
+    let frames = frames.map(Ok::<_, hyper::Error>);
+    Response::new(StreamBody::new(frames).boxed_unsync())
+}
+
+fn events(query: &Query) -> Response<Body> {
+    let (n, pause) = (query.number("n", 3), query.number("ms", 100));
+    let frames = stream::unfold(0, move |at| async move {
+        if at == n {
+            return None;
+        }
+        if at > 0 {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        let event = format!("id: {at}\ndata: event {at}\n\n");
+        Some((Frame::data(Bytes::from(event)), at + 1))
+    });
+    let mut response = streamed(frames);
+    let kind = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+fn chunks(query: &Query) -> Response<Body> {
+    let (n, size) = (query.number("n", 10), query.number("size", 1024));
+    let chunk = Bytes::from(vec![b'x'; usize::try_from(size).unwrap()]);
+    streamed(stream::iter(
+        (0..n).map(move |_| Frame::data(chunk.clone())),
+    ))
+}
+
+/// Begins an answer and dies.
+fn broken() -> Response<Body> {
+    let frames = stream::unfold(0, |at| async move {
+        if at == 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            std::process::exit(4);
+        }
+        Some((Frame::data(Bytes::from_static(b"half of")), at + 1))
+    });
+    streamed(frames)
+}
+
+/// `Upgrade: echo`: from then on every byte comes back.
+fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
+    let Some(protocol) = request.headers().get("upgrade").cloned() else {
+        let mut response = text("an upgrade is needed\n");
+        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+        return response;
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgraded.await {
+            let (mut from, mut to) = tokio::io::split(TokioIo::new(upgraded));
+            tokio::io::copy(&mut from, &mut to).await.ok();
+        }
+    });
+    let mut response = Response::new(
+        Empty::new()
+            .map_err(|n: Infallible| match n {})
+            .boxed_unsync(),
+    );
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert("connection", HeaderValue::from_static("upgrade"));
+    headers.insert("upgrade", protocol);
+    response
+}
+
+/// A unary gRPC method that answers its own message, with trailers.
+async fn grpc(request: Request<Incoming>) -> Response<Body> {
+    let message = request.into_body().collect().await.unwrap().to_bytes();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    trailers.insert("grpc-message", HeaderValue::from_static("fine"));
+    let frames = [Frame::data(message), Frame::trailers(trailers)];
+    let mut response = streamed(stream::iter(frames));
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+/// Fails the first `times` requests of a `key`, over all instances and restarts.
+fn fail(query: &Query) -> Response<Body> {
+    let key = query.text("key").unwrap_or("key");
+    let path = format!("{}.{key}", env("FAIL_FILE").unwrap());
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    file.write_all(b".").unwrap();
+    let attempt = file.metadata().unwrap().len();
+    if attempt > query.number("times", 1) {
+        return document(&json!({ "attempt": attempt }));
+    }
+    if query.text("how") == Some("exit") {
+        std::process::exit(5);
+    }
+    let mut response = text("failed as asked\n");
+    let status = u16::try_from(query.number("status", 500)).unwrap();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// Calls another function through the sidecar of this host.
+async fn call(request: &Request<Incoming>, query: &Query) -> Response<Body> {
+    let target = format!(
+        "{}{}",
+        env("GATELESS_URL").unwrap(),
+        query.text("path").unwrap_or("/")
+    );
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let mut inner = Request::builder().method(Method::GET).uri(target);
+    if let Some(trace) = request.headers().get("traceparent") {
+        inner = inner.header("traceparent", trace);
+    }
+    match client.request(inner.body(Empty::new()).unwrap()).await {
+        Ok(answer) => {
+            let (parts, body) = answer.into_parts();
+            let mut response = Response::new(body.boxed_unsync());
+            *response.status_mut() = parts.status;
+            response
+        }
+        Err(error) => {
+            eprintln!("inner call failed: {error}");
+            let mut response = text("inner call failed\n");
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            response
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Calls through a sidecar's listener.
+//!
+//! Deliberately keeps answers whole; tests of streaming use the client directly.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+
+/// What a call got.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; null when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// A header as text; empty when it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Whether it waited for an instance.
+    #[must_use]
+    pub fn was_cold(&self) -> bool {
+        self.header("x-gateless-cold-start") == "true"
+    }
+
+    /// The process that answered.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.header("x-test-pid").parse().unwrap_or_default()
+    }
+
+    /// The sidecar beside which it ran.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.header("x-test-node")
+    }
+
+    /// Fails unless the status is this one.
+    ///
+    /// # Panics
+    /// When it is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?} {}", self.headers, self.text());
+        self
+    }
+
+    /// Fails unless it is this problem, complete.
+    ///
+    /// # Panics
+    /// When it is another, or lacks something.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect(status);
+        let document = answer.json();
+        assert_eq!(document["code"], code, "{document:#}");
+        assert_eq!(document["status"], status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        for field in ["type", "title", "detail", "hint"] {
+            assert!(document[field].is_string(), "no {field} in {document:#}");
+        }
+        answer
+    }
+}
+
+/// Calls one listener.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// For example `http://127.0.0.1:7700`.
+    pub base: String,
+    /// HTTP/1.1.
+    pub client: Client,
+}
+
+impl Caller {
+    /// Of a listener.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn new(base: String) -> Self {
+        let client = Client::builder()
+            .http1_only()
+            .no_proxy()
+            .timeout(Duration::from_secs(60));
+        Self {
+            base,
+            client: client.build().unwrap(),
+        }
+    }
+
+    /// The same listener by HTTP/2 with prior knowledge.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn h2c(&self) -> Self {
+        let client = Client::builder()
+            .http2_prior_knowledge()
+            .no_proxy()
+            .timeout(Duration::from_secs(60));
+        Self {
+            base: self.base.clone(),
+            client: client.build().unwrap(),
+        }
+    }
+
+    /// A request one may add to.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// GET of a path of this listener.
+    ///
+    /// # Panics
+    /// When there is no answer at all.
+    pub async fn get(&self, path: &str) -> Answer {
+        let sent = send(self.request(Method::GET, path)).await;
+        sent.unwrap_or_else(|error| panic!("GET {}{path}: {error:?}", self.base))
+    }
+
+    /// GET with an id the function writes down.
+    ///
+    /// # Errors
+    /// When there is no answer at all.
+    pub async fn try_get(&self, path: &str, id: &str) -> reqwest::Result<Answer> {
+        send(self.request(Method::GET, path).header("x-test-id", id)).await
+    }
+
+    /// POST with an id the function writes down.
+    ///
+    /// # Errors
+    /// When there is no answer at all.
+    pub async fn try_post(&self, path: &str, id: &str, body: Vec<u8>) -> reqwest::Result<Answer> {
+        let request = self.request(Method::POST, path);
+        send(request.header("x-test-id", id).body(body)).await
+    }
+}
+
+/// Sends a request and reads the whole answer.
+///
+/// # Errors
+/// When there is no whole answer.
+pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.bytes().await?.to_vec();
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}

@@ -1,0 +1,402 @@
+//! One server and some sidecars that share a cluster secret, in one temporary folder.
+//!
+//! Every port is free at the first start and the same at every restart. When it is dropped,
+//! every process of it ends, instances left behind by killed sidecars included.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::api::Api;
+use crate::call::Caller;
+use crate::instances::{self, Instance};
+use crate::process::{MARK, Process};
+use crate::spec::Spec;
+use crate::wait::{eventually, when};
+
+/// What a cluster is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Sidecars.
+    pub sidecars: usize,
+    /// Instances each may run.
+    pub capacity: u32,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            sidecars: 1,
+            capacity: 50,
+        }
+    }
+}
+
+/// One sidecar of a cluster.
+#[derive(Debug)]
+pub struct Sidecar {
+    index: usize,
+    folder: PathBuf,
+    mark: String,
+    common: Vec<String>,
+    addresses: BTreeMap<&'static str, String>,
+    /// Running, unless it was killed.
+    pub process: Option<Process>,
+}
+
+const LISTENERS: [(&str, &str); 4] = [
+    ("--listen", "public"),
+    ("--local-listen", "local"),
+    ("--peer-listen", "peer"),
+    ("--gossip-listen", "gossip"),
+];
+
+impl Sidecar {
+    /// Starts it, on the addresses it had.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(&mut self) {
+        let mut args = self.common.clone();
+        for (flag, name) in LISTENERS {
+            let known = self.addresses.get(name).cloned();
+            args.extend([flag.into(), known.unwrap_or_else(|| "127.0.0.1:0".into())]);
+        }
+        let log = self.folder.join(format!("sidecar-{}.log", self.index));
+        let process = Process::start(&self.mark, &log, &args).unwrap_or_else(|e| panic!("{e}"));
+        for (_, name) in LISTENERS {
+            let address = process.address(name);
+            let address = address.trim_start_matches("http://").to_owned();
+            self.addresses.insert(name, address);
+        }
+        self.process = Some(process);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// SIGKILL, then a start on the same data and addresses.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    /// One of `public`, `local`, `peer`, `gossip`, as host:port.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> String {
+        self.addresses[listener].clone()
+    }
+
+    /// Calls from outside.
+    #[must_use]
+    pub fn public(&self) -> Caller {
+        Caller::new(format!("http://{}", self.address("public")))
+    }
+
+    /// Calls as a function on its host would make them.
+    #[must_use]
+    pub fn local(&self) -> Caller {
+        Caller::new(format!("http://{}", self.address("local")))
+    }
+
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.join(format!("sidecar-{}", self.index))
+    }
+
+    /// Its node id.
+    ///
+    /// # Panics
+    /// When it never started.
+    #[must_use]
+    pub fn node(&self) -> String {
+        let path = self.data().join("node-id");
+        let id = fs::read_to_string(&path);
+        id.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .trim()
+            .to_owned()
+    }
+}
+
+/// A cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The sidecars, in the order they started.
+    pub sidecars: Vec<Sidecar>,
+    /// Running, unless it was killed.
+    pub server: Option<Process>,
+    /// The management API with the first admin's token.
+    pub api: Api,
+    mark: String,
+    server_args: Vec<String>,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts one, and waits until every sidecar is connected.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start(setup: Setup) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("gateless-")
+            .tempdir()
+            .unwrap();
+        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let secret = folder.path().join("cluster-secret");
+        fs::write(&secret, format!("secret-of-{mark}")).unwrap();
+        let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let server_args = |listen: &str, grpc: &str| {
+            [
+                "server",
+                "--listen",
+                listen,
+                "--grpc-listen",
+                grpc,
+                "--data",
+            ]
+            .map(String::from)
+            .into_iter()
+            .chain([
+                path("server"),
+                "--cluster-secret-file".into(),
+                path("cluster-secret"),
+            ])
+            .collect::<Vec<String>>()
+        };
+        let args = server_args("127.0.0.1:0", "127.0.0.1:0");
+        let server = Process::start(&mark, &folder.path().join("server.log"), &args);
+        let server = server.unwrap_or_else(|e| panic!("{e}"));
+        let (api, grpc) = (server.address("api"), server.address("grpc"));
+        let plain = |url: &str| url.trim_start_matches("http://").to_owned();
+        let mut cluster = Self {
+            sidecars: Vec::new(),
+            api: Api::new(api.clone(), server.address("first_admin_token")),
+            server: Some(server),
+            mark,
+            server_args: server_args(&plain(&api), &plain(&grpc)),
+            folder,
+        };
+        for _ in 0..setup.sidecars {
+            cluster.add_sidecar(Some(grpc.clone()), setup.capacity);
+        }
+        cluster.settled().await;
+        cluster.meshed().await;
+        cluster
+    }
+
+    /// One server and one sidecar.
+    pub async fn small() -> Self {
+        Self::start(Setup::default()).await
+    }
+
+    /// One server and so many sidecars.
+    pub async fn of(sidecars: usize) -> Self {
+        let setup = Setup {
+            sidecars,
+            ..Setup::default()
+        };
+        Self::start(setup).await
+    }
+
+    fn add_sidecar(&mut self, server: Option<String>, capacity: u32) {
+        let index = self.sidecars.len();
+        let folder = self.folder.path().to_owned();
+        let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let mut common = vec!["sidecar".to_owned()];
+        let mut flag = |name: &str, value: String| common.extend([name.to_owned(), value]);
+        flag("--data", path(&format!("sidecar-{index}")));
+        flag("--cluster-secret-file", path("cluster-secret"));
+        flag("--capacity", capacity.to_string());
+        if let Some(server) = server {
+            flag("--server", server);
+        }
+        if let Some(first) = self.sidecars.first() {
+            flag("--join", first.address("gossip"));
+        }
+        let mut sidecar = Sidecar {
+            index,
+            folder,
+            mark: self.mark.clone(),
+            common,
+            addresses: BTreeMap::new(),
+            process: None,
+        };
+        sidecar.start();
+        self.sidecars.push(sidecar);
+    }
+
+    /// Waits until every running sidecar knows exactly the others that run.
+    ///
+    /// # Panics
+    /// When they don't.
+    pub async fn meshed(&self) {
+        let running: Vec<_> = self
+            .sidecars
+            .iter()
+            .filter(|s| s.process.is_some())
+            .collect();
+        let line = format!("gateless_members {}", running.len());
+        for sidecar in &running {
+            eventually("every sidecar knows the others", async || {
+                let metrics = sidecar.public().get("/_gateless/metrics").await.text();
+                let own = metrics
+                    .lines()
+                    .find(|line| line.starts_with("gateless_members "));
+                when(own == Some(&line), own.map(String::from))
+            })
+            .await;
+        }
+    }
+
+    /// Waits until every running sidecar has the newest catalogue.
+    pub async fn settled(&self) {
+        let running = self.sidecars.iter().filter(|s| s.process.is_some());
+        let nodes: Vec<String> = running.map(Sidecar::node).collect();
+        eventually("every sidecar has the catalogue", async || {
+            let list = self.api.get("/sidecars").await;
+            let items = list["items"].as_array().cloned().unwrap_or_default();
+            let up_to_date = |node: &String| {
+                items
+                    .iter()
+                    .any(|s| s["node_id"] == **node && s["connected"] == true && s["lag"] == 0)
+            };
+            when(nodes.iter().all(up_to_date), list)
+        })
+        .await;
+    }
+
+    /// The spec with what every function of this cluster gets: the mark that it is ours, and
+    /// the files it writes down what it saw.
+    #[must_use]
+    pub fn ours(&self, spec: Spec) -> Spec {
+        let file = |name: &str| self.file(name).to_string_lossy().into_owned();
+        spec.env(MARK, &self.mark)
+            .env("SEEN_FILE", &file("seen"))
+            .env("STARTED_FILE", &file("started"))
+            .env("FAIL_FILE", &file("fail"))
+    }
+
+    /// Deploys a function, waits until it is ready and every sidecar knows it.
+    pub async fn deploy(&self, name: &str, spec: Spec) -> Value {
+        self.api.apply(name, &self.ours(spec)).await;
+        let function = self.api.wait_ready(name).await;
+        self.settled().await;
+        function
+    }
+
+    /// A file of the cluster's folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The cluster's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What marks processes as this cluster's.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// What functions saw: test id, process, revision, requests in flight there.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let text = fs::read_to_string(self.file("seen")).unwrap_or_default();
+        text.lines().filter_map(Seen::parse).collect()
+    }
+
+    /// How often functions saw one test id.
+    #[must_use]
+    pub fn times_seen(&self, id: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.id == id).count()
+    }
+
+    /// How many instances were ever started.
+    #[must_use]
+    pub fn started(&self) -> usize {
+        let text = fs::read_to_string(self.file("started")).unwrap_or_default();
+        text.lines().count()
+    }
+
+    /// Instances that run now.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Instance> {
+        instances::of_cluster(&self.mark)
+    }
+
+    /// SIGKILL to the server.
+    pub fn kill_server(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// Starts the server again on the same data and addresses.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_server(&mut self) {
+        let log = self.folder.path().join("server.log");
+        let server = Process::start(&self.mark, &log, &self.server_args);
+        self.server = Some(server.unwrap_or_else(|e| panic!("{e}")));
+    }
+
+    /// The sidecar with this node id.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn by_node(&self, node: &str) -> usize {
+        let found = self.sidecars.iter().position(|s| s.node() == node);
+        found.unwrap_or_else(|| panic!("no sidecar {node:?}"))
+    }
+}
+
+/// One line of what functions saw.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// `x-test-id`.
+    pub id: String,
+    /// The instance's process.
+    pub pid: u32,
+    /// The instance's revision.
+    pub revision: String,
+    /// Requests in that instance, this one included.
+    pub in_flight: usize,
+}
+
+impl Seen {
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split(' ');
+        Some(Self {
+            id: parts.next()?.to_owned(),
+            pid: parts.next()?.parse().ok()?,
+            revision: parts.next()?.to_owned(),
+            in_flight: parts.next()?.parse().ok()?,
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for sidecar in &mut self.sidecars {
+            // Logs are shown by the processes themselves, one after the other.
+            drop(sidecar.process.take());
+        }
+        drop(self.server.take());
+        instances::end_all(&self.mark);
+    }
+}

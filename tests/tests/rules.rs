@@ -1,0 +1,298 @@
+//! The repository's own rules. A rule nobody checks is a wish.
+//!
+//! Deliberately about files only; what the code does is tested elsewhere.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Hard stop for a source file. About 300 is the aim.
+const MAX_LINES: usize = 450;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Every file git knows, by its path from the root.
+fn tracked() -> Vec<String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "git ls-files failed");
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let files: Vec<String> = names
+        .split('\0')
+        .filter(|name| !name.is_empty() && root().join(name).is_file())
+        .map(String::from)
+        .collect();
+    assert!(files.len() > 50, "git knows hardly any file: {files:?}");
+    files
+}
+
+fn rust_files() -> Vec<String> {
+    let is_rust = |name: &String| name.ends_with(".rs") && !is_generated(name);
+    tracked().into_iter().filter(is_rust).collect()
+}
+
+fn is_generated(name: &str) -> bool {
+    name.starts_with("sdk/") || name.contains("/generated/") || name.starts_with("openapi/")
+}
+
+fn read(name: &str) -> String {
+    String::from_utf8_lossy(&fs::read(root().join(name)).unwrap()).into_owned()
+}
+
+/// Fails with every offender at once.
+#[track_caller]
+fn none(rule: &str, offenders: Vec<String>) {
+    let list = offenders.join("\n  ");
+    assert!(offenders.is_empty(), "{rule}:\n  {list}");
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    let long = rust_files().into_iter().filter_map(|name| {
+        let lines = read(&name).lines().count();
+        (lines > MAX_LINES).then(|| format!("{name}: {lines}"))
+    });
+    none("files of more than 450 lines", long.collect());
+}
+
+#[test]
+fn every_file_says_why_it_exists() {
+    let silent = rust_files()
+        .into_iter()
+        .filter(|name| !read(name).starts_with("//!") && !read(name).starts_with("#!["));
+    none("files that do not begin with //!", silent.collect());
+}
+
+/// Names of a manifest's dependencies, also those for tests and for building.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut found = BTreeSet::new();
+    for line in read(manifest).lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            inside = section.ends_with("dependencies");
+            if let Some((_, name)) = section.split_once("dependencies.") {
+                found.insert(name.to_owned());
+            }
+        } else if inside && !line.starts_with('#') {
+            let name: String = line
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+                .collect();
+            if !name.is_empty() {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn check_layer(manifest: &str, forbidden: &[&str]) {
+    let used = dependencies(manifest);
+    let wrong = forbidden.iter().filter(|name| used.contains(**name));
+    none(
+        &format!("{manifest} must not depend on"),
+        wrong.map(|name| (*name).to_owned()).collect(),
+    );
+}
+
+#[test]
+fn core_is_pure() {
+    check_layer(
+        "sidecar/core/Cargo.toml",
+        &[
+            "tokio",
+            "tokio-util",
+            "hyper",
+            "hyper-util",
+            "tonic",
+            "prost",
+            "http",
+            "http-body",
+            "axum",
+            "reqwest",
+            "gateless-proto",
+            "gateless-sidecar",
+            "gateless-server",
+        ],
+    );
+    let clippy = read("sidecar/core/clippy.toml");
+    for banned in ["Instant::now", "SystemTime::now", "thread::spawn"] {
+        assert!(clippy.contains(banned), "core may call {banned}");
+    }
+}
+
+#[test]
+fn layers_point_one_way() {
+    check_layer("server/Cargo.toml", &["gateless-sidecar", "gateless-core"]);
+    check_layer("sidecar/Cargo.toml", &["gateless-server"]);
+    check_layer(
+        "proto/Cargo.toml",
+        &["gateless-core", "gateless-sidecar", "gateless-server"],
+    );
+    let mine = &["gateless-core", "gateless-sidecar", "gateless-server"];
+    check_layer("tests/Cargo.toml", mine);
+    let sdks = tracked()
+        .into_iter()
+        .filter(|name| name.starts_with("sdk/") && name.ends_with("Cargo.toml"));
+    for sdk in sdks {
+        check_layer(&sdk, mine);
+    }
+}
+
+/// Whether `word` stands alone in `text`.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(letter) && !after.is_some_and(letter)
+    })
+}
+
+/// Files for people and compilers; not locks, which only tools write, nor what isn't text.
+fn written() -> impl Iterator<Item = (String, String)> {
+    tracked()
+        .into_iter()
+        .filter(|name| !name.ends_with(".lock") && !name.ends_with("-lock.json"))
+        .filter(|name| name != "tests/tests/rules.rs")
+        .filter_map(|name| {
+            let bytes = fs::read(root().join(&name)).unwrap();
+            Some((name, String::from_utf8(bytes).ok()?))
+        })
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let later = written().filter(|(name, text)| {
+        !is_generated(name)
+            && ["TODO", "FIXME", "XXX"]
+                .iter()
+                .any(|word| has_word(text, word))
+    });
+    none(
+        "work left for later in",
+        later.map(|(name, _)| name).collect(),
+    );
+    let stubs = rust_files().into_iter().filter(|name| {
+        name != "tests/tests/rules.rs"
+            && ["todo!(", "unimplemented!("]
+                .iter()
+                .any(|stub| read(name).contains(stub))
+    });
+    none("stubs in", stubs.collect());
+}
+
+#[test]
+fn no_registry_or_machine_is_written_down() {
+    let hosts = [
+        "crates.io/api",
+        "index.crates.io",
+        "static.crates.io",
+        "registry.npmjs.org",
+        "pypi.org/simple",
+        "files.pythonhosted.org",
+        "proxy.golang.org",
+        "docker.io/",
+        "ghcr.io/",
+        "quay.io/",
+        "/work/",
+        "/root/",
+        "/tmp/bash_jobs",
+    ];
+    let found = written().flat_map(|(name, text)| {
+        let in_it: Vec<_> = hosts
+            .iter()
+            .filter(|host| text.contains(**host))
+            .map(|host| format!("{name}: {host}"))
+            .collect();
+        in_it
+    });
+    none("registry hosts and machine paths", found.collect());
+    let locks = tracked()
+        .into_iter()
+        .filter(|name| name.ends_with("package-lock.json"));
+    let resolved = locks.filter(|name| read(name).contains("\"resolved\""));
+    none("locks that name a registry", resolved.collect());
+}
+
+#[test]
+fn every_promised_folder_exists() {
+    let files = tracked();
+    let missing = [
+        "cli/",
+        "server/src/domain/",
+        "server/src/store/",
+        "server/src/http/",
+        "sidecar/core/src/",
+        "sidecar/core/tests/sim/",
+        "sidecar/src/proxy/",
+        "sidecar/src/instance/",
+        "sidecar/src/queue/",
+        "proto/gateless/v1/",
+        "openapi/",
+        "sdk/rust/",
+        "sdk/typescript/",
+        "sdk/python/",
+        "sdk/go/",
+        "web/",
+        "tests/",
+        "deploy/",
+        "docs/adr/",
+        "examples/",
+    ]
+    .into_iter()
+    .filter(|folder| !files.iter().any(|name| name.starts_with(folder)));
+    none(
+        "folders without a file",
+        missing.map(String::from).collect(),
+    );
+    let missing = [
+        "Cargo.toml",
+        "README.md",
+        "Makefile",
+        ".ci/run",
+        "docs/architecture.md",
+        "docs/specification.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    ]
+    .into_iter()
+    .filter(|file| !files.iter().any(|name| name == file));
+    none("missing files", missing.map(String::from).collect());
+}
+
+#[test]
+fn every_invariant_has_a_test() {
+    let tests = tracked()
+        .into_iter()
+        .filter(|name| name.starts_with("tests/tests/") && name.ends_with(".rs"))
+        .filter(|name| name != "tests/tests/rules.rs")
+        .map(|name| read(&name))
+        .collect::<String>();
+    let missing = (1..=10).filter(|n| !tests.contains(&format!("fn invariant_{n:02}_")));
+    none(
+        "invariants without a test invariant_NN_...",
+        missing.map(|n| n.to_string()).collect(),
+    );
+}
+
+#[test]
+fn secrets_are_not_committed() {
+    let keys = written().filter(|(_, text)| {
+        text.contains(concat!("-----BEGIN ", "PRIVATE KEY"))
+            || text.contains(concat!("-----BEGIN RSA ", "PRIVATE"))
+    });
+    none("private keys in", keys.map(|(name, _)| name).collect());
+}
