@@ -37,7 +37,10 @@ pub(crate) async fn run(control: Arc<Handle>) {
 
 /// Bundles of every revision that can be called.
 fn bundles(catalogue: &Catalogue) -> BTreeSet<String> {
-    let revisions = catalogue.functions.values().flat_map(|function| &function.revisions);
+    let revisions = catalogue
+        .functions
+        .values()
+        .flat_map(|function| &function.revisions);
     revisions
         .filter_map(|revision| {
             let Runtime::Process(process) = &revision.runtime;

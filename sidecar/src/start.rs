@@ -285,7 +285,9 @@ async fn follow_server(
         gossip_address: format!("{}:{}", addresses.host, gossip.port()),
         artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
     };
-    Ok(Arc::new(control::spawn(control).await?))
+    let control = Arc::new(control::spawn(control).await?);
+    tokio::spawn(crate::prefetch::run(control.clone()));
+    Ok(control)
 }
 
 fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, CancellationToken) {
@@ -304,7 +306,10 @@ fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, C
 }
 
 fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
-    let logs = InstanceLogs { driver: driver.clone(), node };
+    let logs = InstanceLogs {
+        driver: driver.clone(),
+        node,
+    };
     Admin::new(Arc::new(queue.clone()), Arc::new(logs))
 }
 
@@ -351,7 +356,6 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     metrics.watch_members(peers.members());
     let control = follow_server(&config, &node, &addresses, &secret, gossip).await?;
     let catalogue = control.catalogue();
-    tokio::spawn(crate::prefetch::run(control.clone()));
     registry.apply(catalogue.borrow().functions.values().cloned());
     let queue = open_queue(&config, &node).await?;
     let proxy = Arc::new(proxy(&config, &registry, &peers));
@@ -400,7 +404,13 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         queue,
         dispatcher,
     };
-    Ok(Running { public, local, peer, gossip, ends })
+    Ok(Running {
+        public,
+        local,
+        peer,
+        gossip,
+        ends,
+    })
 }
 
 /// Connections and instances need descriptors: the soft limit goes up to the hard one.
