@@ -109,9 +109,7 @@ async fn child_process() {
             }
         }));
     }
-    for writer in writers {
-        writer.await.unwrap();
-    }
+    futures_util::future::join_all(writers).await;
 }
 
 /// Runs the child until it has told of so many calls, kills it, and returns their ids.
