@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Limits, Process, Protocol, Readiness, RetryPolicy, Runtime, Scaling};
+use crate::hold::{Caller, Class};
 use crate::name::{FunctionName, RevisionName};
 use proptest::prelude::*;
 
