@@ -423,8 +423,7 @@ async fn invariant_10_bad_resource_is_refused_by_itself_and_the_last_good_one_st
     assert_eq!(rejections[0].resource, "functions/default/good");
     assert!(rejections[0].reason.contains("target"), "{rejections:?}");
     let revision = async |name: &str| {
-        let caller = cluster.sidecars[0].public();
-        let answer = caller
+        let answer = Caller::new(caller.base.clone())
             .get(&format!("/function/{name}/env"))
             .await
             .expect(200);
