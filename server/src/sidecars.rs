@@ -317,32 +317,20 @@ impl Connection {
         });
     }
 
-    /// A version was applied, all but what was rejected. `cleared`: the resources that were in it;
-    /// `None`: all there are.
-    pub fn acked(
-        &self,
-        version: u64,
-        cleared: Option<&[String]>,
-        rejected: Vec<Rejection>,
-        now: Timestamp,
-    ) {
+    /// A version was applied; `rejected` is everything the sidecar refuses now.
+    pub fn acked(&self, version: u64, rejected: Vec<Rejection>, now: Timestamp) {
         self.update(|known| {
             let sidecar = &mut known.sidecar;
             sidecar.last_seen_at = now;
             sidecar.applied_version = sidecar.applied_version.max(version);
-            match cleared {
-                None => sidecar.rejections.clear(),
-                Some(names) => {
-                    for name in names {
-                        sidecar.rejections.remove(name);
-                    }
+            let before = std::mem::take(&mut sidecar.rejections);
+            for Rejection { resource, reason } in rejected.into_iter().take(MAX_REJECTIONS) {
+                let reason: String = reason.chars().take(2000).collect();
+                if before.get(&resource) != Some(&reason) {
+                    let sidecar = sidecar.node_id.as_str();
+                    tracing::warn!(sidecar, resource, reason, "a sidecar refused a resource");
                 }
-            }
-            for rejection in rejected {
-                if sidecar.rejections.len() < MAX_REJECTIONS {
-                    let reason = rejection.reason.chars().take(2000).collect();
-                    sidecar.rejections.insert(rejection.resource, reason);
-                }
+                sidecar.rejections.insert(resource, reason);
             }
         });
         self.registry.changes.bump();

@@ -1,5 +1,7 @@
 //! Calls, queues, dead letters and logs: asked of every sidecar, merged, and honest about who is missing.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
+
 mod common;
 
 use common::fake::{Admin, Sidecar, hello, serve_config};

@@ -1,5 +1,7 @@
 //! A whole server on free ports: what it keeps over a restart, and that it ends.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
+
 use std::path::Path;
 
 use gateless_server::{Config, Error, Running, run};

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod node;
 mod outbox;
 pub mod peers;
+mod prefetch;
 pub mod proxy;
 pub mod queue;
 pub mod runtime;

@@ -285,7 +285,9 @@ async fn follow_server(
         gossip_address: format!("{}:{}", addresses.host, gossip.port()),
         artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
     };
-    Ok(Arc::new(control::spawn(control).await?))
+    let control = Arc::new(control::spawn(control).await?);
+    tokio::spawn(crate::prefetch::run(control.clone()));
+    Ok(control)
 }
 
 fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, CancellationToken) {
@@ -301,6 +303,14 @@ fn serve(app: &Arc<App>, listeners: [(TcpListener, Door); 3]) -> (TaskTracker, C
         tokio::spawn(serving);
     }
     (connections, stop)
+}
+
+fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
+    let logs = InstanceLogs {
+        driver: driver.clone(),
+        node,
+    };
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs))
 }
 
 fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
@@ -350,12 +360,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = open_queue(&config, &node).await?;
     let proxy = Arc::new(proxy(&config, &registry, &peers));
     let dispatcher = deliver(&proxy, &queue, &control, local);
-    let logs = InstanceLogs {
-        driver: driver.clone(),
-        node,
-    };
-    let admin = Admin::new(Arc::new(queue.clone()), Arc::new(logs));
-    let admin = secret.guard(SidecarAdminServer::new(admin));
+    let admin = secret.guard(SidecarAdminServer::new(admin(&queue, &driver, node)));
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_fault_says_where_it_is() {
         check(r#"{"kind": "process"}"#, "ok");
-        check("{\"kind\":\n nope}", "2:3");
+        check("{\"kind\":\n nope}", "2:2");
         check(r#"{"kind": "process"} x"#, "1:21");
         check("", "1:0");
         check(r#"{"kind": "jar"}"#, "/kind");

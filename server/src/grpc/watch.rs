@@ -79,13 +79,6 @@ async fn serve(
     served
 }
 
-/// A message that was sent and not acked.
-struct Sent {
-    version: u64,
-    /// What was in it; `None`: everything.
-    names: Option<Vec<String>>,
-}
-
 struct Feed {
     service: Arc<Service>,
     metrics: Arc<Metrics>,
@@ -100,7 +93,8 @@ struct Feed {
     snapshot: bool,
     /// Whether the first message is still to be sent; it goes out even with nothing in it.
     first: bool,
-    unacked: VecDeque<Sent>,
+    /// Versions of the messages that were sent and not acked.
+    unacked: VecDeque<u64>,
 }
 
 impl Feed {
@@ -218,37 +212,15 @@ impl Feed {
     }
 
     fn acked(&mut self, ack: WatchAck) {
-        // Parts of one difference share a version, so an ack is of one message at least, and of all
-        // before it.
-        let mut cleared = Some(Vec::new());
-        while let Some(sent) = self
+        // An ack is of all messages up to its version: a sidecar may leave out those before its last.
+        while self
             .unacked
-            .pop_front_if(|sent| sent.version <= ack.version)
-        {
-            cleared = match (cleared, sent.names) {
-                (Some(mut all), Some(names)) => {
-                    all.extend(names);
-                    Some(all)
-                }
-                _ => None,
-            };
-            if sent.version == ack.version {
-                break;
-            }
-        }
-        let rejected = ack.rejected;
-        for rejection in &rejected {
-            tracing::warn!(
-                sidecar = self.connection.node_id(),
-                resource = rejection.resource,
-                reason = rejection.reason,
-                "a sidecar refused a resource"
-            );
-        }
+            .pop_front_if(|sent| *sent <= ack.version)
+            .is_some()
+        {}
         let version = ack.version.min(self.sent_version);
         let now = Timestamp::now();
-        self.connection
-            .acked(version, cleared.as_deref(), rejected, now);
+        self.connection.acked(version, ack.rejected, now);
     }
 
     async fn reported(&self, report: StatusReport) {
@@ -278,11 +250,7 @@ impl Feed {
         if self.dirty.is_empty() {
             self.sent_version = self.version;
         }
-        let names = changes.iter().map(|change| change.name.clone()).collect();
-        self.unacked.push_back(Sent {
-            version: self.sent_version,
-            names: (!snapshot).then_some(names),
-        });
+        self.unacked.push_back(self.sent_version);
         self.connection.sent(self.sent_version);
         Ok(WatchResponse {
             catalogue_id: self.service.store().identity().to_string(),

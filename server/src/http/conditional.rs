@@ -33,7 +33,7 @@ pub(super) struct DryRun {
 )]
 pub(super) struct IfMatch {
     /// Etags, one of which it must have now, or `*`: it must exist.
-    #[param(rename = "If-Match", required = false)]
+    #[param(rename = "If-Match", required = false, nullable = false)]
     if_match: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct IfMatch {
 )]
 pub(super) struct IfNoneMatch {
     /// `*`: it must not exist.
-    #[param(rename = "If-None-Match", required = false)]
+    #[param(rename = "If-None-Match", required = false, nullable = false)]
     if_none_match: Option<String>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct IfNoneMatch {
 )]
 pub(super) struct IdempotencyKey {
     /// A second request with the same key gets the first one's answer, for 24 hours.
-    #[param(rename = "Idempotency-Key", required = false)]
+    #[param(rename = "Idempotency-Key", required = false, nullable = false)]
     idempotency_key: Option<String>,
 }
 

@@ -339,7 +339,7 @@ struct WaitQuery {
     responses(
         (status = 200, description = "It is ready.", body = FunctionBody),
         (status = 204, description = "It is deleted."),
-        (status = 408, description = "The time ran out; the detail says what is the matter.",
+        (status = 409, description = "The time ran out; the detail says what is the matter.",
             body = Problem, content_type = "application/problem+json"),
         Problems,
     ),
@@ -372,10 +372,8 @@ async fn wait_for_function(
                 .map(|c| format!("{}: {}", c.reason, c.message))
                 .collect();
             let detail = format!("not so within {timeout} ms; {}", state.join("; "));
-            Err(
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "wait_timeout", detail)
-                    .hint("wait again, or look at the function's conditions"),
-            )
+            Err(Problem::new(StatusCode::CONFLICT, "wait_timeout", detail)
+                .hint("wait again, or look at the function's conditions"))
         }
     }
 }

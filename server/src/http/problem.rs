@@ -31,17 +31,17 @@ use crate::store::{self, artifacts};
 pub struct Problem {
     /// `urn:gateless:problem:` and the code.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Box<str>,
     /// The status in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// What is the matter, for people.
     pub detail: String,
     /// What is the matter, for programs; stable.
-    pub code: String,
+    pub code: Box<str>,
     /// The way out, if there is one to name.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What is wrong in the request, all at once; empty when that is not what is wrong.
     pub errors: Vec<FieldError>,
 }
@@ -50,11 +50,11 @@ impl Problem {
     /// A problem without a hint.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:gateless:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            kind: format!("urn:gateless:problem:{code}").into(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
-            code: code.to_owned(),
+            code: code.into(),
             hint: None,
             errors: Vec::new(),
         }
@@ -63,7 +63,7 @@ impl Problem {
     /// With the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 
@@ -104,7 +104,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let set = HeaderValue::from_static;
         headers.insert(CONTENT_TYPE, set("application/problem+json"));
-        match (status, self.code.as_str()) {
+        match (status, &*self.code) {
             (StatusCode::UNAUTHORIZED, "token_missing") => {
                 headers.insert(WWW_AUTHENTICATE, set("Bearer realm=\"gateless\""));
             }

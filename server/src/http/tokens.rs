@@ -52,13 +52,24 @@ struct TokenRequest {
 }
 
 /// A new token.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct CreatedToken {
     /// The token; it is shown this once and kept nowhere.
     token: String,
-    /// What is known of it.
-    #[serde(flatten)]
-    info: TokenInfo,
+    /// Names it for revocation.
+    id: String,
+    /// The one namespace it is good for; `*`: all.
+    namespace: String,
+    /// What its holder may do.
+    role: Role,
+    /// For people.
+    description: String,
+    /// When it was issued.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it stops being valid.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
 }
 
 fn same_namespace(principal: &Principal, namespace: &str) -> Result<(), Problem> {
@@ -132,7 +143,16 @@ async fn create_token(
         description: request.description,
     };
     let (token, info) = api.auth.issue(grant, Timestamp::now()).await?;
-    Ok((StatusCode::CREATED, Json(CreatedToken { token, info })))
+    let created = CreatedToken {
+        token,
+        id: info.id,
+        namespace: info.namespace,
+        role: info.role,
+        description: info.description,
+        created_at: info.created_at,
+        expires_at: info.expires_at,
+    };
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 #[utoipa::path(

@@ -1,6 +1,7 @@
 //! A server over a store in memory, called without a socket; and the routes of the OpenAPI document.
 
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
+#![allow(clippy::unwrap_used, reason = "a test helper fails its test")]
 
 pub(crate) mod fake;
 

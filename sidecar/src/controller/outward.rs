@@ -75,6 +75,7 @@ impl Outward {
         action: Action,
     ) {
         let peers = &parts.peers;
+        tracing::trace!(?action, "control action");
         match action {
             // Without a link a message is lost; the machines repeat it when the link is new.
             Action::Demand(to, demand) => {
@@ -217,6 +218,7 @@ fn resolve_secrets(
 impl Controller {
     pub(super) fn peer(&mut self, event: peers::Event) {
         let now = clock::now();
+        tracing::trace!(?event, "from a peer");
         match event {
             peers::Event::Members(members) => self.members(members),
             peers::Event::LinkUp(node) => {

@@ -303,7 +303,7 @@ impl Shared {
         match self.queue.start(&id, &policy).await {
             Ok(Started::Attempt(attempt)) => {
                 let cancelled = attempt.cancelled.clone();
-                match request(&id, attempt) {
+                match request(&id, *attempt) {
                     Ok(request) => {
                         let (invoke, within) = (self.invoke.clone(), policy.attempt_timeout);
                         let exchange: Exchange =

@@ -60,6 +60,7 @@ pub(super) fn retry_after(value: &HeaderValue) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
         .parse_timestamp(text)
         .ok()?;
     let now = jiff::Timestamp::now();

@@ -1,1 +1,143 @@
-//! x
+//! What callers of the async path see.
+
+use gateless_core::config::Visibility;
+use http::Request;
+
+use super::*;
+use crate::queue::local::tests::Fixture;
+use crate::queue::types::DEFAULT_POLICY;
+use crate::queue::{Error, Source};
+
+fn function() -> Function {
+    Function {
+        name: FunctionName::new("default", "hello").unwrap(),
+        uid: "u".into(),
+        revisions: vec![],
+        traffic: vec![],
+        candidate: None,
+        visibility: Visibility::Public,
+        async_policy: DEFAULT_POLICY,
+    }
+}
+
+async fn send(
+    fixture: &Fixture,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> Result<Response<Bytes>, Error> {
+    let mut request = Request::post("/async-function/hello/x?y=1");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let (queue, body) = (&fixture.queue, body.into());
+    accept(queue, &function(), &parts, "/x?y=1", body, "http://here").await
+}
+
+fn json(response: &Response<Bytes>) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn accepted_call_is_answered_202_with_where_to_look() {
+    let fixture = Fixture::new(|_| {});
+    let response = send(&fixture, &[("x-own", "1")], "body").await.unwrap();
+    assert_eq!(response.status(), 202);
+    let id = response.headers()["x-call-id"].to_str().unwrap().to_owned();
+    let document = json(&response);
+    assert_eq!(document["id"], id.as_str());
+    let url = format!("http://here/_gateless/calls/{id}");
+    assert_eq!(document["status_url"], url.as_str());
+    assert_eq!(response.headers()["location"], url.as_str());
+    assert_eq!(document["result_url"], format!("{url}/result"));
+
+    let id = CallId::parse(&id).unwrap();
+    let shown = json(&status(&fixture.queue, &id).await.unwrap());
+    assert_eq!(
+        (&shown["state"], &shown["path"]),
+        (&"queued".into(), &"/x?y=1".into())
+    );
+    assert_eq!(shown["accepted_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(shown["finished_at"], Value::Null);
+    assert_eq!(shown["body_bytes"], 4);
+}
+
+#[tokio::test]
+async fn result_is_the_functions_answer() {
+    let fixture = Fixture::new(|_| {});
+    let response = send(&fixture, &[], "body").await.unwrap();
+    let id = CallId::parse(response.headers()["x-call-id"].to_str().unwrap()).unwrap();
+    let early = result(&fixture.queue, &id).await.unwrap_err();
+    assert_eq!(
+        (early.status(), early.code()),
+        (StatusCode::CONFLICT, "call_not_finished")
+    );
+    fixture.queue.claim(&function().name, 1);
+    fixture.queue.start(&id, &DEFAULT_POLICY).await.unwrap();
+    let ended = crate::queue::local::tests::answer(404);
+    fixture
+        .queue
+        .finish(&id, ended, &DEFAULT_POLICY)
+        .await
+        .unwrap();
+    let response = result(&fixture.queue, &id).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-function-status"], "404");
+    assert_eq!(response.headers()["etag"], "x");
+    assert_eq!(&response.body()[..], b"made");
+}
+
+#[tokio::test]
+async fn idempotency_key_gives_the_same_call_or_a_refusal() {
+    let fixture = Fixture::new(|_| {});
+    let key = [("idempotency-key", "k1")];
+    let first = send(&fixture, &key, "a").await.unwrap();
+    let second = send(&fixture, &key, "a").await.unwrap();
+    assert_eq!(second.status(), 202);
+    assert_eq!(first.headers()["x-call-id"], second.headers()["x-call-id"]);
+    assert!(!first.headers().contains_key("idempotent-replayed"));
+    assert_eq!(second.headers()["idempotent-replayed"], "true");
+    let other = send(&fixture, &key, "b").await.unwrap_err();
+    assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn unusable_requests_are_refused_before_anything_is_queued() {
+    let fixture = Fixture::new(|_| {});
+    let check = async |name: &str, value: &str, expected: &str| {
+        let error = send(&fixture, &[(name, value)], "a").await.unwrap_err();
+        assert_eq!(error.code(), expected, "{name}: {value}");
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+    };
+    check(
+        "x-callback-url",
+        "https://example.com/",
+        "unsupported_callback_scheme",
+    )
+    .await;
+    check("x-callback-url", "nowhere", "bad_callback_url").await;
+    check("idempotency-key", "", "bad_idempotency_key").await;
+    check("idempotency-key", "a b", "bad_idempotency_key").await;
+    check("idempotency-key", &"x".repeat(256), "bad_idempotency_key").await;
+    assert!(fixture.queue.depths().is_empty());
+}
+
+#[tokio::test]
+async fn unknown_ids_and_other_sidecars_ids_are_not_found() {
+    let fixture = Fixture::new(|_| {});
+    let mine = "0190f5f0c0de7000800000000000abcd-0badcafe";
+    let other = "0190f5f0c0de7000800000000000abcd-deadbeef";
+    for id in [mine, other] {
+        let id = CallId::parse(id).unwrap();
+        let error = status(&fixture.queue, &id).await.unwrap_err();
+        assert_eq!(error.status(), StatusCode::NOT_FOUND);
+    }
+    for text in [
+        "",
+        "x",
+        "0190f5f0c0de7000800000000000abcd",
+        "0190F5f0c0de7000800000000000abcd-n",
+    ] {
+        assert!(CallId::parse(text).is_err(), "{text}");
+    }
+}

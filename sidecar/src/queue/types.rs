@@ -157,7 +157,7 @@ pub struct Accepted {
 #[derive(Debug)]
 pub enum Started {
     /// Yes; it is on disk that it began.
-    Attempt(Attempt),
+    Attempt(Box<Attempt>),
     /// No: the call ended instead (too old, out of attempts).
     Over,
 }

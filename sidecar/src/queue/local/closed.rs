@@ -63,10 +63,9 @@ impl Work<'_> {
         }
         if stored.callback == CallbackState::Pending {
             stored.callback_due = self.now;
-            index.put_callback(self.now, key);
+            self.callbacks.push((self.now, key));
             index.callbacks_pending += 1;
             self.batch.insert(&engine.callbacks, key, []);
-            self.shared.callback_bell.notify_one();
         }
         drop(index);
         self.batch.remove(&engine.open, key);
@@ -86,6 +85,7 @@ impl Work<'_> {
                 .remove(&engine.dead, function_key(&before.function, &key));
         }
         if before.callback == CallbackState::Pending {
+            self.callbacks.retain(|(_, other)| *other != key);
             index.take_callback(before.callback_due, key);
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&engine.callbacks, key);
@@ -133,11 +133,7 @@ impl Work<'_> {
         if !done.delivered && done.retryable && stored.callback_tries < CALLBACK_TRIES {
             let delay = CALLBACK_BACKOFF.delay(stored.callback_tries, rand::random(), None);
             stored.callback_due = self.now + delay;
-            self.shared
-                .index
-                .lock()
-                .put_callback(stored.callback_due, done.key);
-            self.shared.callback_bell.notify_one();
+            self.callbacks.push((stored.callback_due, done.key));
         } else {
             let delivered = done.delivered;
             stored.callback = if delivered {
@@ -218,6 +214,7 @@ impl Work<'_> {
                 .remove(&engine.dead, function_key(&stored.function, &key));
         }
         if stored.callback == CallbackState::Pending {
+            self.callbacks.retain(|(_, other)| *other != key);
             index.take_callback(stored.callback_due, key);
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&engine.callbacks, key);

@@ -9,8 +9,9 @@ mod engine;
 mod index;
 mod ops;
 mod read;
+mod source;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod writer;
 
 use std::path::PathBuf;
@@ -20,25 +21,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
-use gateless_core::call::{Action, Event};
+use gateless_core::call::Event;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::engine::{Engine, Key, function_key, unavailable};
 use self::index::Index;
-use self::ops::{Accept, CallbackDone, Op, Reply, Step, Stepped};
+use self::ops::{Accept, Op, Reply, Step, Stepped};
 use self::writer::{Queued, Writer};
 use super::clock::Clock;
 use super::codec::Head;
 use super::types::{
-    Accepted, Attempt, CallId, CallResult, Callback, DEFAULT_POLICY, Depth, Ended, Filter, Record,
-    Started, View,
+    Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Record, View,
 };
-use super::{Error, Queue, Source};
+use super::{Error, Queue};
 
 /// Memory for operations that wait for the writer, KiB.
 const WAITING_KIB: u32 = 64 * 1024;
@@ -108,6 +107,9 @@ struct Shared {
     up: watch::Sender<bool>,
     activity: watch::Sender<u64>,
     callback_bell: Arc<Notify>,
+    /// Lets a test stop the writer before a commit.
+    #[cfg(test)]
+    hold_commits: Arc<Mutex<()>>,
 }
 
 impl Local {
@@ -125,6 +127,8 @@ impl Local {
             up: watch::Sender::new(true),
             activity: watch::Sender::new(0),
             callback_bell: Arc::default(),
+            #[cfg(test)]
+            hold_commits: Arc::default(),
         });
         writer::rebuild(&shared, &engine, |_| true)?;
         let (ops, receiver) = mpsc::channel();
@@ -365,119 +369,5 @@ impl Queue for Local {
                 .await
                 .map(drop)
         }))
-    }
-}
-
-impl Source for Local {
-    fn clock(&self) -> Clock {
-        self.shared.config.clock.clone()
-    }
-
-    fn up(&self) -> watch::Receiver<bool> {
-        self.shared.up.subscribe()
-    }
-
-    fn activity(&self) -> watch::Receiver<u64> {
-        self.shared.activity.subscribe()
-    }
-
-    fn open(&self, function: &FunctionName) -> u64 {
-        self.shared.index.lock().open_of(function)
-    }
-
-    fn active(&self) -> Vec<FunctionName> {
-        self.shared.index.lock().active()
-    }
-
-    fn bell(&self, function: &FunctionName) -> Arc<Notify> {
-        self.shared.index.lock().bell(function)
-    }
-
-    fn next_due(&self, function: &FunctionName) -> Option<Time> {
-        self.shared.index.lock().next_due(function)
-    }
-
-    fn claim(&self, function: &FunctionName, max: usize) -> Vec<CallId> {
-        let now = self.shared.config.clock.now();
-        let keys = self.shared.index.lock().claim(function, now, max);
-        keys.into_iter().map(|key| self.id(key)).collect()
-    }
-
-    fn unclaim(&self, id: &CallId) {
-        self.shared.index.lock().unclaim(id.key());
-    }
-
-    fn start(&self, id: &CallId, policy: &AsyncPolicy) -> BoxFuture<'_, Result<Started, Error>> {
-        let (id, policy) = (id.clone(), *policy);
-        Box::pin(async move {
-            let stepped = self.step(&id, Event::Start, None, &policy).await?;
-            let Action::Dispatch(number) = stepped.action else {
-                return Ok(Started::Over);
-            };
-            let cancelled = stepped.cancelled;
-            match self.read_started(&id).await {
-                Ok((record, accepted_at)) => Ok(Started::Attempt(Attempt {
-                    number,
-                    record,
-                    accepted_at,
-                    cancelled,
-                })),
-                Err(error) => {
-                    let error = error.to_string();
-                    let failed = Event::Failed {
-                        retryable: false,
-                        error,
-                    };
-                    self.step(&id, failed, None, &policy).await?;
-                    Ok(Started::Over)
-                }
-            }
-        })
-    }
-
-    fn function_deleted(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
-        let keys = self.shared.index.lock().idle(function);
-        Box::pin(self.each(keys, move |key| async move {
-            let (id, event) = (self.id(key), Event::FunctionDeleted);
-            self.step(&id, event, None, &DEFAULT_POLICY).await.map(drop)
-        }))
-    }
-
-    fn callback_bell(&self) -> Arc<Notify> {
-        self.shared.callback_bell.clone()
-    }
-
-    fn next_callback(&self) -> Option<Time> {
-        self.shared.index.lock().next_callback()
-    }
-
-    fn claim_callbacks(&self, max: usize) -> Vec<CallId> {
-        let now = self.shared.config.clock.now();
-        let keys = self.shared.index.lock().claim_callbacks(now, max);
-        keys.into_iter().map(|key| self.id(key)).collect()
-    }
-
-    fn callback(&self, id: &CallId) -> BoxFuture<'_, Result<Callback, Error>> {
-        let id = id.clone();
-        Box::pin(self.read_callback(id))
-    }
-
-    fn callback_done(
-        &self,
-        callback: &Callback,
-        delivered: bool,
-        retryable: bool,
-    ) -> BoxFuture<'_, Result<(), Error>> {
-        let done = CallbackDone {
-            key: callback.id.key(),
-            expires_at: callback.expires_at,
-            delivered,
-            retryable,
-        };
-        Box::pin(self.submit(0, move |reply| Op::Callback(done, reply)))
-    }
-
-    fn sweep(&self) -> BoxFuture<'_, Result<Option<Time>, Error>> {
-        Box::pin(self.submit(0, Op::Sweep))
     }
 }

@@ -102,6 +102,9 @@ pub(super) struct Work<'a> {
     pub(super) starting: Vec<Key>,
     pub(super) aborted: Vec<CancellationToken>,
     activated: bool,
+    /// Callbacks to put in line, which nobody may see before the batch is on disk: unlike a
+    /// call they are not begun by another operation.
+    pub(super) callbacks: Vec<(Time, Key)>,
     pub(super) sweep_from: &'a mut Time,
     room: Result<(), Error>,
 }
@@ -126,6 +129,7 @@ impl<'a> Work<'a> {
             starting: Vec::new(),
             aborted: Vec::new(),
             activated: false,
+            callbacks: Vec::new(),
             sweep_from,
             room,
         }
@@ -170,11 +174,19 @@ impl<'a> Work<'a> {
         let committed = if self.batch.is_empty() {
             Ok(())
         } else {
+            #[cfg(test)]
+            let _held = self.shared.hold_commits.lock();
             self.engine.set_stored_bytes(&mut self.batch, self.stored);
             self.batch.commit().map_err(unavailable)
         };
         if committed.is_ok() {
-            self.shared.index.lock().stored = self.stored;
+            let mut index = self.shared.index.lock();
+            index.stored = self.stored;
+            for (due, key) in self.callbacks.drain(..) {
+                index.put_callback(due, key);
+                self.shared.callback_bell.notify_one();
+            }
+            drop(index);
             self.aborted.iter().for_each(CancellationToken::cancel);
         } else {
             // Nothing is confirmed from here on until the queue is open again.

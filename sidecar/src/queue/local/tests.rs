@@ -3,23 +3,26 @@
 use bytes::Bytes;
 use gateless_core::call::State;
 
+use gateless_core::time::Time;
+
 use super::*;
+use crate::queue::Source;
 use crate::queue::clock::Manual;
-use crate::queue::types::{CallbackState, Idempotency};
+use crate::queue::types::{CallbackState, Idempotency, Started};
 
 const START: Time = Time::from_millis(1_800_000_000_000);
 
-pub(crate) struct Fixture {
-    pub(crate) queue: Local,
-    pub(crate) clock: Manual,
+pub(in crate::queue) struct Fixture {
+    pub(in crate::queue) queue: Local,
+    pub(in crate::queue) clock: Manual,
     folder: tempfile::TempDir,
 }
 
-pub(crate) fn function() -> FunctionName {
+pub(in crate::queue) fn function() -> FunctionName {
     FunctionName::new("default", "hello").unwrap()
 }
 
-pub(crate) fn record(body: &'static str) -> Record {
+pub(in crate::queue) fn record(body: &'static str) -> Record {
     Record {
         function: function(),
         method: "POST".into(),
@@ -31,7 +34,7 @@ pub(crate) fn record(body: &'static str) -> Record {
     }
 }
 
-pub(crate) fn answer(status: u16) -> Ended {
+pub(in crate::queue) fn answer(status: u16) -> Ended {
     Ended::Answered {
         answer: CallResult {
             status,
@@ -44,7 +47,7 @@ pub(crate) fn answer(status: u16) -> Ended {
 }
 
 impl Fixture {
-    pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
+    pub(in crate::queue) fn new(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Manual::new(START);
         let mut config = Config::new(folder.path().join("queue"), NodeId::new("0badcafe"));
@@ -104,7 +107,7 @@ async fn accepted_call_is_delivered_and_its_result_kept() {
     let fixture = Fixture::new(|_| {});
     let id = fixture.accept(record("body")).await.unwrap().id;
     let claimed = fixture.queue.claim(&function(), 9);
-    assert_eq!(claimed, [id.clone()]);
+    assert_eq!(claimed, std::slice::from_ref(&id));
     assert!(
         fixture.queue.claim(&function(), 9).is_empty(),
         "given out once"
@@ -129,6 +132,28 @@ async fn accepted_call_is_delivered_and_its_result_kept() {
         .await
         .unwrap_err();
     assert_eq!(late.code(), "call_state_conflict");
+}
+
+#[tokio::test]
+#[allow(
+    clippy::await_holding_lock,
+    reason = "the writer thread is to stand still meanwhile"
+)]
+async fn nothing_is_answered_before_it_is_on_disk() {
+    let fixture = Fixture::new(|_| {});
+    let hold = fixture.queue.shared.hold_commits.clone();
+    let held = hold.lock();
+    let mut accept = std::pin::pin!(fixture.accept(record("a")));
+    // The writer has taken it in and stands before the commit.
+    while fixture.queue.depths().is_empty() {
+        assert!(futures_util::poll!(&mut accept).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(futures_util::poll!(&mut accept).is_pending());
+    let id = fixture.queue.claim(&function(), 1).pop().unwrap();
+    assert_eq!(fixture.state(&id).await, "unknown");
+    drop(held);
+    assert_eq!(accept.await.unwrap().id, id);
 }
 
 #[tokio::test]
@@ -387,7 +412,7 @@ async fn pending_callbacks_survive_a_restart_and_are_given_up_in_the_end() {
         let due = fixture.queue.next_callback().unwrap();
         let now = fixture.queue.clock().now();
         fixture.clock.advance(due.since(now));
-        assert_eq!(fixture.queue.claim_callbacks(9), [id.clone()]);
+        assert_eq!(fixture.queue.claim_callbacks(9), std::slice::from_ref(&id));
         let callback = fixture.queue.callback(&id).await.unwrap();
         assert_eq!(callback.attempt, attempt);
         fixture
