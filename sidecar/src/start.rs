@@ -1,9 +1,10 @@
-//! Starts a sidecar: binds, joins, loads, adopts, serves. And ends it.
+//! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -18,8 +19,9 @@ use crate::admin::Admin;
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
+use crate::goodbye::Ends;
+use crate::instance::Driver;
 use crate::instance::process::{self, ProcessDriver};
-use crate::instance::{Driver, Shutdown};
 use crate::logs::InstanceLogs;
 use crate::metrics::Metrics;
 use crate::proxy::deferred::Invoker;
@@ -108,18 +110,6 @@ pub struct Running {
     /// Gossip, UDP.
     pub gossip: SocketAddr,
     ends: Ends,
-}
-
-/// What a shutdown ends.
-struct Ends {
-    stop_accepting: CancellationToken,
-    stop_controller: CancellationToken,
-    connections: TaskTracker,
-    driver: Arc<dyn Driver>,
-    peers: peers::Handle,
-    control: Arc<control::Handle>,
-    queue: queue::Local,
-    dispatcher: Dispatcher,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -322,6 +312,21 @@ fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Pr
     }
 }
 
+type Listeners = [(TcpListener, Door); 3];
+
+/// The listeners and their addresses: public, local, peer.
+async fn open_doors(config: &Config) -> Result<(Listeners, [SocketAddr; 3]), Error> {
+    let (public, public_address) = bind("calls", config.listen).await?;
+    let (local, local_address) = bind("local calls", config.local_listen).await?;
+    let (peer, peer_address) = bind("peers", config.peer_listen).await?;
+    let listeners = [
+        (public, Door::Public),
+        (local, Door::Local),
+        (peer, Door::Peer),
+    ];
+    Ok((listeners, [public_address, local_address, peer_address]))
+}
+
 /// Starts a sidecar.
 ///
 /// # Errors
@@ -334,9 +339,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     raise_descriptor_limit();
     let secret = ClusterSecret::new(&config.cluster_secret)?;
     let node = node::id(&config.data).map_err(data_error)?;
-    let (public_listener, public) = bind("calls", config.listen).await?;
-    let (local_listener, local) = bind("local calls", config.local_listen).await?;
-    let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
+    let (listeners, [public, local, peer]) = open_doors(&config).await?;
     let addresses = Addresses {
         public,
         peer,
@@ -364,45 +367,39 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),
-        dispatcher: dispatcher.clone(),
+        dispatcher,
         peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
         sticky: entrance::StickyHasher::default(),
         reservations,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         metrics,
+        from_peers: AtomicU64::new(0),
     });
     let stop_controller = CancellationToken::new();
     let parts = controller::Parts {
         registry,
         signals,
         catalogue,
-        peers: peers.clone(),
+        peers,
         peer_events,
         driver: driver.clone(),
         instance_events,
         control: control.clone(),
-        backlog: Arc::new(Backlog(queue.clone())),
+        backlog: Arc::new(Backlog(queue)),
         capacity: config.capacity,
         gateless_url: format!("http://{local}"),
         stop: stop_controller.clone(),
     };
     tokio::spawn(controller::run(parts));
-    let listeners = [
-        (public_listener, Door::Public),
-        (local_listener, Door::Local),
-        (peer_listener, Door::Peer),
-    ];
     let (connections, stop_accepting) = serve(&app, listeners);
     let ends = Ends {
+        app,
         stop_accepting,
         stop_controller,
         connections,
         driver,
-        peers,
         control,
-        queue,
-        dispatcher,
     };
     Ok(Running {
         public,
@@ -436,33 +433,10 @@ fn open_driver(
     Ok((Arc::new(ProcessDriver::open(setup, sender)?), receiver))
 }
 
-/// Connections that do not end by themselves are cut off after this.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
 impl Running {
-    /// Takes no new connections, lets calls finish (at most 30 s), leaves the cluster, and
-    /// stops the instances or leaves them for the next sidecar on the same data folder.
+    /// Leaves the cluster, lets calls finish (at most 30 s), and stops the instances or leaves
+    /// them for the next sidecar on the same data folder.
     pub async fn shutdown(self, stop_instances: bool) {
-        let ends = self.ends;
-        ends.stop_accepting.cancel();
-        // Others must stop sending here before the listeners' connections end.
-        ends.peers.leave().await;
-        ends.connections.close();
-        if tokio::time::timeout(LONGEST_GOODBYE, ends.connections.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some calls did not finish and are cut off");
-        }
-        ends.dispatcher.stop(LONGEST_GOODBYE).await;
-        ends.stop_controller.cancel();
-        let how = if stop_instances {
-            Shutdown::Stop
-        } else {
-            Shutdown::Leave
-        };
-        ends.driver.shutdown(how).await;
-        ends.queue.close().await;
-        ends.control.stop().await;
+        self.ends.goodbye(stop_instances).await;
     }
 }
