@@ -1,4 +1,4 @@
-//! Starts a sidecar: binds, joins, loads, adopts, serves. And ends it.
+//! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 mod parts;
 
@@ -6,20 +6,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
-use crate::instance::{Driver, Shutdown};
+use crate::goodbye::Ends;
 use crate::metrics::Metrics;
-use crate::proxy::entrance::{self};
+use crate::proxy::entrance;
 use crate::proxy::reserve::Reservations;
-use crate::queue::dispatcher::Dispatcher;
 use crate::runtime::{HoldCaps, Registry};
 use crate::{control, node, peers, queue};
 
@@ -103,18 +101,6 @@ pub struct Running {
     ends: Ends,
 }
 
-/// What a shutdown ends.
-struct Ends {
-    stop_accepting: CancellationToken,
-    stop_controller: CancellationToken,
-    connections: TaskTracker,
-    driver: Arc<dyn Driver>,
-    peers: peers::Handle,
-    control: Arc<control::Handle>,
-    queue: queue::Local,
-    dispatcher: Dispatcher,
-}
-
 /// Starts a sidecar.
 ///
 /// # Errors
@@ -151,25 +137,26 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),
-        dispatcher: dispatcher.clone(),
+        dispatcher,
         peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
         sticky: entrance::StickyHasher::default(),
         reservations,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         metrics,
+        from_peers: AtomicU64::new(0),
     });
     let stop_controller = CancellationToken::new();
     let parts = controller::Parts {
         registry,
         signals,
         catalogue,
-        peers: peers.clone(),
+        peers,
         peer_events,
         driver: driver.clone(),
         instance_events,
         control: control.clone(),
-        backlog: Arc::new(parts::Backlog(queue.clone())),
+        backlog: Arc::new(parts::Backlog(queue)),
         capacity: config.capacity,
         gateless_url: format!("http://{local}"),
         stop: stop_controller.clone(),
@@ -177,14 +164,12 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     tokio::spawn(controller::run(parts));
     let (connections, stop_accepting) = parts::serve(&app, listeners);
     let ends = Ends {
+        app,
         stop_accepting,
         stop_controller,
         connections,
         driver,
-        peers,
         control,
-        queue,
-        dispatcher,
     };
     let parts::Addresses { public, peer, .. } = addresses;
     Ok(Running {
@@ -196,33 +181,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     })
 }
 
-/// Connections that do not end by themselves are cut off after this.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
 impl Running {
-    /// Takes no new connections, lets calls finish (at most 30 s), leaves the cluster, and
-    /// stops the instances or leaves them for the next sidecar on the same data folder.
+    /// Leaves the cluster, lets calls finish (at most 30 s), and stops the instances or leaves
+    /// them for the next sidecar on the same data folder.
     pub async fn shutdown(self, stop_instances: bool) {
-        let ends = self.ends;
-        ends.stop_accepting.cancel();
-        // Others must stop sending here before the listeners' connections end.
-        ends.peers.leave().await;
-        ends.connections.close();
-        if tokio::time::timeout(LONGEST_GOODBYE, ends.connections.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some calls did not finish and are cut off");
-        }
-        ends.dispatcher.stop(LONGEST_GOODBYE).await;
-        ends.stop_controller.cancel();
-        let how = if stop_instances {
-            Shutdown::Stop
-        } else {
-            Shutdown::Leave
-        };
-        ends.driver.shutdown(how).await;
-        ends.queue.close().await;
-        ends.control.stop().await;
+        self.ends.goodbye(stop_instances).await;
     }
 }

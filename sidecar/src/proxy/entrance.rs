@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateless_core::config::Visibility;
@@ -240,6 +241,7 @@ async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> 
         );
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    app.from_peers.fetch_add(1, Ordering::Relaxed);
     match forwarded(app, request, on_upgrade).await {
         Ok(response) => response,
         Err(error @ Error::Gate(_)) => {
@@ -260,6 +262,7 @@ async fn forwarded(
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
     let (parts, incoming) = request.into_parts();
+    let payload = Payload::new(incoming);
     let text = |name| {
         parts
             .headers
@@ -289,7 +292,7 @@ async fn forwarded(
     let caller = Caller(node.as_ref().map_or(0, |node| app.fairness.hash_one(node)));
     let mut call = Call {
         parts,
-        payload: Payload::new(incoming),
+        payload,
         class,
         origin: Origin::Peer,
         caller,

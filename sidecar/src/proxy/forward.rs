@@ -14,7 +14,7 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::call::{Ahead, Call, Proxy, is_h2};
-use super::payload::Payload;
+use super::payload::{Payload, Unread};
 use super::pool::{self, Conn, Pool};
 use super::timing::Timing;
 use super::tracked::{Held, Tracked};
@@ -129,7 +129,7 @@ pub(super) async fn forward(
 fn give_back(call: &mut Call, body: Body) {
     match body {
         Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
-        Body::Limited(limited) => call.payload = Payload::Stream(limited.into_inner()),
+        Body::Limited(limited) => call.payload = Payload::Stream(Unread::new(limited.into_inner())),
         Body::Tracked(_) | Body::Boxed(_) => {}
     }
 }
