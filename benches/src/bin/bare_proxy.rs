@@ -28,7 +28,10 @@ async fn main() -> anyhow::Result<()> {
         tokio::spawn(async move {
             let service = service_fn(move |mut request: hyper::Request<Incoming>| {
                 let uri = Uri::builder().scheme("http").authority(upstream.as_str());
-                let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                let path = request
+                    .uri()
+                    .path_and_query()
+                    .map_or("/", |path| path.as_str());
                 let uri = uri.path_and_query(path).build();
                 let client = client.clone();
                 async move {
@@ -37,7 +40,10 @@ async fn main() -> anyhow::Result<()> {
                 }
             });
             let builder = auto::Builder::new(TokioExecutor::new());
-            builder.serve_connection(TokioIo::new(stream), service).await.ok();
+            builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
         });
     }
 }

@@ -24,7 +24,10 @@ async fn main() -> anyhow::Result<()> {
             });
             let builder = auto::Builder::new(TokioExecutor::new());
             // A client that leaves is no news to a benchmark.
-            builder.serve_connection(TokioIo::new(stream), service).await.ok();
+            builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
         });
     }
 }
