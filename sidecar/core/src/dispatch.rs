@@ -163,15 +163,17 @@ impl<W, E: Clone> Dispatch<W, E> {
         if !self.hold.is_empty() {
             self.grant(now, random, grants);
         }
-        released.room_for_peers = self.refused_peer && self.local_room();
+        released.room_for_peers = self.refused_peer && self.local_room(now);
         self.refused_peer &= !released.room_for_peers;
         released
     }
 
-    /// The endpoint's own gate refused the call: believed to be full for [`FULL_FOR`].
+    /// The endpoint's own gate refused the call, or nobody was there: no call for [`FULL_FOR`].
     pub fn refused(&mut self, now: Time, key: EndpointKey) {
         if let Some(remote) = self.remotes.iter_mut().find(|remote| remote.key == key) {
             remote.full_until = now + FULL_FOR;
+        } else if let Some(local) = self.locals.iter_mut().find(|local| local.key == key) {
+            local.rests_until = now + FULL_FOR;
         }
     }
 
@@ -205,6 +207,7 @@ impl<W, E: Clone> Dispatch<W, E> {
             id,
             key,
             gate,
+            rests_until: Time::ZERO,
             health: Health::default(),
             endpoint,
         });
@@ -285,7 +288,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     pub fn grant(&mut self, now: Time, random: u64, grants: &mut Grants<W, E>) {
         let mut random = random;
         while !self.hold.is_empty() {
-            let local = self.local_room();
+            let local = self.local_room(now);
             let origin = if local { Origin::Peer } else { Origin::Here };
             let possible = self.choose(now, origin, &[], random, true).is_some();
             let Some(waiter) = possible.then(|| self.hold.pop(local)).flatten() else {
@@ -350,8 +353,8 @@ impl<W, E: Clone> Dispatch<W, E> {
             .count() as u32
     }
 
-    fn local_room(&self) -> bool {
-        self.locals.iter().any(|local| local.gate.has_room())
+    fn local_room(&self, now: Time) -> bool {
+        self.locals.iter().any(|local| local.has_room(now))
     }
 
     fn can_grow(&self) -> bool {

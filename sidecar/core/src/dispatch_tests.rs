@@ -185,6 +185,20 @@ fn own_host_first_then_others_and_full_ones_are_left_alone_until_they_have_room(
 }
 
 #[test]
+fn unreachable_instance_rests_before_a_waiting_call_gets_it_again() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    let mut grants = Vec::new();
+    let permit = d.acquire(Time::ZERO, &call(Origin::Here), 1).unwrap();
+    d.refused(Time::ZERO, permit.key);
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 7).is_ok());
+    d.release(Time::ZERO, permit.key, Outcome::Failed, 1, &mut grants);
+    assert!(grants.is_empty());
+    d.grant(Time::ZERO + FULL_FOR, 1, &mut grants);
+    assert_eq!(grants.len(), 1);
+}
+
+#[test]
 fn waiting_ends_when_nothing_can_start() {
     let mut d = Tested::new(&revision(0, None));
     assert!(d.wait(Time::ZERO, &call(Origin::Here), 3).is_ok());
@@ -240,7 +254,7 @@ proptest! {
             inside.extend(grants.into_iter().map(|(_, permit)| permit.key));
             prop_assert!(d.local_in_flight().all(|(_, n)| n <= limit));
             prop_assert_eq!(d.local_in_flight().map(|(_, n)| n as usize).sum::<usize>(), inside.len());
-            prop_assert!(d.held() == 0 || !d.local_room());
+            prop_assert!(d.held() == 0 || !d.local_room(Time::ZERO));
         }
     }
 }

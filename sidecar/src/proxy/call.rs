@@ -139,6 +139,11 @@ impl Proxy {
                     }
                     return Ok(response);
                 }
+                Sent::Refused(_) if call.payload.is_spent() => {
+                    // What went into the connection cannot be sent to another.
+                    let cause = "refused when its body had been sent".to_owned();
+                    return Err(Error::Instance { cause, seen: false });
+                }
                 Sent::Refused(lease) => {
                     revision.refused(lease.key());
                     attempts.look_again = true;
@@ -150,7 +155,10 @@ impl Proxy {
                 } => {
                     lease.set_outcome(Outcome::Failed);
                     if !self.may_retry(&call, revision, &mut attempts, seen) {
-                        return Err(Error::Instance(error));
+                        return Err(Error::Instance { cause: error, seen });
+                    }
+                    if !seen {
+                        revision.refused(lease.key());
                     }
                     tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
                     attempts.avoid.push(lease.key());

@@ -244,14 +244,20 @@ async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> 
     app.from_peers.fetch_add(1, Ordering::Relaxed);
     match forwarded(app, request, on_upgrade).await {
         Ok(response) => response,
-        Err(error @ Error::Gate(_)) => {
+        Err(error) => {
+            // The caller's sidecar decides whether to try elsewhere.
+            let told = match &error {
+                Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
+                Error::Instance { seen: true, .. } => Some(headers::FAILED),
+                _ => None,
+            };
             let mut response = error.into_response();
-            response
-                .headers_mut()
-                .insert(headers::REFUSED, HeaderValue::from_static("1"));
+            if let Some(name) = told {
+                let yes = HeaderValue::from_static("1");
+                response.headers_mut().insert(name, yes);
+            }
             response
         }
-        Err(error) => error.into_response(),
     }
 }
 

@@ -151,6 +151,13 @@ fn answered(
         }
         return Sent::Refused(lease);
     }
+    if !lease.is_local() && response.headers().contains_key(headers::FAILED) {
+        return Sent::Failed {
+            lease,
+            seen: true,
+            error: "on another host".to_owned(),
+        };
+    }
     lease.set_outcome(Outcome::Answered(clock::now().since(began)));
     let held = Held {
         lease,

@@ -13,6 +13,8 @@ pub(super) struct Local<E> {
     pub(super) id: InstanceId,
     pub(super) key: EndpointKey,
     pub(super) gate: Gate,
+    /// Could not be reached; tried again then.
+    pub(super) rests_until: Time,
     pub(super) health: Health,
     pub(super) endpoint: E,
 }
@@ -26,6 +28,12 @@ pub(super) struct Remote<E> {
     pub(super) full_until: Time,
     pub(super) health: Health,
     pub(super) endpoint: E,
+}
+
+impl<E> Local<E> {
+    pub(super) fn has_room(&self, now: Time) -> bool {
+        self.gate.has_room() && now >= self.rests_until
+    }
 }
 
 impl<W, E: Clone> Dispatch<W, E> {
@@ -68,7 +76,7 @@ impl<W, E: Clone> Dispatch<W, E> {
         let local = pick_where(
             &self.locals,
             random,
-            |local| local.gate.has_room() && usable(local.key, &local.health),
+            |local| local.has_room(now) && usable(local.key, &local.health),
             |local| local.health.cost(local.gate.in_flight(), 1),
         );
         let comfortable =
