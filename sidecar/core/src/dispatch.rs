@@ -15,14 +15,17 @@ use crate::config::{HoldLimits, Revision};
 use crate::gate::Gate;
 use crate::hold::{self, Admitted, Bounds, Hold, Origin, Waiter, WaiterId};
 use crate::name::{InstanceId, NodeId};
+use crate::retry::Budget;
 use crate::time::Time;
 use crate::usage::Usage;
 use choose::{Local, Remote};
 
-pub use words::{Call, EndpointKey, Permit, Refusal, Released, Supply};
+pub use words::{Call, EndpointKey, Pass, Permit, Refusal, Released, Supply};
 
 /// How many calls may queue per unit of container concurrency; Knative's queue-proxy.
 pub const QUEUE_PER_CONCURRENCY: u64 = 10;
+/// Retries a second that even a function with hardly any calls may make.
+pub const RETRIES_PER_SECOND: u32 = 1;
 /// How long a host that refused is believed to be full unless it says otherwise.
 pub const FULL_FOR: Duration = Duration::from_millis(50);
 
@@ -42,7 +45,9 @@ pub struct Dispatch<W, E> {
     supply: Supply,
     refused_peer: bool,
     next_key: u64,
-    /// Demand; the shell tells it of arrivals, permits and departures.
+    /// Retries of calls from here.
+    pub budget: Budget,
+    /// Demand of calls from here.
     pub usage: Usage,
 }
 
@@ -66,16 +71,21 @@ impl<W, E: Clone> Dispatch<W, E> {
             supply: Supply::default(),
             refused_peer: false,
             next_key: 0,
+            budget: Budget::new(revision.retries.budget_percent, RETRIES_PER_SECOND),
             usage: Usage::default(),
         }
     }
 
     /// A permit if any allowed endpoint has room now.
     pub fn acquire(&mut self, now: Time, call: &Call<'_>, random: u64) -> Option<Permit<E>> {
+        if call.origin == Origin::Here && !call.again {
+            self.usage.arrive();
+            self.budget.request(now);
+        }
         let chosen = self
             .choose(now, call.origin, call.avoid, random, false)
             .or_else(|| self.choose(now, call.origin, call.avoid, random, true))?;
-        Some(self.enter(chosen))
+        Some(self.enter(now, call.origin, chosen))
     }
 
     /// Queues a call that [`Dispatch::acquire`] had no permit for.
@@ -143,7 +153,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     pub fn release(
         &mut self,
         now: Time,
-        key: EndpointKey,
+        pass: Pass,
         outcome: Outcome,
         random: u64,
         grants: &mut Grants<W, E>,
@@ -152,6 +162,10 @@ impl<W, E: Clone> Dispatch<W, E> {
             drained: None,
             room_for_peers: false,
         };
+        let Pass { key, entered } = pass;
+        if let Some(entered) = entered {
+            self.usage.leave(now, entered);
+        }
         if let Some(local) = self.locals.iter_mut().find(|local| local.key == key) {
             local.gate.leave();
             local.health.record(now, outcome);
@@ -299,7 +313,7 @@ impl<W, E: Clone> Dispatch<W, E> {
                 .or_else(|| self.choose(now, waiter.origin, &[], random, true));
             let Some(chosen) = chosen else { break };
             random = random.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let permit = self.enter(chosen);
+            let permit = self.enter(now, waiter.origin, chosen);
             grants.push((waiter, permit));
         }
     }

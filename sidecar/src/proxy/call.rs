@@ -19,7 +19,7 @@ use super::timing::Timing;
 use crate::body::Body;
 use crate::clock;
 use crate::error::{Error, Phase};
-use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision, Visit};
+use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
@@ -105,7 +105,6 @@ impl Proxy {
             return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
         }
         let from_here = call.origin == Origin::Here;
-        let mut visit = from_here.then(|| Visit::new(revision.clone()));
         forward::prepare(&mut call);
         let mut timing = Timing {
             route: clock::now().since(call.arrived),
@@ -120,16 +119,13 @@ impl Proxy {
                         .await?
                 }
             };
-            if let Some(visit) = &mut visit {
-                visit.enter();
-            }
             let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
                 revision.refused(lease.key());
                 attempts.look_again = true;
                 continue;
             };
             let forwarded = clock::now();
-            match forward::forward(self, lease, ahead, &mut call, &mut visit).await? {
+            match forward::forward(self, lease, ahead, &mut call).await? {
                 Sent::Answer(answer) => {
                     let response = answer.finish(&call, &mut timing, forwarded);
                     if from_here {
@@ -183,6 +179,7 @@ impl Proxy {
             caller: call.caller,
             peer: call.peer.as_ref(),
             bytes: call.payload.bytes() + 1_024,
+            again: attempts.look_again,
             avoid: &attempts.avoid,
         };
         let refused = |refusal| match call.origin {

@@ -1,7 +1,7 @@
 //! Which endpoint a call goes to. It changes counts only through gates; who waits is decided
 //! in the parent.
 
-use super::{Dispatch, EndpointKey, Permit};
+use super::{Dispatch, EndpointKey, Pass, Permit};
 use crate::balancer::{self, Health};
 use crate::gate::Gate;
 use crate::hold::Origin;
@@ -37,15 +37,20 @@ impl<E> Local<E> {
 }
 
 impl<W, E: Clone> Dispatch<W, E> {
-    pub(super) fn enter(&mut self, chosen: Chosen) -> Permit<E> {
+    pub(super) fn enter(&mut self, now: Time, origin: Origin, chosen: Chosen) -> Permit<E> {
+        let entered = (origin == Origin::Here).then_some(now);
+        if entered.is_some() {
+            self.usage.enter(now);
+        }
+        let pass = |key| Pass { key, entered };
         match chosen {
             Chosen::Local(at) => {
                 let local = &mut self.locals[at];
-                let entered = local.gate.enter();
-                debug_assert!(entered, "chosen without room");
+                let inside = local.gate.enter();
+                debug_assert!(inside, "chosen without room");
                 Permit {
                     endpoint: local.endpoint.clone(),
-                    key: local.key,
+                    pass: pass(local.key),
                     local: true,
                 }
             }
@@ -54,7 +59,7 @@ impl<W, E: Clone> Dispatch<W, E> {
                 remote.in_flight += 1;
                 Permit {
                     endpoint: remote.endpoint.clone(),
-                    key: remote.key,
+                    pass: pass(remote.key),
                     local: false,
                 }
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::hold::{self, Caller, Class, Origin};
 use crate::name::InstanceId;
+use crate::time::Time;
 
 /// Identity of an endpoint within one [`Dispatch`]; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,10 +15,19 @@ pub struct EndpointKey(pub(super) u64);
 pub struct Permit<E> {
     /// Where to.
     pub endpoint: E,
-    /// For [`Call::avoid`] and release.
-    pub key: EndpointKey,
+    /// To give it back by.
+    pub pass: Pass,
     /// Whether the endpoint is an instance on this host.
     pub local: bool,
+}
+
+/// What a permit leaves to remember: which endpoint, and since when the call runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// For [`Call::avoid`].
+    pub key: EndpointKey,
+    /// Since when it counts as demand; forwarded calls count where they came from.
+    pub(super) entered: Option<Time>,
 }
 
 /// A call that asks for a permit.
@@ -31,6 +41,8 @@ pub struct Call<'a> {
     pub caller: Caller,
     /// Bytes kept while it waits.
     pub bytes: u64,
+    /// It had a permit before: no new arrival.
+    pub again: bool,
     /// Endpoints that refused or failed it already.
     pub avoid: &'a [EndpointKey],
 }
