@@ -43,7 +43,7 @@ examples: tools
 ## bench: measure against the same backend direct, a bare proxy, nginx and haproxy
 bench: build bench-tools
 	$(CARGO) build --release -p gateless-benches
-	$(CARGO) run --release -p gateless-benches
+	python3 benches/run.py
 
 tools:
 	@$(call need,cc python3 node)

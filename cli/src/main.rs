@@ -25,6 +25,9 @@ use self::commands::{calls, deploy, functions, invoke, logs, secrets, sidecars, 
 use self::failure::{Exit, Failure};
 use self::output::{Format, Output};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -4,6 +4,7 @@
 
 use std::hash::RandomState;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -38,6 +39,8 @@ pub struct App {
     pub grpc: tonic::service::Routes,
     /// Series.
     pub metrics: Arc<Metrics>,
+    /// Calls other sidecars forwarded here; a shutdown waits until it stands still.
+    pub from_peers: AtomicU64,
 }
 
 impl App {

@@ -69,8 +69,13 @@ pub enum Error {
     #[error("the function did not begin to answer within {} ms", .0.as_millis())]
     ResponseStart(Duration),
     /// The connection to the instance failed.
-    #[error("the instance broke off: {0}")]
-    Instance(String),
+    #[error("the instance broke off: {cause}")]
+    Instance {
+        /// What the connection says.
+        cause: String,
+        /// Whether the function may have seen the call.
+        seen: bool,
+    },
     /// Larger than the function allows.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(u64),
@@ -171,7 +176,7 @@ impl Error {
                 "response_start_timeout",
                 "raise limits.response_start_timeout_ms, or call it asynchronously",
             ),
-            Self::Instance(_) => (
+            Self::Instance { .. } => (
                 S::BAD_GATEWAY,
                 "instance_failed",
                 "`gateless logs` shows what the instance said",

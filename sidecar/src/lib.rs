@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod error;
+mod goodbye;
 pub mod instance;
 mod logs;
 pub mod metrics;

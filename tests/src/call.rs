@@ -2,6 +2,7 @@
 //!
 //! Deliberately keeps answers whole; tests of streaming use the client directly.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -9,7 +10,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
 /// What a call got.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     /// Status.
     pub status: u16,
@@ -17,6 +18,12 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Body.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {}", self.status, self.headers, self.text())
+    }
 }
 
 impl Answer {

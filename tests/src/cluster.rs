@@ -43,6 +43,8 @@ pub struct Sidecar {
     mark: String,
     common: Vec<String>,
     addresses: BTreeMap<&'static str, String>,
+    /// More environment variables, from the next start on.
+    pub env: Vec<(String, String)>,
     /// Running, unless it was killed.
     pub process: Option<Process>,
 }
@@ -66,7 +68,8 @@ impl Sidecar {
             args.extend([flag.into(), known.unwrap_or_else(|| "127.0.0.1:0".into())]);
         }
         let log = self.folder.join(format!("sidecar-{}.log", self.index));
-        let process = Process::start(&self.mark, &log, &args).unwrap_or_else(|e| panic!("{e}"));
+        let process =
+            Process::start(&self.mark, &log, &args, &self.env).unwrap_or_else(|e| panic!("{e}"));
         for (_, name) in LISTENERS {
             let address = process.address(name);
             let address = address.trim_start_matches("http://").to_owned();
@@ -173,7 +176,7 @@ impl Cluster {
             .collect::<Vec<String>>()
         };
         let args = server_args("127.0.0.1:0", "127.0.0.1:0");
-        let server = Process::start(&mark, &folder.path().join("server.log"), &args);
+        let server = Process::start(&mark, &folder.path().join("server.log"), &args, &[]);
         let server = server.unwrap_or_else(|e| panic!("{e}"));
         let (api, grpc) = (server.address("api"), server.address("grpc"));
         let plain = |url: &str| url.trim_start_matches("http://").to_owned();
@@ -186,7 +189,10 @@ impl Cluster {
             folder,
         };
         for _ in 0..setup.sidecars {
-            cluster.add_sidecar(Some(grpc.clone()), setup.capacity);
+            let index = cluster.sidecars.len();
+            let grpc = Some(grpc.clone());
+            let sidecar = cluster.make_sidecar(index, grpc, setup.capacity, "cluster-secret");
+            cluster.sidecars.push(sidecar);
         }
         cluster.settled().await;
         cluster.meshed().await;
@@ -207,14 +213,28 @@ impl Cluster {
         Self::start(setup).await
     }
 
-    fn add_sidecar(&mut self, server: Option<String>, capacity: u32) {
-        let index = self.sidecars.len();
+    /// One more sidecar, of another config server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn sidecar_of(&self, server: String) -> Sidecar {
+        self.make_sidecar(self.sidecars.len(), Some(server), 10, "cluster-secret")
+    }
+
+    fn make_sidecar(
+        &self,
+        index: usize,
+        server: Option<String>,
+        capacity: u32,
+        secret: &str,
+    ) -> Sidecar {
         let folder = self.folder.path().to_owned();
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let mut common = vec!["sidecar".to_owned()];
         let mut flag = |name: &str, value: String| common.extend([name.to_owned(), value]);
         flag("--data", path(&format!("sidecar-{index}")));
-        flag("--cluster-secret-file", path("cluster-secret"));
+        flag("--cluster-secret-file", path(secret));
         flag("--capacity", capacity.to_string());
         if let Some(server) = server {
             flag("--server", server);
@@ -228,10 +248,23 @@ impl Cluster {
             mark: self.mark.clone(),
             common,
             addresses: BTreeMap::new(),
+            env: Vec::new(),
             process: None,
         };
         sidecar.start();
-        self.sidecars.push(sidecar);
+        sidecar
+    }
+
+    /// A sidecar of somebody who does not know the cluster's secret. Ends with the cluster's
+    /// others; not one of `sidecars`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn stranger(&self) -> Sidecar {
+        fs::write(self.file("other-secret"), "quite-another-secret").unwrap();
+        let grpc = self.server.as_ref().map(|server| server.address("grpc"));
+        self.make_sidecar(99, grpc, 10, "other-secret")
     }
 
     /// Waits until every running sidecar knows exactly the others that run.
@@ -350,7 +383,7 @@ impl Cluster {
     /// When it does not start.
     pub fn start_server(&mut self) {
         let log = self.folder.path().join("server.log");
-        let server = Process::start(&self.mark, &log, &self.server_args);
+        let server = Process::start(&self.mark, &log, &self.server_args, &[]);
         self.server = Some(server.unwrap_or_else(|e| panic!("{e}")));
     }
 

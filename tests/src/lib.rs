@@ -12,7 +12,10 @@
 pub mod api;
 pub mod call;
 pub mod cluster;
+pub mod fake_server;
+pub mod fsync_gate;
 pub mod instances;
+pub mod load;
 pub mod process;
 pub mod spec;
 pub mod wait;
@@ -20,6 +23,7 @@ pub mod wait;
 pub use api::Api;
 pub use call::{Answer, Caller};
 pub use cluster::{Cluster, Setup, Sidecar};
+pub use load::Load;
 pub use process::Process;
 pub use spec::Spec;
 pub use wait::{eventually, eventually_within};

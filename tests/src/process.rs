@@ -67,8 +67,14 @@ impl Process {
     ///
     /// # Panics
     /// When it cannot be run at all.
-    pub fn start(mark: &str, log: &Path, args: &[String]) -> Result<Self, String> {
+    pub fn start(
+        mark: &str,
+        log: &Path,
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<Self, String> {
         let mut child = Self::command(mark, log, args)
+            .envs(env.iter().cloned())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

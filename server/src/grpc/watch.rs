@@ -95,6 +95,8 @@ struct Feed {
     first: bool,
     /// Versions of the messages that were sent and not acked.
     unacked: VecDeque<u64>,
+    /// Looked at again after an ack: it may have overtaken that one.
+    last_report: Option<StatusReport>,
 }
 
 impl Feed {
@@ -135,6 +137,7 @@ impl Feed {
             snapshot,
             first: true,
             unacked: VecDeque::new(),
+            last_report: None,
             service,
             metrics,
         };
@@ -201,8 +204,11 @@ impl Feed {
 
     async fn receive(&mut self, request: WatchRequest) -> Result<(), Status> {
         match request.kind {
-            Some(Kind::Ack(ack)) => self.acked(ack),
-            Some(Kind::Status(report)) => self.reported(report).await,
+            Some(Kind::Ack(ack)) => self.acked(ack).await,
+            Some(Kind::Status(report)) => {
+                self.last_report = Some(report.clone());
+                self.reported(report).await;
+            }
             Some(Kind::Hello(_)) => {
                 return Err(Status::invalid_argument("hello comes once, and first"));
             }
@@ -211,7 +217,7 @@ impl Feed {
         Ok(())
     }
 
-    fn acked(&mut self, ack: WatchAck) {
+    async fn acked(&mut self, ack: WatchAck) {
         // An ack is of all messages up to its version: a sidecar may leave out those before its last.
         while self
             .unacked
@@ -221,6 +227,9 @@ impl Feed {
         let version = ack.version.min(self.sent_version);
         let now = Timestamp::now();
         self.connection.acked(version, ack.rejected, now);
+        if let Some(report) = self.last_report.clone() {
+            self.reported(report).await;
+        }
     }
 
     async fn reported(&self, report: StatusReport) {

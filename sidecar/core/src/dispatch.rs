@@ -5,104 +5,29 @@
 //! is handed to waiters before anyone else can see it. It forwards nothing, and it knows
 //! neither deadlines nor sockets: `E` is the shell's endpoint, `W` its way to wake a waiter.
 
-use std::sync::Arc;
+mod choose;
+mod words;
+
 use std::time::Duration;
 
-use crate::balancer::{self, Health, Outcome};
+use crate::balancer::{Health, Outcome};
 use crate::config::{HoldLimits, Revision};
 use crate::gate::Gate;
-use crate::hold::{self, Admitted, Bounds, Caller, Class, Hold, Origin, Waiter, WaiterId};
+use crate::hold::{self, Admitted, Bounds, Hold, Origin, Waiter, WaiterId};
 use crate::name::{InstanceId, NodeId};
+use crate::retry::Budget;
 use crate::time::Time;
 use crate::usage::Usage;
+use choose::{Local, Remote};
+
+pub use words::{Call, EndpointKey, Pass, Permit, Refusal, Released, Supply};
 
 /// How many calls may queue per unit of container concurrency; Knative's queue-proxy.
 pub const QUEUE_PER_CONCURRENCY: u64 = 10;
+/// Retries a second that even a function with hardly any calls may make.
+pub const RETRIES_PER_SECOND: u32 = 1;
 /// How long a host that refused is believed to be full unless it says otherwise.
 pub const FULL_FOR: Duration = Duration::from_millis(50);
-
-/// Identity of an endpoint within one [`Dispatch`]; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EndpointKey(u64);
-
-/// The right to send one call to one endpoint. Must come back through [`Dispatch::release`].
-#[derive(Debug)]
-pub struct Permit<E> {
-    /// Where to.
-    pub endpoint: E,
-    /// For [`Call::avoid`] and release.
-    pub key: EndpointKey,
-    /// Whether the endpoint is an instance on this host.
-    pub local: bool,
-}
-
-/// A call that asks for a permit.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// Sync before async.
-    pub class: Class,
-    /// Decides which endpoints are allowed.
-    pub origin: Origin,
-    /// For fairness.
-    pub caller: Caller,
-    /// Bytes kept while it waits.
-    pub bytes: u64,
-    /// Endpoints that refused or failed it already.
-    pub avoid: &'a [EndpointKey],
-}
-
-/// Why a call may not even wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// As many wait as may.
-    Full(hold::Full),
-    /// Forwarded to a host that has no open gate for the revision.
-    NoInstance,
-    /// No instance can be started; says why.
-    Failing(Arc<str>),
-    /// The revision is gone.
-    Gone,
-}
-
-/// What the owner says is coming.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Supply {
-    /// Instances on their way up.
-    pub starting: u32,
-    /// Instances wanted.
-    pub desired: u32,
-    /// Why none can start.
-    pub failure: Option<Arc<str>>,
-}
-
-/// What came of giving a permit back.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Released {
-    /// The gate was closed and this was its last call.
-    pub drained: Option<InstanceId>,
-    /// Another sidecar was refused before and there is room now: tell it.
-    pub room_for_peers: bool,
-}
-
-#[derive(Debug)]
-struct Local<E> {
-    id: InstanceId,
-    key: EndpointKey,
-    gate: Gate,
-    health: Health,
-    endpoint: E,
-}
-
-#[derive(Debug)]
-struct Remote<E> {
-    node: NodeId,
-    key: EndpointKey,
-    ready: u32,
-    in_flight: u32,
-    full_until: Time,
-    health: Health,
-    endpoint: E,
-}
 
 /// Grants made: whom to wake, and with what.
 pub type Grants<W, E> = Vec<(Waiter<W>, Permit<E>)>;
@@ -120,7 +45,9 @@ pub struct Dispatch<W, E> {
     supply: Supply,
     refused_peer: bool,
     next_key: u64,
-    /// Demand; the shell tells it of arrivals, permits and departures.
+    /// Retries of calls from here.
+    pub budget: Budget,
+    /// Demand of calls from here.
     pub usage: Usage,
 }
 
@@ -144,16 +71,21 @@ impl<W, E: Clone> Dispatch<W, E> {
             supply: Supply::default(),
             refused_peer: false,
             next_key: 0,
+            budget: Budget::new(revision.retries.budget_percent, RETRIES_PER_SECOND),
             usage: Usage::default(),
         }
     }
 
     /// A permit if any allowed endpoint has room now.
     pub fn acquire(&mut self, now: Time, call: &Call<'_>, random: u64) -> Option<Permit<E>> {
+        if call.origin == Origin::Here && !call.again {
+            self.usage.arrive();
+            self.budget.request(now);
+        }
         let chosen = self
             .choose(now, call.origin, call.avoid, random, false)
             .or_else(|| self.choose(now, call.origin, call.avoid, random, true))?;
-        Some(self.enter(chosen))
+        Some(self.enter(now, call.origin, chosen))
     }
 
     /// Queues a call that [`Dispatch::acquire`] had no permit for.
@@ -221,7 +153,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     pub fn release(
         &mut self,
         now: Time,
-        key: EndpointKey,
+        pass: Pass,
         outcome: Outcome,
         random: u64,
         grants: &mut Grants<W, E>,
@@ -230,6 +162,10 @@ impl<W, E: Clone> Dispatch<W, E> {
             drained: None,
             room_for_peers: false,
         };
+        let Pass { key, entered } = pass;
+        if let Some(entered) = entered {
+            self.usage.leave(now, entered);
+        }
         if let Some(local) = self.locals.iter_mut().find(|local| local.key == key) {
             local.gate.leave();
             local.health.record(now, outcome);
@@ -241,15 +177,17 @@ impl<W, E: Clone> Dispatch<W, E> {
         if !self.hold.is_empty() {
             self.grant(now, random, grants);
         }
-        released.room_for_peers = self.refused_peer && self.local_room();
+        released.room_for_peers = self.refused_peer && self.local_room(now);
         self.refused_peer &= !released.room_for_peers;
         released
     }
 
-    /// The endpoint's own gate refused the call: believed to be full for [`FULL_FOR`].
+    /// The endpoint's own gate refused the call, or nobody was there: no call for [`FULL_FOR`].
     pub fn refused(&mut self, now: Time, key: EndpointKey) {
         if let Some(remote) = self.remotes.iter_mut().find(|remote| remote.key == key) {
             remote.full_until = now + FULL_FOR;
+        } else if let Some(local) = self.locals.iter_mut().find(|local| local.key == key) {
+            local.rests_until = now + FULL_FOR;
         }
     }
 
@@ -283,6 +221,7 @@ impl<W, E: Clone> Dispatch<W, E> {
             id,
             key,
             gate,
+            rests_until: Time::ZERO,
             health: Health::default(),
             endpoint,
         });
@@ -363,7 +302,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     pub fn grant(&mut self, now: Time, random: u64, grants: &mut Grants<W, E>) {
         let mut random = random;
         while !self.hold.is_empty() {
-            let local = self.local_room();
+            let local = self.local_room(now);
             let origin = if local { Origin::Peer } else { Origin::Here };
             let possible = self.choose(now, origin, &[], random, true).is_some();
             let Some(waiter) = possible.then(|| self.hold.pop(local)).flatten() else {
@@ -374,7 +313,7 @@ impl<W, E: Clone> Dispatch<W, E> {
                 .or_else(|| self.choose(now, waiter.origin, &[], random, true));
             let Some(chosen) = chosen else { break };
             random = random.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let permit = self.enter(chosen);
+            let permit = self.enter(now, waiter.origin, chosen);
             grants.push((waiter, permit));
         }
     }
@@ -428,8 +367,8 @@ impl<W, E: Clone> Dispatch<W, E> {
             .count() as u32
     }
 
-    fn local_room(&self) -> bool {
-        self.locals.iter().any(|local| local.gate.has_room())
+    fn local_room(&self, now: Time) -> bool {
+        self.locals.iter().any(|local| local.has_room(now))
     }
 
     fn can_grow(&self) -> bool {
@@ -441,114 +380,6 @@ impl<W, E: Clone> Dispatch<W, E> {
         let per_instance = u64::from(self.concurrency.unwrap_or(0)) * QUEUE_PER_CONCURRENCY;
         (per_instance * u64::from(instances)).max(1)
     }
-
-    fn enter(&mut self, chosen: Chosen) -> Permit<E> {
-        match chosen {
-            Chosen::Local(at) => {
-                let local = &mut self.locals[at];
-                let entered = local.gate.enter();
-                debug_assert!(entered, "chosen without room");
-                Permit {
-                    endpoint: local.endpoint.clone(),
-                    key: local.key,
-                    local: true,
-                }
-            }
-            Chosen::Remote(at) => {
-                let remote = &mut self.remotes[at];
-                remote.in_flight += 1;
-                Permit {
-                    endpoint: remote.endpoint.clone(),
-                    key: remote.key,
-                    local: false,
-                }
-            }
-        }
-    }
-
-    /// Own host first while it is below the scaling target, then the cheaper of two.
-    fn choose(
-        &self,
-        now: Time,
-        origin: Origin,
-        avoid: &[EndpointKey],
-        random: u64,
-        ejected_too: bool,
-    ) -> Option<Chosen> {
-        let usable = |key: EndpointKey, health: &Health| {
-            !avoid.contains(&key) && (ejected_too || !health.is_ejected(now))
-        };
-        let local = pick_where(
-            &self.locals,
-            random,
-            |local| local.gate.has_room() && usable(local.key, &local.health),
-            |local| local.health.cost(local.gate.in_flight(), 1),
-        );
-        let comfortable =
-            local.is_some_and(|at| self.locals[at].gate.in_flight() < self.soft_target);
-        if origin == Origin::Peer || comfortable || self.remotes.is_empty() {
-            return local.map(Chosen::Local);
-        }
-        let remote = pick_where(
-            &self.remotes,
-            random,
-            |remote| self.presumed_room(now, remote) && usable(remote.key, &remote.health),
-            |remote| remote.health.cost(remote.in_flight, remote.ready),
-        );
-        match (local, remote) {
-            (Some(local), Some(remote)) => {
-                let (here, there) = (&self.locals[local], &self.remotes[remote]);
-                let here = here.health.cost(here.gate.in_flight(), 1);
-                let there = there.health.cost(there.in_flight, there.ready);
-                Some(if there < here {
-                    Chosen::Remote(remote)
-                } else {
-                    Chosen::Local(local)
-                })
-            }
-            (local, remote) => local.map(Chosen::Local).or(remote.map(Chosen::Remote)),
-        }
-    }
-
-    fn presumed_room(&self, now: Time, remote: &Remote<E>) -> bool {
-        let limit = self
-            .concurrency
-            .map(|limit| limit.saturating_mul(remote.ready));
-        remote.ready > 0
-            && now >= remote.full_until
-            && limit.is_none_or(|limit| remote.in_flight < limit)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Chosen {
-    Local(usize),
-    Remote(usize),
-}
-
-/// Power of two choices among the items that pass, without allocating.
-fn pick_where<T>(
-    items: &[T],
-    random: u64,
-    passes: impl Fn(&T) -> bool,
-    cost: impl Fn(&T) -> f64,
-) -> Option<usize> {
-    let nth = |n: usize| {
-        items
-            .iter()
-            .enumerate()
-            .filter(|(_, item)| passes(item))
-            .nth(n)
-            .map(|(at, _)| at)
-    };
-    let count = items.iter().filter(|item| passes(item)).count();
-    if count <= 1 {
-        return nth(0);
-    }
-    let first = (random as u32 as usize) % count;
-    let second = (first + 1 + ((random >> 32) as usize) % (count - 1)) % count;
-    let pair = [nth(first)?, nth(second)?];
-    balancer::pick(&pair, random, |at| cost(&items[at]))
 }
 
 #[cfg(test)]

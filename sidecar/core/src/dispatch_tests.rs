@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Limits, Process, Protocol, Readiness, RetryPolicy, Runtime, Scaling};
+use crate::hold::{Caller, Class};
 use crate::name::{FunctionName, RevisionName};
 use proptest::prelude::*;
 
@@ -54,6 +55,7 @@ fn call(origin: Origin) -> Call<'static> {
         origin,
         caller: Caller(1),
         bytes: 1,
+        again: false,
         avoid: &[],
     }
 }
@@ -90,7 +92,7 @@ fn full_gate_queues_ten_times_its_concurrency_and_then_refuses() {
     let refused = d.wait(Time::ZERO, &call(Origin::Here), 10).unwrap_err();
     assert_eq!(refused, (10, Refusal::Full(hold::Full::Requests)));
     let mut grants = Vec::new();
-    d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut grants);
+    d.release(Time::ZERO, permit.pass, Outcome::Neutral, 1, &mut grants);
     assert_eq!(grants.len(), 1, "one out, one in");
 }
 
@@ -131,7 +133,13 @@ fn forwarded_call_is_refused_at_once_where_no_gate_is_open() {
         d.wait(Time::ZERO, &call(Origin::Peer), 0).unwrap_err().1,
         Refusal::NoInstance
     );
-    let released = d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut Vec::new());
+    let released = d.release(
+        Time::ZERO,
+        permit.pass,
+        Outcome::Neutral,
+        1,
+        &mut Vec::new(),
+    );
     assert_eq!(released.drained, Some(InstanceId::new("a")));
 }
 
@@ -145,13 +153,13 @@ fn refused_peers_hear_of_room() {
         assert!(d.wait(Time::ZERO, &call(Origin::Peer), wake).is_ok());
     }
     assert!(d.wait(Time::ZERO, &call(Origin::Peer), 11).is_err());
-    let mut key = permit.key;
+    let mut key = permit.pass;
     for _ in 0..10 {
         assert!(
             !d.release(Time::ZERO, key, Outcome::Neutral, 1, &mut grants)
                 .room_for_peers
         );
-        key = grants.pop().unwrap().1.key;
+        key = grants.pop().unwrap().1.pass;
     }
     assert!(
         d.release(Time::ZERO, key, Outcome::Neutral, 1, &mut grants)
@@ -175,11 +183,25 @@ fn own_host_first_then_others_and_full_ones_are_left_alone_until_they_have_room(
     assert!(d.acquire(Time::ZERO, &here, 1).unwrap().local);
     let permit = d.acquire(Time::ZERO, &here, 1).unwrap();
     assert!(!permit.local);
-    d.refused(Time::ZERO, permit.key);
-    d.release(Time::ZERO, permit.key, Outcome::Neutral, 1, &mut grants);
+    d.refused(Time::ZERO, permit.pass.key);
+    d.release(Time::ZERO, permit.pass, Outcome::Neutral, 1, &mut grants);
     assert!(d.acquire(Time::ZERO, &here, 1).is_none());
     assert!(d.wait(Time::ZERO, &here, 5).is_ok());
     d.room(Time::ZERO, &node, 1, &mut grants);
+    assert_eq!(grants.len(), 1);
+}
+
+#[test]
+fn unreachable_instance_rests_before_a_waiting_call_gets_it_again() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    let mut grants = Vec::new();
+    let permit = d.acquire(Time::ZERO, &call(Origin::Here), 1).unwrap();
+    d.refused(Time::ZERO, permit.pass.key);
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 7).is_ok());
+    d.release(Time::ZERO, permit.pass, Outcome::Failed, 1, &mut grants);
+    assert!(grants.is_empty());
+    d.grant(Time::ZERO + FULL_FOR, 1, &mut grants);
     assert_eq!(grants.len(), 1);
 }
 
@@ -215,7 +237,7 @@ proptest! {
                 0..=2 => {
                     let call = Call { caller: Caller(random % 5), ..call(origin) };
                     if let Some(permit) = d.acquire(Time::ZERO, &call, random) {
-                        inside.push(permit.key);
+                        inside.push(permit.pass);
                     } else if let Ok(Admitted { id, evicted }) = d.wait(Time::ZERO, &call, next) {
                         prop_assert!(evicted.is_none() || d.held() <= 100);
                         waiting.push(id);
@@ -236,10 +258,10 @@ proptest! {
                 }
                 _ => {}
             }
-            inside.extend(grants.into_iter().map(|(_, permit)| permit.key));
+            inside.extend(grants.into_iter().map(|(_, permit)| permit.pass));
             prop_assert!(d.local_in_flight().all(|(_, n)| n <= limit));
             prop_assert_eq!(d.local_in_flight().map(|(_, n)| n as usize).sum::<usize>(), inside.len());
-            prop_assert!(d.held() == 0 || !d.local_room());
+            prop_assert!(d.held() == 0 || !d.local_room(Time::ZERO));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::timing::Timing;
 use crate::body::Body;
 use crate::clock;
 use crate::error::{Error, Phase};
-use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision, Visit};
+use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
@@ -105,7 +105,6 @@ impl Proxy {
             return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
         }
         let from_here = call.origin == Origin::Here;
-        let mut visit = from_here.then(|| Visit::new(revision.clone()));
         forward::prepare(&mut call);
         let mut timing = Timing {
             route: clock::now().since(call.arrived),
@@ -120,16 +119,13 @@ impl Proxy {
                         .await?
                 }
             };
-            if let Some(visit) = &mut visit {
-                visit.enter();
-            }
             let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
                 revision.refused(lease.key());
                 attempts.look_again = true;
                 continue;
             };
             let forwarded = clock::now();
-            match forward::forward(self, lease, ahead, &mut call, &mut visit).await? {
+            match forward::forward(self, lease, ahead, &mut call).await? {
                 Sent::Answer(answer) => {
                     let response = answer.finish(&call, &mut timing, forwarded);
                     if from_here {
@@ -138,6 +134,11 @@ impl Proxy {
                         function.metrics.answered(response.status(), took, cold);
                     }
                     return Ok(response);
+                }
+                Sent::Refused(_) if call.payload.is_spent() => {
+                    // What went into the connection cannot be sent to another.
+                    let cause = "refused when its body had been sent".to_owned();
+                    return Err(Error::Instance { cause, seen: false });
                 }
                 Sent::Refused(lease) => {
                     revision.refused(lease.key());
@@ -150,7 +151,10 @@ impl Proxy {
                 } => {
                     lease.set_outcome(Outcome::Failed);
                     if !self.may_retry(&call, revision, &mut attempts, seen) {
-                        return Err(Error::Instance(error));
+                        return Err(Error::Instance { cause: error, seen });
+                    }
+                    if !seen {
+                        revision.refused(lease.key());
                     }
                     tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
                     attempts.avoid.push(lease.key());
@@ -175,6 +179,7 @@ impl Proxy {
             caller: call.caller,
             peer: call.peer.as_ref(),
             bytes: call.payload.bytes() + 1_024,
+            again: attempts.look_again,
             avoid: &attempts.avoid,
         };
         let refused = |refusal| match call.origin {

@@ -110,9 +110,10 @@ impl App {
             // The queue won't have it: then the caller waits after all.
             Err(Refused { exchange, error }) => {
                 tracing::debug!(%error, "a call could not go on as an async one");
-                let answer = exchange
-                    .await
-                    .map_err(|error| Error::Instance(error.message))?;
+                let answer = exchange.await.map_err(|error| Error::Instance {
+                    cause: error.message,
+                    seen: true,
+                })?;
                 Ok(answer.map(Body::boxed))
             }
         }

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateless_core::config::Visibility;
@@ -240,16 +241,23 @@ async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> 
         );
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    app.from_peers.fetch_add(1, Ordering::Relaxed);
     match forwarded(app, request, on_upgrade).await {
         Ok(response) => response,
-        Err(error @ Error::Gate(_)) => {
+        Err(error) => {
+            // The caller's sidecar decides whether to try elsewhere.
+            let told = match &error {
+                Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
+                Error::Instance { seen: true, .. } => Some(headers::FAILED),
+                _ => None,
+            };
             let mut response = error.into_response();
-            response
-                .headers_mut()
-                .insert(headers::REFUSED, HeaderValue::from_static("1"));
+            if let Some(name) = told {
+                let yes = HeaderValue::from_static("1");
+                response.headers_mut().insert(name, yes);
+            }
             response
         }
-        Err(error) => error.into_response(),
     }
 }
 
@@ -260,6 +268,7 @@ async fn forwarded(
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
     let (parts, incoming) = request.into_parts();
+    let payload = Payload::new(incoming);
     let text = |name| {
         parts
             .headers
@@ -289,7 +298,7 @@ async fn forwarded(
     let caller = Caller(node.as_ref().map_or(0, |node| app.fairness.hash_one(node)));
     let mut call = Call {
         parts,
-        payload: Payload::new(incoming),
+        payload,
         class,
         origin: Origin::Peer,
         caller,

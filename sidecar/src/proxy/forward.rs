@@ -14,7 +14,7 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::call::{Ahead, Call, Proxy, is_h2};
-use super::payload::Payload;
+use super::payload::{Payload, Unread};
 use super::pool::{self, Conn, Pool};
 use super::timing::Timing;
 use super::tracked::{Held, Tracked};
@@ -22,7 +22,7 @@ use super::{headers, upgrade};
 use crate::body::Body;
 use crate::clock;
 use crate::error::{Error, Phase};
-use crate::runtime::{Endpoint, Lease, Visit};
+use crate::runtime::{Endpoint, Lease};
 
 /// What came of one attempt.
 pub(super) enum Sent {
@@ -75,7 +75,6 @@ pub(super) async fn forward(
     lease: Lease,
     ahead: Ahead,
     call: &mut Call,
-    visit: &mut Option<Visit>,
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
@@ -106,7 +105,7 @@ pub(super) async fn forward(
         );
     };
     match sent {
-        Ok((response, conn)) => Ok(answered(response, conn, lease, call, visit, began)),
+        Ok((response, conn)) => Ok(answered(response, conn, lease, call, began)),
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
         Err(pool::Error::Unsent(request, error)) => {
             give_back(call, request.into_body());
@@ -129,7 +128,7 @@ pub(super) async fn forward(
 fn give_back(call: &mut Call, body: Body) {
     match body {
         Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
-        Body::Limited(limited) => call.payload = Payload::Stream(limited.into_inner()),
+        Body::Limited(limited) => call.payload = Payload::Stream(Unread::new(limited.into_inner())),
         Body::Tracked(_) | Body::Boxed(_) => {}
     }
 }
@@ -139,7 +138,6 @@ fn answered(
     conn: Option<Conn>,
     mut lease: Lease,
     call: &mut Call,
-    visit: &mut Option<Visit>,
     began: Time,
 ) -> Sent {
     let refused = !lease.is_local() && response.headers().contains_key(headers::REFUSED);
@@ -151,12 +149,15 @@ fn answered(
         }
         return Sent::Refused(lease);
     }
+    if !lease.is_local() && response.headers().contains_key(headers::FAILED) {
+        return Sent::Failed {
+            lease,
+            seen: true,
+            error: "on another host".to_owned(),
+        };
+    }
     lease.set_outcome(Outcome::Answered(clock::now().since(began)));
-    let held = Held {
-        lease,
-        visit: visit.take(),
-        conn,
-    };
+    let held = Held { lease, conn };
     Sent::Answer(Box::new(Answer {
         response,
         held,

@@ -22,6 +22,8 @@ pub const CLASS: HeaderName = HeaderName::from_static("x-gateless-class");
 pub const PERMIT: HeaderName = HeaderName::from_static("x-gateless-permit");
 /// Between sidecars, on an answer: the gate refused, nothing was seen.
 pub const REFUSED: HeaderName = HeaderName::from_static("x-gateless-refused");
+/// Between sidecars, on an answer: the connection to the instance broke; it may have seen it.
+pub const FAILED: HeaderName = HeaderName::from_static("x-gateless-failed");
 /// Between sidecars, on an answer: microseconds in the gate's queue.
 pub const QUEUE_US: HeaderName = HeaderName::from_static("x-gateless-queue-us");
 /// Phases of a call.
@@ -37,7 +39,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Headers only sidecars may set; dropped from what others send.
-const INTERNAL: [HeaderName; 6] = [CLUSTER, NODE, CLASS, PERMIT, REFUSED, QUEUE_US];
+const INTERNAL: [HeaderName; 7] = [CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US];
 
 /// Removes what concerns one hop only. `te: trailers` stays: gRPC needs it end to end.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -20,7 +21,7 @@ pub enum Payload {
     /// Can be sent any number of times.
     Whole(Bytes),
     /// Can be sent once.
-    Stream(Incoming),
+    Stream(Unread),
     /// Was sent.
     Spent,
 }
@@ -32,7 +33,7 @@ impl Payload {
         if incoming.is_end_stream() {
             Self::Whole(Bytes::new())
         } else {
-            Self::Stream(incoming)
+            Self::Stream(Unread::new(incoming))
         }
     }
 
@@ -71,10 +72,7 @@ impl Payload {
     pub fn fits(&self, limit: u64) -> bool {
         match self {
             Self::Whole(bytes) => bytes.len() as u64 <= limit,
-            Self::Stream(incoming) => incoming
-                .size_hint()
-                .exact()
-                .is_some_and(|size| size <= limit),
+            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= limit),
             Self::Spent => false,
         }
     }
@@ -85,10 +83,7 @@ impl Payload {
     /// When the caller's body fails.
     pub async fn make_whole_if_small(&mut self) -> Result<(), Error> {
         let small = match self {
-            Self::Stream(incoming) => incoming
-                .size_hint()
-                .exact()
-                .is_some_and(|size| size <= SMALL),
+            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= SMALL),
             Self::Whole(_) | Self::Spent => false,
         };
         if small {
@@ -104,7 +99,7 @@ impl Payload {
     /// When the caller's body fails or is larger.
     pub async fn make_whole(&mut self, limit: u64) -> Result<(), Error> {
         let incoming = match std::mem::replace(self, Self::Spent) {
-            Self::Stream(incoming) => incoming,
+            Self::Stream(unread) => unread,
             other => {
                 let size = other.bytes();
                 *self = other;
@@ -115,9 +110,12 @@ impl Payload {
                 };
             }
         };
-        if incoming.size_hint().lower() > limit {
+        if incoming.least_size() > limit {
             return Err(Error::BodyTooLarge(limit));
         }
+        let Some(incoming) = incoming.into_inner() else {
+            return Ok(());
+        };
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         match Limited::new(incoming, most).collect().await {
             Ok(collected) => {
@@ -138,12 +136,66 @@ impl Payload {
                 *self = Self::Whole(bytes.clone());
                 (Body::from(bytes), TooLarge(None))
             }
-            Self::Stream(incoming) => {
-                let (limited, exceeded) = body::Limited::new(incoming, limit);
-                (Body::Limited(limited), TooLarge(Some(exceeded)))
-            }
+            Self::Stream(unread) => match unread.into_inner() {
+                Some(incoming) => {
+                    let (limited, exceeded) = body::Limited::new(incoming, limit);
+                    (Body::Limited(limited), TooLarge(Some(exceeded)))
+                }
+                None => (Body::empty(), TooLarge(None)),
+            },
             Self::Spent => (Body::empty(), TooLarge(None)),
         }
+    }
+}
+
+/// A body nobody has read yet.
+///
+/// If nobody ever does, because the call is refused, what the caller sends on is read and
+/// thrown away for a while: a connection closed over unread bytes takes the refusal with it.
+pub struct Unread(Option<Incoming>);
+
+/// Thrown away at most.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Unread {
+    /// Of a request.
+    #[must_use]
+    pub fn new(incoming: Incoming) -> Self {
+        Self(Some(incoming))
+    }
+
+    fn into_inner(mut self) -> Option<Incoming> {
+        self.0.take()
+    }
+
+    fn exact_size(&self) -> Option<u64> {
+        self.0.as_ref()?.size_hint().exact()
+    }
+
+    fn least_size(&self) -> u64 {
+        self.0.as_ref().map_or(0, |body| body.size_hint().lower())
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let Some(mut incoming) = self.0.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(tokio::time::timeout(LINGER, async move {
+            let mut left = LINGER_BYTES;
+            while let Some(Ok(frame)) = incoming.frame().await {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(size) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        }));
     }
 }
 

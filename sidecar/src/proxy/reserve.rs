@@ -40,6 +40,7 @@ impl Reservations {
             caller: Caller(0),
             peer: None,
             bytes: 0,
+            again: false,
             avoid: &[],
         };
         // A wait is no permit: dropping it leaves the queue.

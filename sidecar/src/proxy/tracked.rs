@@ -1,4 +1,4 @@
-//! A function's answer on its way to the caller: keeps the permit, the visit and the
+//! A function's answer on its way to the caller: keeps the permit and the
 //! connection until the last byte, and watches the deadline and idle timeout meanwhile.
 
 use std::future::Future;
@@ -15,14 +15,12 @@ use tokio::time::{Instant, Sleep};
 use super::pool::Conn;
 use crate::body::Error;
 use crate::clock;
-use crate::runtime::{Lease, Visit};
+use crate::runtime::Lease;
 
 /// What a call keeps until its answer is through.
 pub struct Held {
     /// Goes back when dropped.
     pub lease: Lease,
-    /// Stops counting as demand when dropped.
-    pub visit: Option<Visit>,
     /// Goes back to its pool after a whole answer, is closed otherwise.
     pub conn: Option<Conn>,
 }

@@ -1,13 +1,11 @@
-//! Permits and visits as guards: whatever happens to a call, they go back.
+//! A permit as a guard: whatever happens to a call, it goes back.
 
 use std::sync::Arc;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::{EndpointKey, Permit};
-use gateless_core::time::Time;
 
 use super::{Endpoint, Revision};
-use crate::clock;
 
 /// A permit that releases itself when dropped.
 pub struct Lease {
@@ -34,7 +32,7 @@ impl Lease {
     /// The endpoint's identity.
     #[must_use]
     pub fn key(&self) -> EndpointKey {
-        self.permit.key
+        self.permit.pass.key
     }
 
     /// Whether it is an instance on this host.
@@ -57,42 +55,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.revision.release(self.permit.key, self.outcome);
-    }
-}
-
-/// A call's part in its revision's demand: it arrives here, and from its first permit until
-/// this is dropped it counts as running.
-pub struct Visit {
-    revision: Arc<Revision>,
-    entered: Option<Time>,
-}
-
-impl Visit {
-    /// A call for this revision has come.
-    #[must_use]
-    pub fn new(revision: Arc<Revision>) -> Self {
-        revision.arrive(clock::now());
-        Self {
-            revision,
-            entered: None,
-        }
-    }
-
-    /// It has a permit.
-    pub fn enter(&mut self) {
-        if self.entered.is_none() {
-            let now = clock::now();
-            self.revision.enter(now);
-            self.entered = Some(now);
-        }
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if let Some(entered) = self.entered {
-            self.revision.leave(entered);
-        }
+        self.revision.release(self.permit.pass, self.outcome);
     }
 }

@@ -21,7 +21,7 @@ use gateless_core::usage::Sample;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-pub use lease::{Lease, Visit};
+pub use lease::Lease;
 pub use revision::{Ask, Endpoint, Revision, Wait};
 
 use crate::clock;

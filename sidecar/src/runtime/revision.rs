@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::config;
-use gateless_core::dispatch::{Call, Dispatch, EndpointKey, Grants, Refusal, Released, Supply};
+use gateless_core::dispatch::{
+    Call, Dispatch, EndpointKey, Grants, Pass, Refusal, Released, Supply,
+};
 use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_share};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
-use gateless_core::retry::Budget;
 use gateless_core::time::Time;
 use gateless_core::usage::Sample;
 use parking_lot::Mutex;
@@ -48,9 +49,6 @@ impl Endpoint {
     }
 }
 
-/// Retries a second that even a function with hardly any calls may make.
-const RETRIES_PER_SECOND: u32 = 1;
-
 pub(crate) type Wake = oneshot::Sender<Result<Lease, Refusal>>;
 type Core = Dispatch<Wake, Arc<Endpoint>>;
 
@@ -67,6 +65,8 @@ pub struct Ask<'a> {
     pub peer: Option<&'a NodeId>,
     /// Bytes kept while it waits.
     pub bytes: u64,
+    /// It had a permit before.
+    pub again: bool,
     /// Endpoints that failed it already.
     pub avoid: &'a [EndpointKey],
 }
@@ -86,8 +86,6 @@ pub struct Revision {
     retired: AtomicBool,
     /// How long the newest instance here took to start, in nanoseconds.
     last_start: AtomicU64,
-    /// Apart from the core's lock: retries are rare, and it is touched once a call.
-    budget: Mutex<Budget>,
     refused_peers: Mutex<BTreeSet<NodeId>>,
 }
 
@@ -126,7 +124,6 @@ impl Drop for Wait {
 impl Revision {
     pub(super) fn new(config: Arc<config::Revision>, shared: Arc<Shared>) -> Self {
         let core = Mutex::new(Dispatch::new(&config));
-        let budget = Budget::new(config.retries.budget_percent, RETRIES_PER_SECOND);
         Self {
             config,
             core,
@@ -135,7 +132,6 @@ impl Revision {
             told: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             last_start: AtomicU64::new(0),
-            budget: Mutex::new(budget),
             refused_peers: Mutex::default(),
         }
     }
@@ -156,6 +152,7 @@ impl Revision {
             origin: ask.origin,
             caller: ask.caller,
             bytes: ask.bytes,
+            again: ask.again,
             avoid: ask.avoid,
         };
         let now = clock::now();
@@ -235,20 +232,10 @@ impl Revision {
         }
     }
 
-    /// A call arrived or left; see [`gateless_core::usage::Usage`].
-    pub(super) fn arrive(&self, now: Time) {
-        self.core.lock().usage.arrive();
-        self.budget.lock().request(now);
-    }
-
-    pub(super) fn enter(&self, now: Time) {
-        self.core.lock().usage.enter(now);
-    }
-
     /// Whether the budget allows a retry; spends it.
     #[must_use]
     pub fn spend_retry(&self) -> bool {
-        self.budget.lock().try_retry(clock::now())
+        self.core.lock().budget.try_retry(clock::now())
     }
 
     /// How long the newest instance on this host took to start.
@@ -257,11 +244,7 @@ impl Revision {
         Duration::from_nanos(self.last_start.load(Ordering::Relaxed))
     }
 
-    pub(super) fn leave(&self, entered: Time) {
-        self.core.lock().usage.leave(clock::now(), entered);
-    }
-
-    pub(super) fn release(self: &Arc<Self>, key: EndpointKey, outcome: Outcome) {
+    pub(super) fn release(self: &Arc<Self>, pass: Pass, outcome: Outcome) {
         let mut grants = Grants::new();
         let random = rand::random();
         let Released {
@@ -270,7 +253,7 @@ impl Revision {
         } = self
             .core
             .lock()
-            .release(clock::now(), key, outcome, random, &mut grants);
+            .release(clock::now(), pass, outcome, random, &mut grants);
         self.wake(grants);
         if let Some(id) = drained {
             self.shared.signals.send(Signal::Drained(id)).ok();

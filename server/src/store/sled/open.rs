@@ -14,7 +14,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
@@ -104,6 +104,9 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Folder> {
     })
 }
 
+/// How long a lock may be held by somebody who is about to let go.
+const LOCK_PATIENCE: Duration = Duration::from_millis(300);
+
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("lock");
     let what = format!("locking {}", path.display());
@@ -111,12 +114,22 @@ fn lock(dir: &Path) -> Result<File> {
         Ok(file) => file,
         Err(source) => return Err(Error::Io { what, source }),
     };
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked {
-            path: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { what, source }),
+    // A process this one is just starting holds the lock from its fork to its exec, when
+    // the store was closed in between: nobody tells when that is over.
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked {
+                    path: dir.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::Io { what, source }),
+        }
     }
 }
 

@@ -1,0 +1,152 @@
+//! Which endpoint a call goes to. It changes counts only through gates; who waits is decided
+//! in the parent.
+
+use super::{Dispatch, EndpointKey, Pass, Permit};
+use crate::balancer::{self, Health};
+use crate::gate::Gate;
+use crate::hold::Origin;
+use crate::name::{InstanceId, NodeId};
+use crate::time::Time;
+
+#[derive(Debug)]
+pub(super) struct Local<E> {
+    pub(super) id: InstanceId,
+    pub(super) key: EndpointKey,
+    pub(super) gate: Gate,
+    /// Could not be reached; tried again then.
+    pub(super) rests_until: Time,
+    pub(super) health: Health,
+    pub(super) endpoint: E,
+}
+
+#[derive(Debug)]
+pub(super) struct Remote<E> {
+    pub(super) node: NodeId,
+    pub(super) key: EndpointKey,
+    pub(super) ready: u32,
+    pub(super) in_flight: u32,
+    pub(super) full_until: Time,
+    pub(super) health: Health,
+    pub(super) endpoint: E,
+}
+
+impl<E> Local<E> {
+    pub(super) fn has_room(&self, now: Time) -> bool {
+        self.gate.has_room() && now >= self.rests_until
+    }
+}
+
+impl<W, E: Clone> Dispatch<W, E> {
+    pub(super) fn enter(&mut self, now: Time, origin: Origin, chosen: Chosen) -> Permit<E> {
+        let entered = (origin == Origin::Here).then_some(now);
+        if entered.is_some() {
+            self.usage.enter(now);
+        }
+        let pass = |key| Pass { key, entered };
+        match chosen {
+            Chosen::Local(at) => {
+                let local = &mut self.locals[at];
+                let inside = local.gate.enter();
+                debug_assert!(inside, "chosen without room");
+                Permit {
+                    endpoint: local.endpoint.clone(),
+                    pass: pass(local.key),
+                    local: true,
+                }
+            }
+            Chosen::Remote(at) => {
+                let remote = &mut self.remotes[at];
+                remote.in_flight += 1;
+                Permit {
+                    endpoint: remote.endpoint.clone(),
+                    pass: pass(remote.key),
+                    local: false,
+                }
+            }
+        }
+    }
+
+    /// Own host first while it is below the scaling target, then the cheaper of two.
+    pub(super) fn choose(
+        &self,
+        now: Time,
+        origin: Origin,
+        avoid: &[EndpointKey],
+        random: u64,
+        ejected_too: bool,
+    ) -> Option<Chosen> {
+        let usable = |key: EndpointKey, health: &Health| {
+            !avoid.contains(&key) && (ejected_too || !health.is_ejected(now))
+        };
+        let local = pick_where(
+            &self.locals,
+            random,
+            |local| local.has_room(now) && usable(local.key, &local.health),
+            |local| local.health.cost(local.gate.in_flight(), 1),
+        );
+        let comfortable =
+            local.is_some_and(|at| self.locals[at].gate.in_flight() < self.soft_target);
+        if origin == Origin::Peer || comfortable || self.remotes.is_empty() {
+            return local.map(Chosen::Local);
+        }
+        let remote = pick_where(
+            &self.remotes,
+            random,
+            |remote| self.presumed_room(now, remote) && usable(remote.key, &remote.health),
+            |remote| remote.health.cost(remote.in_flight, remote.ready),
+        );
+        match (local, remote) {
+            (Some(local), Some(remote)) => {
+                let (here, there) = (&self.locals[local], &self.remotes[remote]);
+                let here = here.health.cost(here.gate.in_flight(), 1);
+                let there = there.health.cost(there.in_flight, there.ready);
+                Some(if there < here {
+                    Chosen::Remote(remote)
+                } else {
+                    Chosen::Local(local)
+                })
+            }
+            (local, remote) => local.map(Chosen::Local).or(remote.map(Chosen::Remote)),
+        }
+    }
+
+    fn presumed_room(&self, now: Time, remote: &Remote<E>) -> bool {
+        let limit = self
+            .concurrency
+            .map(|limit| limit.saturating_mul(remote.ready));
+        remote.ready > 0
+            && now >= remote.full_until
+            && limit.is_none_or(|limit| remote.in_flight < limit)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Chosen {
+    Local(usize),
+    Remote(usize),
+}
+
+/// Power of two choices among the items that pass, without allocating.
+fn pick_where<T>(
+    items: &[T],
+    random: u64,
+    passes: impl Fn(&T) -> bool,
+    cost: impl Fn(&T) -> f64,
+) -> Option<usize> {
+    let nth = |n: usize| {
+        items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| passes(item))
+            .nth(n)
+            .map(|(at, _)| at)
+    };
+    let count = items.iter().filter(|item| passes(item)).count();
+    if count <= 1 {
+        return nth(0);
+    }
+    let first = (random as u32 as usize) % count;
+    let second = (first + 1 + ((random >> 32) as usize) % (count - 1)) % count;
+    let pair = [nth(first)?, nth(second)?];
+    balancer::pick(&pair, random, |at| cost(&items[at]))
+}

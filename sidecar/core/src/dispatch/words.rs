@@ -1,0 +1,81 @@
+//! What a [`super::Dispatch`] is asked and what it answers. No behaviour.
+
+use std::sync::Arc;
+
+use crate::hold::{self, Caller, Class, Origin};
+use crate::name::InstanceId;
+use crate::time::Time;
+
+/// Identity of an endpoint within one [`Dispatch`]; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndpointKey(pub(super) u64);
+
+/// The right to send one call to one endpoint. Must come back through [`Dispatch::release`].
+#[derive(Debug)]
+pub struct Permit<E> {
+    /// Where to.
+    pub endpoint: E,
+    /// To give it back by.
+    pub pass: Pass,
+    /// Whether the endpoint is an instance on this host.
+    pub local: bool,
+}
+
+/// What a permit leaves to remember: which endpoint, and since when the call runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// For [`Call::avoid`].
+    pub key: EndpointKey,
+    /// Since when it counts as demand; forwarded calls count where they came from.
+    pub(super) entered: Option<Time>,
+}
+
+/// A call that asks for a permit.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Sync before async.
+    pub class: Class,
+    /// Decides which endpoints are allowed.
+    pub origin: Origin,
+    /// For fairness.
+    pub caller: Caller,
+    /// Bytes kept while it waits.
+    pub bytes: u64,
+    /// It had a permit before: no new arrival.
+    pub again: bool,
+    /// Endpoints that refused or failed it already.
+    pub avoid: &'a [EndpointKey],
+}
+
+/// Why a call may not even wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// As many wait as may.
+    Full(hold::Full),
+    /// Forwarded to a host that has no open gate for the revision.
+    NoInstance,
+    /// No instance can be started; says why.
+    Failing(Arc<str>),
+    /// The revision is gone.
+    Gone,
+}
+
+/// What the owner says is coming.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// Instances on their way up.
+    pub starting: u32,
+    /// Instances wanted.
+    pub desired: u32,
+    /// Why none can start.
+    pub failure: Option<Arc<str>>,
+}
+
+/// What came of giving a permit back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The gate was closed and this was its last call.
+    pub drained: Option<InstanceId>,
+    /// Another sidecar was refused before and there is room now: tell it.
+    pub room_for_peers: bool,
+}

@@ -1,0 +1,277 @@
+//! A sidecar's parts, each made from its configuration, and the adapters between them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Config, Error};
+use crate::admin::Admin;
+use crate::app::App;
+use crate::auth::ClusterSecret;
+use crate::controller;
+use crate::instance::Driver;
+use crate::instance::process::{self, ProcessDriver};
+use crate::logs::InstanceLogs;
+use crate::proxy::deferred::Invoker;
+use crate::proxy::entrance::{self, Door};
+use crate::proxy::reserve::Reservations;
+use crate::proxy::{Proxy, Reserve};
+use crate::queue::dispatcher::{Dispatcher, Lookup};
+use crate::runtime::Registry;
+use crate::{control, peers, queue};
+
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) struct Peers(pub(super) peers::Handle);
+
+impl Reserve for Peers {
+    fn reserve(
+        &self,
+        node: &NodeId,
+        revision: &RevisionName,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Option<String>> {
+        let (handle, node, revision) = (self.0.clone(), node.clone(), revision.clone());
+        Box::pin(async move {
+            handle
+                .reserve(&node, &revision, ttl)
+                .await
+                .unwrap_or_else(|status| {
+                    tracing::debug!(peer = %node, %status, "no permit from a peer");
+                    None
+                })
+        })
+    }
+}
+
+pub(super) struct Gates {
+    pub(super) registry: Arc<Registry>,
+    pub(super) reservations: Arc<Reservations>,
+}
+
+impl peers::Reserver for Gates {
+    fn reserve(&self, revision: &RevisionName, ttl: Duration, _caller: &str) -> Option<String> {
+        self.reservations.reserve(&self.registry, revision, ttl)
+    }
+}
+
+pub(super) struct Backlog(pub(super) queue::Local);
+
+impl controller::Backlog for Backlog {
+    fn due(&self) -> Vec<(FunctionName, u32)> {
+        let depths = queue::Queue::depths(&self.0)
+            .into_iter()
+            .filter(|depth| depth.due > 0);
+        depths
+            .map(|depth| (depth.function, u32::try_from(depth.due).unwrap_or(u32::MAX)))
+            .collect()
+    }
+}
+
+pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::Local, Error> {
+    let setup = queue::local::Config::new(config.data.join("queue"), node.clone());
+    let opened = tokio::task::spawn_blocking(move || queue::Local::open(setup)).await;
+    let opened = opened.unwrap_or_else(|panic| Err(queue::Error::Unavailable(panic.to_string())));
+    opened.map_err(|cause| Error::Queue {
+        folder: config.data.join("queue"),
+        cause,
+    })
+}
+
+/// Delivers queued calls, and looks again at what waits whenever the catalogue changes.
+pub(super) fn deliver(
+    proxy: &Arc<Proxy>,
+    queue: &queue::Local,
+    control: &Arc<control::Handle>,
+    local: SocketAddr,
+) -> Dispatcher {
+    let catalogue = control.catalogue();
+    let mut changes = catalogue.clone();
+    let policies = move |name: &FunctionName| {
+        let catalogue = catalogue.borrow();
+        match catalogue.functions.get(name) {
+            Some(function) => Lookup::Known(function.async_policy),
+            None if catalogue.id.is_empty() => Lookup::NotYet,
+            None => Lookup::Deleted,
+        }
+    };
+    let invoker = Arc::new(Invoker(proxy.clone()));
+    let url = format!("http://{local}");
+    let dispatcher = Dispatcher::start(Arc::new(queue.clone()), invoker, Arc::new(policies), &url);
+    let told = dispatcher.clone();
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            told.config_changed();
+        }
+    });
+    dispatcher
+}
+
+/// Every listener, with what stands behind it.
+pub(super) type Listeners = [(TcpListener, Door); 3];
+
+pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), Error> {
+    let (public_listener, public) = bind("calls", config.listen).await?;
+    let (local_listener, local) = bind("local calls", config.local_listen).await?;
+    let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
+    let listeners = [
+        (public_listener, Door::Public),
+        (local_listener, Door::Local),
+        (peer_listener, Door::Peer),
+    ];
+    let host = config.advertise_host.clone();
+    Ok((
+        listeners,
+        Addresses {
+            public,
+            local,
+            peer,
+            host,
+        },
+    ))
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |cause| Error::Listen {
+        what,
+        address,
+        cause,
+    };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+/// Where this sidecar can be reached.
+pub(super) struct Addresses {
+    pub(super) public: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) host: String,
+}
+
+impl Addresses {
+    fn public_url(&self) -> String {
+        format!("http://{}:{}", self.host, self.public.port())
+    }
+
+    fn peer_address(&self) -> String {
+        format!("{}:{}", self.host, self.peer.port())
+    }
+}
+
+pub(super) type Joined = (
+    peers::Handle,
+    mpsc::Receiver<peers::Event>,
+    peers::PeerServer,
+);
+
+pub(super) async fn join(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gates: Gates,
+) -> Result<Joined, Error> {
+    let peers = peers::Config {
+        node: node.clone(),
+        gossip_listen: config.gossip_listen,
+        advertise_host: addresses.host.clone(),
+        cluster: "gateless".to_owned(),
+        seeds: config.join.clone(),
+        gossip_interval: peers::DEFAULT_INTERVAL,
+        peer_address: addresses.peer_address(),
+        public_url: addresses.public_url(),
+        capacity: config.capacity,
+        version: VERSION.to_owned(),
+        secret: secret.clone(),
+        reserver: Arc::new(gates),
+    };
+    Ok(peers::spawn(peers).await?)
+}
+
+pub(super) async fn follow_server(
+    config: &Config,
+    node: &NodeId,
+    addresses: &Addresses,
+    secret: &ClusterSecret,
+    gossip: SocketAddr,
+) -> Result<Arc<control::Handle>, Error> {
+    let control = control::Config {
+        server: config.server.clone(),
+        data: config.data.clone(),
+        secret: secret.clone(),
+        node: node.clone(),
+        version: VERSION.to_owned(),
+        public_url: addresses.public_url(),
+        peer_address: addresses.peer_address(),
+        gossip_address: format!("{}:{}", addresses.host, gossip.port()),
+        artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
+    };
+    let control = Arc::new(control::spawn(control).await?);
+    tokio::spawn(crate::prefetch::run(control.clone()));
+    Ok(control)
+}
+
+pub(super) fn serve(app: &Arc<App>, listeners: Listeners) -> (TaskTracker, CancellationToken) {
+    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    for (listener, door) in listeners {
+        let serving = entrance::serve(
+            app.clone(),
+            listener,
+            door,
+            connections.clone(),
+            stop.clone(),
+        );
+        tokio::spawn(serving);
+    }
+    (connections, stop)
+}
+
+pub(super) fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
+    let logs = InstanceLogs {
+        driver: driver.clone(),
+        node,
+    };
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs))
+}
+
+pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
+    Proxy {
+        registry: registry.clone(),
+        cluster_secret: config.cluster_secret.trim().to_owned(),
+        domain: config.domain.clone(),
+        reserve: Arc::new(Peers(peers.clone())),
+    }
+}
+
+/// Connections and instances need descriptors: the soft limit goes up to the hard one.
+pub(super) fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays low");
+    }
+}
+
+pub(super) fn open_driver(
+    config: &Config,
+    this: &NodeId,
+) -> io::Result<(Arc<dyn Driver>, mpsc::Receiver<crate::instance::Event>)> {
+    let (sender, receiver) = mpsc::channel(1_024);
+    let mut setup = process::Config::new(config.data.clone(), this.clone());
+    setup.max_instances = config.capacity as usize;
+    Ok((Arc::new(ProcessDriver::open(setup, sender)?), receiver))
+}

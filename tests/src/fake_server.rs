@@ -1,0 +1,212 @@
+//! A config service that pushes what no real server would: to test what sidecars refuse.
+//!
+//! Deliberately no catalogue: it sends the changes it is told to, as they are.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use gateless_proto::v1::{self, config_service_server};
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    catalogue: Vec<v1::Function>,
+    rejections: Vec<v1::Rejection>,
+    acked: u64,
+}
+
+/// Runs until the test's runtime ends.
+#[derive(Clone)]
+pub struct FakeServer {
+    /// Where sidecars dial.
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    changes: broadcast::Sender<v1::WatchResponse>,
+}
+
+fn change(function: &v1::Function) -> v1::Change {
+    v1::Change {
+        name: format!("functions/{}/{}", function.namespace, function.name),
+        resource: Some(v1::Resource {
+            kind: Some(v1::resource::Kind::Function(function.clone())),
+        }),
+    }
+}
+
+impl FakeServer {
+    /// With nothing in it.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            state: Arc::default(),
+            changes: broadcast::channel(16).0,
+        };
+        let service = config_service_server::ConfigServiceServer::new(server.clone());
+        tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        server
+    }
+
+    /// Pushes functions, valid or not; the version they have.
+    ///
+    /// # Panics
+    /// When a thread panicked before.
+    pub fn push(&self, functions: &[v1::Function]) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        state.version += 1;
+        state.catalogue.extend_from_slice(functions);
+        let response = v1::WatchResponse {
+            catalogue_id: "fake".into(),
+            version: state.version,
+            snapshot: false,
+            changes: functions.iter().map(change).collect(),
+        };
+        // Nobody may be connected yet; the snapshot will tell.
+        self.changes.send(response).ok();
+        state.version
+    }
+
+    /// The version acknowledged last, and every refusal so far.
+    ///
+    /// # Panics
+    /// When a thread panicked before.
+    #[must_use]
+    pub fn acked(&self) -> (u64, Vec<v1::Rejection>) {
+        let state = self.state.lock().unwrap();
+        (state.acked, state.rejections.clone())
+    }
+}
+
+#[tonic::async_trait]
+impl config_service_server::ConfigService for FakeServer {
+    type WatchStream = Answers<v1::WatchResponse>;
+    type FetchArtifactStream = Answers<v1::ArtifactChunk>;
+
+    async fn watch(
+        &self,
+        mut request: Request<Streaming<v1::WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let shared = self.state.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = request.get_mut().message().await {
+                if let Some(v1::watch_request::Kind::Ack(ack)) = message.kind {
+                    let mut state = shared.lock().unwrap();
+                    state.acked = state.acked.max(ack.version);
+                    state.rejections.extend(ack.rejected);
+                }
+            }
+        });
+        let state = self.state.lock().unwrap();
+        let snapshot = v1::WatchResponse {
+            catalogue_id: "fake".into(),
+            version: state.version,
+            snapshot: true,
+            changes: state.catalogue.iter().map(change).collect(),
+        };
+        let later = BroadcastStream::new(self.changes.subscribe());
+        let later = later.map(|sent| sent.map_err(|lag| Status::data_loss(lag.to_string())));
+        Ok(Response::new(Box::pin(
+            tokio_stream::once(Ok(snapshot)).chain(later),
+        )))
+    }
+
+    async fn fetch_artifact(
+        &self,
+        _: Request<v1::FetchArtifactRequest>,
+    ) -> Result<Response<Self::FetchArtifactStream>, Status> {
+        Err(Status::not_found("no artifacts here"))
+    }
+}
+
+/// A complete, valid function of one revision: the test function with this environment.
+#[must_use]
+pub fn function(name: &str, revision: &str, env: &[(&str, &str)]) -> v1::Function {
+    let command = crate::process::test_function_bin();
+    let process = v1::ProcessRuntime {
+        command: vec![command.to_string_lossy().into_owned()],
+        ready_kind: "tcp".into(),
+        start_timeout_ms: 20_000,
+        stop_grace_ms: 2_000,
+        ..v1::ProcessRuntime::default()
+    };
+    let scaling = v1::Scaling {
+        metric: "concurrency".into(),
+        target: 100.0,
+        target_utilization_percent: 70.0,
+        activation_scale: 1,
+        stable_window_ms: 60_000,
+        panic_window_percent: 10.0,
+        panic_threshold_percent: 200.0,
+        max_scale_up_rate: 1_000.0,
+        max_scale_down_rate: 2.0,
+        target_burst_capacity: 211.0,
+        ..v1::Scaling::default()
+    };
+    let revision = v1::Revision {
+        name: revision.to_owned(),
+        uid: format!("uid-{revision}"),
+        runtime: Some(v1::Runtime {
+            kind: "process".into(),
+            process: Some(process),
+        }),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        protocol: v1::Protocol::Http1.into(),
+        limits: Some(v1::Limits {
+            timeout_ms: 30_000,
+            max_request_body_bytes: 1 << 20,
+            ..v1::Limits::default()
+        }),
+        hold: Some(v1::HoldLimits {
+            max_requests: 100,
+            max_bytes: 1 << 20,
+            max_wait_ms: 30_000,
+        }),
+        retries: Some(v1::RetryPolicy {
+            max_attempts: 2,
+            budget_percent: 20,
+        }),
+        scaling: Some(scaling),
+        ..v1::Revision::default()
+    };
+    v1::Function {
+        namespace: "default".into(),
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+        traffic: vec![v1::TrafficTarget {
+            revision: revision.name.clone(),
+            percent: 100,
+            tag: String::new(),
+        }],
+        revisions: vec![revision],
+        visibility: v1::Visibility::Public.into(),
+        r#async: Some(v1::AsyncPolicy {
+            max_attempts: 3,
+            backoff_base_ms: 10,
+            backoff_max_ms: 100,
+            max_age_ms: 60_000,
+            attempt_timeout_ms: 10_000,
+            result_ttl_ms: 60_000,
+            max_queued: 100,
+            max_in_flight: 10,
+            max_result_bytes: 1 << 20,
+        }),
+        ..v1::Function::default()
+    }
+}
