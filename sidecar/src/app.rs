@@ -14,7 +14,6 @@ use crate::body::Body;
 use crate::error::{Error, problem};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
-use crate::proxy::entrance::StickyHasher;
 use crate::proxy::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
 use crate::{peers, queue};
@@ -31,8 +30,6 @@ pub struct App {
     pub peers: peers::Handle,
     /// Hashes callers' addresses.
     pub fairness: RandomState,
-    /// Hashes sticky keys, the same everywhere.
-    pub sticky: StickyHasher,
     /// Permits peers took ahead.
     pub reservations: Arc<Reservations>,
     /// Services of the peer port.

@@ -16,7 +16,6 @@ use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::goodbye::Ends;
 use crate::metrics::Metrics;
-use crate::proxy::entrance;
 use crate::proxy::reserve::Reservations;
 use crate::runtime::{HoldCaps, Registry};
 use crate::{control, node, peers, queue};
@@ -140,7 +139,6 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         dispatcher,
         peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
-        sticky: entrance::StickyHasher::default(),
         reservations,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         metrics,

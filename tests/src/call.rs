@@ -9,6 +9,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::wait::eventually;
+
 /// What a call got.
 #[derive(Clone)]
 pub struct Answer {
@@ -156,6 +158,23 @@ impl Caller {
     /// When there is no answer at all.
     pub async fn try_get(&self, path: &str, id: &str) -> reqwest::Result<Answer> {
         send(self.request(Method::GET, path).header("x-test-id", id)).await
+    }
+
+    /// Waits until an async call has come to its end, wherever it is: `succeeded` or `dead`.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ended(&self, id: &str) -> String {
+        eventually(&format!("call {id} ends"), async || {
+            let path = format!("/_gateless/calls/{id}");
+            let answer = send(self.request(Method::GET, &path)).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            match answer.json()["state"].as_str() {
+                Some(end @ ("succeeded" | "dead")) => Ok(end.to_owned()),
+                _ => Err(format!("{answer:?}")),
+            }
+        })
+        .await
     }
 
     /// POST with an id the function writes down.

@@ -23,6 +23,8 @@ use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
+/// Revisions a call may see go while it waits.
+const MAX_SUCCESSORS: u32 = 3;
 /// Of a permit taken ahead at a peer.
 const RESERVE_FOR: Duration = Duration::from_secs(5);
 
@@ -99,13 +101,38 @@ impl Proxy {
         revision: &Arc<Revision>,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
-        if let Some(size) = content_length(&call)
+        forward::prepare(&mut call);
+        let mut next = self.send_to(function, revision, &mut call).await;
+        for _ in 0..MAX_SUCCESSORS {
+            // A rollout took the revision away while the call waited for it.
+            let gone = matches!(next, Err(Error::UnknownFunction(_)));
+            if !gone || call.origin == Origin::Peer || call.payload.is_spent() {
+                break;
+            }
+            let Some(function) = self.registry.function(&function.config.name) else {
+                break;
+            };
+            let Some(index) = super::entrance::pick(&function.config, &call.parts.headers) else {
+                return Err(Error::NoRevision(function.config.name.clone()));
+            };
+            let revision = &function.revisions[index];
+            next = self.send_to(&function, revision, &mut call).await;
+        }
+        next
+    }
+
+    async fn send_to(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: &mut Call,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(size) = content_length(call)
             && size > revision.config.limits.max_request_body
         {
             return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
         }
         let from_here = call.origin == Origin::Here;
-        forward::prepare(&mut call);
         let mut timing = Timing {
             route: clock::now().since(call.arrived),
             ..Timing::default()
@@ -115,19 +142,19 @@ impl Proxy {
             let lease = match call.permit.take() {
                 Some(lease) => lease,
                 None => {
-                    self.permit(function, revision, &call, &attempts, &mut timing)
+                    self.permit(function, revision, call, &attempts, &mut timing)
                         .await?
                 }
             };
-            let Some(ahead) = self.secure(&lease, revision, &mut call).await? else {
+            let Some(ahead) = self.secure(&lease, revision, call).await? else {
                 revision.refused(lease.key());
                 attempts.look_again = true;
                 continue;
             };
             let forwarded = clock::now();
-            match forward::forward(self, lease, ahead, &mut call).await? {
+            match forward::forward(self, lease, ahead, call).await? {
                 Sent::Answer(answer) => {
-                    let response = answer.finish(&call, &mut timing, forwarded);
+                    let response = answer.finish(call, &mut timing, forwarded);
                     if from_here {
                         let took = clock::now().since(call.arrived);
                         let cold = timing.cold.then_some(timing.hold);
@@ -150,7 +177,7 @@ impl Proxy {
                     error,
                 } => {
                     lease.set_outcome(Outcome::Failed);
-                    if !self.may_retry(&call, revision, &mut attempts, seen) {
+                    if !self.may_retry(call, revision, &mut attempts, seen) {
                         return Err(Error::Instance { cause: error, seen });
                     }
                     if !seen {

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gateless_core::config::Visibility;
+use gateless_core::config::{self, Visibility};
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_core::router;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -176,7 +176,7 @@ async fn outside(
     let answered = if is_async {
         app.accept(&function, call).await
     } else {
-        match revision_index(app, &function, tagged, &call) {
+        match tagged.or_else(|| pick(&function.config, &call.parts.headers)) {
             None => Err(Error::NoRevision(function.config.name.clone())),
             Some(index) => {
                 let revision = &function.revisions[index];
@@ -209,17 +209,12 @@ fn find(app: &App, route: &router::Route<'_>) -> Result<(Arc<Function>, Option<u
     Err(Error::UnknownFunction(route.name.clone()))
 }
 
-fn revision_index(
-    app: &App,
-    function: &Function,
-    tagged: Option<usize>,
-    call: &Call,
-) -> Option<usize> {
-    tagged.or_else(|| {
-        let sticky = call.parts.headers.get(headers::STICKY);
-        let ticket = sticky.map_or_else(rand::random, |key| app.sticky.hash_one(key));
-        router::pick_revision(&function.config, ticket)
-    })
+/// The revision a call without a tag goes to: by its sticky key, or by chance.
+pub(super) fn pick(function: &config::Function, headers: &HeaderMap) -> Option<usize> {
+    let sticky = headers.get(headers::STICKY);
+    let hasher = StickyHasher::default();
+    let ticket = sticky.map_or_else(rand::random, |key| hasher.hash_one(key));
+    router::pick_revision(function, ticket)
 }
 
 /// A request on the peer listener: gRPC, or a call another sidecar forwards.
@@ -316,4 +311,4 @@ async fn forwarded(
 }
 
 /// Keys of the sticky split must agree on every sidecar and over restarts.
-pub type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
