@@ -344,6 +344,22 @@ impl Cluster {
         &self.mark
     }
 
+    /// Waits until every running sidecar has saved a catalogue that names something; it does
+    /// so four times a second at most.
+    ///
+    /// # Panics
+    /// When one of them does not.
+    pub async fn saved(&self, name: &str) {
+        for sidecar in self.sidecars.iter().filter(|s| s.process.is_some()) {
+            eventually("the catalogue is saved", async || {
+                let saved = fs::read(sidecar.data().join("catalogue")).unwrap_or_default();
+                let mut parts = saved.windows(name.len());
+                when(parts.any(|part| part == name.as_bytes()), saved.len())
+            })
+            .await;
+        }
+    }
+
     /// What functions saw: test id, process, revision, requests in flight there.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
