@@ -28,6 +28,8 @@ async fn killed_sidecar_adopts_its_instances_and_orphans_none() {
         )
         .await;
     let caller = cluster.sidecars[0].public();
+    cluster.saved("keep-00001").await;
+    cluster.saved("deaf-00001").await;
     let pid = caller.get("/function/keep/").await.expect(200).pid();
     caller.get("/function/deaf/").await.expect(200);
     for _ in 0..2 {
@@ -81,22 +83,19 @@ async fn instance_killed_under_load_takes_no_other_call_with_it() {
         assert!(outcome.is_ok(), "an idempotent call was lost: {outcome:?}");
     }
     let seen = cluster.seen();
+    let mut lost = 0;
     for outcome in posts.stop().await.iter().filter(|outcome| !outcome.is_ok()) {
-        let answer = outcome
-            .answer
-            .clone()
-            .unwrap()
-            .problem(502, "instance_failed");
-        let inside = seen
+        let answer = outcome.answer.clone().unwrap();
+        let text = answer.problem(502, "instance_failed").text().to_owned();
+        // In a killed instance, or in its socket, unread: never in one that lives.
+        let elsewhere = seen
             .iter()
-            .any(|s| s.id == outcome.id && killed.contains(&s.pid));
-        assert!(
-            inside,
-            "{} was lost outside a killed instance: {}",
-            outcome.id,
-            answer.text()
-        );
+            .find(|s| s.id == outcome.id && !killed.contains(&s.pid));
+        assert!(elsewhere.is_none(), "{} was lost: {text}", outcome.id);
+        lost += 1;
     }
+    let inside = 2 * killed.len();
+    assert!(lost <= inside, "{lost} calls lost, {inside} were inside");
 }
 
 #[tokio::test(flavor = "multi_thread")]

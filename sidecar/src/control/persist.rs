@@ -15,7 +15,9 @@ use super::blocking;
 use super::catalogue::{Catalogue, Foreign, State};
 use super::last_good::{LastGood, Record};
 
-const BETWEEN_WRITES: Duration = Duration::from_millis(250);
+/// Short, because what was applied but not saved is lost if the sidecar is killed while the
+/// server is gone; not zero, so that a burst of changes is a few writes.
+const BETWEEN_WRITES: Duration = Duration::from_millis(25);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 /// Changes waiting to be appended; past it a rewrite is cheaper anyway.
 const MAX_PENDING: usize = 256;
