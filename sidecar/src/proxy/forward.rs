@@ -79,6 +79,8 @@ pub(super) async fn forward(
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
     let (body, too_large) = call.payload.take(limits.max_request_body);
+    let size = http_body::Body::size_hint(&body).exact();
+    let long = size.is_none_or(|size| size > SMALL);
     let request = write(proxy, &lease, ahead, call, body);
     let began = clock::now();
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
@@ -105,7 +107,12 @@ pub(super) async fn forward(
         );
     };
     match sent {
-        Ok((response, conn)) => Ok(answered(response, conn, lease, call, began)),
+        Ok((response, conn)) => {
+            // A server that answers before it has read a long body closes the connection
+            // just after: the next call must not meet that.
+            let conn = conn.filter(|_| !long);
+            Ok(answered(response, conn, lease, call, began))
+        }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
         Err(pool::Error::Unsent(request, error)) => {
             give_back(call, request.into_body());
