@@ -223,6 +223,7 @@ def accepts(run, public, lines):
         if "Non-2xx" in out:
             sys.exit(f"async calls were refused:\n{out}")
         rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)))
+    (run.folder / "accept").mkdir()
     engine = subprocess.run([BIN / "queue_accept", "--writers", "64", "--seconds", str(SECONDS), "--bytes", "1024",
                              "--folder", run.folder / "accept"], capture_output=True, text=True)
     lines += ["", f"Async calls accepted (202 after fsync), 1 KiB, 64 connections, through HTTP: "

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::call::Caller;
 use crate::instances::{self, Instance};
 use crate::process::{MARK, Process};
+use crate::sidecar::Sidecar;
 use crate::spec::Spec;
 use crate::wait::{eventually, when};
 
@@ -32,100 +32,6 @@ impl Default for Setup {
             sidecars: 1,
             capacity: 50,
         }
-    }
-}
-
-/// One sidecar of a cluster.
-#[derive(Debug)]
-pub struct Sidecar {
-    index: usize,
-    folder: PathBuf,
-    mark: String,
-    common: Vec<String>,
-    addresses: BTreeMap<&'static str, String>,
-    /// More environment variables, from the next start on.
-    pub env: Vec<(String, String)>,
-    /// Running, unless it was killed.
-    pub process: Option<Process>,
-}
-
-const LISTENERS: [(&str, &str); 4] = [
-    ("--listen", "public"),
-    ("--local-listen", "local"),
-    ("--peer-listen", "peer"),
-    ("--gossip-listen", "gossip"),
-];
-
-impl Sidecar {
-    /// Starts it, on the addresses it had.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub fn start(&mut self) {
-        let mut args = self.common.clone();
-        for (flag, name) in LISTENERS {
-            let known = self.addresses.get(name).cloned();
-            args.extend([flag.into(), known.unwrap_or_else(|| "127.0.0.1:0".into())]);
-        }
-        let log = self.folder.join(format!("sidecar-{}.log", self.index));
-        let process =
-            Process::start(&self.mark, &log, &args, &self.env).unwrap_or_else(|e| panic!("{e}"));
-        for (_, name) in LISTENERS {
-            let address = process.address(name);
-            let address = address.trim_start_matches("http://").to_owned();
-            self.addresses.insert(name, address);
-        }
-        self.process = Some(process);
-    }
-
-    /// SIGKILL.
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill();
-        }
-    }
-
-    /// SIGKILL, then a start on the same data and addresses.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.start();
-    }
-
-    /// One of `public`, `local`, `peer`, `gossip`, as host:port.
-    #[must_use]
-    pub fn address(&self, listener: &str) -> String {
-        self.addresses[listener].clone()
-    }
-
-    /// Calls from outside.
-    #[must_use]
-    pub fn public(&self) -> Caller {
-        Caller::new(format!("http://{}", self.address("public")))
-    }
-
-    /// Calls as a function on its host would make them.
-    #[must_use]
-    pub fn local(&self) -> Caller {
-        Caller::new(format!("http://{}", self.address("local")))
-    }
-
-    /// Where it keeps everything.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.folder.join(format!("sidecar-{}", self.index))
-    }
-
-    /// Its node id.
-    ///
-    /// # Panics
-    /// When it never started.
-    #[must_use]
-    pub fn node(&self) -> String {
-        let path = self.data().join("node-id");
-        let id = fs::read_to_string(&path);
-        id.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-            .trim()
-            .to_owned()
     }
 }
 
@@ -342,6 +248,22 @@ impl Cluster {
     #[must_use]
     pub fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// Waits until every running sidecar has saved a catalogue that names something; it does
+    /// so four times a second at most.
+    ///
+    /// # Panics
+    /// When one of them does not.
+    pub async fn saved(&self, name: &str) {
+        for sidecar in self.sidecars.iter().filter(|s| s.process.is_some()) {
+            eventually("the catalogue is saved", async || {
+                let saved = fs::read(sidecar.data().join("catalogue")).unwrap_or_default();
+                let mut parts = saved.windows(name.len());
+                when(parts.any(|part| part == name.as_bytes()), saved.len())
+            })
+            .await;
+        }
     }
 
     /// What functions saw: test id, process, revision, requests in flight there.

@@ -17,13 +17,15 @@ pub mod fsync_gate;
 pub mod instances;
 pub mod load;
 pub mod process;
+pub mod sidecar;
 pub mod spec;
 pub mod wait;
 
 pub use api::Api;
 pub use call::{Answer, Caller};
-pub use cluster::{Cluster, Setup, Sidecar};
+pub use cluster::{Cluster, Setup};
 pub use load::Load;
 pub use process::Process;
+pub use sidecar::Sidecar;
 pub use spec::Spec;
 pub use wait::{eventually, eventually_within};

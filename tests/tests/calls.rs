@@ -3,10 +3,12 @@
 //! Deliberately no streaming and no deaths; those are in `streams`, `faults` and `invariants`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
-use gateless_tests::{Cluster, Spec, eventually};
+use gateless_tests::{Api, Caller, Cluster, Process, Spec, eventually, instances};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -98,8 +100,7 @@ async fn cluster_only_functions_are_called_by_functions_only() {
         assert_eq!(answer.json()["K_SERVICE"], "inner");
     }
     // The peers' door opens with the cluster secret only.
-    let peer =
-        gateless_tests::Caller::new(format!("http://{}", cluster.sidecars[0].address("peer")));
+    let peer = Caller::new(format!("http://{}", cluster.sidecars[0].address("peer")));
     peer.get("/function/inner/")
         .await
         .problem(401, "not_a_peer");
@@ -144,6 +145,58 @@ async fn bounds_on_size_and_time_answer_with_problems() {
         .get("/function/slow/")
         .await
         .problem(504, "deadline_exceeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_gets_through_to_a_caller_that_still_sends() {
+    let cluster = Cluster::small().await;
+    let spec = Spec::new().with("limits/max_request_body_bytes", 1_000);
+    cluster.deploy("strict", spec).await;
+    let sidecar = cluster.sidecars[0].public();
+    for path in ["/function/strict/length", "/function/nobody/length"] {
+        let calls = (0..10).map(|_| {
+            let request = sidecar.request(Method::POST, path);
+            send(request.body(vec![0; 700_000]))
+        });
+        for answer in join_all(calls).await {
+            let status = answer.unwrap().status;
+            assert!([413, 404].contains(&status), "{path}: {status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_is_a_cluster_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").to_string_lossy().into_owned();
+    let mut args = vec!["up".to_owned(), "--data".to_owned(), data];
+    for flag in [
+        "listen",
+        "grpc-listen",
+        "function-listen",
+        "local-listen",
+        "peer-listen",
+        "gossip-listen",
+    ] {
+        args.extend([format!("--{flag}"), "127.0.0.1:0".to_owned()]);
+    }
+    let log = folder.path().join("up.log");
+    let mut up = Process::start("up", &log, &args, &[]).unwrap();
+    let api = Api::new(up.address("api"), up.address("first_admin_token"));
+    api.apply("hello", &Spec::new().with("scaling/initial_scale", 1))
+        .await;
+    api.wait_ready("hello").await;
+    let pid = Caller::new(up.address("public"))
+        .get("/function/hello/")
+        .await
+        .expect(200)
+        .pid();
+    let status = up.terminate(Duration::from_secs(30));
+    assert!(status.success(), "{status}");
+    assert!(
+        !instances::is_alive(pid),
+        "an instance outlived `gateless up`"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

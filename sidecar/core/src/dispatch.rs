@@ -330,6 +330,13 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.hold.len()
     }
 
+    /// Calls waiting that no other sidecar counts: demand. A forwarded call is in flight
+    /// where it came in, also while it waits at this host's gates.
+    #[must_use]
+    pub fn held_here(&self) -> u64 {
+        self.hold.len().saturating_sub(self.hold.from_peers())
+    }
+
     /// Calls that ever came to wait.
     #[must_use]
     pub fn waited(&self) -> u64 {

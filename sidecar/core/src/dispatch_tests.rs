@@ -206,6 +206,16 @@ fn unreachable_instance_rests_before_a_waiting_call_gets_it_again() {
 }
 
 #[test]
+fn forwarded_call_is_demand_where_it_came_in_only() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    d.acquire(Time::ZERO, &call(Origin::Here), 1).unwrap();
+    assert!(d.wait(Time::ZERO, &call(Origin::Peer), 1).is_ok());
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 2).is_ok());
+    assert_eq!((d.held(), d.held_here()), (2, 1));
+}
+
+#[test]
 fn waiting_ends_when_nothing_can_start() {
     let mut d = Tested::new(&revision(0, None));
     assert!(d.wait(Time::ZERO, &call(Origin::Here), 3).is_ok());

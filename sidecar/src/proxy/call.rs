@@ -180,7 +180,8 @@ impl Proxy {
                     if !self.may_retry(call, revision, &mut attempts, seen) {
                         return Err(Error::Instance { cause: error, seen });
                     }
-                    if !seen {
+                    // A peer answers for its instances itself: a broken connection is its own end.
+                    if !seen || !lease.is_local() {
                         revision.refused(lease.key());
                     }
                     tracing::debug!(revision = %revision.name(), error, "call failed, trying again");

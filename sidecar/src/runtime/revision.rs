@@ -400,7 +400,7 @@ impl Revision {
 fn waiting(core: &Core, now: Time, sample: Sample) -> Demand {
     Demand {
         sample,
-        held: core.held(),
+        held: core.held_here(),
         oldest: core
             .oldest_held()
             .map_or_else(Default::default, |since| now.since(since)),

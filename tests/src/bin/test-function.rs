@@ -160,6 +160,8 @@ async fn answer(load: &Load, request: Request<Incoming>) -> Response<Body> {
             "served": load.served.load(Ordering::SeqCst),
         })),
         "/sleep" => {
+            // Who answers without reading makes the connection useless for the next call.
+            request.into_body().collect().await.ok();
             tokio::time::sleep(Duration::from_millis(query.number("ms", 0))).await;
             text("slept\n")
         }

@@ -73,6 +73,8 @@ impl fmt::Display for Load {
             target,
             ..
         } = self;
+        // A window's sum may end a rounding error below zero.
+        let per_instance = per_instance.max(0.0) + 0.0;
         write!(
             f,
             "{mode}: {per_instance:.1} {unit} per instance, target {target:.1}"

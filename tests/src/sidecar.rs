@@ -1,0 +1,104 @@
+//! One sidecar of a cluster: started, killed and started again on what it had.
+//!
+//! Deliberately knows no other sidecar and no server but by the arguments it is started with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::call::Caller;
+use crate::process::Process;
+
+/// One sidecar of a cluster.
+#[derive(Debug)]
+pub struct Sidecar {
+    pub(crate) index: usize,
+    pub(crate) folder: PathBuf,
+    pub(crate) mark: String,
+    pub(crate) common: Vec<String>,
+    pub(crate) addresses: BTreeMap<&'static str, String>,
+    /// More environment variables, from the next start on.
+    pub env: Vec<(String, String)>,
+    /// Running, unless it was killed.
+    pub process: Option<Process>,
+}
+
+const LISTENERS: [(&str, &str); 4] = [
+    ("--listen", "public"),
+    ("--local-listen", "local"),
+    ("--peer-listen", "peer"),
+    ("--gossip-listen", "gossip"),
+];
+
+impl Sidecar {
+    /// Starts it, on the addresses it had.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(&mut self) {
+        let mut args = self.common.clone();
+        for (flag, name) in LISTENERS {
+            let known = self.addresses.get(name).cloned();
+            args.extend([flag.into(), known.unwrap_or_else(|| "127.0.0.1:0".into())]);
+        }
+        let log = self.folder.join(format!("sidecar-{}.log", self.index));
+        let process =
+            Process::start(&self.mark, &log, &args, &self.env).unwrap_or_else(|e| panic!("{e}"));
+        for (_, name) in LISTENERS {
+            let address = process.address(name);
+            let address = address.trim_start_matches("http://").to_owned();
+            self.addresses.insert(name, address);
+        }
+        self.process = Some(process);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// SIGKILL, then a start on the same data and addresses.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    /// One of `public`, `local`, `peer`, `gossip`, as host:port.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> String {
+        self.addresses[listener].clone()
+    }
+
+    /// Calls from outside.
+    #[must_use]
+    pub fn public(&self) -> Caller {
+        Caller::new(format!("http://{}", self.address("public")))
+    }
+
+    /// Calls as a function on its host would make them.
+    #[must_use]
+    pub fn local(&self) -> Caller {
+        Caller::new(format!("http://{}", self.address("local")))
+    }
+
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.join(format!("sidecar-{}", self.index))
+    }
+
+    /// Its node id.
+    ///
+    /// # Panics
+    /// When it never started.
+    #[must_use]
+    pub fn node(&self) -> String {
+        let path = self.data().join("node-id");
+        let id = fs::read_to_string(&path);
+        id.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .trim()
+            .to_owned()
+    }
+}
