@@ -26,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::alarm::ConnectionTimer;
 use super::call::Call;
 use super::{Payload, headers};
 use crate::app::App;
@@ -95,7 +96,7 @@ async fn connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::default())
         .header_read_timeout(HEADER_TIMEOUT);
     builder
         .http2()

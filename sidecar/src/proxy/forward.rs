@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use gateless_core::config::Protocol;
 use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
+use super::alarm::Alarm;
 use super::call::{Ahead, Call, Proxy, is_h2};
-use super::payload::{Payload, Unread};
+use super::payload::{Payload, SMALL, Unread};
 use super::pool::{self, Conn, Pool};
 use super::timing::Timing;
 use super::tracked::{Held, Tracked};
@@ -88,11 +90,11 @@ pub(super) async fn forward(
     let over_h2 = request.version() == Version::HTTP_2;
     let pool = lease.endpoint().pool().clone();
     let sending = send(&pool, request, over_h2, call.upgrade.is_some());
-    let sent = match end {
-        None => Some(sending.await),
-        Some(end) => tokio::time::timeout_at(clock::instant(end), sending)
-            .await
-            .ok(),
+    let mut alarm = end.map(|end| pool.alarms.take(clock::instant(end)));
+    let sent = tokio::select! {
+        biased;
+        sent = sending => Some(sent),
+        () = rings(&mut alarm) => None,
     };
     let Some(sent) = sent else {
         return Err(
@@ -111,7 +113,7 @@ pub(super) async fn forward(
             // A server that answers before it has read a long body closes the connection
             // just after: the next call must not meet that.
             let conn = conn.filter(|_| !long);
-            Ok(answered(response, conn, lease, call, began))
+            Ok(answered(response, conn, alarm, lease, call, began))
         }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
         Err(pool::Error::Unsent(request, error)) => {
@@ -143,6 +145,7 @@ fn give_back(call: &mut Call, body: Body) {
 fn answered(
     response: Response<Incoming>,
     conn: Option<Conn>,
+    alarm: Option<Alarm>,
     mut lease: Lease,
     call: &mut Call,
     began: Time,
@@ -164,12 +167,20 @@ fn answered(
         };
     }
     lease.set_outcome(Outcome::Answered(clock::now().since(began)));
-    let held = Held { lease, conn };
+    let held = Held { lease, conn, alarm };
     Sent::Answer(Box::new(Answer {
         response,
         held,
         caller_upgrade: call.upgrade.take(),
     }))
+}
+
+/// Never, without an alarm.
+async fn rings(alarm: &mut Option<Alarm>) {
+    match alarm {
+        Some(alarm) => poll_fn(|cx| alarm.poll(cx)).await,
+        None => pending().await,
+    }
 }
 
 async fn send(
@@ -198,11 +209,8 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
     *request.headers_mut() = call.parts.headers.clone();
     if let Some(deadline) = call.deadline {
         let left = deadline.since(clock::now()).as_millis();
-        headers::set(
-            request.headers_mut(),
-            headers::TIMEOUT_MS,
-            &left.to_string(),
-        );
+        let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
+        request.headers_mut().insert(headers::TIMEOUT_MS, left);
     }
     let over_h2 = match &**lease.endpoint() {
         Endpoint::Local { .. } => {
@@ -269,7 +277,7 @@ impl Answer {
             headers::strip_hop_by_hop(response.headers_mut());
         }
         headers::strip_internal(response.headers_mut());
-        annotate(&mut response, call, timing, revision.name().revision());
+        annotate(&mut response, call, timing, revision.label());
         if switching && let Some(caller) = caller_upgrade {
             let instance = hyper::upgrade::on(&mut response);
             upgrade::join(caller, instance, held, limits.idle_timeout);
@@ -282,14 +290,19 @@ impl Answer {
     }
 }
 
-fn annotate(response: &mut Response<Incoming>, call: &Call, timing: &Timing, revision: &str) {
+fn annotate(
+    response: &mut Response<Incoming>,
+    call: &Call,
+    timing: &Timing,
+    revision: HeaderValue,
+) {
     let map = response.headers_mut();
     if call.origin == Origin::Peer {
         let queued = (timing.queue + timing.hold).as_micros();
         headers::set(map, headers::QUEUE_US, &queued.to_string());
         return;
     }
-    headers::set(map, headers::REVISION, revision);
+    map.insert(headers::REVISION, revision);
     let cold = if timing.cold { "true" } else { "false" };
     map.insert(headers::COLD_START, HeaderValue::from_static(cold));
     timing.write(map);

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Milliseconds a call has left; travels with it. Shortens, never extends.
@@ -43,6 +44,10 @@ const INTERNAL: [HeaderName; 7] = [CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED
 
 /// Removes what concerns one hop only. `te: trailers` stays: gRPC needs it end to end.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // One pass over the few there are is cheaper than a look-up for each there may be.
+    if !headers.keys().any(concerns_one_hop) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         let listed: Vec<HeaderName> = headers
             .get_all(header::CONNECTION)
@@ -75,10 +80,20 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+fn concerns_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "te"
+    )
+}
+
 /// Removes headers that only sidecars may set.
 pub fn strip_internal(headers: &mut HeaderMap) {
-    for name in INTERNAL {
-        headers.remove(name);
+    let ours = |name: &HeaderName| name.as_str().starts_with("x-gateless-");
+    if headers.keys().any(ours) {
+        for name in INTERNAL {
+            headers.remove(name);
+        }
     }
 }
 
@@ -100,30 +115,37 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Adds who called, as RFC 7239 and as everybody writes it.
 pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
     let host = headers.get(header::HOST).cloned();
-    let mut text = String::with_capacity(48);
-    let for_ = match headers
-        .get(&FORWARDED_FOR)
-        .and_then(|earlier| earlier.to_str().ok())
-    {
-        Some(earlier) => format!("{earlier}, {client}"),
-        None => client.to_string(),
+    // One buffer for both: its parts share it, and copies of a header cost nothing.
+    let mut text = BytesMut::with_capacity(160);
+    let earlier = |name: HeaderName| {
+        let value = headers.get(name).filter(|value| !value.is_empty())?;
+        value.to_str().ok()
     };
-    if let Ok(earlier) = headers
-        .get(header::FORWARDED)
-        .map_or(Ok(""), |value| value.to_str())
-        && !earlier.is_empty()
-    {
+    if let Some(earlier) = earlier(FORWARDED_FOR) {
         write!(text, "{earlier}, ").ok();
     }
-    match client {
-        IpAddr::V4(ip) => write!(text, "for={ip};proto=http").ok(),
-        IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\";proto=http").ok(),
-    };
-    if let Some(host) = host.as_ref().and_then(|host| host.to_str().ok()) {
-        write!(text, ";host=\"{}\"", host.replace(['"', '\\'], "")).ok();
+    let list = text.len();
+    write!(text, "{client}").ok();
+    let for_ = text.split().freeze();
+    let address = &for_[list..];
+    if let Some(earlier) = earlier(header::FORWARDED) {
+        write!(text, "{earlier}, ").ok();
     }
-    set(headers, header::FORWARDED, &text);
-    set(headers, FORWARDED_FOR, &for_);
+    let (before, after): (&[u8], &[u8]) = match client {
+        IpAddr::V4(_) => (b"for=", b";proto=http"),
+        IpAddr::V6(_) => (b"for=\"[", b"]\";proto=http"),
+    };
+    for part in [before, address, after] {
+        text.extend_from_slice(part);
+    }
+    if let Some(host) = host.as_ref().filter(|host| host.to_str().is_ok()) {
+        text.extend_from_slice(b";host=\"");
+        let quotable = |byte: &u8| !matches!(byte, b'"' | b'\\');
+        text.extend(host.as_bytes().iter().copied().filter(quotable));
+        text.extend_from_slice(b"\"");
+    }
+    set_bytes(headers, header::FORWARDED, text.freeze());
+    set_bytes(headers, FORWARDED_FOR, for_);
     if !headers.contains_key(&FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
@@ -138,11 +160,25 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
 pub fn ensure_traceparent(headers: &mut HeaderMap) {
     if !headers.contains_key(&TRACEPARENT) {
         let (trace, span): (u128, u64) = (rand::random(), rand::random());
-        set(
-            headers,
-            TRACEPARENT,
-            &format!("00-{:032x}-{:016x}-00", trace.max(1), span.max(1)),
-        );
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        put_hex(&mut text[3..35], &trace.max(1).to_be_bytes());
+        put_hex(&mut text[36..52], &span.max(1).to_be_bytes());
+        set_bytes(headers, TRACEPARENT, Bytes::copy_from_slice(&text));
+    }
+}
+
+fn put_hex(out: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+/// Sets a header without copying its text; text that is no header value is left out.
+pub(super) fn set_bytes(headers: &mut HeaderMap, name: HeaderName, text: Bytes) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+        headers.insert(name, value);
     }
 }
 
@@ -246,6 +282,28 @@ mod tests {
             "for=10.0.0.1;proto=http;host=\"f.example\""
         );
         assert_eq!(headers["x-forwarded-host"], "f.example");
+    }
+
+    #[test]
+    fn trace_begins_where_the_caller_has_none() {
+        let mut headers = HeaderMap::new();
+        ensure_traceparent(&mut headers);
+        let begun = headers[TRACEPARENT].to_str().unwrap().to_owned();
+        let parts: Vec<&str> = begun.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        assert_eq!(lengths, [2, 32, 16, 2], "{begun}");
+        assert!(begun.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()));
+        ensure_traceparent(&mut headers);
+        assert_eq!(headers[TRACEPARENT], begun);
+    }
+
+    #[test]
+    fn callers_of_either_family_are_written_as_rfc_7239_says() {
+        let mut headers = map(&[("forwarded", "for=1.1.1.1"), ("host", "a\"b")]);
+        add_forwarded(&mut headers, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
+        assert_eq!(headers["x-forwarded-for"], "::1");
+        let expected = "for=1.1.1.1, for=\"[::1]\";proto=http;host=\"ab\"";
+        assert_eq!(headers["forwarded"], expected);
     }
 
     #[test]

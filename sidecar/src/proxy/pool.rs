@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
+use super::alarm::Spare;
 use crate::body::Body;
 use crate::clock;
 
@@ -40,6 +41,8 @@ pub struct Pool {
     idle: Mutex<Vec<Idle>>,
     /// Async, because only one task should dial.
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
+    /// For deadlines of calls to it.
+    pub(super) alarms: Spare,
 }
 
 struct Idle {
@@ -76,6 +79,7 @@ impl Pool {
             address,
             idle: Mutex::default(),
             h2: tokio::sync::Mutex::default(),
+            alarms: Spare::default(),
         }
     }
 

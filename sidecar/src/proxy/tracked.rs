@@ -1,7 +1,6 @@
 //! A function's answer on its way to the caller: keeps the permit and the
 //! connection until the last byte, and watches the deadline and idle timeout meanwhile.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,8 +9,9 @@ use bytes::Bytes;
 use gateless_core::time::Time;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::pool::Conn;
 use crate::body::Error;
 use crate::clock;
@@ -23,6 +23,8 @@ pub struct Held {
     pub lease: Lease,
     /// Goes back to its pool after a whole answer, is closed otherwise.
     pub conn: Option<Conn>,
+    /// Of the call so far; goes on with its answer.
+    pub(super) alarm: Option<Alarm>,
 }
 
 /// See the module.
@@ -31,8 +33,8 @@ pub struct Tracked {
     held: Option<Held>,
     deadline: Option<Time>,
     idle: Option<Duration>,
-    /// Made only once the function lets us wait.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// The function lets us wait, and the alarm is set to how long it may.
+    waiting: bool,
 }
 
 impl Tracked {
@@ -49,7 +51,7 @@ impl Tracked {
             held: Some(held),
             deadline,
             idle,
-            timer: None,
+            waiting: false,
         };
         if tracked.inner.is_end_stream() {
             tracked.finish();
@@ -58,9 +60,11 @@ impl Tracked {
     }
 
     fn finish(&mut self) {
-        if let Some(mut held) = self.held.take()
-            && let Some(conn) = held.conn.take()
-        {
+        let Some(held) = self.held.take() else { return };
+        if let Some(alarm) = held.alarm {
+            held.lease.endpoint().pool().alarms.put_back(alarm);
+        }
+        if let Some(conn) = held.conn {
             conn.reuse();
         }
     }
@@ -71,17 +75,19 @@ impl Tracked {
         deadline.into_iter().chain(idle).min()
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timer.is_none() {
-            let Some(at) = self.next_timeout() else {
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.waiting {
+            let (Some(at), Some(held)) = (self.next_timeout(), &mut self.held) else {
                 return Poll::Pending;
             };
-            self.timer = Some(Box::pin(tokio::time::sleep_until(at)));
+            self.waiting = true;
+            match &mut held.alarm {
+                Some(alarm) => alarm.set(at),
+                none => *none = Some(Alarm::new(at)),
+            }
         }
-        match self.timer.as_mut() {
-            Some(timer) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+        let alarm = self.held.as_mut().and_then(|held| held.alarm.as_mut());
+        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))
     }
 
     pub(crate) fn poll_frame(
@@ -91,7 +97,7 @@ impl Tracked {
         let this = &mut *self;
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.timer = None;
+                this.waiting = false;
                 if this.inner.is_end_stream() {
                     this.finish();
                 }
@@ -106,7 +112,7 @@ impl Tracked {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                std::task::ready!(this.poll_timer(cx));
+                std::task::ready!(this.poll_alarm(cx));
                 this.held = None;
                 Poll::Ready(Some(Err("the function's answer took too long".into())))
             }

@@ -14,6 +14,7 @@ use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_sh
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::time::Time;
 use gateless_core::usage::Sample;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -75,6 +76,7 @@ pub struct Ask<'a> {
 pub struct Revision {
     /// Immutable.
     pub config: Arc<config::Revision>,
+    label: HeaderValue,
     /// A lock, because a permit must be taken or a place in the queue found in one step;
     /// held for well below a microsecond.
     core: Mutex<Core>,
@@ -124,8 +126,11 @@ impl Drop for Wait {
 impl Revision {
     pub(super) fn new(config: Arc<config::Revision>, shared: Arc<Shared>) -> Self {
         let core = Mutex::new(Dispatch::new(&config));
+        // A revision's name is a DNS label, so this is never the empty value.
+        let label = HeaderValue::from_str(config.name.revision());
         Self {
             config,
+            label: label.unwrap_or_else(|_| HeaderValue::from_static("")),
             core,
             shared,
             wanted: AtomicBool::new(false),
@@ -140,6 +145,12 @@ impl Revision {
     #[must_use]
     pub fn name(&self) -> &RevisionName {
         &self.config.name
+    }
+
+    /// Its short name, for answers.
+    #[must_use]
+    pub fn label(&self) -> HeaderValue {
+        self.label.clone()
     }
 
     /// A permit now, or a place in the waiting room.
