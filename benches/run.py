@@ -68,9 +68,9 @@ class Run:
         wait_port(port, self.start(BIN / "hello", env={**os.environ, "PORT": str(port)}))
         return port
 
-    def bare(self, upstream):
+    def bare(self, upstream, pool):
         port = free_port()
-        wait_port(port, self.start(BIN / "bare_proxy", f"127.0.0.1:{port}", f"127.0.0.1:{upstream}"))
+        wait_port(port, self.start(BIN / "bare_proxy", f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", pool))
         return port
 
     def nginx(self, upstream):
@@ -142,7 +142,8 @@ def wrk(url, connections, seconds=SECONDS):
 def warm(run, public, lines):
     upstream = run.backend()
     targets = {"backend, direct": f"http://127.0.0.1:{upstream}/"}
-    targets["bare hyper proxy"] = f"http://127.0.0.1:{run.bare(upstream)}/"
+    targets["bare hyper proxy"] = f"http://127.0.0.1:{run.bare(upstream, 'own')}/"
+    targets["the same over hyper-util's client"] = f"http://127.0.0.1:{run.bare(upstream, 'legacy')}/"
     run.deploy("hello", "scaling.min_scale=1", "scaling.max_scale=1")
     targets["Gateless sidecar"] = f"http://127.0.0.1:{public}/function/hello/"
     for name in ("nginx", "haproxy"):
