@@ -26,7 +26,7 @@ struct Own {
 
 enum Upstream {
     Own(Own),
-    Legacy(Client<HttpConnector, Incoming>, Authority),
+    Legacy(Box<Client<HttpConnector, Incoming>>, Authority),
 }
 
 #[tokio::main]
@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
             let mut connector = HttpConnector::new();
             connector.set_nodelay(true);
             let client = Client::builder(TokioExecutor::new()).build(connector);
-            Upstream::Legacy(client, upstream)
+            Upstream::Legacy(Box::new(client), upstream)
         }
         Some(other) => bail!("unknown pool {other}"),
     };

@@ -199,7 +199,7 @@ impl Controller {
             let now = clock::now();
             let (id, name) = (adopted.id.clone(), adopted.revision.clone());
             tracing::info!(instance = %id, revision = %name, "adopted a running instance");
-            self.status.started(&id, &name, adopted.started_at_ms);
+            self.status.started(&id, adopted.started_at_ms);
             if adopted.ready {
                 self.status.ready(&id, adopted.address);
                 self.parts
@@ -242,7 +242,8 @@ impl Controller {
                 if exit.reason != instance::ExitReason::Stopped {
                     tracing::warn!(instance = %id, message = exit.message, "instance ended");
                 }
-                self.status.exited(&id, &exit);
+                self.status
+                    .exited(&id, self.machines.revision_of(&id), &exit);
                 let message = exit.message.as_str().into();
                 self.machines.host(now, host::Event::Exited { id, message });
             }

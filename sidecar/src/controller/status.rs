@@ -46,7 +46,6 @@ struct LastExit {
 #[derive(Default)]
 pub(super) struct Board {
     instances: BTreeMap<InstanceId, Seen>,
-    revision_of: BTreeMap<InstanceId, RevisionName>,
     /// Latest end that nobody asked for. Bounded by the configuration.
     exits: BTreeMap<RevisionName, LastExit>,
 }
@@ -59,7 +58,7 @@ fn unix_ms() -> u64 {
 }
 
 impl Board {
-    pub(super) fn started(&mut self, id: &InstanceId, name: &RevisionName, at_ms: u64) {
+    pub(super) fn started(&mut self, id: &InstanceId, at_ms: u64) {
         self.instances.insert(
             id.clone(),
             Seen {
@@ -67,7 +66,6 @@ impl Board {
                 address: None,
             },
         );
-        self.revision_of.insert(id.clone(), name.clone());
     }
 
     pub(super) fn ready(&mut self, id: &InstanceId, address: SocketAddr) {
@@ -78,9 +76,9 @@ impl Board {
         }
     }
 
-    pub(super) fn exited(&mut self, id: &InstanceId, exit: &Exit) {
+    pub(super) fn exited(&mut self, id: &InstanceId, name: Option<RevisionName>, exit: &Exit) {
         self.instances.remove(id);
-        let Some(name) = self.revision_of.remove(id) else {
+        let Some(name) = name else {
             return;
         };
         if exit.reason == ExitReason::Stopped {
@@ -111,9 +109,6 @@ impl Board {
     ) -> v1::StatusReport {
         let mut instances = Vec::new();
         for (id, name, state, _) in machines.host_machine().instances() {
-            self.revision_of
-                .entry(id.clone())
-                .or_insert_with(|| name.clone());
             let seen = self.instances.entry(id.clone()).or_insert_with(|| Seen {
                 started_at_ms: unix_ms(),
                 address: None,
