@@ -85,9 +85,6 @@ pub enum Error {
     /// Malformed in a way not covered above.
     #[error("{0}")]
     BadRequest(String),
-    /// The sidecar is going down.
-    #[error("this sidecar is shutting down")]
-    ShuttingDown,
     /// From the durable queue: its own code and status.
     #[error("{detail}")]
     Queue {
@@ -188,11 +185,6 @@ impl Error {
             ),
             Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
-            Self::ShuttingDown => (
-                S::SERVICE_UNAVAILABLE,
-                "shutting_down",
-                "call another sidecar",
-            ),
             Self::Queue {
                 status, code, hint, ..
             } => (*status, code, hint),

@@ -298,7 +298,7 @@ impl Registry {
             .collect()
     }
 
-    /// Demand of one revision at this moment, without ending the sample under way.
+    /// Who waits for one revision at this moment; its sample is empty, so the one under way goes on.
     #[must_use]
     pub fn waiting(&self, name: &RevisionName) -> Option<Demand> {
         let now = clock::now();

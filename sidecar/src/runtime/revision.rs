@@ -369,14 +369,7 @@ impl Revision {
     }
 
     pub(super) fn waiting(&self, now: Time) -> Demand {
-        let core = self.core.lock();
-        let inside = core.usage.inside();
-        let sample = Sample {
-            concurrency: inside as f64,
-            inside,
-            ..Sample::default()
-        };
-        waiting(&core, now, sample)
+        waiting(&self.core.lock(), now, Sample::default())
     }
 
     pub(super) fn rearm(&self) {
