@@ -7,8 +7,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gateless_core::config::Runtime;
-
 use crate::control::{Catalogue, Handle};
 
 /// Runs until the catalogue's source ends.
@@ -42,9 +40,6 @@ fn bundles(catalogue: &Catalogue) -> BTreeSet<String> {
         .values()
         .flat_map(|function| &function.revisions);
     revisions
-        .filter_map(|revision| {
-            let Runtime::Process(process) = &revision.runtime;
-            process.bundle.as_ref().map(|bundle| bundle.sha256.clone())
-        })
+        .filter_map(|revision| revision.runtime.artifact().map(str::to_owned))
         .collect()
 }

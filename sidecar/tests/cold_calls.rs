@@ -97,6 +97,7 @@ fn function() -> v1::Function {
         uid: "r1".into(),
         runtime: Some(v1::Runtime {
             kind: "process".into(),
+            wasm: None,
             process: Some(process),
         }),
         protocol: v1::Protocol::Http1.into(),

@@ -161,6 +161,7 @@ pub fn function(name: &str, revision: &str, env: &[(&str, &str)]) -> v1::Functio
         uid: format!("uid-{revision}"),
         runtime: Some(v1::Runtime {
             kind: "process".into(),
+            wasm: None,
             process: Some(process),
         }),
         env: env

@@ -9,7 +9,9 @@ use std::ops::RangeInclusive;
 
 use super::FieldError;
 use super::names::{self, pointer_segment};
-use super::spec::{AsyncPolicy, Hold, Limits, Process, ReadinessKind, Retries, SecretRef, Spec};
+use super::spec::{
+    AsyncPolicy, Hold, Kind, Limits, Process, ReadinessKind, Retries, SecretRef, Spec, Wasm,
+};
 
 mod scaling;
 
@@ -74,9 +76,15 @@ impl Faults {
 pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super::Error> {
     let mut faults = Faults::default();
     check_labels(&mut faults, labels);
-    match &spec.process {
-        Some(process) => check_process(&mut faults, process),
-        None => faults.add("/spec/process", "is required for kind \"process\""),
+    match (spec.kind, &spec.process, &spec.wasm) {
+        (Kind::Process, Some(process), None) => check_process(&mut faults, process),
+        (Kind::Process, None, _) => {
+            faults.add("/spec/process", "is required for kind \"process\"");
+        }
+        (Kind::Process, _, Some(_)) => faults.add("/spec/wasm", "is for kind \"wasm\" only"),
+        (Kind::Wasm, None, Some(wasm)) => check_wasm(&mut faults, wasm),
+        (Kind::Wasm, _, None) => faults.add("/spec/wasm", "is required for kind \"wasm\""),
+        (Kind::Wasm, Some(_), _) => faults.add("/spec/process", "is for kind \"process\" only"),
     }
     check_env(&mut faults, &spec.env);
     check_secrets(&mut faults, &spec.secrets, &spec.env);
@@ -86,6 +94,30 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     scaling::check(&mut faults, spec);
     check_async(&mut faults, &spec.async_policy);
     faults.finish()
+}
+
+fn check_wasm(faults: &mut Faults, wasm: &Wasm) {
+    faults.range(
+        "/spec/wasm/memory_bytes",
+        wasm.memory_bytes,
+        65_536..=1 << 32,
+    );
+    faults.range("/spec/wasm/cpu_time_ms", wasm.cpu_time_ms, 1..=3_600_000);
+    faults.range(
+        "/spec/wasm/max_table_elements",
+        wasm.max_table_elements,
+        1..=10_000_000,
+    );
+    faults.range(
+        "/spec/wasm/max_response_body_bytes",
+        wasm.max_response_body_bytes,
+        1..=u64::MAX,
+    );
+    faults.range(
+        "/spec/wasm/max_outgoing_requests",
+        wasm.max_outgoing_requests,
+        1..=1_000,
+    );
 }
 
 fn check_labels(faults: &mut Faults, labels: &BTreeMap<String, String>) {

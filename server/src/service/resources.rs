@@ -9,7 +9,7 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    BundleFormat, Metric, Process, Protocol, ReadinessKind, Spec, Visibility,
+    self, BundleFormat, Metric, Process, Protocol, ReadinessKind, Spec, Visibility, Wasm,
 };
 use crate::domain::traffic;
 use crate::store::Entry;
@@ -110,8 +110,13 @@ fn revision(revision: Revision) -> proto::Revision {
         name: revision.name,
         uid: revision.uid,
         runtime: Some(proto::Runtime {
-            kind: "process".to_owned(),
+            kind: match spec.kind {
+                spec::Kind::Process => "process",
+                spec::Kind::Wasm => "wasm",
+            }
+            .to_owned(),
             process: spec.process.map(process),
+            wasm: spec.wasm.map(wasm),
         }),
         env: spec.env.into_iter().collect(),
         secrets: spec
@@ -145,6 +150,20 @@ fn revision(revision: Revision) -> proto::Revision {
             budget_percent: spec.retries.budget_percent,
         }),
         scaling: Some(scaling),
+    }
+}
+
+fn wasm(wasm: Wasm) -> proto::WasmRuntime {
+    proto::WasmRuntime {
+        component_sha256: wasm.component.sha256,
+        component_size: wasm.component.size,
+        reuse: wasm.reuse,
+        memory_bytes: wasm.memory_bytes,
+        cpu_time_ms: wasm.cpu_time_ms,
+        max_table_elements: wasm.max_table_elements,
+        max_response_body_bytes: wasm.max_response_body_bytes,
+        allowed_hosts: wasm.allowed_hosts,
+        max_outgoing_requests: wasm.max_outgoing_requests,
     }
 }
 

@@ -79,6 +79,60 @@ pub struct Revision {
 pub enum Runtime {
     /// A process that serves HTTP on `$PORT`.
     Process(Process),
+    /// A `wasi:http` component in the sidecar's own engine.
+    Wasm(Wasm),
+}
+
+impl Runtime {
+    /// The uploaded artifact an instance is started from.
+    #[must_use]
+    pub fn artifact(&self) -> Option<&str> {
+        match self {
+            Self::Process(process) => process.bundle.as_ref().map(|b| b.sha256.as_str()),
+            Self::Wasm(wasm) => Some(&wasm.component_sha256),
+        }
+    }
+
+    /// The process, if it is one.
+    #[must_use]
+    pub const fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Process(process) => Some(process),
+            Self::Wasm(_) => None,
+        }
+    }
+
+    /// The component, if it is one.
+    #[must_use]
+    pub const fn wasm(&self) -> Option<&Wasm> {
+        match self {
+            Self::Wasm(wasm) => Some(wasm),
+            Self::Process(_) => None,
+        }
+    }
+}
+
+/// A `wasi:http` component in the sidecar's own engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wasm {
+    /// Lower-case hex digest of the uploaded component.
+    pub component_sha256: String,
+    /// Bytes.
+    pub component_size: u64,
+    /// Requests follow one another in one instance; otherwise each has a fresh one.
+    pub reuse: bool,
+    /// Linear memory of one instance, all its memories together.
+    pub memory_bytes: u64,
+    /// Time on a CPU for one request.
+    pub cpu_time: Duration,
+    /// Elements of all its tables together.
+    pub max_table_elements: u32,
+    /// Bytes of one response's body.
+    pub max_response_body: u64,
+    /// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Empty: none.
+    pub allowed_hosts: Vec<String>,
+    /// Outgoing requests of one request at a time.
+    pub max_outgoing_requests: u32,
 }
 
 /// A process that serves HTTP on `$PORT`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateless_core::config::{
     Bundle, BundleFormat, HoldLimits, Limits, Metric, Process, Protocol, Readiness, RetryPolicy,
-    Revision, Runtime, Scaling, SecretRef,
+    Revision, Runtime, Scaling, SecretRef, Wasm,
 };
 use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
@@ -99,13 +99,54 @@ fn retries(wire: &v1::RetryPolicy) -> Result<RetryPolicy, Error> {
 }
 
 fn runtime(wire: &v1::Runtime) -> Result<Runtime, Error> {
-    ensure(wire.kind == "process", "kind", || {
-        format!("this sidecar cannot run {:?}", wire.kind)
-    })?;
-    let wire = required(wire.process.as_ref(), "process")?;
-    Ok(Runtime::Process(
-        process(wire).map_err(|e| e.within("process"))?,
-    ))
+    match wire.kind.as_str() {
+        "process" => {
+            let wire = required(wire.process.as_ref(), "process")?;
+            let process = process(wire).map_err(|e| e.within("process"))?;
+            Ok(Runtime::Process(process))
+        }
+        "wasm" => {
+            let wire = required(wire.wasm.as_ref(), "wasm")?;
+            Ok(Runtime::Wasm(wasm(wire).map_err(|e| e.within("wasm"))?))
+        }
+        other => Err(Error::new(
+            "kind",
+            format!("this sidecar cannot run {other:?}"),
+        )),
+    }
+}
+
+fn wasm(wire: &v1::WasmRuntime) -> Result<Wasm, Error> {
+    ensure(
+        is_sha256(&wire.component_sha256),
+        "component_sha256",
+        || "must be 64 lower-case hex digits".into(),
+    )?;
+    ensure(
+        wire.component_size <= MAX_BUNDLE_BYTES,
+        "component_size",
+        || format!("is above {MAX_BUNDLE_BYTES}"),
+    )?;
+    for (field, value) in [
+        ("memory_bytes", wire.memory_bytes),
+        ("cpu_time_ms", wire.cpu_time_ms),
+        ("max_table_elements", wire.max_table_elements.into()),
+        ("max_response_body_bytes", wire.max_response_body_bytes),
+        ("max_outgoing_requests", wire.max_outgoing_requests.into()),
+    ] {
+        ensure(value > 0, field, || "must be at least 1".into())?;
+    }
+    Ok(Wasm {
+        component_sha256: wire.component_sha256.clone(),
+        component_size: wire.component_size,
+        reuse: wire.reuse,
+        memory_bytes: wire.memory_bytes,
+        cpu_time: millis(wire.cpu_time_ms),
+        max_table_elements: wire.max_table_elements,
+        max_response_body: wire.max_response_body_bytes,
+        allowed_hosts: wire.allowed_hosts.clone(),
+        max_outgoing_requests: wire.max_outgoing_requests,
+    })
 }
 
 fn process(wire: &v1::ProcessRuntime) -> Result<Process, Error> {

@@ -9,6 +9,7 @@ pub(crate) fn sample(name: &str) -> v1::Function {
         uid: format!("{name}-revision-uid"),
         runtime: Some(v1::Runtime {
             kind: "process".into(),
+            wasm: None,
             process: Some(v1::ProcessRuntime {
                 command: vec!["serve".into()],
                 ready_kind: "tcp".into(),

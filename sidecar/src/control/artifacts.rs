@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gateless_core::config::{Function, Runtime};
+use gateless_core::config::Function;
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest};
 use parking_lot::Mutex;
@@ -245,8 +245,8 @@ impl Artifacts {
 
 fn in_use(function: &Function) -> impl Iterator<Item = String> {
     function.revisions.iter().filter_map(|revision| {
-        let Runtime::Process(process) = &revision.runtime;
-        Some(process.bundle.as_ref()?.sha256.clone())
+        let artifact = revision.runtime.artifact();
+        artifact.map(str::to_owned)
     })
 }
 

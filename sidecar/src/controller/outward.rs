@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gateless_core::caller;
-use gateless_core::config::{self, Runtime};
+use gateless_core::config;
 use gateless_core::control::{Endpoints, Member};
 use gateless_core::dispatch::Supply;
 use gateless_core::name::{InstanceId, NodeId};
@@ -125,7 +125,6 @@ impl Outward {
                 return;
             }
         };
-        let Runtime::Process(process) = &revision.runtime;
         let mut request = StartRequest {
             id: id.clone(),
             secrets,
@@ -133,13 +132,13 @@ impl Outward {
             gateless_url: self.gateless_url.clone(),
             revision: revision.clone(),
         };
-        let Some(bundle) = &process.bundle else {
+        let Some(sha256) = revision.runtime.artifact().map(str::to_owned) else {
             // The common case stays in this turn: no task, no wake-up.
             self.fetching.remove(&id);
             parts.driver.start(request);
             return;
         };
-        let (control, sha256) = (parts.control.clone(), bundle.sha256.clone());
+        let control = parts.control.clone();
         let started = self.started.clone();
         tokio::spawn(async move {
             let done = match control.fetch_artifact(&sha256).await {

@@ -144,7 +144,9 @@ pub(super) fn with_start_timeout(
     mut revision: config::Revision,
     timeout: Duration,
 ) -> config::Revision {
-    let config::Runtime::Process(process) = &mut revision.runtime;
+    let config::Runtime::Process(process) = &mut revision.runtime else {
+        unreachable!("made above")
+    };
     process.start_timeout = timeout;
     revision
 }

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config::{Process, Runtime};
 use gateless_core::name::{InstanceId, RevisionName};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc};
@@ -219,7 +218,8 @@ impl Drop for FakeDriver {
 impl Driver for FakeDriver {
     fn start(&self, request: StartRequest) {
         self.world.started.fetch_add(1, Ordering::SeqCst);
-        let Runtime::Process(Process { start_timeout, .. }) = &request.revision.runtime;
+        let process = request.revision.runtime.process();
+        let start_timeout = process.map_or(Duration::ZERO, |process| process.start_timeout);
         let revision = request.revision.name.clone();
         let script = self
             .world
@@ -232,7 +232,7 @@ impl Driver for FakeDriver {
         let life = Life {
             id: request.id.clone(),
             script,
-            start_timeout: *start_timeout,
+            start_timeout,
             stop: CancellationToken::new(),
             dead: CancellationToken::new(),
             server: TaskTracker::new(),

@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config::Runtime;
 use gateless_core::name::{InstanceId, NodeId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -239,10 +238,9 @@ impl Inner {
             let count = self.config.max_instances;
             return Err(format!("the sidecar already has {count} instances"));
         }
-        let Runtime::Process(process) = &request.revision.runtime;
         let handle = Handle {
             stop: CancellationToken::new(),
-            bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
+            bundle: request.revision.runtime.artifact().map(str::to_owned),
         };
         let stop = handle.stop.clone();
         instances.insert(request.id.clone(), handle);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gateless_core::config::{BundleFormat, Process, Protocol, Readiness, Runtime};
+use gateless_core::config::{BundleFormat, Process, Protocol, Readiness};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use super::Inner;
@@ -38,6 +38,8 @@ pub(super) enum Error {
     NotFound(String, &'static str),
     #[error("command {0:?} is not an executable file")]
     NotExecutable(String),
+    #[error("this revision is not a process")]
+    NoProcess,
     #[error("working_dir {0:?} {1}")]
     WorkingDir(String, &'static str),
     #[error("cannot {0}: {1}")]
@@ -68,7 +70,7 @@ pub(super) fn spawn(
     request: &StartRequest,
     bundle: Option<&Path>,
 ) -> Result<Spawned, Error> {
-    let Runtime::Process(process) = &request.revision.runtime;
+    let process = request.revision.runtime.process().ok_or(Error::NoProcess)?;
     let folder = inner.data.instance(request.id.as_str());
     let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     let temporary = folder.join("tmp");
@@ -344,8 +346,8 @@ fn environment(
     environment.extend(request.revision.env.clone());
     environment.extend(request.secrets.clone());
     environment.extend(own(platform.into()));
-    let Runtime::Process(process) = &request.revision.runtime;
-    if process.socket_activation {
+    let process = request.revision.runtime.process();
+    if process.is_some_and(|process| process.socket_activation) {
         environment.insert("LISTEN_FDS".to_owned(), "1".to_owned());
     }
     environment

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gateless_core::config::Runtime;
 use gateless_core::name::InstanceId;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -192,12 +191,13 @@ fn launch(
     bundle: Option<&PathBuf>,
 ) -> Result<(Spawned, Watcher), spawn::Error> {
     let spawned = spawn::spawn(inner, request, bundle.map(PathBuf::as_path))?;
-    let Runtime::Process(process) = &request.revision.runtime;
+    let socket_activation = request.revision.runtime.process();
+    let socket_activation = socket_activation.is_some_and(|process| process.socket_activation);
     let watcher = Watcher::new(
         &spawned.manifest,
         spawned.pid.as_raw_nonzero().get(),
         inner.config.node.as_str(),
-        process.socket_activation,
+        socket_activation,
     );
     watcher.quick_look(&spawned.handle);
     Ok((spawned, watcher))
@@ -207,8 +207,8 @@ async fn unpack(
     inner: &Arc<Inner>,
     request: &Arc<StartRequest>,
 ) -> Result<Option<PathBuf>, String> {
-    let Runtime::Process(process) = &request.revision.runtime;
-    let Some(bundle) = process.bundle.clone() else {
+    let process = request.revision.runtime.process();
+    let Some(bundle) = process.and_then(|process| process.bundle.clone()) else {
         return Ok(None);
     };
     let Some(file) = request.bundle.clone() else {

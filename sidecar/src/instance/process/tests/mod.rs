@@ -78,7 +78,9 @@ pub(super) fn shell(name: &str, script: &str) -> config::Revision {
 }
 
 pub(super) fn of(revision: &mut config::Revision) -> &mut config::Process {
-    let config::Runtime::Process(process) = &mut revision.runtime;
+    let config::Runtime::Process(process) = &mut revision.runtime else {
+        unreachable!("made above")
+    };
     process
 }
 
