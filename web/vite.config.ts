@@ -8,17 +8,16 @@ const api = process.env.GATELESS_SERVER ?? "http://127.0.0.1:7780";
 
 export default defineConfig({
   resolve: {
-    alias: [
-      { find: /^@gateless\/sdk$/, replacement: sdk("index.ts") },
-      { find: /^@gateless\/sdk\/api$/, replacement: sdk("generated/index.ts") },
-    ],
+    // The SDK's sources, not its build: what the page does not use stays out of it.
+    alias: { "@gateless/sdk": sdk("").replace(/\/$/, "") },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",
     // An inlined asset would be a data: URL, which the content security policy refuses.
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    modulePreload: false,
+    cssCodeSplit: false,
   },
   server: {
     fs: { allow: [".", sdk("")] },

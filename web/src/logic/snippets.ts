@@ -14,26 +14,19 @@ export interface CallToShow {
   queued: boolean;
 }
 
-export type Language = "curl" | "typescript" | "python" | "go" | "rust";
+export type Language = "curl" | "typescript";
 
 export const LANGUAGES: [Language, string][] = [
   ["curl", "curl"],
   ["typescript", "TypeScript"],
-  ["python", "Python"],
-  ["go", "Go"],
-  ["rust", "Rust"],
 ];
 
 const shell = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`);
 
-/** JSON's escapes are JavaScript's, Python's and, for what can be in here, Go's and Rust's. */
 const quoted = (text: string) => JSON.stringify(text);
 
-/** Rust writes code points in braces. */
-const rust = (text: string) => quoted(text).replace(/\\u([0-9a-f]{4})/g, "\\u{$1}").replace(/\\[bf]/g, (c) => (c === "\\b" ? "\\x08" : "\\x0c"));
-
 export function snippet(language: Language, call: CallToShow): string {
-  return { curl, typescript, python, go, rust: rustSnippet }[language](call);
+  return { curl, typescript }[language](call);
 }
 
 function url(call: CallToShow): string {
@@ -48,4 +41,27 @@ function curl(call: CallToShow): string {
   for (const [name, value] of call.headers) lines.push(`  -H ${shell(`${name}: ${value}`)}`);
   if (call.body !== "") lines.push(`  --data-binary ${shell(call.body)}`);
   return lines.join(" \\\n");
+}
+
+/** Options as an object's lines; none when there are none. */
+function typescript(call: CallToShow): string {
+  const options: string[] = [];
+  const implied = call.body === "" ? "GET" : "POST";
+  if (call.method !== implied) options.push(`method: ${quoted(call.method)}`);
+  if (call.path !== "/") options.push(`path: ${quoted(call.path)}`);
+  if (call.headers.length > 0) {
+    options.push(`headers: { ${call.headers.map(([name, value]) => `${quoted(name)}: ${quoted(value)}`).join(", ")} }`);
+  }
+  if (call.body !== "") options.push(`body: ${quoted(call.body)}`);
+  const given = options.length === 0 ? "" : `, {\n${options.map((option) => `  ${option},\n`).join("")}}`;
+  const namespace = call.namespace === "default" ? "" : `, namespace: ${quoted(call.namespace)}`;
+  return [
+    `import { Gateless } from "@gateless/sdk";`,
+    ``,
+    `const gateless = new Gateless({ url: ${quoted(call.server)}, token: process.env.GATELESS_TOKEN${namespace} });`,
+    ...(call.queued
+      ? [`const call = await gateless.invokeAsync(${quoted(call.name)}${given});`, `const answer = await call.result({ timeoutMs: 60_000 });`]
+      : [`const answer = await gateless.invoke(${quoted(call.name)}${given});`]),
+    `console.log(answer.status, await answer.text());`,
+  ].join("\n");
 }

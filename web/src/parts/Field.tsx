@@ -37,7 +37,7 @@ interface TextProps extends Common {
   onChange(value: string): void;
   placeholder?: string;
   lines?: number;
-  type?: "text" | "password" | "search" | "number";
+  type?: "text" | "password";
   required?: boolean;
   disabled?: boolean;
   mono?: boolean;
@@ -63,7 +63,7 @@ export function TextField({ value, onChange, placeholder, lines, type, required,
         return lines ? (
           <textarea {...props} rows={lines} onInput={(event) => onChange(event.currentTarget.value)} />
         ) : (
-          <input {...props} type={type ?? "text"} list={list} onInput={(event) => onChange(event.currentTarget.value)} />
+          <input {...props} type={(type ?? "text") as "text"} list={list} onInput={(event) => onChange(event.currentTarget.value)} />
         );
       }}
     </Field>
@@ -73,7 +73,7 @@ export function TextField({ value, onChange, placeholder, lines, type, required,
 interface SelectProps extends Common {
   value: string;
   onChange(value: string): void;
-  options: (readonly [value: string, label: string])[];
+  options: readonly (readonly [value: string, label: string])[];
   disabled?: boolean;
 }
 
@@ -100,6 +100,7 @@ interface ParsedProps<T> extends Common {
   read(text: string): T | undefined;
   onChange(value: T | undefined): void;
   placeholder?: string;
+  lines?: number;
   wrong: string;
 }
 

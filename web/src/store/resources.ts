@@ -2,7 +2,7 @@
 
 import { client } from "../api/client.ts";
 import * as api from "../api/sdk.ts";
-import type { GatelessFunction } from "@gateless/sdk";
+import type { GatelessFunction } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
 import type { Resource } from "./live.ts";
 import * as reduce from "./reduce.ts";
