@@ -15,10 +15,13 @@ use gateless_proto::v1::sidecar_admin_server::SidecarAdmin;
 use http::StatusCode;
 use tonic::{Code, Request, Response, Status};
 
+use crate::drain::Draining;
+use crate::observe::Observer;
 use crate::queue::clock::millis;
 use crate::queue::http::TRUNCATED;
 use crate::queue::types::{CallId, CallResult, Filter, View};
 use crate::queue::{Error, Queue};
+use crate::runtime::Registry;
 
 /// Calls in one page, at most and if not said.
 const PAGE: (u32, u32) = (1000, 100);
@@ -33,17 +36,25 @@ pub trait Logs: Send + Sync + 'static {
     fn stream(&self, request: v1::LogsRequest) -> BoxStream<'static, v1::LogLine>;
 }
 
+/// What there is to watch and to change on this host.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) draining: Arc<Draining>,
+    pub(crate) registry: Arc<Registry>,
+}
+
 /// The service.
 pub struct Admin {
     queue: Arc<dyn Queue>,
     logs: Arc<dyn Logs>,
+    host: Host,
 }
 
 impl Admin {
-    /// Over this host's queue and logs.
-    #[must_use]
-    pub fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>) -> Self {
-        Self { queue, logs }
+    /// Over this host's queue, logs and instances.
+    pub(crate) fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>, host: Host) -> Self {
+        Self { queue, logs, host }
     }
 }
 
@@ -167,14 +178,21 @@ impl SidecarAdmin for Admin {
         &self,
         _: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        Err(Status::unimplemented("this sidecar cannot be observed"))
+        Ok(Response::new(self.host.observer.watch()))
     }
 
     async fn set_draining(
         &self,
-        _: Request<v1::SetDrainingRequest>,
+        request: Request<v1::SetDrainingRequest>,
     ) -> Result<Response<v1::DrainStatus>, Status> {
-        Err(Status::unimplemented("this sidecar cannot drain"))
+        let draining = request.into_inner().draining;
+        let set = self.host.draining.set(draining).await;
+        set.map_err(|error| Status::internal(format!("it cannot be remembered: {error}")))?;
+        let instances = u32::try_from(self.host.registry.instances()).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::DrainStatus {
+            draining,
+            instances,
+        }))
     }
 }
 

@@ -132,7 +132,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
-    let admin = secret.guard(SidecarAdminServer::new(parts::admin(&queue, &driver, node)));
+    let host = parts::host(&config, &registry, &queue).map_err(data_error)?;
+    let admin = parts::admin(&queue, &driver, node, host.clone());
+    let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),
@@ -155,7 +157,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         instance_events,
         control: control.clone(),
         backlog: Arc::new(parts::Backlog(queue)),
+        observer: host.observer,
         capacity: config.capacity,
+        draining: host.draining.watch(),
         gateless_url: format!("http://{local}"),
         stop: stop_controller.clone(),
     };

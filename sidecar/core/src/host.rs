@@ -39,6 +39,8 @@ pub enum Event {
     ConfigGone(FunctionName),
     /// Who is alive; the host itself is always counted in.
     Members(Vec<Member>),
+    /// From now on the host runs at most so many; what runs stays until an owner moves it.
+    Capacity(u32),
     /// The link to a node is new: it may have missed anything.
     Linked(NodeId),
     /// An owner's word.
@@ -201,6 +203,7 @@ impl Host {
             Event::Config(function) => self.configure(now, function, out),
             Event::ConfigGone(name) => self.forget(now, name, out),
             Event::Members(members) => self.set_members(members),
+            Event::Capacity(capacity) => self.capacity = *capacity,
             Event::Linked(node) => self.repeat_to(node),
             Event::Assigned { from, assignment } => {
                 return self.assigned(now, from, assignment, out);

@@ -214,6 +214,11 @@ impl Handle {
         self.watcher.report(report);
     }
 
+    /// The functions this sidecar owns, `namespace/name`; sent again whenever the server comes back.
+    pub fn own(&self, functions: Vec<String>) {
+        self.watcher.own(functions);
+    }
+
     /// The artifact with this digest as a file, fetched from the server unless it is cached.
     /// The file is read-only and shared. One fetch serves all who ask at the same time.
     ///

@@ -13,13 +13,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Config, Error};
-use crate::admin::Admin;
+use crate::admin::{Admin, Host};
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
+use crate::drain::Draining;
 use crate::instance::Driver;
 use crate::instance::process::{self, ProcessDriver};
 use crate::logs::InstanceLogs;
+use crate::metrics::Length;
+use crate::observe::Observer;
 use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
 use crate::proxy::reserve::Reservations;
@@ -73,6 +76,10 @@ impl controller::Backlog for Backlog {
         depths
             .map(|depth| (depth.function, u32::try_from(depth.due).unwrap_or(u32::MAX)))
             .collect()
+    }
+
+    fn lengths(&self) -> Vec<Length> {
+        crate::app::lengths(&self.0)
     }
 }
 
@@ -236,12 +243,31 @@ pub(super) fn serve(app: &Arc<App>, listeners: Listeners) -> (TaskTracker, Cance
     (connections, stop)
 }
 
-pub(super) fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
+pub(super) fn host(
+    config: &Config,
+    registry: &Arc<Registry>,
+    queue: &queue::Local,
+) -> io::Result<Host> {
+    let observer = Arc::<Observer>::default();
+    queue.tell(observer.clone());
+    Ok(Host {
+        observer,
+        draining: Arc::new(Draining::open(&config.data)?),
+        registry: registry.clone(),
+    })
+}
+
+pub(super) fn admin(
+    queue: &queue::Local,
+    driver: &Arc<dyn Driver>,
+    node: NodeId,
+    host: Host,
+) -> Admin {
     let logs = InstanceLogs {
         driver: driver.clone(),
         node,
     };
-    Admin::new(Arc::new(queue.clone()), Arc::new(logs))
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs), host)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
