@@ -31,6 +31,12 @@ RUNNERS = {
         "smoke": ["{target}/debug/examples/smoke"],
         "example": ["{target}/debug/examples/quickstart"],
     },
+    "python": {
+        # The venv has httpx and attrs already: the generator needs them, too.
+        "build": [[sys.executable, "../generate.py", "venv"]],
+        "smoke": ["{target}/sdk/venv/bin/python", "tests/smoke.py"],
+        "example": ["{target}/sdk/venv/bin/python", "examples/quickstart.py"],
+    },
 }
 
 
@@ -59,6 +65,7 @@ def run(language, ready):
         "SDK_FUNCTION": f"echo-{language}",
         "CARGO_TARGET_DIR": str(TARGET),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(SDK / "python"),
     }
     document = json.loads((ROOT / "openapi/openapi.json").read_text())
     if "/v1/events" in document["paths"]:
