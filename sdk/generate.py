@@ -74,11 +74,27 @@ def rust(out):
         cwd=generator, CARGO_TARGET_DIR=str(TOOLS / "rust"))
 
 
+def go(out):
+    tools = venv()
+    with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
+        options = ["packageName=api", "withGoMod=false", "isGoSubmodule=true", "hideGenerationTimestamp=true",
+                   "disallowAdditionalPropertiesIfNotPresent=false", "enumClassPrefix=true"]
+        unwanted = ["apiTests", "modelTests", "apiDocs", "modelDocs"]
+        run(tools / "openapi-generator-cli", "generate", "--generator-name", "go", "--input-spec", derived(),
+            "--output", folder, "--additional-properties", ",".join(options),
+            "--global-property", ",".join(f"{each}=false" for each in unwanted))
+        out.mkdir()
+        # Beside the code it makes a README, a push script and settings of CI services.
+        for file in pathlib.Path(folder).glob("*.go"):
+            shutil.copy(file, out)
+
+
 # Per language: what generates it, and the folder or file it generates.
 LANGUAGES = {
     "typescript": (typescript, SDK / "typescript" / "src" / "generated"),
     "rust": (rust, SDK / "rust" / "src" / "generated.rs"),
     "python": (python, SDK / "python" / "gateless" / "generated"),
+    "go": (go, SDK / "go" / "api"),
 }
 
 
