@@ -8,15 +8,25 @@ const api = process.env.GATELESS_SERVER ?? "http://127.0.0.1:7780";
 
 export default defineConfig({
   resolve: {
+    // The line below goes into every file, the SDK's too.
+    dedupe: ["preact"],
     // The SDK's sources, not its build: what the page does not use stays out of it.
-    alias: { "@gateless/sdk": sdk("").replace(/\/$/, "") },
+    alias: [
+      { find: "@gateless/sdk", replacement: sdk("").replace(/\/$/, "") },
+      // The generated client's own event stream: the page has the browser's EventSource, which resumes by itself.
+      { find: /^.*\/serverSentEvents\.gen\.js$/, replacement: fileURLToPath(new URL("src/api/noStream.ts", import.meta.url)) },
+    ],
   },
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  // Children as arguments instead of properties: some 2 KB less.
+  oxc: { jsx: { runtime: "classic", pragma: "h", pragmaFrag: "Fragment" }, jsxInject: 'import { h, Fragment } from "preact"' },
   build: {
-    target: "es2022",
+    target: "esnext",
+    cssTarget: ["chrome123", "firefox128", "safari17.5"],
     // An inlined asset would be a data: URL, which the content security policy refuses.
     assetsInlineLimit: 0,
     modulePreload: false,
+    // Reading a property of a module does nothing here; what is never read goes.
+    rolldownOptions: { treeshake: { propertyReadSideEffects: false }, optimization: { inlineConst: { mode: "all", pass: 3 } } },
     cssCodeSplit: false,
   },
   server: {

@@ -2,13 +2,13 @@
 
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import "uplot/dist/uPlot.min.css";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/shell.css";
 import "./styles/tables.css";
 import "./styles/screens.css";
+import "./styles/chart.css";
 import { startEvents } from "./events.ts";
 import { startKeys } from "./keys.ts";
 import { Screens } from "./screens/index.tsx";

@@ -28,13 +28,17 @@ const size = (path: string, label: string, fallback: string, hint = ""): SpecFie
 export const SECTIONS: Section[] = [
   {
     title: "Scaling",
-    hint: "Knative’s autoscaler, with its names and defaults.",
+    hint: "Knative’s autoscaler and its defaults. What is not here can be set as JSON.",
     open: true,
     fields: [
       number("limits.container_concurrency", "Calls at once per instance", "no limit", "Hard: the gate holds it whatever happens."),
       number("scaling.target", "Target per instance", "the hard limit, or 100"),
       number("scaling.min_scale", "Fewest instances", "0", "0 scales to zero."),
       number("scaling.max_scale", "Most instances", "no limit"),
+      { path: "scaling.metric", label: "Counted", kind: "choice", options: [["concurrency", "calls in flight"], ["rps", "calls per second"]] },
+      number("scaling.initial_scale", "Instances of a new revision", "1"),
+      duration("scaling.stable_window_ms", "Stable window", "1m"),
+      duration("scaling.scale_to_zero_grace_ms", "Grace of the last instance", "30s"),
     ],
   },
   {
@@ -92,20 +96,6 @@ export const SECTIONS: Section[] = [
       duration("async.max_age_ms", "Age", "1h"),
       duration("async.attempt_timeout_ms", "One attempt", "5m"),
       duration("async.result_ttl_ms", "Results are kept", "1d"),
-    ],
-  },
-  {
-    title: "Autoscaler, in detail",
-    hint: "Seldom needed.",
-    fields: [
-      { path: "scaling.metric", label: "Metric", kind: "choice", options: [["concurrency", "concurrency"], ["rps", "calls per second"]] },
-      number("scaling.target_utilization_percent", "Utilization aimed at, in percent", "70"),
-      number("scaling.initial_scale", "Instances of a new revision", "1"),
-      number("scaling.activation_scale", "Fewest when starting from zero", "1"),
-      duration("scaling.stable_window_ms", "Stable window", "1m"),
-      duration("scaling.scale_down_delay_ms", "Delay before scaling down", "0"),
-      duration("scaling.scale_to_zero_grace_ms", "Grace of the last instance", "30s"),
-      number("scaling.panic_threshold_percent", "Panic from, in percent of the target", "200"),
     ],
   },
 ];

@@ -57,7 +57,7 @@ export function plural(amount: number, one: string, many = `${one}s`): string {
   return `${count(amount)} ${amount === 1 ? one : many}`;
 }
 
-/** The part of an id people compare. */
+/** The part of an id people compare: its end. The beginning is the time, which ids made together share. */
 export function shortId(id: string): string {
-  return id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-5)}` : id;
+  return id.length > 20 ? `…${id.slice(-17)}` : id;
 }

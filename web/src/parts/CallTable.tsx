@@ -3,7 +3,8 @@
 import type { Invocation } from "../api/sdk.ts";
 import { Ago, State, toneOf } from "./basic.tsx";
 import type { Selection } from "./selection.ts";
-import { millis } from "../logic/format.ts";
+import { Table } from "./Table.tsx";
+import { millis, shortId } from "../logic/format.ts";
 import { href } from "../router.ts";
 
 interface Props {
@@ -16,57 +17,46 @@ interface Props {
 
 export function CallTable({ ns, items, selection, showFunction }: Props) {
   return (
-    <div class="table">
-      <table>
-        <caption class="sr">Async calls, newest first</caption>
-        <thead>
-          <tr>
-            {selection && (
-              <th scope="col" class="check-cell">
-                <input type="checkbox" aria-label="Select all" checked={selection.all} onChange={selection.toggleAll} />
-              </th>
-            )}
-            <th scope="col">Call</th>
-            <th scope="col">State</th>
-            {showFunction && <th scope="col">Function</th>}
-            <th scope="col">Request</th>
-            <th scope="col">Attempts</th>
-            <th scope="col" class="num">Took</th>
-            <th scope="col">Accepted</th>
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((call) => (
-            <tr key={call.id}>
-              {selection && (
-                <td class="check-cell">
-                  <input type="checkbox" aria-label={`Select ${call.id}`} checked={selection.has(call.id)} onChange={() => selection.toggle(call.id)} />
-                </td>
-              )}
-              <th scope="row" class="mono">
-                <a data-row href={href("call", { ns, name: call.function, id: call.id })}>
-                  {call.id}
-                </a>
-              </th>
-              <td title={call.reason ?? undefined}>
-                <State tone={toneOf(call.state)}>{call.state}</State>
-              </td>
-              {showFunction && <td>{call.function}</td>}
-              <td class="mono clip" title={`${call.method} ${call.path}`}>
-                {call.method} {call.path}
-              </td>
-              <td>
-                <Attempts call={call} />
-              </td>
-              <td class="num">{took(call)}</td>
-              <td>
-                <Ago time={call.accepted_at} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption="Async calls, newest first"
+      columns={["Call", "State", ...(showFunction ? ["Function"] : []), "Request", "Attempts", ["Took", "num"], "Accepted"]}
+      first={
+        selection && (
+          <th scope="col" class="check-cell">
+            <input type="checkbox" aria-label="Select all" checked={selection.all} onChange={selection.toggleAll} />
+          </th>
+        )
+      }
+    >
+      {items.map((call) => (
+        <tr key={call.id}>
+          {selection && (
+            <td class="check-cell">
+              <input type="checkbox" aria-label={`Select ${call.id}`} checked={selection.has(call.id)} onChange={() => selection.toggle(call.id)} />
+            </td>
+          )}
+          <th scope="row" class="mono">
+            <a data-row href={href("call", { ns, name: call.function, id: call.id })} title={call.id}>
+              {shortId(call.id)}
+            </a>
+          </th>
+          <td title={call.reason ?? undefined}>
+            <State tone={toneOf(call.state)}>{call.state}</State>
+          </td>
+          {showFunction && <td>{call.function}</td>}
+          <td class="mono clip" title={`${call.method} ${call.path}`}>
+            {call.method} {call.path}
+          </td>
+          <td>
+            <Attempts call={call} />
+          </td>
+          <td class="num">{took(call)}</td>
+          <td>
+            <Ago time={call.accepted_at} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -5,6 +5,7 @@ import { client } from "../api/client.ts";
 import { cancelInvocations, replayInvocations, type Invocation } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
+import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, said } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
@@ -72,14 +73,7 @@ export function Calls({ route }: { route: Route }) {
       title="Async calls"
       lead="Newest first. Each was on disk before its caller was answered."
       actions={
-        <select aria-label="Function" value={name ?? ""} onChange={(event) => refine({ function: event.currentTarget.value })}>
-          <option value="">All functions</option>
-          {functions.value?.items.map((fn) => (
-            <option key={fn.name} value={fn.name} selected={fn.name === name}>
-              {fn.name}
-            </option>
-          ))}
-        </select>
+        <FunctionSelect names={functions.value?.items.map((fn) => fn.name) ?? []} name={name} all />
       }
     >
       <div class="bar">

@@ -6,12 +6,13 @@ import { purgeDeadLetters, replayDeadLetters } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
+import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, said } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
 import { byFunction } from "../logic/bulk.ts";
 import { plural } from "../logic/format.ts";
-import { refine, type Route } from "../router.ts";
+import type { Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
@@ -53,14 +54,7 @@ export function DeadLetters({ route }: { route: Route }) {
       lead="Calls that used up their attempts or their time. Nothing is lost until you purge it."
       actions={
         <>
-          <select aria-label="Function" value={name ?? ""} onChange={(event) => refine({ function: event.currentTarget.value })}>
-            <option value="">All functions</option>
-            {functions.value?.items.map((fn) => (
-              <option key={fn.name} value={fn.name} selected={fn.name === name}>
-                {fn.name}
-              </option>
-            ))}
-          </select>
+          <FunctionSelect names={functions.value?.items.map((fn) => fn.name) ?? []} name={name} all />
           {mayInvoke && items.length > 0 && (
             <>
               <button type="button" class="quiet danger" onClick={() => setPurging(true)}>

@@ -12,6 +12,7 @@ import { useLive } from "../store/live.ts";
 import { slide, SPARK_SECONDS, type Pulse } from "../store/reduce.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
+import { Table } from "../parts/Table.tsx";
 
 const QUIET: number[] = Array<number>(SPARK_SECONDS).fill(0);
 
@@ -46,30 +47,13 @@ export function Functions({ route }: { route: Route }) {
       {list.value && items.length === 0 && <NothingYet ns={ns} mayDeploy={mayDeploy} />}
       {items.length > 0 && <Totals pulses={Object.values(pulses.value ?? {})} />}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Functions of {ns}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Function</th>
-                <th scope="col">Health</th>
-                <th scope="col" class="wide-only">Last minute</th>
-                <th scope="col" class="num">Calls/s</th>
-                <th scope="col" class="num">Errors/s</th>
-                <th scope="col" class="num">p95</th>
-                <th scope="col" class="num">Instances</th>
-                <th scope="col" class="num">Held now</th>
-              </tr>
-            </thead>
-            <tbody>
-              {found.map((fn) => (
-                <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.[fn.name]} now={now} />
-              ))}
-            </tbody>
-          </table>
-          {found.length === 0 && <p class="nothing">No function is called “{search}”.</p>}
-        </div>
+        <Table caption={`Functions of ${ns}`} columns={["Function", "Health", ["Last minute", "wide-only"], ["Calls/s", "num"], ["Errors/s", "num"], ["p95", "num"], ["Instances", "num"], ["Held now", "num"]]}>
+          {found.map((fn) => (
+            <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.[fn.name]} now={now} />
+          ))}
+        </Table>
       )}
+      {items.length > 0 && found.length === 0 && <p class="nothing">No function is called “{search}”.</p>}
     </Page>
   );
 }

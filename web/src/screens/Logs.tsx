@@ -6,10 +6,11 @@ import { jsonLines } from "@gateless/sdk/stream.ts";
 import { client, problemOf, type GatelessError } from "../api/client.ts";
 import { Empty, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
+import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { clock, count } from "../logic/format.ts";
 import { append, type Buffer, EMPTY } from "../logic/logbuffer.ts";
-import { refine, type Route } from "../router.ts";
+import type { Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { Search } from "./Functions.tsx";
@@ -112,13 +113,7 @@ export function Logs({ route }: { route: Route }) {
       actions={
         <>
           <Search value={search} onChange={setSearch} label="Filter lines" />
-          <select aria-label="Function" value={name} onChange={(event) => refine({ function: event.currentTarget.value, instance: "" })}>
-            {names.map((one) => (
-              <option key={one} value={one} selected={one === name}>
-                {one}
-              </option>
-            ))}
-          </select>
+          <FunctionSelect names={names} name={name} />
           <button type="button" aria-pressed={frozen !== null} onClick={() => setFrozen(frozen ? null : logs.buffer)}>
             <Icon name={frozen ? "invoke" : "pause"} />
             {frozen ? `Go on${waiting > 0 ? ` (${count(waiting)} new)` : ""}` : "Pause"}

@@ -6,6 +6,7 @@ import { count, millis } from "../logic/format.ts";
 import { href, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
+import { Table } from "../parts/Table.tsx";
 
 export function Queues({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
@@ -24,50 +25,34 @@ export function Queues({ route }: { route: Route }) {
         </Empty>
       )}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Queues of {ns}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Function</th>
-                <th scope="col" class="wide-only">Load</th>
-                <th scope="col" class="num">Waiting</th>
-                <th scope="col" class="num">Retrying</th>
-                <th scope="col" class="num">Running</th>
-                <th scope="col" class="num">Oldest</th>
-                <th scope="col" class="num">Dead</th>
+        <Table caption={`Queues of ${ns}`} columns={["Function", ["Load", "wide-only"], ["Waiting", "num"], ["Retrying", "num"], ["Running", "num"], ["Oldest", "num"], ["Dead", "num"]]}>
+          {items.map((one) => {
+            const link = (state: string, value: number) => (
+              <a class={value === 0 ? "plain" : ""} href={href("calls", { ns }, { function: one.function, state })}>{count(value)}</a>
+            );
+            return (
+              <tr key={one.function}>
+                <th scope="row">
+                  <a data-row class="strong" href={href("calls", { ns }, { function: one.function })}>{one.function}</a>
+                </th>
+                <td class="wide-only">
+                  <span class="load" aria-hidden="true">
+                    <i class="running" style={{ width: `${(one.running / most) * 100}%` }} />
+                    <i class="queued" style={{ width: `${(one.queued / most) * 100}%` }} />
+                    <i class="retrying" style={{ width: `${(one.retrying / most) * 100}%` }} />
+                  </span>
+                </td>
+                <td class="num">{link("queued", one.queued)}</td>
+                <td class="num">{link("retrying", one.retrying)}</td>
+                <td class="num">{link("running", one.running)}</td>
+                <td class="num">{one.queued + one.retrying === 0 ? "–" : millis(one.oldest_age_ms)}</td>
+                <td class="num">
+                  <a class={one.dead === 0 ? "plain" : "bad"} href={href("deadLetters", { ns }, { function: one.function })}>{count(one.dead)}</a>
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {items.map((one) => {
-                const link = (state: string, value: number) => (
-                  <a class={value === 0 ? "plain" : ""} href={href("calls", { ns }, { function: one.function, state })}>{count(value)}</a>
-                );
-                return (
-                  <tr key={one.function}>
-                    <th scope="row">
-                      <a data-row class="strong" href={href("calls", { ns }, { function: one.function })}>{one.function}</a>
-                    </th>
-                    <td class="wide-only">
-                      <span class="load" aria-hidden="true">
-                        <i class="running" style={{ width: `${(one.running / most) * 100}%` }} />
-                        <i class="queued" style={{ width: `${(one.queued / most) * 100}%` }} />
-                        <i class="retrying" style={{ width: `${(one.retrying / most) * 100}%` }} />
-                      </span>
-                    </td>
-                    <td class="num">{link("queued", one.queued)}</td>
-                    <td class="num">{link("retrying", one.retrying)}</td>
-                    <td class="num">{link("running", one.running)}</td>
-                    <td class="num">{one.queued + one.retrying === 0 ? "–" : millis(one.oldest_age_ms)}</td>
-                    <td class="num">
-                      <a class={one.dead === 0 ? "plain" : "bad"} href={href("deadLetters", { ns }, { function: one.function })}>{count(one.dead)}</a>
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
+            );
+          })}
+        </Table>
       )}
     </Page>
   );

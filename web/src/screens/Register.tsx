@@ -8,6 +8,7 @@ import { Badge, Loading, Problem } from "../parts/basic.tsx";
 import { errorAt, TextField } from "../parts/Field.tsx";
 import { Icon } from "../parts/Icon.tsx";
 import { Page } from "../parts/Shell.tsx";
+import { Table } from "../parts/Table.tsx";
 import { said } from "../parts/Toasts.tsx";
 import { diff, show, type Change } from "../logic/diff.ts";
 import type { Data } from "../logic/paths.ts";
@@ -174,27 +175,15 @@ function Plan({ planned, fresh }: { planned: Planned; fresh: boolean }) {
       </header>
       {planned.changes.length === 0 && <p class="nothing">Nothing: it is so already.</p>}
       {planned.changes.length > 0 && (
-        <div class="table">
-          <table class="diff">
-            <caption class="sr">Changed fields</caption>
-            <thead>
-              <tr>
-                <th scope="col">Field</th>
-                {!fresh && <th scope="col">Now</th>}
-                <th scope="col">{fresh ? "Value" : "Then"}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {planned.changes.map((one) => (
-                <tr key={one.path}>
-                  <th scope="row" class="mono">{one.path}</th>
-                  {!fresh && <td class="mono before">{show(one.before)}</td>}
-                  <td class="mono after">{show(one.after)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table caption="Changed fields" columns={["Field", ...(fresh ? ["Value"] : ["Now", "Then"])]}>
+          {planned.changes.map((one) => (
+            <tr key={one.path}>
+              <th scope="row" class="mono">{one.path}</th>
+              {!fresh && <td class="mono before">{show(one.before)}</td>}
+              <td class="mono after">{show(one.after)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </section>
   );

@@ -13,6 +13,7 @@ import type { Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
+import { Table } from "../parts/Table.tsx";
 
 export function Secrets({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
@@ -43,36 +44,23 @@ export function Secrets({ route }: { route: Route }) {
         </Empty>
       )}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Secrets of {ns}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Secret</th>
-                <th scope="col">Keys</th>
-                <th scope="col">Changed</th>
-                <th scope="col"><span class="sr">Actions</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((secret) => (
-                <tr key={secret.name}>
-                  <th scope="row" class="strong">{secret.name}</th>
-                  <td class="badges">{secret.keys.map((key) => <Badge key={key}>{key}</Badge>)}</td>
-                  <td><Ago time={secret.updated_at} /></td>
-                  <td class="num">
-                    {mayDeploy && (
-                      <>
-                        <button type="button" class="small" aria-label={`Replace ${secret.name}`} onClick={() => setEditing(secret)}>Replace</button>{" "}
-                        <button type="button" class="small quiet danger" aria-label={`Delete ${secret.name}`} onClick={() => setDeleting(secret)}>Delete</button>
-                      </>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table caption={`Secrets of ${ns}`} columns={["Secret", "Keys", "Changed", "(Actions)"]}>
+          {items.map((secret) => (
+            <tr key={secret.name}>
+              <th scope="row" class="strong">{secret.name}</th>
+              <td class="badges">{secret.keys.map((key) => <Badge key={key}>{key}</Badge>)}</td>
+              <td><Ago time={secret.updated_at} /></td>
+              <td class="num">
+                {mayDeploy && (
+                  <>
+                    <button type="button" class="small" aria-label={`Replace ${secret.name}`} onClick={() => setEditing(secret)}>Replace</button>{" "}
+                    <button type="button" class="small quiet danger" aria-label={`Delete ${secret.name}`} onClick={() => setDeleting(secret)}>Delete</button>
+                  </>
+                )}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {editing && <Edit ns={ns} secret={editing === "new" ? null : editing} onClose={() => setEditing(null)} onDone={secrets.reload} />}
       {deleting && (

@@ -13,6 +13,7 @@ import { count, plural } from "../logic/format.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
+import { Table } from "../parts/Table.tsx";
 
 export function Sidecars() {
   const sidecars = useLive(resources.sidecars());
@@ -37,67 +38,48 @@ export function Sidecars() {
       )}
       {items.length > 0 && <Topology sidecars={items} highlighted={lit} onHighlight={setLit} />}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Sidecars</caption>
-            <thead>
-              <tr>
-                <th scope="col">Sidecar</th>
-                <th scope="col">State</th>
-                <th scope="col">Entrance</th>
-                <th scope="col" class="num">Owns</th>
-                <th scope="col" class="num">Instances</th>
-                <th scope="col" class="num">Held</th>
-                <th scope="col" class="num">Queued</th>
-                <th scope="col">Connected</th>
-                <th scope="col">Version</th>
-                <th scope="col"><span class="sr">Actions</span></th>
+        <Table caption="Sidecars" columns={["Sidecar", "State", "Entrance", ["Owns", "num"], ["Instances", "num"], ["Held", "num"], ["Queued", "num"], "Connected", "Version", "(Actions)"]}>
+          {items.map((one) => {
+            const state = stateOf(one);
+            return (
+              <tr key={one.id} class={lit === one.id ? "lit" : ""} onMouseEnter={() => setLit(one.id)} onMouseLeave={() => setLit(null)}>
+                <th scope="row" class="mono">{one.id}</th>
+                <td><State tone={state.tone}>{state.text}</State></td>
+                <td class="mono">
+                  {one.public_url} <Copy text={one.public_url} label={`Copy the address of ${one.id}`} />
+                </td>
+                <td class="num">{count(one.owns.length)}</td>
+                <td class="num">{count(one.instances)}</td>
+                <td class="num">{count(one.held)}</td>
+                <td class="num">{count(one.async_queued)}</td>
+                <td><Ago time={one.connected ? one.connected_at : one.last_seen_at} /></td>
+                <td>{one.version}</td>
+                <td class="num">
+                  {mayDrain && one.draining && (
+                    <button
+                      type="button"
+                      class="small"
+                      aria-label={`Resume ${one.id}`}
+                      onClick={() =>
+                        void attempt(async () => {
+                          replace(await resumeSidecar({ client, path: { id: one.id } }));
+                          return `${one.id} runs instances again`;
+                        })
+                      }
+                    >
+                      Resume
+                    </button>
+                  )}
+                  {mayDrain && !one.draining && (
+                    <button type="button" class="small" aria-label={`Drain ${one.id}`} disabled={!one.connected} onClick={() => setDraining(one)}>
+                      Drain
+                    </button>
+                  )}
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {items.map((one) => {
-                const state = stateOf(one);
-                return (
-                  <tr key={one.id} class={lit === one.id ? "lit" : ""} onMouseEnter={() => setLit(one.id)} onMouseLeave={() => setLit(null)}>
-                    <th scope="row" class="mono">{one.id}</th>
-                    <td><State tone={state.tone}>{state.text}</State></td>
-                    <td class="mono">
-                      {one.public_url} <Copy text={one.public_url} label={`Copy the address of ${one.id}`} />
-                    </td>
-                    <td class="num">{count(one.owns.length)}</td>
-                    <td class="num">{count(one.instances)}</td>
-                    <td class="num">{count(one.held)}</td>
-                    <td class="num">{count(one.async_queued)}</td>
-                    <td><Ago time={one.connected ? one.connected_at : one.last_seen_at} /></td>
-                    <td>{one.version}</td>
-                    <td class="num">
-                      {mayDrain && one.draining && (
-                        <button
-                          type="button"
-                          class="small"
-                          aria-label={`Resume ${one.id}`}
-                          onClick={() =>
-                            void attempt(async () => {
-                              replace(await resumeSidecar({ client, path: { id: one.id } }));
-                              return `${one.id} runs instances again`;
-                            })
-                          }
-                        >
-                          Resume
-                        </button>
-                      )}
-                      {mayDrain && !one.draining && (
-                        <button type="button" class="small" aria-label={`Drain ${one.id}`} disabled={!one.connected} onClick={() => setDraining(one)}>
-                          Drain
-                        </button>
-                      )}
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
+            );
+          })}
+        </Table>
       )}
       {items.some((one) => one.rejections.length > 0) && <Rejections sidecars={items} />}
       {draining && (

@@ -15,6 +15,7 @@ import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { session } from "../store/session.ts";
 import { useCell } from "../store/signal.ts";
+import { Table } from "../parts/Table.tsx";
 
 const ROLES = [
   ["viewer", "Viewer: reading"],
@@ -45,40 +46,24 @@ export function Tokens() {
       {tokens.loading && !tokens.value && <Loading what="tokens" />}
       {tokens.value && items.length === 0 && <Empty title="No token of this namespace" command="gateless token create --role deployer" />}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Tokens</caption>
-            <thead>
-              <tr>
-                <th scope="col">Token</th>
-                <th scope="col">What for</th>
-                <th scope="col">Role</th>
-                <th scope="col">Namespace</th>
-                <th scope="col">Created</th>
-                <th scope="col">Ends</th>
-                <th scope="col"><span class="sr">Actions</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((token) => (
-                <tr key={token.id}>
-                  <th scope="row" class="mono" title={token.id}>
-                    {shortId(token.id)}
-                    {token.id === who?.token_id && <Badge tone="busy">this session</Badge>}
-                  </th>
-                  <td class="clip">{token.description || <span class="hint">–</span>}</td>
-                  <td>{token.role}</td>
-                  <td>{token.namespace === "*" ? "all" : token.namespace}</td>
-                  <td><Ago time={token.created_at} /></td>
-                  <td><Ago time={token.expires_at} /></td>
-                  <td class="num">
-                    <button type="button" class="small quiet danger" aria-label={`Revoke ${token.description || token.id}`} onClick={() => setRevoking(token)}>Revoke</button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table caption="Tokens" columns={["Token", "What for", "Role", "Namespace", "Created", "Ends", "(Actions)"]}>
+          {items.map((token) => (
+            <tr key={token.id}>
+              <th scope="row" class="mono" title={token.id}>
+                {shortId(token.id)}
+                {token.id === who?.token_id && <Badge tone="busy">this session</Badge>}
+              </th>
+              <td class="clip">{token.description || <span class="hint">–</span>}</td>
+              <td>{token.role}</td>
+              <td>{token.namespace === "*" ? "all" : token.namespace}</td>
+              <td><Ago time={token.created_at} /></td>
+              <td><Ago time={token.expires_at} /></td>
+              <td class="num">
+                <button type="button" class="small quiet danger" aria-label={`Revoke ${token.description || token.id}`} onClick={() => setRevoking(token)}>Revoke</button>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {creating && <Create namespace={who?.namespace ?? "*"} onClose={() => setCreating(false)} onDone={tokens.reload} />}
       {revoking && (

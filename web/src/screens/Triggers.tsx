@@ -14,6 +14,7 @@ import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 import { EditTrigger } from "./triggers/EditTrigger.tsx";
+import { Table } from "../parts/Table.tsx";
 
 const KINDS = { cron: "schedule", cloudevents: "CloudEvents", queue: "topic" } as const;
 
@@ -54,51 +55,33 @@ export function Triggers({ route }: { route: Route }) {
         </Empty>
       )}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Triggers of {ns}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Trigger</th>
-                <th scope="col">State</th>
-                <th scope="col">Fires on</th>
-                <th scope="col">Calls</th>
-                <th scope="col">Next</th>
-                <th scope="col">Last</th>
-                <th scope="col" class="num">Delivered</th>
-                <th scope="col" class="num">Failed</th>
-                <th scope="col"><span class="sr">Actions</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((trigger) => (
-                <tr key={trigger.uid}>
-                  <th scope="row" class="strong">{trigger.name}</th>
-                  <td><Health trigger={trigger} /></td>
-                  <td>
-                    <Badge>{KINDS[trigger.spec.kind]}</Badge> <span class="mono">{sourceOf(trigger)}</span>
-                  </td>
-                  <td><a href={href("function", { ns, name: trigger.spec.function })}>{trigger.spec.function}</a></td>
-                  <td><Ago time={trigger.status.next_fire_at} /></td>
-                  <td><Ago time={trigger.status.last_fired_at} /></td>
-                  <td class="num">{count(trigger.status.delivered)}</td>
-                  <td class={trigger.status.failed > 0 ? "num bad" : "num"} title={trigger.status.last_error ?? undefined}>{count(trigger.status.failed)}</td>
-                  <td class="num">
-                    {mayDeploy && (
-                      <>
-                        <button type="button" class="small" aria-label={`${trigger.spec.paused ? "Resume" : "Pause"} ${trigger.name}`} onClick={() => void pause(trigger)}>
-                          {trigger.spec.paused ? "Resume" : "Pause"}
-                        </button>{" "}
-                        <button type="button" class="small" aria-label={`Edit ${trigger.name}`} onClick={() => setEditing(trigger)}>Edit</button>{" "}
-                        <button type="button" class="small quiet danger" aria-label={`Delete ${trigger.name}`} onClick={() => setDeleting(trigger)}>Delete</button>
-                      </>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table caption={`Triggers of ${ns}`} columns={["Trigger", "State", "Fires on", "Calls", "Next", "Last", ["Delivered", "num"], ["Failed", "num"], "(Actions)"]}>
+          {items.map((trigger) => (
+            <tr key={trigger.uid}>
+              <th scope="row" class="strong">{trigger.name}</th>
+              <td><Health trigger={trigger} /></td>
+              <td>
+                <Badge>{KINDS[trigger.spec.kind]}</Badge> <span class="mono">{sourceOf(trigger)}</span>
+              </td>
+              <td><a href={href("function", { ns, name: trigger.spec.function })}>{trigger.spec.function}</a></td>
+              <td><Ago time={trigger.status.next_fire_at} /></td>
+              <td><Ago time={trigger.status.last_fired_at} /></td>
+              <td class="num">{count(trigger.status.delivered)}</td>
+              <td class={trigger.status.failed > 0 ? "num bad" : "num"} title={trigger.status.last_error ?? undefined}>{count(trigger.status.failed)}</td>
+              <td class="num">
+                {mayDeploy && (
+                  <>
+                    <button type="button" class="small" aria-label={`${trigger.spec.paused ? "Resume" : "Pause"} ${trigger.name}`} onClick={() => void pause(trigger)}>
+                      {trigger.spec.paused ? "Resume" : "Pause"}
+                    </button>{" "}
+                    <button type="button" class="small" aria-label={`Edit ${trigger.name}`} onClick={() => setEditing(trigger)}>Edit</button>{" "}
+                    <button type="button" class="small quiet danger" aria-label={`Delete ${trigger.name}`} onClick={() => setDeleting(trigger)}>Delete</button>
+                  </>
+                )}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {editing && <EditTrigger ns={ns} trigger={editing === "new" ? null : editing} onClose={() => setEditing(null)} onDone={triggers.reload} />}
       {deleting && (

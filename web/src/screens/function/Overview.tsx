@@ -10,6 +10,7 @@ import { href } from "../../router.ts";
 import { useLive } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
 import { Conditions } from "./Conditions.tsx";
+import { Table } from "../../parts/Table.tsx";
 
 const SPANS = [
   [120, "2 min"],
@@ -113,37 +114,22 @@ function Instances({ fn }: { fn: GatelessFunction }) {
         <p class="nothing">None runs. The next call is held, an instance started, and the call forwarded to it.</p>
       )}
       {items.length > 0 && (
-        <div class="table">
-          <table>
-            <caption class="sr">Instances of {fn.name}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Instance</th>
-                <th scope="col">State</th>
-                <th scope="col">Revision</th>
-                <th scope="col">Sidecar</th>
-                <th scope="col">Started</th>
-                <th scope="col"><span class="sr">Logs</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((one) => (
-                <tr key={one.id}>
-                  <th scope="row" class="mono">
-                    {one.id} <Copy text={one.id} label="Copy instance id" />
-                  </th>
-                  <td><State tone={toneOf(one.state)}>{one.state}</State></td>
-                  <td>{one.revision}</td>
-                  <td class="mono">{one.sidecar}</td>
-                  <td><Ago time={one.started_at} /></td>
-                  <td class="num">
-                    <a href={href("logs", { ns: fn.namespace }, { function: fn.name, instance: one.id })}>Logs</a>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table caption={`Instances of ${fn.name}`} columns={["Instance", "State", "Revision", "Sidecar", "Started", "(Logs)"]}>
+          {items.map((one) => (
+            <tr key={one.id}>
+              <th scope="row" class="mono">
+                {one.id} <Copy text={one.id} label="Copy instance id" />
+              </th>
+              <td><State tone={toneOf(one.state)}>{one.state}</State></td>
+              <td>{one.revision}</td>
+              <td class="mono">{one.sidecar}</td>
+              <td><Ago time={one.started_at} /></td>
+              <td class="num">
+                <a href={href("logs", { ns: fn.namespace }, { function: fn.name, instance: one.id })}>Logs</a>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </section>
   );

@@ -11,6 +11,7 @@ import { useLive, refresh } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
 import { useMay } from "../../store/session.ts";
 import { rebalance, sharesOf, targetsOf, total, type Share } from "../../logic/traffic.ts";
+import { Table } from "../../parts/Table.tsx";
 
 export function Revisions({ fn }: { fn: GatelessFunction }) {
   const revisions = useLive(resources.revisions(fn.namespace, fn.name));
@@ -27,43 +28,28 @@ export function Revisions({ fn }: { fn: GatelessFunction }) {
         </header>
         <Problem problem={revisions.problem} retry={revisions.reload} />
         {items.length > 0 && (
-          <div class="table">
-            <table>
-              <caption class="sr">Revisions of {fn.name}, newest first</caption>
-              <thead>
-                <tr>
-                  <th scope="col">Revision</th>
-                  <th scope="col">State</th>
-                  <th scope="col" class="num">Share</th>
-                  <th scope="col" class="num">Instances</th>
-                  <th scope="col">Created</th>
-                  <th scope="col"><span class="sr">Actions</span></th>
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((revision) => (
-                  <tr key={revision.uid}>
-                    <th scope="row">
-                      {revision.name}
-                      {revision.tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}
-                    </th>
-                    <td>{revision.ready_at ? <State tone="ok">was ready</State> : <State tone="busy">never ready</State>}</td>
-                    <td class="num">{revision.percent} %</td>
-                    <td class="num">
-                      {revision.instances.ready}
-                      {revision.instances.starting > 0 && <small class="inline"> +{revision.instances.starting}</small>}
-                    </td>
-                    <td><Ago time={revision.created_at} /></td>
-                    <td class="num">
-                      {mayDeploy && revision.ready_at && revision.percent < 100 && (
-                        <button type="button" class="small" onClick={() => setBack(revision)}>Roll back to this</button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table caption={`Revisions of ${fn.name}, newest first`} columns={["Revision", "State", ["Share", "num"], ["Instances", "num"], "Created", "(Actions)"]}>
+            {items.map((revision) => (
+              <tr key={revision.uid}>
+                <th scope="row">
+                  {revision.name}
+                  {revision.tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}
+                </th>
+                <td>{revision.ready_at ? <State tone="ok">was ready</State> : <State tone="busy">never ready</State>}</td>
+                <td class="num">{revision.percent} %</td>
+                <td class="num">
+                  {revision.instances.ready}
+                  {revision.instances.starting > 0 && <small class="inline"> +{revision.instances.starting}</small>}
+                </td>
+                <td><Ago time={revision.created_at} /></td>
+                <td class="num">
+                  {mayDeploy && revision.ready_at && revision.percent < 100 && (
+                    <button type="button" class="small" onClick={() => setBack(revision)}>Roll back to this</button>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </section>
       {back && (
