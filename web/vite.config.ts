@@ -29,6 +29,10 @@ export default defineConfig({
     rolldownOptions: { treeshake: { propertyReadSideEffects: false }, optimization: { inlineConst: { mode: "all", pass: 3 } } },
     cssCodeSplit: false,
   },
+  // As the server sends it.
+  preview: {
+    headers: { "content-security-policy": "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'" },
+  },
   server: {
     fs: { allow: [".", sdk("")] },
     // The server believes a session only of its own pages: the origin must be the proxied one.

@@ -24,3 +24,7 @@ export type ServerEvent = Base &
   );
 
 export type { Sample, ScalingDecision };
+
+/** What an event says that only the server can tell in full: read again, soon. */
+export const RELOAD = Symbol("reload");
+

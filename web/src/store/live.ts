@@ -5,10 +5,7 @@ import { useEffect, useReducer } from "preact/hooks";
 import { batches, resets } from "../events.ts";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { session } from "./session.ts";
-import type { ServerEvent } from "./event.ts";
-
-/** What an event says that only the server can tell in full: read again, soon. */
-export const RELOAD = Symbol("reload");
+import { RELOAD, type ServerEvent } from "./event.ts";
 
 export interface Resource<T> {
   /** What it is, with everything it depends on. */

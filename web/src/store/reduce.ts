@@ -2,8 +2,7 @@
 // Every patch can be repeated without harm, as events may arrive that the state already has in it.
 
 import type { CurrentStats, Instance, Invocation, Queue, Sidecar, Stats, StatsList } from "../api/sdk.ts";
-import type { Sample, ServerEvent } from "./event.ts";
-import { RELOAD } from "./live.ts";
+import { RELOAD, type Sample, type ServerEvent } from "./event.ts";
 
 type Next<T> = T | typeof RELOAD;
 

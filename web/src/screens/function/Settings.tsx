@@ -55,7 +55,7 @@ function Group({ name, group }: { name: string; group: Record<string, unknown> }
       <dl class="pairs">
         {flat(group).map(([key, value]) => (
           <div key={key}>
-            <dt>{key.replace(/_(ms|bytes)$/, "").replace(/_/g, " ")}</dt>
+            <dt>{key.replace(/_ms$/, "").replace(/_/g, " ")}</dt>
             <dd>{write(key, value)}</dd>
           </div>
         ))}
