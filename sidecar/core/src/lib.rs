@@ -20,6 +20,7 @@ pub mod ownership;
 pub mod placement;
 pub mod retry;
 pub mod router;
+mod schedule;
 pub mod time;
 pub mod usage;
 pub mod window;
