@@ -12,6 +12,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::body::Body;
+use crate::instance::component::Ended;
 
 /// Where a call's time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,9 @@ pub enum Error {
         /// Whether the function may have seen the call.
         seen: bool,
     },
+    /// The component was ended, or ended without an answer.
+    #[error(transparent)]
+    Component(Box<Ended>),
     /// Larger than the function allows.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(u64),
@@ -178,6 +182,7 @@ impl Error {
                 "instance_failed",
                 "`gateless logs` shows what the instance said",
             ),
+            Self::Component(ended) => (ended.status, ended.code, ended.hint),
             Self::BodyTooLarge(_) => (
                 S::PAYLOAD_TOO_LARGE,
                 "body_too_large",

@@ -201,10 +201,11 @@ impl Controller {
             tracing::info!(instance = %id, revision = %name, "adopted a running instance");
             self.status.started(&id, adopted.started_at_ms);
             if adopted.ready {
-                self.status.ready(&id, adopted.address);
+                self.status.ready(&id, Some(adopted.address));
+                let target = instance::Target::Address(adopted.address);
                 self.parts
                     .registry
-                    .add_local(&name, &id, adopted.address, Duration::ZERO);
+                    .add_local(&name, &id, target, Duration::ZERO);
             }
             self.machines.host(
                 now,
@@ -225,14 +226,14 @@ impl Controller {
         match event {
             instance::Event::Ready {
                 id,
-                address,
+                target,
                 started_in,
             } => {
-                self.status.ready(&id, address);
+                self.status.ready(&id, target.address());
                 if let Some(name) = self.machines.wanted(&id) {
                     self.parts
                         .registry
-                        .add_local(&name, &id, address, started_in);
+                        .add_local(&name, &id, target, started_in);
                 }
                 tracing::info!(instance = %id, ?started_in, "instance is ready");
                 self.machines.host(now, host::Event::Ready(id));

@@ -197,7 +197,7 @@ impl Proxy {
         &self,
         function: &Function,
         revision: &Arc<Revision>,
-        call: &Call,
+        call: &mut Call,
         attempts: &Attempts,
         timing: &mut Timing,
     ) -> Result<Lease, Error> {

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use subtle::ConstantTimeEq;
@@ -30,7 +31,7 @@ use super::alarm::ConnectionTimer;
 use super::call::Call;
 use super::{Payload, headers};
 use crate::app::App;
-use crate::body::Body;
+use crate::body::{Body, Inbound};
 use crate::clock;
 use crate::error::Error;
 use crate::runtime::Function;
@@ -140,8 +141,32 @@ async fn outside(
     client: SocketAddr,
     door: Door,
 ) -> Result<Response<Body>, Error> {
-    let arrived = clock::now();
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    route(
+        app,
+        request.map(Inbound::Wire),
+        client.ip(),
+        door,
+        on_upgrade,
+    )
+    .await
+}
+
+/// A call from a component here, which comes without a connection.
+pub(crate) async fn inside(app: &Arc<App>, request: Request<Inbound>) -> Response<Body> {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let answered = route(app, request, here, Door::Local, None).await;
+    answered.unwrap_or_else(Error::into_response)
+}
+
+async fn route(
+    app: &Arc<App>,
+    request: Request<Inbound>,
+    client: IpAddr,
+    door: Door,
+    on_upgrade: Option<OnUpgrade>,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
     let (mut parts, incoming) = request.into_parts();
     let host = parts
         .uri
@@ -160,7 +185,7 @@ async fn outside(
             .parse()
             .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
     }
-    let caller = Caller(app.fairness.hash_one(client.ip()));
+    let caller = Caller(app.fairness.hash_one(client));
     let mut call = Call {
         parts,
         payload: Payload::new(incoming),
@@ -168,7 +193,7 @@ async fn outside(
         origin: Origin::Here,
         caller,
         peer: None,
-        client: Some(client.ip()),
+        client: Some(client),
         arrived,
         deadline: None,
         upgrade: on_upgrade,
@@ -264,7 +289,7 @@ async fn forwarded(
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
     let (parts, incoming) = request.into_parts();
-    let payload = Payload::new(incoming);
+    let payload = Payload::new(incoming.into());
     let text = |name| {
         parts
             .headers
