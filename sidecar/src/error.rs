@@ -77,6 +77,9 @@ pub enum Error {
         /// Whether the function may have seen the call.
         seen: bool,
     },
+    /// Components call each other in a circle.
+    #[error("the call came through more than {0} components, one calling the other")]
+    Loop(u32),
     /// The component was ended, or ended without an answer.
     #[error(transparent)]
     Component(Box<Ended>),
@@ -181,6 +184,11 @@ impl Error {
                 S::BAD_GATEWAY,
                 "instance_failed",
                 "`gateless logs` shows what the instance said",
+            ),
+            Self::Loop(_) => (
+                S::LOOP_DETECTED,
+                "loop_detected",
+                "a function calls itself, directly or through others, without an end",
             ),
             Self::Component(ended) => (ended.status, ended.code, ended.hint),
             Self::BodyTooLarge(_) => (

@@ -19,6 +19,7 @@ mod logs;
 pub mod metrics;
 pub mod node;
 mod outbox;
+mod outgoing;
 pub mod peers;
 mod prefetch;
 pub mod proxy;

@@ -214,6 +214,12 @@ impl Handle {
         self.watcher.report(report);
     }
 
+    /// The artifact with this digest as a file if it is here already.
+    #[must_use]
+    pub fn artifact_here(&self, sha256: &str) -> Option<PathBuf> {
+        self.artifacts.here(sha256)
+    }
+
     /// The artifact with this digest as a file, fetched from the server unless it is cached.
     /// The file is read-only and shared. One fetch serves all who ask at the same time.
     ///

@@ -2,6 +2,8 @@
 //!
 //! Only the seam between the proxy and whatever engine runs components.
 
+use std::time::Instant;
+
 use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 
@@ -9,11 +11,15 @@ use crate::body::{Body, Inbound};
 
 /// An instance that takes requests in this process.
 pub trait Component: Send + Sync + 'static {
-    /// One request. Dropping the future, or the body of the answer, ends the request.
+    /// One request, to be over at `until`. Dropping the future, or the body of the answer, ends the request.
     ///
     /// # Errors
     /// When there is no answer, and why.
-    fn call(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Inbound>, Failure>>;
+    fn call(
+        &self,
+        request: Request<Body>,
+        until: Option<Instant>,
+    ) -> BoxFuture<'_, Result<Response<Inbound>, Failure>>;
 }
 
 /// Why a component gave no answer.

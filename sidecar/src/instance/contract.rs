@@ -192,7 +192,7 @@ pub(super) async fn ask(target: &Target, path: &str) -> Result<String, String> {
         Target::Component(component) => {
             let request = http::Request::get(path).header("host", "test");
             let request = request.body(crate::body::Body::empty()).unwrap();
-            let answer = component.call(request).await;
+            let answer = component.call(request, None).await;
             let answer = answer.map_err(|failure| format!("{failure:?}"))?;
             let body = answer.into_body().collect().await;
             let body = body.map_err(|error| error.to_string())?.to_bytes();

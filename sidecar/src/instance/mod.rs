@@ -17,9 +17,12 @@ use tokio::sync::mpsc;
 use component::Component;
 
 pub mod component;
+pub mod drivers;
+mod environment;
 pub mod fake;
 pub mod logs;
 pub mod process;
+mod wasm;
 
 #[cfg(test)]
 mod contract;

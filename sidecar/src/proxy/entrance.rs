@@ -288,7 +288,7 @@ async fn forwarded(
     upgrade: Option<hyper::upgrade::OnUpgrade>,
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
     let payload = Payload::new(incoming.into());
     let text = |name| {
         parts
@@ -316,6 +316,10 @@ async fn forwarded(
     let function = registry.function(name.function()).ok_or_else(no_instance)?;
     let revision = registry.revision(&name).ok_or_else(no_instance)?;
     let wished = headers::number(&parts.headers, &headers::TIMEOUT_MS).map(Duration::from_millis);
+    let hops = headers::number(&parts.headers, &headers::HOPS);
+    if let Some(hops) = hops.and_then(|hops| u32::try_from(hops).ok()) {
+        parts.extensions.insert(headers::Hops(hops));
+    }
     let caller = Caller(node.as_ref().map_or(0, |node| app.fairness.hash_one(node)));
     let mut call = Call {
         parts,

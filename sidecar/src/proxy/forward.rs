@@ -87,7 +87,8 @@ pub(super) async fn forward(
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
-    let sending = send(&endpoint, request, call.upgrade.is_some());
+    let until = call.deadline.map(|end| clock::instant(end).into_std());
+    let sending = send(&endpoint, request, call.upgrade.is_some(), until);
     let mut alarm = end.map(|end| endpoint.alarms().take(clock::instant(end)));
     let sent = tokio::select! {
         biased;
@@ -196,11 +197,12 @@ async fn send(
     endpoint: &Endpoint,
     request: Request<Body>,
     upgrade: bool,
+    until: Option<std::time::Instant>,
 ) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
     let pool = match endpoint {
         Endpoint::Local { pool, .. } | Endpoint::Remote { pool, .. } => pool,
         Endpoint::Component { component, .. } => {
-            let answered = component.call(request).await;
+            let answered = component.call(request, until).await;
             return match answered {
                 Ok(response) => Ok((response, None)),
                 Err(Failure::Busy) => Err(Broken::Busy),
@@ -236,7 +238,11 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
         Endpoint::Local { .. } => {
             lease.revision().config.protocol == Protocol::H2c && call.upgrade.is_none()
         }
-        Endpoint::Component { .. } => false,
+        Endpoint::Component { .. } => {
+            let hops = headers::Hops(call.hops().0 + 1);
+            request.extensions_mut().insert(hops);
+            false
+        }
         Endpoint::Remote { .. } => {
             sign(proxy, lease, ahead, call, &mut request);
             is_h2(call.parts.version) && call.upgrade.is_none()
@@ -275,6 +281,9 @@ fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut R
     headers::set(map, headers::REVISION, &lease.revision().name().to_string());
     if call.class == Class::Async {
         map.insert(headers::CLASS, HeaderValue::from_static("async"));
+    }
+    if call.hops().0 > 0 {
+        map.insert(headers::HOPS, HeaderValue::from(call.hops().0));
     }
     if let Some(permit) = ahead.0 {
         headers::set(map, headers::PERMIT, &permit);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use gateless_wasm::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,10 @@ use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::instance::Driver;
-use crate::instance::process::{self, ProcessDriver};
+use crate::instance::drivers::Drivers;
+use crate::instance::process;
 use crate::logs::InstanceLogs;
+use crate::outgoing::Router;
 use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
 use crate::proxy::reserve::Reservations;
@@ -204,6 +207,7 @@ pub(super) async fn follow_server(
     addresses: &Addresses,
     secret: &ClusterSecret,
     gossip: SocketAddr,
+    engine: Engine,
 ) -> Result<Arc<control::Handle>, Error> {
     let control = control::Config {
         server: config.server.clone(),
@@ -217,7 +221,7 @@ pub(super) async fn follow_server(
         artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
     };
     let control = Arc::new(control::spawn(control).await?);
-    tokio::spawn(crate::prefetch::run(control.clone()));
+    tokio::spawn(crate::prefetch::run(control.clone(), engine));
     Ok(control)
 }
 
@@ -269,9 +273,16 @@ pub(super) fn raise_descriptor_limit() {
 pub(super) fn open_driver(
     config: &Config,
     this: &NodeId,
+    engine: Engine,
 ) -> io::Result<(Arc<dyn Driver>, mpsc::Receiver<crate::instance::Event>)> {
     let (sender, receiver) = mpsc::channel(1_024);
     let mut setup = process::Config::new(config.data.clone(), this.clone());
     setup.max_instances = config.capacity as usize;
-    Ok((Arc::new(ProcessDriver::open(setup, sender)?), receiver))
+    Ok((Arc::new(Drivers::open(setup, engine, sender)?), receiver))
+}
+
+/// Compiled components are kept beside the artifacts, those the catalogue names for good.
+pub(super) fn open_engine(config: &Config, router: &Arc<Router>) -> Result<Engine, Error> {
+    let settings = gateless_wasm::Settings::new(config.data.join("compiled"));
+    Engine::open(settings, router.clone()).map_err(Error::Engine)
 }
