@@ -107,6 +107,11 @@ impl Engine {
         })
     }
 
+    /// Whether starting an instance of it will neither compile nor read the whole of it.
+    pub fn is_compiled(&self, sha256: &str) -> bool {
+        self.0.modules.is_at_hand(sha256)
+    }
+
     /// Loads a function's module and returns what serves its calls. Blocks: a fraction of a millisecond
     /// when compiled, up to many seconds when not. Dropping the instance stops it; calls under way end
     /// in their own time.

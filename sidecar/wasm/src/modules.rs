@@ -106,6 +106,11 @@ impl Modules {
         module.used.store(now, Ordering::Relaxed);
     }
 
+    /// Whether [`Modules::load`] would be quick.
+    pub(crate) fn is_at_hand(&self, sha256: &str) -> bool {
+        self.get(sha256).is_some() || self.cache.known(sha256).is_some()
+    }
+
     /// Compiles to the disk cache, and says now what is wrong with the component. Blocks.
     pub(crate) fn compile_ahead(&self, source: Source<'_>) -> Result<(), LoadError> {
         self.alone(source.sha256, || match self.cache.find(source.sha256) {
