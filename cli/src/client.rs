@@ -1,12 +1,13 @@
 //! REST calls to the management API.
 //!
 //! Answers stay JSON values: a newer server's extra fields pass through `-o json` untouched.
-//! Deliberately no retries: a command is short, and its user is there to repeat it.
+//! Reads are tried again where nobody answered or the server asked for it; writes never, since
+//! only their user knows whether once more is too often.
 
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
@@ -15,6 +16,11 @@ use crate::login::{Remote, Target};
 /// Long enough for a slow disk, short enough that a dead server is noticed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of a read; the pause before the next is doubled each time.
+const MAX_TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A server that asks for a longer pause gets its failure shown.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Items asked for at once.
 const PAGE: usize = 200;
 
@@ -47,6 +53,19 @@ impl Client {
             http: http_client()?,
             target,
         })
+    }
+
+    /// A client for a server this process runs.
+    pub(crate) fn at(target: Target) -> Result<Self, Failure> {
+        Ok(Self {
+            http: http_client()?,
+            target,
+        })
+    }
+
+    /// What flags, environment and login came to.
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The client used for calls to sidecars, too.
@@ -142,11 +161,38 @@ impl Client {
 
     /// Sends and leaves the body unread; a status of 400 and above is a failure.
     pub(crate) async fn stream(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.send().await.map_err(|e| self.failed(&e))?;
+        let request = request.build().map_err(|e| self.failed(&e))?;
+        let response = self.execute(request).await?;
         if response.status().as_u16() < 400 {
             return Ok(response);
         }
         Err(self.explain(problem_of(response).await))
+    }
+
+    /// Sends; a read also a second and third time.
+    async fn execute(&self, request: Request) -> Result<Response, Failure> {
+        let again = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..MAX_TRIES {
+            let Some(copy) = request.try_clone().filter(|_| again) else {
+                break;
+            };
+            match self.http.execute(copy).await {
+                Ok(response) if !is_busy(response.status()) => return Ok(response),
+                Ok(response) => match retry_after(&response) {
+                    Some(asked) if asked > LONGEST_PAUSE => return Ok(response),
+                    asked => pause = pause.max(asked.unwrap_or_default()),
+                },
+                Err(error) if error.is_connect() => {}
+                Err(error) => return Err(self.failed(&error)),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.http
+            .execute(request)
+            .await
+            .map_err(|e| self.failed(&e))
     }
 
     /// Every item of a list, up to `limit`, following the pages.
@@ -201,6 +247,16 @@ impl Client {
             self.target.token_source
         ))
     }
+}
+
+/// Statuses that pass.
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503)
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get("retry-after")?.to_str().ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// The one HTTP client: no proxy from the environment, no redirects.

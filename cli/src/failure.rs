@@ -51,6 +51,8 @@ pub(crate) struct Failure(Box<Inner>);
 struct Inner {
     exit: Exit,
     problem: Value,
+    /// For people instead of the problem's words.
+    picture: Option<String>,
     stdout_closed: bool,
 }
 
@@ -61,6 +63,7 @@ impl Failure {
         Self(Box::new(Inner {
             exit,
             problem,
+            picture: None,
             stdout_closed: false,
         }))
     }
@@ -83,6 +86,7 @@ impl Failure {
         Self(Box::new(Inner {
             exit: Exit::from_status(status),
             problem,
+            picture: None,
             stdout_closed: false,
         }))
     }
@@ -115,9 +119,33 @@ impl Failure {
         self
     }
 
+    /// Adds a member, for programs.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
+        self.0.problem[key] = value;
+        self
+    }
+
+    /// Shows people this instead: the same, with the lines of a file it is about.
+    #[must_use]
+    pub(crate) fn picture(mut self, picture: String) -> Self {
+        self.0.picture = Some(picture).filter(|p| !p.is_empty());
+        self
+    }
+
     /// The process's exit code.
     pub(crate) const fn exit(&self) -> Exit {
         self.0.exit
+    }
+
+    /// True when the same may work a moment later: nobody answered, or an answer says so.
+    pub(crate) fn is_passing(&self) -> bool {
+        let problem = &self.0.problem;
+        let busy = problem["status"]
+            .as_u64()
+            .is_some_and(|s| s == 429 || s >= 500);
+        let unheard = matches!(self.0.exit, Exit::Unreachable | Exit::Timeout);
+        unheard || busy || problem["code"] == "transport"
     }
 
     /// True when stdout's reader has gone (`gateless ls | head -1`).
@@ -137,6 +165,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(picture) = &self.0.picture {
+            return f.write_str(picture);
+        }
         let text = |key: &str| self.0.problem[key].as_str().filter(|t| !t.is_empty());
         // A server's title is its status in words; what happened is in its detail.
         let words = match (text("title"), text("detail")) {

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
+use super::answer::{Shown, show_answer, took};
 use super::sidecars::{call_name, entrances};
+use super::trace;
 use crate::client::{Client, problem_of, transport_failure};
 use crate::failure::{Exit, Failure};
 use crate::manifest::units::Millis;
-use crate::output::{Format, Output, at};
+use crate::output::{Output, at};
 
 /// Between looks at an async call: doubled from the first to the last.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -37,6 +39,9 @@ pub(crate) struct InvokeArgs {
     /// Method.
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<Method>,
+    /// Show where the time went; with --async wait, and show the attempts.
+    #[arg(long)]
+    trace: bool,
     /// Print status and headers before the body.
     #[arg(short, long)]
     include: bool,
@@ -57,27 +62,6 @@ pub(crate) struct InvokeArgs {
     sidecar: Option<String>,
 }
 
-/// How an answer is described.
-pub(crate) struct Shown {
-    what: String,
-    start: Instant,
-    include: bool,
-    /// A result carries the function's status in `x-function-status`.
-    is_result: bool,
-}
-
-impl Shown {
-    /// The answer kept for an async call.
-    pub(crate) fn result_of(id: &str) -> Self {
-        Self {
-            what: format!("call {id}"),
-            start: Instant::now(),
-            include: false,
-            is_result: true,
-        }
-    }
-}
-
 /// Calls and prints the answer.
 pub(crate) async fn invoke(
     client: &Client,
@@ -92,6 +76,7 @@ pub(crate) async fn invoke(
             start,
             include: args.include,
             is_result: false,
+            trace: args.trace.then(Vec::new),
         };
         return show_answer(out, response, &shown).await;
     }
@@ -104,13 +89,15 @@ pub(crate) async fn invoke(
         .map_err(|e| transport_failure(&format!("the sidecar {sidecar}"), &e))?;
     let id = at(&accepted, "/id");
     out.note(format!("call {id} is queued, accepted in {}", took(start)));
-    if !args.wait {
+    if !args.wait && !args.trace {
         return out.item(&accepted, |_| id);
     }
     let deadline = start + Duration::from_millis(args.timeout.0);
-    let response = await_result(client, out, &sidecar, &id, deadline).await?;
+    let finished = await_result(client, out, &sidecar, &id, deadline).await;
+    let (call, response) = finished.map_err(|failure| explain(out, args, failure))?;
     let mut shown = Shown::result_of(&id);
     (shown.start, shown.include) = (start, args.include);
+    shown.trace = args.trace.then(|| trace::attempts(&call));
     show_answer(out, response, &shown).await
 }
 
@@ -193,6 +180,15 @@ async fn with_body(
     Ok(request.body(Body::wrap_stream(ReaderStream::new(file))))
 }
 
+/// A call that came to nothing shows its attempts, too.
+fn explain(out: &mut Output, args: &InvokeArgs, failure: Failure) -> Failure {
+    let phases = trace::attempts(&failure.document()["call"]);
+    if args.trace && !phases.is_empty() {
+        out.note(trace::timeline(&phases).trim_end());
+    }
+    failure
+}
+
 /// Waits until the call is finished and asks for its answer.
 async fn await_result(
     client: &Client,
@@ -200,7 +196,7 @@ async fn await_result(
     sidecar: &str,
     id: &str,
     deadline: Instant,
-) -> Result<Response, Failure> {
+) -> Result<(Value, Response), Failure> {
     let url = format!("{sidecar}/_gateless/calls/{}", crate::client::segment(id));
     let get = |url: String| async move {
         let sent = client
@@ -232,11 +228,12 @@ async fn await_result(
             shown = line;
         }
         match state.as_str() {
-            "succeeded" => return get(format!("{url}/result")).await,
+            "succeeded" => return Ok((call, get(format!("{url}/result")).await?)),
             "dead" | "cancelled" => {
                 return Err(
                     Failure::new(Exit::Failure, "call_failed", format!("call {id} is {state}"))
                         .cause(at(&call, "/reason"))
+                        .with("call", call)
                         .hint("gateless invocations get FUNCTION ID shows every attempt; gateless dlq replay FUNCTION ID tries again"),
                 );
             }
@@ -256,124 +253,6 @@ async fn await_result(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(POLL.1);
     }
-}
-
-/// Prints an answer: its body as it is, or one document with everything.
-pub(crate) async fn show_answer(
-    out: &mut Output,
-    mut response: Response,
-    shown: &Shown,
-) -> Result<(), Failure> {
-    let headers = response.headers().clone();
-    let status = answer_status(&response, shown);
-    let is_problem = text(&headers, "content-type").starts_with("application/problem+json");
-    if status.as_u16() >= 400 && is_problem && out.format() == Format::Table && !shown.include {
-        return Err(problem_of(response).await);
-    }
-    let mut body = Vec::new();
-    if out.format() == Format::Table && shown.include {
-        out.line(&format!("HTTP {status}"))?;
-        for (name, value) in &headers {
-            out.line(&format!("{name}: {}", value.to_str().unwrap_or("(binary)")))?;
-        }
-        out.line("")?;
-    }
-    let broken = |e: &reqwest::Error| transport_failure(&shown.what, e);
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
-        match out.format() {
-            Format::Table => out.raw(&chunk)?,
-            Format::Json | Format::Jsonl => body.extend_from_slice(&chunk),
-        }
-    }
-    out.note(summary(status, &headers, shown.start));
-    if out.format() != Format::Table {
-        out.document(&answer_document(status, &headers, &body, shown.start))?;
-    }
-    if status.as_u16() < 400 {
-        return Ok(());
-    }
-    let exit = if is_problem {
-        Exit::from_status(status.as_u16())
-    } else {
-        Exit::Failure
-    };
-    Err(Failure::new(
-        exit,
-        "function_failed",
-        format!("{} answered {status}", shown.what),
-    ))
-}
-
-fn answer_status(response: &Response, shown: &Shown) -> StatusCode {
-    let own = shown
-        .is_result
-        .then(|| response.headers().get("x-function-status"))
-        .flatten()
-        .and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok());
-    own.unwrap_or_else(|| response.status())
-}
-
-fn answer_document(status: StatusCode, headers: &HeaderMap, body: &[u8], start: Instant) -> Value {
-    let headers: serde_json::Map<String, Value> = headers
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                json!(String::from_utf8_lossy(value.as_bytes())),
-            )
-        })
-        .collect();
-    let mut document = json!({
-        "status": status.as_u16(),
-        "headers": headers,
-        "duration_ms": millis(start),
-    });
-    match (
-        serde_json::from_slice::<Value>(body),
-        std::str::from_utf8(body),
-    ) {
-        (Ok(value), _) if is_json(&headers) => document["body"] = value,
-        (_, Ok(text)) => document["body"] = json!(text),
-        _ => document["body_hex"] = json!(hex::encode(body)),
-    }
-    document
-}
-
-fn is_json(headers: &serde_json::Map<String, Value>) -> bool {
-    let kind = headers.get("content-type").and_then(Value::as_str);
-    kind.is_some_and(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|k| k.trim().ends_with("json"))
-    })
-}
-
-fn summary(status: StatusCode, headers: &HeaderMap, start: Instant) -> String {
-    let mut line = format!("{status} in {}", took(start));
-    for (label, name) in [
-        ("revision", "x-gateless-revision"),
-        ("cold start", "x-gateless-cold-start"),
-        ("timing", "server-timing"),
-    ] {
-        let value = text(headers, name);
-        if !value.is_empty() {
-            line.push_str(&format!("; {label}: {value}"));
-        }
-    }
-    line
-}
-
-fn millis(start: Instant) -> f64 {
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn took(start: Instant) -> String {
-    format!("{:.1} ms", millis(start))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {

@@ -1,8 +1,10 @@
-//! `sidecars`: the hosts functions run on, and finding one to call.
+//! `sidecars`: the hosts functions run on, emptying one, and finding one to call.
 //!
 //! Deliberately trusts the server's list only as a hint: whoever calls tries the next address
 //! when one does not answer.
 
+use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::Value;
 
 use super::age;
@@ -11,13 +13,49 @@ use crate::failure::{Exit, Failure};
 use crate::login::check_url;
 use crate::output::{Output, at};
 
+/// Hosts functions run on.
+#[derive(Debug, Args)]
+pub(crate) struct SidecarsArgs {
+    #[command(subcommand)]
+    command: Option<SidecarsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SidecarsCommand {
+    /// List them: health, config version, lag.
+    Ls,
+    /// Let its instances end and start none there; calls through it go on.
+    Drain(SidecarArg),
+    /// Let it run instances again.
+    Resume(SidecarArg),
+}
+
+#[derive(Debug, Args)]
+struct SidecarArg {
+    /// Its node id.
+    id: String,
+}
+
 /// `gateless sidecars`
-pub(crate) async fn sidecars(client: &Client, out: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn sidecars(
+    client: &Client,
+    out: &mut Output,
+    args: &SidecarsArgs,
+) -> Result<(), Failure> {
+    match &args.command {
+        None | Some(SidecarsCommand::Ls) => ls(client, out).await,
+        Some(SidecarsCommand::Drain(sidecar)) => act(client, out, sidecar, "drain").await,
+        Some(SidecarsCommand::Resume(sidecar)) => act(client, out, sidecar, "resume").await,
+    }
+}
+
+async fn ls(client: &Client, out: &mut Output) -> Result<(), Failure> {
     let items = client.list("/v1/sidecars", &[], 1000).await?;
     let headers = [
         "NODE",
         "STATE",
         "PUBLIC",
+        "INSTANCES",
         "CONFIG VERSION",
         "LAG",
         "LAST SEEN",
@@ -25,17 +63,33 @@ pub(crate) async fn sidecars(client: &Client, out: &mut Output) -> Result<(), Fa
     out.list(items, &headers, |sidecar| {
         vec![
             at(sidecar, "/node_id"),
-            if is_up(sidecar) {
-                "up".into()
-            } else {
-                "down".into()
-            },
+            state(sidecar).into(),
             at(sidecar, "/public_url"),
+            at(sidecar, "/instances"),
             at(sidecar, "/config_version"),
             at(sidecar, "/lag"),
             age(sidecar, "/last_seen_at"),
         ]
     })
+}
+
+async fn act(
+    client: &Client,
+    out: &mut Output,
+    sidecar: &SidecarArg,
+    verb: &str,
+) -> Result<(), Failure> {
+    let path = format!("/v1/sidecars/{}/{verb}", segment(&sidecar.id));
+    let after = client.call(Method::POST, &path, None).await?;
+    out.item(&after, |v| format!("{} is {}", sidecar.id, state(v)))
+}
+
+fn state(sidecar: &Value) -> &'static str {
+    match (is_up(sidecar), sidecar["draining"] == true) {
+        (false, _) => "down",
+        (true, true) => "draining",
+        (true, false) => "up",
+    }
 }
 
 fn is_up(sidecar: &Value) -> bool {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::failure::Exit;
 
 fn check(text: &str, expected: &Value) {
     let manifest = Manifest::parse(text, "function.toml").unwrap();
