@@ -21,6 +21,7 @@ pub mod placement;
 pub mod retry;
 pub mod router;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 pub mod window;
 
