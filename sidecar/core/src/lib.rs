@@ -22,6 +22,7 @@ pub mod retry;
 pub mod router;
 mod schedule;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 pub mod window;
 
