@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::cache::Cache;
@@ -38,6 +39,9 @@ struct Inner {
     wasm: wasmtime::Engine,
     modules: Modules,
     slots: Arc<Semaphore>,
+    /// Turns of calls that compute long, as many as there are cores: however many of them there
+    /// are, a short call waits for one turn at most, and not for one of each.
+    turns: Arc<Semaphore>,
     idle: Arc<AtomicU32>,
     listed: Arc<Listed>,
     outgoing: Arc<dyn Outgoing>,
@@ -89,6 +93,7 @@ impl Engine {
         let modules = Modules::new(wasm.clone(), linker, cache, settings.memory_budget_bytes);
         Ok(Self(Arc::new(Inner {
             slots: Arc::new(Semaphore::new(settings.max_concurrent as usize)),
+            turns: Arc::new(Semaphore::new(cores())),
             idle: Arc::default(),
             settings,
             wasm,
@@ -168,6 +173,10 @@ impl Engine {
         }
     }
 
+    pub(crate) fn turns(&self) -> PollSemaphore {
+        PollSemaphore::new(self.0.turns.clone())
+    }
+
     /// A place for one idle guest; whoever takes it counts it down again.
     pub(crate) fn idle_place(&self) -> Option<Arc<AtomicU32>> {
         let idle = &self.0.idle;
@@ -181,6 +190,10 @@ impl Engine {
     pub(crate) fn list_idle(&self, instance: &Arc<Instance>) {
         self.0.listed.lock().push(Arc::downgrade(instance));
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Drops what was idle for too long; says whether anything is left.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use http::Request;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
+use tokio_util::sync::PollSemaphore;
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -90,6 +91,8 @@ pub(crate) struct Guest {
     deadline: Option<Instant>,
     /// Made when the guest first waits; most never do.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Made when the guest has computed for long; most never do.
+    turns: Option<PollSemaphore>,
     instance: Arc<Instance>,
     _running: Running,
     _slot: OwnedSemaphorePermit,
@@ -112,6 +115,7 @@ impl Guest {
             deadline: call.deadline,
             call,
             timer: None,
+            turns: None,
             _running: instance.engine.running(),
             instance,
             _slot: slot,
@@ -124,6 +128,16 @@ impl Guest {
 
     /// Lets the guest go on. Ready at most once.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Live, CallError>> {
+        if self.serving.is_none() {
+            return Poll::Pending;
+        }
+        let Poll::Ready(_turn) = self.poll_turn(cx) else {
+            if self.is_late(cx) {
+                self.serving = None;
+                return Poll::Ready(Err(CallError::Deadline));
+            }
+            return Poll::Pending;
+        };
         let Some(serving) = &mut self.serving else {
             return Poll::Pending;
         };
@@ -140,6 +154,15 @@ impl Guest {
         };
         self.serving = None;
         Poll::Ready(over)
+    }
+
+    /// A turn to compute, for as long as this poll takes; short calls need none.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
+        if !self.call.is_long() {
+            return Poll::Ready(None);
+        }
+        let turns = || self.instance.engine.turns();
+        self.turns.get_or_insert_with(turns).poll_acquire(cx)
     }
 
     /// Asks the clock, too: the timer of a busy runtime can be late.

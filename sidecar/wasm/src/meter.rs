@@ -22,6 +22,9 @@ pub(crate) type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 #[error("CPU time is used up")]
 pub(crate) struct CpuTimeUsedUp;
 
+/// Nanoseconds of computing after which a call takes turns: most calls never come near it.
+const LONG: u64 = 10_000_000;
+
 /// One call.
 pub(crate) struct Call {
     answer: Mutex<Option<Answer>>,
@@ -79,6 +82,11 @@ impl Call {
     /// CPU time of the present poll; only within one.
     pub(crate) fn in_poll(&self) -> u64 {
         thread_cpu().saturating_sub(self.entered.load(Ordering::Relaxed))
+    }
+
+    /// Whether it computed long enough to take turns with others that do.
+    pub(crate) fn is_long(&self) -> bool {
+        self.computed.load(Ordering::Relaxed) > LONG
     }
 
     /// Whether the former polls together took too long.
