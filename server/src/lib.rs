@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod domain;
+pub mod events;
 pub mod grpc;
 pub mod http;
 pub mod metrics;
@@ -12,6 +13,7 @@ mod run;
 pub mod service;
 pub mod sidecars;
 pub mod store;
+pub mod web;
 
 pub use self::http::openapi;
 pub use self::run::{Config, Error, Running, run};

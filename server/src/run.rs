@@ -23,7 +23,7 @@ use crate::sidecars::Registry;
 use crate::store::artifacts::{self, Artifacts};
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
-use crate::{grpc, http};
+use crate::{events, grpc, http};
 
 /// How long requests may go on after a shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
@@ -194,6 +194,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
             stop.clone().cancelled_owned(),
         );
     tasks.spawn(ended("the config stream", serve));
+    tasks.spawn(events::observe::run(Arc::clone(&service), stop.clone()));
     tasks.spawn(chores(service, auth, stop.clone()));
     Ok(Started {
         api,

@@ -4,17 +4,20 @@
 //! day, so that what cannot be asked of it is named instead of silently missing.
 
 pub mod clients;
+mod connection;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateless_proto::v1::{InstanceStatus, Rejection, RevisionStatus, StatusReport, WatchHello};
+use gateless_proto::v1::{InstanceStatus, RevisionStatus, WatchHello};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use self::clients::{Client, Clients};
+pub use self::connection::Connection;
 use crate::domain::conditions::Seen;
+use crate::events::Bus;
 use crate::service::Changes;
 
 /// The most sidecars remembered; past it the one gone longest is forgotten, and if all are connected
@@ -22,8 +25,6 @@ use crate::service::Changes;
 pub const MAX_SIDECARS: usize = 4096;
 /// How long one that is gone is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
-/// The most refused resources remembered per sidecar.
-const MAX_REJECTIONS: usize = 1000;
 
 /// A sidecar as the API shows it.
 #[derive(Debug, Clone)]
@@ -50,6 +51,19 @@ pub struct Sidecar {
     pub async_queued: u64,
     /// Instances it runs.
     pub instances: usize,
+    /// It gives up its instances and starts none.
+    pub draining: bool,
+    /// The functions it owns, `NAMESPACE/NAME`; shared, as there may be very many.
+    pub owns: Arc<[String]>,
+}
+
+impl Sidecar {
+    /// How many versions it is behind the newest it must have; 0: it is up to date.
+    pub fn lag(&self, newest: u64) -> u64 {
+        newest
+            .max(self.sent_version)
+            .saturating_sub(self.applied_version)
+    }
 }
 
 #[derive(Debug)]
@@ -87,6 +101,7 @@ pub struct Registry {
     known: Mutex<Inner>,
     clients: Clients,
     changes: Changes,
+    events: Arc<Bus>,
 }
 
 #[derive(Default)]
@@ -102,6 +117,7 @@ impl Registry {
             known: Mutex::default(),
             clients: Clients::new(secret),
             changes,
+            events: Arc::default(),
         }
     }
 
@@ -124,11 +140,10 @@ impl Registry {
         }
         inner.connections += 1;
         let id = inner.connections;
-        let known = inner.sidecars.remove(&node_id);
+        let known = inner.sidecars.remove(&node_id).map(|known| known.sidecar);
         // What was refused is still refused when only the difference is sent.
-        let rejections = known
-            .map(|known| known.sidecar.rejections)
-            .unwrap_or_default();
+        let rejections = known.as_ref().map(|sidecar| sidecar.rejections.clone());
+        let rejections = rejections.unwrap_or_default();
         let sidecar = Sidecar {
             node_id: node_id.clone(),
             connected: true,
@@ -141,6 +156,8 @@ impl Registry {
             held: 0,
             async_queued: 0,
             instances: 0,
+            draining: known.as_ref().is_some_and(|sidecar| sidecar.draining),
+            owns: Arc::default(),
         };
         let known = Known {
             connection: id,
@@ -150,11 +167,24 @@ impl Registry {
         inner.sidecars.insert(node_id.clone(), known);
         drop(inner);
         self.changes.bump();
+        self.events.sidecar(&node_id, "joined", 0);
         Ok(Connection {
             registry: Arc::clone(self),
             node_id,
             id,
         })
+    }
+
+    /// Where what happens is told.
+    pub fn events(&self) -> &Arc<Bus> {
+        &self.events
+    }
+
+    /// One of them.
+    pub fn get(&self, node_id: &str) -> Option<Sidecar> {
+        let inner = self.known.lock();
+        let known = inner.sidecars.get(node_id);
+        known.map(|known| known.sidecar.clone())
     }
 
     /// All of them, by id.
@@ -294,98 +324,5 @@ fn forget(sidecars: &mut BTreeMap<String, Known>, now: Timestamp) {
         if let Some(id) = oldest.map(|known| known.sidecar.node_id.clone()) {
             sidecars.remove(&id);
         }
-    }
-}
-
-/// One stream of one sidecar; dropping it says that the stream ended.
-pub struct Connection {
-    registry: Arc<Registry>,
-    node_id: String,
-    id: u64,
-}
-
-impl Connection {
-    /// The sidecar's id.
-    pub fn node_id(&self) -> &str {
-        &self.node_id
-    }
-
-    /// A version was sent.
-    pub fn sent(&self, version: u64) {
-        self.update(|known| {
-            known.sidecar.sent_version = known.sidecar.sent_version.max(version);
-        });
-    }
-
-    /// A version was applied; `rejected` is everything the sidecar refuses now.
-    pub fn acked(&self, version: u64, rejected: Vec<Rejection>, now: Timestamp) {
-        self.update(|known| {
-            let sidecar = &mut known.sidecar;
-            sidecar.last_seen_at = now;
-            sidecar.applied_version = sidecar.applied_version.max(version);
-            let before = std::mem::take(&mut sidecar.rejections);
-            for Rejection { resource, reason } in rejected.into_iter().take(MAX_REJECTIONS) {
-                let reason: String = reason.chars().take(2000).collect();
-                if before.get(&resource) != Some(&reason) {
-                    let sidecar = sidecar.node_id.as_str();
-                    tracing::warn!(sidecar, resource, reason, "a sidecar refused a resource");
-                }
-                sidecar.rejections.insert(resource, reason);
-            }
-        });
-        self.registry.changes.bump();
-    }
-
-    /// A status report came. Answers with the version the sidecar had applied by then.
-    pub fn reported(&self, report: StatusReport, now: Timestamp) -> u64 {
-        let mut indexed = Indexed::default();
-        let count = report.instances.len();
-        for instance in report.instances {
-            let function = format!("{}/{}", instance.namespace, instance.function);
-            indexed
-                .instances
-                .entry(function)
-                .or_default()
-                .push(instance);
-        }
-        for status in report.revisions {
-            let revision = format!(
-                "{}/{}/{}",
-                status.namespace, status.function, status.revision
-            );
-            indexed.revisions.insert(revision, status);
-        }
-        let mut applied = 0;
-        self.update(|known| {
-            known.report = indexed;
-            known.sidecar.last_seen_at = now;
-            known.sidecar.held = report.held;
-            known.sidecar.async_queued = report.async_queued;
-            known.sidecar.instances = count;
-            applied = known.sidecar.applied_version;
-        });
-        self.registry.changes.bump();
-        applied
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Known)) {
-        let mut inner = self.registry.known.lock();
-        if let Some(known) = inner.sidecars.get_mut(&self.node_id)
-            && known.connection == self.id
-        {
-            change(known);
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.update(|known| {
-            known.connection = 0;
-            known.sidecar.connected = false;
-            known.report = Indexed::default();
-            known.sidecar.instances = 0;
-        });
-        self.registry.changes.bump();
     }
 }

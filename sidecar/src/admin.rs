@@ -51,6 +51,7 @@ impl Admin {
 impl SidecarAdmin for Admin {
     type GetCallResultStream = BoxStream<'static, Result<v1::CallResult, Status>>;
     type LogsStream = BoxStream<'static, Result<v1::LogLine, Status>>;
+    type ObserveStream = BoxStream<'static, Result<v1::Observation, Status>>;
 
     async fn list_calls(
         &self,
@@ -160,6 +161,20 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<Self::LogsStream>, Status> {
         let lines = self.logs.stream(request.into_inner());
         Ok(Response::new(lines.map(Ok).boxed()))
+    }
+
+    async fn observe(
+        &self,
+        _: Request<v1::ObserveRequest>,
+    ) -> Result<Response<Self::ObserveStream>, Status> {
+        Err(Status::unimplemented("this sidecar cannot be observed"))
+    }
+
+    async fn set_draining(
+        &self,
+        _: Request<v1::SetDrainingRequest>,
+    ) -> Result<Response<v1::DrainStatus>, Status> {
+        Err(Status::unimplemented("this sidecar cannot drain"))
     }
 }
 

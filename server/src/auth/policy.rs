@@ -34,8 +34,17 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     if path == "/livez" || path == "/readyz" {
         return None;
     }
-    // Sidecars: clients find out where to call; what concerns other namespaces is left out there.
-    if read && matches!(path, "/v1/version" | "/v1/openapi.json" | "/v1/sidecars") {
+    // Beginning a session shows the token itself; ending one needs none.
+    if path == "/v1/session" {
+        return read.then_some(Need::Token);
+    }
+    // Sidecars: clients find out where to call; what concerns other namespaces is left out there, and
+    // so it is of events.
+    let open = matches!(
+        path,
+        "/v1/version" | "/v1/openapi.json" | "/v1/sidecars" | "/v1/events"
+    );
+    if read && open {
         return Some(Need::Token);
     }
     if read && path == "/metrics" {
@@ -50,7 +59,7 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     let mut parts = rest.split('/');
     let (collection, child) = (parts.next().unwrap_or_default(), parts.nth(1));
     Some(match (collection, child) {
-        ("functions", Some("invocations" | "dead-letters")) if !read => Need::Invoke,
+        ("functions", Some("invocations" | "dead-letters" | "invoke")) if !read => Need::Invoke,
         ("secrets" | "artifacts", _) if read => Need::ReadInternals,
         _ if read => Need::Read,
         _ => Need::Deploy,

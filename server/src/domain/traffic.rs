@@ -53,6 +53,19 @@ pub fn default() -> Vec<Target> {
     }]
 }
 
+/// For people: "80 % hello-00002, 20 % latest".
+pub fn describe(targets: &[Target]) -> String {
+    let target = |target: &Target| {
+        let revision = target.revision.as_deref().unwrap_or("latest");
+        match &target.tag {
+            Some(tag) => format!("{} % {revision} (tag {tag})", target.percent),
+            None => format!("{} % {revision}", target.percent),
+        }
+    };
+    let parts: Vec<_> = targets.iter().map(target).collect();
+    parts.join(", ")
+}
+
 /// Everything to one revision; tags stay, without a share.
 pub fn pinned(current: &[Target], revision: &str) -> Vec<Target> {
     let mut targets = vec![Target {

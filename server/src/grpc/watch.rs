@@ -7,7 +7,7 @@
 //! A message may be only part of the difference (a large one is cut); all but the last part then carry
 //! the version the sidecar already had, so a break in between loses nothing.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
@@ -206,9 +206,11 @@ impl Feed {
         match request.kind {
             Some(Kind::Ack(ack)) => self.acked(ack).await,
             Some(Kind::Status(report)) => {
+                self.tell_failures(&report);
                 self.last_report = Some(report.clone());
                 self.reported(report).await;
             }
+            Some(Kind::Owned(owned)) => self.connection.owns(owned.functions),
             Some(Kind::Hello(_)) => {
                 return Err(Status::invalid_argument("hello comes once, and first"));
             }
@@ -245,6 +247,25 @@ impl Feed {
                 // The next report says it again.
                 tracing::error!(%error, revision = status.revision, "a revision cannot be marked ready");
             }
+        }
+    }
+
+    /// Revisions that began to fail since the last report.
+    fn tell_failures(&self, report: &StatusReport) {
+        let known = self.last_report.iter().flat_map(|last| &last.revisions);
+        let known: HashSet<_> = known
+            .filter(|status| !status.reason.is_empty())
+            .map(|status| (&status.namespace, &status.revision, &status.reason))
+            .collect();
+        let failing = report.revisions.iter().filter(|status| {
+            let new = !known.contains(&(&status.namespace, &status.revision, &status.reason));
+            !status.reason.is_empty() && new
+        });
+        for status in failing {
+            let message = format!("{}: {}", status.reason, status.message);
+            let name = (status.namespace.as_str(), status.function.as_str());
+            let events = self.service.events();
+            events.function(name, "failed", &status.revision, message);
         }
     }
 

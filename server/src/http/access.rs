@@ -4,13 +4,15 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 
-use super::Api;
 use super::problem::Problem;
-use crate::auth::Error;
+use super::{Api, session};
 use crate::auth::policy;
+use crate::auth::{Error, Principal};
+use crate::web;
 
 /// Checks the token and puts the [`crate::auth::Principal`] into the request.
 pub(super) async fn check(
@@ -23,23 +25,16 @@ pub(super) async fn check(
     // A route that is not there needs a token too, so that nobody can map the API without one.
     let need = match &path {
         Some(path) => policy::need(request.method(), path.as_str()),
+        None if web::is_page(request.method(), request.uri().path()) => None,
         None => Some(policy::Need::Token),
     };
     let Some(need) = need else {
+        if session::is_foreign(request.method(), request.headers()) {
+            return Err(session::cross_site());
+        }
         return Ok(next.run(request).await);
     };
-    let header = request.headers().get(AUTHORIZATION);
-    let token = header
-        .ok_or(Error::Missing)?
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or(Error::Invalid(
-            "the authorization header is not Bearer TOKEN",
-        ))?;
-    let principal = api.auth.check(token, Timestamp::now())?;
+    let principal = principal(&api, &request)?;
     let parameters = parameters.as_ref().ok();
     let namespace = parameters.and_then(|parameters| {
         let found = parameters.iter().find(|(key, _)| *key == "namespace");
@@ -52,4 +47,28 @@ pub(super) async fn check(
     policy::check(&principal.token, need, namespace)?;
     request.extensions_mut().insert(principal);
     Ok(next.run(request).await)
+}
+
+/// Who asks: by the authorization header, or where there is none by the session's cookie.
+fn principal(api: &Api, request: &Request) -> Result<Principal, Problem> {
+    let headers = request.headers();
+    if let (None, Some(token)) = (headers.get(AUTHORIZATION), session::token(headers)) {
+        let principal = api.auth.check(token, Timestamp::now())?;
+        return match session::is_own(request.method(), headers) {
+            true => Ok(principal),
+            false => Err(session::cross_site()),
+        };
+    }
+    Ok(api.auth.check(bearer(headers)?, Timestamp::now())?)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let header = headers.get(AUTHORIZATION).ok_or(Error::Missing)?;
+    let text = header.to_str().ok();
+    text.and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or(Error::Invalid(
+            "the authorization header is not Bearer TOKEN",
+        ))
 }

@@ -219,6 +219,13 @@ path! {
     }
 }
 path! {
+    /// One sidecar.
+    SidecarPath {
+        /// The sidecar's id.
+        id: any,
+    }
+}
+path! {
     /// One token.
     TokenPath {
         /// The token's id.

@@ -22,7 +22,7 @@ use super::page::{self, list};
 use super::problem::Problem;
 use crate::service::calls::{Act, Filter};
 
-const STATES: [&str; 6] = [
+pub(super) const STATES: [&str; 6] = [
     "queued",
     "running",
     "retrying",

@@ -5,13 +5,16 @@
 
 mod access;
 mod artifacts;
+mod bulk;
 mod conditional;
+mod events;
 mod extract;
 mod functions;
 mod health;
 mod idempotency;
 mod instances;
 mod invocations;
+mod invoke;
 mod logs;
 mod openapi;
 mod page;
@@ -19,7 +22,9 @@ pub mod problem;
 mod queues;
 mod revisions;
 mod secrets;
+mod session;
 mod sidecars;
+mod stats;
 mod tokens;
 mod traffic;
 
@@ -28,7 +33,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -36,6 +42,7 @@ use self::problem::Problem;
 use crate::auth::Auth;
 use crate::metrics::{self, Metrics};
 use crate::service::Service;
+use crate::web;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -56,10 +63,15 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(instances::routes())
         .merge(logs::routes())
         .merge(invocations::routes())
+        .merge(bulk::routes())
+        .merge(invoke::routes())
         .merge(queues::routes())
         .merge(artifacts::routes())
         .merge(secrets::routes())
         .merge(sidecars::routes())
+        .merge(events::routes())
+        .merge(stats::routes())
+        .merge(session::routes())
         .merge(tokens::routes())
         .merge(health::routes())
 }
@@ -96,7 +108,12 @@ pub fn router(
         .with_state(api)
 }
 
-async fn unknown_route(uri: Uri) -> Problem {
+async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if web::is_page(&method, uri.path())
+        && let Some(page) = web::serve(uri.path(), &headers)
+    {
+        return page;
+    }
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -104,6 +121,7 @@ async fn unknown_route(uri: Uri) -> Problem {
         format!("there is no route {path}"),
     )
     .hint("/v1/openapi.json describes the routes there are")
+    .into_response()
 }
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {

@@ -138,6 +138,12 @@ impl From<service::Error> for Problem {
             E::Contended(_) => Self::new(StatusCode::CONFLICT, "contended", text).hint("try again"),
             E::InUse { .. } => Self::new(StatusCode::CONFLICT, "secret_in_use", text)
                 .hint("remove it from the functions' specs first"),
+            E::SidecarAway { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sidecar_unreachable", text)
+                    .hint("a sidecar that is not there runs no instances; tell it when it is back")
+            }
+            E::WrongState { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text)
+                .hint("the invocation's state says what can be done with it"),
             E::Domain(error) => error.into(),
             E::Store(error) => error.into(),
             E::Artifact(error) => error.into(),

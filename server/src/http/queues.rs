@@ -3,19 +3,21 @@
 use axum::Json;
 use axum::extract::State;
 use gateless_proto::v1::QueueStatus;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::bulk::{self, FailedBody};
 use super::conditional::IdempotencyKey;
-use super::extract::{FunctionPath, NamespacePath, Query};
+use super::extract::{FunctionPath, NamespacePath, OptionalBody, Query};
 use super::invocations::{InvocationList, list_calls};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, WarningBody, list};
 use super::problem::Problem;
-use crate::service::calls::{Filter, Gathered};
+use crate::service::bulk::Which;
+use crate::service::calls::{Act, Filter, Gathered};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -57,6 +59,17 @@ struct CountBody {
     count: u64,
     /// Sidecars where it was not done.
     warnings: Vec<WarningBody>,
+    /// Calls asked for by id that it was not done to.
+    failed: Vec<FailedBody>,
+}
+
+/// Which dead letters.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ReplayRequest {
+    /// At most 1000 ids; left out: all.
+    #[schema(max_items = 1000)]
+    ids: Option<Vec<String>>,
 }
 
 impl From<Gathered<u64>> for CountBody {
@@ -64,6 +77,7 @@ impl From<Gathered<u64>> for CountBody {
         Self {
             count: gathered.value,
             warnings: page::warnings(gathered.warnings),
+            failed: Vec::new(),
         }
     }
 }
@@ -136,13 +150,27 @@ async fn purge_dead_letters(
     post, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters/replay",
     tag = "dead letters", operation_id = "replayDeadLetters",
     summary = "Put a function's dead letters back into the queue",
-    params(FunctionPath, IdempotencyKey),
+    description = "All of them, or those named in the body.",
+    params(FunctionPath, IdempotencyKey), request_body(content = ReplayRequest, description = "May be left out: all of them."),
     responses((status = 200, description = "How many were put back.", body = CountBody), Problems),
 )]
 async fn replay_dead_letters(
     State(api): State<Api>,
     path: FunctionPath,
+    OptionalBody(request): OptionalBody<ReplayRequest>,
 ) -> Result<Json<CountBody>, Problem> {
-    let replayed = api.service.dead_letters(path.as_name(), true).await?;
-    Ok(Json(replayed.into()))
+    let Some(ids) = request.ids else {
+        let replayed = api.service.dead_letters(path.as_name(), true).await?;
+        return Ok(Json(replayed.into()));
+    };
+    let which = Which::Ids(bulk::ids(ids)?);
+    let done = api
+        .service
+        .act_on_all(path.as_name(), which, Act::Replay, Some("dead"));
+    let mut done = done.await?;
+    Ok(Json(CountBody {
+        count: done.count,
+        warnings: Vec::new(),
+        failed: bulk::failures(&mut done),
+    }))
 }

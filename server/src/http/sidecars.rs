@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::extract::Query;
+use super::extract::{Query, SidecarPath};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
@@ -17,7 +17,10 @@ use crate::auth::Principal;
 use crate::sidecars::Sidecar;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_sidecars))
+    OpenApiRouter::new()
+        .routes(routes!(list_sidecars))
+        .routes(routes!(drain_sidecar))
+        .routes(routes!(resume_sidecar))
 }
 
 /// A sidecar.
@@ -25,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[schema(as = Sidecar)]
 pub(super) struct SidecarBody {
     /// Its id, for as long as its data folder lives.
+    id: String,
+    /// The same as `id`.
     node_id: String,
     /// Whether its config stream is up.
     connected: bool,
@@ -44,6 +49,8 @@ pub(super) struct SidecarBody {
     #[schema(value_type = String, format = DateTime)]
     last_seen_at: Timestamp,
     /// The catalogue version it applied.
+    catalogue_version: u64,
+    /// The same as `catalogue_version`.
     config_version: u64,
     /// How many versions that is behind the newest it must have; 0: it is up to date.
     lag: u64,
@@ -55,6 +62,11 @@ pub(super) struct SidecarBody {
     held: u64,
     /// Calls in its queue.
     async_queued: u64,
+    /// It starts no instances and gives up those it has as soon as others have as many ready; calls
+    /// through it go on.
+    draining: bool,
+    /// The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
+    owns: Vec<String>,
 }
 
 /// A resource a sidecar refused.
@@ -72,10 +84,42 @@ list!(
     SidecarList as SidecarList of SidecarBody
 );
 
+/// What a token of `namespace` may see of a sidecar, when the newest catalogue version is `newest`.
+fn body(sidecar: Sidecar, namespace: &str, newest: u64) -> SidecarBody {
+    let is_visible = |ns: Option<&str>| namespace == "*" || ns == Some(namespace);
+    let owned = sidecar.owns.iter();
+    let owned = owned.filter(|function| is_visible(function.split('/').next()));
+    SidecarBody {
+        lag: sidecar.lag(newest),
+        id: sidecar.node_id.clone(),
+        node_id: sidecar.node_id,
+        connected: sidecar.connected,
+        version: sidecar.hello.version,
+        public_url: sidecar.hello.public_url,
+        peer_address: sidecar.hello.peer_address,
+        gossip_address: sidecar.hello.gossip_address,
+        connected_at: sidecar.connected_at,
+        last_seen_at: sidecar.last_seen_at,
+        catalogue_version: sidecar.applied_version,
+        config_version: sidecar.applied_version,
+        rejections: sidecar
+            .rejections
+            .into_iter()
+            .filter(|(resource, _)| is_visible(resource.split('/').nth(1)))
+            .map(|(resource, reason)| RejectionBody { resource, reason })
+            .collect(),
+        instances: sidecar.instances,
+        held: sidecar.held,
+        async_queued: sidecar.async_queued,
+        draining: sidecar.draining,
+        owns: owned.cloned().collect(),
+    }
+}
+
 #[utoipa::path(
     get, path = "/v1/sidecars", tag = "sidecars",
     operation_id = "listSidecars", summary = "List sidecars and how they are",
-    description = "A token of one namespace sees rejections of that namespace only.",
+    description = "A token of one namespace sees rejections and functions of that namespace only.",
     params(PageQuery),
     responses((status = 200, description = "A page of sidecars, by id.", body = SidecarList), Problems),
 )]
@@ -86,38 +130,9 @@ async fn list_sidecars(
 ) -> Result<Json<SidecarList>, Problem> {
     let newest = api.service.newest_pushed();
     let namespace = principal.token.namespace.as_str();
-    let visible = |resource: &str| {
-        namespace == "*" || resource.split('/').nth(1).is_some_and(|ns| ns == namespace)
-    };
-    let body = |sidecar: Sidecar| SidecarBody {
-        node_id: sidecar.node_id,
-        connected: sidecar.connected,
-        version: sidecar.hello.version,
-        public_url: sidecar.hello.public_url,
-        peer_address: sidecar.hello.peer_address,
-        gossip_address: sidecar.hello.gossip_address,
-        connected_at: sidecar.connected_at,
-        last_seen_at: sidecar.last_seen_at,
-        config_version: sidecar.applied_version,
-        lag: newest
-            .max(sidecar.sent_version)
-            .saturating_sub(sidecar.applied_version),
-        rejections: sidecar
-            .rejections
-            .into_iter()
-            .filter(|(resource, _)| visible(resource))
-            .map(|(resource, reason)| RejectionBody { resource, reason })
-            .collect(),
-        instances: sidecar.instances,
-        held: sidecar.held,
-        async_queued: sidecar.async_queued,
-    };
-    let items = api
-        .service
-        .registry()
-        .list()
-        .into_iter()
-        .map(body)
+    let all = api.service.registry().list().into_iter();
+    let items = all
+        .map(|sidecar| body(sidecar, namespace, newest))
         .collect();
     let key = |sidecar: &SidecarBody| sidecar.node_id.clone();
     let (items, next_page_token) = page::cut(items, key, &query)?;
@@ -125,4 +140,36 @@ async fn list_sidecars(
         items,
         next_page_token,
     }))
+}
+
+#[utoipa::path(
+    post, path = "/v1/sidecars/{id}/drain", tag = "sidecars",
+    operation_id = "drainSidecar", summary = "Move a sidecar's instances elsewhere",
+    description = "It starts no instances any more and gives up those it has once other sidecars have as many \
+        ready; where no other has room they stay. Calls through it go on, and none is lost. The sidecar keeps \
+        to it over a restart, until it is resumed.",
+    params(SidecarPath),
+    responses((status = 200, description = "The sidecar now; instances says how many are left.", body = SidecarBody), Problems),
+)]
+async fn drain_sidecar(
+    State(api): State<Api>,
+    path: SidecarPath,
+) -> Result<Json<SidecarBody>, Problem> {
+    let sidecar = api.service.set_draining(&path.id, true).await?;
+    Ok(Json(body(sidecar, "*", api.service.newest_pushed())))
+}
+
+#[utoipa::path(
+    post, path = "/v1/sidecars/{id}/resume", tag = "sidecars",
+    operation_id = "resumeSidecar", summary = "Let a drained sidecar run instances again",
+    description = "Instances come back as they are needed; none is moved.",
+    params(SidecarPath),
+    responses((status = 200, description = "The sidecar now.", body = SidecarBody), Problems),
+)]
+async fn resume_sidecar(
+    State(api): State<Api>,
+    path: SidecarPath,
+) -> Result<Json<SidecarBody>, Problem> {
+    let sidecar = api.service.set_draining(&path.id, false).await?;
+    Ok(Json(body(sidecar, "*", api.service.newest_pushed())))
 }

@@ -11,7 +11,7 @@ pub enum Error {
     /// The thing is not there.
     #[error("there is no {kind} {name}")]
     NotFound {
-        /// `function`, `revision`, `secret`, `artifact`, `invocation`.
+        /// `function`, `revision`, `secret`, `artifact`, `invocation`, `sidecar`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -37,6 +37,24 @@ pub enum Error {
         name: String,
         /// Some of the functions.
         functions: Vec<String>,
+    },
+    /// A call is not in the state the request is about.
+    #[error("invocation {id} is {state}, not {wanted}")]
+    WrongState {
+        /// The call.
+        id: String,
+        /// Its state.
+        state: String,
+        /// The state it would have to be in.
+        wanted: &'static str,
+    },
+    /// A sidecar that must be told something itself cannot be reached.
+    #[error("sidecar {id} cannot be reached: {cause}")]
+    SidecarAway {
+        /// Which.
+        id: String,
+        /// Why.
+        cause: String,
     },
     /// A rule of the domain.
     #[error(transparent)]

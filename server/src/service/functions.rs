@@ -197,6 +197,22 @@ impl Service {
             let uid = &view.function.value.uid;
             self.transitions.lock().forget(uid);
         }
+        if committed > 0 {
+            let latest = view
+                .function
+                .value
+                .latest()
+                .map(|latest| latest.name.clone());
+            let latest = latest.unwrap_or_default();
+            let what = if before.is_none() {
+                "created"
+            } else {
+                "changed"
+            };
+            let message = format!("{what}; its newest revision is {latest}");
+            self.events()
+                .function((ns, name), "applied", &latest, message);
+        }
         Ok((view, before.is_none()))
     }
 
@@ -222,6 +238,8 @@ impl Service {
         });
         if committed > 0 {
             self.transitions.lock().forget(&uid);
+            self.events()
+                .function(name, "deleted", "", "deleted".to_owned());
         }
         Ok(())
     }
@@ -278,6 +296,18 @@ impl Service {
             (commit, Versioned { value, version })
         });
         function.version = committed.max(function.version);
+        if committed > 0 {
+            let message = traffic::describe(&function.value.traffic);
+            let most = function
+                .value
+                .traffic
+                .iter()
+                .max_by_key(|target| target.percent);
+            let revision = most
+                .and_then(|target| target.revision.clone())
+                .unwrap_or_default();
+            self.events().function(name, "traffic", &revision, message);
+        }
         Ok(self.view(function))
     }
 

@@ -4,10 +4,13 @@
 //! sidecars say is in the registry.
 
 pub mod artifacts;
+pub mod bulk;
 pub mod calls;
 pub mod commit;
+pub mod drain;
 pub mod error;
 pub mod functions;
+pub mod invoke;
 pub mod logs;
 pub mod observe;
 pub mod references;
@@ -22,6 +25,7 @@ use tokio::sync::watch;
 
 pub use self::error::Error;
 use crate::domain::conditions::Transitions;
+use crate::events::Bus;
 use crate::sidecars::Registry;
 use crate::store::artifacts::Artifacts;
 use crate::store::{Entry, MAX_PAGE_ENTRIES, Store};
@@ -61,6 +65,7 @@ pub struct Service {
     transitions: Mutex<Transitions>,
     /// The newest catalogue version that changed something sidecars get.
     pushed: AtomicU64,
+    entrances: invoke::Entrances,
 }
 
 impl Service {
@@ -78,6 +83,7 @@ impl Service {
             changes,
             transitions: Mutex::default(),
             pushed: AtomicU64::new(0),
+            entrances: invoke::Entrances::default(),
         }
     }
 
@@ -100,6 +106,11 @@ impl Service {
     /// The sidecars.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// What happens, for whoever listens.
+    pub fn events(&self) -> &Arc<Bus> {
+        self.registry.events()
     }
 
     /// To wait for changes.

@@ -70,6 +70,9 @@ impl Service {
                 revision = status.revision,
                 "revision is ready"
             );
+            let message = format!("{} was ready for the first time", status.revision);
+            let events = self.events();
+            events.function((ns, name), "ready", &status.revision, message);
         }
         Ok(())
     }

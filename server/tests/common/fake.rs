@@ -124,6 +124,7 @@ impl Sidecar {
             revisions: vec![status],
             held: 2,
             async_queued: 3,
+            draining: false,
         };
         self.send(Kind::Status(report)).await;
     }
@@ -153,6 +154,8 @@ pub(crate) fn function(response: &WatchResponse) -> Function {
 pub(crate) struct Admin {
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     pub(crate) lines: Vec<LogLine>,
+    /// What an observer sees, and then nothing more.
+    pub(crate) observations: Vec<Observation>,
 }
 
 impl Admin {
@@ -286,6 +289,30 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<CountResponse>, Status> {
         let count = self.dead(&request.into_inner());
         Ok(Response::new(CountResponse { count }))
+    }
+
+    type ObserveStream = BoxStream<'static, Result<Observation, Status>>;
+
+    async fn observe(
+        &self,
+        _: Request<ObserveRequest>,
+    ) -> Result<Response<Self::ObserveStream>, Status> {
+        let seen = self.observations.clone().into_iter().map(Ok);
+        Ok(Response::new(
+            stream::iter(seen).chain(stream::pending()).boxed(),
+        ))
+    }
+
+    async fn set_draining(
+        &self,
+        request: Request<SetDrainingRequest>,
+    ) -> Result<Response<DrainStatus>, Status> {
+        let draining = request.into_inner().draining;
+        let instances = 1;
+        Ok(Response::new(DrainStatus {
+            draining,
+            instances,
+        }))
     }
 
     type LogsStream = BoxStream<'static, Result<LogLine, Status>>;

@@ -137,6 +137,7 @@ impl Board {
             instances,
             held,
             async_queued,
+            draining: false,
         }
     }
 

@@ -1,0 +1,104 @@
+//! The same done to many asynchronous calls: cancel, replay.
+//!
+//! Each call is acted on by itself, as it is with one; what fails is told by id. One request handles at
+//! most [`MAX_CALLS`]; whoever has more asks again.
+
+use futures_util::{StreamExt, stream};
+
+use super::calls::{Act, Filter};
+use super::functions::Name;
+use super::{Error, Result, Service};
+
+/// Calls one request handles.
+pub const MAX_CALLS: usize = 1000;
+/// Of them at a time.
+const AT_ONCE: usize = 32;
+
+/// Which calls.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// These.
+    Ids(Vec<String>),
+    /// Those in any of these states, newest first.
+    States(Vec<String>),
+}
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// How many it was done to.
+    pub count: u64,
+    /// Those it was not done to, and why.
+    pub failed: Vec<(String, Error)>,
+    /// There were more in these states than one request handles.
+    pub more: bool,
+}
+
+impl Service {
+    /// Acts on many calls of a function; with `only`, on those in this state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the function is not there.
+    pub async fn act_on_all(
+        &self,
+        name: Name<'_>,
+        which: Which,
+        act: Act,
+        only: Option<&'static str>,
+    ) -> Result<Done> {
+        let (ids, more) = match which {
+            Which::Ids(mut ids) => {
+                self.function_record(name).await?;
+                ids.sort_unstable();
+                ids.dedup();
+                (ids, false)
+            }
+            Which::States(states) => {
+                let filter = Filter {
+                    function: name.1.to_owned(),
+                    states,
+                };
+                let found = self.list_calls(name.0, &filter, "", MAX_CALLS).await?;
+                let (calls, more) = found.value;
+                (calls.into_iter().map(|call| call.id).collect(), more)
+            }
+        };
+        let mut done = Done {
+            more,
+            ..Done::default()
+        };
+        let acted = ids.into_iter().map(|id| async move {
+            let acted = self.act_if(name, &id, act, only).await;
+            (id, acted)
+        });
+        let mut acted = stream::iter(acted).buffer_unordered(AT_ONCE);
+        while let Some((id, acted)) = acted.next().await {
+            match acted {
+                Ok(()) => done.count += 1,
+                Err(error) => done.failed.push((id, error)),
+            }
+        }
+        done.failed.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(done)
+    }
+
+    async fn act_if(
+        &self,
+        name: Name<'_>,
+        id: &str,
+        act: Act,
+        only: Option<&'static str>,
+    ) -> Result<()> {
+        if let Some(wanted) = only {
+            let call = self.call(name, id).await?;
+            if call.state != wanted {
+                return Err(Error::WrongState {
+                    id: call.id,
+                    state: call.state,
+                    wanted,
+                });
+            }
+        }
+        self.act(name, id, act).await.map(drop)
+    }
+}
