@@ -48,6 +48,7 @@ sdk: sdk-tools
 
 ## sdk-check: fail when they are not what openapi/openapi.json gives
 sdk-check: sdk-tools
+	cd openapi && python3 -m unittest -q derive_30_test
 	python3 sdk/generate.py --check
 
 ## sdk-test: try every client library, and its README's example, on a live server

@@ -26,6 +26,11 @@ RUNNERS = {
         "smoke": ["node", "test/smoke.mjs"],
         "example": ["node", "examples/quickstart.mjs"],
     },
+    "rust": {
+        "build": [["cargo", "build", "--quiet", "-p", "gateless-sdk", "--examples"]],
+        "smoke": ["{target}/debug/examples/smoke"],
+        "example": ["{target}/debug/examples/quickstart"],
+    },
 }
 
 
