@@ -6,11 +6,12 @@ BIN := $(CURDIR)/target/release
 PKG_cc := gcc libc6-dev
 PKG_python3 := python3
 PKG_node := nodejs
+PKG_npm := npm
 PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
-.PHONY: demo build test check fmt examples bench tools bench-tools
+.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -25,6 +26,7 @@ test: check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
+	$(MAKE) sdk-check sdk-test
 
 ## check: formatting and lints only
 check: tools
@@ -40,6 +42,24 @@ examples: tools
 	$(CARGO) build -p gateless-example-checksum
 	python3 examples/test.py target/debug/checksum
 
+## sdk: generate the client libraries anew from openapi/openapi.json
+sdk: sdk-tools
+	python3 sdk/generate.py
+
+## sdk-check: fail when they are not what openapi/openapi.json gives
+sdk-check: sdk-tools
+	cd openapi && python3 -m unittest -q derive_30_test
+	python3 sdk/generate.py --check
+
+## sdk-test: try every client library, and its README's example, on a live server
+sdk-test: sdk-tools
+	$(CARGO) build -p gateless
+	python3 sdk/test.py target/debug/gateless
+
+## sdk-typescript: build sdk/typescript/dist, for programs that import it
+sdk-typescript: sdk-tools
+	cd sdk/typescript && npm ci --silent && npm run --silent build
+
 ## bench: measure against the same backend direct, a bare proxy, nginx and haproxy
 bench: build bench-tools
 	$(CARGO) build --release -p gateless-benches
@@ -48,6 +68,9 @@ bench: build bench-tools
 tools:
 	@$(call need,cc python3 node)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
+
+sdk-tools: tools
+	@$(call need,npm)
 
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::extract::ArtifactPath;
-use super::openapi::Problems;
+use super::openapi::{Binary, Problems};
 use super::problem::Problem;
 use crate::store::artifacts::{Artifact, Error, MAX_ARTIFACT_BYTES};
 
@@ -37,7 +37,7 @@ struct ArtifactBody {
     operation_id = "putArtifact", summary = "Upload an artifact",
     description = "At most 256 MiB. What no revision names is removed a day after its last upload.",
     params(ArtifactPath),
-    request_body(content = [u8], content_type = "application/octet-stream", description = "The content."),
+    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The content."),
     responses(
         (status = 200, description = "The namespace had it.", body = ArtifactBody),
         (status = 201, description = "It is stored.", body = ArtifactBody),
@@ -91,7 +91,7 @@ fn head(artifact: &Artifact, sha256: &str) -> Response {
     operation_id = "getArtifact", summary = "Download an artifact",
     params(ArtifactPath),
     responses(
-        (status = 200, description = "The content.", body = [u8], content_type = "application/octet-stream"),
+        (status = 200, description = "The content.", body = inline(Binary), content_type = "application/octet-stream"),
         Problems,
     ),
 )]

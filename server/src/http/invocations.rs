@@ -17,7 +17,7 @@ use super::Api;
 use super::conditional::IdempotencyKey;
 use super::extract::{FunctionPath, InvocationPath, NamespacePath, Query};
 use super::instances::time;
-use super::openapi::Problems;
+use super::openapi::{Binary, Problems};
 use super::page::{self, list};
 use super::problem::Problem;
 use crate::service::calls::{Act, Filter};
@@ -259,7 +259,7 @@ async fn get_invocation(
         other headers come as x-function-header-NAME. 409 until the call is finished.",
     params(InvocationPath),
     responses(
-        (status = 200, description = "The body of the function's answer.", body = [u8],
+        (status = 200, description = "The body of the function's answer.", body = inline(Binary),
             content_type = "application/octet-stream",
             headers(("x-function-status" = u32, description = "The function's own status."))),
         Problems,

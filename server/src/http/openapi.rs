@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Response, ResponseBuilder, SecurityRequirement,
+    Components, ContentBuilder, InfoBuilder, KnownFormat, LicenseBuilder, ObjectBuilder, OpenApi,
+    OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
+    SecurityRequirement, Type,
 };
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::problem::Problem;
 
@@ -41,6 +42,20 @@ impl IntoResponses for Problems {
     }
 }
 
+/// A body of any bytes: generators know `format: binary`, and make lists of numbers of the alternatives.
+pub(super) struct Binary;
+
+impl PartialSchema for Binary {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .into()
+    }
+}
+
+impl ToSchema for Binary {}
+
 /// The document before the operations are in it.
 pub(super) fn base() -> OpenApi {
     let info = InfoBuilder::new()
@@ -67,7 +82,7 @@ pub(super) fn base() -> OpenApi {
     let mut schemas = Vec::new();
     schemas.push((
         Problem::name().into_owned(),
-        <Problem as utoipa::PartialSchema>::schema(),
+        <Problem as PartialSchema>::schema(),
     ));
     <Problem as ToSchema>::schemas(&mut schemas);
     components.schemas.extend(schemas);

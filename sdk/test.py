@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Smoke-tests every client library, and the example in its README, against one live `gateless up`.
+
+Usage: sdk/test.py GATELESS_BINARY [LANGUAGE...]. Each language's runner makes a function of its own, so a failure of one says
+nothing of another. Deliberately knows nothing of the languages but how to start their runners.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+SDK = pathlib.Path(__file__).resolve().parent
+ROOT = SDK.parent
+TARGET = ROOT / "target"
+# Generous: a first build of a runner is in it.
+TIMEOUT = 900
+
+# Per language: what builds it, its smoke test, its README's example. Each runs in its own folder.
+RUNNERS = {
+    "typescript": {
+        "build": [["npm", "run", "--silent", "build"]],
+        "smoke": ["node", "test/smoke.mjs"],
+        "example": ["node", "examples/quickstart.mjs"],
+    },
+    "rust": {
+        "build": [["cargo", "build", "--quiet", "-p", "gateless-sdk", "--examples"]],
+        "smoke": ["{target}/debug/examples/smoke"],
+        "example": ["{target}/debug/examples/quickstart"],
+    },
+}
+
+
+def start(binary, folder):
+    """A server and a sidecar on free ports of this machine; returns the process and its ready line."""
+    listeners = ["listen", "grpc-listen", "function-listen", "local-listen", "peer-listen", "gossip-listen"]
+    command = [binary, "up", "--data", folder]
+    for listener in listeners:
+        command += [f"--{listener}", "127.0.0.1:0"]
+    env = {**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder, "GATELESS_LOG": "warn"}
+    log = open(pathlib.Path(folder) / "log", "wb")
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log)
+    line = process.stdout.readline()
+    if not line:
+        sys.exit("gateless up did not start:\n" + pathlib.Path(folder, "log").read_text())
+    return process, json.loads(line)
+
+
+def run(language, ready):
+    runner = RUNNERS[language]
+    env = {
+        **os.environ,
+        "GATELESS_SERVER": ready["api"],
+        "GATELESS_TOKEN": ready["first_admin_token"],
+        "SDK_ECHO": str(SDK / "echo.py"),
+        "SDK_FUNCTION": f"echo-{language}",
+        "CARGO_TARGET_DIR": str(TARGET),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    document = json.loads((ROOT / "openapi/openapi.json").read_text())
+    if "/v1/events" in document["paths"]:
+        env["SDK_EVENTS"] = "1"
+    said = []
+    for step in [*runner["build"], runner["smoke"], runner["example"]]:
+        step = [part.format(target=TARGET) for part in step]
+        result = subprocess.run(step, cwd=SDK / language, env=env, timeout=TIMEOUT, text=True, stdout=subprocess.PIPE)
+        if result.returncode != 0:
+            print(result.stdout)
+            print(f"sdk/{language}: {' '.join(step)} failed with {result.returncode}", file=sys.stderr)
+            return False
+        said.append(result.stdout.strip())
+    print(f"sdk/{language}: {said[-2]}; example: {', '.join(said[-1].splitlines())}")
+    return True
+
+
+def main():
+    binary, *languages = sys.argv[1:]
+    binary = str(pathlib.Path(binary).resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        process, ready = start(binary, folder)
+        try:
+            passed = [run(language, ready) for language in languages or RUNNERS]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    sys.exit(0 if all(passed) else 1)
+
+
+main()

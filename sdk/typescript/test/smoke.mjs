@@ -1,0 +1,94 @@
+// What the package promises, tried on a live server. Started by sdk/test.py, which says where that is.
+import assert from "node:assert/strict";
+import { Gateless, GatelessError } from "@gateless/sdk";
+import { deleteFunction, getFunction, listFunctions } from "@gateless/sdk/api";
+
+const { GATELESS_SERVER, GATELESS_TOKEN, SDK_ECHO, SDK_FUNCTION } = process.env;
+const gateless = new Gateless({ url: GATELESS_SERVER, token: GATELESS_TOKEN });
+const { client, namespace } = gateless;
+const path = { namespace, name: SDK_FUNCTION };
+const spec = { kind: "process", process: { command: ["python3", SDK_ECHO] } };
+const done = [];
+
+async function check(what, run) {
+  await run();
+  done.push(what);
+}
+
+/** The error of something that must fail. */
+async function failure(promise, status, code) {
+  const error = await promise.then(
+    () => assert.fail(`${code} expected`),
+    (error) => error,
+  );
+  assert.ok(error instanceof GatelessError, String(error));
+  assert.deepEqual([error.status, error.code], [status, code]);
+  return error;
+}
+
+await check("create", async () => {
+  const made = await gateless.apply(SDK_FUNCTION, { spec, labels: { sdk: "typescript" } });
+  assert.equal(made.name, SDK_FUNCTION);
+  const { items } = await listFunctions({ client, path: { namespace }, query: { label: "sdk=typescript" } });
+  assert.deepEqual(items.map((item) => item.name), [SDK_FUNCTION]);
+});
+await check("wait", () => gateless.waitReady(SDK_FUNCTION, { timeoutMs: 60_000 }));
+await check("invoke", async () => {
+  const answer = await gateless.invoke(SDK_FUNCTION, { path: "/a?b=c", body: "hello", deadlineMs: 30_000 });
+  const { method, path, body } = await answer.json();
+  assert.deepEqual([answer.status, method, path, body], [200, "POST", "/a?b=c", "hello"]);
+  const own = await gateless.invoke(SDK_FUNCTION, { path: "/status/404" });
+  assert.equal(own.status, 404, "a function's own 404 is its answer");
+});
+await check("async", async () => {
+  const options = { path: "/later", body: "x", idempotencyKey: `key-${SDK_FUNCTION}` };
+  const call = await gateless.invokeAsync(SDK_FUNCTION, options);
+  const result = await call.result({ timeoutMs: 60_000 });
+  assert.deepEqual([result.status, (await result.json()).path], [200, "/later"]);
+  const again = await gateless.invokeAsync(SDK_FUNCTION, options);
+  assert.equal(again.id, call.id, "the same key is the same call");
+  assert.equal((await gateless.call(call.id).status()).state, "succeeded");
+});
+await check("deadline", async () => {
+  const error = await failure(gateless.invoke(SDK_FUNCTION, { path: "/slow", method: "POST", deadlineMs: 300 }), 504, "deadline_exceeded");
+  assert.ok(error.hint);
+});
+await check("404", async () => {
+  const error = await failure(getFunction({ client, path: { namespace, name: "nobody" } }), 404, "function_not_found");
+  assert.ok(error.detail.includes("nobody"));
+  await failure(gateless.invoke("nobody"), 404, "function_not_found");
+});
+await check("412", async () => {
+  const seen = await getFunction({ client, path });
+  await gateless.apply(SDK_FUNCTION, { spec, labels: { sdk: "typescript", changed: "yes" } }, { version: seen.version });
+  await failure(gateless.apply(SDK_FUNCTION, { spec }, { version: seen.version }), 412, "precondition_failed");
+});
+await check("stream", async () => {
+  const marker = `/marker-${Date.now()}`;
+  const lines = gateless.logs(SDK_FUNCTION, { follow: true, tail: 10 });
+  const first = lines.next();
+  await gateless.invoke(SDK_FUNCTION, { path: marker });
+  for (let line = await first; ; line = await lines.next()) {
+    assert.ok(!line.done, "the stream ended");
+    if (line.value.line.includes(marker)) break;
+  }
+  await lines.return();
+});
+await check("unreachable", async () => {
+  const nowhere = new Gateless({ url: "http://127.0.0.1:1", retry: { attempts: 2, baseMs: 1 } });
+  await failure(nowhere.waitReady("x"), 0, "unreachable");
+});
+if (process.env.SDK_EVENTS) {
+  await check("events", async () => {
+    const events = gateless.events({ types: ["hello", "function"] });
+    const hello = await events.next();
+    assert.equal(hello.value.type, "hello");
+    await gateless.apply(SDK_FUNCTION, { spec, labels: { event: "yes" } });
+    for (let event = await events.next(); ; event = await events.next()) {
+      if (event.value.type === "function" && event.value.data.function === SDK_FUNCTION) break;
+    }
+    await events.return();
+  });
+}
+await check("delete", () => deleteFunction({ client, path }));
+console.log(JSON.stringify({ sdk: "typescript", checks: done }));
