@@ -152,6 +152,10 @@ fn announce(
         return Ok(());
     }
     let mut event = object(&json!({"event": "ready", "token": token}));
-    event.extend(ready);
+    event.extend(
+        ready
+            .into_iter()
+            .filter(|(key, _)| key != "first_admin_token"),
+    );
     out.document(&serde_json::Value::Object(event))
 }

@@ -90,6 +90,7 @@ impl ProjectArgs {
         let folder = parent(&file).to_owned();
         let bundle = match (&self.bundle, &manifest.bundle) {
             (Some(path), _) => Some(path.clone()),
+            (None, Some(path)) if path == "." => Some(folder.clone()),
             (None, Some(path)) => Some(folder.join(path)),
             (None, None) => None,
         };

@@ -12,8 +12,8 @@ use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, at};
 
-/// Conditions are asked for this often.
-const POLL: Duration = Duration::from_millis(150);
+/// Between looks at the conditions: doubled from the first to the last.
+const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 /// A failing condition may be a crash that the next start survives; after this it is believed.
 const FAILING_FOR: Duration = Duration::from_secs(3);
 
@@ -53,6 +53,7 @@ pub(crate) async fn wait_ready(
 ) -> Result<Value, Failure> {
     let path = client.path(&["functions", name]);
     let start = Instant::now();
+    let mut pause = POLL.0;
     let mut shown: Vec<String> = Vec::new();
     let mut failing: Option<Instant> = None;
     loop {
@@ -82,7 +83,8 @@ pub(crate) async fn wait_ready(
             "waiting for {name}, {}s",
             start.elapsed().as_secs()
         ));
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(POLL.1);
     }
 }
 

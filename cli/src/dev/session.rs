@@ -40,8 +40,8 @@ enum Round {
     Serving(Value),
     /// It failed; the one before serves.
     Failed(Failure),
-    /// Something changed before it was through.
-    Overtaken,
+    /// These changed before it was through.
+    Overtaken(Vec<String>),
 }
 
 impl<'a> Session<'a> {
@@ -66,12 +66,17 @@ impl<'a> Session<'a> {
     pub(super) async fn run(&mut self, out: &mut Output) -> Result<(), Failure> {
         loop {
             let start = Instant::now();
-            match self.round(out).await? {
-                Round::Serving(function) => self.serves(out, &function, start).await?,
-                Round::Failed(failure) => self.failed(out, &failure)?,
-                Round::Overtaken => continue,
-            }
-            let changed = self.until_changed(out).await?;
+            let changed = match self.round(out).await? {
+                Round::Serving(function) => {
+                    self.serves(out, &function, start).await?;
+                    self.until_changed(out).await?
+                }
+                Round::Failed(failure) => {
+                    self.failed(out, &failure)?;
+                    self.until_changed(out).await?
+                }
+                Round::Overtaken(changed) => changed,
+            };
             out.note(format!("changed: {}", changed.join(", ")));
         }
     }
@@ -103,7 +108,7 @@ impl<'a> Session<'a> {
                 Ok(function) => Round::Serving(function),
                 Err(failure) => Round::Failed(failure),
             }),
-            changed = self.watcher.changed() => changed.map(|_| Round::Overtaken),
+            changed = self.watcher.changed() => changed.map(Round::Overtaken),
         }
     }
 

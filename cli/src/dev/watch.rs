@@ -32,6 +32,8 @@ pub(super) struct Watcher {
     sources: Option<Sources>,
     folders: BTreeSet<PathBuf>,
     seen: Files,
+    /// Something happened that was not looked at yet.
+    pending: bool,
 }
 
 impl Watcher {
@@ -52,6 +54,7 @@ impl Watcher {
             sources: None,
             folders: BTreeSet::new(),
             seen: Files::new(),
+            pending: false,
         };
         watcher.forget_changes()?;
         Ok(watcher)
@@ -71,17 +74,19 @@ impl Watcher {
 
     /// Waits for a change that is over; the files that changed.
     ///
-    /// Cancelling it loses nothing: what changed is compared with what was last returned.
+    /// Cancelling it loses nothing: an event stays pending until its files were looked at.
     pub(super) async fn changed(&mut self) -> Result<Vec<String>, Failure> {
         loop {
-            if self.events.recv().await.is_none() {
+            if !self.pending && self.events.recv().await.is_none() {
                 // The sender lives as long as the kernel's watcher, so this is its end.
                 return Err(Failure::new(Exit::Failure, "watch", "watching files ended"));
             }
+            self.pending = true;
             let end = Instant::now() + LONGEST_BURST;
             while let Ok(Some(())) =
                 timeout_at(end.min(Instant::now() + QUIET), self.events.recv()).await
             {}
+            self.pending = false;
             let now = self.look()?;
             let changed = difference(&self.seen, &now);
             self.seen = now;
