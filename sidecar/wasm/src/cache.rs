@@ -280,7 +280,9 @@ fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
     rand::rng().fill_bytes(&mut key);
     write_whole(path, &key)?;
-    Ok(key)
+    // Two processes may begin at once; the file they both read now decides.
+    let found = fs::read(path)?;
+    Ok(found.try_into().unwrap_or(key))
 }
 
 /// Writes a file beside its place, makes it durable, and moves it there.
