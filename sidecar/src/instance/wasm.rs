@@ -27,6 +27,9 @@ use crate::body::{Body, Inbound};
 /// Compilations at once: each uses every core it can get.
 const COMPILATIONS: usize = 1;
 
+#[cfg(test)]
+mod tests;
+
 /// Starts and stops components; a part of [`super::drivers::Drivers`].
 pub(super) struct WasmDriver {
     inner: Arc<Inner>,

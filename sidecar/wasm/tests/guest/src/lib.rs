@@ -39,6 +39,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Guest {
             "/call" => call(out, query),
             "/bomb" => bomb(out, query),
             "/lines" => lines(out),
+            "/print" => {
+                println!("{query}");
+                respond(out, b"printed");
+            }
             "/silent" => {}
             "/exit" => std::process::exit(3),
             "/unfinished" => unfinished(out),
