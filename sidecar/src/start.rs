@@ -133,6 +133,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         parts::join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
     metrics.watch_members(peers.members());
+    metrics.watch_engine(engine.clone());
     let control = parts::follow_server(&config, &node, &addresses, &secret, gossip, engine).await?;
     let catalogue = control.catalogue();
     registry.apply(catalogue.borrow().functions.values().cloned());
