@@ -30,6 +30,9 @@ const KEY_BYTES: usize = 32;
 /// The seal's time says when the entry was last loaded; written again only when older than this.
 const USED_RESOLUTION: Duration = Duration::from_secs(3600);
 
+/// A temporary file this old belongs to nobody.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+
 /// The directory.
 pub(crate) struct Cache {
     dir: PathBuf,
@@ -86,11 +89,7 @@ impl Cache {
             .map_err(failed(dir))?;
         let key_path = dir.join("key");
         let key = read_or_make_key(&key_path).map_err(failed(&key_path))?;
-        for entry in fs::read_dir(dir).map_err(failed(dir))?.flatten() {
-            if entry.path().extension().is_some_and(|ext| ext == "tmp") {
-                remove(&entry.path());
-            }
-        }
+        remove_leftovers(dir).map_err(failed(dir))?;
         Ok(Self {
             dir: dir.to_owned(),
             key,
@@ -277,30 +276,53 @@ fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    remove(path);
     let mut key = [0; KEY_BYTES];
     rand::rng().fill_bytes(&mut key);
-    write_whole(path, &key)?;
-    // Two processes may begin at once; the file they both read now decides.
-    let found = fs::read(path)?;
-    Ok(found.try_into().unwrap_or(key))
+    let temporary = write_temporary(path, &key)?;
+    // Unlike a rename, a link never replaces: of two processes that begin at once, one makes the key.
+    let linked = fs::hard_link(&temporary, path);
+    remove(&temporary);
+    match linked {
+        Ok(()) => Ok(key),
+        Err(_) => fs::read(path)?
+            .try_into()
+            .map_err(|_| io::Error::other("the key is not of the right length")),
+    }
+}
+
+/// What a process left when it ended in the middle of writing; not what another one is writing now.
+fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)?.flatten() {
+        let is_old = entry
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFTOVER_AGE));
+        if is_old && entry.path().extension().is_some_and(|ext| ext == "tmp") {
+            remove(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file beside its place, makes it durable, and moves it there.
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = write_temporary(path, content)?;
+    fs::rename(&temporary, path).inspect_err(|_| remove(&temporary))
+}
+
+fn write_temporary(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     rand::rng().fill_bytes(&mut random);
     let temporary = path.with_extension(format!("{}.tmp", hex::encode(random)));
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| remove(&temporary))
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.inspect_err(|_| remove(&temporary))?;
+    Ok(temporary)
 }
 
 fn remove(path: &Path) {
@@ -326,5 +348,39 @@ impl Hasher for Sha256Hasher {
             .iter()
             .take(8)
             .fold(0, |value, byte| (value << 8) | u64::from(*byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn open(dir: &Path, environment: &str) -> Cache {
+        Cache::open(dir, environment, 1 << 30, Arc::new(|_| false)).unwrap()
+    }
+
+    #[test]
+    fn an_entry_of_another_engine_is_not_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = "ab".repeat(32);
+        open(dir.path(), "48").insert(&digest, b"code").unwrap();
+        assert!(open(dir.path(), "48").find(&digest).is_some());
+        assert!(open(dir.path(), "49").find(&digest).is_none());
+        assert!(open(dir.path(), "48").find(&"cd".repeat(32)).is_none());
+    }
+
+    #[test]
+    fn key_and_entries_are_for_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(&dir.path().join("new/cache"), "48");
+        cache.insert("ab", b"code").unwrap();
+        for entry in fs::read_dir(&cache.dir).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let mode = fs::metadata(&cache.dir).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }

@@ -28,6 +28,9 @@ const TABLES: u32 = 4;
 
 /// The most any one component may have.
 const MAX_CORE_INSTANCES: u32 = 256;
+/// Memories, and tables, of one core module.
+const MAX_PER_MODULE: u32 = 8;
+/// Elements of any one table.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
 /// Runs components. A cheap handle; the engine ends with its last handle and instance.
@@ -220,6 +223,8 @@ fn config(settings: &Settings) -> Config {
         .total_tables(slots.saturating_mul(TABLES))
         .total_stacks(slots)
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_memories_per_module(MAX_PER_MODULE)
+        .max_tables_per_module(MAX_PER_MODULE)
         .max_memory_size(max_memory)
         .table_elements(MAX_TABLE_ELEMENTS)
         .linear_memory_keep_resident(settings.keep_resident_bytes)

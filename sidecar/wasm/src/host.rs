@@ -17,7 +17,7 @@ use crate::meter::{Call, CpuTimeUsedUp};
 use crate::outgoing::Hooks;
 
 /// Handles to host resources one guest may hold. With the bounds on fields and bodies it also bounds what
-/// a guest can make the host remember: 512 sets of fields of 32 KiB, say.
+/// a guest can make the host remember: 512 sets of fields of 64 KiB, say.
 const MAX_RESOURCES: usize = 512;
 
 /// Bytes of strings and lists one call from the guest to the host may copy.
@@ -54,7 +54,8 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(limits.response_header_bytes as usize);
+        // Counted with what a field costs in memory, which is about as much as a short field itself.
+        http.set_field_size_limit(limits.response_header_bytes as usize * 2);
         let state = Self {
             table,
             wasi: wasi.build(),

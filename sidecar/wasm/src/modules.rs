@@ -21,6 +21,9 @@ use crate::host::State;
 /// What a component must export, up to the patch version.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 
+/// What memories are counted in.
+const PAGE: u64 = 64 << 10;
+
 /// Components compiled at once. Each uses every core already.
 const COMPILERS: usize = 2;
 
@@ -237,6 +240,9 @@ impl Modules {
             (range.end as usize).saturating_sub(range.start as usize) as u64
         };
         let needs = component.resources_required();
+        let pages = needs
+            .as_ref()
+            .and_then(|needs| needs.max_initial_memory_size);
         let pre = self
             .linker
             .instantiate_pre(&component)
@@ -244,10 +250,7 @@ impl Modules {
             .map_err(|error| LoadError::Import(format!("{error:#}")))?;
         Ok(Loaded {
             pre,
-            memory: needs
-                .as_ref()
-                .and_then(|n| n.max_initial_memory_size)
-                .unwrap_or(0),
+            memory: pages.unwrap_or(0).saturating_mul(PAGE),
             table: needs
                 .as_ref()
                 .and_then(|n| n.max_initial_table_size)

@@ -86,7 +86,8 @@ pub struct Limits {
     pub response_body_bytes: u64,
     /// Fields of a response's head.
     pub response_headers: u32,
-    /// Names and values of a response's head together; also the size of any one set of fields a guest makes.
+    /// Names and values of a response's head together. Any one set of fields a guest makes may take twice
+    /// this much memory.
     pub response_header_bytes: u32,
     /// Outgoing requests of one call.
     pub outgoing_total: u32,
