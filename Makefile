@@ -7,6 +7,8 @@ PKG_cc := gcc libc6-dev
 PKG_python3 := python3
 PKG_node := nodejs
 PKG_npm := npm
+PKG_java := openjdk-17-jre-headless
+PKG_go := golang-go
 PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
@@ -69,8 +71,10 @@ tools:
 	@$(call need,cc python3 node)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
 
+# Debian keeps what `python3 -m venv` needs in a package of its own.
 sdk-tools: tools
-	@$(call need,npm)
+	@$(call need,npm java go)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
 
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:
@@ -84,9 +88,12 @@ bench-tools:
 define need
 set -e; missing=""; \
 $(foreach c,$(1),command -v $(c) >/dev/null || PATH="$$PATH:/usr/sbin" command -v $(c) >/dev/null || missing="$$missing $(PKG_$(c))";) \
-if [ -n "$$missing" ]; then \
-  echo "installing$$missing" >&2; \
-  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >&2; \
-fi
+if [ -n "$$missing" ]; then $(call install,$$missing); fi
+endef
+
+# Installs Debian packages.
+define install
+echo "installing $(1)" >&2; \
+sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(1) >&2
 endef

@@ -43,6 +43,9 @@ def schema(value, parameter=False):
     elif out.get("type") == "null":
         del out["type"]
         nullable = True
+    if out.get("additionalProperties") is False:
+        # The server refuses what it does not know; a client must not: a newer server's answers have more.
+        del out["additionalProperties"]
     if "const" in out:
         out["enum"] = [out.pop("const")]
     if "examples" in out:

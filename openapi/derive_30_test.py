@@ -40,6 +40,10 @@ class Derive(unittest.TestCase):
         self.check({"$ref": "#/x", "description": "d"}, {"allOf": [{"$ref": "#/x"}], "description": "d"})
         self.check({"$ref": "#/x", "default": 1}, {"$ref": "#/x"})
 
+    def test_what_a_newer_server_adds_is_let_through(self):
+        self.check({"type": "object", "additionalProperties": False}, {"type": "object"})
+        self.check({"additionalProperties": {"type": "string"}}, {"additionalProperties": {"type": "string"}})
+
     def test_nesting_is_followed(self):
         given = {"properties": {"a": {"items": {"type": ["string", "null"]}}}, "propertyNames": {"type": "string"}}
         self.check(given, {"properties": {"a": {"items": {"type": "string", "nullable": True}}}})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the generated part of every client library from openapi/openapi.json, and the examples in their READMEs.
 
-Usage: sdk/generate.py [--check] [LANGUAGE...]. With --check nothing is written: what would be is compared with what is
+Usage: sdk/generate.py [--check] [LANGUAGE...]; `venv` instead of a language only installs the Python tools. With --check nothing is written: what would be is compared with what is
 committed, and every difference named. The generators come from the package registries, pinned, into target/sdk.
 """
 
@@ -40,6 +40,26 @@ def typescript(out):
     run("node_modules/.bin/openapi-ts", "--no-log-file", cwd=folder, SDK_OUT=str(out), CI="1")
 
 
+def venv():
+    """The Python tools, at the versions requirements.txt names; returns their folder."""
+    folder = TOOLS / "venv"
+    wanted = (SDK / "requirements.txt").read_text()
+    have = folder / "requirements.txt"
+    if not have.exists() or have.read_text() != wanted:
+        run(sys.executable, "-m", "venv", "--clear", folder)
+        run(folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", SDK / "requirements.txt")
+        have.write_text(wanted)
+    return folder / "bin"
+
+
+def python(out):
+    tools = venv()
+    # Its hooks call ruff by name; a cache folder would count as a difference.
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    run(tools / "openapi-python-client", "generate", "--path", DOCUMENT, "--meta", "none", "--output-path", out,
+        "--config", SDK / "python" / "generator.yaml", PATH=path, RUFF_NO_CACHE="true")
+
+
 def derived(*options):
     """The document as 3.0, for generators that read nothing newer."""
     out = TOOLS / "openapi-3.0.json"
@@ -54,10 +74,27 @@ def rust(out):
         cwd=generator, CARGO_TARGET_DIR=str(TOOLS / "rust"))
 
 
+def go(out):
+    tools = venv()
+    with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
+        options = ["packageName=api", "withGoMod=false", "isGoSubmodule=true", "hideGenerationTimestamp=true",
+                   "disallowAdditionalPropertiesIfNotPresent=false", "enumClassPrefix=true"]
+        unwanted = ["apiTests", "modelTests", "apiDocs", "modelDocs"]
+        run(tools / "openapi-generator-cli", "generate", "--generator-name", "go", "--input-spec", derived(),
+            "--output", folder, "--additional-properties", ",".join(options),
+            "--global-property", ",".join(f"{each}=false" for each in unwanted))
+        out.mkdir()
+        # Beside the code it makes a README, a push script and settings of CI services.
+        for file in pathlib.Path(folder).glob("*.go"):
+            shutil.copy(file, out)
+
+
 # Per language: what generates it, and the folder or file it generates.
 LANGUAGES = {
     "typescript": (typescript, SDK / "typescript" / "src" / "generated"),
     "rust": (rust, SDK / "rust" / "src" / "generated.rs"),
+    "python": (python, SDK / "python" / "gateless" / "generated"),
+    "go": (go, SDK / "go" / "api"),
 }
 
 
@@ -96,6 +133,9 @@ def main():
     languages = [a for a in arguments if a != "--check"] or list(LANGUAGES)
     stale = []
     TOOLS.mkdir(parents=True, exist_ok=True)
+    if languages == ["venv"]:
+        venv()
+        return
     for language in languages:
         generate, committed = LANGUAGES[language]
         with tempfile.TemporaryDirectory(dir=TOOLS) as folder:

@@ -44,6 +44,7 @@ fn rust_files() -> Vec<String> {
 fn is_generated(name: &str) -> bool {
     name == "openapi/openapi.json"
         || name == "sdk/rust/src/generated.rs"
+        || name.starts_with("sdk/go/api/")
         || name.contains("/generated/")
 }
 

@@ -9,7 +9,6 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 pub mod types {
     ///What is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct ApplyRequest {
         ///Free text for people and filters; at most 64.
         #[serde(
@@ -43,7 +42,6 @@ pub mod types {
     }
     ///How queued calls are delivered. Durations in milliseconds.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct AsyncPolicy {
         ///Of one attempt.
         #[serde(default = "defaults::default_u64::<i64, 300000>")]
@@ -117,7 +115,6 @@ pub mod types {
     }
     ///An uploaded artifact and how it is packed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Bundle {
         ///How it is packed.
         pub format: BundleFormat,
@@ -189,7 +186,6 @@ pub mod types {
     }
     ///An uploaded component.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Component {
         ///64 lowercase hex digits; the artifact must have been uploaded to the same namespace.
         pub sha256: ::std::string::String,
@@ -353,7 +349,6 @@ pub mod types {
     }
     ///Bounds on calls held per revision and sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Hold {
         ///Bytes buffered of them.
         #[serde(default = "defaults::default_u64::<i64, 16777216>")]
@@ -572,7 +567,6 @@ pub mod types {
     }
     ///Bounds on one call. Durations in milliseconds.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Limits {
         ///Calls in flight per instance, a hard limit; 0: none.
         #[serde(default)]
@@ -710,7 +704,6 @@ pub mod types {
     }
     ///A process that serves HTTP on `$PORT`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Process {
         ///An uploaded artifact to unpack first; without it the command is one on the host.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -837,7 +830,6 @@ pub mod types {
     }
     ///When an instance counts as ready.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
-    #[serde(deny_unknown_fields)]
     pub struct Readiness {
         ///`tcp`: its port accepts a connection. `http`: a GET of `path` answers 2xx or 3xx.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -937,7 +929,6 @@ pub mod types {
     }
     ///Retries of calls that failed before a response. Refusals by a full gate are no retries.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Retries {
         ///Retries as a share of calls, in percent.
         #[serde(default = "defaults::default_u64::<i32, 20>")]
@@ -1066,7 +1057,6 @@ pub mod types {
     }
     ///Where to go back to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
-    #[serde(deny_unknown_fields)]
     pub struct RollbackRequest {
         ///Left out: the newest ready revision before the one with the largest share now.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1079,7 +1069,6 @@ pub mod types {
     }
     ///The autoscaler's settings. Durations in milliseconds.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Scaling {
         ///Fewest instances when scaling up from zero.
         #[serde(default = "defaults::default_u64::<i32, 1>")]
@@ -1194,7 +1183,6 @@ pub mod types {
     }
     ///An environment variable from a secret.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct SecretRef {
         ///The variable's name.
         pub env: ::std::string::String,
@@ -1210,7 +1198,6 @@ pub mod types {
     }
     ///A secret's values.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct SecretRequest {
         ///All of them; at most 64 keys and 128 KiB of values.
         pub data: ::std::collections::HashMap<
@@ -1276,7 +1263,6 @@ pub mod types {
     }
     ///A function's spec. Every change of it makes a new revision.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Spec {
         ///How queued (asynchronous) calls are delivered.
         #[serde(
@@ -1389,7 +1375,6 @@ pub mod types {
     }
     ///A share of the calls, a tag, or both.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Target {
         ///Follow the newest revision that was ready.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1447,7 +1432,6 @@ pub mod types {
     }
     ///What is asked of a new token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct TokenRequest {
         ///For people.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1479,7 +1463,6 @@ pub mod types {
     }
     ///Who is to get which share of the calls.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct TrafficRequest {
         ///Percentages sum to 100; those without a share need a tag.
         pub targets: ::std::vec::Vec<Target>,
@@ -1629,7 +1612,6 @@ pub mod types {
     }
     ///A `wasi:http` component, run inside the sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
-    #[serde(deny_unknown_fields)]
     pub struct Wasm {
         ///Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]

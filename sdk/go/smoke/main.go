@@ -1,0 +1,227 @@
+// Command smoke tries what the package promises on a live server. Started by sdk/test.py, which says where that is.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	gateless "gateless.dev/sdk-go"
+	"gateless.dev/sdk-go/api"
+)
+
+type smoke struct {
+	client *gateless.Client
+	name   string
+}
+
+func main() {
+	s := smoke{
+		client: gateless.New(os.Getenv("GATELESS_SERVER"), gateless.WithToken(os.Getenv("GATELESS_TOKEN"))),
+		name:   os.Getenv("SDK_FUNCTION"),
+	}
+	checks := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"create", s.create}, {"wait", s.wait}, {"invoke", s.invoke}, {"async", s.queue}, {"deadline", s.deadline},
+		{"404", s.notFound}, {"412", s.changedMeanwhile}, {"stream", s.stream}, {"unreachable", s.unreachable},
+		{"events", s.events}, {"delete", s.delete},
+	}
+	done := []string{}
+	for _, check := range checks {
+		if check.name == "events" && os.Getenv("SDK_EVENTS") == "" {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if err := check.run(ctx); err != nil {
+			log.Fatalf("%s: %v", check.name, err)
+		}
+		cancel()
+		done = append(done, check.name)
+	}
+	summary, _ := json.Marshal(map[string]any{"sdk": "go", "checks": done})
+	fmt.Println(string(summary))
+}
+
+// failure is nil if err is what must have happened.
+func failure(err error, status int, code string) error {
+	var failed *gateless.Error
+	if !errors.As(err, &failed) || failed.Status != status || failed.Code != code {
+		return fmt.Errorf("%d %s expected, not %v", status, code, err)
+	}
+	return nil
+}
+
+func (s smoke) apply(ctx context.Context, version int64, labels map[string]string) (*api.Function, error) {
+	spec := api.Spec{Kind: api.KIND_PROCESS, Process: &api.Process{Command: []string{"python3", os.Getenv("SDK_ECHO")}}}
+	request := api.ApplyRequest{Spec: spec}
+	if labels != nil {
+		request.Labels = &labels
+	}
+	return s.client.Apply(ctx, s.name, request, version)
+}
+
+// answered calls and reads what echo.py says.
+func (s smoke) answered(response *http.Response, err error) (map[string]any, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	said := map[string]any{"status": response.StatusCode}
+	return said, json.NewDecoder(response.Body).Decode(&said)
+}
+
+func (s smoke) create(ctx context.Context) error {
+	made, err := s.apply(ctx, 0, map[string]string{"sdk": "go"})
+	if err != nil {
+		return err
+	}
+	list := s.client.API.FunctionsAPI.ListFunctions(ctx, s.client.Namespace).Label("sdk=go")
+	listed, err := gateless.Do(list.Execute())
+	if err != nil {
+		return err
+	}
+	if made.Name != s.name || len(listed.Items) != 1 || listed.Items[0].Name != s.name {
+		return fmt.Errorf("made %v, listed %v", made, listed)
+	}
+	return nil
+}
+
+func (s smoke) wait(ctx context.Context) error {
+	_, err := s.client.WaitReady(ctx, s.name)
+	return err
+}
+
+func (s smoke) invoke(ctx context.Context) error {
+	said, err := s.answered(s.client.Invoke(ctx, s.name, gateless.Path("/a?b=c"), gateless.Body([]byte("hello"))))
+	if err != nil {
+		return err
+	}
+	if said["method"] != "POST" || said["path"] != "/a?b=c" || said["body"] != "hello" {
+		return fmt.Errorf("%v", said)
+	}
+	own, err := s.answered(s.client.Invoke(ctx, s.name, gateless.Path("/status/404")))
+	if err != nil || own["status"] != 404 {
+		return fmt.Errorf("a function's own 404 is its answer, not %v, %v", own, err)
+	}
+	return nil
+}
+
+func (s smoke) queue(ctx context.Context) error {
+	options := []gateless.InvokeOption{
+		gateless.Path("/later"), gateless.Body([]byte("x")), gateless.IdempotencyKey("key-" + s.name),
+	}
+	call, err := s.client.InvokeAsync(ctx, s.name, options...)
+	if err != nil {
+		return err
+	}
+	said, err := s.answered(call.Result(ctx))
+	if err != nil || said["status"] != 200 || said["path"] != "/later" {
+		return fmt.Errorf("%v, %v", said, err)
+	}
+	again, err := s.client.InvokeAsync(ctx, s.name, options...)
+	if err != nil || again.ID != call.ID {
+		return fmt.Errorf("the same key is the same call: %v, %v", again, err)
+	}
+	status, err := s.client.Call(call.ID).Status(ctx)
+	if err != nil || status.State != "succeeded" || len(status.Attempts) != 1 {
+		return fmt.Errorf("%+v, %v", status, err)
+	}
+	return nil
+}
+
+func (s smoke) deadline(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	_, err := s.client.Invoke(ctx, s.name, gateless.Path("/slow"), gateless.Method("POST"))
+	// Whoever is first to notice says so.
+	if gateless.CodeOf(err) == "timeout" && errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return failure(err, 504, "deadline_exceeded")
+}
+
+func (s smoke) notFound(ctx context.Context) error {
+	_, err := gateless.Do(s.client.API.FunctionsAPI.GetFunction(ctx, s.client.Namespace, "nobody").Execute())
+	if wrong := failure(err, 404, "function_not_found"); wrong != nil || !strings.Contains(err.Error(), "nobody") {
+		return fmt.Errorf("%v, %v", err, wrong)
+	}
+	_, err = s.client.Invoke(ctx, "nobody")
+	return failure(err, 404, "function_not_found")
+}
+
+func (s smoke) changedMeanwhile(ctx context.Context) error {
+	seen, err := gateless.Do(s.client.API.FunctionsAPI.GetFunction(ctx, s.client.Namespace, s.name).Execute())
+	if err != nil {
+		return err
+	}
+	if _, err := s.apply(ctx, seen.Version, map[string]string{"sdk": "go", "changed": "yes"}); err != nil {
+		return err
+	}
+	_, err = s.apply(ctx, seen.Version, nil)
+	return failure(err, 412, "precondition_failed")
+}
+
+func (s smoke) stream(ctx context.Context) error {
+	lines, err := s.client.Logs(ctx, s.name, gateless.LogOptions{Follow: true, Tail: 10})
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	marker := fmt.Sprintf("/marker-%d", os.Getpid())
+	if _, err := s.answered(s.client.Invoke(ctx, s.name, gateless.Path(marker))); err != nil {
+		return err
+	}
+	for {
+		line, err := lines.Next()
+		if err == io.EOF {
+			return errors.New("the stream ended")
+		}
+		if err != nil || strings.Contains(line.Line, marker) {
+			return err
+		}
+	}
+}
+
+func (s smoke) unreachable(ctx context.Context) error {
+	nowhere := gateless.New("http://127.0.0.1:1", gateless.WithRetry(gateless.RetryPolicy{Attempts: 2, Base: time.Millisecond}))
+	_, err := nowhere.WaitReady(ctx, "x")
+	return failure(err, 0, "unreachable")
+}
+
+func (s smoke) events(ctx context.Context) error {
+	events := s.client.Events(ctx, gateless.EventOptions{Types: []string{"hello", "function"}})
+	defer events.Close()
+	hello, err := events.Next()
+	if err != nil || hello.Type != "hello" {
+		return fmt.Errorf("%v, %v", hello, err)
+	}
+	if _, err := s.apply(ctx, 0, map[string]string{"event": "yes"}); err != nil {
+		return err
+	}
+	for {
+		event, err := events.Next()
+		if err != nil {
+			return err
+		}
+		var data struct{ Function string }
+		if err := json.Unmarshal(event.Data, &data); err != nil {
+			return err
+		}
+		if event.Type == "function" && data.Function == s.name {
+			return nil
+		}
+	}
+}
+
+func (s smoke) delete(ctx context.Context) error {
+	return gateless.Check(s.client.API.FunctionsAPI.DeleteFunction(ctx, s.client.Namespace, s.name).Execute())
+}

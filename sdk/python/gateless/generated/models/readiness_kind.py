@@ -1,0 +1,16 @@
+from typing import Literal
+
+ReadinessKind = Literal["http", "tcp"]
+
+READINESS_KIND_VALUES: set[ReadinessKind] = {
+    "http",
+    "tcp",
+}
+
+
+def check_readiness_kind(value: str) -> ReadinessKind:
+    if value in READINESS_KIND_VALUES:
+        return value
+    raise TypeError(
+        f"Unexpected value {value!r}. Expected one of {READINESS_KIND_VALUES!r}"
+    )

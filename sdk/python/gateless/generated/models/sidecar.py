@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+if TYPE_CHECKING:
+    from ..models.rejection import Rejection
+
+
+T = TypeVar("T", bound="Sidecar")
+
+
+@_attrs_define
+class Sidecar:
+    """A sidecar.
+
+    Attributes:
+        async_queued (int): Calls in its queue.
+        config_version (int): The catalogue version it applied.
+        connected (bool): Whether its config stream is up.
+        connected_at (datetime.datetime): When it last connected.
+        gossip_address (str): Its gossip address.
+        held (int): Calls it holds.
+        instances (int): Instances it runs.
+        lag (int): How many versions that is behind the newest it must have; 0: it is up to date.
+        last_seen_at (datetime.datetime): When it last said anything.
+        node_id (str): Its id, for as long as its data folder lives.
+        peer_address (str): Where peers and the server reach it.
+        public_url (str): Where people call functions. Example: http://10.0.0.1:8080.
+        rejections (list[Rejection]): Resources it refused; the last good ones stay in force.
+        version (str): The program's version.
+    """
+
+    async_queued: int
+    config_version: int
+    connected: bool
+    connected_at: datetime.datetime
+    gossip_address: str
+    held: int
+    instances: int
+    lag: int
+    last_seen_at: datetime.datetime
+    node_id: str
+    peer_address: str
+    public_url: str
+    rejections: list[Rejection]
+    version: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        async_queued = self.async_queued
+
+        config_version = self.config_version
+
+        connected = self.connected
+
+        connected_at = self.connected_at.isoformat()
+
+        gossip_address = self.gossip_address
+
+        held = self.held
+
+        instances = self.instances
+
+        lag = self.lag
+
+        last_seen_at = self.last_seen_at.isoformat()
+
+        node_id = self.node_id
+
+        peer_address = self.peer_address
+
+        public_url = self.public_url
+
+        rejections = []
+        for rejections_item_data in self.rejections:
+            rejections_item = rejections_item_data.to_dict()
+            rejections.append(rejections_item)
+
+        version = self.version
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "async_queued": async_queued,
+                "config_version": config_version,
+                "connected": connected,
+                "connected_at": connected_at,
+                "gossip_address": gossip_address,
+                "held": held,
+                "instances": instances,
+                "lag": lag,
+                "last_seen_at": last_seen_at,
+                "node_id": node_id,
+                "peer_address": peer_address,
+                "public_url": public_url,
+                "rejections": rejections,
+                "version": version,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.rejection import Rejection
+
+        d = dict(src_dict)
+        async_queued = d.pop("async_queued")
+
+        config_version = d.pop("config_version")
+
+        connected = d.pop("connected")
+
+        connected_at = datetime.datetime.fromisoformat(d.pop("connected_at"))
+
+        gossip_address = d.pop("gossip_address")
+
+        held = d.pop("held")
+
+        instances = d.pop("instances")
+
+        lag = d.pop("lag")
+
+        last_seen_at = datetime.datetime.fromisoformat(d.pop("last_seen_at"))
+
+        node_id = d.pop("node_id")
+
+        peer_address = d.pop("peer_address")
+
+        public_url = d.pop("public_url")
+
+        rejections = []
+        _rejections = d.pop("rejections")
+        for rejections_item_data in _rejections:
+            rejections_item = Rejection.from_dict(rejections_item_data)
+
+            rejections.append(rejections_item)
+
+        version = d.pop("version")
+
+        sidecar = cls(
+            async_queued=async_queued,
+            config_version=config_version,
+            connected=connected,
+            connected_at=connected_at,
+            gossip_address=gossip_address,
+            held=held,
+            instances=instances,
+            lag=lag,
+            last_seen_at=last_seen_at,
+            node_id=node_id,
+            peer_address=peer_address,
+            public_url=public_url,
+            rejections=rejections,
+            version=version,
+        )
+
+        sidecar.additional_properties = d
+        return sidecar
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+
+from ..models.kind import Kind, check_kind
+from ..models.protocol import Protocol, check_protocol
+from ..models.visibility import Visibility, check_visibility
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.async_policy import AsyncPolicy
+    from ..models.hold import Hold
+    from ..models.limits import Limits
+    from ..models.process import Process
+    from ..models.retries import Retries
+    from ..models.scaling import Scaling
+    from ..models.secret_ref import SecretRef
+    from ..models.spec_env import SpecEnv
+    from ..models.wasm import Wasm
+
+
+T = TypeVar("T", bound="Spec")
+
+
+@_attrs_define
+class Spec:
+    """A function's spec. Every change of it makes a new revision.
+
+    Attributes:
+        kind (Kind): How instances are run.
+        async_ (AsyncPolicy | Unset): How queued calls are delivered. Durations in milliseconds.
+        env (SpecEnv | Unset): Environment variables; at most 256.
+        hold (Hold | Unset): Bounds on calls held per revision and sidecar.
+        limits (Limits | Unset): Bounds on one call. Durations in milliseconds.
+        process (Process | Unset): A process that serves HTTP on `$PORT`.
+        protocol (Protocol | Unset): What an instance speaks on its port.
+        retries (Retries | Unset): Retries of calls that failed before a response. Refusals by a full gate are no
+            retries.
+        scaling (Scaling | Unset): The autoscaler's settings. Durations in milliseconds.
+        secrets (list[SecretRef] | Unset): Environment variables taken from secrets of the same namespace; at most 64.
+        visibility (Visibility | Unset): Who may call a function.
+        wasm (Wasm | Unset): A `wasi:http` component, run inside the sidecar.
+    """
+
+    kind: Kind
+    async_: AsyncPolicy | Unset = UNSET
+    env: SpecEnv | Unset = UNSET
+    hold: Hold | Unset = UNSET
+    limits: Limits | Unset = UNSET
+    process: Process | Unset = UNSET
+    protocol: Protocol | Unset = UNSET
+    retries: Retries | Unset = UNSET
+    scaling: Scaling | Unset = UNSET
+    secrets: list[SecretRef] | Unset = UNSET
+    visibility: Visibility | Unset = UNSET
+    wasm: Wasm | Unset = UNSET
+
+    def to_dict(self) -> dict[str, Any]:
+        kind: str = self.kind
+
+        async_: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.async_, Unset):
+            async_ = self.async_.to_dict()
+
+        env: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.env, Unset):
+            env = self.env.to_dict()
+
+        hold: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.hold, Unset):
+            hold = self.hold.to_dict()
+
+        limits: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.limits, Unset):
+            limits = self.limits.to_dict()
+
+        process: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.process, Unset):
+            process = self.process.to_dict()
+
+        protocol: str | Unset = UNSET
+        if not isinstance(self.protocol, Unset):
+            protocol = self.protocol
+
+        retries: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.retries, Unset):
+            retries = self.retries.to_dict()
+
+        scaling: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.scaling, Unset):
+            scaling = self.scaling.to_dict()
+
+        secrets: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.secrets, Unset):
+            secrets = []
+            for secrets_item_data in self.secrets:
+                secrets_item = secrets_item_data.to_dict()
+                secrets.append(secrets_item)
+
+        visibility: str | Unset = UNSET
+        if not isinstance(self.visibility, Unset):
+            visibility = self.visibility
+
+        wasm: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.wasm, Unset):
+            wasm = self.wasm.to_dict()
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update(
+            {
+                "kind": kind,
+            }
+        )
+        if async_ is not UNSET:
+            field_dict["async"] = async_
+        if env is not UNSET:
+            field_dict["env"] = env
+        if hold is not UNSET:
+            field_dict["hold"] = hold
+        if limits is not UNSET:
+            field_dict["limits"] = limits
+        if process is not UNSET:
+            field_dict["process"] = process
+        if protocol is not UNSET:
+            field_dict["protocol"] = protocol
+        if retries is not UNSET:
+            field_dict["retries"] = retries
+        if scaling is not UNSET:
+            field_dict["scaling"] = scaling
+        if secrets is not UNSET:
+            field_dict["secrets"] = secrets
+        if visibility is not UNSET:
+            field_dict["visibility"] = visibility
+        if wasm is not UNSET:
+            field_dict["wasm"] = wasm
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.async_policy import AsyncPolicy
+        from ..models.hold import Hold
+        from ..models.limits import Limits
+        from ..models.process import Process
+        from ..models.retries import Retries
+        from ..models.scaling import Scaling
+        from ..models.secret_ref import SecretRef
+        from ..models.spec_env import SpecEnv
+        from ..models.wasm import Wasm
+
+        d = dict(src_dict)
+        kind = check_kind(d.pop("kind"))
+
+        _async_ = d.pop("async", UNSET)
+        async_: AsyncPolicy | Unset
+        if isinstance(_async_, Unset):
+            async_ = UNSET
+        else:
+            async_ = AsyncPolicy.from_dict(_async_)
+
+        _env = d.pop("env", UNSET)
+        env: SpecEnv | Unset
+        if isinstance(_env, Unset):
+            env = UNSET
+        else:
+            env = SpecEnv.from_dict(_env)
+
+        _hold = d.pop("hold", UNSET)
+        hold: Hold | Unset
+        if isinstance(_hold, Unset):
+            hold = UNSET
+        else:
+            hold = Hold.from_dict(_hold)
+
+        _limits = d.pop("limits", UNSET)
+        limits: Limits | Unset
+        if isinstance(_limits, Unset):
+            limits = UNSET
+        else:
+            limits = Limits.from_dict(_limits)
+
+        _process = d.pop("process", UNSET)
+        process: Process | Unset
+        if isinstance(_process, Unset):
+            process = UNSET
+        else:
+            process = Process.from_dict(_process)
+
+        _protocol = d.pop("protocol", UNSET)
+        protocol: Protocol | Unset
+        if isinstance(_protocol, Unset):
+            protocol = UNSET
+        else:
+            protocol = check_protocol(_protocol)
+
+        _retries = d.pop("retries", UNSET)
+        retries: Retries | Unset
+        if isinstance(_retries, Unset):
+            retries = UNSET
+        else:
+            retries = Retries.from_dict(_retries)
+
+        _scaling = d.pop("scaling", UNSET)
+        scaling: Scaling | Unset
+        if isinstance(_scaling, Unset):
+            scaling = UNSET
+        else:
+            scaling = Scaling.from_dict(_scaling)
+
+        _secrets = d.pop("secrets", UNSET)
+        secrets: list[SecretRef] | Unset = UNSET
+        if _secrets is not UNSET:
+            secrets = []
+            for secrets_item_data in _secrets:
+                secrets_item = SecretRef.from_dict(secrets_item_data)
+
+                secrets.append(secrets_item)
+
+        _visibility = d.pop("visibility", UNSET)
+        visibility: Visibility | Unset
+        if isinstance(_visibility, Unset):
+            visibility = UNSET
+        else:
+            visibility = check_visibility(_visibility)
+
+        _wasm = d.pop("wasm", UNSET)
+        wasm: Wasm | Unset
+        if isinstance(_wasm, Unset):
+            wasm = UNSET
+        else:
+            wasm = Wasm.from_dict(_wasm)
+
+        spec = cls(
+            kind=kind,
+            async_=async_,
+            env=env,
+            hold=hold,
+            limits=limits,
+            process=process,
+            protocol=protocol,
+            retries=retries,
+            scaling=scaling,
+            secrets=secrets,
+            visibility=visibility,
+            wasm=wasm,
+        )
+
+        return spec

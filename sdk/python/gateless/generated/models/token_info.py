@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.role import Role, check_role
+
+T = TypeVar("T", bound="TokenInfo")
+
+
+@_attrs_define
+class TokenInfo:
+    """A token's metadata.
+
+    Attributes:
+        created_at (datetime.datetime): When it was issued.
+        description (str): For people.
+        expires_at (datetime.datetime): When it stops being valid.
+        id (str): Names it for revocation.
+        key_id (str): The signing key.
+        namespace (str): The one namespace it is good for; `*`: all.
+        role (Role): What a token's holder may do.
+    """
+
+    created_at: datetime.datetime
+    description: str
+    expires_at: datetime.datetime
+    id: str
+    key_id: str
+    namespace: str
+    role: Role
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        created_at = self.created_at.isoformat()
+
+        description = self.description
+
+        expires_at = self.expires_at.isoformat()
+
+        id = self.id
+
+        key_id = self.key_id
+
+        namespace = self.namespace
+
+        role: str = self.role
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "created_at": created_at,
+                "description": description,
+                "expires_at": expires_at,
+                "id": id,
+                "key_id": key_id,
+                "namespace": namespace,
+                "role": role,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
+
+        description = d.pop("description")
+
+        expires_at = datetime.datetime.fromisoformat(d.pop("expires_at"))
+
+        id = d.pop("id")
+
+        key_id = d.pop("key_id")
+
+        namespace = d.pop("namespace")
+
+        role = check_role(d.pop("role"))
+
+        token_info = cls(
+            created_at=created_at,
+            description=description,
+            expires_at=expires_at,
+            id=id,
+            key_id=key_id,
+            namespace=namespace,
+            role=role,
+        )
+
+        token_info.additional_properties = d
+        return token_info
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

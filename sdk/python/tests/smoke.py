@@ -1,0 +1,104 @@
+"""What the package promises, tried on a live server. Started by sdk/test.py, which says where that is."""
+
+import json
+import os
+import time
+
+from gateless import Gateless, GatelessError, RetryPolicy
+from gateless.generated.api.functions import delete_function, get_function, list_functions
+
+ECHO = os.environ["SDK_ECHO"]
+NAME = os.environ["SDK_FUNCTION"]
+SPEC = {"kind": "process", "process": {"command": ["python3", ECHO]}}
+
+
+def failure(status, code, run, *arguments, **options):
+    """The error of something that must fail."""
+    try:
+        run(*arguments, **options)
+    except GatelessError as error:
+        assert (error.status, error.code) == (status, code), error
+        return error
+    raise AssertionError(f"{code} expected")
+
+
+def create(gateless):
+    made = gateless.apply(NAME, SPEC, labels={"sdk": "python"})
+    assert made.name == NAME
+    listed = list_functions.sync("default", client=gateless.client, label="sdk=python")
+    assert [item.name for item in listed.items] == [NAME]
+
+
+def wait(gateless):
+    gateless.wait_ready(NAME, 60)
+
+
+def invoke(gateless):
+    answer = gateless.invoke(NAME, path="/a?b=c", body="hello", deadline=30).json()
+    assert (answer["method"], answer["path"], answer["body"]) == ("POST", "/a?b=c", "hello"), answer
+    own = gateless.invoke(NAME, path="/status/404")
+    assert own.status_code == 404, "a function's own 404 is its answer"
+
+
+def queue(gateless):
+    call = gateless.invoke_async(NAME, path="/later", body=b"x", idempotency_key=f"key-{NAME}")
+    result = call.result(60)
+    assert (result.status_code, result.json()["path"]) == (200, "/later")
+    again = gateless.invoke_async(NAME, path="/later", body=b"x", idempotency_key=f"key-{NAME}")
+    assert again.id == call.id, "the same key is the same call"
+    assert gateless.call(call.id).status()["state"] == "succeeded"
+
+
+def deadline(gateless):
+    error = failure(504, "deadline_exceeded", gateless.invoke, NAME, path="/slow", method="POST", deadline=0.3)
+    assert error.hint
+
+
+def not_found(gateless):
+    error = failure(404, "function_not_found", get_function.sync, "default", "nobody", client=gateless.client)
+    assert "nobody" in error.detail
+    failure(404, "function_not_found", gateless.invoke, "nobody")
+
+
+def changed_meanwhile(gateless):
+    seen = get_function.sync("default", NAME, client=gateless.client)
+    gateless.apply(NAME, SPEC, labels={"sdk": "python", "changed": "yes"}, version=seen.version)
+    failure(412, "precondition_failed", gateless.apply, NAME, SPEC, version=seen.version)
+
+
+def stream(gateless):
+    marker = f"/marker-{time.time_ns()}"
+    gateless.invoke(NAME, path=marker)
+    lines = gateless.logs(NAME, follow=True, tail=10)
+    assert any(marker in line["line"] for line in lines), "the stream ended"
+    lines.close()
+
+
+def unreachable(_):
+    with Gateless("http://127.0.0.1:1", retry=RetryPolicy(attempts=2, base=0.001)) as nowhere:
+        failure(0, "unreachable", nowhere.wait_ready, "x")
+
+
+def events(gateless):
+    stream = gateless.events(types=["hello", "function"])
+    assert next(stream).type == "hello"
+    gateless.apply(NAME, SPEC, labels={"event": "yes"})
+    assert any(event.type == "function" and event.data["function"] == NAME for event in stream)
+    stream.close()
+
+
+def delete(gateless):
+    delete_function.sync_detailed("default", NAME, client=gateless.client)
+
+
+CHECKS = {
+    "create": create, "wait": wait, "invoke": invoke, "async": queue, "deadline": deadline, "404": not_found,
+    "412": changed_meanwhile, "stream": stream, "unreachable": unreachable, "events": events, "delete": delete,
+}
+
+if not os.environ.get("SDK_EVENTS"):
+    del CHECKS["events"]
+with Gateless(os.environ["GATELESS_SERVER"], token=os.environ["GATELESS_TOKEN"]) as client:
+    for check in CHECKS.values():
+        check(client)
+print(json.dumps({"sdk": "python", "checks": list(CHECKS)}))
