@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 
+use gateless_sdk::Error;
 use serde_json::{Value, json};
 
 /// Exit codes, as documented in `gateless --help`.
@@ -160,6 +161,41 @@ impl Failure {
             map.insert("exit_code".into(), json!(self.0.exit as u8));
         }
         document
+    }
+}
+
+/// What the SDK says, in the same shape as everything else.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = error.code().to_owned();
+        let new = |exit, title: String| Self::new(exit, &code, title);
+        match error {
+            Error::Problem(problem) => Self::from_problem(problem.status, problem.document),
+            Error::Unreachable { whom, cause } => {
+                new(Exit::Unreachable, format!("cannot reach {whom}")).cause(cause)
+            }
+            Error::Timeout { whom } => new(Exit::Timeout, format!("{whom} did not answer in time")),
+            Error::Transport { whom, cause } => {
+                new(Exit::Failure, format!("the exchange with {whom} broke off")).cause(cause)
+            }
+            Error::BadAnswer { whom, cause } => new(
+                Exit::Failure,
+                format!("{whom} did not answer with what was asked for"),
+            )
+            .cause(cause)
+            .hint("is this the management API's address, and not a sidecar's?"),
+            Error::CallFailed { id, state, reason } => {
+                new(Exit::Failure, format!("call {id} is {state}")).cause(reason)
+            }
+            Error::CallUnfinished { id, state } => {
+                new(Exit::Timeout, format!("call {id} is not finished"))
+                    .cause(format!("it is {state}, and goes on"))
+            }
+            Error::NoSidecar => new(Exit::Failure, "the server knows no sidecar".into())
+                .hint("start one with `gateless sidecar`, or name one with --sidecar"),
+            Error::Invalid(what) => Self::usage(what),
+            other => new(Exit::Failure, other.to_string()),
+        }
     }
 }
 

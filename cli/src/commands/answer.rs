@@ -4,12 +4,12 @@
 
 use std::time::Instant;
 
+use gateless_sdk::Error;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::trace::{self, Phase};
-use crate::client::{problem_of, transport_failure};
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Output};
 
@@ -57,10 +57,6 @@ pub(crate) async fn show_answer(
 ) -> Result<(), Failure> {
     let headers = response.headers().clone();
     let status = answer_status(&response, shown);
-    let is_problem = text(&headers, "content-type").starts_with("application/problem+json");
-    if status.as_u16() >= 400 && is_problem && out.format() == Format::Table && !shown.include {
-        return Err(problem_of(response).await);
-    }
     let mut body = Vec::new();
     if out.format() == Format::Table && shown.include {
         out.line(&format!("HTTP {status}"))?;
@@ -69,8 +65,8 @@ pub(crate) async fn show_answer(
         }
         out.line("")?;
     }
-    let broken = |e: &reqwest::Error| transport_failure(&shown.what, e);
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+    let broken = |e: reqwest::Error| Failure::from(Error::transport(&shown.what, &e));
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
         match out.format() {
             Format::Table => out.raw(&chunk)?,
             Format::Json | Format::Jsonl => body.extend_from_slice(&chunk),
@@ -90,13 +86,8 @@ pub(crate) async fn show_answer(
     if status.as_u16() < 400 {
         return Ok(());
     }
-    let exit = if is_problem {
-        Exit::from_status(status.as_u16())
-    } else {
-        Exit::Failure
-    };
     Err(Failure::new(
-        exit,
+        Exit::Failure,
         "function_failed",
         format!("{} answered {status}", shown.what),
     ))

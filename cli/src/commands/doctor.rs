@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use gateless_sdk::Error;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -264,12 +265,15 @@ async fn check_sidecar(client: &Client, sidecar: &Value, report: &mut Report) {
         return;
     };
     // Whatever it answers about a call nobody made, it is there.
-    let probe = client.http().get(format!("{url}/_gateless/calls/doctor"));
+    let Ok(sdk) = client.sdk(Some(url)) else {
+        return;
+    };
+    let probe = sdk.http().get(format!("{url}/_gateless/calls/doctor"));
     match probe.timeout(PROBE_TIMEOUT).send().await {
         Ok(_) => report.ok("calls", format!("{name} takes calls at {url}")),
         Err(error) => {
             let whom = format!("sidecar {name} at {url}");
-            let failure = crate::client::transport_failure(&whom, &error);
+            let failure = Failure::from(Error::transport(&whom, &error));
             let fix = "is it reachable from here? see its --listen and --advertise-host";
             report.fail("calls", &failure, fix);
         }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use gateless_sdk::EventQuery;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -39,21 +40,13 @@ pub(crate) struct EventsArgs {
 }
 
 impl EventsArgs {
-    fn path(&self, client: &Client) -> String {
-        if self.all_namespaces {
-            "/v1/events".into()
-        } else {
-            client.path(&["events"])
+    fn query(&self) -> EventQuery {
+        EventQuery {
+            all_namespaces: self.all_namespaces,
+            types: self.types.clone(),
+            function: self.function.clone(),
+            last_event_id: None,
         }
-    }
-
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = Vec::new();
-        if !self.types.is_empty() {
-            query.push(("types", self.types.join(",")));
-        }
-        query.extend(self.function.clone().map(|f| ("function", f)));
-        query
     }
 }
 
@@ -69,7 +62,7 @@ pub(crate) async fn events(
                 .hint("use -o jsonl, one document a line"),
         );
     }
-    let mut stream = EventStream::open(client, args.path(client), args.query()).await?;
+    let mut stream = EventStream::open(client, args.query())?;
     let end = Instant::now() + Duration::from_millis(args.duration.0);
     let mut collected = Vec::new();
     loop {

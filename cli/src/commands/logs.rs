@@ -6,6 +6,7 @@
 pub(crate) mod tail;
 
 use clap::Args;
+use gateless_sdk::LogQuery;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -49,15 +50,14 @@ pub(crate) async fn logs(
                 .hint("use -o jsonl, one document a line"),
         );
     }
-    let path = client.path(&["functions", &args.function, "logs"]);
-    let mut tail = Tail::open(client, path, args.query()).await?;
+    let mut tail = Tail::open(client, &args.function, args.query()).await?;
+    tail.warn(out);
     if args.follow {
         loop {
             let entry = tail.next_following(out).await?;
             show(out, &entry)?;
         }
     }
-    tail.warn(out);
     let mut lines = Vec::new();
     while let Some(entry) = tail.next().await? {
         match out.format() {
@@ -90,17 +90,14 @@ pub(crate) fn text(entry: &Value) -> String {
 }
 
 impl LogsArgs {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![
-            ("follow", self.follow.to_string()),
-            ("tail", self.tail.to_string()),
-        ];
-        if let Some(since) = self.since {
-            let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
-            query.push(("since_ms", now.saturating_sub(since.0).to_string()));
+    fn query(&self) -> LogQuery {
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+        LogQuery {
+            follow: self.follow,
+            tail: Some(self.tail),
+            since_ms: self.since.map(|since| now.saturating_sub(since.0)),
+            revision: self.revision.clone(),
+            instance: self.instance.clone(),
         }
-        query.extend(self.revision.clone().map(|r| ("revision", r)));
-        query.extend(self.instance.clone().map(|i| ("instance", i)));
-        query
     }
 }

@@ -1,7 +1,6 @@
-//! `sidecars`: the hosts functions run on, emptying one, and finding one to call.
+//! `sidecars`: the hosts functions run on, and emptying one.
 //!
-//! Deliberately trusts the server's list only as a hint: whoever calls tries the next address
-//! when one does not answer.
+//! Deliberately no way to start or end one from afar: that is the host's.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -9,8 +8,7 @@ use serde_json::Value;
 
 use super::age;
 use crate::client::{Client, segment};
-use crate::failure::{Exit, Failure};
-use crate::login::check_url;
+use crate::failure::Failure;
 use crate::output::{Output, at};
 
 /// Hosts functions run on.
@@ -94,48 +92,4 @@ fn state(sidecar: &Value) -> &'static str {
 
 fn is_up(sidecar: &Value) -> bool {
     sidecar["connected"] == true
-}
-
-/// Public addresses to try, best first: the one given, or the server's, live ones first.
-pub(crate) async fn entrances(
-    client: &Client,
-    given: Option<&String>,
-) -> Result<Vec<String>, Failure> {
-    if let Some(url) = given {
-        return Ok(vec![check_url(url)?]);
-    }
-    let sidecars = client
-        .list("/v1/sidecars", &[], 100)
-        .await
-        .map_err(|failure| {
-            if failure.exit() == Exit::Unreachable {
-                failure
-                    .hint("calls need no server: name a sidecar with --sidecar or GATELESS_SIDECAR")
-            } else {
-                failure
-            }
-        })?;
-    let mut sidecars = sidecars.items;
-    sidecars.sort_by_key(|sidecar| !is_up(sidecar));
-    let urls: Vec<String> = sidecars
-        .iter()
-        .filter_map(|sidecar| sidecar["public_url"].as_str())
-        .filter_map(|url| check_url(url).ok())
-        .collect();
-    if urls.is_empty() {
-        return Err(
-            Failure::new(Exit::Failure, "no_sidecar", "the server knows no sidecar")
-                .hint("start one with `gateless sidecar`, or name one with --sidecar"),
-        );
-    }
-    Ok(urls)
-}
-
-/// `NAME` in the client's namespace, or `NAME.NAMESPACE`, as it stands in a call's path.
-pub(crate) fn call_name(client: &Client, function: &str) -> String {
-    if function.contains('.') {
-        segment(function)
-    } else {
-        segment(&format!("{function}.{}", client.namespace()))
-    }
 }

@@ -8,6 +8,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
+use gateless_sdk::EventQuery;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -77,8 +78,11 @@ pub(crate) async fn top(client: &Client, out: &mut Output, args: &TopArgs) -> Re
     for function in &functions.items {
         board.add(&json!({"function": function["name"]}));
     }
-    let query = vec![("types", "sample".to_owned())];
-    let mut events = EventStream::open(client, client.path(&["events"]), query).await?;
+    let query = EventQuery {
+        types: vec!["sample".into()],
+        ..EventQuery::default()
+    };
+    let mut events = EventStream::open(client, query)?;
     let end = Instant::now() + LOOK;
     loop {
         if live {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use gateless_sdk::LogQuery;
 use serde_json::{Value, json};
 
 use super::watch::Watcher;
@@ -137,9 +138,12 @@ impl<'a> Session<'a> {
         }
         self.serving = Some(revision);
         if self.tail.is_none() {
-            let path = self.client.path(&["functions", &name, "logs"]);
-            let query = vec![("follow", "true".to_owned()), ("tail", TAIL.to_string())];
-            self.tail = Some(Tail::open(self.client, path, query).await?);
+            let query = LogQuery {
+                follow: true,
+                tail: Some(TAIL),
+                ..LogQuery::default()
+            };
+            self.tail = Some(Tail::open(self.client, &name, query).await?);
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ fn document(output: &Output) -> Value {
 }
 
 fn problem(status: u16, code: &str) -> Answer {
-    let body = json!({"type": "about:blank", "title": format!("it is {code}"), "code": code});
+    let body = json!({"type": format!("urn:gateless:problem:{code}"), "title": format!("it is {code}"), "code": code});
     answer(status, body.to_string()).with("content-type", "application/problem+json")
 }
 
@@ -296,7 +296,7 @@ fn an_async_call_is_waited_for_and_its_result_printed() {
             let look = looks.fetch_add(1, Ordering::Relaxed).min(2);
             answer(
                 200,
-                json!({"state": states[look], "attempts": []}).to_string(),
+                json!({"id": "c-1", "state": states[look], "attempts": []}).to_string(),
             )
         }
         "GET /_gateless/calls/c-1/result" => answer(200, "done").with("x-function-status", "201"),

@@ -6,10 +6,8 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use gateless_sdk::{Gateless, Lines, LogQuery};
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -17,23 +15,18 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::sse::Backoff;
 
-/// Far above what sidecars cut lines at.
-const MAX_LINE_BYTES: usize = 1 << 20;
 /// Asked for again after a break.
 const OVERLAP_MS: i64 = 2_000;
 /// Lines remembered to leave them out then; also the most the server repeats.
-const REMEMBERED: usize = 10_000;
-
-type Query = Vec<(&'static str, String)>;
+const REMEMBERED: u16 = 10_000;
 
 /// The log of one function.
 pub(crate) struct Tail<'a> {
     client: &'a Client,
-    path: String,
-    query: Query,
-    body: Option<BoxStream<'static, reqwest::Result<bytes::Bytes>>>,
-    buffer: Vec<u8>,
-    missing: Option<String>,
+    sdk: Gateless,
+    function: String,
+    query: LogQuery,
+    lines: Option<Lines<Value>>,
     last_ms: Option<i64>,
     /// Lines up to this time may be repetitions.
     resumed_ms: Option<i64>,
@@ -45,16 +38,15 @@ impl<'a> Tail<'a> {
     /// Asks for it.
     pub(crate) async fn open(
         client: &'a Client,
-        path: String,
-        query: Query,
+        function: &str,
+        query: LogQuery,
     ) -> Result<Self, Failure> {
         let mut tail = Self {
             client,
-            path,
+            sdk: client.sdk(None)?,
+            function: function.to_owned(),
             query,
-            body: None,
-            buffer: Vec::new(),
-            missing: None,
+            lines: None,
             last_ms: None,
             resumed_ms: None,
             shown: VecDeque::new(),
@@ -67,23 +59,20 @@ impl<'a> Tail<'a> {
     async fn connect(&mut self) -> Result<(), Failure> {
         let mut query = self.query.clone();
         if let Some(last) = self.last_ms {
-            query.retain(|(key, _)| !matches!(*key, "tail" | "since_ms"));
-            query.push(("tail", REMEMBERED.to_string()));
-            query.push(("since_ms", (last - OVERLAP_MS).max(0).to_string()));
+            query.tail = Some(REMEMBERED.into());
+            query.since_ms = u64::try_from(last - OVERLAP_MS).ok();
             self.resumed_ms = Some(last);
         }
-        let request = self.client.request(Method::GET, &self.path).query(&query);
-        let response = self.client.stream(request).await?;
-        let missing = response.headers().get("x-gateless-unreachable");
-        self.missing = missing.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-        self.buffer.clear();
-        self.body = Some(response.bytes_stream().boxed());
+        let lines = self.sdk.logs(&self.function, &query).await;
+        self.lines = Some(lines.map_err(|error| self.client.failure(error))?);
         Ok(())
     }
 
     /// Says whose lines are missing.
-    pub(crate) fn warn(&mut self, out: &mut Output) {
-        if let Some(missing) = self.missing.take() {
+    pub(crate) fn warn(&self, out: &mut Output) {
+        let headers = self.lines.as_ref().map(Lines::headers);
+        if let Some(missing) = headers.and_then(|h| h.get("x-gateless-unreachable")) {
+            let missing = String::from_utf8_lossy(missing.as_bytes());
             out.note(format!("warning: without the lines of sidecars {missing}"));
         }
     }
@@ -91,29 +80,19 @@ impl<'a> Tail<'a> {
     /// The next line, or none at the answer's end.
     pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                match self.entry(&line)? {
-                    Some(entry) => return Ok(Some(entry)),
-                    None => continue,
-                }
-            }
-            let Some(body) = self.body.as_mut() else {
+            let Some(lines) = self.lines.as_mut() else {
                 return Ok(None);
             };
-            match body.next().await {
-                Some(Ok(bytes)) if self.buffer.len() + bytes.len() > MAX_LINE_BYTES => {
-                    return Err(bad_line("it has no end"));
+            match lines.next().await {
+                Ok(Some(entry)) if self.is_repeated(&entry) => {}
+                Ok(Some(entry)) => return Ok(Some(entry)),
+                Ok(None) => {
+                    self.lines = None;
+                    return Ok(None);
                 }
-                Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
-                Some(Err(error)) => {
-                    self.body = None;
-                    return Err(self.client.failed(&error));
-                }
-                None => {
-                    self.body = None;
-                    let rest = std::mem::take(&mut self.buffer);
-                    return self.entry(&rest);
+                Err(error) => {
+                    self.lines = None;
+                    return Err(self.client.failure(error));
                 }
             }
         }
@@ -122,34 +101,33 @@ impl<'a> Tail<'a> {
     /// The next line, however often the server goes away meanwhile.
     pub(crate) async fn next_following(&mut self, out: &mut Output) -> Result<Value, Failure> {
         loop {
-            let found = match self.body {
-                Some(_) => self.next().await,
-                None => self.connect().await.map(|()| None),
+            let found = if self.lines.is_some() {
+                self.next().await
+            } else {
+                match self.connect().await {
+                    Ok(()) => {
+                        self.warn(out);
+                        continue;
+                    }
+                    Err(why) => Err(why),
+                }
             };
-            self.warn(out);
             let why = match found {
                 Ok(Some(entry)) => {
                     self.backoff.reset();
                     return Ok(entry);
                 }
-                Ok(None) if self.body.is_some() => continue,
                 Ok(None) => Failure::new(Exit::Unreachable, "ended", "the server ended the log"),
                 Err(why) => why,
             };
-            self.body = None;
             self.backoff.wait(out, why).await?;
         }
     }
 
-    /// The line, unless it is empty or was there before a break.
-    fn entry(&mut self, line: &[u8]) -> Result<Option<Value>, Failure> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(None);
-        }
-        let entry: Value = serde_json::from_slice(line).map_err(bad_line)?;
+    /// Whether the line was there before a break; remembers it if not.
+    fn is_repeated(&mut self, entry: &Value) -> bool {
         let mut hasher = DefaultHasher::new();
-        line.hash(&mut hasher);
+        entry.to_string().hash(&mut hasher);
         let hash = hasher.finish();
         let time = entry["time"]
             .as_str()
@@ -159,23 +137,14 @@ impl<'a> Tail<'a> {
             let known = self.shown.iter().position(|shown| *shown == hash);
             if let Some(known) = known {
                 self.shown.remove(known);
-                return Ok(None);
+                return true;
             }
         }
-        if self.shown.len() == REMEMBERED {
+        if self.shown.len() == usize::from(REMEMBERED) {
             self.shown.pop_front();
         }
         self.shown.push_back(hash);
         self.last_ms = self.last_ms.max(millis);
-        Ok(Some(entry))
+        false
     }
-}
-
-fn bad_line(cause: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        "bad_answer",
-        "the server sent a line that is no log line",
-    )
-    .cause(cause)
 }
