@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::proxy::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
-use crate::{peers, queue};
+use crate::{control, peers, queue};
 
 /// Everything a connection can reach.
 pub struct App {
@@ -34,6 +34,8 @@ pub struct App {
     pub reservations: Arc<Reservations>,
     /// Services of the peer port.
     pub grpc: tonic::service::Routes,
+    /// What the server told.
+    pub control: Arc<control::Handle>,
     /// Series.
     pub metrics: Arc<Metrics>,
     /// Calls other sidecars forwarded here; a shutdown waits until it stands still.

@@ -16,6 +16,7 @@ pub mod error;
 mod goodbye;
 pub mod instance;
 mod logs;
+mod management;
 pub mod metrics;
 pub mod node;
 mod outbox;

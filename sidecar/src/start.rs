@@ -149,6 +149,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         fairness: std::hash::RandomState::new(),
         reservations,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
+        control: control.clone(),
         metrics,
         from_peers: AtomicU64::new(0),
     });

@@ -102,6 +102,9 @@ pub(super) struct ServerListen {
         value_name = "ADDR"
     )]
     grpc_listen: SocketAddr,
+    /// Table of what image names stand for, for those who come with faas-cli (docs/openfaas.md).
+    #[arg(long, env = "GATELESS_IMAGES", value_name = "FILE")]
+    images: Option<PathBuf>,
 }
 
 impl ServerListen {
@@ -112,6 +115,7 @@ impl ServerListen {
             grpc_listen: self.grpc_listen,
             data,
             cluster_secret,
+            images: self.images.clone(),
         }
     }
 }

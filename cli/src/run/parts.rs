@@ -49,6 +49,7 @@ pub(crate) fn loopback_server(
         grpc_listen: any_port(),
         data: data.join("server"),
         cluster_secret,
+        images: None,
     }
 }
 

@@ -12,13 +12,14 @@ pub mod error;
 pub mod functions;
 pub mod invoke;
 pub mod logs;
+pub mod namespaces;
 pub mod observe;
 pub mod references;
 pub mod resources;
 pub mod secrets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -57,6 +58,7 @@ impl Changes {
 
 /// The server's operations. Cheap to share as `Arc<Service>`.
 pub struct Service {
+    api_port: AtomicU16,
     store: Arc<dyn Store>,
     artifacts: Artifacts,
     registry: Arc<Registry>,
@@ -69,6 +71,16 @@ pub struct Service {
 }
 
 impl Service {
+    /// Where the management API listens; 0 until that is known.
+    pub fn api_port(&self) -> u16 {
+        self.api_port.load(Ordering::Relaxed)
+    }
+
+    /// The management API listens there: sidecars are told with whatever they are told next.
+    pub fn set_api_port(&self, port: u16) {
+        self.api_port.store(port, Ordering::Relaxed);
+    }
+
     /// Over a store and its artifacts.
     pub fn new(
         store: Arc<dyn Store>,
@@ -77,6 +89,7 @@ impl Service {
         changes: Changes,
     ) -> Self {
         Self {
+            api_port: AtomicU16::new(0),
             store,
             artifacts,
             registry,

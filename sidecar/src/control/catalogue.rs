@@ -79,6 +79,7 @@ impl State {
             });
         }
         let mut accepted = v1::WatchResponse {
+            api_port: 0,
             changes: Vec::with_capacity(response.changes.len()),
             ..response
         };
@@ -205,6 +206,7 @@ pub(super) mod tests {
 
     fn response(id: &str, version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
+            api_port: 0,
             catalogue_id: id.into(),
             version,
             snapshot: false,
@@ -214,6 +216,7 @@ pub(super) mod tests {
 
     fn snapshot(version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
+            api_port: 0,
             snapshot: true,
             ..response("c1", version, changes)
         }

@@ -34,6 +34,7 @@ use crate::app::App;
 use crate::body::{Body, Inbound};
 use crate::clock;
 use crate::error::Error;
+use crate::management;
 use crate::runtime::Function;
 
 /// Who stands at the door.
@@ -127,11 +128,27 @@ async fn answer(
     if request.uri().path().starts_with("/_gateless/") {
         return app.internal(request).await;
     }
+    if door == Door::Public
+        && management::is_for_server(request.uri().path())
+        && !is_named(app, &request)
+    {
+        return management::relay(&app.control, request).await;
+    }
+    if door == Door::Public && request.uri().path() == "/healthz" && !is_named(app, &request) {
+        return Response::new(Body::from("OK".to_owned()));
+    }
     let answered = match door {
         Door::Peer => return peer(app, request).await,
         Door::Public | Door::Local => outside(app, request, client, door).await,
     };
     answered.unwrap_or_else(Error::into_response)
+}
+
+/// Whether the host names a function, whose paths are its own.
+fn is_named(app: &App, request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    router::route(host, "/", &app.proxy.domain).is_ok()
 }
 
 /// A call from outside or from a function here.
