@@ -208,17 +208,25 @@ impl Modules {
                 .map_err(|error| LoadError::Invalid(format!("{error:#}")))?
         };
         self.compiled.fetch_add(1, Ordering::Relaxed);
-        drop(bytes);
-        let path = self.cache.insert(source.sha256, &code)?;
-        drop(code);
-        self.open(&path)
-            .inspect_err(|_| self.cache.reject(source.sha256))
+        match self.cache.insert(source.sha256, &code) {
+            Ok(path) => self
+                .open(&path)
+                .inspect_err(|_| self.cache.reject(source.sha256)),
+            Err(error) => {
+                // A full disk is no reason not to serve; only the next load is slow again.
+                tracing::warn!(%error, "cannot keep a compiled component");
+                self.prepare(Component::from_binary(&self.engine, &bytes))
+            }
+        }
     }
 
     /// Maps a checked entry.
     fn open(&self, path: &Path) -> Result<Loaded, LoadError> {
-        let component =
-            map(&self.engine, path).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        self.prepare(map(&self.engine, path))
+    }
+
+    fn prepare(&self, component: wasmtime::Result<Component>) -> Result<Loaded, LoadError> {
+        let component = component.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         let exports: Vec<_> = component
             .component_type()
             .exports(&self.engine)
