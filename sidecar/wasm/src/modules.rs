@@ -227,17 +227,6 @@ impl Modules {
 
     fn prepare(&self, component: wasmtime::Result<Component>) -> Result<Loaded, LoadError> {
         let component = component.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let exports: Vec<_> = component
-            .component_type()
-            .exports(&self.engine)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        if !exports.iter().any(|name| name.starts_with(HANDLER)) {
-            return Err(LoadError::World(match exports.as_slice() {
-                [] => "nothing".to_owned(),
-                some => some.join(", "),
-            }));
-        }
         let bytes = {
             let range = component.image_range();
             (range.end as usize).saturating_sub(range.start as usize) as u64
@@ -250,7 +239,7 @@ impl Modules {
             .linker
             .instantiate_pre(&component)
             .and_then(ProxyPre::new)
-            .map_err(|error| LoadError::Import(format!("{error:#}")))?;
+            .map_err(|error| self.misfit(&component, &error))?;
         Ok(Loaded {
             pre,
             memory: pages.unwrap_or(0).saturating_mul(PAGE),
@@ -260,6 +249,22 @@ impl Modules {
                 .unwrap_or(0),
             bytes,
             used: AtomicU64::new(0),
+        })
+    }
+
+    /// Why a component cannot be linked. Looked into only then: listing exports is no part of a cold start.
+    fn misfit(&self, component: &Component, error: &wasmtime::Error) -> LoadError {
+        let exports: Vec<_> = component
+            .component_type()
+            .exports(&self.engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if exports.iter().any(|name| name.starts_with(HANDLER)) {
+            return LoadError::Import(format!("{error:#}"));
+        }
+        LoadError::World(match exports.as_slice() {
+            [] => "nothing".to_owned(),
+            some => some.join(", "),
         })
     }
 
