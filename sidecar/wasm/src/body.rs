@@ -79,9 +79,7 @@ impl ResponseBody {
             let next = std::future::poll_fn(|cx| Pin::new(&mut *source).poll_frame(cx));
             match pin!(tokio::task::unconstrained(next)).poll(&mut cx) {
                 Poll::Ready(Some(Ok(frame))) => self.frames.push_back(frame),
-                Poll::Ready(Some(Err(error))) => {
-                    return Err(CallError::Answered(error.to_string()));
-                }
+                Poll::Ready(Some(Err(_))) => return Err(CallError::Unfinished),
                 Poll::Ready(None) => return Ok(()),
                 Poll::Pending => return Err(CallError::Unfinished),
             }
@@ -149,9 +147,8 @@ impl Body for ResponseBody {
             };
             match Pin::new(source).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => return this.deliver(frame),
-                Poll::Ready(Some(Err(error))) => {
-                    return this.fail(CallError::Answered(error.to_string()));
-                }
+                // The only error of this channel: dropped without `finish`, or after too few bytes.
+                Poll::Ready(Some(Err(_))) => return this.fail(CallError::Unfinished),
                 Poll::Ready(None) => {
                     this.on_end(cx);
                     return Poll::Ready(None);

@@ -36,6 +36,8 @@ impl Instance {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        // Before the slot: a module that must be compiled first may keep its callers waiting, not others'.
+        let module = self.module(deadline).await?;
         let slot = self.engine.slot(deadline).await?;
         let extensions = mem::take(request.extensions_mut());
         let call = Arc::new(Call::new(&self.shared.limits, deadline, extensions));
@@ -45,7 +47,6 @@ impl Instance {
                 live
             }
             None => {
-                let module = self.module().await?;
                 let store = State::store(self.engine.wasm(), self.shared.clone(), call.clone());
                 Live::new(store, module)
             }

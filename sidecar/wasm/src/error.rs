@@ -146,8 +146,8 @@ pub enum CallError {
     /// The guest returned without a response.
     #[error("the function returned without setting a response")]
     NoResponse,
-    /// The guest ended its response's body neither with `finish` nor with an error.
-    #[error("the function returned without finishing its response")]
+    /// The guest did not `finish` its response's body, or wrote another length than it promised.
+    #[error("the function left its response unfinished")]
     Unfinished,
     /// The guest answered with an error of `wasi:http` instead of a response.
     #[error("the function answered with an error: {0}")]

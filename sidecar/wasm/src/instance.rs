@@ -26,6 +26,8 @@ pub struct Instance {
     reuse: Option<Reuse>,
     /// Weak, so that the module can be evicted while nobody calls. A lock for the moment of the upgrade.
     module: Mutex<Weak<Loaded>>,
+    /// Held across a load, so that a thousand waiting calls take one blocking thread.
+    loading: tokio::sync::Mutex<()>,
     idle: Mutex<IdlePool>,
 }
 
@@ -86,11 +88,12 @@ impl Instance {
             sha256: spec.sha256,
             reuse: spec.reuse,
             module: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
         };
         let module = instance.engine.modules().load(instance.source())?;
         instance.fits(&module)?;
-        *instance.module.lock() = Arc::downgrade(&module);
+        drop(instance.hold(module));
         Ok(Arc::new(instance))
     }
 
@@ -129,33 +132,51 @@ impl Instance {
         Ok(())
     }
 
-    /// The module, loaded again if it was evicted.
-    pub(crate) async fn module(self: &Arc<Self>) -> Result<Arc<Loaded>, CallError> {
-        let modules = self.engine.modules();
-        let held = self.module.lock().upgrade();
-        if let Some(module) = held {
-            modules.touch(&module);
+    /// The module, loaded again if it was evicted. A load goes on when the deadline passes.
+    pub(crate) async fn module(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Loaded>, CallError> {
+        if let Some(module) = self.held() {
+            self.engine.modules().touch(&module);
             return Ok(module);
         }
-        let module = match modules.load_now(self.source()) {
-            Some(module) => module,
-            None => {
-                let instance = self.clone();
-                let load = move || instance.engine.modules().load(instance.source());
-                let loaded = tokio::task::spawn_blocking(load).await;
-                loaded.map_err(|_| LoadError::Interrupted)??
-            }
+        if let Some(module) = self.engine.modules().load_now(self.source()) {
+            return Ok(self.hold(module));
+        }
+        let Some(deadline) = deadline else {
+            return self.load().await;
         };
+        let loaded = tokio::time::timeout_at(deadline.into(), self.load());
+        loaded.await.unwrap_or(Err(CallError::Deadline))
+    }
+
+    /// Loads on a thread that may block, one call of this instance at a time.
+    async fn load(self: &Arc<Self>) -> Result<Arc<Loaded>, CallError> {
+        let _one = self.loading.lock().await;
+        if let Some(module) = self.held() {
+            return Ok(module);
+        }
+        let instance = self.clone();
+        let load = move || instance.engine.modules().load(instance.source());
+        let loaded = tokio::task::spawn_blocking(load).await;
+        let module = loaded.map_err(|_| LoadError::Interrupted)??;
+        Ok(self.hold(module))
+    }
+
+    fn held(&self) -> Option<Arc<Loaded>> {
+        self.module.lock().upgrade()
+    }
+
+    fn hold(&self, module: Arc<Loaded>) -> Arc<Loaded> {
         *self.module.lock() = Arc::downgrade(&module);
-        Ok(module)
+        module
     }
 
     /// The guest that was used last, whose memory is warmest.
     pub(crate) fn take_idle(&self) -> Option<Live> {
         self.reuse?;
-        let idle = self.idle.lock().guests.pop()?;
-        self.engine.modules().touch(&idle.live.module);
-        Some(idle.live)
+        Some(self.idle.lock().guests.pop()?.live)
     }
 
     /// Keeps a guest that served its call whole, if this function wants that and there is room.

@@ -213,28 +213,25 @@ impl Modules {
                 .map_err(|error| LoadError::Invalid(format!("{error:#}")))?
         };
         self.compiled.fetch_add(1, Ordering::Relaxed);
-        drop(bytes);
-        let path = self.cache.insert(source.sha256, &code)?;
-        drop(code);
-        self.open(&path)
-            .inspect_err(|_| self.cache.reject(source.sha256))
+        match self.cache.insert(source.sha256, &code) {
+            Ok(path) => self
+                .open(&path)
+                .inspect_err(|_| self.cache.reject(source.sha256)),
+            Err(error) => {
+                // A full disk is no reason not to serve; only the next load is slow again.
+                tracing::warn!(%error, "cannot keep a compiled component");
+                self.prepare(Component::from_binary(&self.engine, &bytes))
+            }
+        }
     }
 
     /// Maps a checked entry.
     fn open(&self, path: &Path) -> Result<Loaded, LoadError> {
-        let component =
-            map(&self.engine, path).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let exports: Vec<_> = component
-            .component_type()
-            .exports(&self.engine)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        if !exports.iter().any(|name| name.starts_with(HANDLER)) {
-            return Err(LoadError::World(match exports.as_slice() {
-                [] => "nothing".to_owned(),
-                some => some.join(", "),
-            }));
-        }
+        self.prepare(map(&self.engine, path))
+    }
+
+    fn prepare(&self, component: wasmtime::Result<Component>) -> Result<Loaded, LoadError> {
+        let component = component.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         let bytes = {
             let range = component.image_range();
             (range.end as usize).saturating_sub(range.start as usize) as u64
@@ -247,7 +244,7 @@ impl Modules {
             .linker
             .instantiate_pre(&component)
             .and_then(ProxyPre::new)
-            .map_err(|error| LoadError::Import(format!("{error:#}")))?;
+            .map_err(|error| self.misfit(&component, &error))?;
         Ok(Loaded {
             pre,
             memory: pages.unwrap_or(0).saturating_mul(PAGE),
@@ -257,6 +254,22 @@ impl Modules {
                 .unwrap_or(0),
             bytes,
             used: AtomicU64::new(0),
+        })
+    }
+
+    /// Why a component cannot be linked. Looked into only then: listing exports is no part of a cold start.
+    fn misfit(&self, component: &Component, error: &wasmtime::Error) -> LoadError {
+        let exports: Vec<_> = component
+            .component_type()
+            .exports(&self.engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if exports.iter().any(|name| name.starts_with(HANDLER)) {
+            return LoadError::Import(format!("{error:#}"));
+        }
+        LoadError::World(match exports.as_slice() {
+            [] => "nothing".to_owned(),
+            some => some.join(", "),
         })
     }
 

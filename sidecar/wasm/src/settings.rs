@@ -30,7 +30,7 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a call may wait for a slot before it fails with [`CallError::Busy`](crate::CallError::Busy).
     pub slot_wait: Duration,
-    /// Time between two looks at the CPU time of running guests, and the longest a guest computes before
+    /// Time between two looks at the CPU time of running guests, and about how long a guest computes before
     /// other tasks of the same thread get their turn.
     pub tick: Duration,
     /// How long a guest may go on after its response was delivered whole.
