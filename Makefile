@@ -7,6 +7,7 @@ PKG_cc := gcc libc6-dev
 PKG_python3 := python3
 PKG_node := nodejs
 PKG_npm := npm
+PKG_go := golang-go
 PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
@@ -66,7 +67,7 @@ bench: build bench-tools
 	python3 benches/run.py
 
 tools:
-	@$(call need,cc python3 node)
+	@$(call need,cc python3 node go)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
 
 sdk-tools: tools
