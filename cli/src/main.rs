@@ -15,6 +15,8 @@ mod manifest;
 mod output;
 mod pack;
 mod project;
+#[cfg(test)]
+mod reference;
 mod replay;
 mod run;
 mod secret_file;

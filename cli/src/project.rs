@@ -54,7 +54,8 @@ pub(crate) struct Project {
     pub(crate) folder: PathBuf,
     /// What is packed, if anything.
     pub(crate) bundle: Option<PathBuf>,
-    text: String,
+    /// The file, unless `--set` put something else over it.
+    text: Option<String>,
     build: bool,
 }
 
@@ -100,7 +101,7 @@ impl ProjectArgs {
             file,
             folder,
             bundle,
-            text,
+            text: self.set.is_empty().then_some(text),
             build: !self.no_build,
         })
     }
@@ -133,7 +134,10 @@ impl Project {
 
     /// The server's refusal, shown in `function.toml`.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
-        manifest::explain(failure, &self.text, &self.file.display().to_string())
+        match &self.text {
+            Some(text) => manifest::explain(failure, text, &self.file.display().to_string()),
+            None => failure,
+        }
     }
 }
 

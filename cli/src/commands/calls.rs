@@ -252,6 +252,9 @@ fn counted(out: &mut Output, body: &Value, verb: &str) -> Result<(), Failure> {
             at(one, "/detail")
         ));
     }
+    if body["more"] == true {
+        out.note("more calls are in this state: run it again");
+    }
     out.item(body, |v| format!("{verb} {}", at(v, "/count")))?;
     match failed {
         0 => Ok(()),

@@ -57,8 +57,7 @@ pub(crate) fn explain(failure: Failure, text: &str, file: &str) -> Failure {
     }
     let title = document["detail"].as_str().filter(|d| !d.is_empty());
     let title = title.unwrap_or("the server refuses this function");
-    let hint = document["hint"].as_str().unwrap_or(KEYS_HINT);
-    let picture = picture(title, text, file, &found, hint);
+    let picture = picture(title, text, file, &found, KEYS_HINT);
     failure.picture(picture)
 }
 
@@ -82,7 +81,7 @@ fn picture(
         .iter()
         .map(|(span, message)| LabeledSpan::new_with_span(Some(message.clone()), span.clone()));
     let report = miette::Report::new(
-        MietteDiagnostic::new(format!("error: {title}"))
+        MietteDiagnostic::new(title.to_owned())
             .with_labels(labels)
             .with_help(hint.to_owned()),
     )

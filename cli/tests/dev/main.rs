@@ -102,11 +102,12 @@ fn an_edit_is_served_and_a_broken_one_leaves_the_old_answer() {
 }
 
 fn children_of(pid: u32) -> Vec<String> {
-    let output = Command::new("ps")
-        .args(["-o", "pid=", "--ppid", &pid.to_string()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children = threads.map(|thread| {
+        let file = thread.unwrap().path().join("children");
+        fs::read_to_string(file).unwrap_or_default()
+    });
+    let text = children.collect::<Vec<_>>().join(" ");
     text.split_whitespace().map(ToOwned::to_owned).collect()
 }
 

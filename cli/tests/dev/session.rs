@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// No build here takes as long.
@@ -47,7 +48,7 @@ impl Session {
         let (alive, ended) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                signal(pid, "KILL");
+                signal(pid, Signal::KILL);
             }
         });
         Self {
@@ -78,7 +79,7 @@ impl Session {
 
     /// Asks it to end and waits; its exit code.
     pub(crate) fn end(&mut self) -> Option<i32> {
-        signal(self.child.id(), "INT");
+        signal(self.child.id(), Signal::INT);
         self.child.wait().unwrap().code()
     }
 }
@@ -91,11 +92,9 @@ impl Drop for Session {
     }
 }
 
-fn signal(pid: u32, name: &str) {
-    Command::new("kill")
-        .args([format!("-{name}"), pid.to_string()])
-        .status()
-        .unwrap();
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 /// GETs an `http://` URL; the body.
