@@ -22,6 +22,7 @@ mod secrets;
 mod sidecars;
 mod tokens;
 mod traffic;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(queues::routes())
         .merge(artifacts::routes())
         .merge(secrets::routes())
+        .merge(triggers::routes())
         .merge(sidecars::routes())
         .merge(tokens::routes())
         .merge(health::routes())

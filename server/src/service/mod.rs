@@ -13,6 +13,7 @@ pub mod observe;
 pub mod references;
 pub mod resources;
 pub mod secrets;
+pub mod triggers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

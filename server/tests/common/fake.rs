@@ -142,7 +142,7 @@ pub(crate) fn function(response: &WatchResponse) -> Function {
     let found = response.changes.iter().find_map(|change| {
         match change.resource.as_ref()?.kind.as_ref()? {
             resource::Kind::Function(function) => Some(function.clone()),
-            resource::Kind::Secret(_) => None,
+            resource::Kind::Secret(_) | resource::Kind::Trigger(_) => None,
         }
     });
     found.unwrap()
@@ -153,6 +153,7 @@ pub(crate) fn function(response: &WatchResponse) -> Function {
 pub(crate) struct Admin {
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     pub(crate) lines: Vec<LogLine>,
+    pub(crate) triggers: Arc<Mutex<Vec<TriggerStatus>>>,
 }
 
 impl Admin {
@@ -302,5 +303,24 @@ impl SidecarAdmin for Admin {
             true => lines.chain(stream::pending()).boxed(),
             false => lines.boxed(),
         }))
+    }
+
+    async fn list_triggers(
+        &self,
+        request: Request<ListTriggersRequest>,
+    ) -> Result<Response<ListTriggersResponse>, Status> {
+        let request = request.into_inner();
+        let mut triggers = self.triggers.lock().clone();
+        triggers.retain(|t| {
+            t.namespace == request.namespace && (request.name.is_empty() || t.name == request.name)
+        });
+        Ok(Response::new(ListTriggersResponse { triggers }))
+    }
+
+    async fn share_triggers(
+        &self,
+        _: Request<TriggerLevels>,
+    ) -> Result<Response<TriggerLevels>, Status> {
+        Err(Status::unimplemented("sidecars ask each other"))
     }
 }

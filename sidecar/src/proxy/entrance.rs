@@ -34,6 +34,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::error::Error;
 use crate::runtime::Function;
+use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,10 @@ async fn answer(
     door: Door,
 ) -> Response<Body> {
     if request.uri().path().starts_with("/_gateless/") {
-        return app.internal(request).await;
+        return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
+            Some(ingress) => app.triggers.ingest(ingress, request).await,
+            None => app.internal(request).await,
+        };
     }
     let answered = match door {
         Door::Peer => return peer(app, request).await,
