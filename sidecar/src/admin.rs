@@ -19,6 +19,7 @@ use crate::queue::clock::millis;
 use crate::queue::http::TRUNCATED;
 use crate::queue::types::{CallId, CallResult, Filter, View};
 use crate::queue::{Error, Queue};
+use crate::trigger;
 
 /// Calls in one page, at most and if not said.
 const PAGE: (u32, u32) = (1000, 100);
@@ -37,13 +38,18 @@ pub trait Logs: Send + Sync + 'static {
 pub struct Admin {
     queue: Arc<dyn Queue>,
     logs: Arc<dyn Logs>,
+    triggers: trigger::Handle,
 }
 
 impl Admin {
-    /// Over this host's queue and logs.
+    /// Over this host's queue, logs and triggers.
     #[must_use]
-    pub fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>) -> Self {
-        Self { queue, logs }
+    pub fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>, triggers: trigger::Handle) -> Self {
+        Self {
+            queue,
+            logs,
+            triggers,
+        }
     }
 }
 
@@ -176,6 +182,24 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<v1::DrainStatus>, Status> {
         Err(Status::unimplemented("this sidecar cannot drain"))
     }
+
+    async fn list_triggers(
+        &self,
+        request: Request<v1::ListTriggersRequest>,
+    ) -> Result<Response<v1::ListTriggersResponse>, Status> {
+        let request = request.into_inner();
+        let statuses = self.triggers.statuses(&request.namespace, &request.name);
+        let triggers = statuses.await;
+        Ok(Response::new(v1::ListTriggersResponse { triggers }))
+    }
+
+    async fn share_triggers(
+        &self,
+        request: Request<v1::TriggerLevels>,
+    ) -> Result<Response<v1::TriggerLevels>, Status> {
+        let known = self.triggers.shared(request.into_inner()).await?;
+        Ok(Response::new(known))
+    }
 }
 
 fn id(request: &Request<v1::CallRequest>) -> Result<CallId, Status> {
@@ -306,7 +330,8 @@ pub fn status(error: Error) -> Status {
         | Error::CallbackScheme(_)
         | Error::Callback(_)
         | Error::IdempotencyKey { .. }
-        | Error::IdempotencyConflict(_) => Code::InvalidArgument,
+        | Error::IdempotencyConflict(_)
+        | Error::IdempotencyTaken(_) => Code::InvalidArgument,
     };
     let mut status = Status::new(code, error.to_string());
     let value = tonic::metadata::MetadataValue::from_static(error.code());

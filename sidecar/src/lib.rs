@@ -27,5 +27,6 @@ pub mod proxy;
 pub mod queue;
 pub mod runtime;
 mod start;
+pub mod trigger;
 
 pub use start::{Config, Error, Running, run};

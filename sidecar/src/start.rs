@@ -140,7 +140,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
-    let admin = secret.guard(SidecarAdminServer::new(parts::admin(&queue, &driver, node)));
+    let triggers = parts::triggers(&config, &node, &control, &queue, &peers, &metrics).await;
+    let admin = parts::admin(&queue, &driver, node, triggers.clone());
+    let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {
         proxy,
         queue: queue.clone(),
@@ -148,6 +150,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
         reservations,
+        triggers,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         control: control.clone(),
         metrics,

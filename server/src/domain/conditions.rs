@@ -45,7 +45,7 @@ pub struct Condition {
     pub last_log_lines: Vec<String>,
 }
 
-/// What one sidecar says of a function's newest revision.
+/// What one sidecar says of a function's newest revision, or of another resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The sidecar.
@@ -142,7 +142,8 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
     finding(Status::Unknown, "starting", message)
 }
 
-fn accepted(seen: &[Seen]) -> Finding {
+/// `Accepted`: whether sidecars have the resource, whatever it is.
+pub fn accepted(seen: &[Seen]) -> Finding {
     let finding =
         |status, reason, message: String| Finding::new("Accepted", status, reason, message);
     if let Some((sidecar, reason)) = rejection(seen) {

@@ -11,6 +11,7 @@ pub mod patch;
 pub mod rollout;
 pub mod spec;
 pub mod traffic;
+pub mod trigger;
 pub mod validate;
 
 pub use self::error::{Error, FieldError};

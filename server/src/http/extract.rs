@@ -207,6 +207,15 @@ path! {
     }
 }
 path! {
+    /// One trigger.
+    TriggerPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The trigger, a DNS label.
+        name: names::check_label,
+    }
+}
+path! {
     /// One artifact.
     ArtifactPath {
         /// The namespace, a DNS label.
@@ -244,6 +253,11 @@ impl RevisionPath {
     }
 }
 impl InvocationPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl TriggerPath {
     pub(super) fn as_name(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
     }

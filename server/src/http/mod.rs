@@ -28,6 +28,7 @@ mod sidecars;
 mod stats;
 mod tokens;
 mod traffic;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(queues::routes())
         .merge(artifacts::routes())
         .merge(secrets::routes())
+        .merge(triggers::routes())
         .merge(sidecars::routes())
         .merge(events::routes())
         .merge(stats::routes())

@@ -17,6 +17,7 @@ pub mod observe;
 pub mod references;
 pub mod resources;
 pub mod secrets;
+pub mod triggers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};

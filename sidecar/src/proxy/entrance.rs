@@ -36,6 +36,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::management;
 use crate::runtime::Function;
+use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,10 @@ async fn answer(
     door: Door,
 ) -> Response<Body> {
     if request.uri().path().starts_with("/_gateless/") {
-        return app.internal(request).await;
+        return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
+            Some(ingress) => app.triggers.ingest(ingress, request).await,
+            None => app.internal(request).await,
+        };
     }
     if door == Door::Public
         && management::is_for_server(request.uri().path())

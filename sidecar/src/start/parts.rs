@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use gateless_proto::v1;
+use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_wasm::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 
 use super::{Config, Error};
 use crate::admin::Admin;
@@ -22,6 +25,7 @@ use crate::instance::Driver;
 use crate::instance::drivers::Drivers;
 use crate::instance::process;
 use crate::logs::InstanceLogs;
+use crate::metrics::Metrics;
 use crate::outgoing::Router;
 use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
@@ -29,7 +33,7 @@ use crate::proxy::reserve::Reservations;
 use crate::proxy::{Proxy, Reserve};
 use crate::queue::dispatcher::{Dispatcher, Lookup};
 use crate::runtime::Registry;
-use crate::{control, peers, queue};
+use crate::{control, peers, queue, trigger};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -53,6 +57,44 @@ impl Reserve for Peers {
                 })
         })
     }
+}
+
+impl trigger::Others for Peers {
+    fn share(
+        &self,
+        to: &NodeId,
+        levels: v1::TriggerLevels,
+    ) -> BoxFuture<'static, Result<v1::TriggerLevels, Status>> {
+        let channel = self.0.channel(to);
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
+            let mut client = SidecarAdminClient::new(channel);
+            Ok(client.share_triggers(levels).await?.into_inner())
+        })
+    }
+}
+
+/// Begins to fire schedules and to take events and messages.
+pub(super) async fn triggers(
+    config: &Config,
+    node: &NodeId,
+    control: &Arc<control::Handle>,
+    queue: &queue::Local,
+    peers: &peers::Handle,
+    metrics: &Arc<Metrics>,
+) -> trigger::Handle {
+    let parts = trigger::Parts {
+        node: node.clone(),
+        catalogue: control.catalogue(),
+        members: peers.members(),
+        others: Arc::new(Peers(peers.clone())),
+        queue: Arc::new(queue.clone()),
+        max_body: queue.config().max_body,
+        clock: queue.config().clock.clone(),
+        metrics: metrics.clone(),
+        data: config.data.clone(),
+    };
+    trigger::spawn(parts).await
 }
 
 pub(super) struct Gates {
@@ -240,12 +282,17 @@ pub(super) fn serve(app: &Arc<App>, listeners: Listeners) -> (TaskTracker, Cance
     (connections, stop)
 }
 
-pub(super) fn admin(queue: &queue::Local, driver: &Arc<dyn Driver>, node: NodeId) -> Admin {
+pub(super) fn admin(
+    queue: &queue::Local,
+    driver: &Arc<dyn Driver>,
+    node: NodeId,
+    triggers: trigger::Handle,
+) -> Admin {
     let logs = InstanceLogs {
         driver: driver.clone(),
         node,
     };
-    Admin::new(Arc::new(queue.clone()), Arc::new(logs))
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs), triggers)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
