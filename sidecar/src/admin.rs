@@ -15,10 +15,13 @@ use gateless_proto::v1::sidecar_admin_server::SidecarAdmin;
 use http::StatusCode;
 use tonic::{Code, Request, Response, Status};
 
+use crate::drain::Draining;
+use crate::observe::Observer;
 use crate::queue::clock::millis;
 use crate::queue::http::TRUNCATED;
 use crate::queue::types::{CallId, CallResult, Filter, View};
 use crate::queue::{Error, Queue};
+use crate::runtime::Registry;
 use crate::trigger;
 
 /// Calls in one page, at most and if not said.
@@ -34,20 +37,34 @@ pub trait Logs: Send + Sync + 'static {
     fn stream(&self, request: v1::LogsRequest) -> BoxStream<'static, v1::LogLine>;
 }
 
+/// What there is to watch and to change on this host.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) draining: Arc<Draining>,
+    pub(crate) registry: Arc<Registry>,
+}
+
 /// The service.
 pub struct Admin {
     queue: Arc<dyn Queue>,
     logs: Arc<dyn Logs>,
+    host: Host,
     triggers: trigger::Handle,
 }
 
 impl Admin {
-    /// Over this host's queue, logs and triggers.
-    #[must_use]
-    pub fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>, triggers: trigger::Handle) -> Self {
+    /// Over this host's queue, logs, instances and triggers.
+    pub(crate) fn new(
+        queue: Arc<dyn Queue>,
+        logs: Arc<dyn Logs>,
+        host: Host,
+        triggers: trigger::Handle,
+    ) -> Self {
         Self {
             queue,
             logs,
+            host,
             triggers,
         }
     }
@@ -173,14 +190,21 @@ impl SidecarAdmin for Admin {
         &self,
         _: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        Err(Status::unimplemented("this sidecar cannot be observed"))
+        Ok(Response::new(self.host.observer.watch()))
     }
 
     async fn set_draining(
         &self,
-        _: Request<v1::SetDrainingRequest>,
+        request: Request<v1::SetDrainingRequest>,
     ) -> Result<Response<v1::DrainStatus>, Status> {
-        Err(Status::unimplemented("this sidecar cannot drain"))
+        let draining = request.into_inner().draining;
+        let set = self.host.draining.set(draining).await;
+        set.map_err(|error| Status::internal(format!("it cannot be remembered: {error}")))?;
+        let instances = u32::try_from(self.host.registry.instances()).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::DrainStatus {
+            draining,
+            instances,
+        }))
     }
 
     async fn list_triggers(

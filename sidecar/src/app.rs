@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::body::Body;
 use crate::error::{Error, problem};
-use crate::metrics::Metrics;
+use crate::metrics::{Length, Metrics};
 use crate::proxy::Proxy;
 use crate::proxy::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
@@ -77,11 +77,19 @@ impl App {
                 .unwrap_or_else(Error::into_response);
         }
         match path {
-            "/_gateless/livez" | "/_gateless/readyz" => {
-                Response::new(Body::from("ok\n".to_owned()))
-            }
+            "/_gateless/livez" => Response::new(Body::from("ok\n".to_owned())),
+            // Calls are still taken, but none should be sent here any more. Draining is no reason: a
+            // sidecar without instances is as good an entrance.
+            "/_gateless/readyz" if self.peers.is_leaving() => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                "this sidecar is shutting down",
+                "send calls to another one",
+            ),
+            "/_gateless/readyz" => Response::new(Body::from("ok\n".to_owned())),
             "/_gateless/metrics" => {
-                let text = self.metrics.expose(self.proxy.registry.held());
+                let held = self.proxy.registry.held();
+                let text = self.metrics.expose(held, &lengths(&self.queue));
                 let mut response = Response::new(Body::from(text));
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 let kind = http::HeaderValue::from_static(kind);
@@ -96,4 +104,15 @@ impl App {
             ),
         }
     }
+}
+
+/// How long every queue is that isn't empty.
+pub(crate) fn lengths(queue: &queue::Local) -> Vec<Length> {
+    let depths = queue::Queue::depths(queue).into_iter();
+    let lengths = depths.map(|depth| Length {
+        queued: depth.queued + depth.running + depth.retrying,
+        dead: depth.dead,
+        function: depth.function,
+    });
+    lengths.collect()
 }

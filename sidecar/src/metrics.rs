@@ -20,6 +20,9 @@ use tokio::sync::watch;
 
 use self::engine::EngineNumbers;
 use crate::peers::Member;
+use counts::{BUCKETS, Counts};
+
+pub mod counts;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfFunction {
@@ -57,6 +60,8 @@ pub struct Metrics {
     cold: Family<OfFunction, Counter>,
     duration: Family<OfFunction, Histogram>,
     cold_duration: Family<OfFunction, Histogram>,
+    /// For observers, not exposed.
+    counts: Family<OfFunction, Arc<Counts>>,
 }
 
 /// One function's handles.
@@ -65,6 +70,7 @@ pub struct FunctionMetrics {
     cold: Counter,
     duration: Histogram,
     cold_duration: Histogram,
+    counts: Arc<Counts>,
     name: FunctionName,
     refused: Family<Refused, Counter>,
 }
@@ -79,6 +85,7 @@ impl Default for Metrics {
             cold: Family::default(),
             duration: Family::new_with_constructor(seconds),
             cold_duration: Family::new_with_constructor(seconds),
+            counts: Family::default(),
         };
         registry.register(
             "requests",
@@ -131,6 +138,7 @@ impl Metrics {
             cold: self.cold.get_or_create(&of).clone(),
             duration: self.duration.get_or_create(&of).clone(),
             cold_duration: self.cold_duration.get_or_create(&of).clone(),
+            counts: self.counts.get_or_create(&of).clone(),
             name: name.clone(),
             refused: self.refused.clone(),
         }
@@ -145,6 +153,7 @@ impl Metrics {
         self.cold.remove(&of);
         self.duration.remove(&of);
         self.cold_duration.remove(&of);
+        self.counts.remove(&of);
     }
 
     /// Registers a series of another part.
@@ -174,15 +183,17 @@ impl Metrics {
         });
     }
 
-    /// The exposition text (OpenMetrics).
+    /// The exposition text (OpenMetrics); the queue's lengths are told when asked for.
     #[must_use]
-    pub fn expose(&self, held: u64) -> String {
+    pub fn expose(&self, held: u64, queues: &[Length]) -> String {
         let mut out = String::new();
         let encoded = text::encode(&mut out, &self.registry.lock());
         if encoded.is_ok() && out.ends_with("# EOF\n") {
             out.truncate(out.len() - "# EOF\n".len());
             let gauge = "# HELP gateless_held Calls held now\n# TYPE gateless_held gauge";
-            writeln!(out, "{gauge}\ngateless_held {held}\n# EOF").ok();
+            writeln!(out, "{gauge}\ngateless_held {held}").ok();
+            lengths(&mut out, queues);
+            out.push_str("# EOF\n");
         }
         out
     }
@@ -194,16 +205,34 @@ impl FunctionMetrics {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
         self.by_class[class].inc();
         self.duration.observe(took.as_secs_f64());
+        self.counts.answer(took);
         if let Some(held) = cold {
             self.cold.inc();
             self.cold_duration.observe(held.as_secs_f64());
         }
     }
 
+    /// For observers: the totals now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            answered: self.by_class.iter().map(Counter::get).sum(),
+            failed: self.by_class[4].get(),
+            refused: self.counts.refusals(),
+        }
+    }
+
+    /// For observers: the histogram of times to the head now; `None` before the first answer.
+    #[must_use]
+    pub fn latencies(&self) -> Option<Box<[u32; BUCKETS]>> {
+        self.counts.latencies()
+    }
+
     /// The sidecar answered in its place.
     pub fn refused(&self, code: &'static str) {
         let namespace = self.name.namespace().to_owned();
         let function = self.name.name().to_owned();
+        self.counts.refuse();
         self.refused
             .get_or_create(&Refused {
                 namespace,
@@ -211,6 +240,53 @@ impl FunctionMetrics {
                 reason: code,
             })
             .inc();
+    }
+}
+
+/// What became of a function's calls since the sidecar started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Answered by the function.
+    pub answered: u64,
+    /// Of those with 5xx.
+    pub failed: u64,
+    /// Answered by the sidecar in its place.
+    pub refused: u64,
+}
+
+/// A function's durable queue on this sidecar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Length {
+    /// Whose.
+    pub function: FunctionName,
+    /// Calls that are not finished.
+    pub queued: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+fn lengths(out: &mut String, queues: &[Length]) {
+    let queued = "Asynchronous calls accepted here that are not finished";
+    let dead = "Asynchronous calls accepted here that were given up and are kept";
+    for (name, help) in [
+        ("gateless_async_queued", queued),
+        ("gateless_async_dead_letters", dead),
+    ] {
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge").ok();
+        for length in queues {
+            let (namespace, function) = (length.function.namespace(), length.function.name());
+            let value = if help == dead {
+                length.dead
+            } else {
+                length.queued
+            };
+            // Names are DNS labels: nothing in them needs escaping.
+            writeln!(
+                out,
+                "{name}{{namespace=\"{namespace}\",function=\"{function}\"}} {value}"
+            )
+            .ok();
+        }
     }
 }
 

@@ -141,7 +141,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
     let triggers = parts::triggers(&config, &node, &control, &queue, &peers, &metrics).await;
-    let admin = parts::admin(&queue, &driver, node, triggers.clone());
+    let host = parts::host(&config, &registry, &queue).map_err(data_error)?;
+    let admin = parts::admin(&queue, &driver, node, host.clone(), triggers.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {
         proxy,
@@ -168,7 +169,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         instance_events,
         control: control.clone(),
         backlog: Arc::new(parts::Backlog(queue)),
+        observer: host.observer,
         capacity: config.capacity,
+        draining: host.draining.watch(),
         gateless_url: format!("http://{local}"),
         stop: stop_controller.clone(),
     };

@@ -43,6 +43,8 @@ pub enum Event {
     ConfigGone(FunctionName),
     /// Who is alive; the host itself is always counted in.
     Members(Vec<Member>),
+    /// From now on the host runs at most so many; what runs stays until an owner moves it.
+    Capacity(u32),
     /// The link to a node is new: it may have missed anything.
     Linked(NodeId),
     /// An owner's word.
@@ -193,6 +195,10 @@ impl Host {
             Event::ConfigGone(name) => self.forget(now, name, out),
             Event::Members(members) => {
                 self.set_members(members);
+                self.active.iter().cloned().collect()
+            }
+            Event::Capacity(capacity) => {
+                self.capacity = *capacity;
                 self.active.iter().cloned().collect()
             }
             Event::Linked(node) => self.repeat_to(node),

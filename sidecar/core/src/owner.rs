@@ -95,9 +95,13 @@ pub struct Decision {
     pub revision: RevisionName,
     /// Instances wanted.
     pub desired: u32,
+    /// Instances wanted by the decision before.
+    pub previous: u32,
+    /// What decided it, for programs.
+    pub cause: &'static str,
     /// In panic mode.
     pub panic: bool,
-    /// What decided it.
+    /// What decided it, for people.
     pub reason: Arc<str>,
     /// Ready at that moment.
     pub ready: u32,

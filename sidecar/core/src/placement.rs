@@ -1,8 +1,10 @@
 //! On which hosts so many instances of a revision run.
 //!
 //! Level-triggered: given what every host has, says what every host should have. What runs
-//! stays where it is; only the difference moves. Deliberately no rebalancing (an instance is
-//! never moved to make things even) and no memory: the same input gives the same answer.
+//! stays where it is; only the difference moves. The exception is a host with capacity 0, which
+//! wants to be rid of its instances: others start as many first. Deliberately no rebalancing (an
+//! instance is never moved to make things even) and no memory: the same input gives the same
+//! answer.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,12 +16,14 @@ use crate::name::NodeId;
 pub struct Host {
     /// Which.
     pub node: NodeId,
-    /// Instances it is willing to run.
+    /// Instances it is willing to run; with 0 it gives up those it has, once others are ready.
     pub capacity: u32,
     /// Instances of every revision, this one included.
     pub instances: u32,
     /// Instances of this revision, ready, starting or told to start.
     pub of_revision: u32,
+    /// Of those, taking calls.
+    pub ready: u32,
     /// It can't start one now: crash back-off, or it doesn't answer. What runs may stay.
     pub blocked: bool,
     /// Callers there wait for this revision, and would be spared the way to another host.
@@ -37,13 +41,31 @@ pub struct Placement {
 
 /// Spreads `desired` instances over the hosts.
 ///
+/// A host with capacity 0 keeps only what has no ready instance elsewhere to take its place:
+/// all it has while none is ready, and for good where no other host has room. So during a move
+/// there are more than `desired`.
+#[must_use]
+pub fn place(desired: u32, hosts: &[Host]) -> Placement {
+    let (leaving, staying): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.capacity == 0);
+    let mut placement = spread(desired, &staying);
+    let count = |host: &Host| placement.per_host.get(&host.node).copied().unwrap_or(0);
+    let ready: u32 = staying.iter().map(|host| host.ready.min(count(host))).sum();
+    let mut keep = desired.saturating_sub(ready);
+    for host in leaving {
+        let kept = host.of_revision.min(keep);
+        keep -= kept;
+        placement.unplaced = placement.unplaced.saturating_sub(kept);
+        placement.per_host.insert(host.node.clone(), kept);
+    }
+    placement
+}
+
 /// More: one by one to a host that isn't blocked and has room; the first of all preferably
 /// where callers wait, every other where the fewest of this revision are, then where most room
 /// is (as a share). Fewer: one by one from hosts above their capacity, then from where most of
 /// this revision are, then from the fullest.
-#[must_use]
-pub fn place(desired: u32, hosts: &[Host]) -> Placement {
-    let mut spots: Vec<Spot<'_>> = hosts.iter().map(Spot::new).collect();
+fn spread(desired: u32, hosts: &[&Host]) -> Placement {
+    let mut spots: Vec<Spot<'_>> = hosts.iter().map(|host| Spot::new(host)).collect();
     let mut placed: u32 = spots.iter().map(|spot| spot.count).sum();
     while placed < desired {
         let first = placed == 0;
@@ -134,6 +156,7 @@ mod tests {
             capacity,
             instances,
             of_revision,
+            ready: of_revision,
             blocked: false,
             demanding: false,
         };
@@ -178,14 +201,45 @@ mod tests {
         check(6, &list, &[2, 2], 2);
     }
 
+    /// `(capacity, of_revision, ready)`
+    fn check_move(desired: u32, list: &[(u32, u32, u32)], expected: &[u32], unplaced: u32) {
+        let counts: Vec<_> = list.iter().map(|&(c, n, _)| (c, n, n)).collect();
+        let mut hosts = hosts(&counts);
+        for (host, (.., ready)) in hosts.iter_mut().zip(list) {
+            host.ready = *ready;
+        }
+        check(desired, &hosts, expected, unplaced);
+    }
+
+    #[test]
+    fn a_host_is_left_once_others_are_ready() {
+        // Others start as many, and only then does it give up its own, one for one.
+        check_move(2, &[(0, 2, 2), (10, 0, 0)], &[2, 2], 0);
+        check_move(2, &[(0, 2, 2), (10, 2, 0)], &[2, 2], 0);
+        check_move(2, &[(0, 2, 2), (10, 2, 1)], &[1, 2], 0);
+        check_move(2, &[(0, 2, 2), (10, 2, 2)], &[0, 2], 0);
+        // What others have already counts.
+        check_move(3, &[(0, 1, 1), (10, 2, 2)], &[1, 3], 0);
+        check_move(2, &[(0, 1, 1), (10, 2, 2)], &[0, 2], 0);
+        check_move(0, &[(0, 2, 2), (10, 0, 0)], &[0, 0], 0);
+    }
+
+    #[test]
+    fn the_last_ones_stay_where_no_other_host_has_room() {
+        check_move(3, &[(0, 3, 3), (1, 1, 1)], &[2, 1], 0);
+        check_move(2, &[(0, 2, 2), (0, 0, 0)], &[2, 0], 0);
+        check_move(3, &[(0, 1, 1), (0, 1, 1)], &[1, 1], 1);
+    }
+
     prop_compose! {
-        fn any_host()(capacity in 0..20u32, others in 0..20u32, of_revision in 0..8u32,
+        fn any_host()(capacity in 1..20u32, others in 0..20u32, of_revision in 0..8u32,
                       blocked: bool, demanding: bool) -> Host {
             Host {
                 node: NodeId::new(""),
                 capacity,
                 instances: others + of_revision,
                 of_revision,
+                ready: of_revision,
                 blocked,
                 demanding,
             }
@@ -217,12 +271,38 @@ mod tests {
                 }
                 host.instances = others + count;
                 host.of_revision = count;
+                host.ready = count;
                 if placement.unplaced > 0 {
                     prop_assert!(host.blocked || host.instances >= host.capacity);
                 }
             }
             // Carrying it out changes nothing more.
             prop_assert_eq!(place(desired, &settled), placement);
+        }
+
+        #[test]
+        fn a_move_never_leaves_fewer_ready_than_there_were_or_are_wanted(
+            desired in 0..30u32,
+            mut list in prop::collection::vec((any_host(), 0..8u32, any::<bool>()), 1..6),
+        ) {
+            for (n, (host, ready, leaves)) in list.iter_mut().enumerate() {
+                host.node = NodeId::new(&format!("{n:02}"));
+                host.ready = host.of_revision.min(*ready);
+                if *leaves {
+                    host.capacity = 0;
+                    host.ready = host.of_revision;
+                }
+            }
+            let hosts: Vec<_> = list.into_iter().map(|(host, ..)| host).collect();
+            let before: u32 = hosts.iter().map(|host| host.ready).sum();
+            let placement = place(desired, &hosts);
+            let after: u32 = hosts.iter().map(|h| h.ready.min(placement.per_host[&h.node])).sum();
+            // Fewer only where fewer are wanted, and those that are left may not be ready yet.
+            let starting: u32 = hosts.iter().map(|h| h.of_revision - h.ready).sum();
+            prop_assert!(after + starting >= before.min(desired));
+            if !hosts.iter().any(|host| host.capacity > 0) {
+                prop_assert!(after >= before.min(desired));
+            }
         }
     }
 }

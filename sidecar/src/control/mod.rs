@@ -219,6 +219,11 @@ impl Handle {
         self.watcher.report(report);
     }
 
+    /// The functions this sidecar owns, `namespace/name`; sent again whenever the server comes back.
+    pub fn own(&self, functions: Vec<String>) {
+        self.watcher.own(functions);
+    }
+
     /// `host:port` of the server's management API, once the server has told it.
     #[must_use]
     pub fn api_address(&self) -> Option<String> {

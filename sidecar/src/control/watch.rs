@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{
-    StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
+    Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,11 +26,12 @@ const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
 /// A snapshot is one message.
 const MAX_MESSAGE_BYTES: usize = 512 * 1024 * 1024;
 
-/// Acknowledgement or report: of each the latest counts.
+/// Acknowledgement, report or ownership: of each the latest counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Ack,
     Status,
+    Owned,
 }
 
 /// The client of `ConfigService.Watch`.
@@ -51,6 +52,7 @@ pub(super) struct Watcher {
 #[derive(Default)]
 struct Reports {
     latest: Option<StatusReport>,
+    owned: Option<Owned>,
     outbox: Option<Arc<Outbox<Key, WatchRequest>>>,
 }
 
@@ -87,6 +89,15 @@ impl Watcher {
         reports.latest = Some(report.clone());
         if let Some(outbox) = &reports.outbox {
             outbox.push(Key::Status, request(watch_request::Kind::Status(report)));
+        }
+    }
+
+    pub(super) fn own(&self, functions: Vec<String>) {
+        let owned = Owned { functions };
+        let mut reports = self.reports.lock();
+        reports.owned = Some(owned.clone());
+        if let Some(outbox) = &reports.outbox {
+            outbox.push(Key::Owned, request(watch_request::Kind::Owned(owned)));
         }
     }
 
@@ -133,6 +144,9 @@ impl Watcher {
             let mut reports = self.reports.lock();
             if let Some(report) = reports.latest.clone() {
                 outbox.push(Key::Status, request(watch_request::Kind::Status(report)));
+            }
+            if let Some(owned) = reports.owned.clone() {
+                outbox.push(Key::Owned, request(watch_request::Kind::Owned(owned)));
             }
             reports.outbox = Some(outbox.clone());
         }

@@ -250,6 +250,22 @@ impl Machines {
         matches!(state, host::State::Starting | host::State::Ready).then(|| name.clone())
     }
 
+    /// How many instances this host may run from now on.
+    pub(super) fn set_capacity(&mut self, now: Time, capacity: u32) {
+        self.host(now, host::Event::Capacity(capacity));
+        let mut members = self.members.clone();
+        for member in members.iter_mut().filter(|member| member.node == self.node) {
+            member.capacity = capacity;
+        }
+        self.members(now, members);
+    }
+
+    /// Functions this node speaks for, in order.
+    pub(super) fn owned(&self) -> Vec<&FunctionName> {
+        let acting = self.owners.iter().filter(|(_, owner)| owner.is_acting());
+        acting.map(|(name, _)| name).collect()
+    }
+
     pub(super) fn host_machine(&self) -> &host::Host {
         &self.host
     }

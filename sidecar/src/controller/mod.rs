@@ -6,6 +6,7 @@
 //! is new. It decides nothing: the machines do.
 
 mod machines;
+mod observing;
 mod outward;
 mod status;
 mod wire;
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::control::Catalogue;
 use crate::instance::{self, Driver};
+use crate::metrics::Length;
+use crate::observe::{Observer, Sampler};
 use crate::peers;
 use crate::runtime::{Registry, Signal};
 use machines::Machines;
@@ -44,6 +47,9 @@ const STATUS_PERIOD: Duration = Duration::from_secs(10);
 pub trait Backlog: Send + Sync + 'static {
     /// Functions with calls due, and how many.
     fn due(&self) -> Vec<(FunctionName, u32)>;
+
+    /// How long every queue is that isn't empty, for people.
+    fn lengths(&self) -> Vec<Length>;
 }
 
 /// What the controller needs of its surroundings.
@@ -66,8 +72,12 @@ pub struct Parts {
     pub control: Arc<crate::control::Handle>,
     /// The durable queue's demand.
     pub backlog: Arc<dyn Backlog>,
-    /// Instances this host may run.
+    /// Told of what happens here.
+    pub observer: Arc<Observer>,
+    /// Instances this host may run, unless it drains.
     pub capacity: u32,
+    /// Whether it drains.
+    pub draining: watch::Receiver<bool>,
     /// For functions here: the local listener.
     pub gateless_url: String,
     /// Ends the task.
@@ -86,6 +96,10 @@ struct Controller {
     status: status::Board,
     status_due: Option<Time>,
     next_sample: Time,
+    /// While somebody watches.
+    sampler: Option<Sampler>,
+    /// What the server was told of ownership last.
+    owned: Vec<String>,
 }
 
 /// Adopts what an earlier sidecar left and runs until `stop`.
@@ -104,8 +118,11 @@ pub async fn run(parts: Parts) {
         status: status::Board::default(),
         status_due: None,
         next_sample: clock::now() + SAMPLE,
+        sampler: None,
+        owned: Vec::new(),
         parts,
     };
+    controller.drain();
     controller.configure();
     controller.adopt().await;
     loop {
@@ -121,6 +138,7 @@ pub async fn run(parts: Parts) {
                 if changed.is_err() { return; }
                 controller.configure();
             }
+            Ok(()) = controller.parts.draining.changed() => controller.drain(),
             () = tokio::time::sleep_until(clock::instant(deadline)) => controller.tick(),
         }
         controller.settle();
@@ -230,7 +248,10 @@ impl Controller {
                 started_in,
             } => {
                 self.status.ready(&id, target.address());
-                if let Some(name) = self.machines.wanted(&id) {
+                let wanted = self.machines.wanted(&id);
+                let observer = &self.parts.observer;
+                observer.instance(&id, wanted.as_ref(), "ready", &format!("in {started_in:?}"));
+                if let Some(name) = wanted {
                     self.parts
                         .registry
                         .add_local(&name, &id, target, started_in);
@@ -243,8 +264,14 @@ impl Controller {
                 if exit.reason != instance::ExitReason::Stopped {
                     tracing::warn!(instance = %id, message = exit.message, "instance ended");
                 }
-                self.status
-                    .exited(&id, self.machines.revision_of(&id), &exit);
+                let name = self.machines.revision_of(&id);
+                let state = match exit.reason {
+                    instance::ExitReason::Stopped => "stopped",
+                    _ => "failed",
+                };
+                let observer = &self.parts.observer;
+                observer.instance(&id, name.as_ref(), state, &exit.message);
+                self.status.exited(&id, name, &exit);
                 let message = exit.message.as_str().into();
                 self.machines.host(now, host::Event::Exited { id, message });
             }
@@ -342,6 +369,8 @@ impl Controller {
             .map(|(name, load)| (name.clone(), *load))
             .collect();
         self.machines.samples(now, samples);
+        self.observe(now);
+        self.tell_owned();
     }
 
     fn report(&mut self, now: Time) {
@@ -357,6 +386,8 @@ impl Controller {
         let report = self
             .status
             .report(now, &self.machines, in_flight, held, queued);
+        let draining = *self.parts.draining.borrow();
+        let report = v1::StatusReport { draining, ..report };
         self.parts.control.report(report);
         self.status_due = Some(now + STATUS_PERIOD);
     }

@@ -93,7 +93,11 @@ impl Outward {
             }
             Action::Use(endpoints) => use_endpoints(parts, endpoints),
             Action::Start(id, revision) => self.start(parts, catalogue, id, revision),
-            Action::Drain(id) => parts.registry.close_local(&id),
+            Action::Drain(id) => {
+                let name = machines.revision_of(&id);
+                parts.observer.instance(&id, name.as_ref(), "draining", "");
+                parts.registry.close_local(&id);
+            }
             Action::Stop(id) => self.stop(parts, machines, &id),
             Action::Decided(decision) => {
                 tracing::info!(
@@ -104,6 +108,7 @@ impl Outward {
                     reason = %decision.reason,
                     "scaling decision"
                 );
+                parts.observer.decided(&decision);
                 self.status_changed = true;
             }
         }
@@ -117,6 +122,9 @@ impl Outward {
         revision: Arc<config::Revision>,
     ) {
         self.status_changed = true;
+        parts
+            .observer
+            .instance(&id, Some(&revision.name), "starting", "");
         self.fetching.insert(id.clone());
         let secrets = match resolve_secrets(catalogue, &revision) {
             Ok(secrets) => secrets,

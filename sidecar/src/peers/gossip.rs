@@ -78,6 +78,7 @@ pub(super) struct Gossip {
     pub(super) address: SocketAddr,
     pub(super) members: watch::Receiver<Vec<Member>>,
     seeds: Arc<watch::Sender<Vec<String>>>,
+    capacity: Arc<watch::Sender<u32>>,
     commands: mpsc::Sender<Command>,
 }
 
@@ -90,6 +91,7 @@ impl Gossip {
         let transport = Sealed::new(socket, &config.secret)?;
         let (members_out, members) = watch::channel(vec![config.this.clone()]);
         let (seeds, seeds_in) = watch::channel(config.seeds.clone());
+        let (capacity, capacity_in) = watch::channel(config.this.capacity);
         // Room for a few impatient callers; they wait beyond that.
         let (commands, commands_in) = mpsc::channel(4);
         let runner = Runner {
@@ -98,6 +100,7 @@ impl Gossip {
             transport,
             members: members_out,
             seeds: seeds_in,
+            capacity: capacity_in,
             commands: commands_in,
         };
         tokio::spawn(runner.run());
@@ -105,6 +108,7 @@ impl Gossip {
             address,
             members,
             seeds: Arc::new(seeds),
+            capacity: Arc::new(capacity),
             commands,
         })
     }
@@ -117,6 +121,15 @@ impl Gossip {
                 seeds.push(seed.to_owned());
             }
             new
+        });
+    }
+
+    /// Tells the others how many instances this sidecar is willing to run.
+    pub(super) fn set_capacity(&self, capacity: u32) {
+        self.capacity.send_if_modified(|known| {
+            let changed = *known != capacity;
+            *known = capacity;
+            changed
         });
     }
 
@@ -143,6 +156,7 @@ struct Runner {
     transport: Sealed,
     members: watch::Sender<Vec<Member>>,
     seeds: watch::Receiver<Vec<String>>,
+    capacity: watch::Receiver<u32>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -171,6 +185,13 @@ impl Runner {
         let ended = handle.termination_watcher();
         tokio::pin!(seeder, ended);
         loop {
+            let capacity = *self.capacity.borrow_and_update();
+            if self.config.this.capacity != capacity {
+                self.config.this.capacity = capacity;
+                handle
+                    .with_chitchat(|c| c.self_node_state().set(CAPACITY, capacity.to_string()))
+                    .await;
+            }
             let members = self.members_of(&live.borrow_and_update());
             self.members.send_if_modified(|old| {
                 let changed = *old != members;
@@ -179,6 +200,7 @@ impl Runner {
             });
             tokio::select! {
                 changed = live.changed() => if changed.is_err() { return false; },
+                Ok(()) = self.capacity.changed() => {}
                 never = &mut seeder => match never {},
                 result = &mut ended => {
                     tracing::error!(?result, "gossip ended and is started again");

@@ -14,6 +14,7 @@ mod transport;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gateless_core::name::{NodeId, RevisionName};
@@ -120,6 +121,7 @@ struct Shared {
     links: RwLock<HashMap<NodeId, Arc<Link>>>,
     accepted: Mutex<HashMap<NodeId, DownBox>>,
     stop: CancellationToken,
+    leaving: AtomicBool,
 }
 
 /// Reaches the peers. Cheap to clone.
@@ -162,6 +164,7 @@ pub async fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Event>, Pee
         links: RwLock::default(),
         accepted: Mutex::default(),
         stop: CancellationToken::new(),
+        leaving: AtomicBool::new(false),
     });
     let (events, events_out) = mpsc::channel(EVENTS);
     let server = config.secret.guard(PeerServiceServer::new(Service {
@@ -263,6 +266,11 @@ impl Handle {
         self.gossip.members.clone()
     }
 
+    /// How many instances this sidecar is willing to run from now on.
+    pub fn set_capacity(&self, capacity: u32) {
+        self.gossip.set_capacity(capacity);
+    }
+
     /// Where a live peer takes forwarded calls, host:port. Nothing for this sidecar itself.
     #[must_use]
     pub fn address(&self, node: &NodeId) -> Option<String> {
@@ -316,8 +324,15 @@ impl Handle {
         Ok(Some(permit).filter(|p| !p.is_empty()))
     }
 
+    /// Whether this sidecar said goodbye, or is about to.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.shared.leaving.load(Ordering::Relaxed)
+    }
+
     /// Says goodbye to the others and ends gossip and all links.
     pub async fn leave(&self) {
+        self.shared.leaving.store(true, Ordering::Relaxed);
         self.gossip.leave().await;
         self.shared.stop.cancel();
     }

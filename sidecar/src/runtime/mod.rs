@@ -194,6 +194,18 @@ impl Registry {
         self.table.load().functions.get(name).cloned()
     }
 
+    /// Every function.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Arc<Function>> {
+        self.table.load().functions.values().cloned().collect()
+    }
+
+    /// Instances here that take calls or finish them.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.instances.lock().len()
+    }
+
     /// One revision.
     #[must_use]
     pub fn revision(&self, name: &RevisionName) -> Option<Arc<Revision>> {

@@ -17,15 +17,17 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 use super::{Config, Error};
-use crate::admin::Admin;
+use crate::admin::{Admin, Host};
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
+use crate::drain::Draining;
 use crate::instance::Driver;
 use crate::instance::drivers::Drivers;
 use crate::instance::process;
 use crate::logs::InstanceLogs;
-use crate::metrics::Metrics;
+use crate::metrics::{Length, Metrics};
+use crate::observe::Observer;
 use crate::outgoing::Router;
 use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
@@ -118,6 +120,10 @@ impl controller::Backlog for Backlog {
         depths
             .map(|depth| (depth.function, u32::try_from(depth.due).unwrap_or(u32::MAX)))
             .collect()
+    }
+
+    fn lengths(&self) -> Vec<Length> {
+        crate::app::lengths(&self.0)
     }
 }
 
@@ -282,17 +288,32 @@ pub(super) fn serve(app: &Arc<App>, listeners: Listeners) -> (TaskTracker, Cance
     (connections, stop)
 }
 
+pub(super) fn host(
+    config: &Config,
+    registry: &Arc<Registry>,
+    queue: &queue::Local,
+) -> io::Result<Host> {
+    let observer = Arc::<Observer>::default();
+    queue.tell(observer.clone());
+    Ok(Host {
+        observer,
+        draining: Arc::new(Draining::open(&config.data)?),
+        registry: registry.clone(),
+    })
+}
+
 pub(super) fn admin(
     queue: &queue::Local,
     driver: &Arc<dyn Driver>,
     node: NodeId,
+    host: Host,
     triggers: trigger::Handle,
 ) -> Admin {
     let logs = InstanceLogs {
         driver: driver.clone(),
         node,
     };
-    Admin::new(Arc::new(queue.clone()), Arc::new(logs), triggers)
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {

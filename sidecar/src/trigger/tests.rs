@@ -242,7 +242,7 @@ async fn event_becomes_a_call_for_each_trigger_that_wants_it() {
         (status.as_u16(), none),
         (202, serde_json::json!({"accepted": 0, "calls": []}))
     );
-    let shown = fixture.metrics.expose(0);
+    let shown = fixture.metrics.expose(0, &[]);
     let line = "gateless_trigger_fires_total{namespace=\"default\",trigger=\"first\",outcome=\"duplicate\"} 1";
     assert!(shown.contains(line), "{shown}");
 }

@@ -61,6 +61,23 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// For programs; stable.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Load(Load { panic: true, .. }) => "panic",
+            Self::Load(_) => "load",
+            Self::MaxScaleUpRate { .. } => "max_scale_up_rate",
+            Self::MaxScaleDownRate { .. } => "max_scale_down_rate",
+            Self::ActivationScale { .. } => "activation_scale",
+            Self::PanicHold { .. } => "panic_hold",
+            Self::ScaleDownDelay { .. } => "scale_down_delay",
+        }
+    }
+}
+
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = if self.panic { "panic" } else { "stable" };

@@ -108,6 +108,7 @@ impl HostView {
             capacity,
             instances: others.saturating_add(of_revision),
             of_revision,
+            ready: self.ready(),
             blocked: self.is_silent(now) || self.backs_off(now, Duration::ZERO),
             demanding,
         }

@@ -181,6 +181,7 @@ impl Revision {
         };
         let (load, waiting) = self.load(now, &sizer);
         let (ready, alive) = (self.ready(authority), self.alive(authority));
+        let known = self.not_replaced(now, alive, authority);
         let mut sized = sizer.decide(now, ready, load, waiting, self.desired);
         self.sizer = Some(sizer);
         let keep_until = self
@@ -188,10 +189,12 @@ impl Revision {
             .max(authority.since + self.config.scaling.stable_window);
         if !self.role.reachable && load == 0.0 {
             sized.desired = 0;
+            sized.cause = "unreachable";
             sized.reason = "nothing leads to this revision any more".to_owned();
-        } else if now < keep_until && alive > sized.desired {
+        } else if now < keep_until && known > sized.desired {
             let most = self.config.scaling.max_scale.unwrap_or(u32::MAX);
-            sized.desired = alive.min(most);
+            sized.desired = known.min(most);
+            sized.cause = "new_owner";
             sized.reason = format!("{}; kept, as the owner is new", sized.reason);
         }
         self.desired = sized.desired;
@@ -199,6 +202,8 @@ impl Revision {
         let decision = Decision {
             revision: self.config.name.clone(),
             desired: sized.desired,
+            previous: self.decided.as_ref().map_or(0, |before| before.desired),
+            cause: sized.cause,
             panic: sized.panic,
             reason: self.reason.clone(),
             ready,
@@ -386,6 +391,19 @@ impl Revision {
 
     fn alive(&self, authority: &Authority) -> u32 {
         self.live_hosts(authority).map(|(_, v)| v.alive()).sum()
+    }
+
+    /// How many run that may have a reason. While instances move off a host there are more than
+    /// are wanted, and taking those for wanted would start still more.
+    fn not_replaced(&self, now: Time, alive: u32, authority: &Authority) -> u32 {
+        let leaving = |(node, view): &(&NodeId, &HostView)| {
+            let capacity = authority.members.get(*node).copied().unwrap_or(0);
+            view.spot(now, node, capacity, false).capacity == 0
+        };
+        let hosts = self.live_hosts(authority);
+        let leaving: u32 = hosts.filter(leaving).map(|(_, view)| view.alive()).sum();
+        let staying = alive - leaving;
+        staying.max(alive.min(self.desired))
     }
 
     /// All callers' load in the revision's metric, and whether some of it waits.

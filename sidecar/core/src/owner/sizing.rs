@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::autoscaler::{self, Autoscaler, bounds};
+use crate::autoscaler::{self, Autoscaler, Decision, bounds};
 use crate::config::{Metric, Revision};
 use crate::control::Load;
 use crate::time::Time;
@@ -24,6 +24,8 @@ pub const HORIZON: Duration = Duration::from_secs(10);
 pub(super) struct Sized {
     pub(super) desired: u32,
     pub(super) panic: bool,
+    /// For programs.
+    pub(super) cause: &'static str,
     pub(super) reason: String,
 }
 
@@ -115,14 +117,19 @@ impl Sizer {
                 .scale(now, ready, stable.max(floor), panic.max(floor))
         });
         let desired = self.bounds.apply(now, decision.as_ref(), ready, current);
-        let reason = match decision {
-            Some(decision) if decision.desired == desired => decision.reason.to_string(),
-            Some(decision) => format!("{}; {desired} by the bounds", decision.reason),
-            None => "no data yet".to_owned(),
+        let (cause, reason) = match decision {
+            Some(Decision { reason, .. }) if decision.is_some_and(|d| d.desired == desired) => {
+                (reason.word(), reason.to_string())
+            }
+            Some(Decision { reason, .. }) => {
+                ("bounds", format!("{reason}; {desired} by the bounds"))
+            }
+            None => ("no_data", "no data yet".to_owned()),
         };
         Sized {
             desired,
             panic: decision.is_some_and(|decision| decision.panic),
+            cause,
             reason,
         }
     }

@@ -163,3 +163,74 @@ fn a_revision_that_never_starts_says_so_and_is_not_hammered() {
         world.assert_all_served();
     });
 }
+
+#[test]
+fn a_draining_host_is_left_without_fewer_instances_at_any_moment() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 2 + rng.below(4);
+        let mut world = World::new(seed, nodes, 20, Scaling::default());
+        world.starts = (5, 3000);
+        for node in 0..nodes as usize {
+            world.load(node, 60 + rng.below(80) as u32);
+        }
+        world.run(ms(200_000));
+        let wanted = world.alive();
+        let drained = match rng.below(2) {
+            0 => world.owner(),
+            _ => rng.below(nodes) as usize,
+        };
+        let started = world.started;
+        world.fewest = wanted;
+        world.set_capacity(drained, 0);
+        let is_lossy = rng.below(2) == 0;
+        if is_lossy {
+            // Callers turn to other owners meanwhile, who may know only part: no promise but the end.
+            world.loss_percent = rng.below(20);
+            world.run(ms(30_000));
+            world.loss_percent = 0;
+            world.run(ms(200_000));
+            assert_eq!((world.ready_at(drained), world.alive()), (0, wanted));
+            return world.assert_one_owner();
+        }
+        world.run(ms(60_000));
+        assert_eq!(world.ready_at(drained), 0, "{wanted} wanted");
+        assert_eq!((world.fewest, world.alive()), (wanted, wanted));
+        let moved = world.started - started;
+        assert!(moved <= wanted, "{moved} started for {wanted}");
+        // Willing again, it gets what comes next, and nothing is moved for that.
+        world.set_capacity(drained, 20);
+        let started = world.started;
+        world.run(ms(60_000));
+        assert_eq!((world.started, world.alive()), (started, wanted));
+        world.assert_one_owner();
+    });
+}
+
+#[test]
+fn the_last_instances_stay_on_a_draining_host_until_another_has_room() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let mut world = World::new(seed, 2, 2, Scaling::default());
+        for node in 0..2 {
+            world.load(node, 120);
+        }
+        world.run(ms(200_000));
+        assert_eq!((world.ready_at(0), world.ready_at(1)), (2, 2));
+        world.fewest = 4;
+        let drained = rng.below(2) as usize;
+        world.set_capacity(drained, 0);
+        world.run(ms(60_000));
+        assert_eq!(
+            (world.ready_at(0), world.ready_at(1), world.fewest),
+            (2, 2, 4)
+        );
+        assert!(!world.failure_seen, "what runs is no failure");
+        // Half the load goes: what is drained goes first.
+        world.load(0, 60);
+        world.load(1, 60);
+        world.run(ms(200_000));
+        assert_eq!(world.ready_at(drained), 0);
+        assert_eq!(world.ready_at(1 - drained), 2);
+    });
+}

@@ -48,6 +48,8 @@ enum Step {
 struct Node {
     id: NodeId,
     alive: bool,
+    /// Instances it is willing to run.
+    capacity: u32,
     owner: owner::Owner,
     host: host::Host,
     caller: caller::Caller,
@@ -79,6 +81,8 @@ pub(crate) struct World {
     pub(crate) loss_percent: u64,
     pub(crate) crash_percent: u64,
     pub(crate) failure_seen: bool,
+    /// Fewest instances ready at a time since it was last set.
+    pub(crate) fewest: u32,
 }
 
 impl World {
@@ -92,6 +96,7 @@ impl World {
                 caller: caller::Caller::new(id.clone()),
                 id,
                 alive: true,
+                capacity,
                 instances: BTreeMap::new(),
                 endpoints: None,
                 held: 0,
@@ -115,6 +120,7 @@ impl World {
             loss_percent: 0,
             crash_percent: 0,
             failure_seen: false,
+            fewest: 0,
         };
         let everyone: Vec<usize> = (0..world.nodes.len()).collect();
         for n in everyone.clone() {
@@ -225,6 +231,26 @@ impl World {
         }
     }
 
+    /// The node is willing to run so many instances; with 0 it drains.
+    pub(crate) fn set_capacity(&mut self, node: usize, capacity: u32) {
+        self.nodes[node].capacity = capacity;
+        self.later(node, ms(0), Step::Host(host::Event::Capacity(capacity)));
+        let all: Vec<usize> = (0..self.nodes.len())
+            .filter(|n| self.nodes[*n].alive)
+            .collect();
+        for &n in &all {
+            // Gossip takes a while, and comes to each at another time.
+            let at = ms(self.rng.below(1000));
+            self.tell_members(n, at, &all);
+        }
+    }
+
+    /// Instances at a node that take calls.
+    pub(crate) fn ready_at(&self, node: usize) -> u32 {
+        let ready = self.nodes[node].instances.values().filter(|ready| **ready);
+        ready.count() as u32
+    }
+
     pub(crate) fn alive(&self) -> u32 {
         let count = |node: &Node| {
             node.host
@@ -296,7 +322,7 @@ impl World {
     fn tell_members(&mut self, n: usize, delay: Duration, live: &[usize]) {
         let member = |&n: &usize| Member {
             node: self.nodes[n].id.clone(),
-            capacity: self.capacity,
+            capacity: self.nodes[n].capacity,
         };
         let members: Vec<Member> = live.iter().map(member).collect();
         self.later(

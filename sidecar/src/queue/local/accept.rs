@@ -190,6 +190,7 @@ impl Work<'_> {
             self.idempotency.insert(name, Some((key, digest)));
         }
         self.stored += size;
+        self.changed(key, &stored);
         let mut index = self.shared.index.lock();
         self.activated |= index.put(key, stored);
         let cancelled = if accept.running {

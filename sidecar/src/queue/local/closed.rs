@@ -47,6 +47,7 @@ impl Work<'_> {
             self.batch
                 .insert(&engine.results, key, result_to_bytes(&result));
         }
+        self.changed(key, &stored);
         let mut index = self.shared.index.lock();
         index.take(key);
         let attempt = index.attempt_ended(key);

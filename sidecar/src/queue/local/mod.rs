@@ -18,8 +18,8 @@ pub(super) mod tests;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -42,6 +42,7 @@ use super::types::{
     Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Idempotency, Record, View,
 };
 use super::{Error, Queue};
+use crate::observe::Observer;
 
 /// Memory for operations that wait for the writer, KiB.
 const WAITING_KIB: u32 = 64 * 1024;
@@ -111,6 +112,8 @@ struct Shared {
     up: watch::Sender<bool>,
     activity: watch::Sender<u64>,
     callback_bell: Arc<Notify>,
+    /// Told of every change once it is on disk.
+    observer: OnceLock<Arc<Observer>>,
     /// Lets a test stop the writer before a commit.
     #[cfg(test)]
     hold_commits: Arc<Mutex<()>>,
@@ -131,6 +134,7 @@ impl Local {
             up: watch::Sender::new(true),
             activity: watch::Sender::new(0),
             callback_bell: Arc::default(),
+            observer: OnceLock::new(),
             #[cfg(test)]
             hold_commits: Arc::default(),
         });
@@ -158,6 +162,11 @@ impl Local {
             // An error means the writer is gone, and the queue closed.
             let _ = closed.await;
         }
+    }
+
+    /// From now on tells `observer` of changes; only the first one ever given is told.
+    pub fn tell(&self, observer: Arc<Observer>) {
+        self.shared.observer.set(observer).ok();
     }
 
     /// The settings.

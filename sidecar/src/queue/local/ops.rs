@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use fjall::OwnedWriteBatch;
 use gateless_core::call::{Action, Event};
 use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::accept::{Accept, Taken};
 use super::engine::{Engine, Key, unavailable};
+use crate::observe;
 use crate::queue::Error;
 use crate::queue::codec::Stored;
 use crate::queue::types::{CallId, CallResult};
@@ -65,6 +67,9 @@ pub(super) struct CallbackDone {
     pub(super) retryable: bool,
 }
 
+/// Calls and what became of them.
+type Changed = Vec<(Key, FunctionName, observe::Call)>;
+
 /// One batch in the making.
 pub(super) struct Work<'a> {
     pub(super) shared: &'a Shared,
@@ -84,6 +89,8 @@ pub(super) struct Work<'a> {
     /// call they are not begun by another operation.
     pub(super) callbacks: Vec<(Time, Key)>,
     pub(super) sweep_from: &'a mut Time,
+    /// For the observer, if anybody watches.
+    pub(super) changed: Option<Changed>,
     pub(super) room: Result<(), Error>,
 }
 
@@ -109,6 +116,11 @@ impl<'a> Work<'a> {
             activated: false,
             callbacks: Vec::new(),
             sweep_from,
+            changed: shared
+                .observer
+                .get()
+                .is_some_and(|observer| observer.is_watched())
+                .then(Vec::new),
             room,
         }
     }
@@ -165,6 +177,7 @@ impl<'a> Work<'a> {
                 self.shared.callback_bell.notify_one();
             }
             drop(index);
+            tell(self.shared, self.changed.take());
             self.aborted.iter().for_each(CancellationToken::cancel);
         } else {
             // Nothing is confirmed from here on until the queue is open again.
@@ -177,6 +190,18 @@ impl<'a> Work<'a> {
             self.shared.activity.send_modify(|version| *version += 1);
         }
         committed.map_err(|error| (error, self.starting))
+    }
+
+    pub(super) fn changed(&mut self, key: Key, stored: &Stored) {
+        if let Some(changed) = &mut self.changed {
+            let last = stored.call.attempts.last();
+            let change = observe::Call {
+                state: stored.call.state.as_str(),
+                attempt: last.map_or(0, |attempt| attempt.number),
+                status: last.and_then(|attempt| attempt.status),
+            };
+            changed.push((key, stored.function.clone(), change));
+        }
     }
 
     fn step(&mut self, step: Step) -> Result<Stepped, Error> {
@@ -217,11 +242,23 @@ impl<'a> Work<'a> {
     }
 
     fn write_open(&mut self, key: Key, stored: Stored) {
+        self.changed(key, &stored);
         self.batch.insert(&self.engine.open, key, stored.to_bytes());
         self.activated |= self.shared.index.lock().put(key, stored);
     }
 
     pub(super) fn id(&self, key: Key) -> CallId {
         CallId::from_key(key, self.shared.config.node.clone())
+    }
+}
+
+/// Tells the observer what is on disk now.
+fn tell(shared: &Shared, changed: Option<Changed>) {
+    let Some(observer) = shared.observer.get() else {
+        return;
+    };
+    for (key, function, change) in changed.unwrap_or_default() {
+        let id = CallId::from_key(key, shared.config.node.clone());
+        observer.call(id.to_string(), &function, change);
     }
 }

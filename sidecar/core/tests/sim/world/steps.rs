@@ -140,6 +140,8 @@ impl World {
         assert!(term >= self.nodes[n].term, "terms only rise");
         self.nodes[n].term = term;
         assert!(self.nodes[n].instances.len() <= self.capacity as usize);
+        let ready = (0..self.nodes.len()).map(|n| self.ready_at(n)).sum();
+        self.fewest = self.fewest.min(ready);
         self.serve(n);
     }
 

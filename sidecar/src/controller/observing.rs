@@ -1,0 +1,87 @@
+//! What people are told of this host: samples while somebody watches, ownership when it changes; and
+//! what they tell it: to drain.
+
+use std::collections::BTreeMap;
+
+use gateless_core::host::State;
+use gateless_core::name::FunctionName;
+use gateless_core::time::Time;
+use gateless_proto::v1::observation::Kind;
+
+use super::Controller;
+use crate::clock;
+use crate::observe::{Level, Sampler};
+
+impl Controller {
+    /// A sample for whoever watches.
+    pub(super) fn observe(&mut self, now: Time) {
+        if !self.parts.observer.is_watched() {
+            self.sampler = None;
+            return;
+        }
+        let functions = self.parts.registry.functions();
+        let each = || functions.iter().map(|f| (&f.config.name, &f.metrics));
+        let levels = self.levels();
+        let sampler = self
+            .sampler
+            .get_or_insert_with(|| Sampler::new(now, each()));
+        let samples = sampler.sample(now, each(), &levels);
+        self.parts.observer.publish(Kind::Samples(samples));
+    }
+
+    fn levels(&self) -> BTreeMap<FunctionName, Level> {
+        let mut levels: BTreeMap<FunctionName, Level> = BTreeMap::new();
+        for (name, load) in &self.sampled {
+            let level = levels.entry(name.function().clone()).or_default();
+            level.in_flight += load.concurrency;
+            level.held += u64::from(load.held);
+        }
+        for (_, name, state, _) in self.machines.host_machine().instances() {
+            let level = levels.entry(name.function().clone()).or_default();
+            match state {
+                State::Starting => level.starting += 1,
+                State::Ready => level.ready += 1,
+                State::Draining | State::Stopping => {}
+            }
+        }
+        for decided in self.machines.decisions() {
+            let level = levels
+                .entry(decided.revision.function().clone())
+                .or_default();
+            level.desired = Some(level.desired.unwrap_or(0) + decided.desired);
+        }
+        for length in self.parts.backlog.lengths() {
+            let level = levels.entry(length.function).or_default();
+            (level.queued, level.dead) = (length.queued, length.dead);
+        }
+        levels
+    }
+
+    /// Tells the server which functions are owned here, if that changed.
+    pub(super) fn tell_owned(&mut self) {
+        let owned = self.machines.owned();
+        let is = |name: &FunctionName, told: &String| {
+            told.split_once('/') == Some((name.namespace(), name.name()))
+        };
+        let same = owned.len() == self.owned.len()
+            && owned
+                .iter()
+                .zip(&self.owned)
+                .all(|(name, told)| is(name, told));
+        if !same {
+            let owned: Vec<String> = owned.iter().map(ToString::to_string).collect();
+            self.owned.clone_from(&owned);
+            self.parts.control.own(owned);
+        }
+    }
+
+    /// Takes instances, or gives them up.
+    pub(super) fn drain(&mut self) {
+        let draining = *self.parts.draining.borrow_and_update();
+        let capacity = if draining { 0 } else { self.parts.capacity };
+        tracing::info!(draining, capacity, "instances this host may run");
+        self.machines.set_capacity(clock::now(), capacity);
+        self.parts.peers.set_capacity(capacity);
+        self.outward.changed();
+    }
+}
