@@ -6,6 +6,7 @@
 pub mod artifacts;
 pub mod calls;
 pub mod commit;
+pub mod components;
 pub mod error;
 pub mod functions;
 pub mod logs;
@@ -61,6 +62,7 @@ pub struct Service {
     transitions: Mutex<Transitions>,
     /// The newest catalogue version that changed something sidecars get.
     pushed: AtomicU64,
+    components: components::Components,
 }
 
 impl Service {
@@ -78,6 +80,7 @@ impl Service {
             changes,
             transitions: Mutex::default(),
             pushed: AtomicU64::new(0),
+            components: components::Components::default(),
         }
     }
 
