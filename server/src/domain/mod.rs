@@ -2,6 +2,7 @@
 //!
 //! Pure: no store, no HTTP, no clock. Times come in as arguments, decisions go out as values.
 
+pub mod component;
 pub mod conditions;
 pub mod document;
 pub mod error;

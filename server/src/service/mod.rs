@@ -8,6 +8,7 @@ pub mod bulk;
 pub mod calls;
 pub mod commit;
 pub mod drain;
+pub mod components;
 pub mod error;
 pub mod functions;
 pub mod invoke;
@@ -69,6 +70,7 @@ pub struct Service {
     /// The newest catalogue version that changed something sidecars get.
     pushed: AtomicU64,
     entrances: invoke::Entrances,
+    components: components::Components,
 }
 
 impl Service {
@@ -98,6 +100,7 @@ impl Service {
             transitions: Mutex::default(),
             pushed: AtomicU64::new(0),
             entrances: invoke::Entrances::default(),
+            components: components::Components::default(),
         }
     }
 
