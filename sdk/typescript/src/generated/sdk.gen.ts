@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -55,6 +55,25 @@ export const getReadyz = <ThrowOnError extends boolean = true>(options?: Options
     return (options?.client ?? client).get<GetReadyzResponses, GetReadyzErrors, ThrowOnError, 'data'>({
         responseStyle: 'data',
         url: '/readyz',
+        ...options
+    });
+};
+
+/**
+ * Follow what happens
+ *
+ * Server-sent events. A token of one namespace gets those of its namespace, and of sidecars. At most 64 listeners at a time.
+ */
+export const streamEvents = <ThrowOnError extends boolean = true>(options?: Options<StreamEventsData, ThrowOnError>) => {
+    return (options?.client ?? client).sse.get<StreamEventsResponses, StreamEventsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/events',
         ...options
     });
 };
@@ -133,6 +152,25 @@ export const putArtifact = <ThrowOnError extends boolean = true>(options: Option
             'Content-Type': 'application/octet-stream',
             ...options.headers
         }
+    });
+};
+
+/**
+ * Follow what happens in a namespace
+ *
+ * Server-sent events, as /v1/events.
+ */
+export const streamNamespaceEvents = <ThrowOnError extends boolean = true>(options: Options<StreamNamespaceEventsData, ThrowOnError>) => {
+    return (options.client ?? client).sse.get<StreamNamespaceEventsResponses, StreamNamespaceEventsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/events',
+        ...options
     });
 };
 
@@ -273,6 +311,8 @@ export const listDeadLetters = <ThrowOnError extends boolean = true>(options: Op
 
 /**
  * Put a function's dead letters back into the queue
+ *
+ * All of them, or those named in the body.
  */
 export const replayDeadLetters = <ThrowOnError extends boolean = true>(options: Options<ReplayDeadLettersData, ThrowOnError>) => {
     return (options.client ?? client).post<ReplayDeadLettersResponses, ReplayDeadLettersErrors, ThrowOnError, 'data'>({
@@ -284,7 +324,11 @@ export const replayDeadLetters = <ThrowOnError extends boolean = true>(options: 
             }
         ],
         url: '/v1/namespaces/{namespace}/functions/{name}/dead-letters/replay',
-        ...options
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
     });
 };
 
@@ -319,6 +363,48 @@ export const listInvocations = <ThrowOnError extends boolean = true>(options: Op
         ],
         url: '/v1/namespaces/{namespace}/functions/{name}/invocations',
         ...options
+    });
+};
+
+/**
+ * Cancel many asynchronous calls
+ */
+export const cancelInvocations = <ThrowOnError extends boolean = true>(options: Options<CancelInvocationsData, ThrowOnError>) => {
+    return (options.client ?? client).post<CancelInvocationsResponses, CancelInvocationsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/invocations/cancel',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
+ * Put many finished or dead calls back into the queue
+ */
+export const replayInvocations = <ThrowOnError extends boolean = true>(options: Options<ReplayInvocationsData, ThrowOnError>) => {
+    return (options.client ?? client).post<ReplayInvocationsResponses, ReplayInvocationsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/invocations/replay',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
     });
 };
 
@@ -397,6 +483,29 @@ export const getInvocationResult = <ThrowOnError extends boolean = true>(options
 };
 
 /**
+ * Try a function out
+ *
+ * Calls it through a live sidecar, as any caller would, and tells how that went. For people: programs call a sidecar's public_url, which needs no server.
+ */
+export const invokeFunction = <ThrowOnError extends boolean = true>(options: Options<InvokeFunctionData, ThrowOnError>) => {
+    return (options.client ?? client).post<InvokeFunctionResponses, InvokeFunctionErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/invoke',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
  * Read a function's log lines
  *
  * One JSON object a line. Without follow they are sorted by time; with it, lines of sidecars that connect later are not in it. Sidecars that could not be asked are named in x-gateless-unreachable.
@@ -469,6 +578,25 @@ export const rollbackFunction = <ThrowOnError extends boolean = true>(options: O
             'Content-Type': 'application/json',
             ...options.headers
         }
+    });
+};
+
+/**
+ * Get a function's last ten minutes
+ *
+ * Sidecars are observed while somebody listens to events or asks this, and for ten minutes after.
+ */
+export const getStats = <ThrowOnError extends boolean = true>(options: Options<GetStatsData, ThrowOnError>) => {
+    return (options.client ?? client).get<GetStatsResponses, GetStatsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/stats',
+        ...options
     });
 };
 
@@ -638,6 +766,25 @@ export const putSecret = <ThrowOnError extends boolean = true>(options: Options<
 };
 
 /**
+ * List how a namespace's functions are
+ *
+ * Sidecars are observed while somebody listens to events or asks this, and for ten minutes after.
+ */
+export const listStats = <ThrowOnError extends boolean = true>(options: Options<ListStatsData, ThrowOnError>) => {
+    return (options.client ?? client).get<ListStatsResponses, ListStatsErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/stats',
+        ...options
+    });
+};
+
+/**
  * This document
  */
 export const getOpenapi = <ThrowOnError extends boolean = true>(options?: Options<GetOpenapiData, ThrowOnError>) => {
@@ -655,9 +802,56 @@ export const getOpenapi = <ThrowOnError extends boolean = true>(options?: Option
 };
 
 /**
+ * End a browser's session
+ *
+ * Takes the cookie away; the token stays valid for others that have it.
+ */
+export const deleteSession = <ThrowOnError extends boolean = true>(options?: Options<DeleteSessionData, ThrowOnError>) => {
+    return (options?.client ?? client).delete<DeleteSessionResponses, DeleteSessionErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        url: '/v1/session',
+        ...options
+    });
+};
+
+/**
+ * Who the token or session is of
+ */
+export const getSession = <ThrowOnError extends boolean = true>(options?: Options<GetSessionData, ThrowOnError>) => {
+    return (options?.client ?? client).get<GetSessionResponses, GetSessionErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/session',
+        ...options
+    });
+};
+
+/**
+ * Begin a browser's session
+ *
+ * For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+ */
+export const createSession = <ThrowOnError extends boolean = true>(options: Options<CreateSessionData, ThrowOnError>) => {
+    return (options.client ?? client).post<CreateSessionResponses, CreateSessionErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        url: '/v1/session',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
  * List sidecars and how they are
  *
- * A token of one namespace sees rejections of that namespace only.
+ * A token of one namespace sees rejections and functions of that namespace only.
  */
 export const listSidecars = <ThrowOnError extends boolean = true>(options?: Options<ListSidecarsData, ThrowOnError>) => {
     return (options?.client ?? client).get<ListSidecarsResponses, ListSidecarsErrors, ThrowOnError, 'data'>({
@@ -669,6 +863,44 @@ export const listSidecars = <ThrowOnError extends boolean = true>(options?: Opti
             }
         ],
         url: '/v1/sidecars',
+        ...options
+    });
+};
+
+/**
+ * Move a sidecar's instances elsewhere
+ *
+ * It starts no instances any more and gives up those it has once other sidecars have as many ready; where no other has room they stay. Calls through it go on, and none is lost. The sidecar keeps to it over a restart, until it is resumed.
+ */
+export const drainSidecar = <ThrowOnError extends boolean = true>(options: Options<DrainSidecarData, ThrowOnError>) => {
+    return (options.client ?? client).post<DrainSidecarResponses, DrainSidecarErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/sidecars/{id}/drain',
+        ...options
+    });
+};
+
+/**
+ * Let a drained sidecar run instances again
+ *
+ * Instances come back as they are needed; none is moved.
+ */
+export const resumeSidecar = <ThrowOnError extends boolean = true>(options: Options<ResumeSidecarData, ThrowOnError>) => {
+    return (options.client ?? client).post<ResumeSidecarResponses, ResumeSidecarErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/sidecars/{id}/resume',
         ...options
     });
 };

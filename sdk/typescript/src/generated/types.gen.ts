@@ -103,6 +103,56 @@ export type Attempt = {
 };
 
 /**
+ * A call it was not done to.
+ */
+export type BulkFailure = {
+    /**
+     * Why, for programs: a problem's code.
+     */
+    code: string;
+    /**
+     * Why, for people.
+     */
+    detail: string;
+    /**
+     * The call.
+     */
+    id: string;
+};
+
+/**
+ * Which calls: either `ids` or `state`.
+ */
+export type BulkRequest = {
+    /**
+     * At most 1000 ids.
+     */
+    ids?: Array<string> | null;
+    /**
+     * All calls in this state, or any of several separated by commas; at most 1000 of them, newest first.
+     */
+    state?: string | null;
+};
+
+/**
+ * What became of many calls.
+ */
+export type BulkResult = {
+    /**
+     * How many it was done to.
+     */
+    count: number;
+    /**
+     * Those it was not done to.
+     */
+    failed: Array<BulkFailure>;
+    /**
+     * Whether more calls are in this state than one request handles: send it again.
+     */
+    more: boolean;
+};
+
+/**
  * An uploaded artifact and how it is packed.
  */
 export type Bundle = {
@@ -179,6 +229,10 @@ export type Count = {
      */
     count: number;
     /**
+     * Calls asked for by id that it was not done to.
+     */
+    failed: Array<BulkFailure>;
+    /**
      * Sidecars where it was not done.
      */
     warnings: Array<Warning>;
@@ -216,6 +270,153 @@ export type CreatedToken = {
      * The token; it is shown this once and kept nowhere.
      */
     token: string;
+};
+
+/**
+ * How a function is.
+ */
+export type CurrentStats = {
+    /**
+     * Its name.
+     */
+    function: string;
+    /**
+     * How it is now.
+     */
+    sample: Sample;
+    /**
+     * Calls a second in each of the last 60 seconds, oldest first.
+     */
+    sparkline: Array<number>;
+};
+
+/**
+ * One event: the `data` of a server-sent event, whose `event` is the type. Fields that the type does not have
+ * are left out.
+ */
+export type Event = {
+    /**
+     * function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
+     * `lag`. trigger: what it did.
+     */
+    action?: string | null;
+    /**
+     * call: the attempt under way or the last one, from 1; 0: none yet.
+     */
+    attempt?: number | null;
+    /**
+     * sample: as in Sample.
+     */
+    dead?: number | null;
+    /**
+     * decision, sample: instances wanted.
+     */
+    desired?: number | null;
+    /**
+     * sample: as in Sample.
+     */
+    errors_per_second?: number | null;
+    /**
+     * hello: the newest event before.
+     */
+    event_id?: string | null;
+    /**
+     * decision: for people.
+     */
+    explanation?: string | null;
+    /**
+     * Null: it is of no one function.
+     */
+    function: string | null;
+    /**
+     * sample: as in Sample.
+     */
+    held?: number | null;
+    /**
+     * call: its id.
+     */
+    id?: string | null;
+    /**
+     * sample: as in Sample.
+     */
+    in_flight?: number | null;
+    /**
+     * instance: its id.
+     */
+    instance?: string | null;
+    /**
+     * sidecar: how many catalogue versions it is behind.
+     */
+    lag?: number | null;
+    /**
+     * function, instance, trigger, reset: for people.
+     */
+    message?: string | null;
+    /**
+     * Null: it is of no one namespace.
+     */
+    namespace: string | null;
+    /**
+     * sample: as in Sample.
+     */
+    p50_ms?: number | null;
+    /**
+     * sample: as in Sample.
+     */
+    p95_ms?: number | null;
+    /**
+     * decision: instances wanted before.
+     */
+    previous?: number | null;
+    /**
+     * sample: as in Sample.
+     */
+    queued?: number | null;
+    /**
+     * sample: as in Sample.
+     */
+    ready?: number | null;
+    /**
+     * decision: for programs.
+     */
+    reason?: string | null;
+    /**
+     * function, decision, instance: which revision.
+     */
+    revision?: string | null;
+    /**
+     * sample: as in Sample.
+     */
+    rps?: number | null;
+    /**
+     * instance, sidecar: which sidecar.
+     */
+    sidecar?: string | null;
+    /**
+     * sample: as in Sample.
+     */
+    starting?: number | null;
+    /**
+     * instance: `starting`, `ready`, `draining`, `stopped`, `failed`. call: as an invocation's.
+     */
+    state?: string | null;
+    /**
+     * call: the function's status; null: it has not answered.
+     */
+    status?: number | null;
+    /**
+     * When.
+     */
+    time: string;
+    /**
+     * trigger: its name.
+     */
+    trigger?: string | null;
+    /**
+     * `hello`, `reset`, `function`, `sample`, `decision`, `instance`, `call`, `sidecar` or `trigger`; there may be
+     * more with time.
+     */
+    type: string;
 };
 
 /**
@@ -511,6 +712,94 @@ export type InvocationList = {
 };
 
 /**
+ * A call to make.
+ */
+export type InvokeRequest = {
+    /**
+     * Whether it is to be queued and answered with its id.
+     */
+    async?: boolean;
+    /**
+     * As text.
+     */
+    body?: string | null;
+    /**
+     * In base64; not together with `body`.
+     */
+    body_base64?: string | null;
+    /**
+     * Header name to value.
+     */
+    headers?: {
+        [key: string]: string;
+    };
+    /**
+     * Default POST.
+     */
+    method?: string;
+    /**
+     * Path and query below the function; default `/`.
+     */
+    path?: string;
+    /**
+     * How long to wait for the answer; default 30000, at most 300000.
+     */
+    timeout_ms?: number;
+};
+
+/**
+ * What came back.
+ */
+export type InvokeResponse = {
+    /**
+     * Its body, if that is text.
+     */
+    body?: string | null;
+    /**
+     * Its body in base64, if it is not.
+     */
+    body_base64?: string | null;
+    /**
+     * Of an asynchronous call.
+     */
+    call_id?: string | null;
+    /**
+     * Whether an instance had to be waited for.
+     */
+    cold_start: boolean;
+    /**
+     * From here and back.
+     */
+    duration_ms: number;
+    /**
+     * The answer's headers; values of one name are joined by commas.
+     */
+    headers: {
+        [key: string]: string;
+    };
+    /**
+     * Where the time went, as the sidecar's server-timing tells it.
+     */
+    phases: Array<Phase>;
+    /**
+     * The sidecar it went through.
+     */
+    sidecar: string;
+    /**
+     * The answer's status.
+     */
+    status: number;
+    /**
+     * Whether there is more of it than the 1 MiB that is kept.
+     */
+    truncated: boolean;
+    /**
+     * Where it was sent: what a caller would use.
+     */
+    url: string;
+};
+
+/**
  * The live signing keys.
  */
 export type KeysRotated = {
@@ -589,6 +878,20 @@ export type LogLine = {
  * What the autoscaler counts.
  */
 export type Metric = 'concurrency' | 'rps';
+
+/**
+ * A part of a call's time.
+ */
+export type Phase = {
+    /**
+     * How long it took.
+     */
+    duration_ms: number;
+    /**
+     * `route`, `hold`, `queue`, `start` (a part of `hold`), `run`, or one of the function's own.
+     */
+    name: string;
+};
 
 /**
  * Why a request failed (RFC 9457).
@@ -753,6 +1056,16 @@ export type Rejection = {
 };
 
 /**
+ * Which dead letters.
+ */
+export type ReplayRequest = {
+    /**
+     * At most 1000 ids; left out: all.
+     */
+    ids?: Array<string> | null;
+};
+
+/**
  * A share of the calls.
  */
 export type ResolvedTarget = {
@@ -856,6 +1169,56 @@ export type RollbackRequest = {
 };
 
 /**
+ * How a function was during one second, over all sidecars.
+ */
+export type Sample = {
+    /**
+     * Dead letters.
+     */
+    dead: number;
+    /**
+     * Instances the owner wants.
+     */
+    desired: number;
+    /**
+     * Of those: refused, or answered with 5xx.
+     */
+    errors_per_second: number;
+    /**
+     * Calls that wait for an instance.
+     */
+    held: number;
+    /**
+     * Calls at instances, averaged.
+     */
+    in_flight: number;
+    /**
+     * Half of the answers took at most so long; null: there was none.
+     */
+    p50_ms?: number | null;
+    /**
+     * 95 of 100 did.
+     */
+    p95_ms?: number | null;
+    /**
+     * Asynchronous calls that are not finished.
+     */
+    queued: number;
+    /**
+     * Instances that take calls.
+     */
+    ready: number;
+    /**
+     * Calls answered a second, refused ones included.
+     */
+    rps: number;
+    /**
+     * Instances on their way.
+     */
+    starting: number;
+};
+
+/**
  * The autoscaler's settings. Durations in milliseconds.
  */
 export type Scaling = {
@@ -923,6 +1286,32 @@ export type Scaling = {
      * Share of the target to aim at.
      */
     target_utilization_percent?: number;
+};
+
+/**
+ * A scaling decision.
+ */
+export type ScalingDecision = {
+    /**
+     * Instances wanted from now on.
+     */
+    desired: number;
+    /**
+     * For people.
+     */
+    explanation: string;
+    /**
+     * And before.
+     */
+    previous: number;
+    /**
+     * For programs: `load`, `panic`, `idle`, `activation_scale`, ...
+     */
+    reason: string;
+    /**
+     * Of which revision.
+     */
+    revision: string;
 };
 
 /**
@@ -1000,6 +1389,38 @@ export type SecretRequest = {
 };
 
 /**
+ * Who asks.
+ */
+export type Session = {
+    /**
+     * When the token stops being valid; a session ends after twelve hours at the latest.
+     */
+    expires_at: string;
+    /**
+     * The one namespace the token is good for; `*`: all.
+     */
+    namespace: string;
+    /**
+     * What its holder may do.
+     */
+    role: Role;
+    /**
+     * The token's id.
+     */
+    token_id: string;
+};
+
+/**
+ * Whom a browser is to act for.
+ */
+export type SessionRequest = {
+    /**
+     * A token as `POST /v1/tokens` gives it.
+     */
+    token: string;
+};
+
+/**
  * A sidecar.
  */
 export type Sidecar = {
@@ -1009,6 +1430,10 @@ export type Sidecar = {
     async_queued: number;
     /**
      * The catalogue version it applied.
+     */
+    catalogue_version: number;
+    /**
+     * The same as `catalogue_version`.
      */
     config_version: number;
     /**
@@ -1020,6 +1445,11 @@ export type Sidecar = {
      */
     connected_at: string;
     /**
+     * It starts no instances and gives up those it has as soon as others have as many ready; calls
+     * through it go on.
+     */
+    draining: boolean;
+    /**
      * Its gossip address.
      */
     gossip_address: string;
@@ -1027,6 +1457,10 @@ export type Sidecar = {
      * Calls it holds.
      */
     held: number;
+    /**
+     * Its id, for as long as its data folder lives.
+     */
+    id: string;
     /**
      * Instances it runs.
      */
@@ -1040,9 +1474,13 @@ export type Sidecar = {
      */
     last_seen_at: string;
     /**
-     * Its id, for as long as its data folder lives.
+     * The same as `id`.
      */
     node_id: string;
+    /**
+     * The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
+     */
+    owns: Array<string>;
     /**
      * Where peers and the server reach it.
      */
@@ -1132,6 +1570,38 @@ export type Spec = {
 };
 
 /**
+ * One function's past.
+ */
+export type Stats = {
+    /**
+     * Scaling decisions, oldest first.
+     */
+    decisions: Array<TimedDecision>;
+    /**
+     * Since when sidecars are observed; null: they were not until now, and the next seconds will be.
+     */
+    observed_since?: string | null;
+    /**
+     * One a second at most, oldest first; where there is none nothing happened.
+     */
+    samples: Array<TimedSample>;
+};
+
+/**
+ * How the functions of a namespace are.
+ */
+export type StatsList = {
+    /**
+     * Functions that did something in the last ten minutes, by name.
+     */
+    items: Array<CurrentStats>;
+    /**
+     * Since when sidecars are observed; null: they were not until now, and the next seconds will be.
+     */
+    observed_since?: string | null;
+};
+
+/**
  * Whether a condition holds.
  */
 export type Status = 'true' | 'false' | 'unknown';
@@ -1156,6 +1626,26 @@ export type Target = {
      * Reached as TAG-NAME by Host or path, whatever its share.
      */
     tag?: string | null;
+};
+
+/**
+ * A scaling decision and when it was made.
+ */
+export type TimedDecision = ScalingDecision & {
+    /**
+     * When.
+     */
+    time: string;
+};
+
+/**
+ * A function during one second.
+ */
+export type TimedSample = Sample & {
+    /**
+     * When it ended.
+     */
+    time: string;
 };
 
 /**
@@ -1418,6 +1908,50 @@ export type GetReadyzResponses = {
 
 export type GetReadyzResponse = GetReadyzResponses[keyof GetReadyzResponses];
 
+export type StreamEventsData = {
+    body?: never;
+    headers?: {
+        /**
+         * Go on after this event; a `reset` comes first when that is too long ago.
+         */
+        'Last-Event-ID'?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Only these types, separated by commas; hello and reset come always.
+         */
+        types?: string;
+        /**
+         * Only those of functions with this name.
+         */
+        function?: string;
+    };
+    url: '/v1/events';
+};
+
+export type StreamEventsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type StreamEventsError = StreamEventsErrors[keyof StreamEventsErrors];
+
+export type StreamEventsResponses = {
+    /**
+     * Events as they happen.
+     */
+    200: Event;
+};
+
+export type StreamEventsResponse = StreamEventsResponses[keyof StreamEventsResponses];
+
 export type RotateKeysData = {
     body?: never;
     headers?: {
@@ -1571,6 +2105,55 @@ export type PutArtifactResponses = {
 };
 
 export type PutArtifactResponse = PutArtifactResponses[keyof PutArtifactResponses];
+
+export type StreamNamespaceEventsData = {
+    body?: never;
+    headers?: {
+        /**
+         * Go on after this event; a `reset` comes first when that is too long ago.
+         */
+        'Last-Event-ID'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: {
+        /**
+         * Only these types, separated by commas; hello and reset come always.
+         */
+        types?: string;
+        /**
+         * Only those of functions with this name.
+         */
+        function?: string;
+    };
+    url: '/v1/namespaces/{namespace}/events';
+};
+
+export type StreamNamespaceEventsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type StreamNamespaceEventsError = StreamNamespaceEventsErrors[keyof StreamNamespaceEventsErrors];
+
+export type StreamNamespaceEventsResponses = {
+    /**
+     * Events as they happen.
+     */
+    200: Event;
+};
+
+export type StreamNamespaceEventsResponse = StreamNamespaceEventsResponses[keyof StreamNamespaceEventsResponses];
 
 export type ListFunctionsData = {
     body?: never;
@@ -1901,7 +2484,10 @@ export type ListDeadLettersResponses = {
 export type ListDeadLettersResponse = ListDeadLettersResponses[keyof ListDeadLettersResponses];
 
 export type ReplayDeadLettersData = {
-    body?: never;
+    /**
+     * May be left out: all of them.
+     */
+    body: ReplayRequest;
     headers?: {
         /**
          * A second request with the same key gets the first one's answer, for 24 hours.
@@ -2041,6 +2627,94 @@ export type ListInvocationsResponses = {
 };
 
 export type ListInvocationsResponse = ListInvocationsResponses[keyof ListInvocationsResponses];
+
+export type CancelInvocationsData = {
+    body: BulkRequest;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/invocations/cancel';
+};
+
+export type CancelInvocationsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CancelInvocationsError = CancelInvocationsErrors[keyof CancelInvocationsErrors];
+
+export type CancelInvocationsResponses = {
+    /**
+     * How many were cancelled, and which were not.
+     */
+    200: BulkResult;
+};
+
+export type CancelInvocationsResponse = CancelInvocationsResponses[keyof CancelInvocationsResponses];
+
+export type ReplayInvocationsData = {
+    body: BulkRequest;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/invocations/replay';
+};
+
+export type ReplayInvocationsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ReplayInvocationsError = ReplayInvocationsErrors[keyof ReplayInvocationsErrors];
+
+export type ReplayInvocationsResponses = {
+    /**
+     * How many were put back, and which were not.
+     */
+    200: BulkResult;
+};
+
+export type ReplayInvocationsResponse = ReplayInvocationsResponses[keyof ReplayInvocationsResponses];
 
 export type GetInvocationData = {
     body?: never;
@@ -2221,6 +2895,44 @@ export type GetInvocationResultResponses = {
 };
 
 export type GetInvocationResultResponse = GetInvocationResultResponses[keyof GetInvocationResultResponses];
+
+export type InvokeFunctionData = {
+    body: InvokeRequest;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/invoke';
+};
+
+export type InvokeFunctionErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type InvokeFunctionError = InvokeFunctionErrors[keyof InvokeFunctionErrors];
+
+export type InvokeFunctionResponses = {
+    /**
+     * The function's answer, or the sidecar's in its place, whatever its status.
+     */
+    200: InvokeResponse;
+};
+
+export type InvokeFunctionResponse = InvokeFunctionResponses[keyof InvokeFunctionResponses];
 
 export type StreamLogsData = {
     body?: never;
@@ -2425,6 +3137,44 @@ export type RollbackFunctionResponses = {
 };
 
 export type RollbackFunctionResponse = RollbackFunctionResponses[keyof RollbackFunctionResponses];
+
+export type GetStatsData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/stats';
+};
+
+export type GetStatsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetStatsError = GetStatsErrors[keyof GetStatsErrors];
+
+export type GetStatsResponses = {
+    /**
+     * Its samples and scaling decisions.
+     */
+    200: Stats;
+};
+
+export type GetStatsResponse = GetStatsResponses[keyof GetStatsResponses];
 
 export type GetTrafficData = {
     body?: never;
@@ -2845,6 +3595,40 @@ export type PutSecretResponses = {
 
 export type PutSecretResponse = PutSecretResponses[keyof PutSecretResponses];
 
+export type ListStatsData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/stats';
+};
+
+export type ListStatsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListStatsError = ListStatsErrors[keyof ListStatsErrors];
+
+export type ListStatsResponses = {
+    /**
+     * Functions that did something lately.
+     */
+    200: StatsList;
+};
+
+export type ListStatsResponse = ListStatsResponses[keyof ListStatsResponses];
+
 export type GetOpenapiData = {
     body?: never;
     path?: never;
@@ -2871,6 +3655,93 @@ export type GetOpenapiResponses = {
      */
     200: unknown;
 };
+
+export type DeleteSessionData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/session';
+};
+
+export type DeleteSessionErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type DeleteSessionError = DeleteSessionErrors[keyof DeleteSessionErrors];
+
+export type DeleteSessionResponses = {
+    /**
+     * The cookie is gone.
+     */
+    204: void;
+};
+
+export type DeleteSessionResponse = DeleteSessionResponses[keyof DeleteSessionResponses];
+
+export type GetSessionData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/session';
+};
+
+export type GetSessionErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetSessionError = GetSessionErrors[keyof GetSessionErrors];
+
+export type GetSessionResponses = {
+    /**
+     * Who asks.
+     */
+    200: Session;
+};
+
+export type GetSessionResponse = GetSessionResponses[keyof GetSessionResponses];
+
+export type CreateSessionData = {
+    body: SessionRequest;
+    path?: never;
+    query?: never;
+    url: '/v1/session';
+};
+
+export type CreateSessionErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CreateSessionError = CreateSessionErrors[keyof CreateSessionErrors];
+
+export type CreateSessionResponses = {
+    /**
+     * The cookie is set.
+     */
+    204: void;
+};
+
+export type CreateSessionResponse = CreateSessionResponses[keyof CreateSessionResponses];
 
 export type ListSidecarsData = {
     body?: never;
@@ -2909,6 +3780,74 @@ export type ListSidecarsResponses = {
 };
 
 export type ListSidecarsResponse = ListSidecarsResponses[keyof ListSidecarsResponses];
+
+export type DrainSidecarData = {
+    body?: never;
+    path: {
+        /**
+         * The sidecar's id.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/sidecars/{id}/drain';
+};
+
+export type DrainSidecarErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type DrainSidecarError = DrainSidecarErrors[keyof DrainSidecarErrors];
+
+export type DrainSidecarResponses = {
+    /**
+     * The sidecar now; instances says how many are left.
+     */
+    200: Sidecar;
+};
+
+export type DrainSidecarResponse = DrainSidecarResponses[keyof DrainSidecarResponses];
+
+export type ResumeSidecarData = {
+    body?: never;
+    path: {
+        /**
+         * The sidecar's id.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/sidecars/{id}/resume';
+};
+
+export type ResumeSidecarErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ResumeSidecarError = ResumeSidecarErrors[keyof ResumeSidecarErrors];
+
+export type ResumeSidecarResponses = {
+    /**
+     * The sidecar now.
+     */
+    200: Sidecar;
+};
+
+export type ResumeSidecarResponse = ResumeSidecarResponses[keyof ResumeSidecarResponses];
 
 export type ListTokensData = {
     body?: never;

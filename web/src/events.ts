@@ -1,0 +1,114 @@
+// The page's one event stream. The browser's EventSource resumes by Last-Event-ID; what it gives up on is opened anew here.
+// The server leaves out what the session may not see. Events are handed on in batches, so that a busy second costs one drawing and not a thousand.
+
+import { cell, listeners } from "./store/signal.ts";
+import { session } from "./store/session.ts";
+import type { ServerEvent } from "./store/event.ts";
+
+export type Connection = "off" | "connecting" | "live" | "lost";
+
+export const connection = cell<Connection>("off");
+
+/** Batches of events, in order. */
+export const batches = listeners<ServerEvent[]>();
+
+/** What is known must be read anew: events were missed. */
+export const resets = listeners<void>();
+
+/** How far the server's clock is ahead of this one, in milliseconds. */
+export const clockSkew = cell(0);
+
+const TYPES = ["hello", "reset", "function", "sample", "decision", "instance", "call", "sidecar", "trigger"];
+const BATCH_MS = 100;
+/** Past it the page is too slow for the events and reads anew instead. */
+const MAX_BATCH = 5000;
+const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
+
+let source: EventSource | null = null;
+let waiting: ServerEvent[] = [];
+let timer = 0;
+let retry = 0;
+let failures = 0;
+let greeted = false;
+
+function flush(): void {
+  timer = 0;
+  const batch = waiting;
+  waiting = [];
+  if (batch.length > MAX_BATCH) resets.tell();
+  else if (batch.length > 0) batches.tell(batch);
+}
+
+function heard(event: ServerEvent): void {
+  if (event.type === "hello") {
+    clockSkew.set(Date.parse(event.time) - Date.now());
+    // A second greeting means that the stream was not resumed.
+    if (greeted) resets.tell();
+    greeted = true;
+    return;
+  }
+  if (event.type === "reset") {
+    waiting = [];
+    resets.tell();
+    return;
+  }
+  if (waiting.length <= MAX_BATCH) waiting.push(event);
+  timer ||= window.setTimeout(flush, BATCH_MS);
+}
+
+function open(): void {
+  if (!session.get()) return;
+  connection.set(failures === 0 ? "connecting" : "lost");
+  const opened = new EventSource("/v1/events");
+  source = opened;
+  opened.onopen = () => {
+    failures = 0;
+    connection.set("live");
+  };
+  opened.onerror = () => {
+    connection.set("lost");
+    // The browser tries again by itself unless the answer was no stream.
+    if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
+    const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 10_000;
+    failures += 1;
+    retry = window.setTimeout(open, delay * (0.5 + Math.random() / 2));
+  };
+  for (const type of TYPES) {
+    opened.addEventListener(type, (message) => {
+      const event = parse((message as MessageEvent<string>).data);
+      if (event) heard(event);
+    });
+  }
+}
+
+function parse(data: string): ServerEvent | null {
+  try {
+    return JSON.parse(data) as ServerEvent;
+  } catch {
+    return null;
+  }
+}
+
+function close(): void {
+  source?.close();
+  source = null;
+  clearTimeout(retry);
+  clearTimeout(timer);
+  [waiting, timer, failures, greeted] = [[], 0, 0, false];
+  connection.set("off");
+}
+
+/** Follows the session: open while somebody is signed in. */
+export function startEvents(): void {
+  let last: string | undefined;
+  const follow = () => {
+    const who = session.get();
+    const key = who ? `${who.token_id} ${who.namespace}` : undefined;
+    if (key === last) return;
+    last = key;
+    close();
+    if (who) open();
+  };
+  session.on(follow);
+  follow();
+}

@@ -1,0 +1,46 @@
+// Starts the page: who is signed in decides between the login and everything else.
+
+import { render } from "preact";
+import { useEffect } from "preact/hooks";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/shell.css";
+import "./styles/tables.css";
+import "./styles/screens.css";
+import "./styles/chart.css";
+import { startEvents } from "./events.ts";
+import { startKeys } from "./keys.ts";
+import { Screens } from "./screens/index.tsx";
+import { Login } from "./screens/Login.tsx";
+import { Shell } from "./parts/Shell.tsx";
+import { go, href, useRoute } from "./router.ts";
+import { homeNamespace, readSession, session, visited } from "./store/session.ts";
+import { useCell } from "./store/signal.ts";
+
+function App() {
+  const who = useCell(session);
+  const route = useRoute();
+  const ns = route.params.ns;
+  const atRoot = location.pathname === "/";
+  useEffect(() => {
+    if (ns && who) visited(ns);
+  }, [ns, who]);
+  useEffect(() => {
+    if (who && atRoot) go(href("functions", { ns: homeNamespace() }), "replace");
+  }, [who, atRoot]);
+  if (who === undefined || (who && atRoot)) return null;
+  if (who === null) return <Login />;
+  return (
+    <Shell>
+      <Screens route={route} />
+    </Shell>
+  );
+}
+
+startEvents();
+startKeys();
+// Nobody signed in is no error: the login is shown.
+readSession().catch(() => undefined);
+const root = document.getElementById("app");
+if (root) render(<App />, root);

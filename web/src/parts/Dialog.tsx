@@ -1,0 +1,102 @@
+// Dialogs, on the browser's own <dialog>: it traps focus, closes on Escape and gives focus back.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { problemOf, type GatelessError } from "../api/client.ts";
+import { Problem } from "./basic.tsx";
+import { Icon } from "./Icon.tsx";
+
+interface DialogProps {
+  title: string;
+  onClose(): void;
+  children: ComponentChildren;
+  wide?: boolean;
+}
+
+export function Dialog({ title, onClose, children, wide }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => shown?.close();
+  }, []);
+  const outside = (event: MouseEvent) => {
+    if (event.target === dialog.current) onClose();
+  };
+  return (
+    <dialog
+      ref={dialog}
+      class={wide ? "wide" : ""}
+      aria-labelledby={id}
+      onClick={outside}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <div class="dialog-body">
+        <header>
+          <h2 id={id}>{title}</h2>
+          <button type="button" class="icon" aria-label="Close" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  children: ComponentChildren;
+  action: string;
+  /** Has to be typed first, for what cannot be undone. */
+  typed?: string;
+  danger?: boolean;
+  onClose(): void;
+  run(): Promise<void>;
+}
+
+export function Confirm({ title, children, action, typed, danger, onClose, run }: ConfirmProps) {
+  const [text, setText] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<GatelessError>();
+  const id = useId();
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await run();
+      onClose();
+    } catch (error) {
+      setProblem(problemOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="prose">{children}</div>
+        {typed !== undefined && (
+          <div class="field">
+            <label for={id}>
+              Type <code>{typed}</code> to confirm
+            </label>
+            <input id={id} value={text} autoComplete="off" spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
+          </div>
+        )}
+        <Problem problem={problem} />
+        <footer>
+          <button type="button" class="quiet" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class={danger ? "danger" : "primary"} disabled={busy || (typed !== undefined && text !== typed)}>
+            {action}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

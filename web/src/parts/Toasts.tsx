@@ -1,0 +1,62 @@
+// Short notes of what was done. Said to screen readers; gone by themselves, unless they are problems.
+
+import { problemOf } from "../api/client.ts";
+import { cell, useCell } from "../store/signal.ts";
+import { Icon } from "./Icon.tsx";
+
+interface Toast {
+  id: number;
+  text: string;
+  detail?: string | undefined;
+  bad: boolean;
+}
+
+const SHOWN_MS = 4000;
+const MAX_SHOWN = 4;
+const toasts = cell<Toast[]>([]);
+let count = 0;
+
+const dismiss = (id: number) => toasts.set(toasts.get().filter((toast) => toast.id !== id));
+
+function add(toast: Omit<Toast, "id">): void {
+  const id = ++count;
+  toasts.set([...toasts.get(), { id, ...toast }].slice(-MAX_SHOWN));
+  if (!toast.bad) setTimeout(() => dismiss(id), SHOWN_MS);
+}
+
+export function said(text: string): void {
+  add({ text, bad: false });
+}
+
+/** Runs an action of a button; what goes wrong is shown. Returns whether it went well. */
+export async function attempt(action: () => Promise<string | void>): Promise<boolean> {
+  try {
+    const text = await action();
+    if (text) said(text);
+    return true;
+  } catch (error) {
+    const problem = problemOf(error);
+    add({ text: problem.detail, detail: problem.hint, bad: true });
+    return false;
+  }
+}
+
+export function Toasts() {
+  const shown = useCell(toasts);
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {shown.map((toast) => (
+        <div key={toast.id} class={toast.bad ? "toast bad" : "toast"}>
+          <Icon name={toast.bad ? "alert" : "check"} />
+          <div>
+            {toast.text}
+            {toast.detail && <p class="hint">{toast.detail}</p>}
+          </div>
+          <button type="button" class="icon" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>
+            <Icon name="close" />
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}

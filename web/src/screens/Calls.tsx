@@ -1,0 +1,116 @@
+// Asynchronous calls: which wait, run, are tried again, are over. Many can be cancelled or replayed at once.
+
+import { useState } from "preact/hooks";
+import { client } from "../api/client.ts";
+import { cancelInvocations, replayInvocations, type Invocation } from "../api/sdk.ts";
+import { CallTable } from "../parts/CallTable.tsx";
+import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
+import { FunctionSelect } from "../parts/FunctionSelect.tsx";
+import { Page } from "../parts/Shell.tsx";
+import { attempt, said } from "../parts/Toasts.tsx";
+import { useSelection } from "../parts/selection.ts";
+import { plural } from "../logic/format.ts";
+import { refine, type Route } from "../router.ts";
+import { useLive } from "../store/live.ts";
+import * as resources from "../store/resources.ts";
+import { useMay } from "../store/session.ts";
+import { problemOf } from "../api/client.ts";
+import { byFunction } from "../logic/bulk.ts";
+
+const STATES = [
+  ["", "All"],
+  ["queued", "Queued"],
+  ["running", "Running"],
+  ["retrying", "Retrying"],
+  ["succeeded", "Succeeded"],
+  ["dead", "Dead"],
+  ["cancelled", "Cancelled"],
+] as const;
+
+export function Calls({ route }: { route: Route }) {
+  const ns = route.params.ns ?? "default";
+  const name = route.query.get("function") || null;
+  const state = route.query.get("state") ?? "";
+  const filter = { namespace: ns, name, state };
+  const calls = useLive(resources.calls(filter));
+  const functions = useLive(resources.functions(ns));
+  const [older, setOlder] = useState<{ of: string; items: Invocation[]; next: string | null }>();
+  const mayInvoke = useMay("invoke");
+  const key = `${name}/${state}`;
+  const more = older?.of === key ? older : undefined;
+  const first = calls.value?.items ?? [];
+  const seen = new Set(first.map((call) => call.id));
+  const items = [...first, ...(more?.items.filter((call) => !seen.has(call.id)) ?? [])];
+  const selection = useSelection(items.map((call) => call.id));
+  const next = more ? more.next : (calls.value?.next ?? null);
+
+  const act = (what: "cancel" | "replay") =>
+    attempt(async () => {
+      const chosen = items.filter((call) => selection.has(call.id));
+      const send = what === "cancel" ? cancelInvocations : replayInvocations;
+      let done = 0;
+      const failed: string[] = [];
+      for (const [fn, ids] of byFunction(chosen)) {
+        const result = await send({ client, path: { namespace: ns, name: fn }, body: { ids } });
+        done += result.count;
+        failed.push(...result.failed.map((one) => one.detail));
+      }
+      selection.clear();
+      calls.reload();
+      if (done > 0) said(`${plural(done, "call")} ${what === "cancel" ? "cancelled" : "put back into the queue"}`);
+      if (failed.length > 0) throw problemOf(new Error(`${plural(failed.length, "call")} left as they were: ${failed[0]}`));
+    });
+
+  const readOlder = () =>
+    attempt(async () => {
+      const page = await resources.readCalls(filter, next ?? undefined);
+      setOlder({ of: key, items: [...(more?.items ?? []), ...page.items], next: page.next });
+    });
+
+  return (
+    <Page
+      name="Calls"
+      title="Async calls"
+      lead="Newest first. Each was on disk before its caller was answered."
+      actions={
+        <FunctionSelect names={functions.value?.items.map((fn) => fn.name) ?? []} name={name} all />
+      }
+    >
+      <div class="bar">
+        <div class="segments" role="group" aria-label="State">
+          {STATES.map(([key, label]) => (
+            <button key={key} type="button" aria-pressed={state === key} onClick={() => refine({ state: key })}>
+              {label}
+            </button>
+          ))}
+        </div>
+        {mayInvoke && selection.size > 0 && (
+          <div class="actions" role="group" aria-label="Selected calls">
+            <span class="hint">{plural(selection.size, "call")} selected</span>
+            <button type="button" onClick={() => void act("cancel")}>Cancel</button>
+            <button type="button" onClick={() => void act("replay")}>Replay</button>
+          </div>
+        )}
+      </div>
+      <Problem problem={calls.problem} retry={calls.reload} />
+      <Warnings items={calls.value?.warnings ?? []} />
+      {calls.loading && !calls.value && <Loading what="calls" />}
+      {calls.value && items.length === 0 && <Nothing state={state} name={name} />}
+      {items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
+      {next !== null && (
+        <p class="more">
+          <button type="button" onClick={() => void readOlder()}>Older calls</button>
+        </p>
+      )}
+    </Page>
+  );
+}
+
+function Nothing({ state, name }: { state: string; name: string | null }) {
+  if (state !== "") return <p class="nothing">No call is {state} now.</p>;
+  return (
+    <Empty title="No async call yet" command={`gateless invoke ${name ?? "hello"} -d 'an order' --async`}>
+      <p>Call a function later instead of now: it is answered 202 once the call is on disk, and delivered at least once.</p>
+    </Empty>
+  );
+}

@@ -1,0 +1,137 @@
+// Every function of the namespace and how it is, this second.
+
+import type { GatelessFunction } from "../api/sdk.ts";
+import { useMemo, useState } from "preact/hooks";
+import { Empty, Figure, Loading, Problem, State, useNow, type Tone } from "../parts/basic.tsx";
+import { Icon } from "../parts/Icon.tsx";
+import { Page } from "../parts/Shell.tsx";
+import { Sparkline } from "../parts/Sparkline.tsx";
+import { count, millis, number, plural } from "../logic/format.ts";
+import { href, type Route } from "../router.ts";
+import { useLive } from "../store/live.ts";
+import { slide, SPARK_SECONDS, type Pulse } from "../store/reduce.ts";
+import * as resources from "../store/resources.ts";
+import { useMay } from "../store/session.ts";
+import { Table } from "../parts/Table.tsx";
+
+const QUIET: number[] = Array<number>(SPARK_SECONDS).fill(0);
+
+export function Functions({ route }: { route: Route }) {
+  const ns = route.params.ns ?? "default";
+  const list = useLive(resources.functions(ns));
+  const pulses = useLive(resources.pulses(ns));
+  const mayDeploy = useMay("deploy");
+  const [search, setSearch] = useState("");
+  const items = list.value?.items ?? [];
+  const found = useMemo(() => items.filter((fn) => matches(fn, search)), [items, search]);
+  const now = useNow(1000);
+  return (
+    <Page
+      name="Functions"
+      title="Functions"
+      lead={list.value ? <>{plural(items.length, "function")} in {ns}{list.value.truncated && ", the first of more"}</> : undefined}
+      actions={
+        <>
+          <Search value={search} onChange={setSearch} label="Search functions" />
+          {mayDeploy && (
+            <a class="button primary" href={href("register", { ns })}>
+              <Icon name="plus" />
+              Register
+            </a>
+          )}
+        </>
+      }
+    >
+      <Problem problem={list.problem} retry={list.reload} />
+      {list.loading && !list.value && <Loading what="functions" />}
+      {list.value && items.length === 0 && <NothingYet ns={ns} mayDeploy={mayDeploy} />}
+      {items.length > 0 && <Totals pulses={Object.values(pulses.value ?? {})} />}
+      {items.length > 0 && (
+        <Table caption={`Functions of ${ns}`} columns={["Function", "Health", ["Last minute", "wide-only"], ["Calls/s", "num"], ["Errors/s", "num"], ["p95", "num"], ["Instances", "num"], ["Held now", "num"]]}>
+          {found.map((fn) => (
+            <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.[fn.name]} now={now} />
+          ))}
+        </Table>
+      )}
+      {items.length > 0 && found.length === 0 && <p class="nothing">No function is called “{search}”.</p>}
+    </Page>
+  );
+}
+
+function matches(fn: GatelessFunction, search: string): boolean {
+  const text = `${fn.name} ${Object.entries(fn.labels).flat().join(" ")}`.toLowerCase();
+  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+export function Search({ value, onChange, label }: { value: string; onChange(value: string): void; label: string }) {
+  return (
+    <span class="search">
+      <input type="search" aria-label={label} placeholder={label} value={value} onInput={(event) => onChange(event.currentTarget.value)} />
+      <kbd aria-hidden="true">/</kbd>
+    </span>
+  );
+}
+
+export function healthOf(fn: GatelessFunction): { tone: Tone; text: string; why: string } {
+  const ready = fn.status.conditions.find((condition) => condition.type === "Ready");
+  const text = (ready?.reason ?? "unknown").replace(/_/g, " ");
+  const tone = ready?.status === "true" ? "ok" : ready?.status === "false" ? "bad" : "busy";
+  return { tone, text, why: ready?.message ?? "" };
+}
+
+function Row({ fn, ns, pulse, now }: { fn: GatelessFunction; ns: string; pulse: Pulse | undefined; now: number }) {
+  const health = healthOf(fn);
+  const sample = pulse?.sample;
+  const spark = pulse ? slide(pulse.spark, pulse.at, now) : QUIET;
+  return (
+    <tr>
+      <th scope="row">
+        <a data-row class="strong" href={href("function", { ns, name: fn.name })}>
+          {fn.name}
+        </a>
+        <small>{fn.status.latest_revision}{fn.spec.kind === "wasm" && " · wasm"}</small>
+      </th>
+      <td>
+        <span title={health.why}>
+          <State tone={health.tone}>{health.text}</State>
+        </span>
+      </td>
+      <td class="wide-only">
+        <Sparkline values={spark} />
+      </td>
+      <td class="num">{number(sample?.rps ?? 0)}</td>
+      <td class={sample && sample.errors_per_second > 0 ? "num bad" : "num"}>{number(sample?.errors_per_second ?? 0)}</td>
+      <td class="num">{millis(sample?.p95_ms)}</td>
+      <td class="num">
+        {count(sample?.ready ?? 0)}
+        {sample && sample.starting > 0 && <small class="inline"> +{sample.starting}</small>}
+      </td>
+      <td class={sample && sample.held > 0 ? "num warn" : "num"}>{count(sample?.held ?? 0)}</td>
+    </tr>
+  );
+}
+
+function Totals({ pulses }: { pulses: Pulse[] }) {
+  const sum = (pick: (pulse: Pulse) => number) => pulses.reduce((total, pulse) => total + pick(pulse), 0);
+  const held = sum((pulse) => pulse.sample.held);
+  const dead = sum((pulse) => pulse.sample.dead);
+  return (
+    <dl class="figures">
+      <Figure label="Calls per second" value={number(sum((pulse) => pulse.sample.rps))} />
+      <Figure label="In flight" value={number(sum((pulse) => pulse.sample.in_flight))} />
+      <Figure label="Instances" value={count(sum((pulse) => pulse.sample.ready))} />
+      <Figure label="Held now" value={count(held)} tone={held > 0 ? "warn" : undefined} />
+      <Figure label="Queued" value={count(sum((pulse) => pulse.sample.queued))} />
+      <Figure label="Dead letters" value={count(dead)} tone={dead > 0 ? "bad" : undefined} />
+    </dl>
+  );
+}
+
+function NothingYet({ ns, mayDeploy }: { ns: string; mayDeploy: boolean }) {
+  const flag = ns === "default" ? "" : ` --namespace ${ns}`;
+  return (
+    <Empty title="No function yet" command={`gateless deploy${flag} --name site -- sh -c 'exec python3 -m http.server --bind 127.0.0.1 $PORT'`}>
+      <p>A function is any program that serves HTTP on <code>$PORT</code>. {mayDeploy && <><a href={href("register", { ns })}>Register one here</a>, or with</>} the command line:</p>
+    </Empty>
+  );
+}

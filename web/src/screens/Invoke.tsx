@@ -1,0 +1,173 @@
+// The console: a call through a real sidecar, as any caller's, and what became of it. Also as code, to do the same elsewhere.
+
+import { useState } from "preact/hooks";
+import { client, problemOf, type GatelessError } from "../api/client.ts";
+import { invokeFunction, type InvokeResponse } from "../api/sdk.ts";
+import { Badge, Copy, Empty, Problem } from "../parts/basic.tsx";
+import { errorAt, SelectField, TextField } from "../parts/Field.tsx";
+import { PhaseBars } from "../parts/PhaseBars.tsx";
+import { Body, Headers } from "../parts/Response.tsx";
+import { Page } from "../parts/Shell.tsx";
+import { millis } from "../logic/format.ts";
+import { LANGUAGES, snippet, type CallToShow, type Language } from "../logic/snippets.ts";
+import { href, refine, type Route } from "../router.ts";
+import { useLive } from "../store/live.ts";
+import * as resources from "../store/resources.ts";
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((method) => [method, method] as const);
+
+/** `name: value` lines. */
+function headersOf(text: string): [string, string][] {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  return lines.map((line) => {
+    const colon = line.indexOf(":");
+    return colon < 0 ? [line, ""] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+  });
+}
+
+export function Invoke({ route }: { route: Route }) {
+  const ns = route.params.ns ?? "default";
+  const functions = useLive(resources.functions(ns));
+  const sidecars = useLive(resources.sidecars());
+  const names = functions.value?.items.map((fn) => fn.name) ?? [];
+  const name = route.query.get("function") ?? names[0] ?? "";
+  const [method, setMethod] = useState(route.query.get("method") ?? "GET");
+  const [path, setPath] = useState(route.query.get("path") ?? "/");
+  const [headers, setHeaders] = useState("");
+  const [body, setBody] = useState("");
+  const [queued, setQueued] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [answer, setAnswer] = useState<InvokeResponse>();
+  const [problem, setProblem] = useState<GatelessError>();
+  const bodyless = method === "GET" || method === "HEAD";
+
+  const send = async (event?: Event) => {
+    event?.preventDefault();
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      const request = { method, path, headers: Object.fromEntries(headersOf(headers)), async: queued };
+      const sent = bodyless || body === "" ? request : { ...request, body };
+      setAnswer(await invokeFunction({ client, path: { namespace: ns, name }, body: sent }));
+    } catch (error) {
+      setAnswer(undefined);
+      setProblem(problemOf(error));
+    }
+    setBusy(false);
+  };
+
+  const shown: CallToShow = {
+    sidecar: sidecars.value?.find((one) => one.connected)?.public_url ?? "http://127.0.0.1:7700",
+    server: location.origin,
+    namespace: ns,
+    name,
+    method,
+    path,
+    headers: headersOf(headers),
+    body: bodyless ? "" : body,
+    queued,
+  };
+
+  if (functions.value && names.length === 0) {
+    return (
+      <Page title="Invoke" name="Invoke">
+        <Empty title="There is nothing to call yet" command="gateless deploy examples/shell-anything">
+          <p>
+            <a href={href("register", { ns })}>Register a function</a>, or deploy one of the examples:
+          </p>
+        </Empty>
+      </Page>
+    );
+  }
+  return (
+    <Page title="Invoke" name="Invoke" lead="Through a live sidecar, on the path any caller takes.">
+      <div class="console">
+        <form class="card" onSubmit={(event) => void send(event)} aria-label="Request">
+          <div class="row">
+            <SelectField label="Function" value={name} onChange={(value) => refine({ function: value })} options={names.map((one) => [one, one] as const)} />
+            <SelectField label="Method" value={method} onChange={setMethod} options={METHODS} error={errorAt(problem, "/method")} />
+          </div>
+          <TextField label="Path and query" value={path} onChange={setPath} mono error={errorAt(problem, "/path")} />
+          <TextField label="Headers" value={headers} onChange={setHeaders} lines={3} mono placeholder="content-type: application/json" hint="One a line." error={errorAt(problem, "/headers", true)} />
+          {!bodyless && <TextField label="Body" value={body} onChange={setBody} lines={6} mono error={errorAt(problem, "/body")} />}
+          <fieldset class="segments">
+            <legend>Answer</legend>
+            <button type="button" aria-pressed={!queued} onClick={() => setQueued(false)}>
+              Wait for it
+            </button>
+            <button type="button" aria-pressed={queued} onClick={() => setQueued(true)}>
+              Queue it (async)
+            </button>
+          </fieldset>
+          <footer>
+            <button type="submit" class="primary" disabled={busy || name === ""}>
+              {busy ? "Calling…" : "Send"}
+            </button>
+          </footer>
+        </form>
+        <section class="card answer" aria-label="Answer" aria-live="polite" aria-busy={busy}>
+          <Problem problem={problem} title="The call was not made" />
+          {!answer && !problem && <p class="nothing">The answer appears here, with where its time went.</p>}
+          {answer && <Answer answer={answer} ns={ns} name={name} />}
+        </section>
+        <Snippets call={shown} />
+      </div>
+    </Page>
+  );
+}
+
+function Answer({ answer, ns, name }: { answer: InvokeResponse; ns: string; name: string }) {
+  const tone = answer.status < 300 ? "ok" : answer.status < 500 ? "warn" : "bad";
+  const type = answer.headers["content-type"] ?? "";
+  return (
+    <>
+      <header>
+        <h2>
+          <Badge tone={tone}>{answer.status}</Badge> in {millis(answer.duration_ms)}
+        </h2>
+        {answer.cold_start ? <Badge tone="busy">cold start</Badge> : <Badge>warm</Badge>}
+        <span class="hint mono" title={answer.url}>
+          through {answer.sidecar}
+        </span>
+      </header>
+      <PhaseBars phases={answer.phases} total={answer.duration_ms} />
+      {answer.call_id && (
+        <p class="notice">
+          On disk, and delivered at least once. <a href={href("call", { ns, name, id: answer.call_id })}>Follow call {answer.call_id}</a>
+        </p>
+      )}
+      <Body
+        text={answer.body ?? null}
+        base64={answer.body_base64 ?? null}
+        type={type}
+        {...(answer.truncated ? { note: "Only the first MiB is shown." } : {})}
+      />
+      <Headers headers={answer.headers} />
+    </>
+  );
+}
+
+function Snippets({ call }: { call: CallToShow }) {
+  const [language, setLanguage] = useState<Language>("curl");
+  const text = snippet(language, call);
+  return (
+    <section class="card snippets" aria-labelledby="snippet">
+      <header>
+        <h2 id="snippet">As code</h2>
+        <div class="segments" role="group" aria-label="Language">
+          {LANGUAGES.map(([key, label]) => (
+            <button key={key} type="button" aria-pressed={key === language} onClick={() => setLanguage(key)}>
+              {label}
+            </button>
+          ))}
+        </div>
+      </header>
+      <div class="code-block">
+        <div class="tools">
+          <Copy text={text} label="Copy code" />
+        </div>
+        <pre tabIndex={0} aria-label="Code">{text}</pre>
+      </div>
+    </section>
+  );
+}

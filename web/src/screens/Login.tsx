@@ -1,0 +1,45 @@
+// The way in: a token becomes a cookie that scripts cannot read. The token itself is not kept here.
+
+import { useState } from "preact/hooks";
+import { problemOf, type GatelessError } from "../api/client.ts";
+import { Command, Problem } from "../parts/basic.tsx";
+import { TextField } from "../parts/Field.tsx";
+import { signIn } from "../store/session.ts";
+
+export function Login() {
+  document.title = "Sign in · Gateless";
+  const [token, setToken] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<GatelessError>();
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await signIn(token.trim());
+    } catch (error) {
+      setProblem(problemOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <main class="login">
+      <form onSubmit={(event) => void submit(event)}>
+        <svg viewBox="0 0 32 32" width="40" height="40" aria-hidden="true">
+          <path d="M4 9.5h24M8 15.5h16M10.5 9.5V27M21.5 9.5V27" />
+        </svg>
+        <h1>Gateless</h1>
+        <p class="lead">Functions without a gateway.</p>
+        <TextField label="Token" type="password" value={token} onChange={setToken} required hint="Kept in a cookie that no script can read." />
+        <button type="submit" class="primary" disabled={busy || token.trim() === ""}>
+          Sign in
+        </button>
+        <Problem problem={problem} title="That did not work" />
+        <details>
+          <summary>Where do I get one?</summary>
+          <p>The first start of the server prints one and saves it for the command line. With that, make another:</p>
+          <Command text="gateless token create --role admin --ttl 30d" />
+        </details>
+      </form>
+    </main>
+  );
+}

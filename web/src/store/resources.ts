@@ -1,0 +1,131 @@
+// Everything the screens follow: where it is read, and which reducer keeps it right.
+
+import { client } from "../api/client.ts";
+import * as api from "../api/sdk.ts";
+import type { GatelessFunction } from "../api/sdk.ts";
+import { clockSkew } from "../events.ts";
+import type { Resource } from "./live.ts";
+import * as reduce from "./reduce.ts";
+
+const PAGE = 200;
+/** More than anybody scrolls through; a list says when it stops there. */
+const MAX_ITEMS = 2000;
+
+interface PageOf<T> {
+  items: T[];
+  next_page_token?: string | null;
+}
+
+async function all<T>(read: (page_token: string | undefined) => Promise<PageOf<T>>): Promise<{ items: T[]; truncated: boolean }> {
+  const items: T[] = [];
+  let token: string | undefined;
+  do {
+    const page = await read(token);
+    items.push(...page.items);
+    token = page.next_page_token ?? undefined;
+  } while (token !== undefined && items.length < MAX_ITEMS);
+  return { items, truncated: token !== undefined };
+}
+
+const query = (page_token: string | undefined) => ({ limit: PAGE, ...(page_token ? { page_token } : {}) });
+
+export const functions = (namespace: string): Resource<reduce.Functions<GatelessFunction>> => ({
+  key: `functions ${namespace}`,
+  load: () => all((token) => api.listFunctions({ client, path: { namespace }, query: query(token) })),
+  apply: reduce.functions(namespace),
+});
+
+export const pulses = (namespace: string): Resource<reduce.Pulses> => ({
+  key: `pulses ${namespace}`,
+  load: async () => reduce.pulsesOf(await api.listStats({ client, path: { namespace } }), Date.now() + clockSkew.get()),
+  apply: reduce.pulses(namespace),
+});
+
+export const fn = (namespace: string, name: string): Resource<GatelessFunction> => ({
+  key: `function ${namespace}/${name}`,
+  load: () => api.getFunction({ client, path: { namespace, name } }),
+  apply: reduce.detail(namespace, name),
+});
+
+export const history = (namespace: string, name: string): Resource<api.Stats> => ({
+  key: `history ${namespace}/${name}`,
+  load: () => api.getStats({ client, path: { namespace, name } }),
+  apply: reduce.history(namespace, name),
+});
+
+export const revisions = (namespace: string, name: string): Resource<api.Revision[]> => ({
+  key: `revisions ${namespace}/${name}`,
+  load: async () => (await api.listRevisions({ client, path: { namespace, name }, query: { limit: PAGE } })).items,
+  apply: reduce.revisions(namespace, name),
+});
+
+export const instances = (namespace: string, name: string): Resource<api.Instance[]> => ({
+  key: `instances ${namespace}/${name}`,
+  load: async () => (await api.listInstances({ client, path: { namespace, name }, query: { limit: PAGE } })).items,
+  apply: reduce.instances(namespace, name),
+});
+
+const CALLS_PAGE = 100;
+
+export interface CallFilter {
+  namespace: string;
+  /** null: all functions. */
+  name: string | null;
+  /** Several separated by commas; empty: all. */
+  state: string;
+}
+
+export async function readCalls(filter: CallFilter, page_token?: string): Promise<reduce.Calls> {
+  const { namespace, name, state } = filter;
+  const query = { limit: CALLS_PAGE, ...(state ? { state } : {}), ...(page_token ? { page_token } : {}) };
+  const page =
+    name === null
+      ? await api.listNamespaceInvocations({ client, path: { namespace }, query })
+      : await api.listInvocations({ client, path: { namespace, name }, query });
+  const warnings = page.warnings.map((warning) => `${warning.sidecar}: ${warning.detail}`);
+  return { items: page.items, next: page.next_page_token ?? null, warnings };
+}
+
+export const calls = (filter: CallFilter): Resource<reduce.Calls> => ({
+  key: `calls ${filter.namespace}/${filter.name ?? "*"}/${filter.state}`,
+  load: () => readCalls(filter),
+  apply: reduce.calls(filter.namespace, filter.name),
+  pace: 1000,
+});
+
+export const call = (namespace: string, name: string, id: string): Resource<api.Invocation> => ({
+  key: `call ${namespace}/${name}/${id}`,
+  load: () => api.getInvocation({ client, path: { namespace, name, id } }),
+  apply: reduce.call(id),
+});
+
+export const queues = (namespace: string): Resource<api.Queue[]> => ({
+  key: `queues ${namespace}`,
+  load: async () => (await all((token) => api.listQueues({ client, path: { namespace }, query: query(token) }))).items,
+  apply: reduce.queues(namespace),
+  pace: 1000,
+});
+
+export const triggers = (namespace: string): Resource<api.Trigger[]> => ({
+  key: `triggers ${namespace}`,
+  load: async () => (await all<api.Trigger>((token) => api.listTriggers({ client, path: { namespace }, query: query(token) }))).items,
+  apply: reduce.triggers(namespace),
+  pace: 500,
+});
+
+export const sidecars = (): Resource<api.Sidecar[]> => ({
+  key: "sidecars",
+  load: async () => (await all<api.Sidecar>((token) => api.listSidecars({ client, query: query(token) }))).items,
+  apply: reduce.sidecars,
+  pace: 500,
+});
+
+export const secrets = (namespace: string): Resource<api.Secret[]> => ({
+  key: `secrets ${namespace}`,
+  load: async () => (await all((token) => api.listSecrets({ client, path: { namespace }, query: query(token) }))).items,
+});
+
+export const tokens = (): Resource<api.TokenInfo[]> => ({
+  key: "tokens",
+  load: async () => (await all((token) => api.listTokens({ client, query: query(token) }))).items,
+});
