@@ -68,7 +68,7 @@ bench: build bench-tools
 	python3 benches/run.py
 
 tools:
-	@$(call need,cc python3 node go)
+	@$(call need,cc python3 node npm go)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
 	@rustc --print target-libdir --target wasm32-wasip2 | xargs test -d || rustup target add wasm32-wasip2
 

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::report::explain;
 use self::report::toml_failure;
 pub(crate) use self::sections::Build;
-use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret};
+use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm};
 use self::units::{Bytes, Millis};
 use crate::failure::Failure;
 use crate::pack::Artifact;
@@ -43,6 +43,9 @@ pub(crate) struct Manifest {
     pub(crate) command: Option<Command>,
     /// Folder or one executable file, relative to function.toml.
     pub(crate) bundle: Option<String>,
+    /// A WebAssembly component that exports wasi:http/incoming-handler, relative to function.toml;
+    /// instead of command and bundle.
+    pub(crate) component: Option<String>,
     /// Left out of the bundle, as in .gitignore.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,
@@ -74,6 +77,8 @@ pub(crate) struct Manifest {
     /// How the bundle is made, and what of.
     #[serde(default)]
     pub(crate) build: Build,
+    /// What a component may do and use.
+    wasm: Option<Wasm>,
     /// Of one call; 0 switches a limit off.
     limits: Option<Limits>,
     /// Of calls that wait for an instance, per sidecar.
@@ -122,6 +127,31 @@ impl Manifest {
 
     /// The body of the apply request.
     pub(crate) fn to_request(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let mut spec = Map::new();
+        if self.component.is_some() {
+            spec.insert("kind".into(), json!("wasm"));
+            spec.insert("wasm".into(), self.wasm(artifact)?);
+        } else {
+            spec.insert("kind".into(), json!("process"));
+            spec.insert("process".into(), self.process(artifact)?);
+        }
+        spec.insert("env".into(), json!(self.env));
+        spec.insert("secrets".into(), json!(self.secrets));
+        put(&mut spec, "protocol", self.protocol.as_ref());
+        put(&mut spec, "visibility", self.visibility.as_ref());
+        put(&mut spec, "limits", self.limits.as_ref());
+        put(&mut spec, "hold", self.hold.as_ref());
+        put(&mut spec, "retries", self.retries.as_ref());
+        put(&mut spec, "scaling", self.scaling.as_ref());
+        put(&mut spec, "async", self.async_.as_ref());
+        Ok(json!({"spec": spec, "labels": self.labels}))
+    }
+
+    fn process(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        if self.wasm.is_some() {
+            return Err(Failure::usage("[wasm] is for components only")
+                .hint("name one with component = \"function.wasm\", or leave [wasm] out"));
+        }
         let mut process = Map::new();
         process.insert("command".into(), json!(self.command(artifact)?));
         if let Some(artifact) = artifact {
@@ -135,20 +165,30 @@ impl Manifest {
         put(&mut process, "stop_grace_ms", self.stop_grace);
         put(&mut process, "socket_activation", self.socket_activation);
         put(&mut process, "memory_bytes", self.memory);
+        Ok(Value::Object(process))
+    }
 
-        let mut spec = Map::new();
-        spec.insert("kind".into(), json!("process"));
-        spec.insert("process".into(), Value::Object(process));
-        spec.insert("env".into(), json!(self.env));
-        spec.insert("secrets".into(), json!(self.secrets));
-        put(&mut spec, "protocol", self.protocol.as_ref());
-        put(&mut spec, "visibility", self.visibility.as_ref());
-        put(&mut spec, "limits", self.limits.as_ref());
-        put(&mut spec, "hold", self.hold.as_ref());
-        put(&mut spec, "retries", self.retries.as_ref());
-        put(&mut spec, "scaling", self.scaling.as_ref());
-        put(&mut spec, "async", self.async_.as_ref());
-        Ok(json!({"spec": spec, "labels": self.labels}))
+    fn wasm(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let of_processes = [
+            ("command", self.command.is_some()),
+            ("bundle", self.bundle.is_some()),
+            ("working_dir", self.working_dir.is_some()),
+            ("ready", self.ready.is_some()),
+            ("start_timeout", self.start_timeout.is_some()),
+            ("stop_grace", self.stop_grace.is_some()),
+            ("socket_activation", self.socket_activation.is_some()),
+            ("memory", self.memory.is_some()),
+        ];
+        if let Some((key, _)) = of_processes.iter().find(|(_, given)| *given) {
+            return Err(Failure::usage(format!("a component has no {key}"))
+                .cause("the sidecar runs it itself, for every call")
+                .hint("leave it out; limits of a component are in [wasm]"));
+        }
+        let mut wasm = json!(self.wasm.clone().unwrap_or_default());
+        if let Some(artifact) = artifact {
+            wasm["component"] = json!({"sha256": artifact.sha256, "size": artifact.size});
+        }
+        Ok(wasm)
     }
 
     fn command(&self, artifact: Option<&Artifact>) -> Result<Vec<String>, Failure> {

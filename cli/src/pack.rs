@@ -79,6 +79,20 @@ pub(crate) fn pack(path: &Path, patterns: &[String]) -> Result<Artifact, Failure
     Ok(artifact)
 }
 
+/// Takes the component at `path` as it is; what it exports is the server's to judge.
+pub(crate) fn component(path: &Path) -> Result<Artifact, Failure> {
+    let unreadable = |e: io::Error| {
+        Failure::io(format!("cannot read the component {}", path.display()), &e).hint(
+            "component is relative to function.toml; build it first, or name what does in [build]",
+        )
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hash = Hashed::new(io::sink());
+    io::copy(&mut file, &mut hash).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    Ok(hash.into_artifact(file, None))
+}
+
 fn pack_executable(path: &Path, meta: &fs::Metadata) -> Result<Artifact, Failure> {
     let unreadable = |e: io::Error| Failure::io(format!("cannot read {}", path.display()), &e);
     if meta.permissions().mode() & 0o111 == 0 {

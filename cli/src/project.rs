@@ -89,7 +89,8 @@ impl ProjectArgs {
                 .hint("add name = \"...\" to function.toml, or pass --name")
         })?;
         let folder = parent(&file).to_owned();
-        let bundle = match (&self.bundle, &manifest.bundle) {
+        let packed = manifest.component.as_ref().or(manifest.bundle.as_ref());
+        let bundle = match (&self.bundle, packed) {
             (Some(path), _) => Some(path.clone()),
             (None, Some(path)) if path == "." => Some(folder.clone()),
             (None, Some(path)) => Some(folder.join(path)),
@@ -142,7 +143,11 @@ impl Project {
 }
 
 fn pack_bundle(out: &mut Output, path: &Path, manifest: &Manifest) -> Result<Artifact, Failure> {
-    let artifact = pack::pack(path, &manifest.ignore)?;
+    let artifact = if manifest.component.is_some() {
+        pack::component(path)?
+    } else {
+        pack::pack(path, &manifest.ignore)?
+    };
     out.note(format!(
         "packed {}, {}, sha256 {}",
         path.display(),

@@ -16,6 +16,12 @@ pub(crate) enum Template {
     Python,
     /// A program with Go's own packages.
     Go,
+    /// A component of Rust, run inside the sidecar.
+    WasmRust,
+    /// A component of JavaScript, run inside the sidecar.
+    WasmJs,
+    /// A component of Python, run inside the sidecar.
+    WasmPython,
 }
 
 macro_rules! files {
@@ -32,6 +38,15 @@ impl Template {
             Self::Node => files!("node": "function.toml", "main.js"),
             Self::Python => files!("python": "function.toml", "main.py"),
             Self::Go => files!("go": "function.toml", "go.mod", "main.go"),
+            Self::WasmRust => {
+                files!("wasm-rust": "function.toml", "Cargo.toml", "src/lib.rs")
+            }
+            Self::WasmJs => {
+                files!("wasm-js": "function.toml", "package.json", "main.js", "function.wit")
+            }
+            Self::WasmPython => {
+                files!("wasm-python": "function.toml", "main.py", "function.wit")
+            }
         }
     }
 

@@ -164,3 +164,26 @@ section! {
         max_result: Bytes,
     }
 }
+
+section! {
+    /// `[wasm]`
+    Wasm {
+        /// Use one instance for many calls, one after the other; for components that allow it.
+        reuse: bool,
+        /// Linear memory of one instance.
+        #[serde(rename(serialize = "memory_bytes"))]
+        memory: Bytes,
+        /// Of one call.
+        #[serde(rename(serialize = "cpu_time_ms"))]
+        cpu_time: Millis,
+        /// Of one instance's tables together.
+        max_table_elements: u32,
+        /// Of one response.
+        #[serde(rename(serialize = "max_response_body_bytes"))]
+        max_response_body: Bytes,
+        /// Hosts it may call besides functions [default: none].
+        allowed_hosts: Vec<String>,
+        /// Of one call.
+        max_outgoing_requests: u32,
+    }
+}

@@ -13,8 +13,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// No build here takes as long.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// No build here takes as long, nor does compiling a component ahead without optimizations.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Ended with SIGINT when dropped.
 pub(crate) struct Session {
@@ -30,7 +30,7 @@ impl Session {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateless"));
         command
             .args(["dev", "-o", "jsonl", "--listen", "127.0.0.1:0"])
-            .args(["--function-listen", "127.0.0.1:0", "--timeout", "2m"])
+            .args(["--function-listen", "127.0.0.1:0", "--timeout", "10m"])
             .arg(folder)
             .envs(settings.iter().copied())
             .stdin(Stdio::null())

@@ -72,6 +72,29 @@ fn rust_is_built_and_answers() {
 }
 
 #[test]
+fn wasm_rust_is_built_and_answers() {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    check("wasm-rust", &[], |folder| {
+        fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+        std::os::unix::fs::symlink(cache("wasm-rust"), folder.join("target")).unwrap();
+    });
+}
+
+#[test]
+fn wasm_js_is_built_and_answers() {
+    check("wasm-js", &[], |_| {});
+}
+
+#[test]
+fn wasm_python_is_built_and_answers() {
+    check("wasm-python", &[], |folder| {
+        // The tool, not what it makes.
+        fs::create_dir(folder.join("build")).unwrap();
+        std::os::unix::fs::symlink(cache("wasm-python"), folder.join("build/venv")).unwrap();
+    });
+}
+
+#[test]
 fn a_folder_with_something_in_it_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("mine"), "").unwrap();
