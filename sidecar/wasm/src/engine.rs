@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::PollSemaphore;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::cache::Cache;
@@ -19,6 +18,7 @@ use crate::modules::{Modules, Source};
 use crate::outgoing::Outgoing;
 use crate::settings::{InstanceSpec, Settings};
 use crate::ticker::{Running, Ticker};
+use crate::turns::Turns;
 
 /// Core instances, memories and tables a slot of the pool stands for, on average: a component of one
 /// language has one memory and up to twenty modules.
@@ -44,7 +44,7 @@ struct Inner {
     slots: Arc<Semaphore>,
     /// Turns of calls that compute long, as many as there are cores: however many of them there
     /// are, a short call waits for one turn at most, and not for one of each.
-    turns: Arc<Semaphore>,
+    turns: Turns,
     idle: Arc<AtomicU32>,
     listed: Arc<Listed>,
     outgoing: Arc<dyn Outgoing>,
@@ -96,7 +96,7 @@ impl Engine {
         let modules = Modules::new(wasm.clone(), linker, cache, settings.memory_budget_bytes);
         Ok(Self(Arc::new(Inner {
             slots: Arc::new(Semaphore::new(settings.max_concurrent as usize)),
-            turns: Arc::new(Semaphore::new(cores())),
+            turns: Turns::new(cores()),
             idle: Arc::default(),
             settings,
             wasm,
@@ -176,8 +176,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn turns(&self) -> PollSemaphore {
-        PollSemaphore::new(self.0.turns.clone())
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     /// A place for one idle guest; whoever takes it counts it down again.

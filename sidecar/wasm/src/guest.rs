@@ -9,7 +9,6 @@ use std::time::Instant;
 use http::Request;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_util::sync::PollSemaphore;
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -23,6 +22,7 @@ use crate::meter::{Call, CpuTimeUsedUp};
 use crate::modules::Loaded;
 use crate::outgoing::BoxFuture;
 use crate::ticker::Running;
+use crate::turns::{self, Turn};
 
 /// Lines of a trap's backtrace in an error, and bytes of the whole.
 const TRAP_LINES: usize = 8;
@@ -91,8 +91,8 @@ pub(crate) struct Guest {
     deadline: Option<Instant>,
     /// Made when the guest first waits; most never do.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Made when the guest has computed for long; most never do.
-    turns: Option<PollSemaphore>,
+    /// In the queue for a turn, once the guest has computed for long; most never do.
+    place: turns::Place,
     instance: Arc<Instance>,
     _running: Running,
     _slot: OwnedSemaphorePermit,
@@ -115,7 +115,7 @@ impl Guest {
             deadline: call.deadline,
             call,
             timer: None,
-            turns: None,
+            place: turns::Place::default(),
             _running: instance.engine.running(),
             instance,
             _slot: slot,
@@ -157,12 +157,12 @@ impl Guest {
     }
 
     /// A turn to compute, for as long as this poll takes; short calls need none.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Turn>> {
         if !self.call.is_long() {
             return Poll::Ready(None);
         }
-        let turns = || self.instance.engine.turns();
-        self.turns.get_or_insert_with(turns).poll_acquire(cx)
+        let turns = self.instance.engine.turns();
+        turns.poll(&mut self.place, cx).map(Some)
     }
 
     /// Asks the clock, too: the timer of a busy runtime can be late.
@@ -205,6 +205,12 @@ impl Guest {
     pub(crate) fn log_late(&self, error: &CallError) {
         let function = &self.instance.identity().function;
         tracing::debug!(function, %error, "a guest failed after its response was delivered");
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.instance.engine.turns().forget(&mut self.place);
     }
 }
 

@@ -25,6 +25,7 @@ mod modules;
 mod outgoing;
 mod settings;
 mod ticker;
+mod turns;
 
 pub use body::ResponseBody;
 pub use engine::{Engine, Stats};
