@@ -3,7 +3,6 @@
 //! docs/function-toml.md describes it. An unknown key is an error with its line. Deliberately
 //! not here: packing the bundle (`pack`) and the rules about values (the server's).
 
-mod component;
 mod sections;
 pub(crate) mod units;
 
@@ -15,7 +14,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm};
+use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret};
 use self::units::{Bytes, Millis};
 use crate::failure::{Exit, Failure};
 use crate::pack::Artifact;
@@ -32,8 +31,6 @@ pub(crate) struct Manifest {
     pub(crate) command: Option<Command>,
     /// Folder or one executable file, relative to `function.toml`.
     pub(crate) bundle: Option<String>,
-    /// A wasi:http component, relative to function.toml, instead of command and bundle.
-    pub(crate) component: Option<String>,
     /// Left out of the bundle, as in `.gitignore`.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,
@@ -57,8 +54,6 @@ pub(crate) struct Manifest {
     scaling: Option<Scaling>,
     #[serde(rename = "async")]
     async_: Option<Async>,
-    /// Of a component.
-    wasm: Option<Wasm>,
 }
 
 /// Program and arguments.
@@ -96,30 +91,6 @@ impl Manifest {
 
     /// The body of the apply request.
     pub(crate) fn to_request(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
-        let mut spec = Map::new();
-        let (kind, runtime) = match &self.component {
-            Some(path) => ("wasm", self.component(path, artifact)?),
-            None => ("process", self.process(artifact)?),
-        };
-        spec.insert("kind".into(), json!(kind));
-        spec.insert(kind.into(), Value::Object(runtime));
-        spec.insert("env".into(), json!(self.env));
-        spec.insert("secrets".into(), json!(self.secrets));
-        put(&mut spec, "protocol", self.protocol.as_ref());
-        put(&mut spec, "visibility", self.visibility.as_ref());
-        put(&mut spec, "limits", self.limits.as_ref());
-        put(&mut spec, "hold", self.hold.as_ref());
-        put(&mut spec, "retries", self.retries.as_ref());
-        put(&mut spec, "scaling", self.scaling.as_ref());
-        put(&mut spec, "async", self.async_.as_ref());
-        Ok(json!({"spec": spec, "labels": self.labels}))
-    }
-
-    fn process(&self, artifact: Option<&Artifact>) -> Result<Map<String, Value>, Failure> {
-        if self.wasm.is_some() {
-            return Err(Failure::usage("[wasm] is there, but no component")
-                .hint("add component = \"PATH.wasm\", or leave [wasm] out"));
-        }
         let mut process = Map::new();
         process.insert("command".into(), json!(self.command(artifact)?));
         if let Some(artifact) = artifact {
@@ -133,7 +104,20 @@ impl Manifest {
         put(&mut process, "stop_grace_ms", self.stop_grace);
         put(&mut process, "socket_activation", self.socket_activation);
         put(&mut process, "memory_bytes", self.memory);
-        Ok(process)
+
+        let mut spec = Map::new();
+        spec.insert("kind".into(), json!("process"));
+        spec.insert("process".into(), Value::Object(process));
+        spec.insert("env".into(), json!(self.env));
+        spec.insert("secrets".into(), json!(self.secrets));
+        put(&mut spec, "protocol", self.protocol.as_ref());
+        put(&mut spec, "visibility", self.visibility.as_ref());
+        put(&mut spec, "limits", self.limits.as_ref());
+        put(&mut spec, "hold", self.hold.as_ref());
+        put(&mut spec, "retries", self.retries.as_ref());
+        put(&mut spec, "scaling", self.scaling.as_ref());
+        put(&mut spec, "async", self.async_.as_ref());
+        Ok(json!({"spec": spec, "labels": self.labels}))
     }
 
     fn command(&self, artifact: Option<&Artifact>) -> Result<Vec<String>, Failure> {

@@ -64,47 +64,18 @@ pub(crate) fn pack(path: &Path, patterns: &[String]) -> Result<Artifact, Failure
     } else {
         pack_executable(path, &meta)?
     };
-    let hint =
-        format!("leave files out with ignore = [\"...\"] in function.toml or with {IGNORE_FILE}");
-    within_bounds(artifact, path, hint)
-}
-
-/// A component is uploaded as it is.
-pub(crate) fn component(path: &Path) -> Result<Artifact, Failure> {
-    let unreadable = |e: io::Error| {
-        Failure::io(format!("cannot read the component {}", path.display()), &e)
-            .hint("component is relative to function.toml; build the component first")
-    };
-    if fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Err(
-            Failure::usage(format!("the component {} is a folder", path.display()))
-                .hint("give the .wasm file itself"),
-        );
-    }
-    let artifact = digest(path, None).map_err(unreadable)?;
-    within_bounds(artifact, path, "build it optimized and stripped".to_owned())
-}
-
-fn within_bounds(artifact: Artifact, path: &Path, hint: String) -> Result<Artifact, Failure> {
     if artifact.size > MAX_BYTES {
         return Err(Failure::new(
             Exit::Failure,
             "bundle_too_large",
-            format!("{} has {} bytes", path.display(), artifact.size),
+            format!("the bundle {} has {} bytes", path.display(), artifact.size),
         )
         .cause(format!("the server takes at most {MAX_BYTES}"))
-        .hint(hint));
+        .hint(format!(
+            "leave files out with ignore = [\"...\"] in function.toml or with {IGNORE_FILE}"
+        )));
     }
     Ok(artifact)
-}
-
-/// One file as it is.
-fn digest(path: &Path, executable: Option<String>) -> io::Result<Artifact> {
-    let mut file = File::open(path)?;
-    let mut hash = Hashed::new(io::sink());
-    io::copy(&mut file, &mut hash)?;
-    file.rewind()?;
-    Ok(hash.into_artifact(file, executable))
 }
 
 fn pack_executable(path: &Path, meta: &fs::Metadata) -> Result<Artifact, Failure> {
@@ -115,9 +86,12 @@ fn pack_executable(path: &Path, meta: &fs::Metadata) -> Result<Artifact, Failure
                 .hint("chmod +x it, or give its folder as the bundle and a command that runs it"),
         );
     }
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hash = Hashed::new(io::sink());
+    io::copy(&mut file, &mut hash).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|| "function".into());
-    digest(path, Some(name)).map_err(unreadable)
+    Ok(hash.into_artifact(file, Some(name.unwrap_or_else(|| "function".into()))))
 }
 
 fn pack_folder(root: &Path, patterns: &[String]) -> Result<Artifact, Failure> {

@@ -30,15 +30,12 @@ pub(crate) struct DeployArgs {
     /// A function.toml, or the folder with one.
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Name of the function; with --bundle, --component or a COMMAND no function.toml is needed.
+    /// Name of the function; with --bundle or a COMMAND no function.toml is needed.
     #[arg(long)]
     name: Option<String>,
     /// Folder or executable file to run from, relative to here.
     #[arg(long, value_name = "PATH")]
     bundle: Option<PathBuf>,
-    /// A wasi:http component to run, relative to here; a .wasm file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["bundle", "command"])]
-    component: Option<PathBuf>,
     /// Environment variable, also several times.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     env: Vec<(String, String)>,
@@ -110,8 +107,7 @@ fn load(args: &DeployArgs) -> Result<(Manifest, Option<PathBuf>), Failure> {
     } else {
         args.path.clone()
     };
-    let runs = args.bundle.is_some() || args.component.is_some() || !args.command.is_empty();
-    let from_flags = args.name.is_some() && runs;
+    let from_flags = args.name.is_some() && (args.bundle.is_some() || !args.command.is_empty());
     let text = if from_flags && !file.exists() {
         String::new()
     } else {
@@ -126,23 +122,16 @@ fn load(args: &DeployArgs) -> Result<(Manifest, Option<PathBuf>), Failure> {
     }
     manifest.extend_env(args.env.iter().cloned());
     let folder = file.parent().unwrap_or(Path::new(""));
-    let in_file = manifest.component.as_ref().or(manifest.bundle.as_ref());
-    let bundle = match (args.component.as_ref().or(args.bundle.as_ref()), in_file) {
+    let bundle = match (&args.bundle, &manifest.bundle) {
         (Some(path), _) => Some(path.clone()),
         (None, Some(path)) => Some(folder.join(path)),
         (None, None) => None,
     };
-    if let Some(component) = &args.component {
-        manifest.component = Some(component.display().to_string());
-    }
     Ok((manifest, bundle))
 }
 
 fn pack_bundle(out: &mut Output, path: &Path, manifest: &Manifest) -> Result<Artifact, Failure> {
-    let artifact = match manifest.component {
-        Some(_) => pack::component(path)?,
-        None => pack::pack(path, &manifest.ignore)?,
-    };
+    let artifact = pack::pack(path, &manifest.ignore)?;
     out.note(format!(
         "packed {}, {}, sha256 {}",
         path.display(),

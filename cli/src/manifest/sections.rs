@@ -114,26 +114,3 @@ section! {
         max_result: Bytes,
     }
 }
-
-section! {
-    /// `[wasm]`
-    Wasm {
-        /// Requests follow one another in one instance, which is faster; otherwise each has a fresh one.
-        reuse: bool,
-        /// Linear memory of one instance.
-        #[serde(rename(serialize = "memory_bytes"))]
-        memory: Bytes,
-        /// Time on a CPU for one request.
-        #[serde(rename(serialize = "cpu_time_ms"))]
-        cpu_time: Millis,
-        /// Elements of all its tables together.
-        max_table_elements: u32,
-        /// Of one response.
-        #[serde(rename(serialize = "max_response_body_bytes"))]
-        max_response_body: Bytes,
-        /// Outside hosts it may call: HOST, HOST:PORT, *.DOMAIN. Other functions need no entry.
-        allowed_hosts: Vec<String>,
-        /// Outgoing requests of one request at a time.
-        max_outgoing_requests: u32,
-    }
-}
