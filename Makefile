@@ -6,12 +6,11 @@ BIN := $(CURDIR)/target/release
 PKG_cc := gcc libc6-dev
 PKG_python3 := python3
 PKG_node := nodejs
-PKG_npm := npm
 PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
-.PHONY: demo build test check fmt examples bench tools example-tools bench-tools
+.PHONY: demo build test check fmt examples bench tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -36,8 +35,10 @@ check: tools
 fmt:
 	$(CARGO) fmt --all
 
-## examples: start and call every example function as a sidecar would; deploy and call the components
-examples: example-tools
+## examples: start and call every process as a sidecar would; build, deploy and call every component
+examples: tools
+	@$(call need,npm)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
 	$(CARGO) build -p gateless -p gateless-example-checksum
 	python3 examples/test.py target/debug/checksum target/debug/gateless
 
@@ -50,12 +51,6 @@ tools:
 	@$(call need,cc python3 node)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
 
-# For the components. Debian keeps what `python3 -m venv` needs in a package of its own.
-example-tools: tools
-	@$(call need,npm)
-	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
-	@rustc --print target-libdir --target wasm32-wasip2 | xargs test -d || rustup target add wasm32-wasip2
-
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:
 	@$(call need,wrk nginx haproxy) || echo 'bench goes on without those' >&2
@@ -64,12 +59,9 @@ bench-tools:
 define need
 set -e; missing=""; \
 $(foreach c,$(1),command -v $(c) >/dev/null || PATH="$$PATH:/usr/sbin" command -v $(c) >/dev/null || missing="$$missing $(PKG_$(c))";) \
-if [ -n "$$missing" ]; then $(call install,$$missing); fi
-endef
-
-# Installs Debian packages.
-define install
-echo "installing $(1)" >&2; \
-sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(1) >&2
+if [ -n "$$missing" ]; then \
+  echo "installing$$missing" >&2; \
+  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >&2; \
+fi
 endef
