@@ -39,10 +39,12 @@ check: tools
 fmt:
 	$(CARGO) fmt --all
 
-## examples: start and call every example function as a sidecar would
+## examples: start and call every process as a sidecar would; build, deploy and call every component
 examples: tools
-	$(CARGO) build -p gateless-example-checksum
-	python3 examples/test.py target/debug/checksum
+	@$(call need,npm)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+	$(CARGO) build -p gateless -p gateless-example-checksum
+	python3 examples/test.py target/debug/checksum target/debug/gateless
 
 ## sdk: generate the client libraries anew from openapi/openapi.json
 sdk: sdk-tools
