@@ -233,6 +233,7 @@ impl Registry {
                 rejected: known.sidecar.rejections.get(resource).cloned(),
                 ready: status.ready,
                 starting: status.starting,
+                draining: known.sidecar.draining,
                 reason: status.reason,
                 message: status.message,
                 exit_code: status.exit_code,
