@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const BETWEEN_SAVES: Duration = Duration::from_secs(1);
 /// Of a question or a message to another sidecar.
 const SHARE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A question that does not get through is asked again so often, after so long each time.
+const ASKED_AGAIN: u32 = 4;
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Levels in one message, about 50 bytes each.
 const LEVELS: usize = 10_000;
 /// At the end, for what is under way.
@@ -233,15 +236,22 @@ impl Task {
             let mut answers = Vec::new();
             for part in levels.chunks(LEVELS) {
                 let message = message(&node, claim, part.iter().cloned());
-                let answer = tokio::time::timeout(SHARE_TIMEOUT, others.share(&to, message));
-                match answer.await {
-                    Ok(Ok(answer)) => answers.extend(self::levels(answer)),
-                    Ok(Err(status)) => {
-                        tracing::debug!(peer = %to, %status, "a peer hears nothing of triggers");
-                        return None;
+                let answer = tokio::time::timeout(SHARE_TIMEOUT, async {
+                    let mut tries = if claim { ASKED_AGAIN } else { 0 };
+                    loop {
+                        match others.share(&to, message.clone()).await {
+                            Ok(answer) => return Some(answer),
+                            Err(status) if tries == 0 => {
+                                tracing::debug!(peer = %to, %status, "no word with a peer");
+                                return None;
+                            }
+                            // It may be about to start, or the link to it be new.
+                            Err(_) => tokio::time::sleep(ASK_AGAIN).await,
+                        }
+                        tries -= 1;
                     }
-                    Err(_) => return None,
-                }
+                });
+                answers.extend(self::levels(answer.await.ok()??));
             }
             Some(answers)
         }
