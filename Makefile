@@ -13,7 +13,7 @@ PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
-.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript bench tools sdk-tools bench-tools
+.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -28,7 +28,7 @@ test: check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
-	$(MAKE) sdk-check sdk-test
+	$(MAKE) sdk-check sdk-test fuzz
 
 ## check: formatting and lints only
 check: tools
@@ -59,6 +59,12 @@ sdk-check: sdk-tools
 sdk-test: sdk-tools
 	$(CARGO) build -p gateless
 	python3 sdk/test.py target/debug/gateless
+
+## fuzz: schemathesis against a live server: no 500, nothing openapi/openapi.json does not say
+fuzz: sdk-tools
+	$(CARGO) build -p gateless
+	python3 sdk/generate.py venv
+	target/sdk/venv/bin/python openapi/fuzz.py target/debug/gateless
 
 ## sdk-typescript: build sdk/typescript/dist, for programs that import it
 sdk-typescript: sdk-tools

@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_is_woken_and_never_comes_keeps_nobody_waiting() {
         let turns = Turns::new(1);
         let (mut first, mut stalled, mut third) = Default::default();
