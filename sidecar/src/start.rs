@@ -132,7 +132,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
-    let host = parts::host(&config, &registry, &queue).map_err(data_error)?;
+    let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
     let admin = parts::admin(&queue, &driver, node, host.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {

@@ -247,6 +247,7 @@ pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
     queue: &queue::Local,
+    peers: &peers::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
     queue.tell(observer.clone());
@@ -254,6 +255,7 @@ pub(super) fn host(
         observer,
         draining: Arc::new(Draining::open(&config.data)?),
         registry: registry.clone(),
+        peers: peers.clone(),
     })
 }
 
