@@ -17,6 +17,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::drain::Draining;
 use crate::observe::Observer;
+use crate::peers;
 use crate::queue::clock::millis;
 use crate::queue::http::TRUNCATED;
 use crate::queue::types::{CallId, CallResult, Filter, View};
@@ -43,6 +44,7 @@ pub(crate) struct Host {
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: Arc<Draining>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) peers: peers::Handle,
 }
 
 /// The service.
@@ -190,7 +192,10 @@ impl SidecarAdmin for Admin {
         &self,
         _: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        Ok(Response::new(self.host.observer.watch()))
+        // Else a shutdown would wait for it.
+        let left = self.host.peers.clone().left();
+        let seen = self.host.observer.watch().take_until(Box::pin(left));
+        Ok(Response::new(seen.boxed()))
     }
 
     async fn set_draining(

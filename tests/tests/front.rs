@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gateless_tests::wait::when;
 use gateless_tests::{Api, Cluster, Events, Load, Spec, eventually};
@@ -189,8 +190,8 @@ async fn events_tell_what_happens_and_can_be_resumed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_have_a_past_and_sidecars_say_what_they_own() {
-    let cluster = Cluster::small().await;
-    after_load(&cluster).await;
+    let mut cluster = Cluster::small().await;
+    let mut events = after_load(&cluster).await;
     let stats = cluster
         .api
         .get(&format!("{}/stats", Api::path("app")))
@@ -208,4 +209,9 @@ async fn statistics_have_a_past_and_sidecars_say_what_they_own() {
     assert_eq!(line.len(), 60);
     let item = sidecar(&cluster.api, &cluster.sidecars[0].node()).await;
     assert_eq!(item["owns"], json!(["default/app"]));
+    // Being watched keeps no sidecar from going.
+    let mut process = cluster.sidecars[0].process.take().unwrap();
+    assert!(process.terminate(Duration::from_secs(15)).success());
+    let left = |data: &Value| data["type"] == "sidecar" && data["action"] == "left";
+    events.until("goodbye", left).await;
 }

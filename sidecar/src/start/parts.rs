@@ -292,6 +292,7 @@ pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
     queue: &queue::Local,
+    peers: &peers::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
     queue.tell(observer.clone());
@@ -299,6 +300,7 @@ pub(super) fn host(
         observer,
         draining: Arc::new(Draining::open(&config.data)?),
         registry: registry.clone(),
+        peers: peers.clone(),
     })
 }
 
