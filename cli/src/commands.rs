@@ -3,15 +3,24 @@
 //! Each takes the client, the output and its own arguments, and returns once its data is
 //! printed. Deliberately no state shared between them.
 
+pub(crate) mod answer;
 pub(crate) mod calls;
+pub(crate) mod contexts;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod functions;
 pub(crate) mod invoke;
 pub(crate) mod logs;
+pub(crate) mod new;
+pub(crate) mod rollout;
 pub(crate) mod secrets;
 pub(crate) mod sidecars;
 pub(crate) mod tokens;
+pub(crate) mod top;
+pub(crate) mod trace;
 pub(crate) mod traffic;
+pub(crate) mod triggers;
 pub(crate) mod upload;
 
 use jiff::Timestamp;

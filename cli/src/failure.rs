@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 
+use gateless_sdk::Error;
 use serde_json::{Value, json};
 
 /// Exit codes, as documented in `gateless --help`.
@@ -51,6 +52,8 @@ pub(crate) struct Failure(Box<Inner>);
 struct Inner {
     exit: Exit,
     problem: Value,
+    /// For people instead of the problem's words.
+    picture: Option<String>,
     stdout_closed: bool,
 }
 
@@ -61,6 +64,7 @@ impl Failure {
         Self(Box::new(Inner {
             exit,
             problem,
+            picture: None,
             stdout_closed: false,
         }))
     }
@@ -83,6 +87,7 @@ impl Failure {
         Self(Box::new(Inner {
             exit: Exit::from_status(status),
             problem,
+            picture: None,
             stdout_closed: false,
         }))
     }
@@ -115,9 +120,33 @@ impl Failure {
         self
     }
 
+    /// Adds a member, for programs.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
+        self.0.problem[key] = value;
+        self
+    }
+
+    /// Shows people this instead: the same, with the lines of a file it is about.
+    #[must_use]
+    pub(crate) fn picture(mut self, picture: String) -> Self {
+        self.0.picture = Some(picture).filter(|p| !p.is_empty());
+        self
+    }
+
     /// The process's exit code.
     pub(crate) const fn exit(&self) -> Exit {
         self.0.exit
+    }
+
+    /// True when the same may work a moment later: nobody answered, or an answer says so.
+    pub(crate) fn is_passing(&self) -> bool {
+        let problem = &self.0.problem;
+        let busy = problem["status"]
+            .as_u64()
+            .is_some_and(|s| s == 429 || s >= 500);
+        let unheard = matches!(self.0.exit, Exit::Unreachable | Exit::Timeout);
+        unheard || busy || problem["code"] == "transport"
     }
 
     /// True when stdout's reader has gone (`gateless ls | head -1`).
@@ -135,8 +164,46 @@ impl Failure {
     }
 }
 
+/// What the SDK says, in the same shape as everything else.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = error.code().to_owned();
+        let new = |exit, title: String| Self::new(exit, &code, title);
+        match error {
+            Error::Problem(problem) => Self::from_problem(problem.status, problem.document),
+            Error::Unreachable { whom, cause } => {
+                new(Exit::Unreachable, format!("cannot reach {whom}")).cause(cause)
+            }
+            Error::Timeout { whom } => new(Exit::Timeout, format!("{whom} did not answer in time")),
+            Error::Transport { whom, cause } => {
+                new(Exit::Failure, format!("the exchange with {whom} broke off")).cause(cause)
+            }
+            Error::BadAnswer { whom, cause } => new(
+                Exit::Failure,
+                format!("{whom} did not answer with what was asked for"),
+            )
+            .cause(cause)
+            .hint("is this the management API's address, and not a sidecar's?"),
+            Error::CallFailed { id, state, reason } => {
+                new(Exit::Failure, format!("call {id} is {state}")).cause(reason)
+            }
+            Error::CallUnfinished { id, state } => {
+                new(Exit::Timeout, format!("call {id} is not finished"))
+                    .cause(format!("it is {state}, and goes on"))
+            }
+            Error::NoSidecar => new(Exit::Failure, "the server knows no sidecar".into())
+                .hint("start one with `gateless sidecar`, or name one with --sidecar"),
+            Error::Invalid(what) => Self::usage(what),
+            other => new(Exit::Failure, other.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(picture) = &self.0.picture {
+            return f.write_str(picture);
+        }
         let text = |key: &str| self.0.problem[key].as_str().filter(|t| !t.is_empty());
         // A server's title is its status in words; what happened is in its detail.
         let words = match (text("title"), text("detail")) {

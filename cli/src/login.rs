@@ -1,18 +1,18 @@
 //! Which server, as whom, in which namespace: flags, then environment, then the saved login.
 //!
-//! The login is one small file with mode 0600. Deliberately one login, no contexts: an
-//! environment variable is the way to another server.
+//! Several servers are several contexts in one file. Deliberately no guessing: a token saved for one
+//! server is never sent to another.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+pub(crate) mod file;
+
+use std::io;
+use std::path::PathBuf;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::failure::{Exit, Failure};
+use self::file::{DEFAULT_CONTEXT, Login, Logins};
+use crate::failure::Failure;
 use crate::output::Output;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:7780";
@@ -23,6 +23,9 @@ pub(crate) struct Remote {
     /// Management API [default: the login's, or http://127.0.0.1:7780].
     #[arg(long, env = "GATELESS_SERVER", value_name = "URL", global = true)]
     server: Option<String>,
+    /// A saved login other than the current one; see `gateless context ls`.
+    #[arg(long, env = "GATELESS_CONTEXT", value_name = "NAME", global = true)]
+    pub(crate) context: Option<String>,
     /// Token [default: the login's]; prefer GATELESS_TOKEN, arguments show in process lists.
     #[arg(
         long,
@@ -55,22 +58,15 @@ pub(crate) struct Target {
     pub(crate) namespace_is_explicit: bool,
 }
 
-/// The saved login.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Login {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) server: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) namespace: Option<String>,
-}
-
 impl Remote {
     /// Flags and environment over the saved login over the defaults.
     pub(crate) fn resolve(&self) -> Result<Target, Failure> {
-        let login = Login::load(&Login::path()?)?.unwrap_or_default();
+        let logins = Logins::load(&Logins::path()?)?;
+        self.over(logins.get(self.context.as_deref())?)
+    }
+
+    /// Flags and environment over `login` over the defaults.
+    fn over(&self, login: Login) -> Result<Target, Failure> {
         let given = "from --server or GATELESS_SERVER";
         let (server, server_source) = match (&self.server, login.server) {
             (Some(server), _) => (server.clone(), given),
@@ -113,99 +109,6 @@ pub(crate) fn check_url(url: &str) -> Result<String, Failure> {
     }
 }
 
-impl Login {
-    /// `$GATELESS_CONFIG`, or `gateless/config.toml` in the user's configuration folder.
-    pub(crate) fn path() -> Result<PathBuf, Failure> {
-        if let Some(path) = std::env::var_os("GATELESS_CONFIG").filter(|p| !p.is_empty()) {
-            return Ok(path.into());
-        }
-        user_folder("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("gateless/config.toml"))
-    }
-
-    /// The login at `path`, if there is one.
-    pub(crate) fn load(path: &Path) -> Result<Option<Self>, Failure> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Failure::io(format!("cannot read {}", path.display()), &e)),
-        };
-        toml::from_str(&text).map(Some).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                "bad_login",
-                format!("the login {} is damaged", path.display()),
-            )
-            // Never the toml error itself: it quotes the line, which may hold the token.
-            .cause(error.message())
-            .hint("run `gateless login` again")
-        })
-    }
-
-    /// Replaces the login at `path`, readable by its user only.
-    pub(crate) fn save(&self, path: &Path) -> Result<(), Failure> {
-        let broken = |e: io::Error| Failure::io(format!("cannot write {}", path.display()), &e);
-        let text = toml::to_string(self)
-            .map_err(|e| broken(io::Error::new(io::ErrorKind::InvalidData, e)))?;
-        write_private(path, text.as_bytes()).map_err(broken)
-    }
-}
-
-/// Writes a file with mode 0600 that is never seen half-written.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".gateless-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
-}
-
-/// The secret in `path`, made at random first when `create` says so.
-pub(crate) fn secret_file(path: &Path, create: bool) -> Result<String, Failure> {
-    let broken =
-        |e: io::Error| Failure::io(format!("cannot use the secret {}", path.display()), &e);
-    if create && !path.exists() {
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(broken)?;
-        let secret = format!(
-            "{}{}",
-            uuid::Uuid::new_v4().simple(),
-            uuid::Uuid::new_v4().simple()
-        );
-        let made = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .and_then(|mut file| {
-                file.write_all(secret.as_bytes())?;
-                file.sync_all()
-            });
-        match made {
-            // Somebody else was faster: theirs is the secret.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(broken)?,
-        }
-    }
-    let secret = fs::read_to_string(path).map_err(|e| {
-        broken(e).hint(
-            "copy the server's DATA/cluster-secret here, or name it with --cluster-secret-file",
-        )
-    })?;
-    let secret = secret.trim().to_owned();
-    if secret.len() < 16 {
-        return Err(Failure::usage(format!(
-            "the cluster secret in {} is too short",
-            path.display()
-        ))
-        .cause("it needs at least 16 characters")
-        .hint("delete the server's file to have one made, and copy it to the sidecars"));
-    }
-    Ok(secret)
-}
-
 /// `$variable`, or `~/fallback`.
 pub(crate) fn user_folder(variable: &str, fallback: &str) -> Result<PathBuf, Failure> {
     let from = |name: &str| {
@@ -234,7 +137,10 @@ pub(crate) struct LoginArgs {
 /// Checks the token and saves it with the server's address.
 pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Failure> {
     let mut remote = args.remote.clone();
-    let path = Login::path()?;
+    let path = Logins::path()?;
+    let mut logins = Logins::load(&path)?;
+    let context = remote.context.take().or_else(|| logins.current.clone());
+    let context = context.unwrap_or_else(|| DEFAULT_CONTEXT.into());
     if remote.token.is_none() {
         out.note("token (from `gateless up` or `gateless token create`), then Enter:");
         let mut line = String::new();
@@ -243,67 +149,39 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
             .map_err(|e| Failure::io("cannot read the token from stdin", &e))?;
         remote.token = Some(line.trim().to_owned()).filter(|t| !t.is_empty());
     }
-    let target = remote.resolve()?;
-    let Some(token) = target.token else {
+    let before = logins.contexts.get(&context).cloned().unwrap_or_default();
+    let target = remote.over(before)?;
+    let (server, namespace) = (target.server.clone(), target.namespace.clone());
+    if remote.token.is_none() {
         return Err(
             Failure::usage("no token given").hint("pass --token, set GATELESS_TOKEN or pipe it in")
         );
-    };
+    }
     if !args.no_check {
-        let client = crate::client::Client::new(&remote)?;
+        let client = crate::client::Client::at(target)?;
         client
             .get(&client.path(&["functions"]), &[("limit", "1".into())])
             .await?;
     }
     let login = Login {
-        server: Some(target.server.clone()),
-        token: Some(token),
-        namespace: Some(target.namespace.clone()),
+        server: Some(server.clone()),
+        token: remote.token,
+        namespace: Some(namespace.clone()),
     };
-    login.save(&path)?;
+    logins.contexts.insert(context.clone(), login);
+    logins.current = Some(context.clone());
+    logins.save(&path)?;
     out.note(format!("saved in {}", path.display()));
-    let saved = json!({"server": target.server, "namespace": target.namespace, "file": path});
-    out.item(&saved, |v| {
-        format!("logged in to {}", v["server"].as_str().unwrap_or_default())
+    let saved = json!({"context": context, "server": server, "namespace": namespace, "file": path});
+    out.item(&saved, |_| {
+        format!("logged in to {server}, context {context}")
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_login_is_private_and_reads_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("deep/config.toml");
-        assert_eq!(Login::load(&path).unwrap(), None);
-        let login = Login {
-            server: Some("http://127.0.0.1:1".into()),
-            token: Some("t".into()),
-            namespace: None,
-        };
-        login.save(&path).unwrap();
-        assert_eq!(Login::load(&path).unwrap(), Some(login));
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[test]
-    fn a_cluster_secret_is_made_once_and_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("data/cluster-secret");
-        assert!(secret_file(&path, false).is_err());
-        let secret = secret_file(&path, true).unwrap();
-        assert_eq!(secret.len(), 64);
-        assert_eq!(secret_file(&path, true).unwrap(), secret);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
+    use crate::failure::Exit;
 
     #[test]
     fn only_plain_http_addresses_are_taken() {

@@ -4,24 +4,33 @@
 //! command may start in the server and sidecar crates.
 
 mod args;
+mod change;
 mod client;
 mod commands;
+mod dev;
+mod dispatch;
 mod failure;
 mod login;
 mod manifest;
 mod output;
 mod pack;
+mod project;
+#[cfg(test)]
+mod reference;
 mod replay;
 mod run;
+mod secret_file;
+mod sse;
+mod templates;
 
 use std::io::{self, BufReader, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use self::args::{AutoscalerCommand, Cli, ClientCommand, Command, Scoped};
-use self::client::Client;
-use self::commands::{calls, deploy, functions, invoke, logs, secrets, sidecars, tokens, traffic};
+use self::args::{AutoscalerCommand, Cli, Command};
+use self::commands::{contexts, new};
+use self::dispatch::client_command;
 use self::failure::{Exit, Failure};
 use self::output::{Format, Output};
 
@@ -95,6 +104,10 @@ fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
         Command::Server(args) => run::server(&args, out),
         Command::Sidecar(args) => run::sidecar(&args, out),
         Command::Client(command) => block_on(client_command(*command, out)),
+        Command::New(args) => new::new(&args, out),
+        Command::Dev(args) => dev::dev(&args, out),
+        Command::Context(args) => contexts::context(&args, out),
+        Command::Schema => out.raw(manifest::SCHEMA.as_bytes()),
         Command::Login(args) => block_on(login::login(&args, out)),
         Command::Autoscaler(AutoscalerCommand::Replay { file }) => replay_file(&file, out),
         Command::Completions { shell } => {
@@ -111,45 +124,6 @@ fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
         .build()
         .map_err(|e| Failure::io("cannot start the runtime", &e))?
         .block_on(task)
-}
-
-async fn client_command(command: ClientCommand, out: &mut Output) -> Result<(), Failure> {
-    use ClientCommand as C;
-    let client = |remote| Client::new(remote);
-    match command {
-        C::Deploy(Scoped { args, remote }) => {
-            deploy::deploy(&mut client(&remote)?, out, &args).await
-        }
-        C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote)?, out, &args).await,
-        C::Status(Scoped { args, remote }) => {
-            functions::status(&client(&remote)?, out, &args).await
-        }
-        C::Invoke(Scoped { args, remote }) => invoke::invoke(&client(&remote)?, out, &args).await,
-        C::Logs(Scoped { args, remote }) => logs::logs(&client(&remote)?, out, &args).await,
-        C::Delete(Scoped { args, remote }) => {
-            functions::delete(&client(&remote)?, out, &args).await
-        }
-        C::Traffic(Scoped { args, remote }) => {
-            traffic::traffic(&client(&remote)?, out, &args).await
-        }
-        C::Rollback(Scoped { args, remote }) => {
-            traffic::rollback(&client(&remote)?, out, &args).await
-        }
-        C::Revisions(Scoped { args, remote }) => {
-            functions::revisions(&client(&remote)?, out, &args).await
-        }
-        C::Instances(Scoped { args, remote }) => {
-            functions::instances(&client(&remote)?, out, &args).await
-        }
-        C::Sidecars(Scoped { remote, .. }) => sidecars::sidecars(&client(&remote)?, out).await,
-        C::Invocations(Scoped { args, remote }) => {
-            calls::invocations(&client(&remote)?, out, &args).await
-        }
-        C::Dlq(Scoped { args, remote }) => calls::dlq(&client(&remote)?, out, &args).await,
-        C::Queue(Scoped { remote, .. }) => calls::queue(&client(&remote)?, out).await,
-        C::Secret(Scoped { args, remote }) => secrets::secret(&client(&remote)?, out, &args).await,
-        C::Token(Scoped { args, remote }) => tokens::token(&client(&remote)?, out, &args).await,
-    }
 }
 
 fn replay_file(file: &str, out: &mut Output) -> Result<(), Failure> {

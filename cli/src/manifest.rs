@@ -3,6 +3,9 @@
 //! docs/function-toml.md describes it. An unknown key is an error with its line. Deliberately
 //! not here: packing the bundle (`pack`) and the rules about values (the server's).
 
+mod report;
+#[cfg(test)]
+mod schema;
 mod sections;
 pub(crate) mod units;
 
@@ -14,44 +17,77 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret};
+pub(crate) use self::report::explain;
+use self::report::toml_failure;
+pub(crate) use self::sections::Build;
+use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm};
 use self::units::{Bytes, Millis};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::pack::Artifact;
 
+/// The JSON Schema of `function.toml`, for editors.
+pub(crate) const SCHEMA: &str = include_str!("../../openapi/function.schema.json");
+
 /// A whole `function.toml`.
+///
+/// These comments are also the descriptions in openapi/function.schema.json.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
-    /// A DNS label.
+    /// Name of the function, a DNS label: a-z, 0-9, -.
     pub(crate) name: Option<String>,
-    /// Overrides the login's namespace.
+    /// Namespace; --namespace and GATELESS_NAMESPACE go before it.
     pub(crate) namespace: Option<String>,
-    /// Program and arguments; a text is run by `/bin/sh -c`.
+    /// Program and arguments; a text is run by /bin/sh -c. It serves HTTP on $PORT.
     pub(crate) command: Option<Command>,
-    /// Folder or one executable file, relative to `function.toml`.
+    /// Folder or one executable file, relative to function.toml.
     pub(crate) bundle: Option<String>,
-    /// Left out of the bundle, as in `.gitignore`.
+    /// A WebAssembly component that exports wasi:http/incoming-handler, relative to function.toml;
+    /// instead of command and bundle.
+    pub(crate) component: Option<String>,
+    /// Left out of the bundle, as in .gitignore.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,
+    /// Folder the command runs in, relative to the bundle.
     working_dir: Option<String>,
+    /// A path that answers 2xx or 3xx, or "tcp": the port accepts connections.
     ready: Option<String>,
+    /// From start to ready.
     start_timeout: Option<Millis>,
+    /// From SIGTERM to SIGKILL.
     stop_grace: Option<Millis>,
+    /// Pass a listening socket (LISTEN_FDS=1) besides $PORT.
     socket_activation: Option<bool>,
+    /// Address space of an instance; left out: no limit.
     memory: Option<Bytes>,
+    /// "http1", or "h2c" for gRPC.
     protocol: Option<String>,
+    /// "public", or "cluster_only": other functions only.
     visibility: Option<String>,
+    /// For people and for filters.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// Environment variables.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// Variables whose values are secrets of the namespace.
     #[serde(default)]
     secrets: Vec<Secret>,
+    /// How the bundle is made, and what of.
+    #[serde(default)]
+    pub(crate) build: Build,
+    /// What a component may do and use.
+    wasm: Option<Wasm>,
+    /// Of one call; 0 switches a limit off.
     limits: Option<Limits>,
+    /// Of calls that wait for an instance, per sidecar.
     hold: Option<Hold>,
+    /// Of calls that failed before a response.
     retries: Option<Retries>,
+    /// Knative's pod autoscaler, its names and defaults.
     scaling: Option<Scaling>,
+    /// Of calls to /async-function/...
     #[serde(rename = "async")]
     async_: Option<Async>,
 }
@@ -91,6 +127,31 @@ impl Manifest {
 
     /// The body of the apply request.
     pub(crate) fn to_request(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let mut spec = Map::new();
+        if self.component.is_some() {
+            spec.insert("kind".into(), json!("wasm"));
+            spec.insert("wasm".into(), self.wasm(artifact)?);
+        } else {
+            spec.insert("kind".into(), json!("process"));
+            spec.insert("process".into(), self.process(artifact)?);
+        }
+        spec.insert("env".into(), json!(self.env));
+        spec.insert("secrets".into(), json!(self.secrets));
+        put(&mut spec, "protocol", self.protocol.as_ref());
+        put(&mut spec, "visibility", self.visibility.as_ref());
+        put(&mut spec, "limits", self.limits.as_ref());
+        put(&mut spec, "hold", self.hold.as_ref());
+        put(&mut spec, "retries", self.retries.as_ref());
+        put(&mut spec, "scaling", self.scaling.as_ref());
+        put(&mut spec, "async", self.async_.as_ref());
+        Ok(json!({"spec": spec, "labels": self.labels}))
+    }
+
+    fn process(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        if self.wasm.is_some() {
+            return Err(Failure::usage("[wasm] is for components only")
+                .hint("name one with component = \"function.wasm\", or leave [wasm] out"));
+        }
         let mut process = Map::new();
         process.insert("command".into(), json!(self.command(artifact)?));
         if let Some(artifact) = artifact {
@@ -104,20 +165,30 @@ impl Manifest {
         put(&mut process, "stop_grace_ms", self.stop_grace);
         put(&mut process, "socket_activation", self.socket_activation);
         put(&mut process, "memory_bytes", self.memory);
+        Ok(Value::Object(process))
+    }
 
-        let mut spec = Map::new();
-        spec.insert("kind".into(), json!("process"));
-        spec.insert("process".into(), Value::Object(process));
-        spec.insert("env".into(), json!(self.env));
-        spec.insert("secrets".into(), json!(self.secrets));
-        put(&mut spec, "protocol", self.protocol.as_ref());
-        put(&mut spec, "visibility", self.visibility.as_ref());
-        put(&mut spec, "limits", self.limits.as_ref());
-        put(&mut spec, "hold", self.hold.as_ref());
-        put(&mut spec, "retries", self.retries.as_ref());
-        put(&mut spec, "scaling", self.scaling.as_ref());
-        put(&mut spec, "async", self.async_.as_ref());
-        Ok(json!({"spec": spec, "labels": self.labels}))
+    fn wasm(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let of_processes = [
+            ("command", self.command.is_some()),
+            ("bundle", self.bundle.is_some()),
+            ("working_dir", self.working_dir.is_some()),
+            ("ready", self.ready.is_some()),
+            ("start_timeout", self.start_timeout.is_some()),
+            ("stop_grace", self.stop_grace.is_some()),
+            ("socket_activation", self.socket_activation.is_some()),
+            ("memory", self.memory.is_some()),
+        ];
+        if let Some((key, _)) = of_processes.iter().find(|(_, given)| *given) {
+            return Err(Failure::usage(format!("a component has no {key}"))
+                .cause("the sidecar runs it itself, for every call")
+                .hint("leave it out; limits of a component are in [wasm]"));
+        }
+        let mut wasm = json!(self.wasm.clone().unwrap_or_default());
+        if let Some(artifact) = artifact {
+            wasm["component"] = json!({"sha256": artifact.sha256, "size": artifact.size});
+        }
+        Ok(wasm)
     }
 
     fn command(&self, artifact: Option<&Artifact>) -> Result<Vec<String>, Failure> {
@@ -170,24 +241,6 @@ fn apply_set(table: &mut toml::Table, set: &str) -> Result<(), Failure> {
     }
     inner.insert(last.into(), value);
     Ok(())
-}
-
-fn toml_failure(error: &toml::de::Error, text: &str, file: &str) -> Failure {
-    let offset = error.span().map_or(0, |span| span.start);
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-    let source = text.lines().nth(line - 1).unwrap_or_default().trim();
-    Failure::new(
-        Exit::Usage,
-        "bad_manifest",
-        format!("{file} is not a valid function.toml"),
-    )
-    .at(
-        &format!("{file}:{line}:{column}"),
-        &format!("{}, in `{source}`", error.message().replace('\n', ", ")),
-    )
-    .hint("docs/function-toml.md lists every key with an example")
 }
 
 /// Reads the file at `path`, a `function.toml` or a folder with one.

@@ -6,6 +6,7 @@
 //! is in the folder is what runs.
 
 mod ignore;
+pub(crate) mod sources;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -78,6 +79,20 @@ pub(crate) fn pack(path: &Path, patterns: &[String]) -> Result<Artifact, Failure
     Ok(artifact)
 }
 
+/// Takes the component at `path` as it is; what it exports is the server's to judge.
+pub(crate) fn component(path: &Path) -> Result<Artifact, Failure> {
+    let unreadable = |e: io::Error| {
+        Failure::io(format!("cannot read the component {}", path.display()), &e).hint(
+            "component is relative to function.toml; build it first, or name what does in [build]",
+        )
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hash = Hashed::new(io::sink());
+    io::copy(&mut file, &mut hash).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    Ok(hash.into_artifact(file, None))
+}
+
 fn pack_executable(path: &Path, meta: &fs::Metadata) -> Result<Artifact, Failure> {
     let unreadable = |e: io::Error| Failure::io(format!("cannot read {}", path.display()), &e);
     if meta.permissions().mode() & 0o111 == 0 {
@@ -96,17 +111,7 @@ fn pack_executable(path: &Path, meta: &fs::Metadata) -> Result<Artifact, Failure
 
 fn pack_folder(root: &Path, patterns: &[String]) -> Result<Artifact, Failure> {
     let broken = |e: io::Error| Failure::io(format!("cannot pack {}", root.display()), &e);
-    let ignore_file = match fs::read_to_string(root.join(IGNORE_FILE)) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(broken(e)),
-    };
-    let ignore = Ignore::new(
-        patterns
-            .iter()
-            .map(String::as_str)
-            .chain(ignore_file.lines()),
-    );
+    let ignore = ignored(root, patterns).map_err(broken)?;
     let mut entries = Vec::new();
     collect(root, Path::new(""), &ignore, &mut entries).map_err(broken)?;
     entries.sort();
@@ -130,6 +135,17 @@ fn pack_folder(root: &Path, patterns: &[String]) -> Result<Artifact, Failure> {
     };
     file.rewind().map_err(broken)?;
     Ok(hash.into_artifact(file, None))
+}
+
+/// What stays out of a bundle of `root`.
+fn ignored(root: &Path, patterns: &[String]) -> io::Result<Ignore> {
+    let file = match fs::read_to_string(root.join(IGNORE_FILE)) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e),
+    };
+    let patterns = patterns.iter().map(String::as_str);
+    Ok(Ignore::new(patterns.chain(file.lines())))
 }
 
 /// Files and symbolic links below `root/at`, as relative paths. Folders come out of the

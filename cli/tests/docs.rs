@@ -17,7 +17,7 @@ fn the_documents_full_example_parses() -> Result<(), Box<dyn std::error::Error>>
     std::fs::write(dir.path().join("function.toml"), example)?;
     // Nobody listens there: a manifest that is accepted gets as far as looking for the server.
     let output = Command::new(env!("CARGO_BIN_EXE_gateless"))
-        .args(["deploy", "--server", "http://127.0.0.1:1"])
+        .args(["deploy", "--no-build", "--server", "http://127.0.0.1:1"])
         .arg(dir.path())
         .env_clear()
         .env("HOME", dir.path())

@@ -9,6 +9,7 @@ pub mod events;
 pub mod grpc;
 pub mod http;
 pub mod metrics;
+pub mod openfaas;
 mod run;
 pub mod service;
 pub mod sidecars;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::keys::Keys;
 use crate::auth::{self, Auth};
 use crate::metrics::Metrics;
+use crate::openfaas::images::Images;
 use crate::service::{Changes, Service};
 use crate::sidecars::Registry;
 use crate::store::artifacts::{self, Artifacts};
@@ -40,6 +41,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Shared with every sidecar; visible ASCII.
     pub cluster_secret: String,
+    /// Table of what image names stand for; none: no image can be deployed.
+    pub images: Option<PathBuf>,
 }
 
 impl fmt::Debug for Config {
@@ -75,6 +78,9 @@ pub enum Error {
         /// What failed.
         source: io::Error,
     },
+    /// The table of images.
+    #[error(transparent)]
+    Images(#[from] crate::openfaas::images::Error),
     /// A listener.
     #[error("listening on {address}: {source}")]
     Listen {
@@ -163,15 +169,18 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let changes = Changes::default();
     let registry = Arc::new(Registry::new(&config.cluster_secret, changes.clone()));
     let service = Arc::new(Service::new(store, artifacts, registry, changes));
+    service.set_api_port(api.port());
     let metrics = Arc::new(Metrics::default());
     let first_admin_token = auth.first_admin(Timestamp::now()).await?;
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    let images = config.images.as_deref().map(Images::load).transpose()?;
     let router = http::router(
         Arc::clone(&service),
         Arc::clone(&auth),
         Arc::clone(&metrics),
+        Arc::new(images.unwrap_or_default()),
         stop.clone(),
     );
     let serve = axum::serve(api_listener, router)

@@ -210,7 +210,11 @@ impl Registry {
     /// What connected sidecars say of a function at `version` and its newest `revision`.
     pub fn seen(&self, function: &str, revision: &str, version: u64) -> Vec<Seen> {
         let resource = format!("functions/{function}");
-        let revision = format!("{function}/{revision}");
+        self.seen_resource(&resource, &format!("{function}/{revision}"), version)
+    }
+
+    /// What connected sidecars say of a resource at `version`, and of a revision if it has one.
+    pub fn seen_resource(&self, resource: &str, revision: &str, version: u64) -> Vec<Seen> {
         let inner = self.known.lock();
         let connected = inner
             .sidecars
@@ -220,15 +224,16 @@ impl Registry {
             let status = known
                 .report
                 .revisions
-                .get(&revision)
+                .get(revision)
                 .cloned()
                 .unwrap_or_default();
             Seen {
                 sidecar: known.sidecar.node_id.clone(),
                 applied: known.sidecar.applied_version >= version,
-                rejected: known.sidecar.rejections.get(&resource).cloned(),
+                rejected: known.sidecar.rejections.get(resource).cloned(),
                 ready: status.ready,
                 starting: status.starting,
+                draining: known.sidecar.draining,
                 reason: status.reason,
                 message: status.message,
                 exit_code: status.exit_code,

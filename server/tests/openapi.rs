@@ -157,3 +157,78 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
     }
     vec![Admin, Deployer]
 }
+
+/// What operations do. A new verb is a decision: clients' method names begin with it.
+const VERBS: [&str; 30] = [
+    "apply", "cancel", "check", "create", "delete", "drain", "end", "get", "head", "invoke",
+    "list", "open", "patch", "publish", "purge", "put", "receive", "replay", "resume", "revoke",
+    "rollback", "rotate", "scale", "send", "set", "start", "stream", "update", "wait", "watch",
+];
+
+/// Whether an example stands in `value` or in a schema it refers to.
+fn shows_an_example(value: &Value, schemas: &Value, depth: usize) -> bool {
+    let mut found = false;
+    let mut names = Vec::new();
+    walk(value, "", &mut |_, part| {
+        found |= part.get("example").is_some() || part.get("examples").is_some();
+        names.extend(part.get("$ref").and_then(Value::as_str).map(String::from));
+    });
+    let name = |reference: &str| reference.replace("#/components/schemas/", "");
+    found
+        || depth > 0
+            && names
+                .iter()
+                .any(|reference| shows_an_example(&schemas[name(reference)], schemas, depth - 1))
+}
+
+#[test]
+fn every_operation_is_named_by_a_verb_and_explains_itself() {
+    let document = serde_json::to_value(gateless_server::openapi()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let mut wrong = Vec::new();
+    for (_, path, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        let noun = VERBS.iter().find_map(|verb| id.strip_prefix(verb));
+        if !noun.is_some_and(|noun| noun.starts_with(|c: char| c.is_ascii_uppercase())) {
+            wrong.push(format!("{id} is no verbNoun with a verb of VERBS"));
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["description"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty()
+            {
+                wrong.push(format!("{id}: {} has no description", parameter["name"]));
+            }
+        }
+        let bodies = operation["requestBody"]["content"].as_object();
+        for (kind, body) in bodies.into_iter().flatten() {
+            if kind.contains("json") && !shows_an_example(body, schemas, 1) {
+                wrong.push(format!("{id}: its {kind} body has no example"));
+            }
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let bodies = response["content"].as_object();
+            for (kind, body) in bodies.into_iter().flatten() {
+                let is_document = path == "/v1/openapi.json";
+                if kind.contains("json") && !is_document && !shows_an_example(body, schemas, 2) {
+                    wrong.push(format!(
+                        "{id} {status}: nothing in its {kind} has an example"
+                    ));
+                }
+            }
+        }
+    }
+    for (name, schema) in schemas.as_object().unwrap() {
+        if !schema["description"].is_string() {
+            wrong.push(format!("{name} has no description"));
+        }
+        let properties = schema["properties"].as_object();
+        for (property, schema) in properties.into_iter().flatten() {
+            if !schema["description"].is_string() {
+                wrong.push(format!("{name}.{property} has no description"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -15,6 +15,7 @@ fn config(data: &Path, secret: &str) -> Config {
         listen: any,
         grpc_listen: any,
         data: data.to_owned(),
+        images: None,
         cluster_secret: secret.into(),
     }
 }

@@ -17,11 +17,13 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::drain::Draining;
 use crate::observe::Observer;
+use crate::peers;
 use crate::queue::clock::millis;
 use crate::queue::http::TRUNCATED;
 use crate::queue::types::{CallId, CallResult, Filter, View};
 use crate::queue::{Error, Queue};
 use crate::runtime::Registry;
+use crate::trigger;
 
 /// Calls in one page, at most and if not said.
 const PAGE: (u32, u32) = (1000, 100);
@@ -42,6 +44,7 @@ pub(crate) struct Host {
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: Arc<Draining>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) peers: peers::Handle,
 }
 
 /// The service.
@@ -49,12 +52,23 @@ pub struct Admin {
     queue: Arc<dyn Queue>,
     logs: Arc<dyn Logs>,
     host: Host,
+    triggers: trigger::Handle,
 }
 
 impl Admin {
-    /// Over this host's queue, logs and instances.
-    pub(crate) fn new(queue: Arc<dyn Queue>, logs: Arc<dyn Logs>, host: Host) -> Self {
-        Self { queue, logs, host }
+    /// Over this host's queue, logs, instances and triggers.
+    pub(crate) fn new(
+        queue: Arc<dyn Queue>,
+        logs: Arc<dyn Logs>,
+        host: Host,
+        triggers: trigger::Handle,
+    ) -> Self {
+        Self {
+            queue,
+            logs,
+            host,
+            triggers,
+        }
     }
 }
 
@@ -178,7 +192,10 @@ impl SidecarAdmin for Admin {
         &self,
         _: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        Ok(Response::new(self.host.observer.watch()))
+        // Else a shutdown would wait for it.
+        let left = self.host.peers.clone().left();
+        let seen = self.host.observer.watch().take_until(Box::pin(left));
+        Ok(Response::new(seen.boxed()))
     }
 
     async fn set_draining(
@@ -193,6 +210,24 @@ impl SidecarAdmin for Admin {
             draining,
             instances,
         }))
+    }
+
+    async fn list_triggers(
+        &self,
+        request: Request<v1::ListTriggersRequest>,
+    ) -> Result<Response<v1::ListTriggersResponse>, Status> {
+        let request = request.into_inner();
+        let statuses = self.triggers.statuses(&request.namespace, &request.name);
+        let triggers = statuses.await;
+        Ok(Response::new(v1::ListTriggersResponse { triggers }))
+    }
+
+    async fn share_triggers(
+        &self,
+        request: Request<v1::TriggerLevels>,
+    ) -> Result<Response<v1::TriggerLevels>, Status> {
+        let known = self.triggers.shared(request.into_inner()).await?;
+        Ok(Response::new(known))
     }
 }
 
@@ -324,7 +359,8 @@ pub fn status(error: Error) -> Status {
         | Error::CallbackScheme(_)
         | Error::Callback(_)
         | Error::IdempotencyKey { .. }
-        | Error::IdempotencyConflict(_) => Code::InvalidArgument,
+        | Error::IdempotencyConflict(_)
+        | Error::IdempotencyTaken(_) => Code::InvalidArgument,
     };
     let mut status = Status::new(code, error.to_string());
     let value = tonic::metadata::MetadataValue::from_static(error.code());

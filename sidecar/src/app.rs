@@ -16,7 +16,7 @@ use crate::metrics::{Length, Metrics};
 use crate::proxy::Proxy;
 use crate::proxy::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
-use crate::{peers, queue};
+use crate::{control, peers, queue, trigger};
 
 /// Everything a connection can reach.
 pub struct App {
@@ -32,8 +32,12 @@ pub struct App {
     pub fairness: RandomState,
     /// Permits peers took ahead.
     pub reservations: Arc<Reservations>,
+    /// Schedules, events and topics.
+    pub triggers: trigger::Handle,
     /// Services of the peer port.
     pub grpc: tonic::service::Routes,
+    /// What the server told.
+    pub control: Arc<control::Handle>,
     /// Series.
     pub metrics: Arc<Metrics>,
     /// Calls other sidecars forwarded here; a shutdown waits until it stands still.

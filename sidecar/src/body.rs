@@ -1,6 +1,6 @@
-//! The one body type of the data plane: what is sent to callers, instances and peers.
+//! The body types of the data plane: what comes in, and what is sent to callers, instances and peers.
 //!
-//! An enum and not a box, so the common cases cost no allocation.
+//! Enums and not boxes, so the common cases cost no allocation.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +34,54 @@ impl std::fmt::Debug for Body {
     }
 }
 
+/// A body to read: of a caller's request, or of a function's answer.
+pub enum Inbound {
+    /// From a connection.
+    Wire(Incoming),
+    /// From a component in this process.
+    Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
+}
+
+impl From<Incoming> for Inbound {
+    fn from(incoming: Incoming) -> Self {
+        Self::Wire(incoming)
+    }
+}
+
+impl http_body::Body for Inbound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Wire(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(Into::into))),
+            Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Wire(incoming) => incoming.is_end_stream(),
+            Self::Boxed(inner) => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Wire(incoming) => incoming.size_hint(),
+            Self::Boxed(inner) => inner.size_hint(),
+        }
+    }
+}
+
 /// A request body with a bound on its size.
 pub struct Limited {
-    inner: Incoming,
+    inner: Inbound,
     left: u64,
     exceeded: Arc<AtomicBool>,
 }
@@ -44,7 +89,7 @@ pub struct Limited {
 impl Limited {
     /// At most `limit` bytes; the flag tells afterwards whether that was why it failed.
     #[must_use]
-    pub fn new(inner: Incoming, limit: u64) -> (Self, Arc<AtomicBool>) {
+    pub fn new(inner: Inbound, limit: u64) -> (Self, Arc<AtomicBool>) {
         let exceeded = Arc::new(AtomicBool::new(false));
         (
             Self {
@@ -57,7 +102,7 @@ impl Limited {
     }
 
     /// What it wraps.
-    pub fn into_inner(self) -> Incoming {
+    pub fn into_inner(self) -> Inbound {
         self.inner
     }
 }
@@ -141,5 +186,5 @@ fn poll_limited(
         }
         limited.left -= size;
     }
-    polled.map(|frame| frame.map(|result| result.map_err(Into::into)))
+    polled
 }

@@ -5,6 +5,8 @@
 //! (Both ends of the conversion are foreign types, so it is functions, not `TryFrom`.)
 
 pub(crate) mod revision;
+mod schedule;
+pub(crate) mod trigger;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use gateless_core::config::{AsyncPolicy, Function, TrafficTarget, Visibility};
 use gateless_core::name::{FunctionName, RevisionName, check_label};
 use gateless_proto::v1;
+
+pub use self::trigger::{Source, Trigger, trigger};
 
 /// Why a resource is refused: where in it, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::body::Body;
+use crate::instance::component::Ended;
 
 /// Where a call's time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,12 @@ pub enum Error {
         /// Whether the function may have seen the call.
         seen: bool,
     },
+    /// Components call each other in a circle.
+    #[error("the call came through more than {0} components, one calling the other")]
+    Loop(u32),
+    /// The component was ended, or ended without an answer.
+    #[error(transparent)]
+    Component(Box<Ended>),
     /// Larger than the function allows.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(u64),
@@ -178,6 +185,12 @@ impl Error {
                 "instance_failed",
                 "`gateless logs` shows what the instance said",
             ),
+            Self::Loop(_) => (
+                S::LOOP_DETECTED,
+                "loop_detected",
+                "a function calls itself, directly or through others, without an end",
+            ),
+            Self::Component(ended) => (ended.status, ended.code, ended.hint),
             Self::BodyTooLarge(_) => (
                 S::PAYLOAD_TOO_LARGE,
                 "body_too_large",

@@ -34,6 +34,8 @@ pub(crate) struct Ends {
 impl Ends {
     /// Leaves the cluster, serves until nobody forwards calls here any more, then closes.
     pub(crate) async fn goodbye(self, stop_instances: bool) {
+        // Before anybody takes over: what it has fired is known to them then.
+        self.app.triggers.stop().await;
         let alone = self.app.peers.members().borrow().len() <= 1;
         self.app.peers.leave().await;
         if !alone {

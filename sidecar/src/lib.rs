@@ -17,15 +17,18 @@ pub mod error;
 mod goodbye;
 pub mod instance;
 mod logs;
+mod management;
 pub mod metrics;
 pub mod node;
 pub mod observe;
 mod outbox;
+mod outgoing;
 pub mod peers;
 mod prefetch;
 pub mod proxy;
 pub mod queue;
 pub mod runtime;
 mod start;
+pub mod trigger;
 
 pub use start::{Config, Error, Running, run};

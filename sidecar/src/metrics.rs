@@ -1,11 +1,14 @@
 //! Prometheus series of the data plane. Handles are kept per function, so the hot path
 //! looks nothing up.
 
+mod engine;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::FunctionName;
+use gateless_wasm::Engine;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -15,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
+use self::engine::EngineNumbers;
 use crate::peers::Member;
 use counts::{BUCKETS, Counts};
 
@@ -155,6 +159,12 @@ impl Metrics {
     /// Registers a series of another part.
     pub fn with_registry(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.registry.lock());
+    }
+
+    /// Shows what the wasm engine holds and did.
+    pub fn watch_engine(&self, engine: Engine) {
+        let numbers = Box::new(EngineNumbers(engine));
+        self.with_registry(|registry| registry.register_collector(numbers));
     }
 
     /// Shows how many sidecars live, this one included, for as long as anybody tells.

@@ -1,24 +1,26 @@
-//! Fetches bundles when the catalogue first names them, not when a call waits for them.
+//! Fetches artifacts, and compiles components, when the catalogue first names them, not when a
+//! call waits for them.
 //!
-//! So a cold start needs no server and no download. One at a time, in the background; what
-//! cannot be fetched is tried again when the catalogue changes or the server is back. It
-//! starts nothing, and a start that comes first fetches for itself.
+//! So a cold start needs no server, no download and no compiler. One at a time, in the
+//! background; what cannot be had is tried again when the catalogue changes or the server is
+//! back. It starts nothing, and a start that comes first does the same for itself.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use gateless_core::config::Runtime;
+use gateless_wasm::Engine;
 
 use crate::control::{Catalogue, Handle};
 
 /// Runs until the catalogue's source ends.
-pub(crate) async fn run(control: Arc<Handle>) {
+pub(crate) async fn run(control: Arc<Handle>, engine: Engine) {
     let (mut catalogue, mut connected) = (control.catalogue(), control.connected());
     loop {
-        let wanted = bundles(&catalogue.borrow_and_update());
+        let wanted = artifacts(&catalogue.borrow_and_update());
         connected.mark_unchanged();
-        for sha256 in wanted {
-            if let Err(error) = control.fetch_artifact(&sha256).await {
-                tracing::debug!(sha256, %error, "bundle not fetched ahead");
-            }
+        for (sha256, is_component) in wanted {
+            prepare(&control, &engine, &sha256, is_component).await;
             if catalogue.has_changed().unwrap_or(true) {
                 break;
             }
@@ -33,13 +35,39 @@ pub(crate) async fn run(control: Arc<Handle>) {
     }
 }
 
-/// Bundles of every revision that can be called.
-fn bundles(catalogue: &Catalogue) -> BTreeSet<String> {
+async fn prepare(control: &Handle, engine: &Engine, sha256: &str, is_component: bool) {
+    if is_component && engine.is_compiled(sha256) && control.artifact_here(sha256).is_some() {
+        return;
+    }
+    let path = match control.fetch_artifact(sha256).await {
+        Ok(path) => path,
+        Err(error) => {
+            tracing::debug!(sha256, %error, "artifact not fetched ahead");
+            return;
+        }
+    };
+    if !is_component || engine.is_compiled(sha256) {
+        return;
+    }
+    let (engine, digest) = (engine.clone(), sha256.to_owned());
+    let compiling = tokio::task::spawn_blocking(move || engine.compile_ahead(&path, &digest));
+    if let Ok(Err(error)) = compiling.await {
+        // Whoever starts it gets the same error, and its function's status shows it.
+        tracing::debug!(sha256, %error, "component not compiled ahead");
+    }
+}
+
+/// Artifacts of every revision that can be called, and whether each is a component.
+fn artifacts(catalogue: &Catalogue) -> BTreeMap<String, bool> {
     let revisions = catalogue
         .functions
         .values()
         .flat_map(|function| &function.revisions);
+    let artifact = |runtime: &Runtime| {
+        let sha256 = runtime.artifact()?.to_owned();
+        Some((sha256, runtime.wasm().is_some()))
+    };
     revisions
-        .filter_map(|revision| revision.runtime.artifact().map(str::to_owned))
+        .filter_map(|revision| artifact(&revision.runtime))
         .collect()
 }

@@ -16,6 +16,7 @@ use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::goodbye::Ends;
 use crate::metrics::Metrics;
+use crate::outgoing::Router;
 use crate::proxy::reserve::Reservations;
 use crate::runtime::{HoldCaps, Registry};
 use crate::{control, node, peers, queue};
@@ -82,6 +83,9 @@ pub enum Error {
         /// Why.
         cause: queue::Error,
     },
+    /// The engine for components cannot be opened.
+    #[error(transparent)]
+    Engine(gateless_wasm::Error),
     /// The config client cannot start.
     #[error(transparent)]
     Control(#[from] control::Error),
@@ -114,7 +118,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let node = node::id(&config.data).map_err(data_error)?;
     let (listeners, addresses) = parts::bind_all(&config).await?;
     let local = addresses.local;
-    let (driver, instance_events) = parts::open_driver(&config, &node).map_err(data_error)?;
+    let router = Arc::<Router>::default();
+    let engine = parts::open_engine(&config, &router)?;
+    let (driver, instance_events) =
+        parts::open_driver(&config, &node, engine.clone()).map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
@@ -126,14 +133,16 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         parts::join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
     metrics.watch_members(peers.members());
-    let control = parts::follow_server(&config, &node, &addresses, &secret, gossip).await?;
+    metrics.watch_engine(engine.clone());
+    let control = parts::follow_server(&config, &node, &addresses, &secret, gossip, engine).await?;
     let catalogue = control.catalogue();
     registry.apply(catalogue.borrow().functions.values().cloned());
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
-    let host = parts::host(&config, &registry, &queue).map_err(data_error)?;
-    let admin = parts::admin(&queue, &driver, node, host.clone());
+    let triggers = parts::triggers(&config, &node, &control, &queue, &peers, &metrics).await;
+    let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
+    let admin = parts::admin(&queue, &driver, node, host.clone(), triggers.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {
         proxy,
@@ -142,10 +151,13 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         peers: peers.clone(),
         fairness: std::hash::RandomState::new(),
         reservations,
+        triggers,
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
+        control: control.clone(),
         metrics,
         from_peers: AtomicU64::new(0),
     });
+    router.open(&app, local.to_string());
     let stop_controller = CancellationToken::new();
     let parts = controller::Parts {
         registry,

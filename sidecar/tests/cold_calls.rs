@@ -32,6 +32,7 @@ impl config_service_server::ConfigService for Catalogue {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let resource = v1::resource::Kind::Function(self.0.clone());
         let first = v1::WatchResponse {
+            api_port: 0,
             catalogue_id: "test".into(),
             version: 1,
             snapshot: true,

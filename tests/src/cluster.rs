@@ -232,6 +232,18 @@ impl Cluster {
         function
     }
 
+    /// Puts a trigger and waits until every sidecar knows it.
+    pub async fn trigger(&self, name: &str, spec: Value) -> Value {
+        let path = format!("/namespaces/default/triggers/{name}");
+        let body = serde_json::json!({ "spec": spec });
+        let put = self
+            .api
+            .send(reqwest::Method::PUT, &path, Some(&body))
+            .await;
+        self.settled().await;
+        put
+    }
+
     /// A file of the cluster's folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

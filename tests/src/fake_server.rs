@@ -70,6 +70,7 @@ impl FakeServer {
         state.version += 1;
         state.catalogue.extend_from_slice(functions);
         let response = v1::WatchResponse {
+            api_port: 0,
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: false,
@@ -112,6 +113,7 @@ impl config_service_server::ConfigService for FakeServer {
         });
         let state = self.state.lock().unwrap();
         let snapshot = v1::WatchResponse {
+            api_port: 0,
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: true,

@@ -12,6 +12,7 @@
 pub mod api;
 pub mod call;
 pub mod cluster;
+pub mod events;
 pub mod fake_server;
 pub mod fsync_gate;
 pub mod instances;
@@ -24,6 +25,7 @@ pub mod wait;
 pub use api::Api;
 pub use call::{Answer, Caller};
 pub use cluster::{Cluster, Setup};
+pub use events::Events;
 pub use load::Load;
 pub use process::Process;
 pub use sidecar::Sidecar;

@@ -404,3 +404,27 @@ async fn failing_revision_gets_no_traffic_and_says_why() {
     let all = revisions_of(&cluster, "/function/app/env", 20).await;
     assert!(all.iter().all(|name| name == "app-00001"), "{all:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_went_on_as_an_async_one_is_the_same_call_when_sent_again() {
+    let cluster = Cluster::small().await;
+    cluster.deploy("slow", Spec::new()).await;
+    let sidecar = cluster.sidecars[0].public();
+    let call = async |id: &str, body: &'static str| {
+        let request = sidecar.request(Method::POST, "/function/slow/sleep?ms=300");
+        let request = request.header("prefer", "respond-async, wait=0");
+        let request = request.header("idempotency-key", "k").body(body);
+        send(request.header("x-test-id", id)).await.unwrap()
+    };
+    let first = call("first", "a").await.expect(202);
+    let id = first.header("x-call-id");
+    let again = call("again", "a").await.expect(202);
+    assert_eq!(again.header("x-call-id"), id);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    call("other", "b")
+        .await
+        .problem(422, "idempotency_key_reused");
+    assert_eq!(sidecar.ended(id).await, "succeeded");
+    assert_eq!(cluster.times_seen("first"), 1);
+    assert_eq!(cluster.times_seen("again"), 0);
+}

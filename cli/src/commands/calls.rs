@@ -1,16 +1,16 @@
 //! `invocations`, `dlq` and `queue`: the async side.
 //!
 //! Everything goes through the server, which asks the sidecar that has the call. Deliberately
-//! no bulk operations but the dead letters'.
+//! no way to cancel or replay everything at once without naming a state.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::invoke::{Shown, show_answer};
+use super::answer::{Shown, show_answer};
 use super::{age, millis};
-use crate::client::Client;
-use crate::failure::Failure;
+use crate::client::{Client, segment};
+use crate::failure::{Exit, Failure};
 use crate::output::{Output, at};
 
 /// Async calls.
@@ -37,10 +37,22 @@ enum InvocationsCommand {
     Get(CallArg),
     /// Print a finished call's answer.
     Result(CallArg),
-    /// Cancel a call that is not finished.
-    Cancel(CallArg),
-    /// Queue a finished or dead call again.
-    Replay(CallArg),
+    /// Cancel calls that are not finished.
+    Cancel(CallsArg),
+    /// Queue finished or dead calls again.
+    Replay(CallsArg),
+}
+
+#[derive(Debug, Args)]
+struct CallsArg {
+    /// The function.
+    function: String,
+    /// The calls' ids.
+    #[arg(required_unless_present = "state", conflicts_with = "state")]
+    ids: Vec<String>,
+    /// All calls in this state instead.
+    #[arg(long)]
+    state: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -110,8 +122,8 @@ pub(crate) async fn invocations(
             let response = client.stream(client.request(Method::GET, &path)).await?;
             show_answer(out, response, &Shown::result_of(&call.id)).await
         }
-        InvocationsCommand::Cancel(call) => act(client, out, call, "cancel").await,
-        InvocationsCommand::Replay(call) => act(client, out, call, "replay").await,
+        InvocationsCommand::Cancel(calls) => act(client, out, calls, "cancel").await,
+        InvocationsCommand::Replay(calls) => act(client, out, calls, "replay").await,
     }
 }
 
@@ -121,10 +133,33 @@ impl CallArg {
     }
 }
 
-async fn act(client: &Client, out: &mut Output, call: &CallArg, verb: &str) -> Result<(), Failure> {
-    let path = format!("{}/{verb}", call.path(client));
-    let body = client.call(Method::POST, &path, None).await?;
-    out.item(&body, |v| format!("{} {}", call.id, at(v, "/state")))
+async fn act(
+    client: &Client,
+    out: &mut Output,
+    calls: &CallsArg,
+    verb: &str,
+) -> Result<(), Failure> {
+    let invocations = client.path(&["functions", &calls.function, "invocations"]);
+    if let [id] = calls.ids.as_slice() {
+        let path = format!("{invocations}/{}/{verb}", segment(id));
+        let body = client.call(Method::POST, &path, None).await?;
+        return out.item(&body, |v| format!("{id} {}", at(v, "/state")));
+    }
+    let which = match &calls.state {
+        Some(state) => json!({"state": state}),
+        None => json!({"ids": calls.ids}),
+    };
+    let path = format!("{invocations}/{verb}");
+    let body = client.call(Method::POST, &path, Some(&which)).await?;
+    counted(
+        out,
+        &body,
+        if verb == "cancel" {
+            "cancelled"
+        } else {
+            "replayed"
+        },
+    )
 }
 
 async fn list_calls(
@@ -192,12 +227,10 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
             counted(out, &body, "replayed")
         }
         DlqCommand::Replay { function, ids } => {
-            for id in ids {
-                let path = client.path(&["functions", function, "invocations", id, "replay"]);
-                client.call(Method::POST, &path, None).await?;
-                out.note(format!("replayed {id}"));
-            }
-            counted(out, &json!({"count": ids.len()}), "replayed")
+            let path = client.path(&["functions", function, "dead-letters", "replay"]);
+            let which = json!({"ids": ids});
+            let body = client.call(Method::POST, &path, Some(&which)).await?;
+            counted(out, &body, "replayed")
         }
         DlqCommand::Purge { function } => {
             let path = client.path(&["functions", function, "dead-letters"]);
@@ -211,7 +244,26 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
 fn counted(out: &mut Output, body: &Value, verb: &str) -> Result<(), Failure> {
     let warnings = body["warnings"].as_array();
     out.warnings(warnings.map_or(&[], Vec::as_slice));
-    out.item(body, |v| format!("{verb} {}", at(v, "/count")))
+    let failed = body["failed"].as_array().map_or(0, Vec::len);
+    for one in body["failed"].as_array().into_iter().flatten() {
+        out.note(format!(
+            "not {verb}: {}: {}",
+            at(one, "/id"),
+            at(one, "/detail")
+        ));
+    }
+    if body["more"] == true {
+        out.note("more calls are in this state: run it again");
+    }
+    out.item(body, |v| format!("{verb} {}", at(v, "/count")))?;
+    match failed {
+        0 => Ok(()),
+        n => Err(Failure::new(
+            Exit::Conflict,
+            "some_failed",
+            format!("{n} calls were not {verb}"),
+        )),
+    }
 }
 
 /// `gateless queue`

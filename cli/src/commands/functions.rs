@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::age;
-use super::deploy::{conditions, describe};
+use super::rollout::{conditions, describe};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::manifest::units::Millis;

@@ -3,22 +3,23 @@
 //! The call itself never touches the server; it is only asked where a sidecar is. Deliberately
 //! not a load tool: one call, its answer, its timing.
 
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gateless_sdk::{Error, Gateless, Invoke};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Method, Response, StatusCode};
+use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
-use super::sidecars::{call_name, entrances};
-use crate::client::{Client, problem_of, transport_failure};
-use crate::failure::{Exit, Failure};
+use super::answer::{Shown, show_answer, took};
+use super::trace;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::login::check_url;
 use crate::manifest::units::Millis;
-use crate::output::{Format, Output, at};
-
-/// Between looks at an async call: doubled from the first to the last.
-const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+use crate::output::Output;
 
 /// Call a function.
 #[derive(Debug, Args)]
@@ -37,6 +38,9 @@ pub(crate) struct InvokeArgs {
     /// Method.
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<Method>,
+    /// Show where the time went; with --async wait, and show the attempts.
+    #[arg(long)]
+    trace: bool,
     /// Print status and headers before the body.
     #[arg(short, long)]
     include: bool,
@@ -57,323 +61,147 @@ pub(crate) struct InvokeArgs {
     sidecar: Option<String>,
 }
 
-/// How an answer is described.
-pub(crate) struct Shown {
-    what: String,
-    start: Instant,
-    include: bool,
-    /// A result carries the function's status in `x-function-status`.
-    is_result: bool,
-}
-
-impl Shown {
-    /// The answer kept for an async call.
-    pub(crate) fn result_of(id: &str) -> Self {
-        Self {
-            what: format!("call {id}"),
-            start: Instant::now(),
-            include: false,
-            is_result: true,
-        }
-    }
-}
-
 /// Calls and prints the answer.
 pub(crate) async fn invoke(
     client: &Client,
     out: &mut Output,
     args: &InvokeArgs,
 ) -> Result<(), Failure> {
+    let sidecar = args.sidecar.as_deref().map(check_url).transpose()?;
+    let sdk = client.sdk(sidecar.as_deref())?;
     let start = Instant::now();
-    let (sidecar, response) = send(client, args).await?;
-    if !args.queue {
-        let shown = Shown {
-            what: args.function.clone(),
-            start,
-            include: args.include,
-            is_result: false,
-        };
-        return show_answer(out, response, &shown).await;
+    if args.queue {
+        return queue(client, &sdk, out, args, start).await;
     }
-    if response.status() != StatusCode::ACCEPTED {
-        return Err(problem_of(response).await);
-    }
-    let accepted: Value = response
-        .json()
-        .await
-        .map_err(|e| transport_failure(&format!("the sidecar {sidecar}"), &e))?;
-    let id = at(&accepted, "/id");
-    out.note(format!("call {id} is queued, accepted in {}", took(start)));
-    if !args.wait {
-        return out.item(&accepted, |_| id);
-    }
-    let deadline = start + Duration::from_millis(args.timeout.0);
-    let response = await_result(client, out, &sidecar, &id, deadline).await?;
-    let mut shown = Shown::result_of(&id);
-    (shown.start, shown.include) = (start, args.include);
+    let call = args.call()?.deadline(args.timeout());
+    let answered = sdk.invoke(&args.function, call).await;
+    let response = answered.map_err(|error| failed(client, error))?;
+    let shown = Shown {
+        what: args.function.clone(),
+        start,
+        include: args.include,
+        is_result: false,
+        trace: args.trace.then(Vec::new),
+    };
     show_answer(out, response, &shown).await
 }
 
-/// Sends to the first sidecar that takes the connection. The body starts only then, so trying
-/// the next is safe.
-async fn send(client: &Client, args: &InvokeArgs) -> Result<(String, Response), Failure> {
-    let entrances = entrances(client, args.sidecar.as_ref()).await?;
-    let mut last = None;
-    for sidecar in entrances {
-        match request(client, args, &sidecar).await?.send().await {
-            Ok(response) => return Ok((sidecar, response)),
-            Err(error) => {
-                let failure = transport_failure(&format!("the sidecar {sidecar}"), &error)
-                    .hint("see `gateless sidecars`, or name another with --sidecar");
-                if !error.is_connect() {
-                    return Err(failure);
-                }
-                last = Some(failure);
-            }
+async fn queue(
+    client: &Client,
+    sdk: &Gateless,
+    out: &mut Output,
+    args: &InvokeArgs,
+    start: Instant,
+) -> Result<(), Failure> {
+    let mut call = args.call()?;
+    if let Some(url) = &args.callback {
+        call = call.callback(url);
+    }
+    let accepted = tokio::time::timeout(args.timeout(), sdk.invoke_async(&args.function, call));
+    let accepted = accepted.await.unwrap_or_else(|_| {
+        let whom = "the sidecar".into();
+        Err(Error::Timeout { whom })
+    });
+    let call = accepted.map_err(|error| failed(client, error))?;
+    let id = call.id().to_owned();
+    out.note(format!("call {id} is queued, accepted in {}", took(start)));
+    if !args.wait && !args.trace {
+        let document = json!({"id": id, "function": args.function});
+        return out.item(&document, |_| id);
+    }
+    let left = args.timeout().saturating_sub(start.elapsed());
+    let (mut said, mut last) = (String::new(), Value::Null);
+    let finished = call.result_watched(left, |status| {
+        let line = format!("  {}, {} attempts", status.state, status.attempts());
+        if line != said {
+            out.note(&line);
+            said = line;
+        }
+        last = json!(status);
+    });
+    let finished = finished.await;
+    let trace = args.trace.then(|| trace::attempts(&last));
+    let response = finished.map_err(|error| {
+        // A call that came to nothing shows its attempts, too.
+        if let Some(trace) = trace.as_ref().filter(|t| !t.is_empty()) {
+            out.note(trace::timeline(trace).trim_end());
+        }
+        unfinished(client, &args.function, error).with("call", last)
+    })?;
+    let mut shown = Shown::result_of(&id);
+    (shown.start, shown.include, shown.trace) = (start, args.include, trace);
+    show_answer(out, response, &shown).await
+}
+
+/// Why there is no answer, and the way out from here.
+fn failed(client: &Client, error: Error) -> Failure {
+    let hint = match &error {
+        Error::Unreachable { whom, .. } if whom.starts_with("the server") => {
+            "calls need no server: name a sidecar with --sidecar or GATELESS_SIDECAR"
+        }
+        Error::Unreachable { .. } | Error::Transport { .. } | Error::Timeout { .. } => {
+            "see `gateless sidecars`, or name another with --sidecar"
+        }
+        _ => return client.failure(error),
+    };
+    Failure::from(error).hint(hint)
+}
+
+fn unfinished(client: &Client, function: &str, error: Error) -> Failure {
+    let hint = match &error {
+        Error::CallFailed { id, .. } => format!(
+            "gateless invocations get {function} {id} shows every attempt; gateless dlq replay {function} {id} tries again"
+        ),
+        Error::CallUnfinished { id, .. } => {
+            format!("gateless invocations result {function} {id} prints its answer later")
+        }
+        _ => return failed(client, error),
+    };
+    Failure::from(error).hint(hint)
+}
+
+impl InvokeArgs {
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout.0)
+    }
+
+    /// What is sent.
+    fn call(&self) -> Result<Invoke, Failure> {
+        let headers: HeaderMap = self.headers.iter().cloned().collect();
+        let mut call = Invoke::new().path(&self.path).headers(headers);
+        if let Some(method) = &self.method {
+            call = call.method(method.clone());
+        }
+        match &self.data {
+            Some(data) => with_body(call, data),
+            None => Ok(call),
         }
     }
-    Err(last.unwrap_or_else(|| Failure::usage("no sidecar to call")))
 }
 
-async fn request(
-    client: &Client,
-    args: &InvokeArgs,
-    sidecar: &str,
-) -> Result<reqwest::RequestBuilder, Failure> {
-    let kind = if args.queue {
-        "async-function"
-    } else {
-        "function"
-    };
-    let slash = if args.path.starts_with(['/', '?']) {
-        ""
-    } else {
-        "/"
-    };
-    let name = call_name(client, &args.function);
-    let url = format!("{sidecar}/{kind}/{name}{slash}{}", args.path);
-    let default = if args.data.is_some() {
-        Method::POST
-    } else {
-        Method::GET
-    };
-    let headers: HeaderMap = args.headers.iter().cloned().collect();
-    let mut request = client
-        .http()
-        .request(args.method.clone().unwrap_or(default), url)
-        .timeout(Duration::from_millis(args.timeout.0))
-        .headers(headers);
-    if let Some(callback) = &args.callback {
-        request = request.header("x-callback-url", callback);
-    }
-    Ok(match &args.data {
-        Some(data) => with_body(request, data).await?,
-        None => request,
-    })
-}
-
-async fn with_body(
-    request: reqwest::RequestBuilder,
-    data: &str,
-) -> Result<reqwest::RequestBuilder, Failure> {
+fn with_body(call: Invoke, data: &str) -> Result<Invoke, Failure> {
     let path = match data.strip_prefix('@') {
         _ if data == "-" => "/dev/stdin",
         Some("-") => "/dev/stdin",
         Some(path) => path,
-        None => return Ok(request.body(data.to_owned())),
+        None => return Ok(call.body(data.to_owned())),
     };
     let broken = |e: std::io::Error| Failure::io(format!("cannot read the body from {path}"), &e);
-    let file = tokio::fs::File::open(path).await.map_err(broken)?;
-    let meta = file.metadata().await.map_err(broken)?;
-    let request = if meta.is_file() && path != "/dev/stdin" {
-        request.header("content-length", meta.len())
+    let file = File::open(path).map_err(broken)?;
+    let meta = file.metadata().map_err(broken)?;
+    let call = if meta.is_file() && path != "/dev/stdin" {
+        call.header("content-length", &meta.len().to_string())
     } else {
-        request
+        call
     };
-    Ok(request.body(Body::wrap_stream(ReaderStream::new(file))))
-}
-
-/// Waits until the call is finished and asks for its answer.
-async fn await_result(
-    client: &Client,
-    out: &mut Output,
-    sidecar: &str,
-    id: &str,
-    deadline: Instant,
-) -> Result<Response, Failure> {
-    let url = format!("{sidecar}/_gateless/calls/{}", crate::client::segment(id));
-    let get = |url: String| async move {
-        let sent = client
-            .http()
-            .get(url)
-            .timeout(Duration::from_secs(30))
-            .send();
-        let response = sent
-            .await
-            .map_err(|e| transport_failure(&format!("the sidecar {sidecar}"), &e))?;
-        if response.status().as_u16() >= 400 {
-            return Err(problem_of(response).await);
-        }
-        Ok(response)
-    };
-    let mut pause = POLL.0;
-    let mut shown = String::new();
-    loop {
-        let response = get(url.clone()).await?;
-        let call: Value = response
-            .json()
-            .await
-            .map_err(|e| transport_failure(&format!("the sidecar {sidecar}"), &e))?;
-        let state = at(&call, "/state");
-        let attempts = call["attempts"].as_array().map_or(0, Vec::len);
-        let line = format!("  {state}, {attempts} attempts");
-        if line != shown {
-            out.note(&line);
-            shown = line;
-        }
-        match state.as_str() {
-            "succeeded" => return get(format!("{url}/result")).await,
-            "dead" | "cancelled" => {
-                return Err(
-                    Failure::new(Exit::Failure, "call_failed", format!("call {id} is {state}"))
-                        .cause(at(&call, "/reason"))
-                        .hint("gateless invocations get FUNCTION ID shows every attempt; gateless dlq replay FUNCTION ID tries again"),
-                );
-            }
-            _ if Instant::now() >= deadline => {
-                return Err(Failure::new(
-                    Exit::Timeout,
-                    "timeout",
-                    format!("call {id} is not finished"),
-                )
-                .cause(format!("it is {state} after {attempts} attempts"))
-                .hint(
-                    "it goes on; gateless invocations result FUNCTION ID prints its answer later",
-                ));
-            }
-            _ => {}
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(POLL.1);
-    }
-}
-
-/// Prints an answer: its body as it is, or one document with everything.
-pub(crate) async fn show_answer(
-    out: &mut Output,
-    mut response: Response,
-    shown: &Shown,
-) -> Result<(), Failure> {
-    let headers = response.headers().clone();
-    let status = answer_status(&response, shown);
-    let is_problem = text(&headers, "content-type").starts_with("application/problem+json");
-    if status.as_u16() >= 400 && is_problem && out.format() == Format::Table && !shown.include {
-        return Err(problem_of(response).await);
-    }
-    let mut body = Vec::new();
-    if out.format() == Format::Table && shown.include {
-        out.line(&format!("HTTP {status}"))?;
-        for (name, value) in &headers {
-            out.line(&format!("{name}: {}", value.to_str().unwrap_or("(binary)")))?;
-        }
-        out.line("")?;
-    }
-    let broken = |e: &reqwest::Error| transport_failure(&shown.what, e);
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
-        match out.format() {
-            Format::Table => out.raw(&chunk)?,
-            Format::Json | Format::Jsonl => body.extend_from_slice(&chunk),
-        }
-    }
-    out.note(summary(status, &headers, shown.start));
-    if out.format() != Format::Table {
-        out.document(&answer_document(status, &headers, &body, shown.start))?;
-    }
-    if status.as_u16() < 400 {
-        return Ok(());
-    }
-    let exit = if is_problem {
-        Exit::from_status(status.as_u16())
-    } else {
-        Exit::Failure
-    };
-    Err(Failure::new(
-        exit,
-        "function_failed",
-        format!("{} answered {status}", shown.what),
-    ))
-}
-
-fn answer_status(response: &Response, shown: &Shown) -> StatusCode {
-    let own = shown
-        .is_result
-        .then(|| response.headers().get("x-function-status"))
-        .flatten()
-        .and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok());
-    own.unwrap_or_else(|| response.status())
-}
-
-fn answer_document(status: StatusCode, headers: &HeaderMap, body: &[u8], start: Instant) -> Value {
-    let headers: serde_json::Map<String, Value> = headers
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                json!(String::from_utf8_lossy(value.as_bytes())),
-            )
-        })
-        .collect();
-    let mut document = json!({
-        "status": status.as_u16(),
-        "headers": headers,
-        "duration_ms": millis(start),
-    });
-    match (
-        serde_json::from_slice::<Value>(body),
-        std::str::from_utf8(body),
-    ) {
-        (Ok(value), _) if is_json(&headers) => document["body"] = value,
-        (_, Ok(text)) => document["body"] = json!(text),
-        _ => document["body_hex"] = json!(hex::encode(body)),
-    }
-    document
-}
-
-fn is_json(headers: &serde_json::Map<String, Value>) -> bool {
-    let kind = headers.get("content-type").and_then(Value::as_str);
-    kind.is_some_and(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|k| k.trim().ends_with("json"))
-    })
-}
-
-fn summary(status: StatusCode, headers: &HeaderMap, start: Instant) -> String {
-    let mut line = format!("{status} in {}", took(start));
-    for (label, name) in [
-        ("revision", "x-gateless-revision"),
-        ("cold start", "x-gateless-cold-start"),
-        ("timing", "server-timing"),
-    ] {
-        let value = text(headers, name);
-        if !value.is_empty() {
-            line.push_str(&format!("; {label}: {value}"));
-        }
-    }
-    line
-}
-
-fn millis(start: Instant) -> f64 {
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn took(start: Instant) -> String {
-    format!("{:.1} ms", millis(start))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
+    let path = path.to_owned();
+    Ok(call.body_from(move || match File::open(&path) {
+        Ok(file) => Body::wrap_stream(ReaderStream::new(tokio::fs::File::from_std(file))),
+        // It was there a moment ago.
+        Err(error) => Body::wrap_stream(futures_util::stream::once(async move {
+            Err::<bytes::Bytes, _>(error)
+        })),
+    }))
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {

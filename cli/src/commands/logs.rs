@@ -1,21 +1,20 @@
 //! `logs`: what a function's instances wrote, from every sidecar.
 //!
-//! The server answers with one JSON object a line. Deliberately no reconnecting: `-f` ends
-//! when the server goes away, and says so.
+//! With `-f` it goes on when the server was away; see `tail`. Deliberately no filters but the
+//! server's: `grep` is there.
+
+pub(crate) mod tail;
 
 use clap::Args;
-use futures_util::StreamExt as _;
+use gateless_sdk::LogQuery;
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::Value;
 
-use crate::client::{Client, transport_failure};
-use crate::failure::{Exit, Failure};
+use self::tail::Tail;
+use crate::client::Client;
+use crate::failure::Failure;
 use crate::manifest::units::Millis;
 use crate::output::{Format, Output, at};
-
-/// Far above what sidecars cut lines at.
-const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Print what a function's instances wrote.
 #[derive(Debug, Args)]
@@ -51,82 +50,54 @@ pub(crate) async fn logs(
                 .hint("use -o jsonl, one document a line"),
         );
     }
-    let path = client.path(&["functions", &args.function, "logs"]);
-    let request = client.request(Method::GET, &path).query(&args.query());
-    let response = client.stream(request).await?;
-    if let Some(missing) = response.headers().get("x-gateless-unreachable") {
-        let missing = String::from_utf8_lossy(missing.as_bytes());
-        out.note(format!("warning: without the lines of sidecars {missing}"));
-    }
-    let mut stream = response.bytes_stream();
-    let mut lines = Vec::new();
-    let mut buffer = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|e| transport_failure("the server", &e))?;
-        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
-            buffer.extend_from_slice(piece);
-            if buffer.len() > MAX_LINE_BYTES {
-                return Err(bad_line("it has no end"));
-            }
-            if buffer.last() == Some(&b'\n') {
-                show(out, &buffer, &mut lines)?;
-                buffer.clear();
-            }
+    let mut tail = Tail::open(client, &args.function, args.query()).await?;
+    tail.warn(out);
+    if args.follow {
+        loop {
+            let entry = tail.next_following(out).await?;
+            show(out, &entry)?;
         }
     }
-    show(out, &buffer, &mut lines)?;
+    let mut lines = Vec::new();
+    while let Some(entry) = tail.next().await? {
+        match out.format() {
+            Format::Json => lines.push(entry),
+            Format::Table | Format::Jsonl => show(out, &entry)?,
+        }
+    }
     if out.format() == Format::Json {
         return out.document(&serde_json::json!({ "items": lines }));
-    }
-    if args.follow {
-        out.note("the server ended the log");
     }
     Ok(())
 }
 
-fn show(out: &mut Output, line: &[u8], lines: &mut Vec<Value>) -> Result<(), Failure> {
-    let line = line.trim_ascii();
-    if line.is_empty() {
-        return Ok(());
-    }
-    let entry: Value = serde_json::from_slice(line).map_err(bad_line)?;
+fn show(out: &mut Output, entry: &Value) -> Result<(), Failure> {
     match out.format() {
-        Format::Table => out.line(&format!(
-            "{} {} {} {}",
-            at(&entry, "/time"),
-            at(&entry, "/instance"),
-            at(&entry, "/stream"),
-            entry["line"].as_str().unwrap_or_default()
-        )),
-        Format::Jsonl => out.document(&entry),
-        Format::Json => {
-            lines.push(entry);
-            Ok(())
-        }
+        Format::Table => out.line(&text(entry)),
+        Format::Json | Format::Jsonl => out.document(entry),
     }
 }
 
-fn bad_line(cause: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        "bad_answer",
-        "the server sent a line that is no log line",
+/// A line of the log, with when and where.
+pub(crate) fn text(entry: &Value) -> String {
+    format!(
+        "{} {} {} {}",
+        at(entry, "/time"),
+        at(entry, "/instance"),
+        at(entry, "/stream"),
+        entry["line"].as_str().unwrap_or_default()
     )
-    .cause(cause)
 }
 
 impl LogsArgs {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![
-            ("follow", self.follow.to_string()),
-            ("tail", self.tail.to_string()),
-        ];
-        if let Some(since) = self.since {
-            let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
-            query.push(("since_ms", now.saturating_sub(since.0).to_string()));
+    fn query(&self) -> LogQuery {
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+        LogQuery {
+            follow: self.follow,
+            tail: Some(self.tail),
+            since_ms: self.since.map(|since| now.saturating_sub(since.0)),
+            revision: self.revision.clone(),
+            instance: self.instance.clone(),
         }
-        query.extend(self.revision.clone().map(|r| ("revision", r)));
-        query.extend(self.instance.clone().map(|i| ("instance", i)));
-        query
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use reqwest::{Body, Method, StatusCode};
+use reqwest::{Body, Method};
 use tokio_util::io::ReaderStream;
 
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::manifest::units::show_bytes;
 use crate::output::Output;
 use crate::pack::Artifact;
@@ -70,11 +70,10 @@ async fn is_there(client: &Client, path: &str) -> Result<bool, Failure> {
     let request = client
         .request(Method::HEAD, path)
         .timeout(Duration::from_secs(30));
-    let response = request.send().await.map_err(|e| client.failed(&e))?;
-    match response.status() {
-        StatusCode::NOT_FOUND => Ok(false),
-        status if status.is_success() => Ok(true),
+    match client.stream(request).await {
+        Ok(_) => Ok(true),
+        Err(failure) if matches!(failure.exit(), Exit::Unreachable | Exit::Timeout) => Err(failure),
         // A HEAD has no body to explain itself; the PUT will say why.
-        _ => Ok(false),
+        Err(_) => Ok(false),
     }
 }

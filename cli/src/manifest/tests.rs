@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::failure::Exit;
 
 fn check(text: &str, expected: &Value) {
     let manifest = Manifest::parse(text, "function.toml").unwrap();
@@ -72,6 +73,36 @@ max_result = "64KiB"
             },
         }),
     );
+}
+
+#[test]
+fn a_component_is_run_by_the_sidecar_and_has_nothing_of_a_process() {
+    check(
+        r#"
+component = "f.wasm"
+[wasm]
+reuse = true
+memory = "64MiB"
+cpu_time = "1s"
+max_response_body = "1MB"
+allowed_hosts = ["example.com"]
+"#,
+        &json!({"labels": {}, "spec": {
+            "kind": "wasm", "env": {}, "secrets": [],
+            "wasm": {
+                "reuse": true, "memory_bytes": 67_108_864, "cpu_time_ms": 1_000,
+                "max_response_body_bytes": 1_000_000, "allowed_hosts": ["example.com"],
+            },
+        }}),
+    );
+    for (text, key) in [
+        ("component = \"f.wasm\"\ncommand = [\"x\"]", "command"),
+        ("command = [\"x\"]\n[wasm]\nreuse = true", "[wasm]"),
+    ] {
+        let manifest = Manifest::parse(text, "f").unwrap();
+        let failure = manifest.to_request(None).unwrap_err().to_string();
+        assert!(failure.contains(key), "{failure}");
+    }
 }
 
 #[test]

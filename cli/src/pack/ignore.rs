@@ -11,6 +11,7 @@ const ALWAYS: &[&str] = &[
     ".git/",
     "/function.toml",
     ".gatelessignore",
+    "/.gateless/",
     "__pycache__/",
     ".DS_Store",
 ];
@@ -68,6 +69,48 @@ impl Pattern {
             take_back,
         })
     }
+}
+
+/// Paths given in `[build] watch`, anchored at the folder of `function.toml`.
+///
+/// Patterns as above; a folder means everything in it.
+#[derive(Debug, Clone)]
+pub(super) struct Only(Vec<Vec<String>>);
+
+impl Only {
+    pub(super) fn new<'a>(patterns: impl Iterator<Item = &'a str>) -> Self {
+        let parts = |pattern: &str| -> Vec<String> {
+            let names = pattern.split('/').filter(|n| !n.is_empty() && *n != ".");
+            names.map(ToOwned::to_owned).collect()
+        };
+        Self(patterns.map(parts).collect())
+    }
+
+    /// Whether the file or folder is named, or is in a folder that is.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        let names = names(path);
+        (0..=names.len()).any(|n| {
+            self.0
+                .iter()
+                .any(|pattern| match_path(pattern, &names[..n]))
+        })
+    }
+
+    /// Whether something below the folder may be named.
+    pub(super) fn may_contain(&self, folder: &Path) -> bool {
+        let names = names(folder);
+        let leads_there = |pattern: &Vec<String>| {
+            pattern.len() > names.len() && match_path(&pattern[..names.len()], &names)
+        };
+        let deep = |pattern: &Vec<String>| pattern.iter().any(|part| part == "**");
+        self.contains(folder) || self.0.iter().any(|p| deep(p) || leads_there(p))
+    }
+}
+
+fn names(path: &Path) -> Vec<&str> {
+    path.components()
+        .filter_map(|c| c.as_os_str().to_str())
+        .collect()
 }
 
 fn match_path(pattern: &[String], names: &[&str]) -> bool {
@@ -132,6 +175,27 @@ mod tests {
         check(&["# *"], "a", false, false);
         check(&["a?c*e"], "abcde", false, true);
         check(&["a*b*c"], "a1b2c3", false, false);
+    }
+
+    #[test]
+    fn watched_paths_are_anchored_and_folders_mean_what_is_in_them() {
+        let only = Only::new(["src", "*.go", "web/*/index.html", "./Cargo.toml"].into_iter());
+        for (path, contains, may_contain) in [
+            ("src", true, true),
+            ("src/a/b.rs", true, true),
+            ("x/src/b.rs", false, false),
+            ("main.go", true, true),
+            ("x/main.go", false, false),
+            ("Cargo.toml", true, true),
+            ("web", false, true),
+            ("web/a", false, true),
+            ("web/a/index.html", true, true),
+            ("target", false, false),
+        ] {
+            let path = Path::new(path);
+            let found = (only.contains(path), only.may_contain(path));
+            assert_eq!(found, (contains, may_contain), "{path:?}");
+        }
     }
 
     #[test]

@@ -74,6 +74,9 @@ func (a *ArtifactsAPIService) GetArtifactExecute(r ApiGetArtifactRequest) (*os.F
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
 
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -198,6 +201,9 @@ func (a *ArtifactsAPIService) HeadArtifactExecute(r ApiHeadArtifactRequest) (*ht
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return nil, reportError("namespace must have less than 63 elements")
+	}
 
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -324,6 +330,9 @@ func (a *ArtifactsAPIService) PutArtifactExecute(r ApiPutArtifactRequest) (*Arti
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
 	if r.body == nil {
 		return localVarReturnValue, nil, reportError("body is required and must be specified")
 	}

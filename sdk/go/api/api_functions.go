@@ -102,6 +102,12 @@ func (a *FunctionsAPIService) ApplyFunctionExecute(r ApiApplyFunctionRequest) (*
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 	if r.applyRequest == nil {
 		return localVarReturnValue, nil, reportError("applyRequest is required and must be specified")
 	}
@@ -256,6 +262,12 @@ func (a *FunctionsAPIService) DeleteFunctionExecute(r ApiDeleteFunctionRequest) 
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return nil, reportError("name must have less than 52 elements")
+	}
 
 	if r.dryRun != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "dry_run", r.dryRun, "form", "")
@@ -381,6 +393,12 @@ func (a *FunctionsAPIService) GetFunctionExecute(r ApiGetFunctionRequest) (*Func
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -524,6 +542,9 @@ func (a *FunctionsAPIService) ListFunctionsExecute(r ApiListFunctionsRequest) (*
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
 
 	if r.limit != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "limit", r.limit, "form", "")
@@ -619,7 +640,7 @@ type ApiPatchFunctionRequest struct {
 	ifMatch *string
 }
 
-// What to change, for example &#x60;{\&quot;spec\&quot;: {\&quot;scaling\&quot;: {\&quot;max_scale\&quot;: 5}}}&#x60;.
+// What to change.
 func (r ApiPatchFunctionRequest) Body(body interface{}) ApiPatchFunctionRequest {
 	r.body = &body
 	return r
@@ -682,6 +703,12 @@ func (a *FunctionsAPIService) PatchFunctionExecute(r ApiPatchFunctionRequest) (*
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 	if r.body == nil {
 		return localVarReturnValue, nil, reportError("body is required and must be specified")
 	}
@@ -833,6 +860,12 @@ func (a *FunctionsAPIService) WaitForFunctionExecute(r ApiWaitForFunctionRequest
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 	if r.condition == nil {
 		return localVarReturnValue, nil, reportError("condition is required and must be specified")
 	}

@@ -110,6 +110,12 @@ func (a *LogsAPIService) StreamLogsExecute(r ApiStreamLogsRequest) (*LogLine, *h
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 
 	if r.follow != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "follow", r.follow, "form", "")

@@ -85,6 +85,12 @@ func (a *SecretsAPIService) DeleteSecretExecute(r ApiDeleteSecretRequest) (*http
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 63 {
+		return nil, reportError("name must have less than 63 elements")
+	}
 
 	if r.dryRun != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "dry_run", r.dryRun, "form", "")
@@ -208,6 +214,12 @@ func (a *SecretsAPIService) GetSecretExecute(r ApiGetSecretRequest) (*Secret, *h
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 63 {
+		return localVarReturnValue, nil, reportError("name must have less than 63 elements")
+	}
 
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -344,6 +356,9 @@ func (a *SecretsAPIService) ListSecretsExecute(r ApiListSecretsRequest) (*Secret
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
 
 	if r.limit != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "limit", r.limit, "form", "")
@@ -505,6 +520,12 @@ func (a *SecretsAPIService) PutSecretExecute(r ApiPutSecretRequest) (*Secret, *h
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 63 {
+		return localVarReturnValue, nil, reportError("name must have less than 63 elements")
+	}
 	if r.secretRequest == nil {
 		return localVarReturnValue, nil, reportError("secretRequest is required and must be specified")
 	}

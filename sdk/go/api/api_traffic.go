@@ -73,6 +73,12 @@ func (a *TrafficAPIService) GetTrafficExecute(r ApiGetTrafficRequest) (*Traffic,
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -229,6 +235,12 @@ func (a *TrafficAPIService) RollbackFunctionExecute(r ApiRollbackFunctionRequest
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 	if r.rollbackRequest == nil {
 		return localVarReturnValue, nil, reportError("rollbackRequest is required and must be specified")
 	}
@@ -391,6 +403,12 @@ func (a *TrafficAPIService) SetTrafficExecute(r ApiSetTrafficRequest) (*Traffic,
 	localVarHeaderParams := make(map[string]string)
 	localVarQueryParams := url.Values{}
 	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
 	if r.trafficRequest == nil {
 		return localVarReturnValue, nil, reportError("trafficRequest is required and must be specified")
 	}

@@ -33,6 +33,7 @@ func main() {
 	}{
 		{"create", s.create}, {"wait", s.wait}, {"invoke", s.invoke}, {"async", s.queue}, {"deadline", s.deadline},
 		{"404", s.notFound}, {"412", s.changedMeanwhile}, {"stream", s.stream}, {"unreachable", s.unreachable},
+		{"failover", s.failover}, {"retry", s.retry}, {"resume", s.resume},
 		{"events", s.events}, {"delete", s.delete},
 	}
 	done := []string{}
@@ -195,6 +196,50 @@ func (s smoke) unreachable(ctx context.Context) error {
 	nowhere := gateless.New("http://127.0.0.1:1", gateless.WithRetry(gateless.RetryPolicy{Attempts: 2, Base: time.Millisecond}))
 	_, err := nowhere.WaitReady(ctx, "x")
 	return failure(err, 0, "unreachable")
+}
+
+func faulty() *gateless.Client {
+	retry := gateless.DefaultRetry
+	retry.Base = time.Millisecond
+	return gateless.New(os.Getenv("SDK_FAKE"), gateless.WithToken("t"), gateless.WithRetry(retry))
+}
+
+// The first sidecar of the list is gone, the second refuses once: a POST without a key goes on to it, and no further.
+func (s smoke) failover(ctx context.Context) error {
+	options := []gateless.InvokeOption{gateless.Path("/go/once"), gateless.Body([]byte("x"))}
+	_, err := faulty().Invoke(ctx, "flaky", options...)
+	if err := failure(err, 503, "overflow"); err != nil {
+		return err
+	}
+	said, err := s.answered(faulty().Invoke(ctx, "flaky", options...))
+	if err != nil || said["attempt"] != 2.0 {
+		return fmt.Errorf("%v, %v", said, err)
+	}
+	return nil
+}
+
+func (s smoke) retry(ctx context.Context) error {
+	options := []gateless.InvokeOption{gateless.Path("/go/keyed"), gateless.Body([]byte("x")), gateless.IdempotencyKey("k")}
+	said, err := s.answered(faulty().Invoke(ctx, "flaky", options...))
+	if err != nil || said["attempt"] != 2.0 {
+		return fmt.Errorf("%v, %v", said, err)
+	}
+	return nil
+}
+
+func (s smoke) resume(ctx context.Context) error {
+	events := faulty().Events(ctx, gateless.EventOptions{})
+	defer events.Close()
+	for number := 1; number <= 3; number++ {
+		event, err := events.Next()
+		if err != nil {
+			return err
+		}
+		if event.ID != fmt.Sprintf("e-%d", number) || event.Type != "function" {
+			return fmt.Errorf("event %d is %+v", number, event)
+		}
+	}
+	return nil
 }
 
 func (s smoke) events(ctx context.Context) error {

@@ -87,13 +87,37 @@ def events(gateless):
     stream.close()
 
 
+def failover(_):
+    # The first sidecar of the list is gone, the second refuses once: a POST without a key goes on to it, and no further.
+    with faulty() as client:
+        failure(503, "overflow", client.invoke, "flaky", path="/python/once", body="x")
+        assert client.invoke("flaky", path="/python/once", body="x").json() == {"attempt": 2}
+
+
+def retry(_):
+    with faulty() as client:
+        answer = client.invoke("flaky", path="/python/keyed", body="x", idempotency_key="k")
+        assert answer.json() == {"attempt": 2}
+
+
+def resume(_):
+    with faulty() as client:
+        seen = [next(stream) for stream in [client.events()] for _ in range(3)]
+    assert [(event.id, event.data["number"]) for event in seen] == [("e-1", 1), ("e-2", 2), ("e-3", 3)]
+
+
+def faulty():
+    return Gateless(os.environ["SDK_FAKE"], token="t", retry=RetryPolicy(base=0.001))
+
+
 def delete(gateless):
     delete_function.sync_detailed("default", NAME, client=gateless.client)
 
 
 CHECKS = {
     "create": create, "wait": wait, "invoke": invoke, "async": queue, "deadline": deadline, "404": not_found,
-    "412": changed_meanwhile, "stream": stream, "unreachable": unreachable, "events": events, "delete": delete,
+    "412": changed_meanwhile, "stream": stream, "unreachable": unreachable, "failover": failover,
+    "retry": retry, "resume": resume, "events": events, "delete": delete,
 }
 
 if not os.environ.get("SDK_EVENTS"):

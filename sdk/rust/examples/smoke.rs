@@ -36,6 +36,7 @@ async fn main() -> Result<()> {
     smoke.changed_meanwhile().await.context("412")?;
     smoke.logs().await.context("stream")?;
     smoke.unreachable().await.context("unreachable")?;
+    smoke.faults().await.context("faults")?;
     if env::var_os("SDK_EVENTS").is_some() {
         smoke.events().await.context("events")?;
     }
@@ -206,6 +207,40 @@ impl Smoke {
             .build()?;
         failure(nowhere.wait_ready("x", WAIT).await, None, "unreachable")?;
         self.done.push("unreachable");
+        Ok(())
+    }
+
+    async fn faults(&mut self) -> Result<()> {
+        let quick = Policy {
+            base: Duration::from_millis(1),
+            ..Policy::default()
+        };
+        let faulty = Gateless::builder(env::var("SDK_FAKE")?)
+            .token("t")
+            .retry(quick)
+            .build()?;
+        // The first sidecar of the list is gone, the second refuses once: a POST without a key goes on to it, and no further.
+        let once = || Invoke::new().path("/rust/once").body("x");
+        failure(faulty.invoke("flaky", once()).await, Some(503), "overflow")?;
+        let answer: Value = faulty.invoke("flaky", once()).await?.json().await?;
+        ensure!(answer["attempt"] == 2, "{answer}");
+        self.done.push("failover");
+        let keyed = Invoke::new()
+            .path("/rust/keyed")
+            .body("x")
+            .idempotency_key("k");
+        let answer: Value = faulty.invoke("flaky", keyed).await?.json().await?;
+        ensure!(answer["attempt"] == 2, "{answer}");
+        self.done.push("retry");
+        let mut events = faulty.events::<Value>(EventQuery::default());
+        for number in 1..=3 {
+            let event = events.next().await?;
+            ensure!(
+                event.id == Some(format!("e-{number}")) && event.data["number"] == number,
+                "{event:?}"
+            );
+        }
+        self.done.push("resume");
         Ok(())
     }
 

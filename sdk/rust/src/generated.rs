@@ -7686,7 +7686,7 @@ Arguments:
 - `name`: The function, a DNS label of at most 52 characters.
 - `dry_run`: Check and answer as if it were done, but change nothing.
 - `if_match`: Etags, one of which it must have now, or `*`: it must exist.
-- `body`: What to change, for example `{"spec": {"scaling": {"max_scale": 5}}}`.
+- `body`: What to change.
 ```ignore
 let response = client.patch_function()
     .namespace(namespace)

@@ -48,6 +48,7 @@ export class Sidecars {
   async exchange(call: Exchange): Promise<Response> {
     const streamed = call.body instanceof ReadableStream;
     const attempts = !streamed && isRepeatable(call.method, call.headers) ? this.policy.attempts : 1;
+    let elsewhere = streamed ? 0 : (await this.entrances()).length - 1;
     for (let attempt = 1; ; attempt++) {
       const last = attempt >= attempts;
       let asked: number | undefined;
@@ -60,6 +61,11 @@ export class Sidecars {
         if (last || !asksAgain(response.status) || (asked ?? 0) > this.policy.maxMs) throw error;
       } catch (error) {
         const unanswered = error instanceof GatelessError && error.code === "unreachable";
+        // Nothing was sent, so the next sidecar may have it whatever it is. Browsers don't tell, so there it is an error.
+        if (unanswered && neverSent(error.cause) && elsewhere > 0) {
+          elsewhere -= 1;
+          continue;
+        }
         if (last || !(unanswered || asked !== undefined)) throw error;
         // A sidecar that is gone will not be in the next list.
         if (unanswered) this.until = 0;
@@ -97,6 +103,12 @@ export class Sidecars {
       throw noAnswer(`${call.method} ${base}${call.path}`, error, signal);
     }
   }
+}
+
+/** Node says why a connection failed; with these reasons there was none. */
+function neverSent(error: unknown): boolean {
+  const code = (error as { cause?: { code?: string } } | undefined)?.cause?.code ?? "";
+  return ["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"].includes(code);
 }
 
 function any(signals: AbortSignal[]): AbortSignal | undefined {

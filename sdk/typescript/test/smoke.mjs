@@ -78,6 +78,25 @@ await check("unreachable", async () => {
   const nowhere = new Gateless({ url: "http://127.0.0.1:1", retry: { attempts: 2, baseMs: 1 } });
   await failure(nowhere.waitReady("x"), 0, "unreachable");
 });
+const faulty = new Gateless({ url: process.env.SDK_FAKE, token: "t", retry: { baseMs: 1 } });
+await check("failover", async () => {
+  // The first sidecar of the list is gone, the second refuses once: a POST without a key goes on to it, and no further.
+  await failure(faulty.invoke("flaky", { path: "/typescript/once", body: "x" }), 503, "overflow");
+  const answer = await faulty.invoke("flaky", { path: "/typescript/once", body: "x" });
+  assert.deepEqual(await answer.json(), { attempt: 2 });
+});
+await check("retry", async () => {
+  const answer = await faulty.invoke("flaky", { path: "/typescript/keyed", body: "x", idempotencyKey: "k" });
+  assert.deepEqual(await answer.json(), { attempt: 2 });
+});
+await check("resume", async () => {
+  const seen = [];
+  for await (const event of faulty.events()) {
+    seen.push([event.id, event.type, event.data.number]);
+    if (seen.length === 3) break;
+  }
+  assert.deepEqual(seen, [1, 2, 3].map((number) => [`e-${number}`, "function", number]));
+});
 if (process.env.SDK_EVENTS) {
   await check("events", async () => {
     const events = gateless.events({ types: ["hello", "function"] });

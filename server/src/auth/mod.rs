@@ -46,6 +46,7 @@ pub struct TokenInfo {
     /// Names it for revocation.
     pub id: String,
     /// The one namespace it is good for; `*`: all.
+    #[schema(example = "default")]
     pub namespace: String,
     /// What its holder may do.
     pub role: Role,

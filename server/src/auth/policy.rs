@@ -34,6 +34,10 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     if path == "/livez" || path == "/readyz" {
         return None;
     }
+    // Namespaces are in query or body there: the handlers check them.
+    if path.starts_with("/system/") {
+        return Some(Need::Token);
+    }
     // Beginning a session shows the token itself; ending one needs none.
     if path == "/v1/session" {
         return read.then_some(Need::Token);

@@ -33,7 +33,7 @@ pub struct Condition {
     pub kind: String,
     /// Whether it holds.
     pub status: Status,
-    /// For programs: `ready`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+    /// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
     #[schema(example = "crash_loop")]
     pub reason: String,
     /// For people.
@@ -45,7 +45,7 @@ pub struct Condition {
     pub last_log_lines: Vec<String>,
 }
 
-/// What one sidecar says of a function's newest revision.
+/// What one sidecar says of a function's newest revision, or of another resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The sidecar.
@@ -58,6 +58,8 @@ pub struct Seen {
     pub ready: u32,
     /// Starting ones.
     pub starting: u32,
+    /// The sidecar is to give up its instances.
+    pub draining: bool,
     /// Why starting fails there; empty: it does not.
     pub reason: String,
     /// For people.
@@ -122,6 +124,12 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
         return found;
     }
     if latest.ready_at.is_some() {
+        if let Some(where_) = only_draining(seen) {
+            let message = format!(
+                "{name} runs, but only on draining sidecars ({where_}), until another has room for it"
+            );
+            return finding(Status::True, "draining", message);
+        }
         return finding(Status::True, "ready", format!("{name} was ready"));
     }
     if seen.is_empty() {
@@ -142,7 +150,16 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
     finding(Status::Unknown, "starting", message)
 }
 
-fn accepted(seen: &[Seen]) -> Finding {
+/// The draining sidecars with instances, if nothing runs anywhere else.
+fn only_draining(seen: &[Seen]) -> Option<String> {
+    let running = || seen.iter().filter(|s| s.ready + s.starting > 0);
+    let all = running().all(|s| s.draining);
+    let names: Vec<_> = running().map(|s| s.sidecar.as_str()).collect();
+    (all && !names.is_empty()).then(|| names.join(", "))
+}
+
+/// `Accepted`: whether sidecars have the resource, whatever it is.
+pub fn accepted(seen: &[Seen]) -> Finding {
     let finding =
         |status, reason, message: String| Finding::new("Accepted", status, reason, message);
     if let Some((sidecar, reason)) = rejection(seen) {
@@ -256,6 +273,10 @@ mod tests {
             ready: 1,
             ..good.clone()
         };
+        let draining = Seen {
+            draining: true,
+            ..running.clone()
+        };
         let refusing = Seen {
             rejected: Some("no".into()),
             ..good.clone()
@@ -302,6 +323,16 @@ mod tests {
             [(True, "ready"), (False, "rejected")],
         );
         check(true, &[], [(True, "ready"), (Unknown, "no_sidecars")]);
+        check(
+            true,
+            &of(&[&good, &draining]),
+            [(True, "draining"), (True, "accepted")],
+        );
+        check(
+            true,
+            &of(&[&running, &draining]),
+            [(True, "ready"), (True, "accepted")],
+        );
     }
 
     #[test]

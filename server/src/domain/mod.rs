@@ -2,6 +2,7 @@
 //!
 //! Pure: no store, no HTTP, no clock. Times come in as arguments, decisions go out as values.
 
+pub mod component;
 pub mod conditions;
 pub mod document;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod patch;
 pub mod rollout;
 pub mod spec;
 pub mod traffic;
+pub mod trigger;
 pub mod validate;
 
 pub use self::error::{Error, FieldError};

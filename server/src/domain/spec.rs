@@ -251,7 +251,7 @@ settings! {
         idle_timeout_ms: u64 = 300_000,
         /// Bytes of a request's body.
         max_request_body_bytes: u64 = 104_857_600,
-        /// Calls in flight per instance, a hard limit; 0: none.
+        /// Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
         container_concurrency: u32 = 0,
     }
 }
@@ -402,11 +402,29 @@ impl Spec {
         match (self.scaling.target, self.scaling.metric) {
             (Some(target), _) => target,
             (None, Metric::Rps) => 200.0,
-            (None, Metric::Concurrency) if self.limits.container_concurrency > 0 => {
-                f64::from(self.limits.container_concurrency)
-            }
-            (None, Metric::Concurrency) => 100.0,
+            (None, Metric::Concurrency) => match self.container_concurrency() {
+                0 => 100.0,
+                limit => f64::from(limit),
+            },
         }
+    }
+
+    /// The container concurrency in force. A component runs inside the sidecar, so it always has one.
+    pub fn container_concurrency(&self) -> u32 {
+        match (self.limits.container_concurrency, self.kind) {
+            (0, Kind::Wasm) => 100,
+            (written, _) => written,
+        }
+    }
+
+    /// The uploaded artifact it names, if any.
+    pub fn artifact(&self) -> Option<&str> {
+        let bundle = self.process.as_ref().and_then(|p| p.bundle.as_ref());
+        let component = self.wasm.as_ref().map(|wasm| &wasm.component.sha256);
+        bundle
+            .map(|bundle| &bundle.sha256)
+            .or(component)
+            .map(String::as_str)
     }
 
     /// With every default filled in; what is shown and what makes a revision.
@@ -414,6 +432,7 @@ impl Spec {
     pub fn resolved(&self) -> Self {
         let mut spec = self.clone();
         spec.scaling.target = Some(self.target());
+        spec.limits.container_concurrency = self.container_concurrency();
         spec
     }
 
@@ -458,5 +477,15 @@ mod tests {
             200.0
         );
         assert_eq!(with(r#"{"target": 7}"#, "{}"), 7.0);
+    }
+
+    #[test]
+    fn a_component_always_has_a_container_concurrency() {
+        let text = r#"{"kind": "wasm", "wasm": {"component": {"sha256": "x"}}}"#;
+        let shown = parse(text).resolved();
+        assert_eq!(shown.limits.container_concurrency, 100);
+        assert_eq!(shown.scaling.target, Some(100.0));
+        let text = r#"{"kind": "wasm", "limits": {"container_concurrency": 7}}"#;
+        assert_eq!(parse(text).resolved().limits.container_concurrency, 7);
     }
 }

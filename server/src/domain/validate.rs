@@ -10,10 +10,11 @@ use std::ops::RangeInclusive;
 use super::FieldError;
 use super::names::{self, pointer_segment};
 use super::spec::{
-    AsyncPolicy, Hold, Kind, Limits, Process, ReadinessKind, Retries, SecretRef, Spec, Wasm,
+    AsyncPolicy, Hold, Kind, Limits, Process, ReadinessKind, Retries, SecretRef, Spec,
 };
 
 mod scaling;
+mod wasm;
 
 /// The largest request body of an apply, and so the largest spec.
 pub const MAX_SPEC_BYTES: usize = 256 * 1024;
@@ -82,7 +83,7 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
             faults.add("/spec/process", "is required for kind \"process\"");
         }
         (Kind::Process, _, Some(_)) => faults.add("/spec/wasm", "is for kind \"wasm\" only"),
-        (Kind::Wasm, None, Some(wasm)) => check_wasm(&mut faults, wasm),
+        (Kind::Wasm, None, Some(wasm)) => wasm::check(&mut faults, wasm, spec.protocol),
         (Kind::Wasm, _, None) => faults.add("/spec/wasm", "is required for kind \"wasm\""),
         (Kind::Wasm, Some(_), _) => faults.add("/spec/process", "is for kind \"process\" only"),
     }
@@ -94,30 +95,6 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     scaling::check(&mut faults, spec);
     check_async(&mut faults, &spec.async_policy);
     faults.finish()
-}
-
-fn check_wasm(faults: &mut Faults, wasm: &Wasm) {
-    faults.range(
-        "/spec/wasm/memory_bytes",
-        wasm.memory_bytes,
-        65_536..=1 << 32,
-    );
-    faults.range("/spec/wasm/cpu_time_ms", wasm.cpu_time_ms, 1..=3_600_000);
-    faults.range(
-        "/spec/wasm/max_table_elements",
-        wasm.max_table_elements,
-        1..=10_000_000,
-    );
-    faults.range(
-        "/spec/wasm/max_response_body_bytes",
-        wasm.max_response_body_bytes,
-        1..=u64::MAX,
-    );
-    faults.range(
-        "/spec/wasm/max_outgoing_requests",
-        wasm.max_outgoing_requests,
-        1..=1_000,
-    );
 }
 
 fn check_labels(faults: &mut Faults, labels: &BTreeMap<String, String>) {
@@ -145,14 +122,7 @@ fn check_labels(faults: &mut Faults, labels: &BTreeMap<String, String>) {
 fn check_process(faults: &mut Faults, process: &Process) {
     check_command(faults, &process.command);
     if let Some(bundle) = &process.bundle {
-        if !names::is_sha256(&bundle.sha256) {
-            faults.add(
-                "/spec/process/bundle/sha256",
-                "must be 64 lowercase hex digits",
-            );
-        }
-        let most = crate::store::artifacts::MAX_ARTIFACT_BYTES;
-        faults.range("/spec/process/bundle/size", bundle.size, 0..=most);
+        check_artifact(faults, "/spec/process/bundle", &bundle.sha256, bundle.size);
     }
     if let Some(dir) = &process.working_dir {
         let pointer = "/spec/process/working_dir";
@@ -192,6 +162,17 @@ fn check_process(faults: &mut Faults, process: &Process) {
     if let Some(bytes) = process.memory_bytes {
         faults.range("/spec/process/memory_bytes", bytes, 1 << 20..=1 << 44);
     }
+}
+
+fn check_artifact(faults: &mut Faults, pointer: &str, sha256: &str, size: u64) {
+    if !names::is_sha256(sha256) {
+        faults.add(
+            format!("{pointer}/sha256"),
+            "must be 64 lowercase hex digits",
+        );
+    }
+    let most = crate::store::artifacts::MAX_ARTIFACT_BYTES;
+    faults.range(&format!("{pointer}/size"), size, 0..=most);
 }
 
 fn check_command(faults: &mut Faults, command: &[String]) {

@@ -287,6 +287,7 @@ impl Feed {
             version: self.sent_version,
             snapshot,
             changes,
+            api_port: self.service.api_port().into(),
         })
     }
 

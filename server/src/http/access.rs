@@ -1,9 +1,13 @@
 //! The gate in front of every route: a token, and whether its role may. Closed by default.
 
+use std::borrow::Cow;
+
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
@@ -59,16 +63,26 @@ fn principal(api: &Api, request: &Request) -> Result<Principal, Problem> {
             false => Err(session::cross_site()),
         };
     }
-    Ok(api.auth.check(bearer(headers)?, Timestamp::now())?)
+    Ok(api.auth.check(&token(headers)?, Timestamp::now())?)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+/// The token: as such, or as the password of any user, which is how `faas-cli` sends one.
+fn token(headers: &HeaderMap) -> Result<Cow<'_, str>, Error> {
     let header = headers.get(AUTHORIZATION).ok_or(Error::Missing)?;
     let text = header.to_str().ok();
-    text.and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or(Error::Invalid(
-            "the authorization header is not Bearer TOKEN",
-        ))
+    let parts = text.and_then(|value| value.split_once(' '));
+    let found = parts.and_then(|(scheme, rest)| {
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Cow::Borrowed(rest.trim()));
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let pair = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+        let (_, password) = pair.split_once(':')?;
+        Some(Cow::Owned(password.to_owned()))
+    });
+    found.ok_or(Error::Invalid(
+        "the authorization header is neither Bearer TOKEN nor Basic with the token as password",
+    ))
 }

@@ -29,6 +29,7 @@ struct ArtifactBody {
     /// 64 lowercase hex digits.
     sha256: String,
     /// Bytes.
+    #[schema(example = 20480)]
     size: u64,
 }
 

@@ -46,7 +46,12 @@ pub(super) struct IfMatch {
 )]
 pub(super) struct IfNoneMatch {
     /// `*`: it must not exist.
-    #[param(rename = "If-None-Match", required = false, nullable = false)]
+    #[param(
+        rename = "If-None-Match",
+        required = false,
+        nullable = false,
+        pattern = r"^\*$"
+    )]
     if_none_match: Option<String>,
 }
 
@@ -59,7 +64,13 @@ pub(super) struct IfNoneMatch {
 )]
 pub(super) struct IdempotencyKey {
     /// A second request with the same key gets the first one's answer, for 24 hours.
-    #[param(rename = "Idempotency-Key", required = false, nullable = false)]
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        nullable = false,
+        min_length = 1,
+        max_length = 255
+    )]
     idempotency_key: Option<String>,
 }
 

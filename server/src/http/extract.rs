@@ -163,6 +163,7 @@ path! {
     /// Everything in one namespace.
     NamespacePath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
     }
 }
@@ -170,8 +171,10 @@ path! {
     /// One function.
     FunctionPath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
         /// The function, a DNS label of at most 52 characters.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
         name: names::check_function,
     }
 }
@@ -179,10 +182,13 @@ path! {
     /// One revision.
     RevisionPath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
         /// The function.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
         name: names::check_function,
         /// The revision, for example `hello-00001`.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         revision: names::check_label,
     }
 }
@@ -190,8 +196,10 @@ path! {
     /// One asynchronous call.
     InvocationPath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
         /// The function.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
         name: names::check_function,
         /// The call's id, as `x-call-id` gave it.
         id: any,
@@ -201,8 +209,19 @@ path! {
     /// One secret.
     SecretPath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
         /// The secret, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
+        name: names::check_label,
+    }
+}
+path! {
+    /// One trigger.
+    TriggerPath {
+        /// The namespace, a DNS label.
+        namespace: names::check_label,
+        /// The trigger, a DNS label.
         name: names::check_label,
     }
 }
@@ -210,8 +229,10 @@ path! {
     /// One artifact.
     ArtifactPath {
         /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
         namespace: names::check_label,
         /// The sha256 of the content, 64 lowercase hex digits.
+        #[param(pattern = "^[0-9a-f]{64}$")]
         sha256: |text| match names::is_sha256(text) {
             true => Ok(()),
             false => Err("must be 64 lowercase hex digits"),
@@ -244,6 +265,11 @@ impl RevisionPath {
     }
 }
 impl InvocationPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl TriggerPath {
     pub(super) fn as_name(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
     }

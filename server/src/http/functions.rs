@@ -278,7 +278,7 @@ async fn apply_function(
         if-match.",
     params(FunctionPath, DryRun, IfMatch),
     request_body(content = serde_json::Value, content_type = "application/merge-patch+json",
-        description = "What to change, for example `{\"spec\": {\"scaling\": {\"max_scale\": 5}}}`."),
+        description = "What to change.", example = json!({"spec": {"scaling": {"max_scale": 5}}})),
     responses(
         (status = 200, description = "As it is now.", body = FunctionBody,
             headers(("etag" = String, description = "Its version in quotes."))),

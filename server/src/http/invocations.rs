@@ -260,7 +260,7 @@ async fn get_invocation(
     params(InvocationPath),
     responses(
         (status = 200, description = "The body of the function's answer.", body = inline(Binary),
-            content_type = "application/octet-stream",
+            content_type = "*/*",
             headers(("x-function-status" = u32, description = "The function's own status."))),
         Problems,
     ),

@@ -17,6 +17,7 @@ mod invocations;
 mod invoke;
 mod logs;
 mod openapi;
+mod openfaas;
 mod page;
 pub mod problem;
 mod queues;
@@ -27,6 +28,7 @@ mod sidecars;
 mod stats;
 mod tokens;
 mod traffic;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::problem::Problem;
 use crate::auth::Auth;
 use crate::metrics::{self, Metrics};
+use crate::openfaas::images::Images;
 use crate::service::Service;
 use crate::web;
 
@@ -52,6 +55,7 @@ pub struct Api {
     metrics: Arc<Metrics>,
     answers: Arc<idempotency::Answers>,
     document: bytes::Bytes,
+    images: Arc<Images>,
     shutdown: CancellationToken,
 }
 
@@ -68,6 +72,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(queues::routes())
         .merge(artifacts::routes())
         .merge(secrets::routes())
+        .merge(triggers::routes())
         .merge(sidecars::routes())
         .merge(events::routes())
         .merge(stats::routes())
@@ -86,6 +91,7 @@ pub fn router(
     service: Arc<Service>,
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
+    images: Arc<Images>,
     shutdown: CancellationToken,
 ) -> Router {
     let (routes, document) = collected().split_for_parts();
@@ -95,9 +101,11 @@ pub fn router(
         metrics: Arc::clone(&metrics),
         answers: Arc::default(),
         document: document.to_json().unwrap_or_default().into(),
+        images,
         shutdown,
     };
     routes
+        .merge(openfaas::router())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(api.clone(), idempotency::replay))

@@ -28,7 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// A function's queue, summed over sidecars.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Queue)]
+#[schema(as = Queue, example = json!({"namespace": "default", "function": "hello", "queued": 3,
+    "running": 1, "retrying": 0, "dead": 0, "oldest_age_ms": 120}))]
 pub(super) struct QueueBody {
     /// The function's namespace.
     namespace: String,
@@ -53,7 +54,7 @@ list!(
 
 /// How many calls something was done to.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Count)]
+#[schema(as = Count, example = json!({"count": 2, "warnings": []}))]
 struct CountBody {
     /// How many.
     count: u64,

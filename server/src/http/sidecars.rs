@@ -73,7 +73,7 @@ pub(super) struct SidecarBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rejection)]
 struct RejectionBody {
-    /// `functions/NAMESPACE/NAME` or `secrets/NAMESPACE/NAME`.
+    /// `functions/NAMESPACE/NAME`, `secrets/NAMESPACE/NAME` or `triggers/NAMESPACE/NAME`.
     resource: String,
     /// Why.
     reason: String,

@@ -59,6 +59,7 @@ struct CreatedToken {
     /// Names it for revocation.
     id: String,
     /// The one namespace it is good for; `*`: all.
+    #[schema(example = "default")]
     namespace: String,
     /// What its holder may do.
     role: Role,
@@ -178,6 +179,7 @@ async fn revoke_token(
 #[derive(Debug, Serialize, ToSchema)]
 struct KeysRotated {
     /// The id of the key that signs from now on.
+    #[schema(example = "9f3c1a5b7d2e4f60")]
     current: String,
     /// The id of the one before; its tokens stay valid until the next rotation.
     previous: String,

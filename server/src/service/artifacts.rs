@@ -76,8 +76,8 @@ impl Service {
         for entry in super::scan_all(&*self.store, "revisions/").await? {
             let namespace = entry.key.split('/').nth(1).unwrap_or_default();
             let revision = parse::<Revision>(&entry)?.value;
-            if let Some(bundle) = revision.spec.process.and_then(|process| process.bundle) {
-                named.insert(keys::artifact(namespace, &bundle.sha256));
+            if let Some(sha256) = revision.spec.artifact() {
+                named.insert(keys::artifact(namespace, sha256));
             }
         }
         let mut live: HashSet<Digest> = HashSet::new();

@@ -55,7 +55,7 @@ pub enum Act {
 
 impl Service {
     /// Asks every connected sidecar at once.
-    async fn gather<T, F>(&self, ask: impl Fn(Admin) -> F) -> Gathered<Vec<T>>
+    pub(super) async fn gather<T, F>(&self, ask: impl Fn(Admin) -> F) -> Gathered<Vec<T>>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {

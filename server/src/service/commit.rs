@@ -77,6 +77,14 @@ pub mod keys {
     pub fn secret(namespace: &str, name: &str) -> String {
         format!("secrets/{namespace}/{name}")
     }
+    /// Of triggers in a namespace.
+    pub fn triggers(namespace: &str) -> String {
+        format!("triggers/{namespace}/")
+    }
+    /// Of one trigger.
+    pub fn trigger(namespace: &str, name: &str) -> String {
+        format!("triggers/{namespace}/{name}")
+    }
     /// Of one namespace's claim on an artifact.
     pub fn artifact(namespace: &str, sha256: &str) -> String {
         format!("artifacts/{namespace}/{sha256}")
@@ -129,7 +137,7 @@ impl Service {
         }
         match self.store.commit(commit).await {
             Ok(version) => {
-                // Only functions and secrets are changed through here, and both are pushed.
+                // Only functions, secrets and triggers are changed through here, and all are pushed.
                 self.pushed.fetch_max(version, Ordering::AcqRel);
                 self.changes.bump();
                 Ok(Some(version))

@@ -11,7 +11,7 @@ pub enum Error {
     /// The thing is not there.
     #[error("there is no {kind} {name}")]
     NotFound {
-        /// `function`, `revision`, `secret`, `artifact`, `invocation`, `sidecar`.
+        /// `function`, `revision`, `secret`, `trigger`, `artifact`, `invocation`, `sidecar`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("{kind} {name} is at version {}, which is not what the request expects",
             .actual.map_or_else(|| "none".to_owned(), |version| version.to_string()))]
     Precondition {
-        /// `function` or `secret`.
+        /// `function`, `secret` or `trigger`.
         kind: &'static str,
         /// Its name.
         name: String,

@@ -7,18 +7,21 @@ pub mod artifacts;
 pub mod bulk;
 pub mod calls;
 pub mod commit;
+pub mod components;
 pub mod drain;
 pub mod error;
 pub mod functions;
 pub mod invoke;
 pub mod logs;
+pub mod namespaces;
 pub mod observe;
 pub mod references;
 pub mod resources;
 pub mod secrets;
+pub mod triggers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -57,6 +60,7 @@ impl Changes {
 
 /// The server's operations. Cheap to share as `Arc<Service>`.
 pub struct Service {
+    api_port: AtomicU16,
     store: Arc<dyn Store>,
     artifacts: Artifacts,
     registry: Arc<Registry>,
@@ -66,9 +70,20 @@ pub struct Service {
     /// The newest catalogue version that changed something sidecars get.
     pushed: AtomicU64,
     entrances: invoke::Entrances,
+    components: components::Components,
 }
 
 impl Service {
+    /// Where the management API listens; 0 until that is known.
+    pub fn api_port(&self) -> u16 {
+        self.api_port.load(Ordering::Relaxed)
+    }
+
+    /// The management API listens there: sidecars are told with whatever they are told next.
+    pub fn set_api_port(&self, port: u16) {
+        self.api_port.store(port, Ordering::Relaxed);
+    }
+
     /// Over a store and its artifacts.
     pub fn new(
         store: Arc<dyn Store>,
@@ -77,6 +92,7 @@ impl Service {
         changes: Changes,
     ) -> Self {
         Self {
+            api_port: AtomicU16::new(0),
             store,
             artifacts,
             registry,
@@ -84,6 +100,7 @@ impl Service {
             transitions: Mutex::default(),
             pushed: AtomicU64::new(0),
             entrances: invoke::Entrances::default(),
+            components: components::Components::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a spec names must exist: secrets and their keys, and uploaded artifacts.
+//! What a spec names must exist: secrets and their keys, and uploaded artifacts; a component must be one.
 
 use super::commit::{keys, parse};
 use super::secrets::SecretRecord;
@@ -9,7 +9,7 @@ use crate::service::artifacts::ArtifactRecord;
 use crate::store::Commit;
 
 impl Service {
-    /// Checks what the spec names and fills in a bundle's size; the commit requires that it is all
+    /// Checks what the spec names and fills in an artifact's size; the commit requires that it is all
     /// still there.
     ///
     /// # Errors
@@ -40,27 +40,50 @@ impl Service {
             commit = commit.unchanged(&entry);
         }
         if let Some(bundle) = spec.process.as_mut().and_then(|p| p.bundle.as_mut()) {
-            let key = keys::artifact(namespace, &bundle.sha256);
-            match self.load::<ArtifactRecord>(&key).await? {
-                None => faults.add(
-                    "/spec/process/bundle/sha256",
-                    "this artifact was not uploaded to the namespace; PUT it to \
-                     /v1/namespaces/{namespace}/artifacts/{sha256} first",
-                ),
-                Some(artifact) => {
-                    let size = artifact.value.size;
-                    if bundle.size != 0 && bundle.size != size {
-                        faults.add(
-                            "/spec/process/bundle/size",
-                            format_args!("the artifact has {size} bytes"),
-                        );
-                    }
-                    bundle.size = size;
-                    commit = commit.present(key);
-                }
+            let named = (bundle.sha256.as_str(), &mut bundle.size);
+            let found = self.check_artifact(namespace, named, "/spec/process/bundle", &mut faults);
+            if let Some(key) = found.await? {
+                commit = commit.present(key);
+            }
+        }
+        if let Some(wasm) = &mut spec.wasm {
+            let component = &mut wasm.component;
+            let named = (component.sha256.as_str(), &mut component.size);
+            let found = self.check_artifact(namespace, named, "/spec/wasm/component", &mut faults);
+            if let Some(key) = found.await? {
+                commit = commit.present(key);
+                self.check_component(wasm, &mut faults).await?;
             }
         }
         faults.finish()?;
         Ok(commit)
+    }
+
+    /// Fills in the artifact's size; the key of the namespace's claim on it, if it has one.
+    async fn check_artifact(
+        &self,
+        namespace: &str,
+        (sha256, size): (&str, &mut u64),
+        pointer: &str,
+        faults: &mut Faults,
+    ) -> Result<Option<String>> {
+        let key = keys::artifact(namespace, sha256);
+        let Some(artifact) = self.load::<ArtifactRecord>(&key).await? else {
+            faults.add(
+                format!("{pointer}/sha256"),
+                "this artifact was not uploaded to the namespace; PUT it to \
+                 /v1/namespaces/{namespace}/artifacts/{sha256} first",
+            );
+            return Ok(None);
+        };
+        let actual = artifact.value.size;
+        if *size != 0 && *size != actual {
+            faults.add(
+                format!("{pointer}/size"),
+                format_args!("the artifact has {actual} bytes"),
+            );
+        }
+        *size = actual;
+        Ok(Some(key))
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::traffic;
 use crate::store::Entry;
 
 /// Prefixes of the keys that are pushed; a key is the resource's name.
-pub const PUSHED: [&str; 2] = ["functions/", "secrets/"];
+pub const PUSHED: [&str; 3] = ["functions/", "secrets/", "triggers/"];
 
 impl Service {
     /// A resource by name as it is now; unset when it is not there.
@@ -55,6 +55,9 @@ impl Service {
                 data: data.map(|(key, value)| (key, value.into_bytes())).collect(),
                 generation: secret.version,
             }));
+        }
+        if entry.key.starts_with("triggers/") {
+            return Ok(Kind::Trigger(super::triggers::resource(parse(entry)?)));
         }
         let record: Versioned<Function> = parse(entry)?;
         let pushed = rollout::pushed(&record.value);

@@ -143,7 +143,7 @@ pub(crate) fn function(response: &WatchResponse) -> Function {
     let found = response.changes.iter().find_map(|change| {
         match change.resource.as_ref()?.kind.as_ref()? {
             resource::Kind::Function(function) => Some(function.clone()),
-            resource::Kind::Secret(_) => None,
+            resource::Kind::Secret(_) | resource::Kind::Trigger(_) => None,
         }
     });
     found.unwrap()
@@ -156,6 +156,7 @@ pub(crate) struct Admin {
     pub(crate) lines: Vec<LogLine>,
     /// What an observer sees, and then nothing more.
     pub(crate) observations: Vec<Observation>,
+    pub(crate) triggers: Arc<Mutex<Vec<TriggerStatus>>>,
 }
 
 impl Admin {
@@ -329,5 +330,24 @@ impl SidecarAdmin for Admin {
             true => lines.chain(stream::pending()).boxed(),
             false => lines.boxed(),
         }))
+    }
+
+    async fn list_triggers(
+        &self,
+        request: Request<ListTriggersRequest>,
+    ) -> Result<Response<ListTriggersResponse>, Status> {
+        let request = request.into_inner();
+        let mut triggers = self.triggers.lock().clone();
+        triggers.retain(|t| {
+            t.namespace == request.namespace && (request.name.is_empty() || t.name == request.name)
+        });
+        Ok(Response::new(ListTriggersResponse { triggers }))
+    }
+
+    async fn share_triggers(
+        &self,
+        _: Request<TriggerLevels>,
+    ) -> Result<Response<TriggerLevels>, Status> {
+        Err(Status::unimplemented("sidecars ask each other"))
     }
 }

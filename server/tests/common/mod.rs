@@ -109,6 +109,7 @@ impl Server {
             Arc::clone(&service),
             Arc::clone(&auth),
             Arc::clone(&metrics),
+            Arc::default(),
             shutdown.clone(),
         );
         Self {

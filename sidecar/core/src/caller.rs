@@ -18,6 +18,7 @@ use crate::config::Function;
 use crate::control::{Endpoints, Load, Member, RevisionDemand};
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership;
+use crate::schedule::Schedule;
 use crate::time::Time;
 
 /// An owner answers sooner, or the next is asked.
@@ -119,6 +120,7 @@ pub struct Caller {
     functions: BTreeMap<FunctionName, BTreeSet<RevisionName>>,
     /// Those with load or known endpoints.
     revisions: BTreeMap<RevisionName, Revision>,
+    schedule: Schedule,
     sequence: u64,
 }
 
@@ -131,6 +133,7 @@ impl Caller {
             node,
             functions: BTreeMap::new(),
             revisions: BTreeMap::new(),
+            schedule: Schedule::default(),
             sequence: 0,
         }
     }
@@ -155,20 +158,37 @@ impl Caller {
             Event::Endpoints { from, endpoints } => self.learn(now, from, endpoints, out),
         }
         self.pass_time(now, out);
-        self.revisions.retain(|_, revision| !revision.is_over());
     }
 
     /// When [`Event::Tick`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let all = self.revisions.values();
-        all.filter_map(Revision::next_deadline).min()
+        self.schedule.next()
+    }
+
+    /// Notes when the revision must be looked at again, or forgets one of no interest.
+    fn plan(&mut self, name: &RevisionName) {
+        if self.revisions.get(name).is_some_and(Revision::is_over) {
+            self.revisions.remove(name);
+        }
+        let revision = self.revisions.get(name);
+        match revision.and_then(Revision::next_deadline) {
+            Some(at) => self.schedule.set(name, at),
+            None => self.schedule.forget(name),
+        }
+    }
+
+    fn plan_all(&mut self) {
+        for name in self.revisions.keys().cloned().collect::<Vec<_>>() {
+            self.plan(&name);
+        }
     }
 
     fn set_revisions(&mut self, function: &FunctionName, names: BTreeSet<RevisionName>) {
         let before = self.functions.insert(function.clone(), names.clone());
         for gone in before.unwrap_or_default().difference(&names) {
             self.revisions.remove(gone);
+            self.plan(gone);
         }
     }
 
@@ -195,6 +215,7 @@ impl Caller {
                 self.send(now, &name, out);
             }
         }
+        self.plan_all();
     }
 
     fn lose(&mut self, now: Time, node: &NodeId, out: &mut Vec<Action>) {
@@ -207,6 +228,7 @@ impl Caller {
         for name in hit {
             self.pass_over_target(now, &name);
             self.send(now, &name, out);
+            self.plan(&name);
         }
     }
 
@@ -220,6 +242,7 @@ impl Caller {
                 self.send(now, &name, out);
             }
         }
+        self.plan_all();
     }
 
     fn sampled(&mut self, now: Time, samples: &[(RevisionName, Load)], out: &mut Vec<Action>) {
@@ -252,6 +275,7 @@ impl Caller {
         } else {
             self.send(now, name, out);
         }
+        self.plan(name);
     }
 
     fn learn(&mut self, now: Time, from: &NodeId, endpoints: &Endpoints, out: &mut Vec<Action>) {
@@ -277,20 +301,17 @@ impl Caller {
                 self.send(now, name, out);
             }
         }
+        self.plan(name);
     }
 
     fn pass_time(&mut self, now: Time, out: &mut Vec<Action>) {
-        let due: Vec<_> = self
-            .revisions
-            .iter()
-            .filter(|(_, r)| r.next_deadline().is_some_and(|at| at <= now))
-            .map(|(name, revision)| (name.clone(), revision.answer_by.is_some()))
-            .collect();
-        for (name, unanswered) in due {
-            if unanswered {
+        for name in self.schedule.due(now) {
+            let revision = self.revisions.get(&name);
+            if revision.is_some_and(|revision| revision.answer_by.is_some()) {
                 self.pass_over_target(now, &name);
             }
             self.send(now, &name, out);
+            self.plan(&name);
         }
     }
 

@@ -7,6 +7,7 @@
 //! asks. Deliberately no scaling decision and no processes: those are actions for the shell.
 
 mod backoff;
+mod instances;
 mod report;
 mod run;
 #[cfg(test)]
@@ -20,8 +21,11 @@ use crate::config::{Function, Revision};
 use crate::control::{Assignment, Member, RevisionInstances};
 use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use crate::ownership::Term;
+use crate::schedule::Schedule;
 use crate::time::Time;
-use backoff::{Backoff, STABLE};
+use backoff::Backoff;
+pub use instances::COMPONENTS_PER_PROCESS;
+use instances::{Instance, Instances, Weight};
 pub use report::RevisionStatus;
 
 /// A drain of a revision whose calls have no time limit ends after this; otherwise after the
@@ -119,24 +123,6 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone)]
-struct Instance {
-    revision: RevisionName,
-    state: State,
-    /// Order of starting, for choosing the newest.
-    order: u64,
-    started: Time,
-    /// When the present state began.
-    since: Time,
-    longest_drain: Duration,
-}
-
-impl Instance {
-    fn drain_ends(&self) -> Time {
-        self.since + self.longest_drain
-    }
-}
-
 /// The machine; see the module.
 #[derive(Debug)]
 pub struct Host {
@@ -150,7 +136,11 @@ pub struct Host {
     revisions: BTreeMap<RevisionName, RevisionState>,
     /// Those with something wanted or something there: the only ones time matters to.
     active: BTreeSet<RevisionName>,
-    instances: BTreeMap<InstanceId, Instance>,
+    /// Active ones that want more than there is room for.
+    full: BTreeSet<RevisionName>,
+    /// When each active one must be looked at again.
+    schedule: Schedule,
+    instances: Instances,
 }
 
 #[derive(Debug)]
@@ -191,44 +181,54 @@ impl Host {
             functions: BTreeMap::new(),
             revisions: BTreeMap::new(),
             active: BTreeSet::new(),
-            instances: BTreeMap::new(),
+            full: BTreeSet::new(),
+            schedule: Schedule::default(),
+            instances: Instances::default(),
         }
     }
 
     /// Takes an event; what it means for the world goes to `out`.
     pub fn on_event(&mut self, now: Time, event: &Event, out: &mut Vec<Action>) {
-        let mut touched = None;
-        match event {
-            Event::Tick => {}
+        let touched: Vec<RevisionName> = match event {
+            Event::Tick => self.schedule.due(now),
             Event::Config(function) => self.configure(now, function, out),
             Event::ConfigGone(name) => self.forget(now, name, out),
-            Event::Members(members) => self.set_members(members),
-            Event::Capacity(capacity) => self.capacity = *capacity,
+            Event::Members(members) => {
+                self.set_members(members);
+                self.active.iter().cloned().collect()
+            }
+            Event::Capacity(capacity) => {
+                self.capacity = *capacity;
+                self.active.iter().cloned().collect()
+            }
             Event::Linked(node) => self.repeat_to(node),
             Event::Assigned { from, assignment } => {
                 return self.assigned(now, from, assignment, out);
             }
             Event::Fallback(name) => {
                 self.fall_back(name);
-                touched = Some(name.clone());
+                vec![name.clone()]
             }
             Event::Adopted {
                 id,
                 revision,
                 uid,
                 ready,
-            } => self.adopt(now, id, revision, uid, *ready, out),
-            Event::Ready(id) => touched = self.ready(now, id),
-            // Room for others, so all may be touched.
-            Event::Exited { id, message } => self.exited(now, id, message),
-            Event::Drained(id) => {
-                touched = self.instances.get(id).map(|i| i.revision.clone());
-                self.stop(now, id, out);
+            } => {
+                self.adopt(now, id, revision, uid, *ready, out);
+                vec![revision.clone()]
             }
-        }
-        let touched = match touched {
-            Some(name) => vec![name],
-            None => self.active.iter().cloned().collect(),
+            Event::Ready(id) => self.ready(now, id).into_iter().collect(),
+            Event::Exited { id, message } => {
+                let name = self.exited(now, id, message);
+                // Room for others.
+                name.into_iter().chain(self.full.iter().cloned()).collect()
+            }
+            Event::Drained(id) => {
+                let name = self.instances.get(id).map(|i| i.revision.clone());
+                self.stop(now, id, out);
+                name.into_iter().collect()
+            }
         };
         for name in touched {
             self.settle(now, &name, out);
@@ -244,28 +244,43 @@ impl Host {
             self.revisions.remove(name);
             self.active.remove(name);
         }
+        self.plan(name);
+    }
+
+    /// Notes when the revision must be looked at again, and whether it waits for room.
+    fn plan(&mut self, name: &RevisionName) {
+        let state = self.revisions.get(name);
+        let active = state.filter(|_| self.active.contains(name));
+        let Some(state) = active else {
+            self.full.remove(name);
+            self.schedule.forget(name);
+            return;
+        };
+        if state.full {
+            self.full.insert(name.clone());
+        } else {
+            self.full.remove(name);
+        }
+        let drains = self.instances_of(name);
+        let drains = drains.filter(|(_, instance)| instance.state == State::Draining);
+        let at = drains.map(|(_, instance)| instance.drain_ends());
+        let at = at.chain(state.retry_at).fold(state.report_at, Time::min);
+        self.schedule.set(name, at);
     }
 
     /// When [`Event::Tick`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let revisions = self.active.iter().filter_map(|name| {
-            let state = self.revisions.get(name)?;
-            Some(
-                state
-                    .retry_at
-                    .map_or(state.report_at, |at| at.min(state.report_at)),
-            )
-        });
-        let drains = self
-            .instances
-            .values()
-            .filter(|instance| instance.state == State::Draining)
-            .map(Instance::drain_ends);
-        revisions.chain(drains).min()
+        self.schedule.next()
     }
 
-    fn configure(&mut self, now: Time, function: &Function, out: &mut Vec<Action>) {
+    /// Gives back what must be settled.
+    fn configure(
+        &mut self,
+        now: Time,
+        function: &Function,
+        out: &mut Vec<Action>,
+    ) -> Vec<RevisionName> {
         let name = &function.name;
         let members = &self.members;
         let known = self
@@ -277,6 +292,7 @@ impl Host {
                 revisions: BTreeSet::new(),
             });
         let wanted: BTreeSet<_> = function.revisions.iter().map(|r| r.name.clone()).collect();
+        let touched: Vec<_> = known.revisions.union(&wanted).cloned().collect();
         let gone: Vec<_> = known.revisions.difference(&wanted).cloned().collect();
         known.revisions = wanted;
         for name in gone {
@@ -295,15 +311,23 @@ impl Host {
             let state = self.revisions.entry(revision.name.clone()).or_default();
             state.config = Some(revision.clone());
         }
+        let active = |name: &RevisionName| self.active.contains(name);
+        touched.into_iter().filter(active).collect()
     }
 
-    fn forget(&mut self, now: Time, name: &FunctionName, out: &mut Vec<Action>) {
+    fn forget(
+        &mut self,
+        now: Time,
+        name: &FunctionName,
+        out: &mut Vec<Action>,
+    ) -> Vec<RevisionName> {
         let Some(function) = self.functions.remove(name) else {
-            return;
+            return Vec::new();
         };
         for revision in &function.revisions {
             self.retire(now, revision, out);
         }
+        function.revisions.into_iter().collect()
     }
 
     /// Drains everything of a revision and forgets what was wanted of it.
@@ -370,68 +394,6 @@ impl Host {
         if let Some(state) = state.filter(|state| state.config.is_some()) {
             state.desired = state.desired.max(1);
             self.active.insert(name.clone());
-        }
-    }
-
-    fn adopt(
-        &mut self,
-        now: Time,
-        id: &InstanceId,
-        name: &RevisionName,
-        uid: &Arc<str>,
-        ready: bool,
-        out: &mut Vec<Action>,
-    ) {
-        self.count += 1;
-        let state = self.revisions.entry(name.clone()).or_default();
-        let config = state.config.as_ref().filter(|config| config.uid == *uid);
-        let known = config.is_some();
-        let limit = config.and_then(|config| config.limits.timeout);
-        if known {
-            // Somebody wanted it; the owner will say what it wants now.
-            state.desired += 1;
-            state.was_ready |= ready;
-        }
-        let instance = Instance {
-            revision: name.clone(),
-            state: if ready { State::Ready } else { State::Starting },
-            order: self.count,
-            started: now,
-            since: now,
-            longest_drain: limit.unwrap_or(LONGEST_DRAIN),
-        };
-        self.instances.insert(id.clone(), instance);
-        self.active.insert(name.clone());
-        if !known {
-            self.end(now, id, out);
-        }
-    }
-
-    fn ready(&mut self, now: Time, id: &InstanceId) -> Option<RevisionName> {
-        let instance = self.instances.get_mut(id)?;
-        if instance.state == State::Starting {
-            instance.state = State::Ready;
-            instance.since = now;
-            if let Some(state) = self.revisions.get_mut(&instance.revision) {
-                state.was_ready = true;
-                state.failure = None;
-            }
-        }
-        Some(instance.revision.clone())
-    }
-
-    fn exited(&mut self, now: Time, id: &InstanceId, message: &Arc<str>) {
-        let Some(instance) = self.instances.remove(id) else {
-            return;
-        };
-        if let Some(state) = self.revisions.get_mut(&instance.revision)
-            && instance.state.is_alive()
-        {
-            if instance.state == State::Ready && now >= instance.since + STABLE {
-                state.backoff.worked(instance.started);
-            }
-            state.backoff.failed(now, instance.started);
-            state.failure = Some(message.clone());
         }
     }
 }

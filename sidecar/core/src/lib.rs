@@ -20,7 +20,9 @@ pub mod ownership;
 pub mod placement;
 pub mod retry;
 pub mod router;
+mod schedule;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 pub mod window;
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use gateless_core::config::Function;
 use gateless_core::name::FunctionName;
+use gateless_core::trigger::TriggerName;
 use gateless_proto::v1;
 use gateless_proto::v1::resource::Kind;
 
-use crate::config::{self, Secret, SecretName};
+use crate::config::{self, Secret, SecretName, Trigger};
 
 /// Everything a sidecar may have to run, at one moment. Cloning copies pointers.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub struct Catalogue {
     pub functions: BTreeMap<FunctionName, Arc<Function>>,
     /// By namespace and name.
     pub secrets: BTreeMap<SecretName, Arc<Secret>>,
+    /// By name.
+    pub triggers: BTreeMap<TriggerName, Arc<Trigger>>,
 }
 
 impl Catalogue {
@@ -60,6 +63,7 @@ pub(super) struct State {
 enum Parsed {
     Function(Arc<Function>),
     Secret(Arc<Secret>),
+    Trigger(Arc<Trigger>),
 }
 
 impl State {
@@ -79,6 +83,7 @@ impl State {
             });
         }
         let mut accepted = v1::WatchResponse {
+            api_port: 0,
             changes: Vec::with_capacity(response.changes.len()),
             ..response
         };
@@ -105,6 +110,9 @@ impl State {
                     }
                     Parsed::Secret(s) => {
                         self.catalogue.secrets.insert(s.name.clone(), s);
+                    }
+                    Parsed::Trigger(t) => {
+                        self.catalogue.triggers.insert(t.name.clone(), t);
                     }
                 }
                 self.rejected.remove(&change.name);
@@ -133,6 +141,9 @@ impl State {
             }
             Ok(Parsed::Secret(s)) => {
                 self.catalogue.secrets.remove(&s.name);
+            }
+            Ok(Parsed::Trigger(t)) => {
+                self.catalogue.triggers.remove(&t.name);
             }
             Err(_) => {}
         }
@@ -182,6 +193,11 @@ fn parse(name: &str, resource: &v1::Resource) -> Result<Parsed, String> {
             let real = format!("secrets/{}/{}", secret.name.namespace, secret.name.name);
             (Parsed::Secret(Arc::new(secret)), real)
         }
+        Some(Kind::Trigger(wire)) => {
+            let trigger = config::trigger(wire).map_err(text)?;
+            let real = format!("triggers/{}", trigger.name);
+            (Parsed::Trigger(Arc::new(trigger)), real)
+        }
         None => return Err("this sidecar does not know this kind of resource".into()),
     };
     if name == real {
@@ -205,6 +221,7 @@ pub(super) mod tests {
 
     fn response(id: &str, version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
+            api_port: 0,
             catalogue_id: id.into(),
             version,
             snapshot: false,
@@ -214,6 +231,7 @@ pub(super) mod tests {
 
     fn snapshot(version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
+            api_port: 0,
             snapshot: true,
             ..response("c1", version, changes)
         }
@@ -274,6 +292,34 @@ pub(super) mod tests {
             .apply(response("c1", 4, vec![change(sample("a"))]))
             .unwrap();
         assert!(!state.has_rejections());
+    }
+
+    #[test]
+    fn bad_trigger_is_refused_alone_and_the_last_good_one_stays() {
+        use crate::config::trigger::tests::{cron, sample as trigger, topic};
+        let named = |kind| v1::Change {
+            name: "triggers/default/t".into(),
+            resource: Some(v1::Resource {
+                kind: Some(Kind::Trigger(kind)),
+            }),
+        };
+        let mut state = State::default();
+        let good = named(trigger("t", cron("* * * * *")));
+        state.apply(snapshot(1, vec![good])).unwrap();
+        let bad = vec![named(trigger("t", cron("soon"))), change(sample("b"))];
+        state.apply(response("c1", 2, bad)).unwrap();
+        assert_eq!(names(&state), ["default/b"]);
+        let name = TriggerName::new("default", "t").unwrap();
+        assert!(state.catalogue.triggers[&name].cron().is_some());
+        assert_eq!(state.rejections()[0].resource, "triggers/default/t");
+        let better = vec![named(trigger("t", topic("orders")))];
+        state.apply(response("c1", 3, better)).unwrap();
+        assert!(state.catalogue.triggers[&name].cron().is_none());
+        assert!(!state.has_rejections());
+        let mut gone = named(trigger("t", topic("orders")));
+        gone.resource = None;
+        state.apply(response("c1", 4, vec![gone])).unwrap();
+        assert!(state.catalogue.triggers.is_empty());
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl Disk {
             resource: resource.clone(),
         });
         WatchResponse {
+            api_port: 0,
             catalogue_id: stored.id.clone(),
             version: *self.version.borrow(),
             snapshot: sent.is_none(),

@@ -233,6 +233,7 @@ mod tests {
 
     fn version(version: u64) -> Record {
         Record::Changes(v1::WatchResponse {
+            api_port: 0,
             catalogue_id: "c1".into(),
             version,
             ..Default::default()
@@ -274,6 +275,7 @@ mod tests {
         assert_eq!(third, bytes.len());
         let last_frame = HEADER_BYTES
             + v1::WatchResponse {
+                api_port: 0,
                 catalogue_id: "c1".into(),
                 version: 3,
                 ..Default::default()

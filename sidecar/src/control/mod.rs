@@ -93,6 +93,8 @@ pub struct Handle {
     watcher: Arc<Watcher>,
     saver: Arc<Saver>,
     artifacts: Arc<Artifacts>,
+    /// Host of the server's address.
+    server_host: Option<String>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -104,6 +106,8 @@ pub struct Handle {
 pub async fn spawn(config: Config) -> Result<Handle, Error> {
     let has_server = config.server.is_some();
     let address = config.server.unwrap_or_else(|| NO_SERVER.to_owned());
+    let host = address.parse::<http::Uri>().ok();
+    let host = host.and_then(|uri| uri.host().map(str::to_owned));
     let endpoint = Endpoint::from_shared(address.clone())
         .map_err(|cause| Error::Address { address, cause })?;
     let endpoint = endpoint
@@ -161,6 +165,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         watcher,
         saver,
         artifacts: Arc::new(artifacts),
+        server_host: host.filter(|_| has_server),
         stop,
         tasks,
     })
@@ -217,6 +222,19 @@ impl Handle {
     /// The functions this sidecar owns, `namespace/name`; sent again whenever the server comes back.
     pub fn own(&self, functions: Vec<String>) {
         self.watcher.own(functions);
+    }
+
+    /// `host:port` of the server's management API, once the server has told it.
+    #[must_use]
+    pub fn api_address(&self) -> Option<String> {
+        let port = Some(self.watcher.api_port()).filter(|port| *port != 0)?;
+        Some(format!("{}:{port}", self.server_host.as_ref()?))
+    }
+
+    /// The artifact with this digest as a file if it is here already.
+    #[must_use]
+    pub fn artifact_here(&self, sha256: &str) -> Option<PathBuf> {
+        self.artifacts.here(sha256)
     }
 
     /// The artifact with this digest as a file, fetched from the server unless it is cached.

@@ -114,6 +114,7 @@ impl Saver {
             resource: Some((*resource).clone()),
         });
         let everything = v1::WatchResponse {
+            api_port: 0,
             catalogue_id,
             version,
             snapshot: true,

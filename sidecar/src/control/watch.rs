@@ -3,7 +3,7 @@
 //! Dials for ever; that the server is away is normal and logged once, not at every attempt.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
@@ -41,6 +41,8 @@ pub(super) struct Watcher {
     saver: Arc<Saver>,
     catalogue: watch::Sender<Arc<Catalogue>>,
     connected: watch::Sender<bool>,
+    /// Of the server's management API; 0: not told.
+    api_port: AtomicU16,
     /// Ask for everything instead of the difference.
     ask_snapshot: AtomicBool,
     // Both together: a report must not slip between a new stream and the latest one.
@@ -67,6 +69,7 @@ impl Watcher {
             saver,
             catalogue: watch::channel(Arc::new(catalogue)).0,
             connected: watch::channel(false).0,
+            api_port: AtomicU16::new(0),
             // What an earlier run refused may be good for this version of the sidecar.
             ask_snapshot: AtomicBool::new(refused),
             reports: Mutex::default(),
@@ -174,7 +177,13 @@ impl Watcher {
         }
     }
 
+    pub(super) fn api_port(&self) -> u16 {
+        self.api_port.load(Ordering::Relaxed)
+    }
+
     async fn apply(&self, response: WatchResponse) -> Result<WatchAck, Box<Status>> {
+        let api_port = u16::try_from(response.api_port).unwrap_or(0);
+        self.api_port.store(api_port, Ordering::Relaxed);
         let (version, snapshot) = (response.version, response.snapshot);
         let saver = self.saver.clone();
         // Ten thousand functions take a while to check.

@@ -241,15 +241,12 @@ impl Machines {
 
     /// What an instance runs.
     pub(super) fn revision_of(&self, id: &InstanceId) -> Option<RevisionName> {
-        let mut instances = self.host.instances();
-        instances
-            .find(|(known, ..)| *known == id)
-            .map(|(_, name, ..)| name.clone())
+        self.host.instance(id).map(|(name, _)| name.clone())
     }
 
     /// The revision of an instance that is starting or ready, so wanted.
     pub(super) fn wanted(&self, id: &InstanceId) -> Option<RevisionName> {
-        let (_, name, state, _) = self.host.instances().find(|(known, ..)| *known == id)?;
+        let (name, state) = self.host.instance(id)?;
         matches!(state, host::State::Starting | host::State::Ready).then(|| name.clone())
     }
 

@@ -219,10 +219,11 @@ impl Controller {
             tracing::info!(instance = %id, revision = %name, "adopted a running instance");
             self.status.started(&id, adopted.started_at_ms);
             if adopted.ready {
-                self.status.ready(&id, adopted.address);
+                self.status.ready(&id, Some(adopted.address));
+                let target = instance::Target::Address(adopted.address);
                 self.parts
                     .registry
-                    .add_local(&name, &id, adopted.address, Duration::ZERO);
+                    .add_local(&name, &id, target, Duration::ZERO);
             }
             self.machines.host(
                 now,
@@ -243,17 +244,17 @@ impl Controller {
         match event {
             instance::Event::Ready {
                 id,
-                address,
+                target,
                 started_in,
             } => {
-                self.status.ready(&id, address);
+                self.status.ready(&id, target.address());
                 let wanted = self.machines.wanted(&id);
                 let observer = &self.parts.observer;
                 observer.instance(&id, wanted.as_ref(), "ready", &format!("in {started_in:?}"));
                 if let Some(name) = wanted {
                     self.parts
                         .registry
-                        .add_local(&name, &id, address, started_in);
+                        .add_local(&name, &id, target, started_in);
                 }
                 tracing::info!(instance = %id, ?started_in, "instance is ready");
                 self.machines.host(now, host::Event::Ready(id));

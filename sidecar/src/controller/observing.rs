@@ -79,7 +79,10 @@ impl Controller {
     pub(super) fn drain(&mut self) {
         let draining = *self.parts.draining.borrow_and_update();
         let capacity = if draining { 0 } else { self.parts.capacity };
-        tracing::info!(draining, capacity, "instances this host may run");
+        match draining {
+            true => tracing::warn!("draining: instances are moved elsewhere, and none is started"),
+            false => tracing::debug!(capacity, "instances this host may run"),
+        }
         self.machines.set_capacity(clock::now(), capacity);
         self.parts.peers.set_capacity(capacity);
         self.outward.changed();

@@ -146,6 +146,13 @@ impl Outward {
             parts.driver.start(request);
             return;
         };
+        if let Some(path) = parts.control.artifact_here(&sha256) {
+            // It was fetched ahead: no task either.
+            self.fetching.remove(&id);
+            request.bundle = Some(path);
+            parts.driver.start(request);
+            return;
+        }
         let control = parts.control.clone();
         let started = self.started.clone();
         tokio::spawn(async move {

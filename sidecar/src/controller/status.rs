@@ -68,9 +68,9 @@ impl Board {
         );
     }
 
-    pub(super) fn ready(&mut self, id: &InstanceId, address: SocketAddr) {
+    pub(super) fn ready(&mut self, id: &InstanceId, address: Option<SocketAddr>) {
         let seen = self.instances.entry(id.clone()).or_default();
-        seen.address = Some(address);
+        seen.address = address;
         if seen.started_at_ms == 0 {
             seen.started_at_ms = unix_ms();
         }

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::{
-    Driver, Event, Exit, ExitReason, LogLine, LogQuery, LogStream, Shutdown, StartRequest,
+    Driver, Event, Exit, ExitReason, LogLine, LogQuery, LogStream, Shutdown, StartRequest, Target,
 };
 
 /// Far beyond what anything takes; only a failing test waits for it.
@@ -37,15 +37,9 @@ pub(super) trait Host {
     fn open(&self) -> Opened;
     fn revision(&self, name: &str, program: Program) -> config::Revision;
     /// Makes a ready instance end by itself.
-    fn crash<'a>(&'a self, id: &'a InstanceId, address: SocketAddr, code: i32)
-    -> BoxFuture<'a, ()>;
+    fn crash<'a>(&'a self, id: &'a InstanceId, at: &'a Target, code: i32) -> BoxFuture<'a, ()>;
     /// Makes a ready instance write a line to its stdout.
-    fn say<'a>(
-        &'a self,
-        id: &'a InstanceId,
-        address: SocketAddr,
-        line: &'a str,
-    ) -> BoxFuture<'a, ()>;
+    fn say<'a>(&'a self, id: &'a InstanceId, at: &'a Target, line: &'a str) -> BoxFuture<'a, ()>;
 }
 
 /// A driver and its events.
@@ -60,11 +54,16 @@ impl Opened {
         event.expect("an event in time").expect("a living driver")
     }
 
-    pub(super) async fn ready(&mut self, expected: &InstanceId) -> SocketAddr {
+    pub(super) async fn target(&mut self, expected: &InstanceId) -> Target {
         match self.next().await {
-            Event::Ready { id, address, .. } if id == *expected => address,
+            Event::Ready { id, target, .. } if id == *expected => target,
             other => panic!("{expected} is not ready: {other:?}"),
         }
+    }
+
+    pub(super) async fn ready(&mut self, expected: &InstanceId) -> SocketAddr {
+        let target = self.target(expected).await;
+        target.address().expect("a socket")
     }
 
     pub(super) async fn exit(&mut self, expected: &InstanceId) -> Exit {
@@ -186,17 +185,35 @@ pub(super) async fn get(address: SocketAddr, path: &str) -> hyper::Result<String
     Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
 }
 
+/// As [`get`], wherever the instance is.
+pub(super) async fn ask(target: &Target, path: &str) -> Result<String, String> {
+    match target {
+        Target::Address(address) => get(*address, path).await.map_err(|e| e.to_string()),
+        Target::Component(component) => {
+            let request = http::Request::get(path).header("host", "test");
+            let request = request.body(crate::body::Body::empty()).unwrap();
+            let answer = component.call(request, None).await;
+            let answer = answer.map_err(|failure| format!("{failure:?}"))?;
+            let body = answer.into_body().collect().await;
+            let body = body.map_err(|error| error.to_string())?.to_bytes();
+            Ok(String::from_utf8(body.to_vec()).unwrap())
+        }
+    }
+}
+
 pub(super) async fn an_instance_gets_ready_answers_and_stops(host: impl Host) {
     let mut opened = host.open();
     let id = opened.start("one", host.revision("hello", Program::Serve));
-    let address = opened.ready(&id).await;
-    assert!(address.ip().is_loopback());
-    get(address, "/").await.unwrap();
+    let target = opened.target(&id).await;
+    assert!(target.address().is_none_or(|a| a.ip().is_loopback()));
+    ask(&target, "/").await.unwrap();
     opened.driver.stop(&id);
     opened.driver.stop(&id);
     let exit = opened.exit(&id).await;
     assert_eq!((exit.reason, exit.was_ready), (ExitReason::Stopped, true));
-    assert!(TcpStream::connect(address).await.is_err());
+    if let Some(address) = target.address() {
+        assert!(TcpStream::connect(address).await.is_err());
+    }
     opened.close().await;
 }
 
@@ -213,9 +230,9 @@ pub(super) async fn an_exit_before_ready_names_its_code(host: impl Host) {
 pub(super) async fn a_crash_after_ready_names_its_code_and_last_lines(host: impl Host) {
     let mut opened = host.open();
     let id = opened.start("one", host.revision("hello", Program::Serve));
-    let address = opened.ready(&id).await;
-    host.say(&id, address, "famous-last-words").await;
-    host.crash(&id, address, 7).await;
+    let target = opened.target(&id).await;
+    host.say(&id, &target, "famous-last-words").await;
+    host.crash(&id, &target, 7).await;
     let exit = opened.exit(&id).await;
     assert_eq!((exit.code, exit.was_ready), (Some(7), true));
     assert_eq!(exit.message, "exited with code 7");
@@ -263,7 +280,7 @@ pub(super) async fn unknown_and_repeated_ids_change_nothing(host: impl Host) {
     opened.driver.stop(&InstanceId::new("nobody"));
     let id = opened.start("one", host.revision("hello", Program::Serve));
     opened.start("one", host.revision("hello", Program::Serve));
-    opened.ready(&id).await;
+    opened.target(&id).await;
     opened.driver.stop(&id);
     assert_eq!(opened.exit(&id).await.reason, ExitReason::Stopped);
     opened.close().await;
@@ -281,7 +298,10 @@ pub(super) async fn many_at_once_have_addresses_of_their_own(host: impl Host) {
     let mut addresses = std::collections::BTreeSet::new();
     for _ in 0..count {
         match opened.next().await {
-            Event::Ready { address, .. } => addresses.insert(address),
+            Event::Ready { id, target, .. } => {
+                let address = target.address().map(|address| address.to_string());
+                addresses.insert(address.unwrap_or_else(|| id.to_string()))
+            }
             other => panic!("not ready: {other:?}"),
         };
     }
@@ -292,7 +312,7 @@ pub(super) async fn many_at_once_have_addresses_of_their_own(host: impl Host) {
 pub(super) async fn a_shutdown_stops_and_reports_all(host: impl Host) {
     let mut opened = host.open();
     let id = opened.start("one", host.revision("hello", Program::Serve));
-    opened.ready(&id).await;
+    opened.target(&id).await;
     opened.driver.shutdown(Shutdown::Stop).await;
     assert_eq!(opened.exit(&id).await.reason, ExitReason::Stopped);
 }
@@ -324,8 +344,8 @@ pub(super) async fn the_next_driver_adopts_what_was_left(host: impl Host) {
 pub(super) async fn logs_are_read_back_and_followed(host: impl Host) {
     let mut opened = host.open();
     let id = opened.start("one", host.revision("hello", Program::Serve));
-    let address = opened.ready(&id).await;
-    host.say(&id, address, "first").await;
+    let target = opened.target(&id).await;
+    host.say(&id, &target, "first").await;
     let mut lines = opened.driver.logs(query("hello", true));
     let mut line = next_line(&mut lines).await.unwrap();
     while line.line != "first" {
@@ -333,7 +353,7 @@ pub(super) async fn logs_are_read_back_and_followed(host: impl Host) {
     }
     assert_eq!((&line.instance, line.stream), (&id, LogStream::Stdout));
     assert!(line.time_ms > 0);
-    host.say(&id, address, "second").await;
+    host.say(&id, &target, "second").await;
     assert_eq!(next_line(&mut lines).await.unwrap().line, "second");
 
     let mut tail = query("hello", false);
@@ -346,20 +366,26 @@ pub(super) async fn logs_are_read_back_and_followed(host: impl Host) {
     opened.close().await;
 }
 
-/// The whole suite, against the host the expression makes.
+/// The whole suite, against the host the expression makes; `components` leaves out what only
+/// something that outlives its driver or ends by itself can do.
 macro_rules! contract {
     ($host:expr) => {
+        $crate::instance::contract::contract!(components $host);
         $crate::instance::contract::contract!(@tests $host;
-            an_instance_gets_ready_answers_and_stops
             an_exit_before_ready_names_its_code
             a_crash_after_ready_names_its_code_and_last_lines
             a_start_that_takes_too_long_is_ended
             a_missing_command_is_a_failed_spawn
             a_stop_ends_a_start
+            the_next_driver_adopts_what_was_left
+        );
+    };
+    (components $host:expr) => {
+        $crate::instance::contract::contract!(@tests $host;
+            an_instance_gets_ready_answers_and_stops
             unknown_and_repeated_ids_change_nothing
             many_at_once_have_addresses_of_their_own
             a_shutdown_stops_and_reports_all
-            the_next_driver_adopts_what_was_left
             logs_are_read_back_and_followed
         );
     };

@@ -14,9 +14,15 @@ use gateless_core::config;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use tokio::sync::mpsc;
 
+use component::Component;
+
+pub mod component;
+pub mod drivers;
+mod environment;
 pub mod fake;
 pub mod logs;
 pub mod process;
+mod wasm;
 
 #[cfg(test)]
 mod contract;
@@ -73,15 +79,44 @@ pub struct StartRequest {
     pub gateless_url: String,
 }
 
+/// Where an instance takes calls.
+#[derive(Clone)]
+pub enum Target {
+    /// Behind a socket, always loopback.
+    Address(SocketAddr),
+    /// In this process.
+    Component(Arc<dyn Component>),
+}
+
+impl Target {
+    /// As status reports show it.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Component(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Component(_) => f.write_str("component"),
+        }
+    }
+}
+
 /// What happened to an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Event {
-    /// It answers on `address`.
+    /// It takes calls.
     Ready {
         /// Which.
         id: InstanceId,
-        /// Always loopback.
-        address: SocketAddr,
+        /// Where.
+        target: Target,
         /// Since [`Driver::start`].
         started_in: Duration,
     },

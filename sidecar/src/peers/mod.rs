@@ -330,6 +330,11 @@ impl Handle {
         self.shared.leaving.load(Ordering::Relaxed)
     }
 
+    /// Until this sidecar has said goodbye: what would go on for ever ends then.
+    pub async fn left(self) {
+        self.shared.stop.cancelled().await;
+    }
+
     /// Says goodbye to the others and ends gossip and all links.
     pub async fn leave(&self) {
         self.shared.leaving.store(true, Ordering::Relaxed);

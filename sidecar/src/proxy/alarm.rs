@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     due: Instant,
 }
@@ -48,7 +48,7 @@ impl Alarm {
 
 /// Alarms nobody uses now, for those who need one; bounded.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Mutex<Vec<Alarm>>);
+pub struct Spare(Mutex<Vec<Alarm>>);
 
 /// Further ones are dropped. A spare one may keep the memory of the connection that had it
 /// last, until it rings.

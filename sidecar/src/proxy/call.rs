@@ -14,6 +14,7 @@ use http::{Method, Response, Version, request};
 use hyper::upgrade::OnUpgrade;
 
 use super::forward::{self, Sent};
+use super::headers::{Hops, MAX_HOPS};
 use super::payload::Payload;
 use super::timing::Timing;
 use crate::body::Body;
@@ -84,6 +85,12 @@ impl Call {
         self.deadline = limits.map(|limit| self.arrived + limit);
     }
 
+    /// Components it came through.
+    pub(super) fn hops(&self) -> Hops {
+        let hops = self.parts.extensions.get();
+        hops.copied().unwrap_or_default()
+    }
+
     fn is_idempotent(&self) -> bool {
         let method = &self.parts.method;
         method.is_idempotent() && *method != Method::TRACE
@@ -101,6 +108,9 @@ impl Proxy {
         revision: &Arc<Revision>,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
+        if call.hops().0 > MAX_HOPS {
+            return Err(Error::Loop(MAX_HOPS));
+        }
         forward::prepare(&mut call);
         let mut next = self.send_to(function, revision, &mut call).await;
         for _ in 0..MAX_SUCCESSORS {
@@ -197,7 +207,7 @@ impl Proxy {
         &self,
         function: &Function,
         revision: &Arc<Revision>,
-        call: &Call,
+        call: &mut Call,
         attempts: &Attempts,
         timing: &mut Timing,
     ) -> Result<Lease, Error> {

@@ -88,6 +88,12 @@ impl App {
         let path = path(&call);
         let name = &function.config.name;
         let record = queue::http::record(name, &call.parts, &path, call.payload.whole())?;
+        // One that goes on as an async call keeps its key: sent again, it is that call.
+        if let Some(idempotency) = &record.idempotency
+            && let Some(before) = self.queue.accepted_before(name, idempotency).await?
+        {
+            return Ok(to_response(queue::http::accepted_response(&before, "")));
+        }
         let (proxy, function, revision) = (self.proxy.clone(), function.clone(), revision.clone());
         let mut exchange = Box::pin(async move { proxy.send(&function, &revision, call).await });
         let patience = tokio::time::sleep(Duration::from_secs(wait));

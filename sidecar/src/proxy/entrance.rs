@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use subtle::ConstantTimeEq;
@@ -30,10 +31,12 @@ use super::alarm::ConnectionTimer;
 use super::call::Call;
 use super::{Payload, headers};
 use crate::app::App;
-use crate::body::Body;
+use crate::body::{Body, Inbound};
 use crate::clock;
 use crate::error::Error;
+use crate::management;
 use crate::runtime::Function;
+use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,13 +127,32 @@ async fn answer(
     door: Door,
 ) -> Response<Body> {
     if request.uri().path().starts_with("/_gateless/") {
-        return app.internal(request).await;
+        return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
+            Some(ingress) => app.triggers.ingest(ingress, request).await,
+            None => app.internal(request).await,
+        };
+    }
+    if door == Door::Public
+        && management::is_for_server(request.uri().path())
+        && !is_named(app, &request)
+    {
+        return management::relay(&app.control, request).await;
+    }
+    if door == Door::Public && request.uri().path() == "/healthz" && !is_named(app, &request) {
+        return Response::new(Body::from("OK".to_owned()));
     }
     let answered = match door {
         Door::Peer => return peer(app, request).await,
         Door::Public | Door::Local => outside(app, request, client, door).await,
     };
     answered.unwrap_or_else(Error::into_response)
+}
+
+/// Whether the host names a function, whose paths are its own.
+fn is_named(app: &App, request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    router::route(host, "/", &app.proxy.domain).is_ok()
 }
 
 /// A call from outside or from a function here.
@@ -140,8 +162,32 @@ async fn outside(
     client: SocketAddr,
     door: Door,
 ) -> Result<Response<Body>, Error> {
-    let arrived = clock::now();
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    route(
+        app,
+        request.map(Inbound::Wire),
+        client.ip(),
+        door,
+        on_upgrade,
+    )
+    .await
+}
+
+/// A call from a component here, which comes without a connection.
+pub(crate) async fn inside(app: &Arc<App>, request: Request<Inbound>) -> Response<Body> {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let answered = route(app, request, here, Door::Local, None).await;
+    answered.unwrap_or_else(Error::into_response)
+}
+
+async fn route(
+    app: &Arc<App>,
+    request: Request<Inbound>,
+    client: IpAddr,
+    door: Door,
+    on_upgrade: Option<OnUpgrade>,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
     let (mut parts, incoming) = request.into_parts();
     let host = parts
         .uri
@@ -160,7 +206,7 @@ async fn outside(
             .parse()
             .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
     }
-    let caller = Caller(app.fairness.hash_one(client.ip()));
+    let caller = Caller(app.fairness.hash_one(client));
     let mut call = Call {
         parts,
         payload: Payload::new(incoming),
@@ -168,7 +214,7 @@ async fn outside(
         origin: Origin::Here,
         caller,
         peer: None,
-        client: Some(client.ip()),
+        client: Some(client),
         arrived,
         deadline: None,
         upgrade: on_upgrade,
@@ -263,8 +309,8 @@ async fn forwarded(
     upgrade: Option<hyper::upgrade::OnUpgrade>,
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
-    let (parts, incoming) = request.into_parts();
-    let payload = Payload::new(incoming);
+    let (mut parts, incoming) = request.into_parts();
+    let payload = Payload::new(incoming.into());
     let text = |name| {
         parts
             .headers
@@ -291,6 +337,10 @@ async fn forwarded(
     let function = registry.function(name.function()).ok_or_else(no_instance)?;
     let revision = registry.revision(&name).ok_or_else(no_instance)?;
     let wished = headers::number(&parts.headers, &headers::TIMEOUT_MS).map(Duration::from_millis);
+    let hops = headers::number(&parts.headers, &headers::HOPS);
+    if let Some(hops) = hops.and_then(|hops| u32::try_from(hops).ok()) {
+        parts.extensions.insert(headers::Hops(hops));
+    }
     let caller = Caller(node.as_ref().map_or(0, |node| app.fairness.hash_one(node)));
     let mut call = Call {
         parts,

@@ -3,10 +3,8 @@
 use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
 
 use std::future::{pending, poll_fn};
-use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
@@ -17,13 +15,14 @@ use gateless_core::time::Time;
 use super::alarm::Alarm;
 use super::call::{Ahead, Call, Proxy, is_h2};
 use super::payload::{Payload, SMALL, Unread};
-use super::pool::{self, Conn, Pool};
+use super::pool::{self, Conn};
 use super::timing::Timing;
 use super::tracked::{Held, Tracked};
 use super::{headers, upgrade};
-use crate::body::Body;
+use crate::body::{Body, Inbound};
 use crate::clock;
 use crate::error::{Error, Phase};
+use crate::instance::component::{Ended, Failure};
 use crate::runtime::{Endpoint, Lease};
 
 /// What came of one attempt.
@@ -42,7 +41,7 @@ pub(super) enum Sent {
 
 /// A response head and what its call still keeps.
 pub(super) struct Answer {
-    response: Response<Incoming>,
+    response: Response<Inbound>,
     held: Held,
     caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
@@ -87,10 +86,10 @@ pub(super) async fn forward(
     let began = clock::now();
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
-    let over_h2 = request.version() == Version::HTTP_2;
-    let pool = lease.endpoint().pool().clone();
-    let sending = send(&pool, request, over_h2, call.upgrade.is_some());
-    let mut alarm = end.map(|end| pool.alarms.take(clock::instant(end)));
+    let endpoint = lease.endpoint().clone();
+    let until = call.deadline.map(|end| clock::instant(end).into_std());
+    let sending = send(&endpoint, request, call.upgrade.is_some(), until);
+    let mut alarm = end.map(|end| endpoint.alarms().take(clock::instant(end)));
     let sent = tokio::select! {
         biased;
         sent = sending => Some(sent),
@@ -116,7 +115,9 @@ pub(super) async fn forward(
             Ok(answered(response, conn, alarm, lease, call, began))
         }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
-        Err(pool::Error::Unsent(request, error)) => {
+        Err(Broken::Busy) => Ok(Sent::Refused(lease)),
+        Err(Broken::Ended(ended)) => Err(Error::Component(ended)),
+        Err(Broken::Wire(pool::Error::Unsent(request, error))) => {
             give_back(call, request.into_body());
             Ok(Sent::Failed {
                 lease,
@@ -124,8 +125,10 @@ pub(super) async fn forward(
                 error,
             })
         }
-        Err(pool::Error::Sent(error)) if error.is_user() => Err(Error::Body(error.to_string())),
-        Err(pool::Error::Sent(error)) => Ok(Sent::Failed {
+        Err(Broken::Wire(pool::Error::Sent(error))) if error.is_user() => {
+            Err(Error::Body(error.to_string()))
+        }
+        Err(Broken::Wire(pool::Error::Sent(error))) => Ok(Sent::Failed {
             lease,
             seen: true,
             error: error.to_string(),
@@ -143,7 +146,7 @@ fn give_back(call: &mut Call, body: Body) {
 }
 
 fn answered(
-    response: Response<Incoming>,
+    response: Response<Inbound>,
     conn: Option<Conn>,
     alarm: Option<Alarm>,
     mut lease: Lease,
@@ -183,23 +186,42 @@ async fn rings(alarm: &mut Option<Alarm>) {
     }
 }
 
+/// Why there is no answer.
+enum Broken {
+    Wire(pool::Error),
+    Busy,
+    Ended(Box<Ended>),
+}
+
 async fn send(
-    pool: &Arc<Pool>,
+    endpoint: &Endpoint,
     request: Request<Body>,
-    over_h2: bool,
     upgrade: bool,
-) -> Result<(Response<Incoming>, Option<Conn>), pool::Error> {
-    if upgrade {
+    until: Option<std::time::Instant>,
+) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
+    let pool = match endpoint {
+        Endpoint::Local { pool, .. } | Endpoint::Remote { pool, .. } => pool,
+        Endpoint::Component { component, .. } => {
+            let answered = component.call(request, until).await;
+            return match answered {
+                Ok(response) => Ok((response, None)),
+                Err(Failure::Busy) => Err(Broken::Busy),
+                Err(Failure::Ended(ended)) => Err(Broken::Ended(ended)),
+            };
+        }
+    };
+    let sent = if upgrade {
         pool.send_upgrade(request)
             .await
-            .map(|response| (response, None))
-    } else if over_h2 {
-        pool.send_h2(request).await.map(|response| (response, None))
+            .map(|answer| (answer, None))
+    } else if request.version() == Version::HTTP_2 {
+        pool.send_h2(request).await.map(|answer| (answer, None))
     } else {
-        pool.send_h1(request)
-            .await
-            .map(|(response, conn)| (response, Some(conn)))
-    }
+        let sent = pool.send_h1(request).await;
+        sent.map(|(answer, conn)| (answer, Some(conn)))
+    };
+    sent.map(|(answer, conn)| (answer.map(Inbound::Wire), conn))
+        .map_err(Broken::Wire)
 }
 
 /// The request as its endpoint must see it.
@@ -216,6 +238,11 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
         Endpoint::Local { .. } => {
             lease.revision().config.protocol == Protocol::H2c && call.upgrade.is_none()
         }
+        Endpoint::Component { .. } => {
+            let hops = headers::Hops(call.hops().0 + 1);
+            request.extensions_mut().insert(hops);
+            false
+        }
         Endpoint::Remote { .. } => {
             sign(proxy, lease, ahead, call, &mut request);
             is_h2(call.parts.version) && call.upgrade.is_none()
@@ -229,7 +256,12 @@ fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) ->
         let host = host
             .as_ref()
             .and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        let authority = host.or_else(|| lease.endpoint().pool().address().parse().ok());
+        let authority = host.or_else(|| match &**lease.endpoint() {
+            Endpoint::Local { pool, .. } | Endpoint::Remote { pool, .. } => {
+                pool.address().parse().ok()
+            }
+            Endpoint::Component { .. } => None,
+        });
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
         uri.authority = authority;
@@ -249,6 +281,9 @@ fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut R
     headers::set(map, headers::REVISION, &lease.revision().name().to_string());
     if call.class == Class::Async {
         map.insert(headers::CLASS, HeaderValue::from_static("async"));
+    }
+    if call.hops().0 > 0 {
+        map.insert(headers::HOPS, HeaderValue::from(call.hops().0));
     }
     if let Some(permit) = ahead.0 {
         headers::set(map, headers::PERMIT, &permit);
@@ -290,12 +325,7 @@ impl Answer {
     }
 }
 
-fn annotate(
-    response: &mut Response<Incoming>,
-    call: &Call,
-    timing: &Timing,
-    revision: HeaderValue,
-) {
+fn annotate(response: &mut Response<Inbound>, call: &Call, timing: &Timing, revision: HeaderValue) {
     let map = response.headers_mut();
     if call.origin == Origin::Peer {
         let queued = (timing.queue + timing.hold).as_micros();

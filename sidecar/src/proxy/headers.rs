@@ -27,6 +27,8 @@ pub const REFUSED: HeaderName = HeaderName::from_static("x-gateless-refused");
 pub const FAILED: HeaderName = HeaderName::from_static("x-gateless-failed");
 /// Between sidecars, on an answer: microseconds in the gate's queue.
 pub const QUEUE_US: HeaderName = HeaderName::from_static("x-gateless-queue-us");
+/// Between sidecars: components the call came through.
+pub const HOPS: HeaderName = HeaderName::from_static("x-gateless-hops");
 /// Phases of a call.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Keeps a caller with one revision of a split.
@@ -40,7 +42,16 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Headers only sidecars may set; dropped from what others send.
-const INTERNAL: [HeaderName; 7] = [CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US];
+const INTERNAL: [HeaderName; 8] = [
+    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS,
+];
+
+/// Components a call came through, one calling the other; with the request, not in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hops(pub u32);
+
+/// A call that came through more components than this goes round in a loop.
+pub const MAX_HOPS: u32 = 32;
 
 /// Removes what concerns one hop only. `te: trailers` stays: gRPC needs it end to end.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {

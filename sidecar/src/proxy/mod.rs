@@ -10,7 +10,7 @@ pub mod pool;
 pub mod reserve;
 pub mod tracked;
 
-mod alarm;
+pub(crate) mod alarm;
 mod call;
 mod forward;
 mod payload;

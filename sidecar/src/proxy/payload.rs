@@ -7,9 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 
-use crate::body::{self, Body};
+use crate::body::{self, Body, Inbound};
 use crate::error::Error;
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
@@ -29,7 +28,7 @@ pub enum Payload {
 impl Payload {
     /// A request's body, empty ones without a stream.
     #[must_use]
-    pub fn new(incoming: Incoming) -> Self {
+    pub fn new(incoming: Inbound) -> Self {
         if incoming.is_end_stream() {
             Self::Whole(Bytes::new())
         } else {
@@ -152,7 +151,7 @@ impl Payload {
 ///
 /// If nobody ever does, because the call is refused, what the caller sends on is read and
 /// thrown away for a while: a connection closed over unread bytes takes the refusal with it.
-pub struct Unread(Option<Incoming>);
+pub struct Unread(Option<Inbound>);
 
 /// Thrown away at most.
 const LINGER_BYTES: usize = 1 << 20;
@@ -161,11 +160,11 @@ const LINGER: Duration = Duration::from_secs(2);
 impl Unread {
     /// Of a request.
     #[must_use]
-    pub fn new(incoming: Incoming) -> Self {
+    pub fn new(incoming: Inbound) -> Self {
         Self(Some(incoming))
     }
 
-    fn into_inner(mut self) -> Option<Incoming> {
+    fn into_inner(mut self) -> Option<Inbound> {
         self.0.take()
     }
 

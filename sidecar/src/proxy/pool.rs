@@ -42,7 +42,7 @@ pub struct Pool {
     /// Async, because only one task should dial.
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
     /// For deadlines of calls to it.
-    pub(super) alarms: Spare,
+    pub(crate) alarms: Spare,
 }
 
 struct Idle {

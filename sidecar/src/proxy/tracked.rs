@@ -8,12 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::time::Time;
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::pool::Conn;
-use crate::body::Error;
+use crate::body::{Error, Inbound};
 use crate::clock;
 use crate::runtime::Lease;
 
@@ -29,7 +28,7 @@ pub struct Held {
 
 /// See the module.
 pub struct Tracked {
-    inner: Incoming,
+    inner: Inbound,
     held: Option<Held>,
     deadline: Option<Time>,
     idle: Option<Duration>,
@@ -40,12 +39,7 @@ pub struct Tracked {
 impl Tracked {
     /// Ends the stream with an error at `deadline`, or after `idle` without a byte.
     #[must_use]
-    pub fn new(
-        inner: Incoming,
-        held: Held,
-        deadline: Option<Time>,
-        idle: Option<Duration>,
-    ) -> Self {
+    pub fn new(inner: Inbound, held: Held, deadline: Option<Time>, idle: Option<Duration>) -> Self {
         let mut tracked = Self {
             inner,
             held: Some(held),
@@ -62,7 +56,7 @@ impl Tracked {
     fn finish(&mut self) {
         let Some(held) = self.held.take() else { return };
         if let Some(alarm) = held.alarm {
-            held.lease.endpoint().pool().alarms.put_back(alarm);
+            held.lease.endpoint().alarms().put_back(alarm);
         }
         if let Some(conn) = held.conn {
             conn.reuse();
@@ -105,7 +99,7 @@ impl Tracked {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.held = None;
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
                 this.finish();

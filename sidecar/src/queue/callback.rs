@@ -12,6 +12,7 @@
 //! services live at 169.254.169.254. Loopback and private addresses are allowed, because
 //! functions and other services live there; who needs more puts a firewall around the host.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +37,12 @@ use super::{Error, Source};
 
 /// Callbacks under way at once.
 const IN_FLIGHT: usize = 32;
+/// Of these to one host: one that is slow must not hold up the others.
+const PER_HOST: usize = 8;
+/// How long a callback whose host has no place left waits for each of those before it, at most so
+/// many times: there is no telling when a place comes free.
+const PLACE: Duration = Duration::from_millis(250);
+const MAX_PLACES: u32 = 120;
 /// From connecting to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Read of the answer, so that the connection can be used again.
@@ -120,6 +128,45 @@ struct Sender {
     queue: Arc<dyn Source>,
     client: HttpClient,
     local_url: String,
+    /// A short lock, never across an await. Bounded: only hosts with callbacks under way.
+    hosts: Mutex<HashMap<String, Host>>,
+}
+
+/// A host callbacks are under way to.
+#[derive(Debug, Default)]
+struct Host {
+    in_flight: usize,
+    /// How many were sent away since a place was free.
+    waiting: u32,
+}
+
+/// Takes a place at a host, or says how long to stay away.
+fn enter(hosts: &mut HashMap<String, Host>, name: &str) -> Result<(), Duration> {
+    let host = hosts.entry(name.to_owned()).or_default();
+    if host.in_flight < PER_HOST {
+        host.in_flight += 1;
+        return Ok(());
+    }
+    let rounds = host.waiting / PER_HOST as u32 + 1;
+    host.waiting += 1;
+    Err(PLACE * rounds.min(MAX_PLACES))
+}
+
+fn leave(hosts: &mut HashMap<String, Host>, name: &str) {
+    if let Some(host) = hosts.get_mut(name) {
+        host.in_flight -= 1;
+        host.waiting = host.waiting.saturating_sub(1);
+        if host.in_flight == 0 {
+            hosts.remove(name);
+        }
+    }
+}
+
+/// Functions on this sidecar are one host.
+fn host_of(url: &str) -> String {
+    let uri = url.parse::<Uri>().ok();
+    let authority = uri.as_ref().and_then(|uri| uri.authority());
+    authority.map_or_else(String::new, |a| a.as_str().to_ascii_lowercase())
 }
 
 /// Makes callbacks until told to stop.
@@ -131,6 +178,7 @@ pub(super) async fn run(queue: Arc<dyn Source>, local_url: String, stopping: Can
         queue: queue.clone(),
         client,
         local_url,
+        hosts: Mutex::default(),
     });
     let (bell, clock, mut up) = (queue.callback_bell(), queue.clock(), queue.up());
     let mut sending = JoinSet::new();
@@ -165,7 +213,13 @@ impl Sender {
             // Replayed or forgotten meanwhile, or the disk fails and all is rebuilt after.
             Err(error) => return tracing::debug!(%id, %error, "no callback to make"),
         };
-        let (delivered, retryable) = match self.post(&callback).await {
+        let host = host_of(&callback.url);
+        if let Err(wait) = enter(&mut self.hosts.lock(), &host) {
+            return self.queue.postpone_callback(&id, wait);
+        }
+        let posted = self.post(&callback).await;
+        leave(&mut self.hosts.lock(), &host);
+        let (delivered, retryable) = match posted {
             Ok(status) if (200..300).contains(&status) => (true, false),
             Ok(status) => {
                 tracing::debug!(%id, status, attempt = callback.attempt, "callback refused");
@@ -245,6 +299,30 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_host_has_a_share_of_the_places_only() {
+        let mut hosts = HashMap::new();
+        let slow = host_of("http://Slow:80/x");
+        for _ in 0..PER_HOST {
+            assert_eq!(enter(&mut hosts, &slow), Ok(()));
+        }
+        assert_eq!(enter(&mut hosts, &host_of("http://slow:80/y")), Err(PLACE));
+        for _ in 1..PER_HOST {
+            assert_eq!(enter(&mut hosts, &slow), Err(PLACE));
+        }
+        assert_eq!(enter(&mut hosts, &slow), Err(PLACE * 2));
+        for other in ["http://fast:80/", "/function/next"] {
+            assert_eq!(enter(&mut hosts, &host_of(other)), Ok(()));
+            leave(&mut hosts, &host_of(other));
+        }
+        leave(&mut hosts, &slow);
+        assert_eq!(enter(&mut hosts, &slow), Ok(()));
+        for _ in 0..PER_HOST {
+            leave(&mut hosts, &slow);
+        }
+        assert!(hosts.is_empty());
+    }
 
     #[test]
     fn only_http_urls_and_function_paths_are_taken() {

@@ -370,3 +370,39 @@ async fn refused_callback_is_given_up() {
     until(&fixture, &id, |v| v.callback_state == CallbackState::Failed).await;
     dispatcher.stop(Duration::from_secs(9)).await;
 }
+
+#[tokio::test]
+async fn slow_host_does_not_hold_up_callbacks_to_others() {
+    let fixture = Fixture::new(|_| {});
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow_url = format!("http://{}/cb", slow.local_addr().unwrap());
+    let (connected, mut connections) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = slow.accept().await {
+            // Kept open, and never answered.
+            connected.send(socket).unwrap();
+        }
+    });
+    let (url, mut received) = receiver(&[200]).await;
+    let answers = scripted(|_| now(reply(200, "made")));
+    let dispatcher = dispatch(&fixture, answers, known, &url);
+    let to = |callback: &str| Record {
+        callback: Some(callback.to_owned()),
+        ..record("a")
+    };
+    for _ in 0..40 {
+        let id = accept(&fixture, to(&slow_url)).await;
+        state(&fixture, &id, "succeeded").await;
+    }
+    for _ in 0..8 {
+        connections.recv().await.unwrap();
+    }
+    let id = accept(&fixture, to("/function/next")).await;
+    received.recv().await.unwrap();
+    until(&fixture, &id, |v| {
+        v.callback_state == CallbackState::Delivered
+    })
+    .await;
+    assert!(connections.try_recv().is_err(), "a ninth at once");
+    dispatcher.stop(Duration::ZERO).await;
+}

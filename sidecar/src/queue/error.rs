@@ -50,6 +50,9 @@ pub enum Error {
     /// The key was used for something else.
     #[error("idempotency-key was used for call {0} with another body, method or path")]
     IdempotencyConflict(String),
+    /// The key was used for the very same call, and this one is under way as well.
+    #[error("idempotency-key was used for call {0}, which is another of the same")]
+    IdempotencyTaken(String),
     /// Never accepted here, or forgotten since.
     #[error("there is no call {0}: it never was, or its result has expired")]
     NotFound(String),
@@ -107,6 +110,7 @@ impl Error {
             Self::Callback(_) => "bad_callback_url",
             Self::IdempotencyKey { .. } => "bad_idempotency_key",
             Self::IdempotencyConflict(_) => "idempotency_key_reused",
+            Self::IdempotencyTaken(_) => "idempotency_key_taken",
             Self::NotFound(_) => "call_not_found",
             Self::NotFinished { .. } => "call_not_finished",
             Self::NoResult { .. } => "call_has_no_result",
@@ -129,7 +133,9 @@ impl Error {
             }
             Self::IdempotencyConflict(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::NotFinished { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::NotFinished { .. } | Self::Conflict { .. } | Self::IdempotencyTaken(_) => {
+                StatusCode::CONFLICT
+            }
             Self::NoResult { .. } => StatusCode::GONE,
             Self::Remote { status, .. } => *status,
             Self::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -151,6 +157,7 @@ impl Error {
             }
             Self::IdempotencyKey { .. } => "a uuid does well",
             Self::IdempotencyConflict(_) => "use a new key for a new call",
+            Self::IdempotencyTaken(_) => "see that call",
             Self::NotFound(_) => "`gateless invocations` lists calls",
             Self::NotFinished { .. } => "ask again later, or give an x-callback-url",
             Self::NoResult { .. } => "see the call's attempts, and replay it",

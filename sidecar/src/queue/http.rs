@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, req
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::types::{Accepted, CallId, CallResult, Idempotency, Record};
+use super::types::{Accepted, CallId, CallResult, Header, Idempotency, Record};
 use super::{Error, Queue, callback, headers};
 
 /// Longest idempotency key, characters.
@@ -73,12 +73,17 @@ pub fn record(
     })
 }
 
-fn idempotency(
-    headers: &HeaderMap,
-    method: &str,
-    path: &str,
-    body: &[u8],
-) -> Result<Option<Idempotency>, Error> {
+/// The headers to keep with a call, in order.
+#[must_use]
+pub fn kept(headers: &HeaderMap) -> Vec<Header> {
+    headers::kept(headers)
+}
+
+/// A request's idempotency key, if it has one.
+///
+/// # Errors
+/// [`Error::IdempotencyKey`].
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
@@ -87,6 +92,18 @@ fn idempotency(
     if key.is_empty() || key.len() > KEY_CHARS || !key.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad());
     }
+    Ok(Some(key))
+}
+
+fn idempotency(
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<Option<Idempotency>, Error> {
+    let Some(key) = idempotency_key(headers)? else {
+        return Ok(None);
+    };
     let mut digest = Sha256::new();
     for part in [method.as_bytes(), path.as_bytes(), body] {
         digest.update((part.len() as u64).to_be_bytes());

@@ -19,6 +19,7 @@ pub mod local;
 pub mod types;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
@@ -32,7 +33,8 @@ pub use self::dispatcher::{Dispatcher, Invoke, InvokeError, Lookup, Policies};
 pub use self::error::Error;
 pub use self::local::Local;
 use self::types::{
-    Accepted, CallId, CallResult, Callback, Depth, Ended, Filter, Record, Started, View,
+    Accepted, CallId, CallResult, Callback, Depth, Ended, Filter, Idempotency, Record, Started,
+    View,
 };
 
 /// A durable queue of calls.
@@ -47,9 +49,23 @@ pub trait Queue: Send + Sync + 'static {
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Accepted, Error>>;
 
+    /// Takes several calls in one commit: all of them, or none. The answers are in their order.
+    fn accept_many(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+    ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>>;
+
+    /// The call that was accepted under an idempotency key, if one was.
+    fn accepted_before(
+        &self,
+        function: &FunctionName,
+        idempotency: &Idempotency,
+    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>>;
+
     /// Takes a call whose first attempt is already under way (`Prefer: wait` ran out). Tell
     /// how that ended with [`Queue::finish`]; if this process dies first, it is tried again.
-    /// The token fires when the call is cancelled.
+    /// The token fires when the call is cancelled. One whose idempotency key was used before is
+    /// refused: its exchange can't become another call's.
     fn begin_running(
         &self,
         record: Record,
@@ -120,6 +136,8 @@ pub trait Source: Queue {
     fn next_callback(&self) -> Option<Time>;
     /// Gives out due callbacks, each once.
     fn claim_callbacks(&self, max: usize) -> Vec<CallId>;
+    /// Gives one back: it is due again after that.
+    fn postpone_callback(&self, id: &CallId, wait: Duration);
     /// What to send.
     fn callback(&self, id: &CallId) -> BoxFuture<'_, Result<Callback, Error>>;
     /// Tells how that went.

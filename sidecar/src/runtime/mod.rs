@@ -8,7 +8,6 @@ mod lease;
 mod revision;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -25,7 +24,9 @@ pub use lease::Lease;
 pub use revision::{Ask, Endpoint, Revision, Wait};
 
 use crate::clock;
+use crate::instance::Target;
 use crate::metrics::Metrics;
+use crate::proxy::alarm::Spare;
 use crate::proxy::pool::Pool;
 
 /// What the hot path tells the control path; bounded, and coalesced per revision.
@@ -222,22 +223,25 @@ impl Registry {
         &self,
         name: &RevisionName,
         id: &InstanceId,
-        address: SocketAddr,
+        target: Target,
         started_in: Duration,
     ) -> bool {
         let Some(revision) = self.revision(name) else {
             return false;
         };
         self.instances.lock().insert(id.clone(), revision.clone());
-        let pool = Arc::new(Pool::new(address.to_string()));
-        revision.add_local(
-            id.clone(),
-            Endpoint::Local {
+        let endpoint = match target {
+            Target::Address(address) => Endpoint::Local {
                 id: id.clone(),
-                pool,
+                pool: Arc::new(Pool::new(address.to_string())),
             },
-            started_in,
-        );
+            Target::Component(component) => Endpoint::Component {
+                id: id.clone(),
+                component,
+                alarms: Spare::default(),
+            },
+        };
+        revision.add_local(id.clone(), endpoint, started_in);
         true
     }
 

@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 use super::{Demand, Lease, Shared, Signal};
 use crate::clock;
+use crate::instance::component::Component;
+use crate::proxy::alarm::Spare;
 use crate::proxy::pool::Pool;
 
 /// Where a permit leads.
@@ -31,6 +33,15 @@ pub enum Endpoint {
         /// Connections to it.
         pool: Arc<Pool>,
     },
+    /// A component on this host, called without a connection.
+    Component {
+        /// Which.
+        id: InstanceId,
+        /// Itself.
+        component: Arc<dyn Component>,
+        /// For deadlines of calls to it.
+        alarms: Spare,
+    },
     /// Another sidecar, which picks the instance itself.
     Remote {
         /// Which.
@@ -41,11 +52,11 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Connections to it.
-    #[must_use]
-    pub fn pool(&self) -> &Arc<Pool> {
+    /// For deadlines of calls to it.
+    pub(crate) fn alarms(&self) -> &Spare {
         match self {
-            Self::Local { pool, .. } | Self::Remote { pool, .. } => pool,
+            Self::Local { pool, .. } | Self::Remote { pool, .. } => &pool.alarms,
+            Self::Component { alarms, .. } => alarms,
         }
     }
 }

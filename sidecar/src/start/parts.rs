@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use gateless_proto::v1;
+use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
+use gateless_wasm::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 
 use super::{Config, Error};
 use crate::admin::{Admin, Host};
@@ -19,17 +23,19 @@ use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::drain::Draining;
 use crate::instance::Driver;
-use crate::instance::process::{self, ProcessDriver};
+use crate::instance::drivers::Drivers;
+use crate::instance::process;
 use crate::logs::InstanceLogs;
-use crate::metrics::Length;
+use crate::metrics::{Length, Metrics};
 use crate::observe::Observer;
+use crate::outgoing::Router;
 use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
 use crate::proxy::reserve::Reservations;
 use crate::proxy::{Proxy, Reserve};
 use crate::queue::dispatcher::{Dispatcher, Lookup};
 use crate::runtime::Registry;
-use crate::{control, peers, queue};
+use crate::{control, peers, queue, trigger};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -53,6 +59,44 @@ impl Reserve for Peers {
                 })
         })
     }
+}
+
+impl trigger::Others for Peers {
+    fn share(
+        &self,
+        to: &NodeId,
+        levels: v1::TriggerLevels,
+    ) -> BoxFuture<'static, Result<v1::TriggerLevels, Status>> {
+        let channel = self.0.channel(to);
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
+            let mut client = SidecarAdminClient::new(channel);
+            Ok(client.share_triggers(levels).await?.into_inner())
+        })
+    }
+}
+
+/// Begins to fire schedules and to take events and messages.
+pub(super) async fn triggers(
+    config: &Config,
+    node: &NodeId,
+    control: &Arc<control::Handle>,
+    queue: &queue::Local,
+    peers: &peers::Handle,
+    metrics: &Arc<Metrics>,
+) -> trigger::Handle {
+    let parts = trigger::Parts {
+        node: node.clone(),
+        catalogue: control.catalogue(),
+        members: peers.members(),
+        others: Arc::new(Peers(peers.clone())),
+        queue: Arc::new(queue.clone()),
+        max_body: queue.config().max_body,
+        clock: queue.config().clock.clone(),
+        metrics: metrics.clone(),
+        data: config.data.clone(),
+    };
+    trigger::spawn(parts).await
 }
 
 pub(super) struct Gates {
@@ -211,6 +255,7 @@ pub(super) async fn follow_server(
     addresses: &Addresses,
     secret: &ClusterSecret,
     gossip: SocketAddr,
+    engine: Engine,
 ) -> Result<Arc<control::Handle>, Error> {
     let control = control::Config {
         server: config.server.clone(),
@@ -224,7 +269,7 @@ pub(super) async fn follow_server(
         artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
     };
     let control = Arc::new(control::spawn(control).await?);
-    tokio::spawn(crate::prefetch::run(control.clone()));
+    tokio::spawn(crate::prefetch::run(control.clone(), engine));
     Ok(control)
 }
 
@@ -247,6 +292,7 @@ pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
     queue: &queue::Local,
+    peers: &peers::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
     queue.tell(observer.clone());
@@ -254,6 +300,7 @@ pub(super) fn host(
         observer,
         draining: Arc::new(Draining::open(&config.data)?),
         registry: registry.clone(),
+        peers: peers.clone(),
     })
 }
 
@@ -262,12 +309,13 @@ pub(super) fn admin(
     driver: &Arc<dyn Driver>,
     node: NodeId,
     host: Host,
+    triggers: trigger::Handle,
 ) -> Admin {
     let logs = InstanceLogs {
         driver: driver.clone(),
         node,
     };
-    Admin::new(Arc::new(queue.clone()), Arc::new(logs), host)
+    Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
@@ -295,9 +343,16 @@ pub(super) fn raise_descriptor_limit() {
 pub(super) fn open_driver(
     config: &Config,
     this: &NodeId,
+    engine: Engine,
 ) -> io::Result<(Arc<dyn Driver>, mpsc::Receiver<crate::instance::Event>)> {
     let (sender, receiver) = mpsc::channel(1_024);
     let mut setup = process::Config::new(config.data.clone(), this.clone());
     setup.max_instances = config.capacity as usize;
-    Ok((Arc::new(ProcessDriver::open(setup, sender)?), receiver))
+    Ok((Arc::new(Drivers::open(setup, engine, sender)?), receiver))
+}
+
+/// Compiled components are kept beside the artifacts, those the catalogue names for good.
+pub(super) fn open_engine(config: &Config, router: &Arc<Router>) -> Result<Engine, Error> {
+    let settings = gateless_wasm::Settings::new(config.data.join("compiled"));
+    Engine::open(settings, router.clone()).map_err(Error::Engine)
 }

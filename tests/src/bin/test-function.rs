@@ -1,7 +1,8 @@
 //! The function every end-to-end test deploys: one program that can behave well or badly in
 //! every way a test needs, over HTTP/1.1 and h2c alike.
 //!
-//! It proves what it saw: each request with an `x-test-id` becomes one line in `$SEEN_FILE`.
+//! It proves what it saw: each request with an `x-test-id`, or of a trigger, becomes one line in
+//! `$SEEN_FILE`.
 //! Deliberately no draining on SIGTERM: that no request is lost is the platform's work.
 
 #![allow(clippy::unwrap_used, reason = "a broken test program is a failed test")]
@@ -130,8 +131,7 @@ fn append(variable: &str, line: &str) {
 
 async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (_in_flight, now) = InFlight::enter(&load);
-    if let Some(id) = request.headers().get("x-test-id") {
-        let id = id.to_str().unwrap_or("?");
+    if let Some(id) = test_id(&request) {
         let revision = env("K_REVISION").unwrap_or_default();
         let line = format!("{id} {} {revision} {now}\n", std::process::id());
         append("SEEN_FILE", &line);
@@ -144,6 +144,16 @@ async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<B
         headers.insert("x-test-node", value);
     }
     Ok(response)
+}
+
+/// What a test calls the request by; one a trigger made, by its trigger and idempotency key.
+fn test_id(request: &Request<Incoming>) -> Option<String> {
+    let header = |name| request.headers().get(name)?.to_str().ok();
+    let given = header("x-test-id").map(str::to_owned);
+    given.or_else(|| {
+        let key = header("idempotency-key").unwrap_or("-");
+        Some(format!("{}={key}", header("x-gateless-trigger")?))
+    })
 }
 
 async fn answer(load: &Load, request: Request<Incoming>) -> Response<Body> {

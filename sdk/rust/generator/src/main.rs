@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: gateless-sdk-generator DOCUMENT OUT".into());
     };
     let mut document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(document)?)?;
-    without_patterns(&mut document);
+    without_bounds(&mut document);
     let date_time = SchemaObject {
         instance_type: Some(InstanceType::String.into()),
         format: Some("date-time".into()),
@@ -37,16 +37,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Patterns would each be a type of its own and need a regex engine; the server checks them anyway.
-fn without_patterns(value: &mut serde_json::Value) {
+/// Texts with bounds would each be a type of their own, and need a regex engine; the server checks them anyway.
+fn without_bounds(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(fields) => {
-            if fields.get("pattern").is_some_and(serde_json::Value::is_string) {
-                fields.remove("pattern");
+            // Properties may have these names, too; they are objects then.
+            for bound in ["pattern", "minLength", "maxLength"] {
+                if fields.get(bound).is_some_and(|value| !value.is_object()) {
+                    fields.remove(bound);
+                }
             }
-            fields.values_mut().for_each(without_patterns);
+            fields.values_mut().for_each(without_bounds);
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(without_patterns),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(without_bounds),
         _ => {}
     }
 }

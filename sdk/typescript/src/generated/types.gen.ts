@@ -2291,7 +2291,7 @@ export type GetFunctionResponse = GetFunctionResponses[keyof GetFunctionResponse
 
 export type PatchFunctionData = {
     /**
-     * What to change, for example `{"spec": {"scaling": {"max_scale": 5}}}`.
+     * What to change.
      */
     body: unknown;
     headers?: {

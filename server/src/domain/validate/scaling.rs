@@ -76,7 +76,7 @@ fn check_target(faults: &mut Faults, spec: &Spec) {
     };
     let pointer = "/spec/scaling/target";
     faults.range(pointer, target, 0.01..=1e6);
-    let limit = spec.limits.container_concurrency;
+    let limit = spec.container_concurrency();
     if spec.scaling.metric == Metric::Concurrency && limit > 0 && target > f64::from(limit) {
         faults.add(
             pointer,

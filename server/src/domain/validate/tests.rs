@@ -95,6 +95,77 @@ fn every_rule_of_a_process_names_its_field() {
 }
 
 #[test]
+fn every_rule_of_a_component_names_its_field() {
+    let component = json!({"sha256": "0".repeat(64)});
+    let wasm = |value: Value| {
+        let mut spec = json!({"kind": "wasm", "process": null, "wasm": {"component": component}});
+        merge(&mut spec["wasm"], &value);
+        json!({"spec": spec})
+    };
+    check(
+        wasm(json!({"reuse": true, "allowed_hosts": ["*.example.com:443"]})),
+        &[],
+    );
+    let spec = |value: Value| {
+        let mut document = wasm(json!({}));
+        merge(&mut document["spec"], &value);
+        document
+    };
+    let command = json!({"command": ["x"]});
+    let hosts = vec!["a.example"; 65];
+    let rows = [
+        (spec(json!({"wasm": null})), "/spec/wasm"),
+        (spec(json!({"process": command})), "/spec/process"),
+        (
+            spec(json!({"kind": "process", "process": command})),
+            "/spec/wasm",
+        ),
+        (spec(json!({"protocol": "h2c"})), "/spec/protocol"),
+        (
+            spec(json!({"scaling": {"target": 101}})),
+            "/spec/scaling/target",
+        ),
+        (
+            wasm(json!({"component": {"sha256": "AB"}})),
+            "/spec/wasm/component/sha256",
+        ),
+        (
+            wasm(json!({"component": {"size": 1_u64 << 40}})),
+            "/spec/wasm/component/size",
+        ),
+        (wasm(json!({"memory_bytes": 1})), "/spec/wasm/memory_bytes"),
+        (
+            wasm(json!({"memory_bytes": (1_u64 << 32) + 1})),
+            "/spec/wasm/memory_bytes",
+        ),
+        (wasm(json!({"cpu_time_ms": 0})), "/spec/wasm/cpu_time_ms"),
+        (
+            wasm(json!({"max_table_elements": 0})),
+            "/spec/wasm/max_table_elements",
+        ),
+        (
+            wasm(json!({"max_response_body_bytes": 0})),
+            "/spec/wasm/max_response_body_bytes",
+        ),
+        (
+            wasm(json!({"max_outgoing_requests": 1001})),
+            "/spec/wasm/max_outgoing_requests",
+        ),
+        (
+            wasm(json!({"allowed_hosts": hosts})),
+            "/spec/wasm/allowed_hosts",
+        ),
+        (
+            wasm(json!({"allowed_hosts": ["a", "http://b"]})),
+            "/spec/wasm/allowed_hosts/1",
+        ),
+    ];
+    for (change, pointer) in rows {
+        check(change, &[pointer]);
+    }
+}
+
+#[test]
 fn every_other_rule_names_its_field() {
     let scaling = |value: Value| json!({"spec": {"scaling": value}});
     let rows = [

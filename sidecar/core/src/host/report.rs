@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Host, Instance, State};
+use super::{Action, Host, Instance, State, Weight};
 use crate::control::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
 use crate::ownership::{self, Term};
@@ -48,6 +48,13 @@ impl Host {
             .map(|(id, i)| (id, &i.revision, i.state, i.since))
     }
 
+    /// One instance: its revision and state.
+    #[must_use]
+    pub fn instance(&self, id: &InstanceId) -> Option<(&RevisionName, State)> {
+        let instance = self.instances.get(id)?;
+        Some((&instance.revision, instance.state))
+    }
+
     /// Every revision in the configuration that was ever of interest here.
     pub fn statuses(&self, now: Time) -> impl Iterator<Item = RevisionStatus> + '_ {
         self.revisions
@@ -78,11 +85,12 @@ impl Host {
     pub(super) fn describe(&self, now: Time, name: &RevisionName) -> RevisionInstances {
         let state = self.revisions.get(name).filter(|s| s.config.is_some());
         let backoff = state.map_or(UNKNOWN_RETRY, |s| s.backoff.until().since(now));
-        let total = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
+        let weight = self.weight(name);
+        let (total, capacity) = (self.instances.count(weight), weight.capacity(self.capacity));
         let failure = match state {
             None => Some(format!("revision_unknown: {name} has not come to this host yet").into()),
             Some(state) if state.full => {
-                Some(format!("host_full: {total} of {} instances run", self.capacity).into())
+                Some(format!("host_full: {total} of {capacity} instances run").into())
             }
             Some(state) if !backoff.is_zero() => state.failure.clone(),
             Some(_) => None,
@@ -96,7 +104,7 @@ impl Host {
             term: self.term(name),
             backoff,
             host_instances: total,
-            host_capacity: self.capacity,
+            host_capacity: capacity,
             failure,
         }
     }
@@ -134,18 +142,19 @@ impl Host {
     }
 
     /// Lets everything that concerns `node` be reported again.
-    pub(super) fn repeat_to(&mut self, node: &NodeId) {
+    pub(super) fn repeat_to(&mut self, node: &NodeId) -> Vec<RevisionName> {
         let concerned: Vec<_> = self
             .active
             .iter()
             .filter(|name| self.listeners(name).contains(node))
             .cloned()
             .collect();
-        for name in concerned {
-            if let Some(state) = self.revisions.get_mut(&name) {
+        for name in &concerned {
+            if let Some(state) = self.revisions.get_mut(name) {
                 state.reported = None;
             }
         }
+        concerned
     }
 
     /// The node to own the function, and the one whose word is obeyed at present.
@@ -166,9 +175,7 @@ impl Host {
         &'a self,
         name: &'a RevisionName,
     ) -> impl Iterator<Item = (&'a InstanceId, &'a Instance)> + 'a {
-        self.instances
-            .iter()
-            .filter(move |(_, instance)| instance.revision == *name)
+        self.instances.of(name)
     }
 
     pub(super) fn in_state(&self, name: &RevisionName, state: State) -> u32 {
@@ -180,9 +187,15 @@ impl Host {
         self.in_state(name, State::Starting) + self.in_state(name, State::Ready)
     }
 
-    /// Instances that may still be started.
-    pub(super) fn free(&self) -> u32 {
-        let total = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
-        self.capacity.saturating_sub(total)
+    fn weight(&self, name: &RevisionName) -> Weight {
+        let config = self.revisions.get(name).and_then(|s| s.config.as_ref());
+        config.map_or(Weight::Process, |config| Weight::of(&config.runtime))
+    }
+
+    /// Instances of the revision that may still be started.
+    pub(super) fn free(&self, name: &RevisionName) -> u32 {
+        let weight = self.weight(name);
+        let capacity = weight.capacity(self.capacity);
+        capacity.saturating_sub(self.instances.count(weight))
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::backoff::STABLE;
-use super::{Action, Host, Instance, LONGEST_DRAIN, State};
+use super::{Action, Host, Instance, LONGEST_DRAIN, State, Weight};
 use crate::config::Revision;
 use crate::name::{InstanceId, RevisionName};
 use crate::time::Time;
@@ -26,7 +26,7 @@ impl Host {
             .find(|(_, i)| i.state == State::Ready && now >= i.since + STABLE)
             .map(|(_, instance)| instance.started);
         let (alive, starting) = (self.alive(name), self.in_state(name, State::Starting));
-        let free = self.free();
+        let free = self.free(name);
         let Some(state) = self.revisions.get_mut(name) else {
             return;
         };
@@ -62,6 +62,7 @@ impl Host {
         let id = InstanceId::new(&format!("{}-{}", self.id_prefix, self.count));
         let instance = Instance {
             revision: revision.name.clone(),
+            weight: Weight::of(&revision.runtime),
             state: State::Starting,
             order: self.count,
             started: now,
@@ -94,10 +95,9 @@ impl Host {
 
     /// Drains what may have calls, stops what can't.
     pub(super) fn end(&mut self, now: Time, id: &InstanceId, out: &mut Vec<Action>) {
-        match self.instances.get_mut(id) {
-            Some(instance) if instance.state == State::Ready => {
-                instance.state = State::Draining;
-                instance.since = now;
+        match self.instances.get(id).map(|instance| instance.state) {
+            Some(State::Ready) => {
+                self.instances.enter(now, id, State::Draining);
                 out.push(Action::Drain(id.clone()));
             }
             Some(_) => self.stop(now, id, out),
@@ -106,12 +106,77 @@ impl Host {
     }
 
     pub(super) fn stop(&mut self, now: Time, id: &InstanceId, out: &mut Vec<Action>) {
-        if let Some(instance) = self.instances.get_mut(id)
-            && instance.state != State::Stopping
-        {
-            instance.state = State::Stopping;
-            instance.since = now;
+        let state = self.instances.get(id).map(|instance| instance.state);
+        if state.is_some_and(|state| state != State::Stopping) {
+            self.instances.enter(now, id, State::Stopping);
             out.push(Action::Stop(id.clone()));
         }
+    }
+
+    pub(super) fn adopt(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        name: &RevisionName,
+        uid: &Arc<str>,
+        ready: bool,
+        out: &mut Vec<Action>,
+    ) {
+        self.count += 1;
+        let state = self.revisions.entry(name.clone()).or_default();
+        let config = state.config.as_ref().filter(|config| config.uid == *uid);
+        let known = config.is_some();
+        let limit = config.and_then(|config| config.limits.timeout);
+        if known {
+            // Somebody wanted it; the owner will say what it wants now.
+            state.desired += 1;
+            state.was_ready |= ready;
+        }
+        let instance = Instance {
+            revision: name.clone(),
+            weight: Weight::Process,
+            state: if ready { State::Ready } else { State::Starting },
+            order: self.count,
+            started: now,
+            since: now,
+            longest_drain: limit.unwrap_or(LONGEST_DRAIN),
+        };
+        self.instances.insert(id.clone(), instance);
+        self.active.insert(name.clone());
+        if !known {
+            self.end(now, id, out);
+        }
+    }
+
+    pub(super) fn ready(&mut self, now: Time, id: &InstanceId) -> Option<RevisionName> {
+        let instance = self.instances.get(id)?;
+        let name = instance.revision.clone();
+        if instance.state == State::Starting {
+            self.instances.enter(now, id, State::Ready);
+            if let Some(state) = self.revisions.get_mut(&name) {
+                state.was_ready = true;
+                state.failure = None;
+            }
+        }
+        Some(name)
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        message: &Arc<str>,
+    ) -> Option<RevisionName> {
+        let instance = self.instances.remove(id)?;
+        if let Some(state) = self.revisions.get_mut(&instance.revision)
+            && instance.state.is_alive()
+        {
+            if instance.state == State::Ready && now >= instance.since + STABLE {
+                state.backoff.worked(instance.started);
+            }
+            state.backoff.failed(now, instance.started);
+            state.failure = Some(message.clone());
+        }
+        Some(instance.revision)
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Scaling;
+use crate::config::{Runtime, Scaling, Wasm};
 use crate::fixture::{function, function_name, revision, revision_name};
 
 struct World {
@@ -96,6 +96,44 @@ fn an_assignment_is_carried_out_and_answered() {
     assert_eq!(started(&world.assign(1, 3)), [], "it is a level");
     world.event(&Event::Ready(ids[0].clone()));
     world.check((1, 2, 0));
+}
+
+#[test]
+fn components_take_no_process_s_room_but_a_bounded_room_of_their_own() {
+    let mut world = World::new(1);
+    let mut component = revision("w", 1, Scaling::default());
+    component.runtime = Runtime::Wasm(Wasm {
+        component_sha256: "0".repeat(64),
+        component_size: 1,
+        reuse: false,
+        memory_bytes: 1,
+        cpu_time: Duration::from_secs(1),
+        max_table_elements: 1,
+        max_response_body: 1,
+        allowed_hosts: Vec::new(),
+        max_outgoing_requests: 1,
+    });
+    let mut config = function("w", Scaling::default());
+    config.revisions = vec![Arc::new(component)];
+    world.event(&Event::Config(Arc::new(config)));
+    assert_eq!(started(&world.assign(1, 2)).len(), 1, "one process");
+    let actions = world.event(&Event::Assigned {
+        from: node("o"),
+        assignment: Assignment {
+            revision: revision_name("w", 1),
+            term: term(1),
+            desired: COMPONENTS_PER_PROCESS + 1,
+            reason: "".into(),
+        },
+    });
+    let loaded = started(&actions);
+    assert_eq!(loaded.len(), COMPONENTS_PER_PROCESS as usize);
+    // Room for the one is no room for the other.
+    let freed = world.exit(&loaded[0]);
+    assert!(freed.iter().all(|action| !matches!(
+        action,
+        Action::Start { revision, .. } if revision.name == rev()
+    )));
 }
 
 #[test]

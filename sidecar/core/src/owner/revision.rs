@@ -24,6 +24,8 @@ const DEMAND_TTL: Duration = Duration::from_secs(5);
 const SUBSCRIPTION_TTL: Duration = Duration::from_secs(60);
 /// A new owner waits so long for the hosts to say what they run.
 const SETTLE: Duration = Duration::from_millis(50);
+/// A new owner may not know all members before this.
+const JOINING: Duration = Duration::from_secs(3);
 /// From this back-off on, callers are told that nothing can start.
 const HOPELESS: Duration = Duration::from_secs(1);
 
@@ -361,6 +363,10 @@ impl Revision {
     /// Why no host can start one, if none can for a while.
     fn failure(&self, now: Time, authority: &Authority) -> Option<Arc<str>> {
         if authority.members.values().all(|&capacity| capacity == 0) {
+            // A sidecar that has just started knows nobody else yet.
+            if now < authority.since + JOINING {
+                return None;
+            }
             return Some("no_host: no sidecar runs instances (capacity 0)".into());
         }
         let mut text = None;

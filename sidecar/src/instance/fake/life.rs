@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Failure, Script, World};
-use crate::instance::{Event, Exit, ExitReason};
+use crate::instance::{Event, Exit, ExitReason, Target};
 
 /// An instance as its driver sees it.
 pub(super) struct Life {
@@ -92,7 +92,7 @@ impl Life {
         }
         let ready = Event::Ready {
             id: self.id.clone(),
-            address,
+            target: Target::Address(address),
             started_in: begin.elapsed(),
         };
         let _ = events.send(ready).await;

@@ -1,6 +1,5 @@
 //! The fake under the same contract as the real drivers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use gateless_core::name::InstanceId;
 use tokio::sync::mpsc;
 
 use super::{Failure, FakeDriver, Script, World};
-use crate::instance::LogStream;
 use crate::instance::contract::{self, Host, Opened, Program, contract, get};
+use crate::instance::{LogStream, Target};
 
 #[derive(Default)]
 pub(super) struct Stage(Arc<World>);
@@ -42,12 +41,12 @@ impl Host for Stage {
         revision
     }
 
-    fn crash<'a>(&'a self, id: &'a InstanceId, _: SocketAddr, code: i32) -> BoxFuture<'a, ()> {
+    fn crash<'a>(&'a self, id: &'a InstanceId, _: &'a Target, code: i32) -> BoxFuture<'a, ()> {
         self.0.crash(id, code);
         std::future::ready(()).boxed()
     }
 
-    fn say<'a>(&'a self, id: &'a InstanceId, _: SocketAddr, line: &'a str) -> BoxFuture<'a, ()> {
+    fn say<'a>(&'a self, id: &'a InstanceId, _: &'a Target, line: &'a str) -> BoxFuture<'a, ()> {
         self.0.say(id, LogStream::Stdout, line);
         std::future::ready(()).boxed()
     }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::follower::Follower;
 use super::raw::Raw;
 use super::store::{self, Mark, RevisionLog};
-use super::{Bounds, Command, Found, Source};
+use super::{Bounds, Command, Found, Source, Spoken};
 use crate::instance::process::now_ms;
 use crate::instance::{LAST_LOG_LINES, LogLine, LogQuery, LogStream};
 
@@ -39,6 +39,13 @@ struct Tail {
     raw: Vec<Raw>,
     watches: Vec<i32>,
     recent: VecDeque<String>,
+}
+
+impl Tail {
+    /// It has files, and nothing tells when they grow.
+    fn is_polled(&self) -> bool {
+        self.watches.is_empty() && !self.raw.is_empty()
+    }
 }
 
 /// All the thread knows.
@@ -106,7 +113,7 @@ impl Collector {
 
     /// Right after copying only a command may interrupt the pause.
     fn wait(&self) {
-        let polled = self.tails.values().any(|tail| tail.watches.is_empty());
+        let polled = self.tails.values().any(Tail::is_polled);
         let behind = self.followers.iter().any(Follower::is_behind);
         let millis = match (self.pumped, behind, polled) {
             (true, _, _) => Some(PACE_MS),
@@ -135,7 +142,7 @@ impl Collector {
 
     fn note_changes(&mut self) {
         for (id, tail) in &self.tails {
-            if tail.watches.is_empty() {
+            if tail.is_polled() {
                 self.dirty.insert(id.clone());
             }
         }
@@ -160,6 +167,7 @@ impl Collector {
                     Err(error) => tracing::warn!(instance = %id, %error, "its logs are lost"),
                 }
             }
+            Command::Spoken(spoken) => self.hear(spoken),
             Command::Finish(id, reply) => drop(reply.send(self.finish(&id))),
             Command::Query(query, reply) => {
                 let concerned: Vec<InstanceId> = self
@@ -189,19 +197,7 @@ impl Collector {
         } else {
             Default::default()
         };
-        if !self.logs.contains_key(&revision) {
-            let limit = self.bounds.revision_bytes;
-            let log = RevisionLog::open(&self.root, &revision, limit)?;
-            self.logs.insert(revision.clone(), log);
-            let open: HashSet<PathBuf> = self
-                .logs
-                .keys()
-                .map(|name| store::path(&self.root, name))
-                .collect();
-            store::prune(&self.root, self.bounds.revisions, &|path| {
-                open.contains(path)
-            });
-        }
+        self.open_log(&revision)?;
         let (mut raw, mut watches) = (Vec::new(), Vec::new());
         for (stream, file) in [
             (LogStream::Stdout, "stdout.log"),
@@ -227,6 +223,43 @@ impl Collector {
         };
         self.tails.insert(id, tail);
         Ok(())
+    }
+
+    fn open_log(&mut self, revision: &RevisionName) -> io::Result<()> {
+        if self.logs.contains_key(revision) {
+            return Ok(());
+        }
+        let limit = self.bounds.revision_bytes;
+        let log = RevisionLog::open(&self.root, revision, limit)?;
+        self.logs.insert(revision.clone(), log);
+        let open: HashSet<PathBuf> = self
+            .logs
+            .keys()
+            .map(|name| store::path(&self.root, name))
+            .collect();
+        store::prune(&self.root, self.bounds.revisions, &|path| {
+            open.contains(path)
+        });
+        Ok(())
+    }
+
+    fn hear(&mut self, spoken: Spoken) {
+        let Spoken { id, revision, .. } = spoken;
+        if let Err(error) = self.open_log(&revision) {
+            tracing::warn!(instance = %id, %error, "its logs are lost");
+            return;
+        }
+        let tail = self.tails.entry(id.clone()).or_insert_with(|| Tail {
+            revision: revision.clone(),
+            raw: Vec::new(),
+            watches: Vec::new(),
+            recent: VecDeque::new(),
+        });
+        if let Some(log) = self.logs.get_mut(&revision) {
+            let lines = vec![(spoken.stream, spoken.line, 0)];
+            record(&id, tail, log, &mut self.followers, lines);
+        }
+        self.flush(&id);
     }
 
     /// Copies what is new, within a budget; says whether there is more.

@@ -4,6 +4,7 @@
 //! per driver copies what they grow by, line by line, to a bounded log per revision, which outlives
 //! the instance. Each copied line notes how far the raw file is copied, so after a sidecar's death
 //! nothing is lost or copied twice. A thread and not a task: the disk must never delay a call.
+//! Components in this process have no raw files; their lines come as commands.
 //! Deliberately no search, no parsing of what the lines say.
 
 mod collector;
@@ -21,7 +22,7 @@ use gateless_core::name::{InstanceId, RevisionName};
 use rustix::event::EventfdFlags;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LogLine, LogQuery};
+use super::{LogLine, LogQuery, LogStream};
 use collector::Collector;
 
 /// Longer lines are cut, and the rest of the line dropped.
@@ -64,8 +65,18 @@ pub(super) struct Source {
     pub adopted: bool,
 }
 
+/// A line an instance in this process wrote.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    pub id: InstanceId,
+    pub revision: RevisionName,
+    pub stream: LogStream,
+    pub line: String,
+}
+
 enum Command {
     Watch(Source),
+    Spoken(Spoken),
     Finish(InstanceId, oneshot::Sender<Vec<String>>),
     Query(LogQuery, oneshot::Sender<Found>),
 }
@@ -117,6 +128,12 @@ impl Logs {
             let _ = commands.send(Command::Watch(source));
             self.wake();
         }
+    }
+
+    /// Takes a line that never was in a raw file. While a thousand commands wait it is dropped:
+    /// a component that floods its log must not delay anybody's call.
+    pub(super) fn say(&self, spoken: Spoken) {
+        self.try_send(Command::Spoken(spoken));
     }
 
     /// Copies the rest of an ended instance's output and forgets it; gives back its last lines.

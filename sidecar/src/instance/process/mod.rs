@@ -154,6 +154,13 @@ impl ProcessDriver {
     }
 }
 
+impl ProcessDriver {
+    /// Where log lines are kept, for instances that are no processes.
+    pub(super) fn log_store(&self) -> Logs {
+        self.inner.logs.clone()
+    }
+}
+
 impl Drop for ProcessDriver {
     fn drop(&mut self) {
         self.inner.left.cancel();

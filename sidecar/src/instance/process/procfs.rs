@@ -9,10 +9,7 @@ use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// In every instance's environment: which instance.
-pub(super) const INSTANCE_MARK: &str = "GATELESS_INSTANCE";
-/// In every instance's environment: whose.
-pub(super) const NODE_MARK: &str = "GATELESS_NODE";
+use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
 
 /// Identifies this boot; a pid with its start time is unique within one.
 pub(super) fn boot_id() -> String {

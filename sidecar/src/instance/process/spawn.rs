@@ -21,8 +21,9 @@ use super::Inner;
 use super::bundle::{EXECUTABLE, inner_path};
 use super::manifest::{Manifest, ProcessId, now_ms};
 use super::ports::Claim;
-use super::procfs::{self, INSTANCE_MARK, NODE_MARK};
+use super::procfs;
 use crate::instance::StartRequest;
+use crate::instance::environment::environment;
 use crate::instance::logs::Source;
 
 /// A freshly written executable is busy while another thread's fork still holds it open.
@@ -77,7 +78,7 @@ pub(super) fn spawn(
     make(&temporary).map_err(step("make the instance's folder"))?;
     let home = working_dir(process, bundle, &folder)?;
     let claim = Claim::any(&inner.config.ports).map_err(step("find a port"))?;
-    let environment = environment(inner, request, &home, &temporary, claim.port());
+    let environment = variables(inner, request, &home, &temporary, claim.port());
     let path = environment
         .get("PATH")
         .map(String::as_str)
@@ -308,9 +309,8 @@ fn program(
     Err(Error::NotFound(name.to_owned(), place))
 }
 
-/// The sidecar's own environment never shows through. The revision may replace the usual
-/// variables, not what the platform promises about itself.
-fn environment(
+/// The sidecar's own environment never shows through.
+fn variables(
     inner: &Inner,
     request: &StartRequest,
     home: &Path,
@@ -318,37 +318,17 @@ fn environment(
     port: u16,
 ) -> BTreeMap<String, String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let name = &request.revision.name;
-    let function = name.function().name().to_owned();
-    let usual = [
+    let usual = vec![
         ("PATH", inner.config.path.clone()),
         ("HOME", text(home)),
         ("TMPDIR", text(temporary)),
         ("LANG", "C.UTF-8".to_owned()),
         ("HOST", "127.0.0.1".to_owned()),
     ];
-    let platform = [
-        ("PORT", port.to_string()),
-        ("K_SERVICE", function.clone()),
-        ("K_CONFIGURATION", function),
-        ("K_REVISION", name.revision().to_owned()),
-        ("GATELESS_URL", request.gateless_url.clone()),
-        (INSTANCE_MARK, request.id.to_string()),
-        (NODE_MARK, inner.config.node.to_string()),
-    ];
-    let own = |pairs: Vec<(&str, String)>| {
-        let pairs = pairs.into_iter();
-        pairs
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<Vec<_>>()
-    };
-    let mut environment = BTreeMap::from_iter(own(usual.into()));
-    environment.extend(request.revision.env.clone());
-    environment.extend(request.secrets.clone());
-    environment.extend(own(platform.into()));
+    let mut fixed = vec![("PORT", port.to_string())];
     let process = request.revision.runtime.process();
     if process.is_some_and(|process| process.socket_activation) {
-        environment.insert("LISTEN_FDS".to_owned(), "1".to_owned());
+        fixed.push(("LISTEN_FDS", "1".to_owned()));
     }
-    environment
+    environment(request, &inner.config.node, usual, fixed)
 }

@@ -24,7 +24,7 @@ use super::ports::Claim;
 use super::procfs;
 use super::readiness::{Look, Verdict, Watcher};
 use super::spawn::{self, Spawned};
-use crate::instance::{Event, Exit, StartRequest};
+use crate::instance::{Event, Exit, StartRequest, Target};
 
 /// A stranger may take a port once, hardly thrice.
 const PORT_ATTEMPTS: u32 = 3;
@@ -280,7 +280,7 @@ async fn until_ready(
         Outcome::Found(Verdict::Ready) => {
             inner.tell(Event::Ready {
                 id: InstanceId::new(&running.manifest.id),
-                address: running.address(),
+                target: Target::Address(running.address()),
                 started_in: asked.elapsed(),
             });
             running.manifest.was_ready = true;

@@ -4,9 +4,12 @@
 //! when they are on disk; reads go to the engine (`engine`) directly; what is due is in
 //! memory (`index`). Deliberately knows neither HTTP nor how a call is delivered.
 
+mod accept;
 mod closed;
 mod engine;
 mod index;
+#[cfg(test)]
+mod many_tests;
 mod ops;
 mod read;
 mod source;
@@ -28,14 +31,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::accept::{Accept, Taken};
 use self::engine::{Engine, Key, function_key, unavailable};
 use self::index::Index;
-use self::ops::{Accept, Op, Reply, Step, Stepped};
+use self::ops::{Op, Reply, Step, Stepped};
 use self::writer::{Queued, Writer};
 use super::clock::Clock;
 use super::codec::Head;
 use super::types::{
-    Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Record, View,
+    Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Idempotency, Record, View,
 };
 use super::{Error, Queue};
 use crate::observe::Observer;
@@ -188,10 +192,22 @@ impl Local {
 
     async fn take_in(
         &self,
-        record: Record,
-        policy: &AsyncPolicy,
+        calls: Vec<(Record, AsyncPolicy)>,
         running: bool,
-    ) -> Result<ops::Taken, Error> {
+    ) -> Result<Vec<Taken>, Error> {
+        let calls = calls.into_iter();
+        let accepts = calls.map(|(record, policy)| self.to_accept(record, policy, running));
+        let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
+        let bytes = accepts.iter().map(|a| a.head.len() + a.body.len()).sum();
+        self.submit(bytes, |reply| Op::Accept(accepts, reply)).await
+    }
+
+    fn to_accept(
+        &self,
+        record: Record,
+        policy: AsyncPolicy,
+        running: bool,
+    ) -> Result<Accept, Error> {
         let config = &self.shared.config;
         let size = record.body.len() as u64;
         if size > config.max_body {
@@ -209,8 +225,7 @@ impl Local {
             let name = function_key(&record.function, i.key.as_bytes());
             (name, i.digest)
         });
-        let bytes = head.len() + record.body.len();
-        let accept = Box::new(Accept {
+        Ok(Accept {
             key: CallId::new(now, config.node.clone()).key(),
             now,
             function: record.function,
@@ -218,10 +233,9 @@ impl Local {
             body: record.body,
             callback: record.callback.is_some(),
             idempotency,
-            policy: *policy,
+            policy,
             running,
-        });
-        self.submit(bytes, |reply| Op::Accept(accept, reply)).await
+        })
     }
 
     async fn step(
@@ -265,19 +279,50 @@ impl Queue for Local {
         record: Record,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Accepted, Error>> {
-        let policy = *policy;
+        let one = vec![(record, *policy)];
+        Box::pin(async move {
+            let accepted = self.accept_many(one).await?.pop();
+            accepted.ok_or_else(|| Error::Unavailable("it took nothing in".into()))
+        })
+    }
+
+    fn accept_many(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+    ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
         Box::pin(async move {
             // Only here: a step that was given up on might still be made, and then nobody
             // would see to it. A call is the dispatcher's, whoever waits for the answer.
-            let taken = self.take_in(record, &policy, false);
+            let taken = self.take_in(calls, false);
             let limit = self.shared.config.commit_timeout;
             let taken = tokio::time::timeout(limit, taken).await;
             let taken =
                 taken.map_err(|_| Error::Unavailable("its disk does not answer".into()))??;
-            Ok(Accepted {
+            let accepted = |taken: Taken| Accepted {
                 id: self.id(taken.key),
                 replayed: taken.replayed,
-            })
+            };
+            Ok(taken.into_iter().map(accepted).collect())
+        })
+    }
+
+    fn accepted_before(
+        &self,
+        function: &FunctionName,
+        idempotency: &Idempotency,
+    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>> {
+        let name = function_key(function, idempotency.key.as_bytes());
+        let digest = idempotency.digest;
+        Box::pin(async move {
+            let found = self.read(move |_, engine| accept::known(engine, &name));
+            match found.await? {
+                None => Ok(None),
+                Some((key, before)) if before == digest => Ok(Some(Accepted {
+                    id: self.id(key),
+                    replayed: true,
+                })),
+                Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
+            }
         })
     }
 
@@ -286,14 +331,10 @@ impl Queue for Local {
         record: Record,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<(CallId, CancellationToken), Error>> {
-        let policy = *policy;
+        let one = vec![(record, *policy)];
         Box::pin(async move {
-            // Its exchange is under way: it can't become another call's.
-            let record = Record {
-                idempotency: None,
-                ..record
-            };
-            let taken = self.take_in(record, &policy, true).await?;
+            let taken = self.take_in(one, true).await?.pop();
+            let taken = taken.ok_or_else(|| Error::Unavailable("it took nothing in".into()))?;
             Ok((self.id(taken.key), taken.cancelled))
         })
     }

@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use fjall::OwnedWriteBatch;
-use gateless_core::call::{Action, Call, Event};
+use gateless_core::call::{Action, Event};
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
@@ -16,11 +15,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::engine::{Engine, Key, function_key, unavailable};
+use super::accept::{Accept, Taken};
+use super::engine::{Engine, Key, unavailable};
 use crate::observe;
 use crate::queue::Error;
 use crate::queue::codec::Stored;
-use crate::queue::types::{CallId, CallResult, CallbackState};
+use crate::queue::types::{CallId, CallResult};
 
 /// Counted for each call besides its bytes: keys, state, indices.
 pub(super) const OVERHEAD: u64 = 512;
@@ -32,7 +32,8 @@ type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// One operation.
 pub(super) enum Op {
-    Accept(Box<Accept>, Reply<Taken>),
+    /// All of them or none.
+    Accept(Vec<Accept>, Reply<Vec<Taken>>),
     Step(Box<Step>, Reply<Stepped>),
     Callback(CallbackDone, Reply<()>),
     /// Forgets a dead letter.
@@ -41,28 +42,6 @@ pub(super) enum Op {
     Sweep(Reply<Option<Time>>),
     /// Stops the writer.
     Close(oneshot::Sender<()>),
-}
-
-/// A call to take in.
-pub(super) struct Accept {
-    pub(super) key: Key,
-    pub(super) now: Time,
-    pub(super) function: FunctionName,
-    pub(super) head: Vec<u8>,
-    pub(super) body: Bytes,
-    pub(super) callback: bool,
-    /// Key and digest.
-    pub(super) idempotency: Option<(Vec<u8>, [u8; 32])>,
-    pub(super) policy: AsyncPolicy,
-    /// Its first attempt is under way already.
-    pub(super) running: bool,
-}
-
-/// A call was taken in.
-pub(super) struct Taken {
-    pub(super) key: Key,
-    pub(super) replayed: bool,
-    pub(super) cancelled: CancellationToken,
 }
 
 /// A step in a call's life.
@@ -105,14 +84,14 @@ pub(super) struct Work<'a> {
     /// Attempts that begin in this batch: if it fails nobody makes them.
     pub(super) starting: Vec<Key>,
     pub(super) aborted: Vec<CancellationToken>,
-    activated: bool,
+    pub(super) activated: bool,
     /// Callbacks to put in line, which nobody may see before the batch is on disk: unlike a
     /// call they are not begun by another operation.
     pub(super) callbacks: Vec<(Time, Key)>,
     pub(super) sweep_from: &'a mut Time,
     /// For the observer, if anybody watches.
-    changed: Option<Changed>,
-    room: Result<(), Error>,
+    pub(super) changed: Option<Changed>,
+    pub(super) room: Result<(), Error>,
 }
 
 impl<'a> Work<'a> {
@@ -149,8 +128,8 @@ impl<'a> Work<'a> {
     /// Puts an operation into the batch.
     pub(super) fn apply(&mut self, op: Op) {
         match op {
-            Op::Accept(accept, reply) => {
-                let result = self.accept(*accept);
+            Op::Accept(accepts, reply) => {
+                let result = self.accept(accepts);
                 self.answer(reply, result);
             }
             Op::Step(step, reply) => {
@@ -223,110 +202,6 @@ impl<'a> Work<'a> {
             };
             changed.push((key, stored.function.clone(), change));
         }
-    }
-
-    fn accept(&mut self, accept: Accept) -> Result<Taken, Error> {
-        if let Some((name, digest)) = &accept.idempotency
-            && let Some(taken) = self.accepted_before(name, digest)?
-        {
-            return Ok(taken);
-        }
-        self.room.clone()?;
-        let size = (accept.head.len() + accept.body.len()) as u64 + OVERHEAD;
-        self.check_bounds(&accept, size)?;
-
-        let mut call = Call::new(accept.now);
-        if accept.running {
-            // A fresh call always has an attempt left, unless its age is over by policy.
-            let _ = call.on_event(accept.now, &Event::Start, &accept.policy, 0);
-            self.starting.push(accept.key);
-        }
-        let stored = Stored {
-            function: accept.function.clone(),
-            call,
-            callback: if accept.callback {
-                CallbackState::Pending
-            } else {
-                CallbackState::None
-            },
-            callback_tries: 0,
-            callback_due: Time::ZERO,
-            expires_at: Time::ZERO,
-            stored: size,
-            status: None,
-            result_bytes: 0,
-            ttl: accept.policy.result_ttl,
-        };
-        let (engine, key) = (self.engine, accept.key);
-        self.batch.insert(&engine.heads, key, accept.head);
-        if !accept.body.is_empty() {
-            self.batch.insert(&engine.bodies, key, &accept.body[..]);
-        }
-        self.batch.insert(
-            &engine.by_function,
-            function_key(&accept.function, &key),
-            [],
-        );
-        self.batch.insert(&engine.open, key, stored.to_bytes());
-        if let Some((name, digest)) = accept.idempotency {
-            let value = [&key[..], &digest].concat();
-            self.batch
-                .insert(&engine.idempotency, name.as_slice(), value);
-            self.idempotency.insert(name, Some((key, digest)));
-        }
-        self.stored += size;
-        self.changed(key, &stored);
-        let mut index = self.shared.index.lock();
-        self.activated |= index.put(key, stored);
-        let cancelled = if accept.running {
-            index.attempt(key)
-        } else {
-            CancellationToken::new()
-        };
-        Ok(Taken {
-            key,
-            replayed: false,
-            cancelled,
-        })
-    }
-
-    fn accepted_before(&self, name: &[u8], digest: &[u8; 32]) -> Result<Option<Taken>, Error> {
-        let found = match self.idempotency.get(name) {
-            Some(found) => *found,
-            None => {
-                let value = self.engine.idempotency.get(name).map_err(unavailable)?;
-                value.as_deref().and_then(|v| {
-                    let (key, digest) = v.split_first_chunk::<16>()?;
-                    Some((*key, digest.try_into().ok()?))
-                })
-            }
-        };
-        match found {
-            None => Ok(None),
-            Some((key, before)) if before == *digest => Ok(Some(Taken {
-                key,
-                replayed: true,
-                cancelled: CancellationToken::new(),
-            })),
-            Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
-        }
-    }
-
-    fn check_bounds(&self, accept: &Accept, size: u64) -> Result<(), Error> {
-        let index = self.shared.index.lock();
-        let config = &self.shared.config;
-        let full = |bound, limit| Err(Error::Full { bound, limit });
-        let max_queued = u64::from(accept.policy.max_queued);
-        if !accept.running && index.waiting(&accept.function) >= max_queued {
-            return full("async.max_queued", max_queued);
-        }
-        if index.open_calls() >= config.max_open {
-            return full("queue.max_open", config.max_open);
-        }
-        if self.stored.saturating_add(size) > config.max_bytes {
-            return full("queue.max_bytes", config.max_bytes);
-        }
-        Ok(())
     }
 
     fn step(&mut self, step: Step) -> Result<Stepped, Error> {

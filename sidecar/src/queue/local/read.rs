@@ -21,7 +21,7 @@ const SCANNED: usize = 20_000;
 const AT_ONCE: usize = 256;
 
 impl Local {
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Shared, &Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

@@ -1,6 +1,7 @@
 //! What the dispatcher takes from the local queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::call::{Action, Event};
@@ -102,6 +103,12 @@ impl Source for Local {
         let now = self.shared.config.clock.now();
         let keys = self.shared.index.lock().claim_callbacks(now, max);
         keys.into_iter().map(|key| self.id(key)).collect()
+    }
+
+    fn postpone_callback(&self, id: &CallId, wait: Duration) {
+        let due = self.shared.config.clock.now() + wait;
+        self.shared.index.lock().put_callback(due, id.key());
+        self.shared.callback_bell.notify_one();
     }
 
     fn callback(&self, id: &CallId) -> BoxFuture<'_, Result<Callback, Error>> {

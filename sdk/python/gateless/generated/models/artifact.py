@@ -15,7 +15,7 @@ class Artifact:
 
     Attributes:
         sha256 (str): 64 lowercase hex digits.
-        size (int): Bytes.
+        size (int): Bytes. Example: 20480.
     """
 
     sha256: str

@@ -17,6 +17,9 @@ T = TypeVar("T", bound="Count")
 class Count:
     """How many calls something was done to.
 
+    Example:
+        {'count': 2, 'warnings': []}
+
     Attributes:
         count (int): How many.
         warnings (list[Warning_]): Sidecars where it was not done.

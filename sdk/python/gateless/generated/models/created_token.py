@@ -21,7 +21,7 @@ class CreatedToken:
         description (str): For people.
         expires_at (datetime.datetime): When it stops being valid.
         id (str): Names it for revocation.
-        namespace (str): The one namespace it is good for; `*`: all.
+        namespace (str): The one namespace it is good for; `*`: all. Example: default.
         role (Role): What a token's holder may do.
         token (str): The token; it is shown this once and kept nowhere.
     """

@@ -14,7 +14,7 @@ class KeysRotated:
     """The live signing keys.
 
     Attributes:
-        current (str): The id of the key that signs from now on.
+        current (str): The id of the key that signs from now on. Example: 9f3c1a5b7d2e4f60.
         previous (str): The id of the one before; its tokens stay valid until the next rotation.
     """
 

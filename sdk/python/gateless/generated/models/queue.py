@@ -13,6 +13,10 @@ T = TypeVar("T", bound="Queue")
 class Queue:
     """A function's queue, summed over sidecars.
 
+    Example:
+        {'dead': 0, 'function': 'hello', 'namespace': 'default', 'oldest_age_ms': 120, 'queued': 3, 'retrying': 0,
+            'running': 1}
+
     Attributes:
         dead (int): Dead letters.
         function (str): The function.

@@ -22,7 +22,7 @@ class TokenInfo:
         expires_at (datetime.datetime): When it stops being valid.
         id (str): Names it for revocation.
         key_id (str): The signing key.
-        namespace (str): The one namespace it is good for; `*`: all.
+        namespace (str): The one namespace it is good for; `*`: all. Example: default.
         role (Role): What a token's holder may do.
     """
 

@@ -10,8 +10,9 @@ use gateless_core::name::InstanceId;
 
 use super::{Node, is_empty, program, serving, wait_gone};
 use crate::instance::contract::{Host, get, next_line, query};
+use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
 use crate::instance::process::manifest::{Manifest, ProcessId};
-use crate::instance::process::procfs::{self, INSTANCE_MARK, NODE_MARK};
+use crate::instance::process::procfs;
 use crate::instance::{ExitReason, Shutdown};
 
 /// A process that is gone with the test, however that ends.

@@ -246,9 +246,10 @@ async fn two_sidecars_on_few_ports_never_share_one() {
     }
     for (one, node) in opened.iter_mut().zip(&nodes) {
         for _ in 0..10 {
-            let Event::Ready { id, address, .. } = one.next().await else {
+            let Event::Ready { id, target, .. } = one.next().await else {
                 panic!("not ready");
             };
+            let address = target.address().unwrap();
             assert!(seen.insert(address));
             assert_eq!(
                 get(address, "/env/GATELESS_INSTANCE").await.unwrap(),

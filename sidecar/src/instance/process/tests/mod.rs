@@ -6,7 +6,6 @@ mod output;
 mod program;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::sync::mpsc;
 
 use super::{Config, ProcessDriver, procfs};
+use crate::instance::Target;
 use crate::instance::contract::{self, Host, Opened, PATIENCE, Program, contract};
 
 /// A data folder and node of a test's own; whatever happens, no process of it stays.
@@ -103,17 +103,12 @@ impl Host for Node {
         }
     }
 
-    fn crash<'a>(&'a self, _: &'a InstanceId, address: SocketAddr, code: i32) -> BoxFuture<'a, ()> {
-        async move { drop(contract::get(address, &format!("/exit/{code}")).await) }.boxed()
+    fn crash<'a>(&'a self, _: &'a InstanceId, at: &'a Target, code: i32) -> BoxFuture<'a, ()> {
+        async move { drop(contract::ask(at, &format!("/exit/{code}")).await) }.boxed()
     }
 
-    fn say<'a>(
-        &'a self,
-        _: &'a InstanceId,
-        address: SocketAddr,
-        line: &'a str,
-    ) -> BoxFuture<'a, ()> {
-        async move { drop(contract::get(address, &format!("/print/{line}")).await) }.boxed()
+    fn say<'a>(&'a self, _: &'a InstanceId, at: &'a Target, line: &'a str) -> BoxFuture<'a, ()> {
+        async move { drop(contract::ask(at, &format!("/print/{line}")).await) }.boxed()
     }
 }
 

@@ -106,7 +106,7 @@ fn drive() {
         let request: StartRequest = contract::request(&id, super::serving("hello", &[]));
         driver.start(request);
         match events.recv().await {
-            Some(Event::Ready { address, .. }) => println!("ready {address}"),
+            Some(Event::Ready { target, .. }) => println!("ready {target:?}"),
             other => println!("failed {other:?}"),
         }
         std::future::pending::<()>().await;

@@ -1,0 +1,161 @@
+//! `gateless dev`: a function on this machine, deployed again after every change of its sources.
+//!
+//! The same server, sidecar and queue as `up`, in this process; a change is a new revision, so the
+//! old one answers until the new one is ready, and goes on when it never gets there. Deliberately no
+//! other way to run a function than in production.
+
+mod session;
+mod watch;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use self::session::Session;
+use crate::client::Client;
+use crate::failure::{Exit, Failure};
+use crate::login::Target;
+use crate::login::file::write_private;
+use crate::manifest::units::Millis;
+use crate::output::{Format, Output};
+use crate::project::ProjectArgs;
+use crate::run::parts::{
+    self, Signals, object, server_ready, sidecar_ready, start_server, start_sidecar, url,
+};
+use crate::secret_file::secret_file;
+
+const USUAL_API: u16 = 7780;
+const USUAL_CALLS: u16 = 7700;
+/// Kept with the data: a server shows its first token once.
+const TOKEN_FILE: &str = "dev-token";
+
+/// Run a function here, again after every change of its sources.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Calls [default: 127.0.0.1:7700, or a free port].
+    #[arg(long, env = "GATELESS_FUNCTION_LISTEN", value_name = "ADDR")]
+    function_listen: Option<SocketAddr>,
+    /// Management API [default: 127.0.0.1:7780, or a free port].
+    #[arg(long, env = "GATELESS_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Keep secrets, queued calls and revisions there for the next time [default: a temporary folder].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How long a version may take to get ready.
+    #[arg(long, default_value = "1m", value_name = "DURATION")]
+    timeout: Millis,
+}
+
+/// Starts everything, and ends it on a signal.
+pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
+    if out.format() == Format::Json {
+        return Err(Failure::usage("dev has no end, so it is no JSON document")
+            .hint("use -o jsonl, one document a line"));
+    }
+    // A function that cannot be read is worth no server.
+    let project = args.project.load()?;
+    let temporary =
+        tempfile::tempdir().map_err(|e| Failure::io("cannot make a temporary folder", &e))?;
+    let data = args.data.as_deref().unwrap_or(temporary.path());
+    let secret = secret_file(&data.join("cluster-secret"), true)?;
+    parts::block_on_with("warn", async {
+        let mut signals = Signals::new()?;
+        let listen = listen_at(args.listen, USUAL_API);
+        let server = start_server(parts::loopback_server(data, listen, secret.clone())).await?;
+        let listen = listen_at(args.function_listen, USUAL_CALLS);
+        let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret);
+        let sidecar = match start_sidecar(config).await {
+            Ok(sidecar) => sidecar,
+            Err(failure) => {
+                server.shutdown().await;
+                return Err(failure);
+            }
+        };
+        let namespace = project.manifest.namespace.as_deref().unwrap_or("default");
+        let calls = url(sidecar.public);
+        let result = async {
+            let token = token(data, server.first_admin_token.as_deref())?;
+            let mut ready = server_ready(&server);
+            ready.append(&mut sidecar_ready(&sidecar));
+            announce(out, &url(server.api), &calls, &token, ready)?;
+            let client = Client::at(target(&url(server.api), token, namespace))?;
+            let mut session = Session::new(&args.project, args.timeout, &client, &calls)?;
+            tokio::select! {
+                ended = session.run(out) => ended,
+                () = signals.next() => Ok(()),
+            }
+        };
+        let result = result.await;
+        out.note("ending; a second signal ends it at once");
+        tokio::select! {
+            () = async {
+                sidecar.shutdown(true).await;
+                server.shutdown().await;
+            } => result,
+            () = signals.next() => Err(Failure::new(Exit::Failure, "forced", "ended before everything had shut down")),
+        }
+    })
+}
+
+/// The address given, or the usual port, or where that is taken any.
+fn listen_at(given: Option<SocketAddr>, usual: u16) -> SocketAddr {
+    given.unwrap_or_else(|| {
+        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, usual));
+        match TcpListener::bind(usual) {
+            Ok(_) => usual,
+            Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    })
+}
+
+/// The server's first token, kept for the next start on the same data.
+fn token(data: &Path, first: Option<&str>) -> Result<String, Failure> {
+    let path = data.join(TOKEN_FILE);
+    let broken = |e: std::io::Error| Failure::io(format!("cannot use {}", path.display()), &e);
+    match first {
+        Some(token) => {
+            write_private(&path, token.as_bytes()).map_err(broken)?;
+            Ok(token.to_owned())
+        }
+        None => std::fs::read_to_string(&path).map_err(|e| {
+            broken(e).hint("that folder is not one of `gateless dev`; choose another with --data")
+        }),
+    }
+}
+
+fn target(server: &str, token: String, namespace: &str) -> Target {
+    Target {
+        server: server.to_owned(),
+        server_source: "of this process",
+        token: Some(token),
+        token_source: "this process",
+        namespace: namespace.to_owned(),
+        namespace_is_explicit: true,
+    }
+}
+
+fn announce(
+    out: &mut Output,
+    api: &str,
+    calls: &str,
+    token: &str,
+    ready: serde_json::Map<String, serde_json::Value>,
+) -> Result<(), Failure> {
+    if out.format() == Format::Table {
+        out.note(format!(
+            "server {api}, calls at {calls}; for other commands:\n  export GATELESS_SERVER={api} GATELESS_TOKEN={token}"
+        ));
+        return Ok(());
+    }
+    let mut event = object(&json!({"event": "ready", "token": token}));
+    event.extend(
+        ready
+            .into_iter()
+            .filter(|(key, _)| key != "first_admin_token"),
+    );
+    out.document(&serde_json::Value::Object(event))
+}

@@ -1,0 +1,64 @@
+//! From a parsed client command to the function that carries it out.
+//!
+//! Deliberately nothing else: each command is in a file of its own.
+
+use crate::args::{ClientCommand, Scoped};
+use crate::client::Client;
+use crate::commands::{
+    calls, deploy, doctor, events, functions, invoke, logs, secrets, sidecars, tokens, top,
+    traffic, triggers,
+};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Connects and runs.
+pub(crate) async fn client_command(
+    command: ClientCommand,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    use ClientCommand as C;
+    let client = |remote| Client::new(remote);
+    match command {
+        C::Deploy(Scoped { args, remote }) => {
+            deploy::deploy(&mut client(&remote)?, out, &args).await
+        }
+        C::Diff(Scoped { args, remote }) => deploy::diff(&mut client(&remote)?, out, &args).await,
+        C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote)?, out, &args).await,
+        C::Status(Scoped { args, remote }) => {
+            functions::status(&client(&remote)?, out, &args).await
+        }
+        C::Invoke(Scoped { args, remote }) => invoke::invoke(&client(&remote)?, out, &args).await,
+        C::Logs(Scoped { args, remote }) => logs::logs(&client(&remote)?, out, &args).await,
+        C::Delete(Scoped { args, remote }) => {
+            functions::delete(&client(&remote)?, out, &args).await
+        }
+        C::Traffic(Scoped { args, remote }) => {
+            traffic::traffic(&client(&remote)?, out, &args).await
+        }
+        C::Rollback(Scoped { args, remote }) => {
+            traffic::rollback(&client(&remote)?, out, &args).await
+        }
+        C::Revisions(Scoped { args, remote }) => {
+            functions::revisions(&client(&remote)?, out, &args).await
+        }
+        C::Instances(Scoped { args, remote }) => {
+            functions::instances(&client(&remote)?, out, &args).await
+        }
+        C::Sidecars(Scoped { args, remote }) => {
+            sidecars::sidecars(&client(&remote)?, out, &args).await
+        }
+        C::Top(Scoped { args, remote }) => top::top(&client(&remote)?, out, &args).await,
+        C::Events(Scoped { args, remote }) => events::events(&client(&remote)?, out, &args).await,
+        C::Doctor(Scoped { remote, .. }) => doctor::doctor(&client(&remote)?, out).await,
+        C::Trigger(Scoped { args, remote }) => {
+            triggers::trigger(&client(&remote)?, out, &args).await
+        }
+        C::Invocations(Scoped { args, remote }) => {
+            calls::invocations(&client(&remote)?, out, &args).await
+        }
+        C::Dlq(Scoped { args, remote }) => calls::dlq(&client(&remote)?, out, &args).await,
+        C::Queue(Scoped { remote, .. }) => calls::queue(&client(&remote)?, out).await,
+        C::Secret(Scoped { args, remote }) => secrets::secret(&client(&remote)?, out, &args).await,
+        C::Token(Scoped { args, remote }) => tokens::token(&client(&remote)?, out, &args).await,
+    }
+}

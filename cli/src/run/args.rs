@@ -1,0 +1,231 @@
+//! Flags of `up`, `server` and `sidecar`, each group once, and the configuration they come to.
+//!
+//! Deliberately no starting: that is `parts`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::login::user_folder;
+use crate::secret_file::secret_file;
+
+/// Run server and sidecar in one process.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    #[command(flatten)]
+    pub(super) listen: ServerListen,
+    /// Calls from outside.
+    #[arg(
+        long,
+        env = "GATELESS_FUNCTION_LISTEN",
+        default_value = "127.0.0.1:7700",
+        value_name = "ADDR"
+    )]
+    pub(super) function_listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) host: HostArgs,
+}
+
+/// Run the management server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    #[command(flatten)]
+    pub(super) listen: ServerListen,
+    #[command(flatten)]
+    pub(super) secret: SecretFile,
+}
+
+/// Run a sidecar.
+#[derive(Debug, Args)]
+pub(crate) struct SidecarArgs {
+    /// The server's gRPC address; without one it runs from its last-good config.
+    #[arg(long, env = "GATELESS_CONFIG_SERVER", value_name = "URL")]
+    pub(super) server: Option<String>,
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    /// Calls from outside.
+    #[arg(
+        long,
+        env = "GATELESS_LISTEN",
+        default_value = "127.0.0.1:7700",
+        value_name = "ADDR"
+    )]
+    pub(super) listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) secret: SecretFile,
+    #[command(flatten)]
+    pub(super) host: HostArgs,
+}
+
+/// Where a part keeps what it keeps.
+#[derive(Debug, Args)]
+pub(super) struct DataArgs {
+    /// Folder for everything kept [default: ~/.local/share/gateless; alone, server/ or sidecar/ in it].
+    #[arg(long, env = "GATELESS_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// The folder given, or the user's for `part`.
+    pub(super) fn folder(&self, part: &str) -> Result<PathBuf, Failure> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(user_folder("XDG_DATA_HOME", ".local/share")?
+                .join("gateless")
+                .join(part)),
+        }
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Args)]
+pub(super) struct ServerListen {
+    /// Management API.
+    #[arg(
+        long,
+        env = "GATELESS_LISTEN",
+        default_value = "127.0.0.1:7780",
+        value_name = "ADDR"
+    )]
+    listen: SocketAddr,
+    /// Config push to sidecars.
+    #[arg(
+        long,
+        env = "GATELESS_GRPC_LISTEN",
+        default_value = "127.0.0.1:7781",
+        value_name = "ADDR"
+    )]
+    grpc_listen: SocketAddr,
+    /// Table of what image names stand for, for those who come with faas-cli (docs/openfaas.md).
+    #[arg(long, env = "GATELESS_IMAGES", value_name = "FILE")]
+    images: Option<PathBuf>,
+}
+
+impl ServerListen {
+    /// A server at these addresses.
+    pub(super) fn config(&self, data: PathBuf, cluster_secret: String) -> gateless_server::Config {
+        gateless_server::Config {
+            listen: self.listen,
+            grpc_listen: self.grpc_listen,
+            data,
+            cluster_secret,
+            images: self.images.clone(),
+        }
+    }
+}
+
+/// What parts of a cluster prove they belong to it with.
+#[derive(Debug, Args)]
+pub(super) struct SecretFile {
+    /// Secret the cluster shares [default: DATA/cluster-secret, which a server makes at its first start].
+    #[arg(long, env = "GATELESS_CLUSTER_SECRET_FILE", value_name = "FILE")]
+    cluster_secret_file: Option<PathBuf>,
+}
+
+impl SecretFile {
+    /// The secret in the file given, or in `data`, made first when `create` says so.
+    pub(super) fn read(&self, data: &Path, create: bool) -> Result<String, Failure> {
+        let path = self.cluster_secret_file.clone();
+        secret_file(&path.unwrap_or_else(|| data.join("cluster-secret")), create)
+    }
+}
+
+/// What a sidecar needs to know of its host and its peers.
+#[derive(Debug, Args)]
+pub(super) struct HostArgs {
+    /// Calls from functions on this host.
+    #[arg(
+        long,
+        env = "GATELESS_LOCAL_LISTEN",
+        default_value = "127.0.0.1:7701",
+        value_name = "ADDR"
+    )]
+    local_listen: SocketAddr,
+    /// Calls from other sidecars and the server.
+    #[arg(
+        long,
+        env = "GATELESS_PEER_LISTEN",
+        default_value = "127.0.0.1:7702",
+        value_name = "ADDR"
+    )]
+    peer_listen: SocketAddr,
+    /// Membership, UDP.
+    #[arg(
+        long,
+        env = "GATELESS_GOSSIP_LISTEN",
+        default_value = "127.0.0.1:7703",
+        value_name = "ADDR"
+    )]
+    gossip_listen: SocketAddr,
+    /// Host others reach this one by [default: the peer listener's address].
+    #[arg(long, env = "GATELESS_ADVERTISE_HOST", value_name = "HOST")]
+    advertise_host: Option<String>,
+    /// Gossip addresses of other sidecars, HOST:PORT.
+    #[arg(
+        long,
+        env = "GATELESS_JOIN",
+        value_delimiter = ',',
+        value_name = "ADDR,..."
+    )]
+    pub(super) join: Vec<String>,
+    /// Functions are also called by the host name NAME.NAMESPACE.DOMAIN.
+    #[arg(long, env = "GATELESS_DOMAIN", default_value = "gateless.local")]
+    domain: String,
+    /// Instances this host may run at once.
+    #[arg(
+        long,
+        env = "GATELESS_CAPACITY",
+        default_value_t = 100,
+        value_name = "N"
+    )]
+    capacity: u32,
+    /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
+    #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
+    pub(super) keep_instances: bool,
+}
+
+impl HostArgs {
+    /// A sidecar on this host.
+    pub(super) fn config(
+        &self,
+        server: Option<String>,
+        data: PathBuf,
+        listen: SocketAddr,
+        cluster_secret: String,
+    ) -> Result<gateless_sidecar::Config, Failure> {
+        let advertise_host = match (&self.advertise_host, self.peer_listen.ip()) {
+            (Some(host), _) => host.clone(),
+            (None, ip) if ip.is_unspecified() => {
+                return Err(Failure::usage(
+                    "other sidecars need to know this host's name or address",
+                )
+                .cause(format!(
+                    "--peer-listen {} is every address of this host",
+                    self.peer_listen
+                ))
+                .hint("add --advertise-host HOST"));
+            }
+            (None, IpAddr::V6(ip)) => format!("[{ip}]"),
+            (None, IpAddr::V4(ip)) => ip.to_string(),
+        };
+        Ok(gateless_sidecar::Config {
+            server,
+            data,
+            listen,
+            local_listen: self.local_listen,
+            peer_listen: self.peer_listen,
+            gossip_listen: self.gossip_listen,
+            advertise_host,
+            join: self.join.clone(),
+            cluster_secret,
+            domain: self.domain.clone(),
+            capacity: self.capacity,
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! Starting the parts, saying where they listen, and ending them on a signal.
+//!
+//! Every call into the server and sidecar crates is here. Deliberately no daemonizing: that is
+//! systemd's.
+
+use std::io::IsTerminal as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Format, Output};
+
+/// Instances at once on a developer's machine.
+const LOOPBACK_CAPACITY: u32 = 20;
+
+/// A running server.
+pub(crate) async fn start_server(
+    config: gateless_server::Config,
+) -> Result<gateless_server::Running, Failure> {
+    gateless_server::run(config).await.map_err(|error| {
+        Failure::new(Exit::Failure, "start", "the server does not start")
+            .cause(error)
+            .hint("is another one running? choose other addresses with --listen and --grpc-listen")
+    })
+}
+
+/// A running sidecar.
+pub(crate) async fn start_sidecar(
+    config: gateless_sidecar::Config,
+) -> Result<gateless_sidecar::Running, Failure> {
+    gateless_sidecar::run(config).await.map_err(|error| {
+        Failure::new(Exit::Failure, "start", "the sidecar does not start")
+            .cause(error)
+            .hint("is another one running? every sidecar on a host needs its own addresses and --data")
+    })
+}
+
+/// A server for this user alone.
+pub(crate) fn loopback_server(
+    data: &Path,
+    listen: SocketAddr,
+    cluster_secret: String,
+) -> gateless_server::Config {
+    gateless_server::Config {
+        listen,
+        grpc_listen: any_port(),
+        data: data.join("server"),
+        cluster_secret,
+        images: None,
+    }
+}
+
+/// A sidecar of that server, for this user alone.
+pub(crate) fn loopback_sidecar(
+    server: String,
+    data: &Path,
+    listen: SocketAddr,
+    cluster_secret: String,
+) -> gateless_sidecar::Config {
+    gateless_sidecar::Config {
+        server: Some(server),
+        data: data.join("sidecar"),
+        listen,
+        local_listen: any_port(),
+        peer_listen: any_port(),
+        gossip_listen: any_port(),
+        advertise_host: Ipv4Addr::LOCALHOST.to_string(),
+        join: Vec::new(),
+        cluster_secret,
+        domain: "gateless.local".into(),
+        capacity: LOOPBACK_CAPACITY,
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// Where the server listens, for [`announce`].
+pub(crate) fn server_ready(server: &gateless_server::Running) -> Map<String, Value> {
+    let mut ready = object(&json!({"api": url(server.api), "grpc": url(server.grpc)}));
+    if let Some(token) = &server.first_admin_token {
+        ready.insert("first_admin_token".into(), json!(token));
+    }
+    ready
+}
+
+/// Where the sidecar listens, for [`announce`].
+pub(crate) fn sidecar_ready(sidecar: &gateless_sidecar::Running) -> Map<String, Value> {
+    object(&json!({
+        "public": url(sidecar.public),
+        "local": url(sidecar.local),
+        "peer": url(sidecar.peer),
+        "gossip": sidecar.gossip.to_string(),
+    }))
+}
+
+/// One JSON line for programs; for people at a terminal the same as text.
+pub(crate) fn announce(out: &mut Output, ready: Map<String, Value>) -> Result<(), Failure> {
+    if out.format() == Format::Table && std::io::stdout().is_terminal() {
+        out.line("ready")?;
+        for (key, value) in &ready {
+            out.line(&format!(
+                "  {key:18} {}",
+                value.as_str().unwrap_or_default()
+            ))?;
+        }
+        return Ok(());
+    }
+    let mut event = object(&json!({"event": "ready"}));
+    event.extend(ready);
+    out.line(&Value::Object(event).to_string())
+}
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Before anything starts, so no signal finds the default handler.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).map_err(|e| Failure::io("cannot listen for signals", &e));
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for a signal, then for `shutdown`, or for a second signal.
+    pub(crate) async fn until_ended(
+        &mut self,
+        out: &mut Output,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Failure> {
+        self.next().await;
+        out.note("shutting down; a second signal ends it at once");
+        tokio::select! {
+            () = shutdown => Ok(()),
+            () = self.next() => Err(Failure::new(Exit::Failure, "forced", "ended before everything had shut down")
+                .hint("instances still running are adopted by the next start on the same data folder")),
+        }
+    }
+}
+
+/// Runs a part, with logs.
+pub(crate) fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_with("info", task)
+}
+
+/// Runs parts, with logs of `level` unless GATELESS_LOG says otherwise.
+pub(crate) fn block_on_with(
+    level: &str,
+    task: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    init_logs(level);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::io("cannot start the runtime", &e))?
+        .block_on(task)
+}
+
+/// To stderr: text at a terminal, JSON lines otherwise.
+fn init_logs(level: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("GATELESS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // Set twice only in tests; the first one stays.
+    if std::io::stderr().is_terminal() {
+        builder.compact().try_init().ok();
+    } else {
+        builder.json().try_init().ok();
+    }
+}
+
+/// The address as a URL.
+pub(crate) fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// The members of a JSON object.
+pub(crate) fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,296 @@
+//! Every cron trigger a sidecar knows, and its part in firing them.
+//!
+//! The first live sidecar in rendezvous order of a trigger's name fires it. Nobody elects it, so a
+//! change of owner is a question: who believes to be first asks every other what it knows of the
+//! trigger. One that fired it until now stops, finishes what it is at, and answers up to which time
+//! everything is settled; one that is dead told the two next in order after every firing. So nothing
+//! is fired twice but what a sidecar fired and could not tell any more, and nothing is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::due::CLOCK_SET_BACK;
+use super::entry::{self, ASK_FOR, Entry, Post, Role};
+use super::words::{Action, Event, Level, Ticket};
+use super::{Cron, Uid};
+use crate::name::NodeId;
+use crate::ownership;
+use crate::time::Time;
+
+/// After its start a sidecar fires nothing for so long: it does not know yet who else is there.
+pub const SETTLE: Duration = Duration::from_secs(3);
+/// One that asked counts as alive for so long, though gossip may not have it yet.
+const CLAIM_FOR: Duration = Duration::from_secs(10);
+const RETELL: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// What is remembered of triggers the catalogue does not have (yet).
+const MAX_STRAYS: usize = 10_000;
+/// Clocks are adjusted by less than this all the time.
+const STEP_BACK: Duration = Duration::from_secs(1);
+
+struct Waiting {
+    ticket: Ticket,
+    uids: Vec<Uid>,
+}
+
+/// See the module.
+pub struct Machine {
+    this: NodeId,
+    members: BTreeSet<NodeId>,
+    /// Sidecars that asked and aren't members yet, and until when they count as alive.
+    claimants: BTreeMap<NodeId, Time>,
+    entries: BTreeMap<Uid, Entry>,
+    wakes: BTreeSet<(Time, Uid)>,
+    strays: BTreeMap<Uid, Time>,
+    waiting: Vec<Waiting>,
+    begins: Time,
+    before: Time,
+}
+
+impl Machine {
+    /// Of a sidecar that starts at `now` and knows nothing.
+    #[must_use]
+    pub fn new(this: NodeId, now: Time) -> Self {
+        Self {
+            members: BTreeSet::from([this.clone()]),
+            this,
+            claimants: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            strays: BTreeMap::new(),
+            waiting: Vec::new(),
+            begins: now + SETTLE,
+            before: now,
+        }
+    }
+
+    /// Takes an event.
+    pub fn on_event(&mut self, now: Time, event: &Event, out: &mut Vec<Action>) {
+        let mut post = Post::default();
+        let mut touched = self.clock(now);
+        match event {
+            Event::Tick => {}
+            Event::Set(crons) => touched.extend(self.set(now, crons)),
+            Event::Members(members) => {
+                self.members = members.iter().cloned().collect();
+                self.members.insert(self.this.clone());
+                self.claimants
+                    .retain(|node, _| !self.members.contains(node));
+                touched.extend(self.entries.keys().cloned());
+            }
+            Event::Learned(levels) => touched.extend(self.learn(now, levels)),
+            Event::Claimed { ticket, by, levels } => {
+                if !self.members.contains(by) {
+                    self.claimants.insert(by.clone(), now + CLAIM_FOR);
+                }
+                let known = levels.iter().filter_map(|(u, t)| Some((u.clone(), (*t)?)));
+                self.learn(now, &known.collect::<Vec<_>>());
+                let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
+                touched.extend(uids.iter().cloned());
+                let ticket = *ticket;
+                self.waiting.push(Waiting { ticket, uids });
+            }
+            Event::Answered {
+                from,
+                asked,
+                levels,
+            } => {
+                self.learn(now, levels);
+                for uid in asked {
+                    if let Some(entry) = self.entries.get_mut(uid)
+                        && let Role::Asking { waiting, .. } = &mut entry.role
+                    {
+                        waiting.remove(from);
+                    }
+                }
+                touched.extend(asked.iter().cloned());
+            }
+            Event::Untold { to, uids } => {
+                for uid in uids {
+                    if let Some(entry) = self.entries.get_mut(uid) {
+                        entry.told.remove(to);
+                        entry.retell = Some(now + RETELL);
+                    }
+                }
+                touched.extend(uids.iter().cloned());
+            }
+            Event::Fired { uid, at, settled } => {
+                self.fired(now, (uid, *at), *settled, &mut post);
+                touched.insert(uid.clone());
+            }
+        }
+        while let Some((wake, uid)) = self.wakes.first()
+            && *wake <= now
+        {
+            let (wake, uid) = (*wake, uid.clone());
+            self.wakes.remove(&(wake, uid.clone()));
+            touched.insert(uid);
+        }
+        for uid in touched {
+            self.evaluate(now, &uid, &mut post, out);
+        }
+        self.answer(out);
+        let Post { asks, tells } = post;
+        out.extend(
+            asks.into_iter()
+                .map(|(to, levels)| Action::Ask { to, levels }),
+        );
+        out.extend(
+            tells
+                .into_iter()
+                .map(|(to, levels)| Action::Tell { to, levels }),
+        );
+    }
+
+    /// When to call with [`Event::Tick`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let wake = self.wakes.first().map(|(wake, _)| *wake);
+        let claims = self.claimants.values().min().copied();
+        wake.into_iter().chain(claims).min()
+    }
+
+    /// What must not be forgotten over a restart.
+    pub fn levels(&self) -> impl Iterator<Item = Level> {
+        let known = self.entries.iter();
+        let known = known.filter_map(|(uid, entry)| Some((uid.clone(), entry.level()?)));
+        let strays = self.strays.iter().map(|(uid, at)| (uid.clone(), *at));
+        known.chain(strays)
+    }
+
+    /// Whether it is this sidecar that fires the trigger.
+    #[must_use]
+    pub fn owns(&self, uid: &str) -> bool {
+        let entry = self.entries.get(uid);
+        entry.is_some_and(|entry| matches!(entry.role, Role::Owner))
+    }
+
+    /// Looks for a clock that was set back, and for claims that ran out; returns whom it concerns.
+    fn clock(&mut self, now: Time) -> BTreeSet<Uid> {
+        let back = now + STEP_BACK < self.before;
+        self.before = now;
+        if back {
+            self.begins = self.begins.min(now + SETTLE);
+            for until in self.claimants.values_mut() {
+                *until = (*until).min(now + CLAIM_FOR);
+            }
+            for entry in self.entries.values_mut() {
+                if let Role::Asking { until, .. } = &mut entry.role {
+                    *until = (*until).min(now + ASK_FOR);
+                }
+                entry.retry = entry.retry.map(|at| at.min(now + RETRY_MAX));
+                entry.retell = entry.retell.map(|at| at.min(now + RETELL));
+            }
+        }
+        let claims = self.claimants.len();
+        self.claimants.retain(|_, until| *until > now);
+        if back || claims != self.claimants.len() {
+            return self.entries.keys().cloned().collect();
+        }
+        BTreeSet::new()
+    }
+
+    fn set(&mut self, now: Time, crons: &[Cron]) -> Vec<Uid> {
+        let mut old = std::mem::take(&mut self.entries);
+        self.wakes.clear();
+        for cron in crons {
+            let since = cron.since.min(now);
+            let mut entry = old.remove(&cron.uid).unwrap_or_else(|| {
+                let settled = self.strays.remove(&cron.uid).unwrap_or_default();
+                Entry::new(cron.clone(), settled)
+            });
+            entry.cron = cron.clone();
+            entry.cron.since = since;
+            entry.wake = None;
+            entry.settle(since);
+            self.entries.insert(cron.uid.clone(), entry);
+        }
+        self.entries.keys().cloned().collect()
+    }
+
+    /// Takes what others know; what a clock far ahead led to is not knowledge.
+    fn learn(&mut self, now: Time, levels: &[Level]) -> Vec<Uid> {
+        let mut learned = Vec::new();
+        for (uid, at) in levels {
+            if *at > now + CLOCK_SET_BACK {
+                continue;
+            }
+            if let Some(entry) = self.entries.get_mut(uid) {
+                entry.settle(*at);
+                learned.push(uid.clone());
+            } else if self.strays.len() < MAX_STRAYS || self.strays.contains_key(uid) {
+                let stray = self.strays.entry(uid.clone()).or_default();
+                *stray = (*stray).max(*at);
+            }
+        }
+        learned
+    }
+
+    fn fired(&mut self, now: Time, (uid, at): (&Uid, Time), settled: bool, post: &mut Post) {
+        let Some(entry) = self.entries.get_mut(uid) else {
+            return;
+        };
+        if entry.in_flight != Some(at) {
+            return;
+        }
+        entry.in_flight = None;
+        if settled {
+            entry.settle(at);
+            (entry.failures, entry.retry) = (0, None);
+        } else {
+            let wait = Duration::from_secs(1 << entry.failures.min(5)).min(RETRY_MAX);
+            entry.failures += 1;
+            entry.retry = Some(now + wait);
+        }
+        if settled && !matches!(entry.role, Role::Owner) {
+            // Its new owner may not have waited for this.
+            let key = entry.cron.name.key();
+            if let Some(owner) = ownership::first(key, &self.members).filter(|o| **o != self.this) {
+                let tell = post.tells.entry(owner.clone()).or_default();
+                tell.push((uid.clone(), at));
+            }
+        }
+    }
+
+    /// What is to be done about one trigger, whatever was before.
+    fn evaluate(&mut self, now: Time, uid: &Uid, post: &mut Post, out: &mut Vec<Action>) {
+        let Some(entry) = self.entries.get_mut(uid) else {
+            return;
+        };
+        if let Some(wake) = entry.wake.take() {
+            self.wakes.remove(&(wake, uid.clone()));
+        }
+        if entry.settled > now + CLOCK_SET_BACK {
+            entry.settled = now;
+        }
+        let live = self.members.iter().chain(self.claimants.keys());
+        let ours = ownership::first(entry.cron.name.key(), live) == Some(&self.this);
+        if !ours || entry.cron.paused {
+            entry.role = Role::Other;
+            return;
+        }
+        let mut wake = entry::take_over(entry, (&self.this, &self.members), self.begins, now, post);
+        if matches!(entry.role, Role::Owner) {
+            wake = entry::run(entry, now, out);
+            let told = entry::tell(entry, (&self.this, &self.members), now, post);
+            wake = wake.into_iter().chain(told).min();
+        }
+        entry.wake = wake;
+        self.wakes.extend(wake.map(|wake| (wake, uid.clone())));
+    }
+
+    /// Answers questions about triggers that aren't in the middle of being fired.
+    fn answer(&mut self, out: &mut Vec<Action>) {
+        let entries = &self.entries;
+        let busy = |uid: &Uid| entries.get(uid).is_some_and(|e| e.in_flight.is_some());
+        let ready = self.waiting.extract_if(.., |w| !w.uids.iter().any(busy));
+        for Waiting { ticket, uids } in ready {
+            let level = |uid: Uid| match entries.get(&uid) {
+                Some(entry) => Some((uid, entry.level()?)),
+                None => self.strays.get(&uid).map(|at| (uid, *at)),
+            };
+            let levels = uids.into_iter().filter_map(level).collect();
+            out.push(Action::Answer { ticket, levels });
+        }
+    }
+}

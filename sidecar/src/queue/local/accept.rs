@@ -1,0 +1,224 @@
+//! Taking calls in: one, or several of which either all are taken or none.
+//!
+//! First everything is checked, then everything is put into the batch: the batch is shared with
+//! other operations, and nothing can be taken out of it again.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use gateless_core::call::{Call, Event};
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
+use gateless_core::time::Time;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Engine, Key, function_key, unavailable};
+use super::ops::{OVERHEAD, Work};
+use crate::queue::Error;
+use crate::queue::codec::Stored;
+use crate::queue::types::CallbackState;
+
+/// A call to take in.
+pub(super) struct Accept {
+    pub(super) key: Key,
+    pub(super) now: Time,
+    pub(super) function: FunctionName,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+    pub(super) callback: bool,
+    /// Key and digest.
+    pub(super) idempotency: Option<(Vec<u8>, [u8; 32])>,
+    pub(super) policy: AsyncPolicy,
+    /// Its first attempt is under way already.
+    pub(super) running: bool,
+}
+
+/// A call was taken in.
+pub(super) struct Taken {
+    pub(super) key: Key,
+    pub(super) replayed: bool,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// What is to be done with one of several.
+enum Plan {
+    /// It was accepted before.
+    Before(Key),
+    /// It is the same call as an earlier one of them.
+    Same(usize),
+    New,
+}
+
+/// What the calls planned so far will take up.
+#[derive(Default)]
+struct Planned<'a> {
+    keys: HashMap<&'a [u8], (usize, [u8; 32])>,
+    waiting: HashMap<&'a FunctionName, u64>,
+    calls: u64,
+    bytes: u64,
+}
+
+impl Accept {
+    fn size(&self) -> u64 {
+        (self.head.len() + self.body.len()) as u64 + OVERHEAD
+    }
+}
+
+impl Work<'_> {
+    /// Takes all of them in, or none.
+    pub(super) fn accept(&mut self, accepts: Vec<Accept>) -> Result<Vec<Taken>, Error> {
+        let mut planned = Planned::default();
+        let mut plans = Vec::with_capacity(accepts.len());
+        for (index, accept) in accepts.iter().enumerate() {
+            plans.push(self.plan(index, accept, &mut planned, &accepts)?);
+        }
+        let mut taken: Vec<Taken> = Vec::with_capacity(accepts.len());
+        for (accept, plan) in accepts.into_iter().zip(plans) {
+            let earlier = match plan {
+                Plan::New => None,
+                Plan::Before(key) => Some(key),
+                Plan::Same(index) => Some(taken[index].key),
+            };
+            taken.push(match earlier {
+                Some(key) => replayed(key),
+                None => self.put(accept),
+            });
+        }
+        Ok(taken)
+    }
+
+    fn plan<'a>(
+        &self,
+        index: usize,
+        accept: &'a Accept,
+        planned: &mut Planned<'a>,
+        all: &[Accept],
+    ) -> Result<Plan, Error> {
+        if let Some((name, digest)) = &accept.idempotency {
+            if let Some((key, before)) = self.known(name)? {
+                return match before == *digest && !accept.running {
+                    true => Ok(Plan::Before(key)),
+                    false => Err(self.conflict(key, before == *digest)),
+                };
+            }
+            match planned.keys.get(name.as_slice()) {
+                Some((same, before)) if before == digest => return Ok(Plan::Same(*same)),
+                Some((same, _)) => return Err(self.conflict(all[*same].key, false)),
+                None => drop(planned.keys.insert(name, (index, *digest))),
+            }
+        }
+        self.room.clone()?;
+        self.check_bounds(accept, planned)?;
+        *planned.waiting.entry(&accept.function).or_default() += 1;
+        planned.calls += 1;
+        planned.bytes += accept.size();
+        Ok(Plan::New)
+    }
+
+    fn conflict(&self, key: Key, same: bool) -> Error {
+        let id = self.id(key).to_string();
+        match same {
+            true => Error::IdempotencyTaken(id),
+            false => Error::IdempotencyConflict(id),
+        }
+    }
+
+    /// The call a key was used for, and what it was.
+    fn known(&self, name: &[u8]) -> Result<Option<(Key, [u8; 32])>, Error> {
+        match self.idempotency.get(name) {
+            Some(found) => Ok(*found),
+            None => known(self.engine, name),
+        }
+    }
+
+    fn check_bounds(&self, accept: &Accept, planned: &Planned<'_>) -> Result<(), Error> {
+        let index = self.shared.index.lock();
+        let config = &self.shared.config;
+        let full = |bound, limit| Err(Error::Full { bound, limit });
+        let max_queued = u64::from(accept.policy.max_queued);
+        let also = planned.waiting.get(&accept.function).copied();
+        let waiting = index.waiting(&accept.function) + also.unwrap_or(0);
+        if !accept.running && waiting >= max_queued {
+            return full("async.max_queued", max_queued);
+        }
+        if index.open_calls() + planned.calls >= config.max_open {
+            return full("queue.max_open", config.max_open);
+        }
+        let stored = self.stored.saturating_add(planned.bytes);
+        if stored.saturating_add(accept.size()) > config.max_bytes {
+            return full("queue.max_bytes", config.max_bytes);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, accept: Accept) -> Taken {
+        let size = accept.size();
+        let mut call = Call::new(accept.now);
+        if accept.running {
+            // A fresh call always has an attempt left, unless its age is over by policy.
+            let _ = call.on_event(accept.now, &Event::Start, &accept.policy, 0);
+            self.starting.push(accept.key);
+        }
+        let stored = Stored {
+            function: accept.function.clone(),
+            call,
+            callback: if accept.callback {
+                CallbackState::Pending
+            } else {
+                CallbackState::None
+            },
+            callback_tries: 0,
+            callback_due: Time::ZERO,
+            expires_at: Time::ZERO,
+            stored: size,
+            status: None,
+            result_bytes: 0,
+            ttl: accept.policy.result_ttl,
+        };
+        let (engine, key) = (self.engine, accept.key);
+        self.batch.insert(&engine.heads, key, accept.head);
+        if !accept.body.is_empty() {
+            self.batch.insert(&engine.bodies, key, &accept.body[..]);
+        }
+        let by_function = function_key(&accept.function, &key);
+        self.batch.insert(&engine.by_function, by_function, []);
+        self.batch.insert(&engine.open, key, stored.to_bytes());
+        if let Some((name, digest)) = accept.idempotency {
+            let value = [&key[..], &digest].concat();
+            self.batch
+                .insert(&engine.idempotency, name.as_slice(), value);
+            self.idempotency.insert(name, Some((key, digest)));
+        }
+        self.stored += size;
+        self.changed(key, &stored);
+        let mut index = self.shared.index.lock();
+        self.activated |= index.put(key, stored);
+        let cancelled = if accept.running {
+            index.attempt(key)
+        } else {
+            CancellationToken::new()
+        };
+        Taken {
+            key,
+            replayed: false,
+            cancelled,
+        }
+    }
+}
+
+fn replayed(key: Key) -> Taken {
+    Taken {
+        key,
+        replayed: true,
+        cancelled: CancellationToken::new(),
+    }
+}
+
+/// The call a key was used for, and what it was, as on disk.
+pub(super) fn known(engine: &Engine, name: &[u8]) -> Result<Option<(Key, [u8; 32])>, Error> {
+    let value = engine.idempotency.get(name).map_err(unavailable)?;
+    Ok(value.as_deref().and_then(|v| {
+        let (key, digest) = v.split_first_chunk::<16>()?;
+        Some((*key, digest.try_into().ok()?))
+    }))
+}

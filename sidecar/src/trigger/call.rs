@@ -1,0 +1,51 @@
+//! The call a trigger makes, as a record of the queue.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+use crate::config::Trigger;
+use crate::queue::types::{Header, Idempotency, Record};
+
+/// A trigger's call. `key` names what it is for, everywhere and for ever: two calls of the same key
+/// are the same call, and the function sees it as `idempotency-key`. The trigger's own headers come
+/// before those of what fired it.
+pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key: String) -> Record {
+    let own = |name: &str| name == "idempotency-key" || trigger.headers.contains_key(name);
+    let mut headers: Vec<Header> = fired_by.into_iter().filter(|(n, _)| !own(n)).collect();
+    let given = trigger.headers.iter();
+    headers.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+    let name = Bytes::copy_from_slice(trigger.name.name().as_bytes());
+    headers.push(("x-gateless-trigger".to_owned(), name));
+    headers.push(("idempotency-key".to_owned(), Bytes::from(key.clone())));
+    let digest = Sha256::digest(key.as_bytes()).into();
+    Record {
+        function: trigger.function.clone(),
+        method: trigger.method.as_str().to_owned(),
+        path: trigger.path.clone(),
+        headers,
+        body,
+        callback: None,
+        idempotency: Some(Idempotency { key, digest }),
+    }
+}
+
+/// A key made of texts of any length.
+pub(super) fn key(kind: &str, uid: &str, parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    format!("{kind}:{uid}:{}", hex::encode(digest.finalize()))
+}
+
+/// What a call keeps of the trace it is part of.
+pub(super) fn trace(headers: &HeaderMap) -> Vec<Header> {
+    let kept = ["traceparent", "tracestate"].into_iter();
+    kept.filter_map(|name| {
+        let value = headers.get(name)?;
+        Some((name.to_owned(), Bytes::copy_from_slice(value.as_bytes())))
+    })
+    .collect()
+}

@@ -1,0 +1,417 @@
+//! The task that runs the core's machine of schedules: feeds it, and does what it says.
+//!
+//! Deliberately decides nothing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::name::NodeId;
+use gateless_core::time::Time;
+use gateless_core::trigger::{Action, Cron, Event, Level, Machine, Ticket, Uid};
+use gateless_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::saved::{self, Saved};
+use super::table::Table;
+use super::{Inner, Others, call, now_ms};
+use crate::config::{Source, Trigger};
+use crate::control::Catalogue;
+use crate::peers::Member;
+use crate::queue;
+use crate::queue::clock::millis;
+use crate::queue::types::Header;
+
+/// The clock is looked at at least this often, in case it was set.
+const LOOK: Duration = Duration::from_secs(5);
+/// Between two writes of what must not be forgotten.
+const BETWEEN_SAVES: Duration = Duration::from_secs(1);
+/// Of a question or a message to another sidecar.
+const SHARE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A question that does not get through is asked again so often, after so long each time.
+const ASKED_AGAIN: u32 = 4;
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// Levels in one message, about 50 bytes each.
+const LEVELS: usize = 10_000;
+/// At the end, for what is under way.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What others want of the machine.
+pub(super) enum Command {
+    /// A sidecar is about to fire these.
+    Claim {
+        by: NodeId,
+        levels: Vec<(Uid, Option<Time>)>,
+        reply: oneshot::Sender<Vec<Level>>,
+    },
+    /// A sidecar fired these.
+    Told(Vec<Level>),
+    /// Somebody wants to know which of these this sidecar fires.
+    Owned {
+        uids: Vec<Uid>,
+        reply: oneshot::Sender<Vec<bool>>,
+    },
+}
+
+pub(super) struct Task {
+    pub(super) inner: Arc<Inner>,
+    pub(super) catalogue: watch::Receiver<Arc<Catalogue>>,
+    pub(super) members: watch::Receiver<Vec<Member>>,
+    pub(super) others: Arc<dyn Others>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) path: PathBuf,
+    pub(super) stop: CancellationToken,
+}
+
+/// Questions not answered yet; as many as there are sidecars, each asks again only when answered.
+type Tickets = HashMap<Ticket, oneshot::Sender<Vec<Level>>>;
+/// What is under way, each ending in an event or nothing.
+type Work = JoinSet<Option<Event>>;
+
+impl Task {
+    /// Until told to stop.
+    pub(super) async fn run(mut self, mut machine: Machine, saved: Vec<Level>) {
+        let inner = self.inner.clone();
+        let clock = inner.clock.clone();
+        let (mut work, mut tickets) = (Work::new(), Tickets::new());
+        let mut asked: Ticket = 0;
+        let mut saver = Saver::new(self.path.clone());
+        let mut events = vec![Event::Learned(saved), self.set(), self.members()];
+        loop {
+            // Who lives is known before anything is fired.
+            if self.members.has_changed().unwrap_or(false) {
+                events.insert(0, self.members());
+            }
+            let mut out = Vec::new();
+            for event in events.drain(..) {
+                machine.on_event(clock.now(), &event, &mut out);
+            }
+            for action in out {
+                saver.dirty |= !matches!(action, Action::Ask { .. });
+                self.carry_out(action, &mut work, &mut tickets);
+            }
+            saver.look(&machine, &inner);
+            let deadline = machine.next_deadline();
+            tokio::select! {
+                changed = self.catalogue.changed() => match changed {
+                    Ok(()) => events.push(self.set()),
+                    Err(_) => break,
+                },
+                changed = self.members.changed() => match changed {
+                    Ok(()) => events.push(self.members()),
+                    Err(_) => break,
+                },
+                Some(command) = self.commands.recv() => {
+                    asked += 1;
+                    match command {
+                        Command::Claim { by, levels, reply } => {
+                            tickets.insert(asked, reply);
+                            events.push(Event::Claimed { ticket: asked, by, levels });
+                        }
+                        Command::Told(levels) => {
+                            saver.dirty = true;
+                            events.push(Event::Learned(levels));
+                        }
+                        Command::Owned { uids, reply } => {
+                            // Whoever asked may have gone away.
+                            let _ = reply.send(uids.iter().map(|uid| machine.owns(uid)).collect());
+                        }
+                    }
+                }
+                Some(done) = work.join_next() => match done {
+                    Ok(event) => events.extend(event),
+                    Err(error) => tracing::error!(%error, "firing a trigger failed"),
+                },
+                () = clock.sleep_until(deadline) => events.push(Event::Tick),
+                () = tokio::time::sleep(LOOK) => events.push(Event::Tick),
+                () = saver.due() => {}
+                () = self.stop.cancelled() => break,
+            }
+        }
+        // Whoever still asks goes on without an answer.
+        drop(tickets);
+        self.last_words(machine, work, saver).await;
+    }
+
+    /// What is fired already is finished, told and saved.
+    async fn last_words(mut self, mut machine: Machine, mut work: Work, mut saver: Saver) {
+        self.commands.close();
+        let clock = self.inner.clock.clone();
+        // Nothing else is fired; what was is told to those next in order.
+        let finish = async {
+            while let Some(done) = work.join_next().await {
+                let mut out = Vec::new();
+                if let Ok(Some(event @ Event::Fired { .. })) = done {
+                    machine.on_event(clock.now(), &event, &mut out);
+                }
+                let tell = |action: &Action| matches!(action, Action::Tell { .. });
+                for action in out.into_iter().filter(tell) {
+                    self.carry_out(action, &mut work, &mut Tickets::new());
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, finish).await.is_err() {
+            tracing::warn!("some triggers did not finish firing");
+        }
+        saver.finish(&machine, &self.inner).await;
+    }
+
+    fn set(&mut self) -> Event {
+        let table = Table::new(self.catalogue.borrow_and_update().clone());
+        let crons = table.crons();
+        self.inner.stats.retain(|uid| table.by_uid(uid).is_some());
+        self.inner.table.store(Arc::new(table));
+        Event::Set(crons)
+    }
+
+    fn members(&mut self) -> Event {
+        let members = self.members.borrow_and_update();
+        Event::Members(members.iter().map(|m| m.node.clone()).collect())
+    }
+
+    fn carry_out(&self, action: Action, work: &mut Work, tickets: &mut Tickets) {
+        match action {
+            Action::Fire { uid, at } => {
+                let inner = self.inner.clone();
+                work.spawn(async move {
+                    let settled = inner.fire(&uid, at).await;
+                    Some(Event::Fired { uid, at, settled })
+                });
+            }
+            Action::Passed { uid, at } => {
+                if let Some(trigger) = self.inner.table.load().by_uid(&uid) {
+                    let scheduled_at = text(at);
+                    tracing::warn!(trigger = %trigger.name, scheduled_at, "a trigger's time was missed");
+                    self.inner.stats.missed(trigger);
+                }
+            }
+            Action::Ask { to, levels } => {
+                let asked: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
+                let told = self.share(to.clone(), true, levels);
+                work.spawn(async move {
+                    // One that cannot be asked is gone, or as good as.
+                    let levels = told.await.unwrap_or_default();
+                    let from = to;
+                    Some(Event::Answered {
+                        from,
+                        asked,
+                        levels,
+                    })
+                });
+            }
+            Action::Tell { to, levels } => {
+                let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
+                let levels = levels
+                    .into_iter()
+                    .map(|(uid, at)| (uid, Some(at)))
+                    .collect();
+                let told = self.share(to.clone(), false, levels);
+                work.spawn(async move {
+                    let failed = told.await.is_none();
+                    failed.then_some(Event::Untold { to, uids })
+                });
+            }
+            Action::Answer { ticket, levels } => {
+                if let Some(reply) = tickets.remove(&ticket) {
+                    // Whoever asked may have given up.
+                    let _ = reply.send(levels);
+                }
+            }
+        }
+    }
+
+    /// Sends what may be several messages, one after the other; `None` when one failed.
+    fn share(
+        &self,
+        to: NodeId,
+        claim: bool,
+        levels: Vec<(Uid, Option<Time>)>,
+    ) -> impl Future<Output = Option<Vec<Level>>> + use<> {
+        let (others, node) = (self.others.clone(), self.inner.node.clone());
+        async move {
+            let mut answers = Vec::new();
+            for part in levels.chunks(LEVELS) {
+                let message = message(&node, claim, part.iter().cloned());
+                let answer = tokio::time::timeout(SHARE_TIMEOUT, async {
+                    let mut tries = if claim { ASKED_AGAIN } else { 0 };
+                    loop {
+                        match others.share(&to, message.clone()).await {
+                            Ok(answer) => return Some(answer),
+                            Err(status) if tries == 0 => {
+                                tracing::debug!(peer = %to, %status, "no word with a peer");
+                                return None;
+                            }
+                            // It may be about to start, or the link to it be new.
+                            Err(_) => tokio::time::sleep(ASK_AGAIN).await,
+                        }
+                        tries -= 1;
+                    }
+                });
+                answers.extend(self::levels(answer.await.ok()??));
+            }
+            Some(answers)
+        }
+    }
+}
+
+impl Inner {
+    /// Puts the call of a scheduled time into the queue; false: it is to be tried again.
+    async fn fire(&self, uid: &str, at: Time) -> bool {
+        let table = self.table.load_full();
+        let Some(trigger) = table.by_uid(uid) else {
+            return true;
+        };
+        let Some(policy) = table.policy(trigger) else {
+            let error = format!("there is no function {}", trigger.function);
+            self.fire_failed(trigger, at, &error);
+            return true;
+        };
+        let Some(record) = record(trigger, at) else {
+            return true;
+        };
+        match self.queue.accept(record, &policy).await {
+            Ok(accepted) => {
+                let scheduled_at = text(at);
+                tracing::info!(trigger = %trigger.name, scheduled_at, call = %accepted.id,
+                    replayed = accepted.replayed, "trigger fired");
+                self.stats
+                    .fired(trigger, accepted.replayed, now_ms(&self.clock));
+                true
+            }
+            Err(error) => {
+                self.fire_failed(trigger, at, &error.to_string());
+                // Nothing else gets better by waiting.
+                let passing = matches!(
+                    error,
+                    queue::Error::Full { .. } | queue::Error::Unavailable(_)
+                );
+                !passing
+            }
+        }
+    }
+
+    fn fire_failed(&self, trigger: &Trigger, at: Time, error: &str) {
+        let scheduled_at = text(at);
+        tracing::warn!(trigger = %trigger.name, scheduled_at, error, "trigger could not fire");
+        self.stats.failed(trigger, error, now_ms(&self.clock));
+    }
+}
+
+fn record(trigger: &Trigger, at: Time) -> Option<queue::types::Record> {
+    let Source::Cron {
+        body, content_type, ..
+    } = &trigger.source
+    else {
+        return None;
+    };
+    let mut headers: Vec<Header> = Vec::new();
+    headers.extend(content_type.clone().map(|v| ("content-type".to_owned(), v)));
+    headers.push(("x-gateless-scheduled-at".to_owned(), text(at).into()));
+    let key = Cron::idempotency_key(&trigger.uid, at);
+    Some(call::record(trigger, headers, body.clone(), key))
+}
+
+/// RFC 3339.
+fn text(at: Time) -> String {
+    let nanos = i128::from(at.as_nanos());
+    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+/// Levels for the wire.
+pub(super) fn message(
+    node: &NodeId,
+    claim: bool,
+    levels: impl Iterator<Item = (Uid, Option<Time>)>,
+) -> v1::TriggerLevels {
+    let level = |(uid, at): (Uid, Option<Time>)| v1::TriggerLevel {
+        uid: uid.to_string(),
+        settled_ms: at.map_or(0, millis),
+    };
+    v1::TriggerLevels {
+        node_id: node.to_string(),
+        claim,
+        levels: levels.map(level).collect(),
+    }
+}
+
+/// And back: what is known.
+pub(super) fn levels(message: v1::TriggerLevels) -> Vec<Level> {
+    let claimed = claimed(message).into_iter();
+    claimed.filter_map(|(uid, at)| Some((uid, at?))).collect()
+}
+
+/// And back: what is asked about.
+pub(super) fn claimed(message: v1::TriggerLevels) -> Vec<(Uid, Option<Time>)> {
+    let level = |level: v1::TriggerLevel| {
+        let known = (level.settled_ms > 0).then(|| Time::from_millis(level.settled_ms));
+        (Uid::from(level.uid), known)
+    };
+    message.levels.into_iter().take(LEVELS).map(level).collect()
+}
+
+/// Saves, a second after something changed.
+struct Saver {
+    path: PathBuf,
+    dirty: bool,
+    not_before: Instant,
+    /// Says whether it worked.
+    writing: Option<JoinHandle<bool>>,
+}
+
+impl Saver {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            dirty: false,
+            not_before: Instant::now(),
+            writing: None,
+        }
+    }
+
+    /// Returns when it is time to save; never while there is nothing to.
+    async fn due(&mut self) {
+        self.written().await;
+        if !self.dirty {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep_until(self.not_before).await;
+    }
+
+    /// Waits for the write under way.
+    async fn written(&mut self) {
+        if let Some(writing) = &mut self.writing {
+            let done = writing.await.unwrap_or(false);
+            self.writing = None;
+            self.dirty |= !done;
+        }
+    }
+
+    fn look(&mut self, machine: &Machine, inner: &Inner) {
+        self.dirty |= inner.stats.changed();
+        if !self.dirty || self.writing.is_some() || Instant::now() < self.not_before {
+            return;
+        }
+        self.dirty = false;
+        self.not_before = Instant::now() + BETWEEN_SAVES;
+        let saved = Saved::new(machine.levels(), inner.stats.all());
+        let path = self.path.clone();
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let done = saved::save(&path, &saved);
+            if let Err(error) = &done {
+                tracing::error!(%error, "what triggers fired cannot be saved; it is tried again");
+            }
+            done.is_ok()
+        }));
+    }
+
+    async fn finish(&mut self, machine: &Machine, inner: &Inner) {
+        self.written().await;
+        (self.dirty, self.not_before) = (true, Instant::now());
+        self.look(machine, inner);
+        self.written().await;
+    }
+}

@@ -1,0 +1,276 @@
+//! What is sent to `/_gateless/events` and `/_gateless/topics`: parsed, matched, queued.
+//!
+//! 202 means that every call it leads to is on disk, in one commit; when one cannot be taken, none
+//! is, and the sender tries again. That nobody wants an event is no error: its sender cannot know.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::check_label;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::event::{self, Bad, Event};
+use super::table::Table;
+use super::{Handle, call, now_ms};
+use crate::body::Body;
+use crate::config::{Source, Trigger};
+use crate::error::{Error, problem};
+use crate::proxy::{Payload, headers};
+use crate::queue;
+use crate::queue::types::Record;
+
+/// Events in one batch.
+const MAX_EVENTS: usize = 1_000;
+/// Calls one request may lead to, and bytes of their bodies.
+const MAX_CALLS: usize = 1_000;
+const MAX_BYTES: usize = 64 << 20;
+
+/// A path of this module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Events of a namespace.
+    Events(String),
+    /// Messages for a topic of a namespace.
+    Topic {
+        /// Namespace.
+        namespace: String,
+        /// Topic.
+        topic: String,
+    },
+}
+
+impl Route {
+    /// What a path asks for; `None`: it is none of these.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        let default = || "default".to_owned();
+        if let Some(rest) = path.strip_prefix("/_gateless/events") {
+            let namespace = match rest {
+                "" | "/" => default(),
+                rest => rest.strip_prefix('/')?.to_owned(),
+            };
+            return check_label(&namespace)
+                .is_ok()
+                .then_some(Self::Events(namespace));
+        }
+        let rest = path.strip_prefix("/_gateless/topics/")?;
+        let (topic, namespace) = match rest.split_once('.') {
+            Some((topic, namespace)) => (topic.to_owned(), namespace.to_owned()),
+            None => (rest.to_owned(), default()),
+        };
+        let known = check_label(&topic).is_ok() && check_label(&namespace).is_ok();
+        known.then_some(Self::Topic { namespace, topic })
+    }
+}
+
+/// A call to be queued, and on whose behalf.
+struct Due {
+    trigger: Arc<Trigger>,
+    record: Record,
+    policy: AsyncPolicy,
+}
+
+impl Handle {
+    /// Answers a request.
+    pub async fn ingest(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        if request.method() != Method::POST {
+            let hint = "send events and messages with POST";
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let mut response = problem(status, "method_not_allowed", "POST only", hint);
+            let allow = HeaderValue::from_static("POST");
+            response.headers_mut().insert(header::ALLOW, allow);
+            return response;
+        }
+        let (mut parts, incoming) = request.into_parts();
+        let mut payload = Payload::new(incoming.into());
+        if let Err(error) = payload.make_whole(self.inner.max_body).await {
+            return error.into_response();
+        }
+        headers::ensure_traceparent(&mut parts.headers);
+        self.take(&route, &parts.headers, payload.whole()).await
+    }
+
+    /// Queues what a request leads to.
+    pub(super) async fn take(
+        &self,
+        route: &Route,
+        headers: &http::HeaderMap,
+        body: Bytes,
+    ) -> Response<Body> {
+        let table = self.inner.table.load_full();
+        let due = match route {
+            Route::Events(namespace) => match event::parse(headers, body) {
+                Ok(events) if events.len() > MAX_EVENTS => {
+                    return too_many(&format!("a batch may have {MAX_EVENTS} events"));
+                }
+                Ok(events) => self.of_events(&table, namespace, headers, &events),
+                Err(bad) => return refused(&bad),
+            },
+            Route::Topic { namespace, topic } => {
+                match self.of_message(&table, (namespace, topic), headers, body) {
+                    Ok(due) => due,
+                    Err(error) => return Error::from(error).into_response(),
+                }
+            }
+        };
+        let bytes: usize = due.iter().map(|due| due.record.body.len()).sum();
+        if due.len() > MAX_CALLS || bytes > MAX_BYTES {
+            let detail = format!(
+                "it leads to {} calls with {bytes} bytes; {MAX_CALLS} and {MAX_BYTES} may be",
+                due.len()
+            );
+            return too_many(&detail);
+        }
+        self.queue_all(due).await
+    }
+
+    fn of_events(
+        &self,
+        table: &Table,
+        namespace: &str,
+        headers: &http::HeaderMap,
+        events: &[Event],
+    ) -> Vec<Due> {
+        let mut due = Vec::new();
+        for trigger in table.events(namespace) {
+            let Source::Events(wanted) = &trigger.source else {
+                continue;
+            };
+            for event in events.iter().filter(|event| event.matches(wanted)) {
+                let key = call::key("ce", &trigger.uid, &event.source_and_id());
+                let mut fired_by = event.headers();
+                fired_by.extend(call::trace(headers));
+                let record = call::record(trigger, fired_by, event.data(), key);
+                due.extend(self.due(table, trigger, record));
+                if due.len() > MAX_CALLS {
+                    return due;
+                }
+            }
+        }
+        due
+    }
+
+    fn of_message(
+        &self,
+        table: &Table,
+        (namespace, topic): (&str, &str),
+        headers: &http::HeaderMap,
+        body: Bytes,
+    ) -> Result<Vec<Due>, queue::Error> {
+        let mut due = Vec::new();
+        let kept = queue::http::kept(headers);
+        let sent = queue::http::idempotency_key(headers)?;
+        for trigger in table.topic(namespace, topic) {
+            let message = match sent {
+                Some(key) => call::key("topic", &trigger.uid, &[topic, key]),
+                None => format!("topic:{}:{}", trigger.uid, uuid::Uuid::new_v4().simple()),
+            };
+            let mut record = call::record(trigger, kept.clone(), body.clone(), message);
+            if sent.is_none() {
+                record.idempotency = None;
+            }
+            due.extend(self.due(table, trigger, record));
+        }
+        Ok(due)
+    }
+
+    fn due(&self, table: &Table, trigger: &Arc<Trigger>, record: Record) -> Option<Due> {
+        let Some(policy) = table.policy(trigger) else {
+            let error = format!("there is no function {}", trigger.function);
+            tracing::warn!(trigger = %trigger.name, error, "trigger could not fire");
+            let now = now_ms(&self.inner.clock);
+            self.inner.stats.failed(trigger, &error, now);
+            return None;
+        };
+        Some(Due {
+            trigger: trigger.clone(),
+            record,
+            policy,
+        })
+    }
+
+    async fn queue_all(&self, due: Vec<Due>) -> Response<Body> {
+        let (mut triggers, mut calls) = (Vec::new(), Vec::new());
+        for Due {
+            trigger,
+            record,
+            policy,
+        } in due
+        {
+            triggers.push(trigger);
+            calls.push((record, policy));
+        }
+        let accepted = match calls.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.inner.queue.accept_many(calls).await,
+        };
+        let now = now_ms(&self.inner.clock);
+        let stats = &self.inner.stats;
+        match accepted {
+            Ok(accepted) => {
+                let mut ids = Vec::with_capacity(accepted.len());
+                for (trigger, accepted) in triggers.iter().zip(&accepted) {
+                    let (call, replayed) = (&accepted.id, accepted.replayed);
+                    tracing::debug!(trigger = %trigger.name, %call, replayed, "trigger fired");
+                    stats.fired(trigger, accepted.replayed, now);
+                    ids.push(accepted.id.to_string());
+                }
+                let document = json!({"accepted": ids.len(), "calls": ids});
+                let mut response = Response::new(Body::from(document.to_string()));
+                *response.status_mut() = StatusCode::ACCEPTED;
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                response
+            }
+            Err(error) => {
+                let text = error.to_string();
+                tracing::warn!(
+                    error = text,
+                    calls = triggers.len(),
+                    "triggers could not fire"
+                );
+                for trigger in &triggers {
+                    stats.failed(trigger, &text, now);
+                }
+                Error::from(error).into_response()
+            }
+        }
+    }
+}
+
+fn too_many(detail: &str) -> Response<Body> {
+    let hint = "send fewer or smaller ones in one request";
+    problem(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_many_calls",
+        detail,
+        hint,
+    )
+}
+
+fn refused(bad: &Bad) -> Response<Body> {
+    let detail = bad.to_string();
+    match bad {
+        Bad::Format(_) => problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_event_format",
+            &detail,
+            "send binary mode, application/cloudevents+json or application/cloudevents-batch+json",
+        ),
+        Bad::Json(_) => problem(
+            StatusCode::BAD_REQUEST,
+            "bad_event",
+            &detail,
+            "see the JSON event format of CloudEvents 1.0",
+        ),
+        Bad::Attribute { .. } => problem(
+            StatusCode::BAD_REQUEST,
+            "bad_event",
+            &detail,
+            "see the context attributes of CloudEvents 1.0",
+        ),
+    }
+}

@@ -1,0 +1,96 @@
+//! What a restart must not forget of triggers: `DATA/triggers.json`, replaced as a whole.
+//!
+//! It may be up to a second old when the process is killed: what was fired since is fired again, and
+//! the queue knows by its idempotency key that it has that call. Blocking: not for async tasks.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use gateless_core::time::Time;
+use gateless_core::trigger::Level;
+use serde::{Deserialize, Serialize};
+
+use super::stats::Counts;
+use crate::queue::clock::millis;
+
+/// The file.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Saved {
+    /// Up to when everything of a trigger is settled, Unix milliseconds by uid.
+    settled_ms: BTreeMap<String, u64>,
+    /// What triggers did, by uid.
+    pub(super) counts: BTreeMap<String, Counts>,
+}
+
+impl Saved {
+    pub(super) fn new(
+        levels: impl Iterator<Item = Level>,
+        counts: BTreeMap<String, Counts>,
+    ) -> Self {
+        let levels = levels.map(|(uid, at)| (uid.to_string(), millis(at)));
+        Self {
+            settled_ms: levels.collect(),
+            counts,
+        }
+    }
+
+    pub(super) fn levels(&self) -> Vec<Level> {
+        let settled = self.settled_ms.iter();
+        settled
+            .map(|(uid, ms)| (uid.as_str().into(), Time::from_millis(*ms)))
+            .collect()
+    }
+}
+
+/// What was saved; nothing if it is not there or does not read, which is logged.
+pub(super) fn load(path: &Path) -> Saved {
+    let read = || -> io::Result<Saved> {
+        let bytes = fs::read(path)?;
+        Ok(serde_json::from_slice(&bytes)?)
+    };
+    match read() {
+        Ok(saved) => saved,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Saved::default(),
+        Err(error) => {
+            tracing::error!(%error, path = %path.display(),
+                "what triggers fired is not readable; others may know it");
+            Saved::default()
+        }
+    }
+}
+
+pub(super) fn save(path: &Path, saved: &Saved) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = File::create(&aside)?;
+    file.write_all(&serde_json::to_vec(saved)?)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_loaded_and_damage_is_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("triggers.json");
+        assert_eq!(load(&path), Saved::default());
+        let counts = Counts {
+            delivered: 7,
+            last_error: "ä".into(),
+            ..Counts::default()
+        };
+        let counts = BTreeMap::from([("u".to_owned(), counts)]);
+        let levels = vec![("u".into(), Time::from_millis(5000))];
+        let saved = Saved::new(levels.clone().into_iter(), counts);
+        save(&path, &saved).unwrap();
+        assert_eq!(load(&path), saved);
+        assert_eq!(load(&path).levels(), levels);
+        fs::write(&path, b"{\"settled_ms").unwrap();
+        assert_eq!(load(&path), Saved::default());
+    }
+}

@@ -1,0 +1,136 @@
+//! What one call used so far, seen from outside the guest: CPU time, outgoing requests, and the response
+//! once the guest has set it. Shared between the guest's host functions and whoever polls the guest.
+//!
+//! CPU time is the thread's own clock read around every poll of the guest, so neither waiting for others
+//! nor a busy machine counts against a function. The epoch only decides when a running guest is looked at.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use crate::settings::Limits;
+
+/// What the guest handed to `response-outparam.set`.
+pub(crate) type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+
+/// Trap of a guest that computed too long.
+#[derive(Debug, thiserror::Error)]
+#[error("CPU time is used up")]
+pub(crate) struct CpuTimeUsedUp;
+
+/// Nanoseconds of computing after which a call takes turns: most calls never come near it.
+const LONG: u64 = 10_000_000;
+
+/// One call.
+pub(crate) struct Call {
+    answer: Mutex<Option<Answer>>,
+    /// Nanoseconds of former polls.
+    computed: AtomicU64,
+    /// The thread's CPU clock when the present poll began.
+    entered: AtomicU64,
+    cpu_limit: u64,
+    outgoing_total: AtomicU32,
+    outgoing_now: AtomicU32,
+    outgoing_refused: AtomicBool,
+    /// When everything must be over.
+    pub(crate) deadline: Option<Instant>,
+    /// Whatever the sidecar attached to the request; goes with every outgoing one.
+    pub(crate) extensions: http::Extensions,
+}
+
+impl Call {
+    pub(crate) fn new(
+        limits: &Limits,
+        deadline: Option<Instant>,
+        extensions: http::Extensions,
+    ) -> Self {
+        Self {
+            answer: Mutex::new(None),
+            computed: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+            cpu_limit: nanos(limits.cpu_time),
+            outgoing_total: AtomicU32::new(0),
+            outgoing_now: AtomicU32::new(0),
+            outgoing_refused: AtomicBool::new(false),
+            deadline,
+            extensions,
+        }
+    }
+
+    pub(crate) fn set_answer(&self, answer: Answer) {
+        *self.answer.lock() = Some(answer);
+    }
+
+    pub(crate) fn take_answer(&self) -> Option<Answer> {
+        self.answer.lock().take()
+    }
+
+    /// The guest is about to be polled on this thread.
+    pub(crate) fn enter(&self) {
+        self.entered.store(thread_cpu(), Ordering::Relaxed);
+    }
+
+    /// The poll is over.
+    pub(crate) fn leave(&self) {
+        self.computed.fetch_add(self.in_poll(), Ordering::Relaxed);
+    }
+
+    /// CPU time of the present poll; only within one.
+    pub(crate) fn in_poll(&self) -> u64 {
+        thread_cpu().saturating_sub(self.entered.load(Ordering::Relaxed))
+    }
+
+    /// Whether it computed long enough to take turns with others that do.
+    pub(crate) fn is_long(&self) -> bool {
+        self.computed.load(Ordering::Relaxed) > LONG
+    }
+
+    /// Whether the former polls together took too long.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.is_used_up_with(0)
+    }
+
+    /// Whether the former polls and `more` nanoseconds together are too long.
+    pub(crate) fn is_used_up_with(&self, more: u64) -> bool {
+        self.computed.load(Ordering::Relaxed).saturating_add(more) > self.cpu_limit
+    }
+
+    /// Takes a place for one outgoing request, if the limits allow it; give it back with `end_outgoing`.
+    pub(crate) fn begin_outgoing(&self, limits: &Limits) -> bool {
+        let total = self.outgoing_total.fetch_add(1, Ordering::Relaxed);
+        let now = self.outgoing_now.fetch_add(1, Ordering::Relaxed);
+        let allowed = total < limits.outgoing_total && now < limits.outgoing_concurrent;
+        if !allowed {
+            self.end_outgoing();
+            self.outgoing_refused.store(true, Ordering::Relaxed);
+        }
+        allowed
+    }
+
+    pub(crate) fn end_outgoing(&self) {
+        self.outgoing_now.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Outgoing requests under way, their responses included.
+    pub(crate) fn outgoing_now(&self) -> u32 {
+        self.outgoing_now.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn was_refused_outgoing(&self) -> bool {
+        self.outgoing_refused.load(Ordering::Relaxed)
+    }
+}
+
+fn thread_cpu() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    // Both are non-negative on a clock that began with the thread.
+    (now.tv_sec.unsigned_abs()) * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

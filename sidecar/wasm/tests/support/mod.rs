@@ -1,0 +1,166 @@
+//! What every test of this crate needs: the guest component (built once, by cargo), tiny components of a
+//! few lines, an engine whose compiled code outlives the test, and a router of functions.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, each using some"
+)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use bytes::Bytes;
+use gateless_wasm::{
+    Body, CallError, Caller, Engine, Identity, Instance, InstanceSpec, Limits, Outgoing,
+    OutgoingError, ResponseBody, Routed, Settings, Stream,
+};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use sha2::{Digest, Sha256};
+
+/// The guest of `tests/guest`.
+pub(crate) fn guest() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-guest");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--locked", "--target=wasm32-wasip2"])
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest"))
+            .env_remove("RUSTFLAGS")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert!(
+            built.status.success(),
+            "the guest does not build (rustup target add wasm32-wasip2?): {said}"
+        );
+        target.join("wasm32-wasip2/release/gateless_wasm_guest.wasm")
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// A component of one core module with these fields, and `body` as its handler.
+pub(crate) fn tiny(fields: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "incoming-request" (type (sub resource)))
+                (export "response-outparam" (type (sub resource)))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $out))
+            (core module $m {fields} (func (export "handle") (param i32 i32) {body}))
+            (core instance $i (instantiate $m))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+                (canon lift (core func $i "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    );
+    wat::parse_str(&text).unwrap()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Settings with a cache that all tests share: compiling with an unoptimized compiler takes seconds.
+pub(crate) fn shared_settings() -> Settings {
+    let mut settings = Settings::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-cache"));
+    settings.max_concurrent = 50;
+    settings.max_idle = 10;
+    settings
+}
+
+pub(crate) fn settings(cache: &Path) -> Settings {
+    let mut settings = shared_settings();
+    settings.cache_dir = cache.to_owned();
+    settings
+}
+
+/// What a function printed.
+pub(crate) type Printed = Arc<Mutex<Vec<(Stream, String)>>>;
+
+/// A spec for `component`, with what it prints.
+pub(crate) fn spec(component: &Path) -> (InstanceSpec, Printed) {
+    let printed = Printed::default();
+    let sink = printed.clone();
+    let spec = InstanceSpec {
+        component: component.to_owned(),
+        sha256: sha256(&std::fs::read(component).unwrap()),
+        env: vec![("COLOUR".to_owned(), "green".to_owned())],
+        limits: Limits::default(),
+        allowed_hosts: Vec::new(),
+        reuse: None,
+        log: Arc::new(move |stream, line: &str| {
+            sink.lock().unwrap().push((stream, line.to_owned()));
+        }),
+        identity: Identity {
+            namespace: "default".to_owned(),
+            function: "guest".to_owned(),
+            revision: "guest-1".to_owned(),
+            instance: "i".to_owned(),
+        },
+    };
+    (spec, printed)
+}
+
+/// Functions by authority.
+#[derive(Default)]
+pub(crate) struct Router {
+    pub(crate) functions: Mutex<HashMap<String, Arc<Instance>>>,
+    pub(crate) routed: AtomicUsize,
+}
+
+impl Outgoing for Router {
+    fn route(&self, _: Caller, request: Request<Body>) -> Routed {
+        let authority = request.uri().authority().unwrap().to_string();
+        let Some(function) = self.functions.lock().unwrap().get(&authority).cloned() else {
+            return Routed::Outside(Box::new(request));
+        };
+        self.routed.fetch_add(1, Ordering::Relaxed);
+        Routed::Taken(Box::pin(async move {
+            let response = function.call(request, None).await;
+            let response = response.map_err(|e| OutgoingError::Other(e.to_string()))?;
+            Ok(response.map(BodyExt::boxed_unsync))
+        }))
+    }
+}
+
+/// An engine over the shared cache, with its router.
+pub(crate) fn engine() -> (Engine, Arc<Router>) {
+    let router = Arc::new(Router::default());
+    let engine = Engine::open(shared_settings(), router.clone()).unwrap();
+    (engine, router)
+}
+
+/// The guest with these limits.
+pub(crate) fn start_with(engine: &Engine, change: impl FnOnce(&mut InstanceSpec)) -> Arc<Instance> {
+    let (mut spec, _) = spec(&guest());
+    change(&mut spec);
+    engine.start(spec).unwrap()
+}
+
+pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
+    let uri = format!("http://guest.default{path}");
+    Request::get(uri).body(Empty::new()).unwrap()
+}
+
+/// The head of a response.
+pub(crate) async fn head(
+    instance: &Arc<Instance>,
+    path: &str,
+) -> Result<Response<ResponseBody>, CallError> {
+    instance.call(get(path), None).await
+}
+
+/// The text of a response, or what went wrong before or while it came.
+pub(crate) async fn text(instance: &Arc<Instance>, path: &str) -> Result<String, CallError> {
+    let body = head(instance, path).await?.into_body().collect().await;
+    let body = body.map_err(|error| error.downcast_ref::<CallError>().unwrap().clone())?;
+    Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
+}
