@@ -7,13 +7,15 @@ PKG_cc := gcc libc6-dev
 PKG_python3 := python3
 PKG_node := nodejs
 PKG_npm := npm
+PKG_chromium := chromium
+PKG_curl := curl
 PKG_java := openjdk-17-jre-headless
 PKG_go := golang-go
 PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
-.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz bench tools sdk-tools bench-tools
+.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz web web-test bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -70,6 +72,16 @@ fuzz: sdk-tools
 sdk-typescript: sdk-tools
 	cd sdk/typescript && npm ci --silent && npm run --silent build
 
+## web: build the dashboard, which the next build of the server embeds
+web: web-tools
+	cd web && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+## web-test: the dashboard's pure parts, then every screen in a browser against a real server and sidecars
+web-test: web
+	@$(call need,chromium curl)
+	$(CARGO) build -p gateless
+	cd web && GATELESS_BIN="$${GATELESS_BIN:-$(CURDIR)/target/debug/gateless}" npm run --silent test
+
 ## bench: measure against the same backend direct, a bare proxy, nginx and haproxy
 bench: build bench-tools
 	$(CARGO) build --release -p gateless-benches
@@ -81,6 +93,9 @@ tools:
 	@rustc --print target-libdir --target wasm32-wasip2 | xargs test -d || rustup target add wasm32-wasip2
 
 # Debian keeps what `python3 -m venv` needs in a package of its own.
+web-tools:
+	@$(call need,node npm)
+
 sdk-tools: tools
 	@$(call need,npm java go)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }

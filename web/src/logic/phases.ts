@@ -21,11 +21,13 @@ const LABELS: Record<string, string> = {
   queue: "queued at the gate",
   run: "function runs",
 };
+const NOTHING_MS = 0.005;
 const ORDER = ["route", "hold", "queue", "run"];
 
 /** Bars in milliseconds from the call's begin; the last is what the phases do not account for. */
 export function bars(phases: Phase[], total: number): Bar[] {
-  const by = new Map(phases.map((phase) => [phase.name, phase.duration_ms]));
+  // A warm call is held for no time: that is not worth a row.
+  const by = new Map(phases.filter((phase) => phase.duration_ms >= NOTHING_MS).map((phase) => [phase.name, phase.duration_ms]));
   const out: Bar[] = [];
   let at = 0;
   for (const name of ORDER) {

@@ -1,7 +1,7 @@
 // Form fields: a label, what it means, and beside it what the server said was wrong with it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useState } from "preact/hooks";
 import type { GatelessError } from "../api/client.ts";
 
 interface Common {
@@ -109,7 +109,7 @@ export function ParsedField<T>({ value, write, read, onChange, wrong, error, ...
   const [text, setText] = useState(value === undefined ? "" : write(value));
   const parsed = text.trim() === "" ? undefined : read(text);
   const bad = text.trim() !== "" && parsed === undefined;
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Changed from elsewhere, as by an import.
     if (!bad && JSON.stringify(parsed) !== JSON.stringify(value)) setText(value === undefined ? "" : write(value));
   }, [value]);

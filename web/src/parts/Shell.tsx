@@ -95,7 +95,7 @@ function Namespace() {
   const who = useCell(session);
   const current = here();
   const [text, setText] = useState<string | null>(null);
-  if (who?.namespace !== "*") return <p class="namespace fixed">{who?.namespace}</p>;
+  if (who?.namespace !== "*") return <p class="namespace"><span>Namespace</span> {who?.namespace}</p>;
   const chosen = (name: string) => {
     setText(null);
     const valid = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name);
@@ -111,8 +111,9 @@ function Namespace() {
         chosen(text ?? current);
       }}
     >
+      <label for="namespace">Namespace</label>
       <input
-        aria-label="Namespace"
+        id="namespace"
         title="Namespace: choose or type one, then Enter"
         list="namespaces"
         spellcheck={false}

@@ -90,15 +90,14 @@ export function Invoke({ route }: { route: Route }) {
           <TextField label="Path and query" value={path} onChange={setPath} mono error={errorAt(problem, "/path")} />
           <TextField label="Headers" value={headers} onChange={setHeaders} lines={3} mono placeholder="content-type: application/json" hint="One a line." error={errorAt(problem, "/headers", true)} />
           {!bodyless && <TextField label="Body" value={body} onChange={setBody} lines={6} mono error={errorAt(problem, "/body")} />}
-          <fieldset class="segments">
-            <legend>Answer</legend>
+          <div class="segments" role="group" aria-label="Answer">
             <button type="button" aria-pressed={!queued} onClick={() => setQueued(false)}>
               Wait for it
             </button>
             <button type="button" aria-pressed={queued} onClick={() => setQueued(true)}>
               Queue it (async)
             </button>
-          </fieldset>
+          </div>
           <footer>
             <button type="submit" class="primary" disabled={busy || name === ""}>
               {busy ? "Calling…" : "Send"}

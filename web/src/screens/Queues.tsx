@@ -18,9 +18,9 @@ export function Queues({ route }: { route: Route }) {
       <Problem problem={queues.problem} retry={queues.reload} />
       {queues.loading && !queues.value && <Loading what="queues" />}
       {queues.value && items.length === 0 && (
-        <Empty title="Nothing was queued yet" command="gateless invoke hello -d 'an order' --async">
+        <Empty title="Every queue is empty" command="gateless invoke hello -d 'an order' --async">
           <p>
-            A function has a queue from its first async call on. <a href={href("triggers", { ns })}>Triggers</a> put calls there too.
+            Nothing waits, runs or is dead. <a href={href("triggers", { ns })}>Triggers</a> put calls into queues, and so does:
           </p>
         </Empty>
       )}

@@ -1,7 +1,7 @@
 // What an event does to what is shown. Pure: state and event in, state out, or RELOAD where only the server knows the rest.
 // Every patch can be repeated without harm, as events may arrive that the state already has in it.
 
-import type { CurrentStats, Instance, Invocation, Queue, Sidecar, Stats, StatsList } from "../api/sdk.ts";
+import type { CurrentStats, Instance, Invocation, Queue, Sidecar, Stats, StatsList, Trigger } from "../api/sdk.ts";
 import { RELOAD, type Sample, type ServerEvent } from "./event.ts";
 
 type Next<T> = T | typeof RELOAD;
@@ -141,10 +141,13 @@ export function queues(namespace: string) {
     event.type === "call" && event.namespace === namespace ? RELOAD : state;
 }
 
-export function triggers<T>(namespace: string) {
-  return (state: T, event: ServerEvent): Next<T> => {
-    const concerns = event.type === "trigger" || (event.type === "function" && event.action !== "traffic");
-    return concerns && event.namespace === namespace ? RELOAD : state;
+export function triggers(namespace: string) {
+  return (state: Trigger[], event: ServerEvent): Next<Trigger[]> => {
+    if (event.namespace !== namespace) return state;
+    // What one has fired is seen by the call it made.
+    const fired = event.type === "call" && event.state === "queued" && state.some((one) => one.spec.function === event.function);
+    const concerns = fired || event.type === "trigger" || (event.type === "function" && event.action !== "traffic");
+    return concerns ? RELOAD : state;
   };
 }
 

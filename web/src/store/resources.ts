@@ -110,7 +110,7 @@ export const triggers = (namespace: string): Resource<api.Trigger[]> => ({
   key: `triggers ${namespace}`,
   load: async () => (await all<api.Trigger>((token) => api.listTriggers({ client, path: { namespace }, query: query(token) }))).items,
   apply: reduce.triggers(namespace),
-  pace: 500,
+  pace: 1000,
 });
 
 export const sidecars = (): Resource<api.Sidecar[]> => ({

@@ -143,7 +143,7 @@ function TrafficCard({ fn, revisions, editable }: { fn: GatelessFunction; revisi
               max={100}
               value={share.percent}
               disabled={!editable || shares.length < 2}
-              onChange={(event) => move(index, Number(event.currentTarget.value))}
+              onInput={(event) => event.currentTarget.value !== "" && move(index, Number(event.currentTarget.value))}
             />
           </div>
         ))}

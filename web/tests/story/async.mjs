@@ -1,0 +1,113 @@
+// Calls that are queued: followed, replayed, purged; and triggers, which make them.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+export function queued(the) {
+  const { gateless, browser, page, row, button, link, dialog } = the;
+
+  test("follows a call from the console to the dead letters, and replays it", async () => {
+    await browser.go("/n/default/invoke?function=flaky&method=POST", "Invoke");
+    await page.getByLabel("Path and query").fill("/?fail=always");
+    await page.getByLabel("Body").fill("a bad order");
+    await button("Queue it (async)").click();
+    await button("Send").click();
+    await page.getByRole("link", { name: /Follow call/ }).click();
+    // Live: nobody reloads.
+    await page.getByRole("heading", { level: 1 }).getByText("dead").waitFor({ timeout: 60_000 });
+    assert.equal(await page.locator(".attempts li").count(), 4);
+    await page.getByText('"error": "always"').waitFor();
+    await browser.accessible("call");
+    await link("dead letters").click();
+    await browser.heading("Dead letters");
+    await row("/?fail=always").waitFor();
+    await browser.accessible("dead letters");
+    await gateless.call("/function/flaky/heal", { method: "POST" });
+    await page.getByRole("checkbox", { name: /^Select 0/ }).check();
+    await button("Replay 1").click();
+    await page.getByText("1 dead letter put back").waitFor();
+    await row("/?fail=always").waitFor({ state: "detached" });
+    await browser.go("/n/default/calls?state=succeeded", "Async calls");
+    await row("/?fail=always").getByText("succeeded").waitFor();
+    browser.noFaults();
+  });
+
+  test("lists calls as they come, filters them, and acts on many", async () => {
+    await browser.go("/n/default/calls?function=flaky", "Async calls");
+    await page.getByRole("table").waitFor();
+    const before = await page.getByRole("row").count();
+    for (let number = 0; number < 3; number += 1) await gateless.call(`/async-function/flaky/?n=${number}`, { method: "POST", body: "x" });
+    await page.waitForFunction((count) => document.querySelectorAll("tbody tr").length === count + 2, before);
+    await row("/?n=2").getByText("succeeded").waitFor({ timeout: 60_000 });
+    await row("/?n=0").getByText("succeeded").waitFor();
+    await row("/?n=1").getByText("succeeded").waitFor();
+    await browser.accessible("calls");
+    await row("/?n=1").getByRole("checkbox").check();
+    await row("/?n=2").getByRole("checkbox").check();
+    await page.getByText("2 calls selected").waitFor();
+    await page.getByRole("group", { name: "Selected calls" }).getByRole("button", { name: "Replay" }).click();
+    await page.getByText("2 calls put back into the queue").waitFor();
+    await button("Cancelled").click();
+    await page.getByText("No call is cancelled now").waitFor();
+    await link("Queues").click();
+    await browser.heading("Queues");
+    await page.getByText("Every queue is empty").waitFor();
+    // Live: it appears while it is worked off, and goes.
+    for (let number = 0; number < 3; number += 1) await gateless.call("/async-function/slow/?ms=3000", { method: "POST" });
+    await row("slow").waitFor();
+    await browser.accessible("queues");
+    await row("slow").waitFor({ state: "detached" });
+    browser.noFaults();
+  });
+
+  test("purges dead letters once that was typed", async () => {
+    await gateless.api("PUT", "/v1/namespaces/default/functions/refuser", {
+      spec: { kind: "process", process: { command: ["python3", "-c", "import os,http.server as h\nclass H(h.BaseHTTPRequestHandler):\n def do_POST(s): s.send_error(500)\nh.HTTPServer(('127.0.0.1',int(os.environ['PORT'])),H).serve_forever()"] }, async: { max_attempts: 1 } },
+    });
+    await gateless.api("GET", "/v1/namespaces/default/functions/refuser/wait?condition=ready&timeout_ms=30000");
+    await gateless.call("/async-function/refuser/x", { method: "POST", body: "x" });
+    await browser.go("/n/default/dead-letters?function=refuser", "Dead letters");
+    await row("POST /x").waitFor({ timeout: 60_000 });
+    await button("Purge all").click();
+    await dialog().getByRole("textbox").fill("purge");
+    await dialog().getByRole("button", { name: "Purge" }).click();
+    await page.getByText("1 dead letter purged").waitFor();
+    await page.getByText("No dead letters").waitFor();
+    browser.noFaults();
+  });
+
+  test("makes a trigger, watches it fire, changes, pauses and deletes it", async () => {
+    await browser.go("/n/default/triggers", "Triggers");
+    await button("Create trigger").click();
+    await dialog().getByLabel("Name").fill("ticker");
+    await dialog().getByLabel("Function").fill("nobody");
+    await dialog().getByLabel("Schedule").fill("whenever");
+    await button("Create").click();
+    await dialog().locator(".field.wrong").filter({ hasText: "Schedule" }).locator(".error").waitFor();
+    await browser.accessible("create a trigger");
+    await dialog().getByLabel("Schedule").fill("* * * * * *");
+    await button("Create").click();
+    // It may be there before its function is, and says so.
+    await row("ticker").getByText("function missing").waitFor();
+    await button("Edit ticker").click();
+    await dialog().getByLabel("Function").fill("flaky");
+    await button("Save").click();
+    await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].some((tr) => tr.textContent.includes("ticker") && Number(tr.cells[6].textContent) > 0), null, { timeout: 60_000 });
+    await browser.accessible("triggers");
+    await button("Pause ticker").click();
+    await row("ticker").getByText("paused", { exact: true }).waitFor();
+    await button("Create trigger").click();
+    await dialog().getByLabel("Name").fill("orders");
+    await dialog().getByLabel("Function").fill("flaky");
+    await dialog().getByLabel("Fires on").selectOption("queue");
+    await dialog().getByLabel("Topic").fill("orders");
+    await button("Create").click();
+    await row("orders").getByText("topic", { exact: true }).waitFor();
+    for (const name of ["ticker", "orders"]) {
+      await button(`Delete ${name}`).click();
+      await dialog().getByRole("button", { name: "Delete trigger" }).click();
+      await row(name).waitFor({ state: "detached" });
+    }
+    browser.noFaults();
+  });
+}

@@ -1,0 +1,146 @@
+// What is round the functions: logs, sidecars, secrets, tokens, the keyboard, a broken connection.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Browser } from "../browser.mjs";
+
+export function platform(the) {
+  const { gateless, line, browser, page, row, button, link, dialog } = the;
+
+  test("tails logs, filters and pauses them", async () => {
+    await browser.go("/n/default/logs?function=anything", "Logs");
+    const log = page.getByRole("log");
+    await page.getByText("following").waitFor();
+    await gateless.call("/function/anything/first-line");
+    await log.getByText(/first-line/).first().waitFor();
+    await button("Pause").click();
+    await gateless.call("/function/anything/second-line");
+    await page.getByRole("button", { name: /Go on \(\d+ new\)/ }).waitFor();
+    assert.equal(await log.getByText(/second-line/).count(), 0);
+    await page.getByRole("button", { name: /Go on/ }).click();
+    await log.getByText(/second-line/).first().waitFor();
+    await page.getByRole("searchbox").fill("second-line");
+    await log.getByText(/first-line/).first().waitFor({ state: "detached" });
+    await browser.accessible("logs");
+    browser.noFaults();
+  });
+
+  test("draws who owns what, drains a sidecar and resumes it", async () => {
+    await browser.go("/sidecars", "Sidecars");
+    await page.getByRole("img", { name: /2 sidecars/ }).waitFor();
+    await page.locator(".topology").getByText("default/anything").waitFor();
+    await browser.accessible("sidecars");
+    const [first] = (await gateless.api("GET", "/v1/sidecars")).items;
+    await button(`Drain ${first.id}`).click();
+    await dialog().getByRole("button", { name: "Drain" }).click();
+    await row(first.id).getByText("draining").waitFor();
+    assert.equal((await gateless.api("GET", "/v1/sidecars")).items.find((one) => one.id === first.id).draining, true);
+    await button(`Resume ${first.id}`).click();
+    await row(first.id).getByText("up to date").waitFor();
+    browser.noFaults();
+  });
+
+  test("sets secrets and never shows their values", async () => {
+    await browser.go("/n/default/secrets", "Secrets");
+    await button("Set a secret").click();
+    await dialog().getByLabel("Name").fill("Not A Label");
+    await dialog().getByLabel("Key").fill("key");
+    await dialog().getByLabel("Value").fill("hunter2");
+    await button("Set").click();
+    await dialog().getByRole("alert").waitFor();
+    await browser.accessible("set a secret");
+    await dialog().getByLabel("Name").fill("store");
+    await button("Set").click();
+    await row("store").getByText("key").waitFor();
+    assert.equal((await page.content()).includes("hunter2"), false);
+    await browser.accessible("secrets");
+    await button("Delete store").click();
+    await dialog().getByRole("button", { name: "Delete secret" }).click();
+    await page.getByText("No secret yet").waitFor();
+    browser.noFaults();
+  });
+
+  test("makes a token, shows it once, and what it may not do is not offered", async () => {
+    await browser.go("/tokens", "Tokens");
+    await button("Create token").click();
+    await dialog().getByLabel("What for").fill("a look");
+    await dialog().getByLabel("Role").selectOption("viewer");
+    await button("Create").click();
+    const token = await dialog().locator("pre").innerText();
+    await browser.accessible("token, shown once");
+    await button("Close").click();
+    await row("a look").getByText("viewer").waitFor();
+    await browser.accessible("tokens");
+    const other = await Browser.open(line.url, { theme: "dark" });
+    try {
+      await other.signIn(token.trim());
+      await other.page.getByRole("link", { name: "anything" }).waitFor();
+      assert.equal(await other.page.getByRole("link", { name: "Register" }).count(), 0);
+      assert.equal(await other.page.getByRole("link", { name: "Tokens" }).count(), 0);
+      await button("Revoke a look").click();
+      await dialog().getByRole("button", { name: "Revoke" }).click();
+      await row("a look").waitFor({ state: "detached" });
+      // Its session ends with it.
+      await other.page.getByRole("link", { name: "anything" }).click();
+      await other.page.getByRole("button", { name: "Sign in" }).waitFor();
+      other.noFaults();
+    } finally {
+      await other.close();
+    }
+    browser.noFaults();
+  });
+
+  test("is used by keyboard alone", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await row("anything").waitFor();
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+    await page.keyboard.press("/");
+    assert.equal(await focused(), "Search functions");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    assert.equal(await focused(), "anything");
+    await page.keyboard.press("Enter");
+    await browser.heading(/anything/);
+    await page.keyboard.press("g");
+    await page.keyboard.press("c");
+    await browser.heading("Async calls");
+    await page.keyboard.press("?");
+    await dialog().getByText("Search this screen").waitFor();
+    await browser.accessible("help");
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    await page.keyboard.press("m");
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await page.reload();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await browser.heading("Async calls");
+    await page.keyboard.press("m");
+    await page.goBack();
+    await browser.heading(/anything/);
+    browser.noFaults();
+  });
+
+  test("goes on where it was when the connection breaks", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await page.getByText("Live").waitFor();
+    line.cut();
+    await page.getByText("Reconnecting").waitFor();
+    const spec = { kind: "process", process: { command: ["sh", "-c", "exec python3 -m http.server --bind 127.0.0.1 $PORT"] } };
+    await gateless.api("PUT", "/v1/namespaces/default/functions/newcomer", { spec });
+    await page.getByText("Live").waitFor();
+    await row("newcomer").waitFor();
+    browser.noFaults();
+  });
+
+  test("keeps namespaces apart, and signs out", async () => {
+    await page.getByRole("combobox", { name: "Namespace" }).fill("elsewhere");
+    await page.keyboard.press("Enter");
+    await page.getByText("No function yet").waitFor();
+    assert.match(page.url(), /\/n\/elsewhere\/functions$/);
+    await button("Sign out").click();
+    await button("Sign in").waitFor();
+    await page.goto(`${line.url}/n/default/functions`);
+    await button("Sign in").waitFor();
+    browser.noFaults();
+  });
+}
