@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -781,6 +781,84 @@ export const listStats = <ThrowOnError extends boolean = true>(options: Options<
         ],
         url: '/v1/namespaces/{namespace}/stats',
         ...options
+    });
+};
+
+/**
+ * List a namespace's triggers and what they did
+ */
+export const listTriggers = <ThrowOnError extends boolean = true>(options: Options<ListTriggersData, ThrowOnError>) => {
+    return (options.client ?? client).get<ListTriggersResponses, ListTriggersErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/triggers',
+        ...options
+    });
+};
+
+/**
+ * Delete a trigger
+ *
+ * Calls it has put into the queue are delivered all the same.
+ */
+export const deleteTrigger = <ThrowOnError extends boolean = true>(options: Options<DeleteTriggerData, ThrowOnError>) => {
+    return (options.client ?? client).delete<DeleteTriggerResponses, DeleteTriggerErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/triggers/{name}',
+        ...options
+    });
+};
+
+/**
+ * Get a trigger and what it did
+ *
+ * The etag changes with the catalogue's record, not with `status`.
+ */
+export const getTrigger = <ThrowOnError extends boolean = true>(options: Options<GetTriggerData, ThrowOnError>) => {
+    return (options.client ?? client).get<GetTriggerResponses, GetTriggerErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/triggers/{name}',
+        ...options
+    });
+};
+
+/**
+ * Create or replace a trigger
+ *
+ * Its function need not be there yet. A schedule begins with its change: no time before is ever fired.
+ */
+export const putTrigger = <ThrowOnError extends boolean = true>(options: Options<PutTriggerData, ThrowOnError>) => {
+    return (options.client ?? client).put<PutTriggerResponses, PutTriggerErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/triggers/{name}',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
     });
 };
 

@@ -176,6 +176,24 @@ export type Bundle = {
 export type BundleFormat = 'tar.gz' | 'executable';
 
 /**
+ * What of times that were missed.
+ */
+export type CatchUp = 'none' | 'last';
+
+/**
+ * Which events.
+ */
+export type CloudEventsTrigger = {
+    /**
+     * Context attributes an event must have with exactly these values; none: every event of the
+     * namespace.
+     */
+    attributes?: {
+        [key: string]: string;
+    };
+};
+
+/**
  * An uploaded component.
  */
 export type Component = {
@@ -206,7 +224,7 @@ export type Condition = {
      */
     message: string;
     /**
-     * For programs: `ready`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+     * For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
      */
     reason: string;
     /**
@@ -270,6 +288,37 @@ export type CreatedToken = {
      * The token; it is shown this once and kept nowhere.
      */
     token: string;
+};
+
+/**
+ * A schedule, and the body of its calls.
+ */
+export type CronTrigger = {
+    /**
+     * At most 64 KiB.
+     */
+    body?: string;
+    /**
+     * What of times that were missed while no sidecar was up.
+     */
+    catch_up?: CatchUp;
+    /**
+     * With `last`: how long ago, in milliseconds, a missed time may be and still be made up for;
+     * 1000 to 2592000000 (30 days).
+     */
+    catch_up_window_ms?: number;
+    /**
+     * The body's `content-type`.
+     */
+    content_type?: string;
+    /**
+     * Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
+     */
+    schedule: string;
+    /**
+     * IANA name of the time zone the schedule is of.
+     */
+    timezone?: string;
 };
 
 /**
@@ -823,7 +872,7 @@ export type Kind = 'process' | 'wasm';
  */
 export type Limits = {
     /**
-     * Calls in flight per instance, a hard limit; 0: none.
+     * Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
      */
     container_concurrency?: number;
     /**
@@ -1023,6 +1072,16 @@ export type QueueList = {
 };
 
 /**
+ * Which messages.
+ */
+export type QueueTrigger = {
+    /**
+     * The topic, a DNS label. Every trigger on it gets every message.
+     */
+    topic: string;
+};
+
+/**
  * When an instance counts as ready.
  */
 export type Readiness = {
@@ -1050,7 +1109,7 @@ export type Rejection = {
      */
     reason: string;
     /**
-     * `functions/NAMESPACE/NAME` or `secrets/NAMESPACE/NAME`.
+     * `functions/NAMESPACE/NAME`, `secrets/NAMESPACE/NAME` or `triggers/NAMESPACE/NAME`.
      */
     resource: string;
 };
@@ -1740,6 +1799,173 @@ export type TrafficRequest = {
      * Percentages sum to 100; those without a share need a tag.
      */
     targets: Array<Target>;
+};
+
+/**
+ * A trigger.
+ */
+export type Trigger = {
+    /**
+     * When it was first put.
+     */
+    created_at: string;
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * Its namespace.
+     */
+    namespace: string;
+    /**
+     * As put, every default filled in.
+     */
+    spec: TriggerSpec;
+    /**
+     * How it is.
+     */
+    status: TriggerStatus;
+    /**
+     * Changes when it is deleted and created again.
+     */
+    uid: string;
+    /**
+     * When it was last changed.
+     */
+    updated_at: string;
+    /**
+     * The etag's number.
+     */
+    version: number;
+    /**
+     * Sidecars that could not be asked what it did there; in a list they are named once, beside the
+     * items.
+     */
+    warnings: Array<Warning>;
+};
+
+/**
+ * What fires a trigger.
+ */
+export type TriggerKind = 'cron' | 'cloudevents' | 'queue';
+
+/**
+ * Triggers by name.
+ */
+export type TriggerList = {
+    /**
+     * The items of this page.
+     */
+    items: Array<Trigger>;
+    /**
+     * Send it as `page_token` for the next page; null: this is the last.
+     */
+    next_page_token?: string | null;
+    /**
+     * Sidecars whose part of the answer is missing.
+     */
+    warnings: Array<Warning>;
+};
+
+/**
+ * What is put.
+ */
+export type TriggerRequest = {
+    /**
+     * What fires it, and the call that is made then.
+     */
+    spec: TriggerSpec;
+};
+
+/**
+ * What fires, and the call that is made then.
+ */
+export type TriggerSpec = {
+    /**
+     * For kind `cloudevents`.
+     */
+    cloudevents?: CloudEventsTrigger;
+    /**
+     * For kind `cron`.
+     */
+    cron?: CronTrigger;
+    /**
+     * The function to call, of the same namespace. It may be missing: then the trigger stays, and
+     * shows the condition `FunctionMissing`.
+     */
+    function: string;
+    /**
+     * Headers of the call besides those the platform sets; at most 64.
+     */
+    headers?: {
+        [key: string]: string;
+    };
+    /**
+     * Which of the objects below says what fires it.
+     */
+    kind: TriggerKind;
+    /**
+     * Of the call: `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
+     */
+    method?: string;
+    /**
+     * Path and query of the call as the function sees them.
+     */
+    path?: string;
+    /**
+     * Nothing is fired while it is paused, and nothing of that time made up for.
+     */
+    paused?: boolean;
+    /**
+     * For kind `queue`.
+     */
+    queue?: QueueTrigger;
+};
+
+/**
+ * How a trigger is. Counts are summed over sidecars.
+ */
+export type TriggerStatus = {
+    /**
+     * `Ready`, `FunctionMissing` (true: nobody is there to call) and `Accepted`.
+     */
+    conditions: Array<Condition>;
+    /**
+     * Calls it put into the queue; what became of them the function's invocations tell.
+     */
+    delivered: number;
+    /**
+     * Calls it could not put into the queue.
+     */
+    failed: number;
+    /**
+     * Why it could not, the last time it could not.
+     */
+    last_error?: string | null;
+    /**
+     * When that was.
+     */
+    last_error_at?: string | null;
+    /**
+     * When it last put a call into the queue.
+     */
+    last_fired_at?: string | null;
+    /**
+     * Times of its schedule that were passed over.
+     */
+    missed: number;
+    /**
+     * When its schedule fires next; null if it has none or is paused.
+     */
+    next_fire_at?: string | null;
+    /**
+     * The sidecar that fires it; null unless it has a schedule and the sidecar could be asked.
+     */
+    owner?: string | null;
+    /**
+     * Whether the condition `Ready` is true.
+     */
+    ready: boolean;
 };
 
 /**
@@ -2485,7 +2711,7 @@ export type ListDeadLettersResponse = ListDeadLettersResponses[keyof ListDeadLet
 
 export type ReplayDeadLettersData = {
     /**
-     * May be left out: all of them.
+     * An empty object means all of them.
      */
     body: ReplayRequest;
     headers?: {
@@ -3628,6 +3854,193 @@ export type ListStatsResponses = {
 };
 
 export type ListStatsResponse = ListStatsResponses[keyof ListStatsResponses];
+
+export type ListTriggersData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: {
+        /**
+         * Items per page, 1 to 1000; default 100.
+         */
+        limit?: number;
+        /**
+         * From the page before.
+         */
+        page_token?: string;
+    };
+    url: '/v1/namespaces/{namespace}/triggers';
+};
+
+export type ListTriggersErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListTriggersError = ListTriggersErrors[keyof ListTriggersErrors];
+
+export type ListTriggersResponses = {
+    /**
+     * A page of triggers, by name.
+     */
+    200: TriggerList;
+};
+
+export type ListTriggersResponse = ListTriggersResponses[keyof ListTriggersResponses];
+
+export type DeleteTriggerData = {
+    body?: never;
+    headers?: {
+        /**
+         * Etags, one of which it must have now, or `*`: it must exist.
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The trigger, a DNS label.
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Check and answer as if it were done, but change nothing.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/namespaces/{namespace}/triggers/{name}';
+};
+
+export type DeleteTriggerErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type DeleteTriggerError = DeleteTriggerErrors[keyof DeleteTriggerErrors];
+
+export type DeleteTriggerResponses = {
+    /**
+     * It is gone from the catalogue.
+     */
+    204: void;
+};
+
+export type DeleteTriggerResponse = DeleteTriggerResponses[keyof DeleteTriggerResponses];
+
+export type GetTriggerData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The trigger, a DNS label.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/triggers/{name}';
+};
+
+export type GetTriggerErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetTriggerError = GetTriggerErrors[keyof GetTriggerErrors];
+
+export type GetTriggerResponses = {
+    /**
+     * The trigger.
+     */
+    200: Trigger;
+};
+
+export type GetTriggerResponse = GetTriggerResponses[keyof GetTriggerResponses];
+
+export type PutTriggerData = {
+    body: TriggerRequest;
+    headers?: {
+        /**
+         * Etags, one of which it must have now, or `*`: it must exist.
+         */
+        'If-Match'?: string;
+        /**
+         * `*`: it must not exist.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The trigger, a DNS label.
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Check and answer as if it were done, but change nothing.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/namespaces/{namespace}/triggers/{name}';
+};
+
+export type PutTriggerErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type PutTriggerError = PutTriggerErrors[keyof PutTriggerErrors];
+
+export type PutTriggerResponses = {
+    /**
+     * It existed; as it is now.
+     */
+    200: Trigger;
+    /**
+     * It was created.
+     */
+    201: Trigger;
+};
+
+export type PutTriggerResponse = PutTriggerResponses[keyof PutTriggerResponses];
 
 export type GetOpenapiData = {
     body?: never;
