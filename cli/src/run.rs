@@ -41,7 +41,10 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
             }
         };
         if let Some(token) = &server.first_admin_token {
-            save_first_login(out, &url(server.api), token)?;
+            // A login that cannot be kept is no reason to run nothing.
+            if let Err(failure) = save_first_login(out, &url(server.api), token) {
+                out.note(format!("the login was not saved: {failure}"));
+            }
         }
         let mut ready = server_ready(&server);
         ready.append(&mut sidecar_ready(&sidecar));

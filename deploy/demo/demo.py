@@ -36,10 +36,12 @@ def steps(cluster):
     callbacks = Callbacks()
     gather(cluster)
     deploy_examples(cluster)
+    deploy_component(cluster)
     first, second, third = cluster.sidecars
     cold_call(cluster, first)
     warm_calls(first)
     other_languages(first)
+    component_calls(first)
     burst(cluster)
     async_with_retries(first, second, callbacks)
     dead_letter(cluster, first)
@@ -94,6 +96,26 @@ def deploy_examples(cluster):
         function = cluster.gateless("deploy", EXAMPLES / name, *extra.get(name, []))
         took = time.perf_counter() - start
         say(f"{function['status']['latest_ready_revision']:22} ready in {took * 1000:.0f} ms, {function['status']['url_path']}")
+
+
+def deploy_component(cluster):
+    step("Build and deploy a wasm component: no process, no port, it runs inside the sidecars")
+    start = time.perf_counter()
+    function = cluster.gateless("deploy", EXAMPLES / "hello-wasm-rust", "--set", "scaling.initial_scale=0")
+    took = time.perf_counter() - start
+    say(f"{function['name']} built, judged and deployed in {took:.1f} s; nothing of it runs yet")
+
+
+def component_calls(sidecar):
+    step("Call the component: cold from disk, then warm")
+    connection = connect(sidecar)
+    first = call(sidecar, "/function/hello-wasm-rust.default/", connection=connection)
+    expect(first.status == 200, f"the component answered {first.status}: {first.body[:500]}")
+    expect(first.cold, "nothing ran, and the call was not cold")
+    warm = [call(sidecar, "/function/hello-wasm-rust.default/", connection=connection) for _ in range(100)]
+    expect(all(answer.status == 200 and not answer.cold for answer in warm), "a warm call went wrong")
+    median = statistics.median(answer.millis for answer in warm)
+    say(f"{first.body.decode().strip()!r}: cold {first.millis:.2f} ms, warm {median:.2f} ms (median of 100)")
 
 
 def at_zero(cluster, *functions):

@@ -312,7 +312,14 @@ type ApiReplayDeadLettersRequest struct {
 	ApiService *DeadLettersAPIService
 	namespace string
 	name string
+	replayRequest *ReplayRequest
 	idempotencyKey *string
+}
+
+// An empty object means all of them.
+func (r ApiReplayDeadLettersRequest) ReplayRequest(replayRequest ReplayRequest) ApiReplayDeadLettersRequest {
+	r.replayRequest = &replayRequest
+	return r
 }
 
 // A second request with the same key gets the first one&#39;s answer, for 24 hours.
@@ -327,6 +334,8 @@ func (r ApiReplayDeadLettersRequest) Execute() (*Count, *http.Response, error) {
 
 /*
 ReplayDeadLetters Put a function's dead letters back into the queue
+
+All of them, or those named in the body.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
@@ -370,9 +379,12 @@ func (a *DeadLettersAPIService) ReplayDeadLettersExecute(r ApiReplayDeadLettersR
 	if strlen(r.name) > 52 {
 		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
 	}
+	if r.replayRequest == nil {
+		return localVarReturnValue, nil, reportError("replayRequest is required and must be specified")
+	}
 
 	// to determine the Content-Type header
-	localVarHTTPContentTypes := []string{}
+	localVarHTTPContentTypes := []string{"application/json"}
 
 	// set Content-Type header
 	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
@@ -391,6 +403,8 @@ func (a *DeadLettersAPIService) ReplayDeadLettersExecute(r ApiReplayDeadLettersR
 	if r.idempotencyKey != nil {
 		parameterAddToHeaderOrQuery(localVarHeaderParams, "Idempotency-Key", r.idempotencyKey, "simple", "")
 	}
+	// body params
+	localVarPostBody = r.replayRequest
 	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
 	if err != nil {
 		return localVarReturnValue, nil, err

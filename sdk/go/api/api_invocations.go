@@ -172,6 +172,159 @@ func (a *InvocationsAPIService) CancelInvocationExecute(r ApiCancelInvocationReq
 	return localVarReturnValue, localVarHTTPResponse, nil
 }
 
+type ApiCancelInvocationsRequest struct {
+	ctx context.Context
+	ApiService *InvocationsAPIService
+	namespace string
+	name string
+	bulkRequest *BulkRequest
+	idempotencyKey *string
+}
+
+func (r ApiCancelInvocationsRequest) BulkRequest(bulkRequest BulkRequest) ApiCancelInvocationsRequest {
+	r.bulkRequest = &bulkRequest
+	return r
+}
+
+// A second request with the same key gets the first one&#39;s answer, for 24 hours.
+func (r ApiCancelInvocationsRequest) IdempotencyKey(idempotencyKey string) ApiCancelInvocationsRequest {
+	r.idempotencyKey = &idempotencyKey
+	return r
+}
+
+func (r ApiCancelInvocationsRequest) Execute() (*BulkResult, *http.Response, error) {
+	return r.ApiService.CancelInvocationsExecute(r)
+}
+
+/*
+CancelInvocations Cancel many asynchronous calls
+
+ @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
+ @param namespace The namespace, a DNS label.
+ @param name The function, a DNS label of at most 52 characters.
+ @return ApiCancelInvocationsRequest
+*/
+func (a *InvocationsAPIService) CancelInvocations(ctx context.Context, namespace string, name string) ApiCancelInvocationsRequest {
+	return ApiCancelInvocationsRequest{
+		ApiService: a,
+		ctx: ctx,
+		namespace: namespace,
+		name: name,
+	}
+}
+
+// Execute executes the request
+//  @return BulkResult
+func (a *InvocationsAPIService) CancelInvocationsExecute(r ApiCancelInvocationsRequest) (*BulkResult, *http.Response, error) {
+	var (
+		localVarHTTPMethod   = http.MethodPost
+		localVarPostBody     interface{}
+		formFiles            []formFile
+		localVarReturnValue  *BulkResult
+	)
+
+	localBasePath, err := a.client.cfg.ServerURLWithContext(r.ctx, "InvocationsAPIService.CancelInvocations")
+	if err != nil {
+		return localVarReturnValue, nil, &GenericOpenAPIError{error: err.Error()}
+	}
+
+	localVarPath := localBasePath + "/v1/namespaces/{namespace}/functions/{name}/invocations/cancel"
+	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"name"+"}", url.PathEscape(parameterValueToString(r.name, "name")), -1)
+
+	localVarHeaderParams := make(map[string]string)
+	localVarQueryParams := url.Values{}
+	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
+	if r.bulkRequest == nil {
+		return localVarReturnValue, nil, reportError("bulkRequest is required and must be specified")
+	}
+
+	// to determine the Content-Type header
+	localVarHTTPContentTypes := []string{"application/json"}
+
+	// set Content-Type header
+	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
+	if localVarHTTPContentType != "" {
+		localVarHeaderParams["Content-Type"] = localVarHTTPContentType
+	}
+
+	// to determine the Accept header
+	localVarHTTPHeaderAccepts := []string{"application/json", "application/problem+json"}
+
+	// set Accept header
+	localVarHTTPHeaderAccept := selectHeaderAccept(localVarHTTPHeaderAccepts)
+	if localVarHTTPHeaderAccept != "" {
+		localVarHeaderParams["Accept"] = localVarHTTPHeaderAccept
+	}
+	if r.idempotencyKey != nil {
+		parameterAddToHeaderOrQuery(localVarHeaderParams, "Idempotency-Key", r.idempotencyKey, "simple", "")
+	}
+	// body params
+	localVarPostBody = r.bulkRequest
+	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
+	if err != nil {
+		return localVarReturnValue, nil, err
+	}
+
+	localVarHTTPResponse, err := a.client.callAPI(req)
+	if err != nil || localVarHTTPResponse == nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	localVarBody, err := io.ReadAll(localVarHTTPResponse.Body)
+	localVarHTTPResponse.Body.Close()
+	localVarHTTPResponse.Body = io.NopCloser(bytes.NewBuffer(localVarBody))
+	if err != nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	if localVarHTTPResponse.StatusCode >= 300 {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: localVarHTTPResponse.Status,
+		}
+		if localVarHTTPResponse.StatusCode >= 400 && localVarHTTPResponse.StatusCode < 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+			return localVarReturnValue, localVarHTTPResponse, newErr
+		}
+		if localVarHTTPResponse.StatusCode >= 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	err = a.client.decode(&localVarReturnValue, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+	if err != nil {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: err.Error(),
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	return localVarReturnValue, localVarHTTPResponse, nil
+}
+
 type ApiGetInvocationRequest struct {
 	ctx context.Context
 	ApiService *InvocationsAPIService
@@ -853,6 +1006,159 @@ func (a *InvocationsAPIService) ReplayInvocationExecute(r ApiReplayInvocationReq
 	if r.idempotencyKey != nil {
 		parameterAddToHeaderOrQuery(localVarHeaderParams, "Idempotency-Key", r.idempotencyKey, "simple", "")
 	}
+	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
+	if err != nil {
+		return localVarReturnValue, nil, err
+	}
+
+	localVarHTTPResponse, err := a.client.callAPI(req)
+	if err != nil || localVarHTTPResponse == nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	localVarBody, err := io.ReadAll(localVarHTTPResponse.Body)
+	localVarHTTPResponse.Body.Close()
+	localVarHTTPResponse.Body = io.NopCloser(bytes.NewBuffer(localVarBody))
+	if err != nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	if localVarHTTPResponse.StatusCode >= 300 {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: localVarHTTPResponse.Status,
+		}
+		if localVarHTTPResponse.StatusCode >= 400 && localVarHTTPResponse.StatusCode < 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+			return localVarReturnValue, localVarHTTPResponse, newErr
+		}
+		if localVarHTTPResponse.StatusCode >= 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	err = a.client.decode(&localVarReturnValue, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+	if err != nil {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: err.Error(),
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	return localVarReturnValue, localVarHTTPResponse, nil
+}
+
+type ApiReplayInvocationsRequest struct {
+	ctx context.Context
+	ApiService *InvocationsAPIService
+	namespace string
+	name string
+	bulkRequest *BulkRequest
+	idempotencyKey *string
+}
+
+func (r ApiReplayInvocationsRequest) BulkRequest(bulkRequest BulkRequest) ApiReplayInvocationsRequest {
+	r.bulkRequest = &bulkRequest
+	return r
+}
+
+// A second request with the same key gets the first one&#39;s answer, for 24 hours.
+func (r ApiReplayInvocationsRequest) IdempotencyKey(idempotencyKey string) ApiReplayInvocationsRequest {
+	r.idempotencyKey = &idempotencyKey
+	return r
+}
+
+func (r ApiReplayInvocationsRequest) Execute() (*BulkResult, *http.Response, error) {
+	return r.ApiService.ReplayInvocationsExecute(r)
+}
+
+/*
+ReplayInvocations Put many finished or dead calls back into the queue
+
+ @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
+ @param namespace The namespace, a DNS label.
+ @param name The function, a DNS label of at most 52 characters.
+ @return ApiReplayInvocationsRequest
+*/
+func (a *InvocationsAPIService) ReplayInvocations(ctx context.Context, namespace string, name string) ApiReplayInvocationsRequest {
+	return ApiReplayInvocationsRequest{
+		ApiService: a,
+		ctx: ctx,
+		namespace: namespace,
+		name: name,
+	}
+}
+
+// Execute executes the request
+//  @return BulkResult
+func (a *InvocationsAPIService) ReplayInvocationsExecute(r ApiReplayInvocationsRequest) (*BulkResult, *http.Response, error) {
+	var (
+		localVarHTTPMethod   = http.MethodPost
+		localVarPostBody     interface{}
+		formFiles            []formFile
+		localVarReturnValue  *BulkResult
+	)
+
+	localBasePath, err := a.client.cfg.ServerURLWithContext(r.ctx, "InvocationsAPIService.ReplayInvocations")
+	if err != nil {
+		return localVarReturnValue, nil, &GenericOpenAPIError{error: err.Error()}
+	}
+
+	localVarPath := localBasePath + "/v1/namespaces/{namespace}/functions/{name}/invocations/replay"
+	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"name"+"}", url.PathEscape(parameterValueToString(r.name, "name")), -1)
+
+	localVarHeaderParams := make(map[string]string)
+	localVarQueryParams := url.Values{}
+	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
+	if r.bulkRequest == nil {
+		return localVarReturnValue, nil, reportError("bulkRequest is required and must be specified")
+	}
+
+	// to determine the Content-Type header
+	localVarHTTPContentTypes := []string{"application/json"}
+
+	// set Content-Type header
+	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
+	if localVarHTTPContentType != "" {
+		localVarHeaderParams["Content-Type"] = localVarHTTPContentType
+	}
+
+	// to determine the Accept header
+	localVarHTTPHeaderAccepts := []string{"application/json", "application/problem+json"}
+
+	// set Accept header
+	localVarHTTPHeaderAccept := selectHeaderAccept(localVarHTTPHeaderAccepts)
+	if localVarHTTPHeaderAccept != "" {
+		localVarHeaderParams["Accept"] = localVarHTTPHeaderAccept
+	}
+	if r.idempotencyKey != nil {
+		parameterAddToHeaderOrQuery(localVarHeaderParams, "Idempotency-Key", r.idempotencyKey, "simple", "")
+	}
+	// body params
+	localVarPostBody = r.bulkRequest
 	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
 	if err != nil {
 		return localVarReturnValue, nil, err

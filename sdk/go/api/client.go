@@ -53,6 +53,8 @@ type APIClient struct {
 
 	DeadLettersAPI *DeadLettersAPIService
 
+	EventsAPI *EventsAPIService
+
 	FunctionsAPI *FunctionsAPIService
 
 	HealthAPI *HealthAPIService
@@ -69,11 +71,17 @@ type APIClient struct {
 
 	SecretsAPI *SecretsAPIService
 
+	SessionAPI *SessionAPIService
+
 	SidecarsAPI *SidecarsAPIService
+
+	StatsAPI *StatsAPIService
 
 	TokensAPI *TokensAPIService
 
 	TrafficAPI *TrafficAPIService
+
+	TriggersAPI *TriggersAPIService
 }
 
 type service struct {
@@ -94,6 +102,7 @@ func NewAPIClient(cfg *Configuration) *APIClient {
 	// API Services
 	c.ArtifactsAPI = (*ArtifactsAPIService)(&c.common)
 	c.DeadLettersAPI = (*DeadLettersAPIService)(&c.common)
+	c.EventsAPI = (*EventsAPIService)(&c.common)
 	c.FunctionsAPI = (*FunctionsAPIService)(&c.common)
 	c.HealthAPI = (*HealthAPIService)(&c.common)
 	c.InstancesAPI = (*InstancesAPIService)(&c.common)
@@ -102,9 +111,12 @@ func NewAPIClient(cfg *Configuration) *APIClient {
 	c.QueuesAPI = (*QueuesAPIService)(&c.common)
 	c.RevisionsAPI = (*RevisionsAPIService)(&c.common)
 	c.SecretsAPI = (*SecretsAPIService)(&c.common)
+	c.SessionAPI = (*SessionAPIService)(&c.common)
 	c.SidecarsAPI = (*SidecarsAPIService)(&c.common)
+	c.StatsAPI = (*StatsAPIService)(&c.common)
 	c.TokensAPI = (*TokensAPIService)(&c.common)
 	c.TrafficAPI = (*TrafficAPIService)(&c.common)
+	c.TriggersAPI = (*TriggersAPIService)(&c.common)
 
 	return c
 }

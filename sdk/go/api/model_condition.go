@@ -27,7 +27,7 @@ type Condition struct {
 	LastTransitionAt time.Time `json:"last_transition_at"`
 	// For people.
 	Message string `json:"message"`
-	// For programs: `ready`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+	// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
 	Reason string `json:"reason"`
 	// Whether it holds.
 	Status Status `json:"status"`

@@ -22,6 +22,8 @@ var _ MappedNullable = &Count{}
 type Count struct {
 	// How many.
 	Count int64 `json:"count"`
+	// Calls asked for by id that it was not done to.
+	Failed []BulkFailure `json:"failed"`
 	// Sidecars where it was not done.
 	Warnings []Warning `json:"warnings"`
 	AdditionalProperties map[string]interface{}
@@ -33,9 +35,10 @@ type _Count Count
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewCount(count int64, warnings []Warning) *Count {
+func NewCount(count int64, failed []BulkFailure, warnings []Warning) *Count {
 	this := Count{}
 	this.Count = count
+	this.Failed = failed
 	this.Warnings = warnings
 	return &this
 }
@@ -70,6 +73,30 @@ func (o *Count) GetCountOk() (*int64, bool) {
 // SetCount sets field value
 func (o *Count) SetCount(v int64) {
 	o.Count = v
+}
+
+// GetFailed returns the Failed field value
+func (o *Count) GetFailed() []BulkFailure {
+	if o == nil {
+		var ret []BulkFailure
+		return ret
+	}
+
+	return o.Failed
+}
+
+// GetFailedOk returns a tuple with the Failed field value
+// and a boolean to check if the value has been set.
+func (o *Count) GetFailedOk() ([]BulkFailure, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Failed, true
+}
+
+// SetFailed sets field value
+func (o *Count) SetFailed(v []BulkFailure) {
+	o.Failed = v
 }
 
 // GetWarnings returns the Warnings field value
@@ -107,6 +134,7 @@ func (o Count) MarshalJSON() ([]byte, error) {
 func (o Count) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["count"] = o.Count
+	toSerialize["failed"] = o.Failed
 	toSerialize["warnings"] = o.Warnings
 
 	for key, value := range o.AdditionalProperties {
@@ -122,6 +150,7 @@ func (o *Count) UnmarshalJSON(data []byte) (err error) {
 	// that every required field exists as a key in the generic map.
 	requiredProperties := []string{
 		"count",
+		"failed",
 		"warnings",
 	}
 
@@ -153,6 +182,7 @@ func (o *Count) UnmarshalJSON(data []byte) (err error) {
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "count")
+		delete(additionalProperties, "failed")
 		delete(additionalProperties, "warnings")
 		o.AdditionalProperties = additionalProperties
 	}

@@ -19,7 +19,7 @@ var _ MappedNullable = &Limits{}
 
 // Limits Bounds on one call. Durations in milliseconds.
 type Limits struct {
-	// Calls in flight per instance, a hard limit; 0: none.
+	// Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
 	ContainerConcurrency *int32 `json:"container_concurrency,omitempty"`
 	// Without a byte in either direction; 0: none.
 	IdleTimeoutMs *int64 `json:"idle_timeout_ms,omitempty"`

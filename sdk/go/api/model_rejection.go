@@ -22,7 +22,7 @@ var _ MappedNullable = &Rejection{}
 type Rejection struct {
 	// Why.
 	Reason string `json:"reason"`
-	// `functions/NAMESPACE/NAME` or `secrets/NAMESPACE/NAME`.
+	// `functions/NAMESPACE/NAME`, `secrets/NAMESPACE/NAME` or `triggers/NAMESPACE/NAME`.
 	Resource string `json:"resource"`
 	AdditionalProperties map[string]interface{}
 }

@@ -24,23 +24,31 @@ type Sidecar struct {
 	// Calls in its queue.
 	AsyncQueued int64 `json:"async_queued"`
 	// The catalogue version it applied.
+	CatalogueVersion int64 `json:"catalogue_version"`
+	// The same as `catalogue_version`.
 	ConfigVersion int64 `json:"config_version"`
 	// Whether its config stream is up.
 	Connected bool `json:"connected"`
 	// When it last connected.
 	ConnectedAt time.Time `json:"connected_at"`
+	// It starts no instances and gives up those it has as soon as others have as many ready; calls through it go on.
+	Draining bool `json:"draining"`
 	// Its gossip address.
 	GossipAddress string `json:"gossip_address"`
 	// Calls it holds.
 	Held int64 `json:"held"`
+	// Its id, for as long as its data folder lives.
+	Id string `json:"id"`
 	// Instances it runs.
 	Instances int32 `json:"instances"`
 	// How many versions that is behind the newest it must have; 0: it is up to date.
 	Lag int64 `json:"lag"`
 	// When it last said anything.
 	LastSeenAt time.Time `json:"last_seen_at"`
-	// Its id, for as long as its data folder lives.
+	// The same as `id`.
 	NodeId string `json:"node_id"`
+	// The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
+	Owns []string `json:"owns"`
 	// Where peers and the server reach it.
 	PeerAddress string `json:"peer_address"`
 	// Where people call functions.
@@ -58,18 +66,22 @@ type _Sidecar Sidecar
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewSidecar(asyncQueued int64, configVersion int64, connected bool, connectedAt time.Time, gossipAddress string, held int64, instances int32, lag int64, lastSeenAt time.Time, nodeId string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
+func NewSidecar(asyncQueued int64, catalogueVersion int64, configVersion int64, connected bool, connectedAt time.Time, draining bool, gossipAddress string, held int64, id string, instances int32, lag int64, lastSeenAt time.Time, nodeId string, owns []string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
 	this := Sidecar{}
 	this.AsyncQueued = asyncQueued
+	this.CatalogueVersion = catalogueVersion
 	this.ConfigVersion = configVersion
 	this.Connected = connected
 	this.ConnectedAt = connectedAt
+	this.Draining = draining
 	this.GossipAddress = gossipAddress
 	this.Held = held
+	this.Id = id
 	this.Instances = instances
 	this.Lag = lag
 	this.LastSeenAt = lastSeenAt
 	this.NodeId = nodeId
+	this.Owns = owns
 	this.PeerAddress = peerAddress
 	this.PublicUrl = publicUrl
 	this.Rejections = rejections
@@ -107,6 +119,30 @@ func (o *Sidecar) GetAsyncQueuedOk() (*int64, bool) {
 // SetAsyncQueued sets field value
 func (o *Sidecar) SetAsyncQueued(v int64) {
 	o.AsyncQueued = v
+}
+
+// GetCatalogueVersion returns the CatalogueVersion field value
+func (o *Sidecar) GetCatalogueVersion() int64 {
+	if o == nil {
+		var ret int64
+		return ret
+	}
+
+	return o.CatalogueVersion
+}
+
+// GetCatalogueVersionOk returns a tuple with the CatalogueVersion field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetCatalogueVersionOk() (*int64, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.CatalogueVersion, true
+}
+
+// SetCatalogueVersion sets field value
+func (o *Sidecar) SetCatalogueVersion(v int64) {
+	o.CatalogueVersion = v
 }
 
 // GetConfigVersion returns the ConfigVersion field value
@@ -181,6 +217,30 @@ func (o *Sidecar) SetConnectedAt(v time.Time) {
 	o.ConnectedAt = v
 }
 
+// GetDraining returns the Draining field value
+func (o *Sidecar) GetDraining() bool {
+	if o == nil {
+		var ret bool
+		return ret
+	}
+
+	return o.Draining
+}
+
+// GetDrainingOk returns a tuple with the Draining field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetDrainingOk() (*bool, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.Draining, true
+}
+
+// SetDraining sets field value
+func (o *Sidecar) SetDraining(v bool) {
+	o.Draining = v
+}
+
 // GetGossipAddress returns the GossipAddress field value
 func (o *Sidecar) GetGossipAddress() string {
 	if o == nil {
@@ -227,6 +287,30 @@ func (o *Sidecar) GetHeldOk() (*int64, bool) {
 // SetHeld sets field value
 func (o *Sidecar) SetHeld(v int64) {
 	o.Held = v
+}
+
+// GetId returns the Id field value
+func (o *Sidecar) GetId() string {
+	if o == nil {
+		var ret string
+		return ret
+	}
+
+	return o.Id
+}
+
+// GetIdOk returns a tuple with the Id field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetIdOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.Id, true
+}
+
+// SetId sets field value
+func (o *Sidecar) SetId(v string) {
+	o.Id = v
 }
 
 // GetInstances returns the Instances field value
@@ -323,6 +407,30 @@ func (o *Sidecar) GetNodeIdOk() (*string, bool) {
 // SetNodeId sets field value
 func (o *Sidecar) SetNodeId(v string) {
 	o.NodeId = v
+}
+
+// GetOwns returns the Owns field value
+func (o *Sidecar) GetOwns() []string {
+	if o == nil {
+		var ret []string
+		return ret
+	}
+
+	return o.Owns
+}
+
+// GetOwnsOk returns a tuple with the Owns field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetOwnsOk() ([]string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Owns, true
+}
+
+// SetOwns sets field value
+func (o *Sidecar) SetOwns(v []string) {
+	o.Owns = v
 }
 
 // GetPeerAddress returns the PeerAddress field value
@@ -432,15 +540,19 @@ func (o Sidecar) MarshalJSON() ([]byte, error) {
 func (o Sidecar) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["async_queued"] = o.AsyncQueued
+	toSerialize["catalogue_version"] = o.CatalogueVersion
 	toSerialize["config_version"] = o.ConfigVersion
 	toSerialize["connected"] = o.Connected
 	toSerialize["connected_at"] = o.ConnectedAt
+	toSerialize["draining"] = o.Draining
 	toSerialize["gossip_address"] = o.GossipAddress
 	toSerialize["held"] = o.Held
+	toSerialize["id"] = o.Id
 	toSerialize["instances"] = o.Instances
 	toSerialize["lag"] = o.Lag
 	toSerialize["last_seen_at"] = o.LastSeenAt
 	toSerialize["node_id"] = o.NodeId
+	toSerialize["owns"] = o.Owns
 	toSerialize["peer_address"] = o.PeerAddress
 	toSerialize["public_url"] = o.PublicUrl
 	toSerialize["rejections"] = o.Rejections
@@ -459,15 +571,19 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 	// that every required field exists as a key in the generic map.
 	requiredProperties := []string{
 		"async_queued",
+		"catalogue_version",
 		"config_version",
 		"connected",
 		"connected_at",
+		"draining",
 		"gossip_address",
 		"held",
+		"id",
 		"instances",
 		"lag",
 		"last_seen_at",
 		"node_id",
+		"owns",
 		"peer_address",
 		"public_url",
 		"rejections",
@@ -502,15 +618,19 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "async_queued")
+		delete(additionalProperties, "catalogue_version")
 		delete(additionalProperties, "config_version")
 		delete(additionalProperties, "connected")
 		delete(additionalProperties, "connected_at")
+		delete(additionalProperties, "draining")
 		delete(additionalProperties, "gossip_address")
 		delete(additionalProperties, "held")
+		delete(additionalProperties, "id")
 		delete(additionalProperties, "instances")
 		delete(additionalProperties, "lag")
 		delete(additionalProperties, "last_seen_at")
 		delete(additionalProperties, "node_id")
+		delete(additionalProperties, "owns")
 		delete(additionalProperties, "peer_address")
 		delete(additionalProperties, "public_url")
 		delete(additionalProperties, "rejections")

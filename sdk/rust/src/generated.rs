@@ -113,6 +113,51 @@ pub mod types {
             Default::default()
         }
     }
+    ///A call it was not done to.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct BulkFailure {
+        ///Why, for programs: a problem's code.
+        pub code: ::std::string::String,
+        ///Why, for people.
+        pub detail: ::std::string::String,
+        ///The call.
+        pub id: ::std::string::String,
+    }
+    impl BulkFailure {
+        pub fn builder() -> builder::BulkFailure {
+            Default::default()
+        }
+    }
+    ///Which calls: either `ids` or `state`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct BulkRequest {
+        ///At most 1000 ids.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+        ///All calls in this state, or any of several separated by commas; at most 1000 of them, newest first.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub state: ::std::option::Option<::std::string::String>,
+    }
+    impl BulkRequest {
+        pub fn builder() -> builder::BulkRequest {
+            Default::default()
+        }
+    }
+    ///What became of many calls.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct BulkResult {
+        ///How many it was done to.
+        pub count: i64,
+        ///Those it was not done to.
+        pub failed: ::std::vec::Vec<BulkFailure>,
+        ///Whether more calls are in this state than one request handles: send it again.
+        pub more: bool,
+    }
+    impl BulkResult {
+        pub fn builder() -> builder::BulkResult {
+            Default::default()
+        }
+    }
     ///An uploaded artifact and how it is packed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Bundle {
@@ -184,6 +229,80 @@ pub mod types {
             value.parse()
         }
     }
+    ///What of times that were missed.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum CatchUp {
+        #[serde(rename = "none")]
+        None,
+        #[serde(rename = "last")]
+        Last,
+    }
+    impl ::std::fmt::Display for CatchUp {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::None => f.write_str("none"),
+                Self::Last => f.write_str("last"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for CatchUp {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "none" => Ok(Self::None),
+                "last" => Ok(Self::Last),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for CatchUp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for CatchUp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Which events.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct CloudEventsTrigger {
+        /**Context attributes an event must have with exactly these values; none: every event of the
+namespace.*/
+        #[serde(
+            default,
+            skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
+        )]
+        pub attributes: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+    }
+    impl CloudEventsTrigger {
+        pub fn builder() -> builder::CloudEventsTrigger {
+            Default::default()
+        }
+    }
     ///An uploaded component.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Component {
@@ -207,7 +326,7 @@ pub mod types {
         pub last_transition_at: ::jiff::Timestamp,
         ///For people.
         pub message: ::std::string::String,
-        ///For programs: `ready`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+        ///For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
         pub reason: ::std::string::String,
         ///Whether it holds.
         pub status: Status,
@@ -226,6 +345,8 @@ pub mod types {
     pub struct Count {
         ///How many.
         pub count: i64,
+        ///Calls asked for by id that it was not done to.
+        pub failed: ::std::vec::Vec<BulkFailure>,
         ///Sidecars where it was not done.
         pub warnings: ::std::vec::Vec<Warning>,
     }
@@ -254,6 +375,149 @@ pub mod types {
     }
     impl CreatedToken {
         pub fn builder() -> builder::CreatedToken {
+            Default::default()
+        }
+    }
+    ///A schedule, and the body of its calls.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CronTrigger {
+        ///At most 64 KiB.
+        #[serde(default)]
+        pub body: ::std::string::String,
+        ///What of times that were missed while no sidecar was up.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub catch_up: ::std::option::Option<CatchUp>,
+        /**With `last`: how long ago, in milliseconds, a missed time may be and still be made up for;
+1000 to 2592000000 (30 days).*/
+        #[serde(default = "defaults::default_u64::<i64, 86400000>")]
+        pub catch_up_window_ms: i64,
+        ///The body's `content-type`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content_type: ::std::option::Option<::std::string::String>,
+        ///Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
+        pub schedule: ::std::string::String,
+        ///IANA name of the time zone the schedule is of.
+        #[serde(default = "defaults::cron_trigger_timezone")]
+        pub timezone: ::std::string::String,
+    }
+    impl CronTrigger {
+        pub fn builder() -> builder::CronTrigger {
+            Default::default()
+        }
+    }
+    ///How a function is.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CurrentStats {
+        ///Its name.
+        pub function: ::std::string::String,
+        ///How it is now.
+        pub sample: Sample,
+        ///Calls a second in each of the last 60 seconds, oldest first.
+        pub sparkline: ::std::vec::Vec<f64>,
+    }
+    impl CurrentStats {
+        pub fn builder() -> builder::CurrentStats {
+            Default::default()
+        }
+    }
+    /**One event: the `data` of a server-sent event, whose `event` is the type. Fields that the type does not have
+are left out.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Event {
+        /**function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
+`lag`. trigger: what it did.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub action: ::std::option::Option<::std::string::String>,
+        ///call: the attempt under way or the last one, from 1; 0: none yet.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub attempt: ::std::option::Option<i32>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub dead: ::std::option::Option<i64>,
+        ///decision, sample: instances wanted.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub desired: ::std::option::Option<i32>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub errors_per_second: ::std::option::Option<f64>,
+        ///hello: the newest event before.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub event_id: ::std::option::Option<::std::string::String>,
+        ///decision: for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub explanation: ::std::option::Option<::std::string::String>,
+        ///Null: it is of no one function.
+        #[serde(deserialize_with = "::std::option::Option::deserialize")]
+        pub function: ::std::option::Option<::std::string::String>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub held: ::std::option::Option<i64>,
+        ///call: its id.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub id: ::std::option::Option<::std::string::String>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub in_flight: ::std::option::Option<f64>,
+        ///instance: its id.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub instance: ::std::option::Option<::std::string::String>,
+        ///sidecar: how many catalogue versions it is behind.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub lag: ::std::option::Option<i64>,
+        ///function, instance, trigger, reset: for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub message: ::std::option::Option<::std::string::String>,
+        ///Null: it is of no one namespace.
+        #[serde(deserialize_with = "::std::option::Option::deserialize")]
+        pub namespace: ::std::option::Option<::std::string::String>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p50_ms: ::std::option::Option<f64>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p95_ms: ::std::option::Option<f64>,
+        ///decision: instances wanted before.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub previous: ::std::option::Option<i32>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub queued: ::std::option::Option<i64>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ready: ::std::option::Option<i32>,
+        ///decision: for programs.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub reason: ::std::option::Option<::std::string::String>,
+        ///function, decision, instance: which revision.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub revision: ::std::option::Option<::std::string::String>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub rps: ::std::option::Option<f64>,
+        ///instance, sidecar: which sidecar.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub sidecar: ::std::option::Option<::std::string::String>,
+        ///sample: as in Sample.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub starting: ::std::option::Option<i32>,
+        ///instance: `starting`, `ready`, `draining`, `stopped`, `failed`. call: as an invocation's.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub state: ::std::option::Option<::std::string::String>,
+        ///call: the function's status; null: it has not answered.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub status: ::std::option::Option<i32>,
+        ///When.
+        pub time: ::jiff::Timestamp,
+        ///trigger: its name.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub trigger: ::std::option::Option<::std::string::String>,
+        /**`hello`, `reset`, `function`, `sample`, `decision`, `instance`, `call`, `sidecar` or `trigger`; there may be
+more with time.*/
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl Event {
+        pub fn builder() -> builder::Event {
             Default::default()
         }
     }
@@ -497,6 +761,92 @@ pub mod types {
             Default::default()
         }
     }
+    ///A call to make.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct InvokeRequest {
+        ///Whether it is to be queued and answered with its id.
+        #[serde(rename = "async", default)]
+        pub async_: bool,
+        ///As text.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body: ::std::option::Option<::std::string::String>,
+        ///In base64; not together with `body`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body_base64: ::std::option::Option<::std::string::String>,
+        ///Header name to value.
+        #[serde(
+            default,
+            skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
+        )]
+        pub headers: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+        ///Default POST.
+        #[serde(default = "defaults::invoke_request_method")]
+        pub method: ::std::string::String,
+        ///Path and query below the function; default `/`.
+        #[serde(default = "defaults::invoke_request_path")]
+        pub path: ::std::string::String,
+        ///How long to wait for the answer; default 30000, at most 300000.
+        #[serde(default = "defaults::default_u64::<i64, 30000>")]
+        pub timeout_ms: i64,
+    }
+    impl ::std::default::Default for InvokeRequest {
+        fn default() -> Self {
+            Self {
+                async_: Default::default(),
+                body: Default::default(),
+                body_base64: Default::default(),
+                headers: Default::default(),
+                method: defaults::invoke_request_method(),
+                path: defaults::invoke_request_path(),
+                timeout_ms: defaults::default_u64::<i64, 30000>(),
+            }
+        }
+    }
+    impl InvokeRequest {
+        pub fn builder() -> builder::InvokeRequest {
+            Default::default()
+        }
+    }
+    ///What came back.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct InvokeResponse {
+        ///Its body, if that is text.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body: ::std::option::Option<::std::string::String>,
+        ///Its body in base64, if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body_base64: ::std::option::Option<::std::string::String>,
+        ///Of an asynchronous call.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub call_id: ::std::option::Option<::std::string::String>,
+        ///Whether an instance had to be waited for.
+        pub cold_start: bool,
+        ///From here and back.
+        pub duration_ms: f64,
+        ///The answer's headers; values of one name are joined by commas.
+        pub headers: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+        ///Where the time went, as the sidecar's server-timing tells it.
+        pub phases: ::std::vec::Vec<Phase>,
+        ///The sidecar it went through.
+        pub sidecar: ::std::string::String,
+        ///The answer's status.
+        pub status: i32,
+        ///Whether there is more of it than the 1 MiB that is kept.
+        pub truncated: bool,
+        ///Where it was sent: what a caller would use.
+        pub url: ::std::string::String,
+    }
+    impl InvokeResponse {
+        pub fn builder() -> builder::InvokeResponse {
+            Default::default()
+        }
+    }
     ///The live signing keys.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct KeysRotated {
@@ -568,7 +918,7 @@ pub mod types {
     ///Bounds on one call. Durations in milliseconds.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Limits {
-        ///Calls in flight per instance, a hard limit; 0: none.
+        ///Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
         #[serde(default)]
         pub container_concurrency: i32,
         ///Without a byte in either direction; 0: none.
@@ -675,6 +1025,19 @@ pub mod types {
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///A part of a call's time.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Phase {
+        ///How long it took.
+        pub duration_ms: f64,
+        ///`route`, `hold`, `queue`, `start` (a part of `hold`), `run`, or one of the function's own.
+        pub name: ::std::string::String,
+    }
+    impl Phase {
+        pub fn builder() -> builder::Phase {
+            Default::default()
         }
     }
     ///Why a request failed (RFC 9457).
@@ -828,6 +1191,17 @@ pub mod types {
             Default::default()
         }
     }
+    ///Which messages.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct QueueTrigger {
+        ///The topic, a DNS label. Every trigger on it gets every message.
+        pub topic: ::std::string::String,
+    }
+    impl QueueTrigger {
+        pub fn builder() -> builder::QueueTrigger {
+            Default::default()
+        }
+    }
     ///When an instance counts as ready.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct Readiness {
@@ -903,11 +1277,23 @@ pub mod types {
     pub struct Rejection {
         ///Why.
         pub reason: ::std::string::String,
-        ///`functions/NAMESPACE/NAME` or `secrets/NAMESPACE/NAME`.
+        ///`functions/NAMESPACE/NAME`, `secrets/NAMESPACE/NAME` or `triggers/NAMESPACE/NAME`.
         pub resource: ::std::string::String,
     }
     impl Rejection {
         pub fn builder() -> builder::Rejection {
+            Default::default()
+        }
+    }
+    ///Which dead letters.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct ReplayRequest {
+        ///At most 1000 ids; left out: all.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+    }
+    impl ReplayRequest {
+        pub fn builder() -> builder::ReplayRequest {
             Default::default()
         }
     }
@@ -1067,6 +1453,39 @@ pub mod types {
             Default::default()
         }
     }
+    ///How a function was during one second, over all sidecars.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Sample {
+        ///Dead letters.
+        pub dead: i64,
+        ///Instances the owner wants.
+        pub desired: i32,
+        ///Of those: refused, or answered with 5xx.
+        pub errors_per_second: f64,
+        ///Calls that wait for an instance.
+        pub held: i64,
+        ///Calls at instances, averaged.
+        pub in_flight: f64,
+        ///Half of the answers took at most so long; null: there was none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p50_ms: ::std::option::Option<f64>,
+        ///95 of 100 did.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p95_ms: ::std::option::Option<f64>,
+        ///Asynchronous calls that are not finished.
+        pub queued: i64,
+        ///Instances that take calls.
+        pub ready: i32,
+        ///Calls answered a second, refused ones included.
+        pub rps: f64,
+        ///Instances on their way.
+        pub starting: i32,
+    }
+    impl Sample {
+        pub fn builder() -> builder::Sample {
+            Default::default()
+        }
+    }
     ///The autoscaler's settings. Durations in milliseconds.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Scaling {
@@ -1146,6 +1565,25 @@ pub mod types {
             Default::default()
         }
     }
+    ///A scaling decision.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct ScalingDecision {
+        ///Instances wanted from now on.
+        pub desired: i32,
+        ///For people.
+        pub explanation: ::std::string::String,
+        ///And before.
+        pub previous: i32,
+        ///For programs: `load`, `panic`, `idle`, `activation_scale`, ...
+        pub reason: ::std::string::String,
+        ///Of which revision.
+        pub revision: ::std::string::String,
+    }
+    impl ScalingDecision {
+        pub fn builder() -> builder::ScalingDecision {
+            Default::default()
+        }
+    }
     ///A secret, without its values.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Secret {
@@ -1210,29 +1648,66 @@ pub mod types {
             Default::default()
         }
     }
+    ///Who asks.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Session {
+        ///When the token stops being valid; a session ends after twelve hours at the latest.
+        pub expires_at: ::jiff::Timestamp,
+        ///The one namespace the token is good for; `*`: all.
+        pub namespace: ::std::string::String,
+        ///What its holder may do.
+        pub role: Role,
+        ///The token's id.
+        pub token_id: ::std::string::String,
+    }
+    impl Session {
+        pub fn builder() -> builder::Session {
+            Default::default()
+        }
+    }
+    ///Whom a browser is to act for.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionRequest {
+        ///A token as `POST /v1/tokens` gives it.
+        pub token: ::std::string::String,
+    }
+    impl SessionRequest {
+        pub fn builder() -> builder::SessionRequest {
+            Default::default()
+        }
+    }
     ///A sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Sidecar {
         ///Calls in its queue.
         pub async_queued: i64,
         ///The catalogue version it applied.
+        pub catalogue_version: i64,
+        ///The same as `catalogue_version`.
         pub config_version: i64,
         ///Whether its config stream is up.
         pub connected: bool,
         ///When it last connected.
         pub connected_at: ::jiff::Timestamp,
+        /**It starts no instances and gives up those it has as soon as others have as many ready; calls
+through it go on.*/
+        pub draining: bool,
         ///Its gossip address.
         pub gossip_address: ::std::string::String,
         ///Calls it holds.
         pub held: i64,
+        ///Its id, for as long as its data folder lives.
+        pub id: ::std::string::String,
         ///Instances it runs.
         pub instances: u64,
         ///How many versions that is behind the newest it must have; 0: it is up to date.
         pub lag: i64,
         ///When it last said anything.
         pub last_seen_at: ::jiff::Timestamp,
-        ///Its id, for as long as its data folder lives.
+        ///The same as `id`.
         pub node_id: ::std::string::String,
+        ///The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
+        pub owns: ::std::vec::Vec<::std::string::String>,
         ///Where peers and the server reach it.
         pub peer_address: ::std::string::String,
         ///Where people call functions.
@@ -1311,6 +1786,36 @@ pub mod types {
     }
     impl Spec {
         pub fn builder() -> builder::Spec {
+            Default::default()
+        }
+    }
+    ///One function's past.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Stats {
+        ///Scaling decisions, oldest first.
+        pub decisions: ::std::vec::Vec<TimedDecision>,
+        ///Since when sidecars are observed; null: they were not until now, and the next seconds will be.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub observed_since: ::std::option::Option<::jiff::Timestamp>,
+        ///One a second at most, oldest first; where there is none nothing happened.
+        pub samples: ::std::vec::Vec<TimedSample>,
+    }
+    impl Stats {
+        pub fn builder() -> builder::Stats {
+            Default::default()
+        }
+    }
+    ///How the functions of a namespace are.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct StatsList {
+        ///Functions that did something in the last ten minutes, by name.
+        pub items: ::std::vec::Vec<CurrentStats>,
+        ///Since when sidecars are observed; null: they were not until now, and the next seconds will be.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub observed_since: ::std::option::Option<::jiff::Timestamp>,
+    }
+    impl StatsList {
+        pub fn builder() -> builder::StatsList {
             Default::default()
         }
     }
@@ -1393,6 +1898,62 @@ pub mod types {
             Default::default()
         }
     }
+    ///A scaling decision and when it was made.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TimedDecision {
+        ///Instances wanted from now on.
+        pub desired: i32,
+        ///For people.
+        pub explanation: ::std::string::String,
+        ///And before.
+        pub previous: i32,
+        ///For programs: `load`, `panic`, `idle`, `activation_scale`, ...
+        pub reason: ::std::string::String,
+        ///Of which revision.
+        pub revision: ::std::string::String,
+        ///When.
+        pub time: ::jiff::Timestamp,
+    }
+    impl TimedDecision {
+        pub fn builder() -> builder::TimedDecision {
+            Default::default()
+        }
+    }
+    ///A function during one second.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TimedSample {
+        ///Dead letters.
+        pub dead: i64,
+        ///Instances the owner wants.
+        pub desired: i32,
+        ///Of those: refused, or answered with 5xx.
+        pub errors_per_second: f64,
+        ///Calls that wait for an instance.
+        pub held: i64,
+        ///Calls at instances, averaged.
+        pub in_flight: f64,
+        ///Half of the answers took at most so long; null: there was none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p50_ms: ::std::option::Option<f64>,
+        ///95 of 100 did.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub p95_ms: ::std::option::Option<f64>,
+        ///Asynchronous calls that are not finished.
+        pub queued: i64,
+        ///Instances that take calls.
+        pub ready: i32,
+        ///Calls answered a second, refused ones included.
+        pub rps: f64,
+        ///Instances on their way.
+        pub starting: i32,
+        ///When it ended.
+        pub time: ::jiff::Timestamp,
+    }
+    impl TimedSample {
+        pub fn builder() -> builder::TimedSample {
+            Default::default()
+        }
+    }
     ///A token's metadata.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct TokenInfo {
@@ -1469,6 +2030,195 @@ pub mod types {
     }
     impl TrafficRequest {
         pub fn builder() -> builder::TrafficRequest {
+            Default::default()
+        }
+    }
+    ///A trigger.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Trigger {
+        ///When it was first put.
+        pub created_at: ::jiff::Timestamp,
+        ///Its name.
+        pub name: ::std::string::String,
+        ///Its namespace.
+        pub namespace: ::std::string::String,
+        ///As put, every default filled in.
+        pub spec: TriggerSpec,
+        ///How it is.
+        pub status: TriggerStatus,
+        ///Changes when it is deleted and created again.
+        pub uid: ::std::string::String,
+        ///When it was last changed.
+        pub updated_at: ::jiff::Timestamp,
+        ///The etag's number.
+        pub version: i64,
+        /**Sidecars that could not be asked what it did there; in a list they are named once, beside the
+items.*/
+        pub warnings: ::std::vec::Vec<Warning>,
+    }
+    impl Trigger {
+        pub fn builder() -> builder::Trigger {
+            Default::default()
+        }
+    }
+    ///What fires a trigger.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum TriggerKind {
+        #[serde(rename = "cron")]
+        Cron,
+        #[serde(rename = "cloudevents")]
+        Cloudevents,
+        #[serde(rename = "queue")]
+        Queue,
+    }
+    impl ::std::fmt::Display for TriggerKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Cron => f.write_str("cron"),
+                Self::Cloudevents => f.write_str("cloudevents"),
+                Self::Queue => f.write_str("queue"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for TriggerKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "cron" => Ok(Self::Cron),
+                "cloudevents" => Ok(Self::Cloudevents),
+                "queue" => Ok(Self::Queue),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TriggerKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TriggerKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Triggers by name.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TriggerList {
+        ///The items of this page.
+        pub items: ::std::vec::Vec<Trigger>,
+        ///Send it as `page_token` for the next page; null: this is the last.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next_page_token: ::std::option::Option<::std::string::String>,
+        ///Sidecars whose part of the answer is missing.
+        pub warnings: ::std::vec::Vec<Warning>,
+    }
+    impl TriggerList {
+        pub fn builder() -> builder::TriggerList {
+            Default::default()
+        }
+    }
+    ///What is put.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TriggerRequest {
+        ///What fires it, and the call that is made then.
+        pub spec: TriggerSpec,
+    }
+    impl TriggerRequest {
+        pub fn builder() -> builder::TriggerRequest {
+            Default::default()
+        }
+    }
+    ///What fires, and the call that is made then.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TriggerSpec {
+        ///For kind `cloudevents`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cloudevents: ::std::option::Option<CloudEventsTrigger>,
+        ///For kind `cron`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cron: ::std::option::Option<CronTrigger>,
+        /**The function to call, of the same namespace. It may be missing: then the trigger stays, and
+shows the condition `FunctionMissing`.*/
+        pub function: ::std::string::String,
+        ///Headers of the call besides those the platform sets; at most 64.
+        #[serde(
+            default,
+            skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
+        )]
+        pub headers: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+        ///Which of the objects below says what fires it.
+        pub kind: TriggerKind,
+        ///Of the call: `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
+        #[serde(default = "defaults::trigger_spec_method")]
+        pub method: ::std::string::String,
+        ///Path and query of the call as the function sees them.
+        #[serde(default = "defaults::trigger_spec_path")]
+        pub path: ::std::string::String,
+        ///Nothing is fired while it is paused, and nothing of that time made up for.
+        #[serde(default)]
+        pub paused: bool,
+        ///For kind `queue`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub queue: ::std::option::Option<QueueTrigger>,
+    }
+    impl TriggerSpec {
+        pub fn builder() -> builder::TriggerSpec {
+            Default::default()
+        }
+    }
+    ///How a trigger is. Counts are summed over sidecars.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TriggerStatus {
+        ///`Ready`, `FunctionMissing` (true: nobody is there to call) and `Accepted`.
+        pub conditions: ::std::vec::Vec<Condition>,
+        ///Calls it put into the queue; what became of them the function's invocations tell.
+        pub delivered: i64,
+        ///Calls it could not put into the queue.
+        pub failed: i64,
+        ///Why it could not, the last time it could not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_error: ::std::option::Option<::std::string::String>,
+        ///When that was.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_error_at: ::std::option::Option<::jiff::Timestamp>,
+        ///When it last put a call into the queue.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_fired_at: ::std::option::Option<::jiff::Timestamp>,
+        ///Times of its schedule that were passed over.
+        pub missed: i64,
+        ///When its schedule fires next; null if it has none or is paused.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next_fire_at: ::std::option::Option<::jiff::Timestamp>,
+        ///The sidecar that fires it; null unless it has a schedule and the sidecar could be asked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub owner: ::std::option::Option<::std::string::String>,
+        ///Whether the condition `Ready` is true.
+        pub ready: bool,
+    }
+    impl TriggerStatus {
+        pub fn builder() -> builder::TriggerStatus {
             Default::default()
         }
     }
@@ -2069,6 +2819,221 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct BulkFailure {
+            code: ::std::result::Result<::std::string::String, ::std::string::String>,
+            detail: ::std::result::Result<::std::string::String, ::std::string::String>,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for BulkFailure {
+            fn default() -> Self {
+                Self {
+                    code: Err("no value supplied for code".to_string()),
+                    detail: Err("no value supplied for detail".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                }
+            }
+        }
+        impl BulkFailure {
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
+            pub fn detail<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.detail = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for detail: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<BulkFailure> for super::BulkFailure {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: BulkFailure,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    code: value.code?,
+                    detail: value.detail?,
+                    id: value.id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::BulkFailure> for BulkFailure {
+            fn from(value: super::BulkFailure) -> Self {
+                Self {
+                    code: Ok(value.code),
+                    detail: Ok(value.detail),
+                    id: Ok(value.id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct BulkRequest {
+            ids: ::std::result::Result<
+                ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for BulkRequest {
+            fn default() -> Self {
+                Self {
+                    ids: Ok(Default::default()),
+                    state: Ok(Default::default()),
+                }
+            }
+        }
+        impl BulkRequest {
+            pub fn ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ids: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<BulkRequest> for super::BulkRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: BulkRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ids: value.ids?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::BulkRequest> for BulkRequest {
+            fn from(value: super::BulkRequest) -> Self {
+                Self {
+                    ids: Ok(value.ids),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct BulkResult {
+            count: ::std::result::Result<i64, ::std::string::String>,
+            failed: ::std::result::Result<
+                ::std::vec::Vec<super::BulkFailure>,
+                ::std::string::String,
+            >,
+            more: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for BulkResult {
+            fn default() -> Self {
+                Self {
+                    count: Err("no value supplied for count".to_string()),
+                    failed: Err("no value supplied for failed".to_string()),
+                    more: Err("no value supplied for more".to_string()),
+                }
+            }
+        }
+        impl BulkResult {
+            pub fn count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for count: {e}")
+                    });
+                self
+            }
+            pub fn failed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::BulkFailure>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.failed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for failed: {e}")
+                    });
+                self
+            }
+            pub fn more<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.more = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for more: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<BulkResult> for super::BulkResult {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: BulkResult,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    count: value.count?,
+                    failed: value.failed?,
+                    more: value.more?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::BulkResult> for BulkResult {
+            fn from(value: super::BulkResult) -> Self {
+                Self {
+                    count: Ok(value.count),
+                    failed: Ok(value.failed),
+                    more: Ok(value.more),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Bundle {
             format: ::std::result::Result<super::BundleFormat, ::std::string::String>,
             sha256: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -2142,6 +3107,59 @@ pub mod types {
                     format: Ok(value.format),
                     sha256: Ok(value.sha256),
                     size: Ok(value.size),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CloudEventsTrigger {
+            attributes: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CloudEventsTrigger {
+            fn default() -> Self {
+                Self {
+                    attributes: Ok(Default::default()),
+                }
+            }
+        }
+        impl CloudEventsTrigger {
+            pub fn attributes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attributes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attributes: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CloudEventsTrigger> for super::CloudEventsTrigger {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CloudEventsTrigger,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    attributes: value.attributes?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CloudEventsTrigger> for CloudEventsTrigger {
+            fn from(value: super::CloudEventsTrigger) -> Self {
+                Self {
+                    attributes: Ok(value.attributes),
                 }
             }
         }
@@ -2345,6 +3363,10 @@ pub mod types {
         #[derive(Clone, Debug)]
         pub struct Count {
             count: ::std::result::Result<i64, ::std::string::String>,
+            failed: ::std::result::Result<
+                ::std::vec::Vec<super::BulkFailure>,
+                ::std::string::String,
+            >,
             warnings: ::std::result::Result<
                 ::std::vec::Vec<super::Warning>,
                 ::std::string::String,
@@ -2354,6 +3376,7 @@ pub mod types {
             fn default() -> Self {
                 Self {
                     count: Err("no value supplied for count".to_string()),
+                    failed: Err("no value supplied for failed".to_string()),
                     warnings: Err("no value supplied for warnings".to_string()),
                 }
             }
@@ -2368,6 +3391,18 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for count: {e}")
+                    });
+                self
+            }
+            pub fn failed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::BulkFailure>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.failed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for failed: {e}")
                     });
                 self
             }
@@ -2391,6 +3426,7 @@ pub mod types {
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     count: value.count?,
+                    failed: value.failed?,
                     warnings: value.warnings?,
                 })
             }
@@ -2399,6 +3435,7 @@ pub mod types {
             fn from(value: super::Count) -> Self {
                 Self {
                     count: Ok(value.count),
+                    failed: Ok(value.failed),
                     warnings: Ok(value.warnings),
                 }
             }
@@ -2542,6 +3579,814 @@ pub mod types {
                     namespace: Ok(value.namespace),
                     role: Ok(value.role),
                     token: Ok(value.token),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CronTrigger {
+            body: ::std::result::Result<::std::string::String, ::std::string::String>,
+            catch_up: ::std::result::Result<
+                ::std::option::Option<super::CatchUp>,
+                ::std::string::String,
+            >,
+            catch_up_window_ms: ::std::result::Result<i64, ::std::string::String>,
+            content_type: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            schedule: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CronTrigger {
+            fn default() -> Self {
+                Self {
+                    body: Ok(Default::default()),
+                    catch_up: Ok(Default::default()),
+                    catch_up_window_ms: Ok(
+                        super::defaults::default_u64::<i64, 86400000>(),
+                    ),
+                    content_type: Ok(Default::default()),
+                    schedule: Err("no value supplied for schedule".to_string()),
+                    timezone: Ok(super::defaults::cron_trigger_timezone()),
+                }
+            }
+        }
+        impl CronTrigger {
+            pub fn body<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body: {e}")
+                    });
+                self
+            }
+            pub fn catch_up<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::CatchUp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catch_up = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for catch_up: {e}")
+                    });
+                self
+            }
+            pub fn catch_up_window_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catch_up_window_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for catch_up_window_ms: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn content_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_type: {e}")
+                    });
+                self
+            }
+            pub fn schedule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.schedule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for schedule: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CronTrigger> for super::CronTrigger {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CronTrigger,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    body: value.body?,
+                    catch_up: value.catch_up?,
+                    catch_up_window_ms: value.catch_up_window_ms?,
+                    content_type: value.content_type?,
+                    schedule: value.schedule?,
+                    timezone: value.timezone?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CronTrigger> for CronTrigger {
+            fn from(value: super::CronTrigger) -> Self {
+                Self {
+                    body: Ok(value.body),
+                    catch_up: Ok(value.catch_up),
+                    catch_up_window_ms: Ok(value.catch_up_window_ms),
+                    content_type: Ok(value.content_type),
+                    schedule: Ok(value.schedule),
+                    timezone: Ok(value.timezone),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CurrentStats {
+            function: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            sample: ::std::result::Result<super::Sample, ::std::string::String>,
+            sparkline: ::std::result::Result<
+                ::std::vec::Vec<f64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CurrentStats {
+            fn default() -> Self {
+                Self {
+                    function: Err("no value supplied for function".to_string()),
+                    sample: Err("no value supplied for sample".to_string()),
+                    sparkline: Err("no value supplied for sparkline".to_string()),
+                }
+            }
+        }
+        impl CurrentStats {
+            pub fn function<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.function = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for function: {e}")
+                    });
+                self
+            }
+            pub fn sample<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Sample>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sample = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sample: {e}")
+                    });
+                self
+            }
+            pub fn sparkline<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sparkline = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sparkline: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CurrentStats> for super::CurrentStats {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CurrentStats,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    function: value.function?,
+                    sample: value.sample?,
+                    sparkline: value.sparkline?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CurrentStats> for CurrentStats {
+            fn from(value: super::CurrentStats) -> Self {
+                Self {
+                    function: Ok(value.function),
+                    sample: Ok(value.sample),
+                    sparkline: Ok(value.sparkline),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Event {
+            action: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            attempt: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            dead: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            desired: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            errors_per_second: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            event_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            explanation: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            function: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            held: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            in_flight: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            instance: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            lag: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            message: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            namespace: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            p50_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            p95_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            previous: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            queued: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            ready: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            reason: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            revision: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            rps: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            sidecar: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            starting: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            trigger: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for Event {
+            fn default() -> Self {
+                Self {
+                    action: Ok(Default::default()),
+                    attempt: Ok(Default::default()),
+                    dead: Ok(Default::default()),
+                    desired: Ok(Default::default()),
+                    errors_per_second: Ok(Default::default()),
+                    event_id: Ok(Default::default()),
+                    explanation: Ok(Default::default()),
+                    function: Err("no value supplied for function".to_string()),
+                    held: Ok(Default::default()),
+                    id: Ok(Default::default()),
+                    in_flight: Ok(Default::default()),
+                    instance: Ok(Default::default()),
+                    lag: Ok(Default::default()),
+                    message: Ok(Default::default()),
+                    namespace: Err("no value supplied for namespace".to_string()),
+                    p50_ms: Ok(Default::default()),
+                    p95_ms: Ok(Default::default()),
+                    previous: Ok(Default::default()),
+                    queued: Ok(Default::default()),
+                    ready: Ok(Default::default()),
+                    reason: Ok(Default::default()),
+                    revision: Ok(Default::default()),
+                    rps: Ok(Default::default()),
+                    sidecar: Ok(Default::default()),
+                    starting: Ok(Default::default()),
+                    state: Ok(Default::default()),
+                    status: Ok(Default::default()),
+                    time: Err("no value supplied for time".to_string()),
+                    trigger: Ok(Default::default()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl Event {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn attempt<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attempt = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attempt: {e}")
+                    });
+                self
+            }
+            pub fn dead<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dead = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dead: {e}")
+                    });
+                self
+            }
+            pub fn desired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.desired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for desired: {e}")
+                    });
+                self
+            }
+            pub fn errors_per_second<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.errors_per_second = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for errors_per_second: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn event_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.event_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for event_id: {e}")
+                    });
+                self
+            }
+            pub fn explanation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.explanation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for explanation: {e}")
+                    });
+                self
+            }
+            pub fn function<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.function = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for function: {e}")
+                    });
+                self
+            }
+            pub fn held<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.held = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for held: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn in_flight<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.in_flight = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for in_flight: {e}")
+                    });
+                self
+            }
+            pub fn instance<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.instance = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for instance: {e}")
+                    });
+                self
+            }
+            pub fn lag<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.lag = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for lag: {e}")
+                    });
+                self
+            }
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn p50_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p50_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p50_ms: {e}")
+                    });
+                self
+            }
+            pub fn p95_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p95_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p95_ms: {e}")
+                    });
+                self
+            }
+            pub fn previous<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous: {e}")
+                    });
+                self
+            }
+            pub fn queued<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queued = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queued: {e}")
+                    });
+                self
+            }
+            pub fn ready<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ready = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ready: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn rps<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rps = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rps: {e}")
+                    });
+                self
+            }
+            pub fn sidecar<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecar = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecar: {e}")
+                    });
+                self
+            }
+            pub fn starting<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.starting = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for starting: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.time = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for time: {e}")
+                    });
+                self
+            }
+            pub fn trigger<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trigger = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for trigger: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Event> for super::Event {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Event,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    attempt: value.attempt?,
+                    dead: value.dead?,
+                    desired: value.desired?,
+                    errors_per_second: value.errors_per_second?,
+                    event_id: value.event_id?,
+                    explanation: value.explanation?,
+                    function: value.function?,
+                    held: value.held?,
+                    id: value.id?,
+                    in_flight: value.in_flight?,
+                    instance: value.instance?,
+                    lag: value.lag?,
+                    message: value.message?,
+                    namespace: value.namespace?,
+                    p50_ms: value.p50_ms?,
+                    p95_ms: value.p95_ms?,
+                    previous: value.previous?,
+                    queued: value.queued?,
+                    ready: value.ready?,
+                    reason: value.reason?,
+                    revision: value.revision?,
+                    rps: value.rps?,
+                    sidecar: value.sidecar?,
+                    starting: value.starting?,
+                    state: value.state?,
+                    status: value.status?,
+                    time: value.time?,
+                    trigger: value.trigger?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Event> for Event {
+            fn from(value: super::Event) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    attempt: Ok(value.attempt),
+                    dead: Ok(value.dead),
+                    desired: Ok(value.desired),
+                    errors_per_second: Ok(value.errors_per_second),
+                    event_id: Ok(value.event_id),
+                    explanation: Ok(value.explanation),
+                    function: Ok(value.function),
+                    held: Ok(value.held),
+                    id: Ok(value.id),
+                    in_flight: Ok(value.in_flight),
+                    instance: Ok(value.instance),
+                    lag: Ok(value.lag),
+                    message: Ok(value.message),
+                    namespace: Ok(value.namespace),
+                    p50_ms: Ok(value.p50_ms),
+                    p95_ms: Ok(value.p95_ms),
+                    previous: Ok(value.previous),
+                    queued: Ok(value.queued),
+                    ready: Ok(value.ready),
+                    reason: Ok(value.reason),
+                    revision: Ok(value.revision),
+                    rps: Ok(value.rps),
+                    sidecar: Ok(value.sidecar),
+                    starting: Ok(value.starting),
+                    state: Ok(value.state),
+                    status: Ok(value.status),
+                    time: Ok(value.time),
+                    trigger: Ok(value.trigger),
+                    type_: Ok(value.type_),
                 }
             }
         }
@@ -3830,6 +5675,386 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct InvokeRequest {
+            async_: ::std::result::Result<bool, ::std::string::String>,
+            body: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            body_base64: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            headers: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+            method: ::std::result::Result<::std::string::String, ::std::string::String>,
+            path: ::std::result::Result<::std::string::String, ::std::string::String>,
+            timeout_ms: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for InvokeRequest {
+            fn default() -> Self {
+                Self {
+                    async_: Ok(Default::default()),
+                    body: Ok(Default::default()),
+                    body_base64: Ok(Default::default()),
+                    headers: Ok(Default::default()),
+                    method: Ok(super::defaults::invoke_request_method()),
+                    path: Ok(super::defaults::invoke_request_path()),
+                    timeout_ms: Ok(super::defaults::default_u64::<i64, 30000>()),
+                }
+            }
+        }
+        impl InvokeRequest {
+            pub fn async_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.async_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for async_: {e}")
+                    });
+                self
+            }
+            pub fn body<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body: {e}")
+                    });
+                self
+            }
+            pub fn body_base64<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body_base64 = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body_base64: {e}")
+                    });
+                self
+            }
+            pub fn headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for headers: {e}")
+                    });
+                self
+            }
+            pub fn method<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.method = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for method: {e}")
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn timeout_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timeout_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timeout_ms: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<InvokeRequest> for super::InvokeRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: InvokeRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    async_: value.async_?,
+                    body: value.body?,
+                    body_base64: value.body_base64?,
+                    headers: value.headers?,
+                    method: value.method?,
+                    path: value.path?,
+                    timeout_ms: value.timeout_ms?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::InvokeRequest> for InvokeRequest {
+            fn from(value: super::InvokeRequest) -> Self {
+                Self {
+                    async_: Ok(value.async_),
+                    body: Ok(value.body),
+                    body_base64: Ok(value.body_base64),
+                    headers: Ok(value.headers),
+                    method: Ok(value.method),
+                    path: Ok(value.path),
+                    timeout_ms: Ok(value.timeout_ms),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct InvokeResponse {
+            body: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            body_base64: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            call_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            cold_start: ::std::result::Result<bool, ::std::string::String>,
+            duration_ms: ::std::result::Result<f64, ::std::string::String>,
+            headers: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+            phases: ::std::result::Result<
+                ::std::vec::Vec<super::Phase>,
+                ::std::string::String,
+            >,
+            sidecar: ::std::result::Result<::std::string::String, ::std::string::String>,
+            status: ::std::result::Result<i32, ::std::string::String>,
+            truncated: ::std::result::Result<bool, ::std::string::String>,
+            url: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for InvokeResponse {
+            fn default() -> Self {
+                Self {
+                    body: Ok(Default::default()),
+                    body_base64: Ok(Default::default()),
+                    call_id: Ok(Default::default()),
+                    cold_start: Err("no value supplied for cold_start".to_string()),
+                    duration_ms: Err("no value supplied for duration_ms".to_string()),
+                    headers: Err("no value supplied for headers".to_string()),
+                    phases: Err("no value supplied for phases".to_string()),
+                    sidecar: Err("no value supplied for sidecar".to_string()),
+                    status: Err("no value supplied for status".to_string()),
+                    truncated: Err("no value supplied for truncated".to_string()),
+                    url: Err("no value supplied for url".to_string()),
+                }
+            }
+        }
+        impl InvokeResponse {
+            pub fn body<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body: {e}")
+                    });
+                self
+            }
+            pub fn body_base64<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body_base64 = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body_base64: {e}")
+                    });
+                self
+            }
+            pub fn call_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.call_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for call_id: {e}")
+                    });
+                self
+            }
+            pub fn cold_start<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cold_start = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for cold_start: {e}")
+                    });
+                self
+            }
+            pub fn duration_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for duration_ms: {e}")
+                    });
+                self
+            }
+            pub fn headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for headers: {e}")
+                    });
+                self
+            }
+            pub fn phases<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Phase>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.phases = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for phases: {e}")
+                    });
+                self
+            }
+            pub fn sidecar<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecar = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecar: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn truncated<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.truncated = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for truncated: {e}")
+                    });
+                self
+            }
+            pub fn url<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.url = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for url: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<InvokeResponse> for super::InvokeResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: InvokeResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    body: value.body?,
+                    body_base64: value.body_base64?,
+                    call_id: value.call_id?,
+                    cold_start: value.cold_start?,
+                    duration_ms: value.duration_ms?,
+                    headers: value.headers?,
+                    phases: value.phases?,
+                    sidecar: value.sidecar?,
+                    status: value.status?,
+                    truncated: value.truncated?,
+                    url: value.url?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::InvokeResponse> for InvokeResponse {
+            fn from(value: super::InvokeResponse) -> Self {
+                Self {
+                    body: Ok(value.body),
+                    body_base64: Ok(value.body_base64),
+                    call_id: Ok(value.call_id),
+                    cold_start: Ok(value.cold_start),
+                    duration_ms: Ok(value.duration_ms),
+                    headers: Ok(value.headers),
+                    phases: Ok(value.phases),
+                    sidecar: Ok(value.sidecar),
+                    status: Ok(value.status),
+                    truncated: Ok(value.truncated),
+                    url: Ok(value.url),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct KeysRotated {
             current: ::std::result::Result<::std::string::String, ::std::string::String>,
             previous: ::std::result::Result<
@@ -4136,6 +6361,64 @@ pub mod types {
                     sidecar: Ok(value.sidecar),
                     stream: Ok(value.stream),
                     time: Ok(value.time),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Phase {
+            duration_ms: ::std::result::Result<f64, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for Phase {
+            fn default() -> Self {
+                Self {
+                    duration_ms: Err("no value supplied for duration_ms".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                }
+            }
+        }
+        impl Phase {
+            pub fn duration_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for duration_ms: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Phase> for super::Phase {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Phase,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    duration_ms: value.duration_ms?,
+                    name: value.name?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Phase> for Phase {
+            fn from(value: super::Phase) -> Self {
+                Self {
+                    duration_ms: Ok(value.duration_ms),
+                    name: Ok(value.name),
                 }
             }
         }
@@ -4696,6 +6979,44 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct QueueTrigger {
+            topic: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for QueueTrigger {
+            fn default() -> Self {
+                Self {
+                    topic: Err("no value supplied for topic".to_string()),
+                }
+            }
+        }
+        impl QueueTrigger {
+            pub fn topic<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.topic = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for topic: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<QueueTrigger> for super::QueueTrigger {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: QueueTrigger,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { topic: value.topic? })
+            }
+        }
+        impl ::std::convert::From<super::QueueTrigger> for QueueTrigger {
+            fn from(value: super::QueueTrigger) -> Self {
+                Self { topic: Ok(value.topic) }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Readiness {
             kind: ::std::result::Result<
                 ::std::option::Option<super::ReadinessKind>,
@@ -4818,6 +7139,49 @@ pub mod types {
                     reason: Ok(value.reason),
                     resource: Ok(value.resource),
                 }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ReplayRequest {
+            ids: ::std::result::Result<
+                ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ReplayRequest {
+            fn default() -> Self {
+                Self {
+                    ids: Ok(Default::default()),
+                }
+            }
+        }
+        impl ReplayRequest {
+            pub fn ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::vec::Vec<::std::string::String>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ids: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ReplayRequest> for super::ReplayRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ReplayRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { ids: value.ids? })
+            }
+        }
+        impl ::std::convert::From<super::ReplayRequest> for ReplayRequest {
+            fn from(value: super::ReplayRequest) -> Self {
+                Self { ids: Ok(value.ids) }
             }
         }
         #[derive(Clone, Debug)]
@@ -5249,6 +7613,218 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Sample {
+            dead: ::std::result::Result<i64, ::std::string::String>,
+            desired: ::std::result::Result<i32, ::std::string::String>,
+            errors_per_second: ::std::result::Result<f64, ::std::string::String>,
+            held: ::std::result::Result<i64, ::std::string::String>,
+            in_flight: ::std::result::Result<f64, ::std::string::String>,
+            p50_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            p95_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            queued: ::std::result::Result<i64, ::std::string::String>,
+            ready: ::std::result::Result<i32, ::std::string::String>,
+            rps: ::std::result::Result<f64, ::std::string::String>,
+            starting: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for Sample {
+            fn default() -> Self {
+                Self {
+                    dead: Err("no value supplied for dead".to_string()),
+                    desired: Err("no value supplied for desired".to_string()),
+                    errors_per_second: Err(
+                        "no value supplied for errors_per_second".to_string(),
+                    ),
+                    held: Err("no value supplied for held".to_string()),
+                    in_flight: Err("no value supplied for in_flight".to_string()),
+                    p50_ms: Ok(Default::default()),
+                    p95_ms: Ok(Default::default()),
+                    queued: Err("no value supplied for queued".to_string()),
+                    ready: Err("no value supplied for ready".to_string()),
+                    rps: Err("no value supplied for rps".to_string()),
+                    starting: Err("no value supplied for starting".to_string()),
+                }
+            }
+        }
+        impl Sample {
+            pub fn dead<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dead = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dead: {e}")
+                    });
+                self
+            }
+            pub fn desired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.desired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for desired: {e}")
+                    });
+                self
+            }
+            pub fn errors_per_second<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.errors_per_second = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for errors_per_second: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn held<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.held = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for held: {e}")
+                    });
+                self
+            }
+            pub fn in_flight<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.in_flight = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for in_flight: {e}")
+                    });
+                self
+            }
+            pub fn p50_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p50_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p50_ms: {e}")
+                    });
+                self
+            }
+            pub fn p95_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p95_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p95_ms: {e}")
+                    });
+                self
+            }
+            pub fn queued<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queued = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queued: {e}")
+                    });
+                self
+            }
+            pub fn ready<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ready = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ready: {e}")
+                    });
+                self
+            }
+            pub fn rps<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rps = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rps: {e}")
+                    });
+                self
+            }
+            pub fn starting<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.starting = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for starting: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Sample> for super::Sample {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Sample,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    dead: value.dead?,
+                    desired: value.desired?,
+                    errors_per_second: value.errors_per_second?,
+                    held: value.held?,
+                    in_flight: value.in_flight?,
+                    p50_ms: value.p50_ms?,
+                    p95_ms: value.p95_ms?,
+                    queued: value.queued?,
+                    ready: value.ready?,
+                    rps: value.rps?,
+                    starting: value.starting?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Sample> for Sample {
+            fn from(value: super::Sample) -> Self {
+                Self {
+                    dead: Ok(value.dead),
+                    desired: Ok(value.desired),
+                    errors_per_second: Ok(value.errors_per_second),
+                    held: Ok(value.held),
+                    in_flight: Ok(value.in_flight),
+                    p50_ms: Ok(value.p50_ms),
+                    p95_ms: Ok(value.p95_ms),
+                    queued: Ok(value.queued),
+                    ready: Ok(value.ready),
+                    rps: Ok(value.rps),
+                    starting: Ok(value.starting),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Scaling {
             activation_scale: ::std::result::Result<i32, ::std::string::String>,
             initial_scale: ::std::result::Result<i32, ::std::string::String>,
@@ -5577,6 +8153,118 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct ScalingDecision {
+            desired: ::std::result::Result<i32, ::std::string::String>,
+            explanation: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            previous: ::std::result::Result<i32, ::std::string::String>,
+            reason: ::std::result::Result<::std::string::String, ::std::string::String>,
+            revision: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ScalingDecision {
+            fn default() -> Self {
+                Self {
+                    desired: Err("no value supplied for desired".to_string()),
+                    explanation: Err("no value supplied for explanation".to_string()),
+                    previous: Err("no value supplied for previous".to_string()),
+                    reason: Err("no value supplied for reason".to_string()),
+                    revision: Err("no value supplied for revision".to_string()),
+                }
+            }
+        }
+        impl ScalingDecision {
+            pub fn desired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.desired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for desired: {e}")
+                    });
+                self
+            }
+            pub fn explanation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.explanation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for explanation: {e}")
+                    });
+                self
+            }
+            pub fn previous<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ScalingDecision> for super::ScalingDecision {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ScalingDecision,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    desired: value.desired?,
+                    explanation: value.explanation?,
+                    previous: value.previous?,
+                    reason: value.reason?,
+                    revision: value.revision?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ScalingDecision> for ScalingDecision {
+            fn from(value: super::ScalingDecision) -> Self {
+                Self {
+                    desired: Ok(value.desired),
+                    explanation: Ok(value.explanation),
+                    previous: Ok(value.previous),
+                    reason: Ok(value.reason),
+                    revision: Ok(value.revision),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Secret {
             created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
             keys: ::std::result::Result<
@@ -5894,19 +8582,156 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Session {
+            expires_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            namespace: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            role: ::std::result::Result<super::Role, ::std::string::String>,
+            token_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Session {
+            fn default() -> Self {
+                Self {
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    namespace: Err("no value supplied for namespace".to_string()),
+                    role: Err("no value supplied for role".to_string()),
+                    token_id: Err("no value supplied for token_id".to_string()),
+                }
+            }
+        }
+        impl Session {
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Role>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for role: {e}")
+                    });
+                self
+            }
+            pub fn token_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Session> for super::Session {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Session,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    expires_at: value.expires_at?,
+                    namespace: value.namespace?,
+                    role: value.role?,
+                    token_id: value.token_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Session> for Session {
+            fn from(value: super::Session) -> Self {
+                Self {
+                    expires_at: Ok(value.expires_at),
+                    namespace: Ok(value.namespace),
+                    role: Ok(value.role),
+                    token_id: Ok(value.token_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionRequest {
+            token: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionRequest {
+            fn default() -> Self {
+                Self {
+                    token: Err("no value supplied for token".to_string()),
+                }
+            }
+        }
+        impl SessionRequest {
+            pub fn token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionRequest> for super::SessionRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { token: value.token? })
+            }
+        }
+        impl ::std::convert::From<super::SessionRequest> for SessionRequest {
+            fn from(value: super::SessionRequest) -> Self {
+                Self { token: Ok(value.token) }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Sidecar {
             async_queued: ::std::result::Result<i64, ::std::string::String>,
+            catalogue_version: ::std::result::Result<i64, ::std::string::String>,
             config_version: ::std::result::Result<i64, ::std::string::String>,
             connected: ::std::result::Result<bool, ::std::string::String>,
             connected_at: ::std::result::Result<
                 ::jiff::Timestamp,
                 ::std::string::String,
             >,
+            draining: ::std::result::Result<bool, ::std::string::String>,
             gossip_address: ::std::result::Result<
                 ::std::string::String,
                 ::std::string::String,
             >,
             held: ::std::result::Result<i64, ::std::string::String>,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
             instances: ::std::result::Result<u64, ::std::string::String>,
             lag: ::std::result::Result<i64, ::std::string::String>,
             last_seen_at: ::std::result::Result<
@@ -5914,6 +8739,10 @@ pub mod types {
                 ::std::string::String,
             >,
             node_id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            owns: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
             peer_address: ::std::result::Result<
                 ::std::string::String,
                 ::std::string::String,
@@ -5932,19 +8761,25 @@ pub mod types {
             fn default() -> Self {
                 Self {
                     async_queued: Err("no value supplied for async_queued".to_string()),
+                    catalogue_version: Err(
+                        "no value supplied for catalogue_version".to_string(),
+                    ),
                     config_version: Err(
                         "no value supplied for config_version".to_string(),
                     ),
                     connected: Err("no value supplied for connected".to_string()),
                     connected_at: Err("no value supplied for connected_at".to_string()),
+                    draining: Err("no value supplied for draining".to_string()),
                     gossip_address: Err(
                         "no value supplied for gossip_address".to_string(),
                     ),
                     held: Err("no value supplied for held".to_string()),
+                    id: Err("no value supplied for id".to_string()),
                     instances: Err("no value supplied for instances".to_string()),
                     lag: Err("no value supplied for lag".to_string()),
                     last_seen_at: Err("no value supplied for last_seen_at".to_string()),
                     node_id: Err("no value supplied for node_id".to_string()),
+                    owns: Err("no value supplied for owns".to_string()),
                     peer_address: Err("no value supplied for peer_address".to_string()),
                     public_url: Err("no value supplied for public_url".to_string()),
                     rejections: Err("no value supplied for rejections".to_string()),
@@ -5962,6 +8797,20 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for async_queued: {e}")
+                    });
+                self
+            }
+            pub fn catalogue_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catalogue_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for catalogue_version: {e}"
+                        )
                     });
                 self
             }
@@ -6003,6 +8852,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn draining<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.draining = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for draining: {e}")
+                    });
+                self
+            }
             pub fn gossip_address<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -6027,6 +8888,16 @@ pub mod types {
                     .map_err(|e| {
                         format!("error converting supplied value for held: {e}")
                     });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
                 self
             }
             pub fn instances<T>(mut self, value: T) -> Self
@@ -6074,6 +8945,18 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for node_id: {e}")
+                    });
+                self
+            }
+            pub fn owns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.owns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for owns: {e}")
                     });
                 self
             }
@@ -6133,15 +9016,19 @@ pub mod types {
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     async_queued: value.async_queued?,
+                    catalogue_version: value.catalogue_version?,
                     config_version: value.config_version?,
                     connected: value.connected?,
                     connected_at: value.connected_at?,
+                    draining: value.draining?,
                     gossip_address: value.gossip_address?,
                     held: value.held?,
+                    id: value.id?,
                     instances: value.instances?,
                     lag: value.lag?,
                     last_seen_at: value.last_seen_at?,
                     node_id: value.node_id?,
+                    owns: value.owns?,
                     peer_address: value.peer_address?,
                     public_url: value.public_url?,
                     rejections: value.rejections?,
@@ -6153,15 +9040,19 @@ pub mod types {
             fn from(value: super::Sidecar) -> Self {
                 Self {
                     async_queued: Ok(value.async_queued),
+                    catalogue_version: Ok(value.catalogue_version),
                     config_version: Ok(value.config_version),
                     connected: Ok(value.connected),
                     connected_at: Ok(value.connected_at),
+                    draining: Ok(value.draining),
                     gossip_address: Ok(value.gossip_address),
                     held: Ok(value.held),
+                    id: Ok(value.id),
                     instances: Ok(value.instances),
                     lag: Ok(value.lag),
                     last_seen_at: Ok(value.last_seen_at),
                     node_id: Ok(value.node_id),
+                    owns: Ok(value.owns),
                     peer_address: Ok(value.peer_address),
                     public_url: Ok(value.public_url),
                     rejections: Ok(value.rejections),
@@ -6495,6 +9386,157 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Stats {
+            decisions: ::std::result::Result<
+                ::std::vec::Vec<super::TimedDecision>,
+                ::std::string::String,
+            >,
+            observed_since: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            samples: ::std::result::Result<
+                ::std::vec::Vec<super::TimedSample>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Stats {
+            fn default() -> Self {
+                Self {
+                    decisions: Err("no value supplied for decisions".to_string()),
+                    observed_since: Ok(Default::default()),
+                    samples: Err("no value supplied for samples".to_string()),
+                }
+            }
+        }
+        impl Stats {
+            pub fn decisions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::TimedDecision>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decisions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decisions: {e}")
+                    });
+                self
+            }
+            pub fn observed_since<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.observed_since = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for observed_since: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn samples<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::TimedSample>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.samples = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for samples: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Stats> for super::Stats {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Stats,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    decisions: value.decisions?,
+                    observed_since: value.observed_since?,
+                    samples: value.samples?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Stats> for Stats {
+            fn from(value: super::Stats) -> Self {
+                Self {
+                    decisions: Ok(value.decisions),
+                    observed_since: Ok(value.observed_since),
+                    samples: Ok(value.samples),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct StatsList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::CurrentStats>,
+                ::std::string::String,
+            >,
+            observed_since: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for StatsList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    observed_since: Ok(Default::default()),
+                }
+            }
+        }
+        impl StatsList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CurrentStats>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn observed_since<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.observed_since = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for observed_since: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<StatsList> for super::StatsList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: StatsList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    observed_since: value.observed_since?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::StatsList> for StatsList {
+            fn from(value: super::StatsList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    observed_since: Ok(value.observed_since),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Target {
             latest: ::std::result::Result<
                 ::std::option::Option<bool>,
@@ -6590,6 +9632,362 @@ pub mod types {
                     percent: Ok(value.percent),
                     revision: Ok(value.revision),
                     tag: Ok(value.tag),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TimedDecision {
+            desired: ::std::result::Result<i32, ::std::string::String>,
+            explanation: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            previous: ::std::result::Result<i32, ::std::string::String>,
+            reason: ::std::result::Result<::std::string::String, ::std::string::String>,
+            revision: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+        }
+        impl ::std::default::Default for TimedDecision {
+            fn default() -> Self {
+                Self {
+                    desired: Err("no value supplied for desired".to_string()),
+                    explanation: Err("no value supplied for explanation".to_string()),
+                    previous: Err("no value supplied for previous".to_string()),
+                    reason: Err("no value supplied for reason".to_string()),
+                    revision: Err("no value supplied for revision".to_string()),
+                    time: Err("no value supplied for time".to_string()),
+                }
+            }
+        }
+        impl TimedDecision {
+            pub fn desired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.desired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for desired: {e}")
+                    });
+                self
+            }
+            pub fn explanation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.explanation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for explanation: {e}")
+                    });
+                self
+            }
+            pub fn previous<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.time = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for time: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TimedDecision> for super::TimedDecision {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TimedDecision,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    desired: value.desired?,
+                    explanation: value.explanation?,
+                    previous: value.previous?,
+                    reason: value.reason?,
+                    revision: value.revision?,
+                    time: value.time?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TimedDecision> for TimedDecision {
+            fn from(value: super::TimedDecision) -> Self {
+                Self {
+                    desired: Ok(value.desired),
+                    explanation: Ok(value.explanation),
+                    previous: Ok(value.previous),
+                    reason: Ok(value.reason),
+                    revision: Ok(value.revision),
+                    time: Ok(value.time),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TimedSample {
+            dead: ::std::result::Result<i64, ::std::string::String>,
+            desired: ::std::result::Result<i32, ::std::string::String>,
+            errors_per_second: ::std::result::Result<f64, ::std::string::String>,
+            held: ::std::result::Result<i64, ::std::string::String>,
+            in_flight: ::std::result::Result<f64, ::std::string::String>,
+            p50_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            p95_ms: ::std::result::Result<
+                ::std::option::Option<f64>,
+                ::std::string::String,
+            >,
+            queued: ::std::result::Result<i64, ::std::string::String>,
+            ready: ::std::result::Result<i32, ::std::string::String>,
+            rps: ::std::result::Result<f64, ::std::string::String>,
+            starting: ::std::result::Result<i32, ::std::string::String>,
+            time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+        }
+        impl ::std::default::Default for TimedSample {
+            fn default() -> Self {
+                Self {
+                    dead: Err("no value supplied for dead".to_string()),
+                    desired: Err("no value supplied for desired".to_string()),
+                    errors_per_second: Err(
+                        "no value supplied for errors_per_second".to_string(),
+                    ),
+                    held: Err("no value supplied for held".to_string()),
+                    in_flight: Err("no value supplied for in_flight".to_string()),
+                    p50_ms: Ok(Default::default()),
+                    p95_ms: Ok(Default::default()),
+                    queued: Err("no value supplied for queued".to_string()),
+                    ready: Err("no value supplied for ready".to_string()),
+                    rps: Err("no value supplied for rps".to_string()),
+                    starting: Err("no value supplied for starting".to_string()),
+                    time: Err("no value supplied for time".to_string()),
+                }
+            }
+        }
+        impl TimedSample {
+            pub fn dead<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dead = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dead: {e}")
+                    });
+                self
+            }
+            pub fn desired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.desired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for desired: {e}")
+                    });
+                self
+            }
+            pub fn errors_per_second<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.errors_per_second = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for errors_per_second: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn held<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.held = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for held: {e}")
+                    });
+                self
+            }
+            pub fn in_flight<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.in_flight = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for in_flight: {e}")
+                    });
+                self
+            }
+            pub fn p50_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p50_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p50_ms: {e}")
+                    });
+                self
+            }
+            pub fn p95_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<f64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.p95_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for p95_ms: {e}")
+                    });
+                self
+            }
+            pub fn queued<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queued = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queued: {e}")
+                    });
+                self
+            }
+            pub fn ready<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ready = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ready: {e}")
+                    });
+                self
+            }
+            pub fn rps<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rps = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rps: {e}")
+                    });
+                self
+            }
+            pub fn starting<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.starting = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for starting: {e}")
+                    });
+                self
+            }
+            pub fn time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.time = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for time: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TimedSample> for super::TimedSample {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TimedSample,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    dead: value.dead?,
+                    desired: value.desired?,
+                    errors_per_second: value.errors_per_second?,
+                    held: value.held?,
+                    in_flight: value.in_flight?,
+                    p50_ms: value.p50_ms?,
+                    p95_ms: value.p95_ms?,
+                    queued: value.queued?,
+                    ready: value.ready?,
+                    rps: value.rps?,
+                    starting: value.starting?,
+                    time: value.time?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TimedSample> for TimedSample {
+            fn from(value: super::TimedSample) -> Self {
+                Self {
+                    dead: Ok(value.dead),
+                    desired: Ok(value.desired),
+                    errors_per_second: Ok(value.errors_per_second),
+                    held: Ok(value.held),
+                    in_flight: Ok(value.in_flight),
+                    p50_ms: Ok(value.p50_ms),
+                    p95_ms: Ok(value.p95_ms),
+                    queued: Ok(value.queued),
+                    ready: Ok(value.ready),
+                    rps: Ok(value.rps),
+                    starting: Ok(value.starting),
+                    time: Ok(value.time),
                 }
             }
         }
@@ -7006,6 +10404,704 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Trigger {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            namespace: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            spec: ::std::result::Result<super::TriggerSpec, ::std::string::String>,
+            status: ::std::result::Result<super::TriggerStatus, ::std::string::String>,
+            uid: ::std::result::Result<::std::string::String, ::std::string::String>,
+            updated_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+            warnings: ::std::result::Result<
+                ::std::vec::Vec<super::Warning>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Trigger {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    namespace: Err("no value supplied for namespace".to_string()),
+                    spec: Err("no value supplied for spec".to_string()),
+                    status: Err("no value supplied for status".to_string()),
+                    uid: Err("no value supplied for uid".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    warnings: Err("no value supplied for warnings".to_string()),
+                }
+            }
+        }
+        impl Trigger {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn spec<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TriggerSpec>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.spec = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for spec: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TriggerStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn warnings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Warning>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.warnings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for warnings: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Trigger> for super::Trigger {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Trigger,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    name: value.name?,
+                    namespace: value.namespace?,
+                    spec: value.spec?,
+                    status: value.status?,
+                    uid: value.uid?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                    warnings: value.warnings?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Trigger> for Trigger {
+            fn from(value: super::Trigger) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    name: Ok(value.name),
+                    namespace: Ok(value.namespace),
+                    spec: Ok(value.spec),
+                    status: Ok(value.status),
+                    uid: Ok(value.uid),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                    warnings: Ok(value.warnings),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TriggerList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Trigger>,
+                ::std::string::String,
+            >,
+            next_page_token: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            warnings: ::std::result::Result<
+                ::std::vec::Vec<super::Warning>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TriggerList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next_page_token: Ok(Default::default()),
+                    warnings: Err("no value supplied for warnings".to_string()),
+                }
+            }
+        }
+        impl TriggerList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Trigger>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next_page_token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_page_token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for next_page_token: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn warnings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Warning>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.warnings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for warnings: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TriggerList> for super::TriggerList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TriggerList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next_page_token: value.next_page_token?,
+                    warnings: value.warnings?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TriggerList> for TriggerList {
+            fn from(value: super::TriggerList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next_page_token: Ok(value.next_page_token),
+                    warnings: Ok(value.warnings),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TriggerRequest {
+            spec: ::std::result::Result<super::TriggerSpec, ::std::string::String>,
+        }
+        impl ::std::default::Default for TriggerRequest {
+            fn default() -> Self {
+                Self {
+                    spec: Err("no value supplied for spec".to_string()),
+                }
+            }
+        }
+        impl TriggerRequest {
+            pub fn spec<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TriggerSpec>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.spec = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for spec: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TriggerRequest> for super::TriggerRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TriggerRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { spec: value.spec? })
+            }
+        }
+        impl ::std::convert::From<super::TriggerRequest> for TriggerRequest {
+            fn from(value: super::TriggerRequest) -> Self {
+                Self { spec: Ok(value.spec) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TriggerSpec {
+            cloudevents: ::std::result::Result<
+                ::std::option::Option<super::CloudEventsTrigger>,
+                ::std::string::String,
+            >,
+            cron: ::std::result::Result<
+                ::std::option::Option<super::CronTrigger>,
+                ::std::string::String,
+            >,
+            function: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            headers: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+            kind: ::std::result::Result<super::TriggerKind, ::std::string::String>,
+            method: ::std::result::Result<::std::string::String, ::std::string::String>,
+            path: ::std::result::Result<::std::string::String, ::std::string::String>,
+            paused: ::std::result::Result<bool, ::std::string::String>,
+            queue: ::std::result::Result<
+                ::std::option::Option<super::QueueTrigger>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TriggerSpec {
+            fn default() -> Self {
+                Self {
+                    cloudevents: Ok(Default::default()),
+                    cron: Ok(Default::default()),
+                    function: Err("no value supplied for function".to_string()),
+                    headers: Ok(Default::default()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    method: Ok(super::defaults::trigger_spec_method()),
+                    path: Ok(super::defaults::trigger_spec_path()),
+                    paused: Ok(Default::default()),
+                    queue: Ok(Default::default()),
+                }
+            }
+        }
+        impl TriggerSpec {
+            pub fn cloudevents<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::CloudEventsTrigger>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cloudevents = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for cloudevents: {e}")
+                    });
+                self
+            }
+            pub fn cron<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::CronTrigger>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cron = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for cron: {e}")
+                    });
+                self
+            }
+            pub fn function<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.function = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for function: {e}")
+                    });
+                self
+            }
+            pub fn headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for headers: {e}")
+                    });
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TriggerKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn method<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.method = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for method: {e}")
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn paused<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.paused = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for paused: {e}")
+                    });
+                self
+            }
+            pub fn queue<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::QueueTrigger>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queue = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queue: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TriggerSpec> for super::TriggerSpec {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TriggerSpec,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    cloudevents: value.cloudevents?,
+                    cron: value.cron?,
+                    function: value.function?,
+                    headers: value.headers?,
+                    kind: value.kind?,
+                    method: value.method?,
+                    path: value.path?,
+                    paused: value.paused?,
+                    queue: value.queue?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TriggerSpec> for TriggerSpec {
+            fn from(value: super::TriggerSpec) -> Self {
+                Self {
+                    cloudevents: Ok(value.cloudevents),
+                    cron: Ok(value.cron),
+                    function: Ok(value.function),
+                    headers: Ok(value.headers),
+                    kind: Ok(value.kind),
+                    method: Ok(value.method),
+                    path: Ok(value.path),
+                    paused: Ok(value.paused),
+                    queue: Ok(value.queue),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TriggerStatus {
+            conditions: ::std::result::Result<
+                ::std::vec::Vec<super::Condition>,
+                ::std::string::String,
+            >,
+            delivered: ::std::result::Result<i64, ::std::string::String>,
+            failed: ::std::result::Result<i64, ::std::string::String>,
+            last_error: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            last_error_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            last_fired_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            missed: ::std::result::Result<i64, ::std::string::String>,
+            next_fire_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            owner: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            ready: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for TriggerStatus {
+            fn default() -> Self {
+                Self {
+                    conditions: Err("no value supplied for conditions".to_string()),
+                    delivered: Err("no value supplied for delivered".to_string()),
+                    failed: Err("no value supplied for failed".to_string()),
+                    last_error: Ok(Default::default()),
+                    last_error_at: Ok(Default::default()),
+                    last_fired_at: Ok(Default::default()),
+                    missed: Err("no value supplied for missed".to_string()),
+                    next_fire_at: Ok(Default::default()),
+                    owner: Ok(Default::default()),
+                    ready: Err("no value supplied for ready".to_string()),
+                }
+            }
+        }
+        impl TriggerStatus {
+            pub fn conditions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Condition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.conditions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for conditions: {e}")
+                    });
+                self
+            }
+            pub fn delivered<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.delivered = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for delivered: {e}")
+                    });
+                self
+            }
+            pub fn failed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.failed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for failed: {e}")
+                    });
+                self
+            }
+            pub fn last_error<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_error = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_error: {e}")
+                    });
+                self
+            }
+            pub fn last_error_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_error_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_error_at: {e}")
+                    });
+                self
+            }
+            pub fn last_fired_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_fired_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_fired_at: {e}")
+                    });
+                self
+            }
+            pub fn missed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missed: {e}")
+                    });
+                self
+            }
+            pub fn next_fire_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_fire_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next_fire_at: {e}")
+                    });
+                self
+            }
+            pub fn owner<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.owner = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for owner: {e}")
+                    });
+                self
+            }
+            pub fn ready<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ready = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ready: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TriggerStatus> for super::TriggerStatus {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TriggerStatus,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    conditions: value.conditions?,
+                    delivered: value.delivered?,
+                    failed: value.failed?,
+                    last_error: value.last_error?,
+                    last_error_at: value.last_error_at?,
+                    last_fired_at: value.last_fired_at?,
+                    missed: value.missed?,
+                    next_fire_at: value.next_fire_at?,
+                    owner: value.owner?,
+                    ready: value.ready?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TriggerStatus> for TriggerStatus {
+            fn from(value: super::TriggerStatus) -> Self {
+                Self {
+                    conditions: Ok(value.conditions),
+                    delivered: Ok(value.delivered),
+                    failed: Ok(value.failed),
+                    last_error: Ok(value.last_error),
+                    last_error_at: Ok(value.last_error_at),
+                    last_fired_at: Ok(value.last_fired_at),
+                    missed: Ok(value.missed),
+                    next_fire_at: Ok(value.next_fire_at),
+                    owner: Ok(value.owner),
+                    ready: Ok(value.ready),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Version {
             catalogue_id: ::std::result::Result<
                 ::std::string::String,
@@ -7362,6 +11458,15 @@ pub mod types {
         {
             T::try_from(::std::num::NonZeroU64::try_from(V).unwrap()).unwrap()
         }
+        pub(super) fn cron_trigger_timezone() -> ::std::string::String {
+            "UTC".to_string()
+        }
+        pub(super) fn invoke_request_method() -> ::std::string::String {
+            "POST".to_string()
+        }
+        pub(super) fn invoke_request_path() -> ::std::string::String {
+            "/".to_string()
+        }
         pub(super) fn scaling_max_scale_down_rate() -> f64 {
             2_f64
         }
@@ -7379,6 +11484,12 @@ pub mod types {
         }
         pub(super) fn scaling_target_utilization_percent() -> f64 {
             70_f64
+        }
+        pub(super) fn trigger_spec_method() -> ::std::string::String {
+            "POST".to_string()
+        }
+        pub(super) fn trigger_spec_path() -> ::std::string::String {
+            "/".to_string()
         }
     }
     /// Error types.
@@ -7513,6 +11624,27 @@ let response = client.get_readyz()
     pub fn get_readyz(&self) -> builder::GetReadyz<'_> {
         builder::GetReadyz::new(self)
     }
+    /**Follow what happens
+
+Server-sent events. A token of one namespace gets those of its namespace, and of sidecars. At most 64 listeners at a time.
+
+Sends a `GET` request to `/v1/events`
+
+Arguments:
+- `function`: Only those of functions with this name.
+- `types`: Only these types, separated by commas; hello and reset come always.
+- `last_event_id`: Go on after this event; a `reset` comes first when that is too long ago.
+```ignore
+let response = client.stream_events()
+    .function(function)
+    .types(types)
+    .last_event_id(last_event_id)
+    .send()
+    .await;
+```*/
+    pub fn stream_events(&self) -> builder::StreamEvents<'_> {
+        builder::StreamEvents::new(self)
+    }
     /**Make a new signing key
 
 Tokens of the key before stay valid; those of the one before that stop being valid.
@@ -7584,6 +11716,29 @@ let response = client.head_artifact()
 ```*/
     pub fn head_artifact(&self) -> builder::HeadArtifact<'_> {
         builder::HeadArtifact::new(self)
+    }
+    /**Follow what happens in a namespace
+
+Server-sent events, as /v1/events.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/events`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `function`: Only those of functions with this name.
+- `types`: Only these types, separated by commas; hello and reset come always.
+- `last_event_id`: Go on after this event; a `reset` comes first when that is too long ago.
+```ignore
+let response = client.stream_namespace_events()
+    .namespace(namespace)
+    .function(function)
+    .types(types)
+    .last_event_id(last_event_id)
+    .send()
+    .await;
+```*/
+    pub fn stream_namespace_events(&self) -> builder::StreamNamespaceEvents<'_> {
+        builder::StreamNamespaceEvents::new(self)
     }
     /**List a namespace's functions
 
@@ -7740,17 +11895,21 @@ let response = client.purge_dead_letters()
     }
     /**Put a function's dead letters back into the queue
 
+All of them, or those named in the body.
+
 Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/dead-letters/replay`
 
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function, a DNS label of at most 52 characters.
 - `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`: An empty object means all of them.
 ```ignore
 let response = client.replay_dead_letters()
     .namespace(namespace)
     .name(name)
     .idempotency_key(idempotency_key)
+    .body(body)
     .send()
     .await;
 ```*/
@@ -7800,6 +11959,48 @@ let response = client.list_invocations()
 ```*/
     pub fn list_invocations(&self) -> builder::ListInvocations<'_> {
         builder::ListInvocations::new(self)
+    }
+    /**Cancel many asynchronous calls
+
+Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/cancel`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`
+```ignore
+let response = client.cancel_invocations()
+    .namespace(namespace)
+    .name(name)
+    .idempotency_key(idempotency_key)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn cancel_invocations(&self) -> builder::CancelInvocations<'_> {
+        builder::CancelInvocations::new(self)
+    }
+    /**Put many finished or dead calls back into the queue
+
+Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/replay`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`
+```ignore
+let response = client.replay_invocations()
+    .namespace(namespace)
+    .name(name)
+    .idempotency_key(idempotency_key)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn replay_invocations(&self) -> builder::ReplayInvocations<'_> {
+        builder::ReplayInvocations::new(self)
     }
     /**Get an asynchronous call
 
@@ -7886,6 +12087,27 @@ let response = client.get_invocation_result()
 ```*/
     pub fn get_invocation_result(&self) -> builder::GetInvocationResult<'_> {
         builder::GetInvocationResult::new(self)
+    }
+    /**Try a function out
+
+Calls it through a live sidecar, as any caller would, and tells how that went. For people: programs call a sidecar's public_url, which needs no server.
+
+Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invoke`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+- `body`
+```ignore
+let response = client.invoke_function()
+    .namespace(namespace)
+    .name(name)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn invoke_function(&self) -> builder::InvokeFunction<'_> {
+        builder::InvokeFunction::new(self)
     }
     /**Read a function's log lines
 
@@ -7982,6 +12204,25 @@ let response = client.rollback_function()
 ```*/
     pub fn rollback_function(&self) -> builder::RollbackFunction<'_> {
         builder::RollbackFunction::new(self)
+    }
+    /**Get a function's last ten minutes
+
+Sidecars are observed while somebody listens to events or asks this, and for ten minutes after.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/stats`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+```ignore
+let response = client.get_stats()
+    .namespace(namespace)
+    .name(name)
+    .send()
+    .await;
+```*/
+    pub fn get_stats(&self) -> builder::GetStats<'_> {
+        builder::GetStats::new(self)
     }
     /**Get a function's traffic
 
@@ -8170,6 +12411,111 @@ let response = client.delete_secret()
     pub fn delete_secret(&self) -> builder::DeleteSecret<'_> {
         builder::DeleteSecret::new(self)
     }
+    /**List how a namespace's functions are
+
+Sidecars are observed while somebody listens to events or asks this, and for ten minutes after.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/stats`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+```ignore
+let response = client.list_stats()
+    .namespace(namespace)
+    .send()
+    .await;
+```*/
+    pub fn list_stats(&self) -> builder::ListStats<'_> {
+        builder::ListStats::new(self)
+    }
+    /**List a namespace's triggers and what they did
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/triggers`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `limit`: Items per page, 1 to 1000; default 100.
+- `page_token`: From the page before.
+```ignore
+let response = client.list_triggers()
+    .namespace(namespace)
+    .limit(limit)
+    .page_token(page_token)
+    .send()
+    .await;
+```*/
+    pub fn list_triggers(&self) -> builder::ListTriggers<'_> {
+        builder::ListTriggers::new(self)
+    }
+    /**Get a trigger and what it did
+
+The etag changes with the catalogue's record, not with `status`.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/triggers/{name}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The trigger, a DNS label.
+```ignore
+let response = client.get_trigger()
+    .namespace(namespace)
+    .name(name)
+    .send()
+    .await;
+```*/
+    pub fn get_trigger(&self) -> builder::GetTrigger<'_> {
+        builder::GetTrigger::new(self)
+    }
+    /**Create or replace a trigger
+
+Its function need not be there yet. A schedule begins with its change: no time before is ever fired.
+
+Sends a `PUT` request to `/v1/namespaces/{namespace}/triggers/{name}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The trigger, a DNS label.
+- `dry_run`: Check and answer as if it were done, but change nothing.
+- `if_match`: Etags, one of which it must have now, or `*`: it must exist.
+- `if_none_match`: `*`: it must not exist.
+- `body`
+```ignore
+let response = client.put_trigger()
+    .namespace(namespace)
+    .name(name)
+    .dry_run(dry_run)
+    .if_match(if_match)
+    .if_none_match(if_none_match)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn put_trigger(&self) -> builder::PutTrigger<'_> {
+        builder::PutTrigger::new(self)
+    }
+    /**Delete a trigger
+
+Calls it has put into the queue are delivered all the same.
+
+Sends a `DELETE` request to `/v1/namespaces/{namespace}/triggers/{name}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The trigger, a DNS label.
+- `dry_run`: Check and answer as if it were done, but change nothing.
+- `if_match`: Etags, one of which it must have now, or `*`: it must exist.
+```ignore
+let response = client.delete_trigger()
+    .namespace(namespace)
+    .name(name)
+    .dry_run(dry_run)
+    .if_match(if_match)
+    .send()
+    .await;
+```*/
+    pub fn delete_trigger(&self) -> builder::DeleteTrigger<'_> {
+        builder::DeleteTrigger::new(self)
+    }
     /**This document
 
 Sends a `GET` request to `/v1/openapi.json`
@@ -8182,9 +12528,50 @@ let response = client.get_openapi()
     pub fn get_openapi(&self) -> builder::GetOpenapi<'_> {
         builder::GetOpenapi::new(self)
     }
+    /**Who the token or session is of
+
+Sends a `GET` request to `/v1/session`
+
+```ignore
+let response = client.get_session()
+    .send()
+    .await;
+```*/
+    pub fn get_session(&self) -> builder::GetSession<'_> {
+        builder::GetSession::new(self)
+    }
+    /**Begin a browser's session
+
+For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+
+Sends a `POST` request to `/v1/session`
+
+```ignore
+let response = client.create_session()
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn create_session(&self) -> builder::CreateSession<'_> {
+        builder::CreateSession::new(self)
+    }
+    /**End a browser's session
+
+Takes the cookie away; the token stays valid for others that have it.
+
+Sends a `DELETE` request to `/v1/session`
+
+```ignore
+let response = client.delete_session()
+    .send()
+    .await;
+```*/
+    pub fn delete_session(&self) -> builder::DeleteSession<'_> {
+        builder::DeleteSession::new(self)
+    }
     /**List sidecars and how they are
 
-A token of one namespace sees rejections of that namespace only.
+A token of one namespace sees rejections and functions of that namespace only.
 
 Sends a `GET` request to `/v1/sidecars`
 
@@ -8200,6 +12587,40 @@ let response = client.list_sidecars()
 ```*/
     pub fn list_sidecars(&self) -> builder::ListSidecars<'_> {
         builder::ListSidecars::new(self)
+    }
+    /**Move a sidecar's instances elsewhere
+
+It starts no instances any more and gives up those it has once other sidecars have as many ready; where no other has room they stay. Calls through it go on, and none is lost. The sidecar keeps to it over a restart, until it is resumed.
+
+Sends a `POST` request to `/v1/sidecars/{id}/drain`
+
+Arguments:
+- `id`: The sidecar's id.
+```ignore
+let response = client.drain_sidecar()
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn drain_sidecar(&self) -> builder::DrainSidecar<'_> {
+        builder::DrainSidecar::new(self)
+    }
+    /**Let a drained sidecar run instances again
+
+Instances come back as they are needed; none is moved.
+
+Sends a `POST` request to `/v1/sidecars/{id}/resume`
+
+Arguments:
+- `id`: The sidecar's id.
+```ignore
+let response = client.resume_sidecar()
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn resume_sidecar(&self) -> builder::ResumeSidecar<'_> {
+        builder::ResumeSidecar::new(self)
     }
     /**List live tokens
 
@@ -8434,6 +12855,119 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::stream_events`]
+
+[`Client::stream_events`]: super::Client::stream_events*/
+    #[derive(Debug, Clone)]
+    pub struct StreamEvents<'a> {
+        client: &'a super::Client,
+        function: Result<Option<::std::string::String>, String>,
+        types: Result<Option<::std::string::String>, String>,
+        last_event_id: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> StreamEvents<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                function: Ok(None),
+                types: Ok(None),
+                last_event_id: Ok(None),
+            }
+        }
+        pub fn function<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.function = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for function failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn types<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.types = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for types failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn last_event_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.last_event_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for last_event_id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/events`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::Problem>> {
+            let Self { client, function, types, last_event_id } = self;
+            let function = function.map_err(Error::InvalidRequest)?;
+            let types = types.map_err(Error::InvalidRequest)?;
+            let last_event_id = last_event_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/events", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = last_event_id {
+                header_map.append("Last-Event-ID", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .query(&progenitor_client::QueryParam::new("function", &function))
+                .query(&progenitor_client::QueryParam::new("types", &types))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "stream_events",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -8820,6 +13354,137 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::stream_namespace_events`]
+
+[`Client::stream_namespace_events`]: super::Client::stream_namespace_events*/
+    #[derive(Debug, Clone)]
+    pub struct StreamNamespaceEvents<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        function: Result<Option<::std::string::String>, String>,
+        types: Result<Option<::std::string::String>, String>,
+        last_event_id: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> StreamNamespaceEvents<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                function: Ok(None),
+                types: Ok(None),
+                last_event_id: Ok(None),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn function<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.function = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for function failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn types<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.types = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for types failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn last_event_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.last_event_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for last_event_id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/events`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::Problem>> {
+            let Self { client, namespace, function, types, last_event_id } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let function = function.map_err(Error::InvalidRequest)?;
+            let types = types.map_err(Error::InvalidRequest)?;
+            let last_event_id = last_event_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/events", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = last_event_id {
+                header_map.append("Last-Event-ID", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .query(&progenitor_client::QueryParam::new("function", &function))
+                .query(&progenitor_client::QueryParam::new("types", &types))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "stream_namespace_events",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -9766,6 +14431,7 @@ pub mod builder {
         namespace: Result<::std::string::String, String>,
         name: Result<::std::string::String, String>,
         idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::ReplayRequest, String>,
     }
     impl<'a> ReplayDeadLetters<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -9774,6 +14440,7 @@ pub mod builder {
                 namespace: Err("namespace was not initialized".to_string()),
                 name: Err("name was not initialized".to_string()),
                 idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
             }
         }
         pub fn namespace<V>(mut self, value: V) -> Self
@@ -9813,14 +14480,41 @@ pub mod builder {
                 });
             self
         }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::ReplayRequest>,
+            <V as std::convert::TryInto<types::ReplayRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `ReplayRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::ReplayRequest,
+            ) -> types::builder::ReplayRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
         ///Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/dead-letters/replay`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Count>, Error<types::Problem>> {
-            let Self { client, namespace, name, idempotency_key } = self;
+            let Self { client, namespace, name, idempotency_key, body } = self;
             let namespace = namespace.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
             let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::ReplayRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/namespaces/{}/functions/{}/dead-letters/replay", client.baseurl,
                 encode_path(& namespace.to_string()), encode_path(& name.to_string()),
@@ -9844,6 +14538,7 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
+                .json(&body)
                 .headers(header_map)
                 .build()?;
             let info = OperationInfo {
@@ -10127,6 +14822,294 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "list_invocations",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::cancel_invocations`]
+
+[`Client::cancel_invocations`]: super::Client::cancel_invocations*/
+    #[derive(Debug, Clone)]
+    pub struct CancelInvocations<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::BulkRequest, String>,
+    }
+    impl<'a> CancelInvocations<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::BulkRequest>,
+            <V as std::convert::TryInto<types::BulkRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `BulkRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::BulkRequest,
+            ) -> types::builder::BulkRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/cancel`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::BulkResult>, Error<types::Problem>> {
+            let Self { client, namespace, name, idempotency_key, body } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::BulkRequest::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/invocations/cancel", client.baseurl,
+                encode_path(& namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "cancel_invocations",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::replay_invocations`]
+
+[`Client::replay_invocations`]: super::Client::replay_invocations*/
+    #[derive(Debug, Clone)]
+    pub struct ReplayInvocations<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::BulkRequest, String>,
+    }
+    impl<'a> ReplayInvocations<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::BulkRequest>,
+            <V as std::convert::TryInto<types::BulkRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `BulkRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::BulkRequest,
+            ) -> types::builder::BulkRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/replay`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::BulkResult>, Error<types::Problem>> {
+            let Self { client, namespace, name, idempotency_key, body } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::BulkRequest::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/invocations/replay", client.baseurl,
+                encode_path(& namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "replay_invocations",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;
@@ -10616,6 +15599,133 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => Ok(ResponseValue::stream(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::invoke_function`]
+
+[`Client::invoke_function`]: super::Client::invoke_function*/
+    #[derive(Debug, Clone)]
+    pub struct InvokeFunction<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        body: Result<types::builder::InvokeRequest, String>,
+    }
+    impl<'a> InvokeFunction<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::InvokeRequest>,
+            <V as std::convert::TryInto<types::InvokeRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `InvokeRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::InvokeRequest,
+            ) -> types::builder::InvokeRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invoke`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::InvokeResponse>, Error<types::Problem>> {
+            let Self { client, namespace, name, body } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::InvokeRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/invoke", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "invoke_function",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -11220,6 +16330,103 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "rollback_function",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_stats`]
+
+[`Client::get_stats`]: super::Client::get_stats*/
+    #[derive(Debug, Clone)]
+    pub struct GetStats<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+    }
+    impl<'a> GetStats<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/stats`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Stats>, Error<types::Problem>> {
+            let Self { client, namespace, name } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/stats", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_stats",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;
@@ -12409,6 +17616,619 @@ pub mod builder {
             }
         }
     }
+    /**Builder for [`Client::list_stats`]
+
+[`Client::list_stats`]: super::Client::list_stats*/
+    #[derive(Debug, Clone)]
+    pub struct ListStats<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+    }
+    impl<'a> ListStats<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/stats`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::StatsList>, Error<types::Problem>> {
+            let Self { client, namespace } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/stats", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_stats",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_triggers`]
+
+[`Client::list_triggers`]: super::Client::list_triggers*/
+    #[derive(Debug, Clone)]
+    pub struct ListTriggers<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        limit: Result<Option<::std::num::NonZeroU32>, String>,
+        page_token: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> ListTriggers<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                limit: Ok(None),
+                page_token: Ok(None),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU32>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU32` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn page_token<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.page_token = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for page_token failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/triggers`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::TriggerList>, Error<types::Problem>> {
+            let Self { client, namespace, limit, page_token } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/triggers", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_triggers",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_trigger`]
+
+[`Client::get_trigger`]: super::Client::get_trigger*/
+    #[derive(Debug, Clone)]
+    pub struct GetTrigger<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+    }
+    impl<'a> GetTrigger<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/triggers/{name}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Trigger>, Error<types::Problem>> {
+            let Self { client, namespace, name } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/triggers/{}", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_trigger",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::put_trigger`]
+
+[`Client::put_trigger`]: super::Client::put_trigger*/
+    #[derive(Debug, Clone)]
+    pub struct PutTrigger<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        dry_run: Result<Option<bool>, String>,
+        if_match: Result<Option<::std::string::String>, String>,
+        if_none_match: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::TriggerRequest, String>,
+    }
+    impl<'a> PutTrigger<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                dry_run: Ok(None),
+                if_match: Ok(None),
+                if_none_match: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn if_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_match failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn if_none_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_none_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_none_match failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TriggerRequest>,
+            <V as std::convert::TryInto<
+                types::TriggerRequest,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `TriggerRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::TriggerRequest,
+            ) -> types::builder::TriggerRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/namespaces/{namespace}/triggers/{name}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Trigger>, Error<types::Problem>> {
+            let Self {
+                client,
+                namespace,
+                name,
+                dry_run,
+                if_match,
+                if_none_match,
+                body,
+            } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let if_match = if_match.map_err(Error::InvalidRequest)?;
+            let if_none_match = if_none_match.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::TriggerRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/triggers/{}", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = if_match {
+                header_map.append("If-Match", value.to_string().try_into()?);
+            }
+            if let Some(value) = if_none_match {
+                header_map.append("If-None-Match", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "put_trigger",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                201u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::delete_trigger`]
+
+[`Client::delete_trigger`]: super::Client::delete_trigger*/
+    #[derive(Debug, Clone)]
+    pub struct DeleteTrigger<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        dry_run: Result<Option<bool>, String>,
+        if_match: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> DeleteTrigger<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                dry_run: Ok(None),
+                if_match: Ok(None),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn if_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_match failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/namespaces/{namespace}/triggers/{name}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, namespace, name, dry_run, if_match } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let if_match = if_match.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/triggers/{}", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = if_match {
+                header_map.append("If-Match", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "delete_trigger",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /**Builder for [`Client::get_openapi`]
 
 [`Client::get_openapi`]: super::Client::get_openapi*/
@@ -12453,6 +18273,222 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_session`]
+
+[`Client::get_session`]: super::Client::get_session*/
+    #[derive(Debug, Clone)]
+    pub struct GetSession<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> GetSession<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/v1/session`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Session>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/session", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_session",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::create_session`]
+
+[`Client::create_session`]: super::Client::create_session*/
+    #[derive(Debug, Clone)]
+    pub struct CreateSession<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::SessionRequest, String>,
+    }
+    impl<'a> CreateSession<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionRequest>,
+            <V as std::convert::TryInto<
+                types::SessionRequest,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SessionRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SessionRequest,
+            ) -> types::builder::SessionRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/session`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::SessionRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/session", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "create_session",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::delete_session`]
+
+[`Client::delete_session`]: super::Client::delete_session*/
+    #[derive(Debug, Clone)]
+    pub struct DeleteSession<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> DeleteSession<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `DELETE` request to `/v1/session`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/session", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "delete_session",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -12544,6 +18580,169 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "list_sidecars",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::drain_sidecar`]
+
+[`Client::drain_sidecar`]: super::Client::drain_sidecar*/
+    #[derive(Debug, Clone)]
+    pub struct DrainSidecar<'a> {
+        client: &'a super::Client,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> DrainSidecar<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/sidecars/{id}/drain`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Sidecar>, Error<types::Problem>> {
+            let Self { client, id } = self;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sidecars/{}/drain", client.baseurl, encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "drain_sidecar",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::resume_sidecar`]
+
+[`Client::resume_sidecar`]: super::Client::resume_sidecar*/
+    #[derive(Debug, Clone)]
+    pub struct ResumeSidecar<'a> {
+        client: &'a super::Client,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> ResumeSidecar<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/sidecars/{id}/resume`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Sidecar>, Error<types::Problem>> {
+            let Self { client, id } = self;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sidecars/{}/resume", client.baseurl, encode_path(& id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "resume_sidecar",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -69,7 +69,7 @@ struct CountBody {
 #[serde(deny_unknown_fields, default)]
 struct ReplayRequest {
     /// At most 1000 ids; left out: all.
-    #[schema(max_items = 1000)]
+    #[schema(max_items = 1000, example = json!(["0192f0c1a2b37c4d8e9f0a1b2c3d4e5f-1a2b3c4d"]))]
     ids: Option<Vec<String>>,
 }
 
@@ -152,7 +152,7 @@ async fn purge_dead_letters(
     tag = "dead letters", operation_id = "replayDeadLetters",
     summary = "Put a function's dead letters back into the queue",
     description = "All of them, or those named in the body.",
-    params(FunctionPath, IdempotencyKey), request_body(content = ReplayRequest, description = "May be left out: all of them."),
+    params(FunctionPath, IdempotencyKey), request_body(content = ReplayRequest, description = "An empty object means all of them."),
     responses((status = 200, description = "How many were put back.", body = CountBody), Problems),
 )]
 async fn replay_dead_letters(

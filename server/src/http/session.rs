@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 struct SessionRequest {
     /// A token as `POST /v1/tokens` gives it.
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9...")]
     token: String,
 }
 
@@ -44,6 +45,7 @@ struct SessionBody {
     /// The token's id.
     token_id: String,
     /// The one namespace the token is good for; `*`: all.
+    #[schema(example = "default")]
     namespace: String,
     /// What its holder may do.
     role: Role,

@@ -41,7 +41,7 @@ struct StatsBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct TimedSample {
     /// When it ended.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-01-02T03:04:05Z")]
     time: Timestamp,
     #[serde(flatten)]
     sample: Sample,
@@ -72,6 +72,7 @@ struct StatsList {
 #[schema(as = CurrentStats)]
 struct CurrentBody {
     /// Its name.
+    #[schema(example = "hello")]
     function: String,
     /// How it is now.
     sample: Sample,

@@ -2711,7 +2711,7 @@ export type ListDeadLettersResponse = ListDeadLettersResponses[keyof ListDeadLet
 
 export type ReplayDeadLettersData = {
     /**
-     * May be left out: all of them.
+     * An empty object means all of them.
      */
     body: ReplayRequest;
     headers?: {

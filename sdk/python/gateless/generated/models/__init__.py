@@ -5,12 +5,21 @@ from .apply_request_labels import ApplyRequestLabels
 from .artifact import Artifact
 from .async_policy import AsyncPolicy
 from .attempt import Attempt
+from .bulk_failure import BulkFailure
+from .bulk_request import BulkRequest
+from .bulk_result import BulkResult
 from .bundle import Bundle
 from .bundle_format import BundleFormat
+from .catch_up import CatchUp
+from .cloud_events_trigger import CloudEventsTrigger
+from .cloud_events_trigger_attributes import CloudEventsTriggerAttributes
 from .component import Component
 from .condition import Condition
 from .count import Count
 from .created_token import CreatedToken
+from .cron_trigger import CronTrigger
+from .current_stats import CurrentStats
+from .event import Event
 from .field_error import FieldError
 from .function import Function
 from .function_labels import FunctionLabels
@@ -23,42 +32,64 @@ from .instance_counts import InstanceCounts
 from .instance_list import InstanceList
 from .invocation import Invocation
 from .invocation_list import InvocationList
+from .invoke_request import InvokeRequest
+from .invoke_request_headers import InvokeRequestHeaders
+from .invoke_response import InvokeResponse
+from .invoke_response_headers import InvokeResponseHeaders
 from .keys_rotated import KeysRotated
 from .kind import Kind
 from .limits import Limits
 from .log_line import LogLine
 from .metric import Metric
+from .phase import Phase
 from .problem import Problem
 from .process import Process
 from .protocol import Protocol
 from .queue import Queue
 from .queue_list import QueueList
+from .queue_trigger import QueueTrigger
 from .readiness import Readiness
 from .readiness_kind import ReadinessKind
 from .rejection import Rejection
+from .replay_request import ReplayRequest
 from .resolved_target import ResolvedTarget
 from .retries import Retries
 from .revision import Revision
 from .revision_list import RevisionList
 from .role import Role
 from .rollback_request import RollbackRequest
+from .sample import Sample
 from .scaling import Scaling
+from .scaling_decision import ScalingDecision
 from .secret import Secret
 from .secret_list import SecretList
 from .secret_ref import SecretRef
 from .secret_request import SecretRequest
 from .secret_request_data import SecretRequestData
+from .session import Session
+from .session_request import SessionRequest
 from .sidecar import Sidecar
 from .sidecar_list import SidecarList
 from .spec import Spec
 from .spec_env import SpecEnv
+from .stats import Stats
+from .stats_list import StatsList
 from .status import Status
 from .target import Target
+from .timed_decision import TimedDecision
+from .timed_sample import TimedSample
 from .token_info import TokenInfo
 from .token_list import TokenList
 from .token_request import TokenRequest
 from .traffic import Traffic
 from .traffic_request import TrafficRequest
+from .trigger import Trigger
+from .trigger_kind import TriggerKind
+from .trigger_list import TriggerList
+from .trigger_request import TriggerRequest
+from .trigger_spec import TriggerSpec
+from .trigger_spec_headers import TriggerSpecHeaders
+from .trigger_status import TriggerStatus
 from .version import Version
 from .visibility import Visibility
 from .wait_for_function_condition import WaitForFunctionCondition
@@ -71,12 +102,21 @@ __all__ = (
     "Artifact",
     "AsyncPolicy",
     "Attempt",
+    "BulkFailure",
+    "BulkRequest",
+    "BulkResult",
     "Bundle",
     "BundleFormat",
+    "CatchUp",
+    "CloudEventsTrigger",
+    "CloudEventsTriggerAttributes",
     "Component",
     "Condition",
     "Count",
     "CreatedToken",
+    "CronTrigger",
+    "CurrentStats",
+    "Event",
     "FieldError",
     "Function",
     "FunctionLabels",
@@ -89,42 +129,64 @@ __all__ = (
     "InstanceList",
     "Invocation",
     "InvocationList",
+    "InvokeRequest",
+    "InvokeRequestHeaders",
+    "InvokeResponse",
+    "InvokeResponseHeaders",
     "KeysRotated",
     "Kind",
     "Limits",
     "LogLine",
     "Metric",
+    "Phase",
     "Problem",
     "Process",
     "Protocol",
     "Queue",
     "QueueList",
+    "QueueTrigger",
     "Readiness",
     "ReadinessKind",
     "Rejection",
+    "ReplayRequest",
     "ResolvedTarget",
     "Retries",
     "Revision",
     "RevisionList",
     "Role",
     "RollbackRequest",
+    "Sample",
     "Scaling",
+    "ScalingDecision",
     "Secret",
     "SecretList",
     "SecretRef",
     "SecretRequest",
     "SecretRequestData",
+    "Session",
+    "SessionRequest",
     "Sidecar",
     "SidecarList",
     "Spec",
     "SpecEnv",
+    "Stats",
+    "StatsList",
     "Status",
     "Target",
+    "TimedDecision",
+    "TimedSample",
     "TokenInfo",
     "TokenList",
     "TokenRequest",
     "Traffic",
     "TrafficRequest",
+    "Trigger",
+    "TriggerKind",
+    "TriggerList",
+    "TriggerRequest",
+    "TriggerSpec",
+    "TriggerSpecHeaders",
+    "TriggerStatus",
     "Version",
     "Visibility",
     "WaitForFunctionCondition",

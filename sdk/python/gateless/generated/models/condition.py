@@ -20,8 +20,8 @@ class Condition:
         last_log_lines (list[str]): The last lines a failed instance wrote, oldest first.
         last_transition_at (datetime.datetime): Since when `status` and `reason` are what they are.
         message (str): For people.
-        reason (str): For programs: `ready`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
-            Example: crash_loop.
+        reason (str): For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`,
+            `no_sidecars`, ... Example: crash_loop.
         status (Status): Whether a condition holds.
         type_ (str): `Ready`: the newest revision was ready and nothing keeps it from running.
             `Accepted`: every connected sidecar has the function as it is now. Example: Ready.

@@ -7,6 +7,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 if TYPE_CHECKING:
+    from ..models.bulk_failure import BulkFailure
     from ..models.warning import Warning_
 
 
@@ -22,15 +23,22 @@ class Count:
 
     Attributes:
         count (int): How many.
+        failed (list[BulkFailure]): Calls asked for by id that it was not done to.
         warnings (list[Warning_]): Sidecars where it was not done.
     """
 
     count: int
+    failed: list[BulkFailure]
     warnings: list[Warning_]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         count = self.count
+
+        failed = []
+        for failed_item_data in self.failed:
+            failed_item = failed_item_data.to_dict()
+            failed.append(failed_item)
 
         warnings = []
         for warnings_item_data in self.warnings:
@@ -42,6 +50,7 @@ class Count:
         field_dict.update(
             {
                 "count": count,
+                "failed": failed,
                 "warnings": warnings,
             }
         )
@@ -50,10 +59,18 @@ class Count:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.bulk_failure import BulkFailure
         from ..models.warning import Warning_
 
         d = dict(src_dict)
         count = d.pop("count")
+
+        failed = []
+        _failed = d.pop("failed")
+        for failed_item_data in _failed:
+            failed_item = BulkFailure.from_dict(failed_item_data)
+
+            failed.append(failed_item)
 
         warnings = []
         _warnings = d.pop("warnings")
@@ -64,6 +81,7 @@ class Count:
 
         count = cls(
             count=count,
+            failed=failed,
             warnings=warnings,
         )
 

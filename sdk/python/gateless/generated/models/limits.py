@@ -15,7 +15,8 @@ class Limits:
     """Bounds on one call. Durations in milliseconds.
 
     Attributes:
-        container_concurrency (int | Unset): Calls in flight per instance, a hard limit; 0: none. Default: 0.
+        container_concurrency (int | Unset): Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
+            Default: 0.
         idle_timeout_ms (int | Unset): Without a byte in either direction; 0: none. Default: 300000.
         max_request_body_bytes (int | Unset): Bytes of a request's body. Default: 104857600.
         response_start_timeout_ms (int | Unset): From forwarding to response headers; 0: none. Default: 300000.

@@ -15,7 +15,7 @@ class Rejection:
 
     Attributes:
         reason (str): Why.
-        resource (str): `functions/NAMESPACE/NAME` or `secrets/NAMESPACE/NAME`.
+        resource (str): `functions/NAMESPACE/NAME`, `secrets/NAMESPACE/NAME` or `triggers/NAMESPACE/NAME`.
     """
 
     reason: str

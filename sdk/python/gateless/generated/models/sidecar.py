@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -20,15 +20,20 @@ class Sidecar:
 
     Attributes:
         async_queued (int): Calls in its queue.
-        config_version (int): The catalogue version it applied.
+        catalogue_version (int): The catalogue version it applied.
+        config_version (int): The same as `catalogue_version`.
         connected (bool): Whether its config stream is up.
         connected_at (datetime.datetime): When it last connected.
+        draining (bool): It starts no instances and gives up those it has as soon as others have as many ready; calls
+            through it go on.
         gossip_address (str): Its gossip address.
         held (int): Calls it holds.
+        id (str): Its id, for as long as its data folder lives.
         instances (int): Instances it runs.
         lag (int): How many versions that is behind the newest it must have; 0: it is up to date.
         last_seen_at (datetime.datetime): When it last said anything.
-        node_id (str): Its id, for as long as its data folder lives.
+        node_id (str): The same as `id`.
+        owns (list[str]): The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
         peer_address (str): Where peers and the server reach it.
         public_url (str): Where people call functions. Example: http://10.0.0.1:8080.
         rejections (list[Rejection]): Resources it refused; the last good ones stay in force.
@@ -36,15 +41,19 @@ class Sidecar:
     """
 
     async_queued: int
+    catalogue_version: int
     config_version: int
     connected: bool
     connected_at: datetime.datetime
+    draining: bool
     gossip_address: str
     held: int
+    id: str
     instances: int
     lag: int
     last_seen_at: datetime.datetime
     node_id: str
+    owns: list[str]
     peer_address: str
     public_url: str
     rejections: list[Rejection]
@@ -54,15 +63,21 @@ class Sidecar:
     def to_dict(self) -> dict[str, Any]:
         async_queued = self.async_queued
 
+        catalogue_version = self.catalogue_version
+
         config_version = self.config_version
 
         connected = self.connected
 
         connected_at = self.connected_at.isoformat()
 
+        draining = self.draining
+
         gossip_address = self.gossip_address
 
         held = self.held
+
+        id = self.id
 
         instances = self.instances
 
@@ -71,6 +86,8 @@ class Sidecar:
         last_seen_at = self.last_seen_at.isoformat()
 
         node_id = self.node_id
+
+        owns = self.owns
 
         peer_address = self.peer_address
 
@@ -88,15 +105,19 @@ class Sidecar:
         field_dict.update(
             {
                 "async_queued": async_queued,
+                "catalogue_version": catalogue_version,
                 "config_version": config_version,
                 "connected": connected,
                 "connected_at": connected_at,
+                "draining": draining,
                 "gossip_address": gossip_address,
                 "held": held,
+                "id": id,
                 "instances": instances,
                 "lag": lag,
                 "last_seen_at": last_seen_at,
                 "node_id": node_id,
+                "owns": owns,
                 "peer_address": peer_address,
                 "public_url": public_url,
                 "rejections": rejections,
@@ -113,15 +134,21 @@ class Sidecar:
         d = dict(src_dict)
         async_queued = d.pop("async_queued")
 
+        catalogue_version = d.pop("catalogue_version")
+
         config_version = d.pop("config_version")
 
         connected = d.pop("connected")
 
         connected_at = datetime.datetime.fromisoformat(d.pop("connected_at"))
 
+        draining = d.pop("draining")
+
         gossip_address = d.pop("gossip_address")
 
         held = d.pop("held")
+
+        id = d.pop("id")
 
         instances = d.pop("instances")
 
@@ -130,6 +157,8 @@ class Sidecar:
         last_seen_at = datetime.datetime.fromisoformat(d.pop("last_seen_at"))
 
         node_id = d.pop("node_id")
+
+        owns = cast(list[str], d.pop("owns"))
 
         peer_address = d.pop("peer_address")
 
@@ -146,15 +175,19 @@ class Sidecar:
 
         sidecar = cls(
             async_queued=async_queued,
+            catalogue_version=catalogue_version,
             config_version=config_version,
             connected=connected,
             connected_at=connected_at,
+            draining=draining,
             gossip_address=gossip_address,
             held=held,
+            id=id,
             instances=instances,
             lag=lag,
             last_seen_at=last_seen_at,
             node_id=node_id,
+            owns=owns,
             peer_address=peer_address,
             public_url=public_url,
             rejections=rejections,

@@ -8,6 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.count import Count
 from ...models.problem import Problem
+from ...models.replay_request import ReplayRequest
 from ...types import UNSET, Response, Unset
 
 
@@ -15,6 +16,7 @@ def _get_kwargs(
     namespace: str,
     name: str,
     *,
+    body: ReplayRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -28,6 +30,10 @@ def _get_kwargs(
             name=quote(str(name), safe=""),
         ),
     }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
 
     _kwargs["headers"] = headers
     return _kwargs
@@ -73,14 +79,18 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient | Client,
+    body: ReplayRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[Count | Problem]:
     """Put a function's dead letters back into the queue
+
+     All of them, or those named in the body.
 
     Args:
         namespace (str):
         name (str):
         idempotency_key (str | Unset):
+        body (ReplayRequest): Which dead letters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -93,6 +103,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         namespace=namespace,
         name=name,
+        body=body,
         idempotency_key=idempotency_key,
     )
 
@@ -108,14 +119,18 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient | Client,
+    body: ReplayRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Count | Problem | None:
     """Put a function's dead letters back into the queue
+
+     All of them, or those named in the body.
 
     Args:
         namespace (str):
         name (str):
         idempotency_key (str | Unset):
+        body (ReplayRequest): Which dead letters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -129,6 +144,7 @@ def sync(
         namespace=namespace,
         name=name,
         client=client,
+        body=body,
         idempotency_key=idempotency_key,
     ).parsed
 
@@ -138,14 +154,18 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient | Client,
+    body: ReplayRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[Count | Problem]:
     """Put a function's dead letters back into the queue
+
+     All of them, or those named in the body.
 
     Args:
         namespace (str):
         name (str):
         idempotency_key (str | Unset):
+        body (ReplayRequest): Which dead letters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -158,6 +178,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         namespace=namespace,
         name=name,
+        body=body,
         idempotency_key=idempotency_key,
     )
 
@@ -171,14 +192,18 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient | Client,
+    body: ReplayRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Count | Problem | None:
     """Put a function's dead letters back into the queue
+
+     All of them, or those named in the body.
 
     Args:
         namespace (str):
         name (str):
         idempotency_key (str | Unset):
+        body (ReplayRequest): Which dead letters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -193,6 +218,7 @@ async def asyncio(
             namespace=namespace,
             name=name,
             client=client,
+            body=body,
             idempotency_key=idempotency_key,
         )
     ).parsed

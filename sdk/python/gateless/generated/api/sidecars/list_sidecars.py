@@ -76,7 +76,7 @@ def sync_detailed(
 ) -> Response[Problem | SidecarList]:
     """List sidecars and how they are
 
-     A token of one namespace sees rejections of that namespace only.
+     A token of one namespace sees rejections and functions of that namespace only.
 
     Args:
         limit (int | Unset):
@@ -110,7 +110,7 @@ def sync(
 ) -> Problem | SidecarList | None:
     """List sidecars and how they are
 
-     A token of one namespace sees rejections of that namespace only.
+     A token of one namespace sees rejections and functions of that namespace only.
 
     Args:
         limit (int | Unset):
@@ -139,7 +139,7 @@ async def asyncio_detailed(
 ) -> Response[Problem | SidecarList]:
     """List sidecars and how they are
 
-     A token of one namespace sees rejections of that namespace only.
+     A token of one namespace sees rejections and functions of that namespace only.
 
     Args:
         limit (int | Unset):
@@ -171,7 +171,7 @@ async def asyncio(
 ) -> Problem | SidecarList | None:
     """List sidecars and how they are
 
-     A token of one namespace sees rejections of that namespace only.
+     A token of one namespace sees rejections and functions of that namespace only.
 
     Args:
         limit (int | Unset):
