@@ -1,6 +1,8 @@
 // The page's one event stream. The browser's EventSource resumes by Last-Event-ID; what it gives up on is opened anew here.
 // The server leaves out what the session may not see. Events are handed on in batches, so that a busy second costs one drawing and not a thousand.
 
+import { client } from "./api/client.ts";
+import { getSession } from "./api/sdk.ts";
 import { cell, listeners } from "./store/signal.ts";
 import { session } from "./store/session.ts";
 import type { ServerEvent } from "./store/event.ts";
@@ -22,6 +24,8 @@ const TYPES = ["hello", "reset", "function", "sample", "decision", "instance", "
 const BATCH_MS = 100;
 /** Past it the page is too slow for the events and reads anew instead. */
 const MAX_BATCH = 5000;
+/** A tab nobody looks at lets go: browsers give one origin few connections, and the server observes sidecars for listeners. */
+const HIDDEN_MS = 60_000;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 let source: EventSource | null = null;
@@ -69,6 +73,8 @@ function open(): void {
     connection.set("lost");
     // The browser tries again by itself unless the answer was no stream.
     if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
+    // If the session has ended, this finds out.
+    getSession({ client }).catch(() => undefined);
     const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 10_000;
     failures += 1;
     retry = window.setTimeout(open, delay * (0.5 + Math.random() / 2));
@@ -111,4 +117,13 @@ export function startEvents(): void {
   };
   session.on(follow);
   follow();
+  let hidden = 0;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(hidden);
+    if (document.hidden) hidden = window.setTimeout(close, HIDDEN_MS);
+    else if (source === null && session.get()) {
+      open();
+      resets.tell();
+    }
+  });
 }

@@ -125,7 +125,7 @@ test("snippets say only what differs from the defaults, quoted for their languag
 
 test("events patch what is shown, and ask for reading again where only the server knows", async () => {
   const reduce = await load("store/reduce.ts");
-  const { RELOAD } = await load("store/event.ts");
+  const { Again, RELOAD } = await load("store/event.ts");
   const list = { items: [{ name: "f" }, { name: "g" }], truncated: false };
   const functions = reduce.functions("default");
   assert.deepEqual(functions(list, event("function", { action: "deleted" })).items, [{ name: "g" }]);
@@ -141,8 +141,10 @@ test("events patch what is shown, and ask for reading again where only the serve
   const calls = reduce.calls("default", null);
   const page = { items: [{ id: "1", state: "queued", status: null }], next: null, warnings: [] };
   const done = event("call", { id: "1", state: "succeeded", status: 200 });
-  assert.deepEqual(calls(page, done).items, [{ id: "1", state: "succeeded", status: 200 }]);
-  assert.equal(calls(calls(page, done), done), RELOAD);
+  const patched = calls(page, done);
+  assert.ok(patched instanceof Again);
+  assert.deepEqual(patched.state.items, [{ id: "1", state: "succeeded", status: 200 }]);
+  assert.equal(calls(patched.state, done), RELOAD);
   assert.equal(reduce.calls("default", "g")(page, done), page);
   const sidecars = [{ id: "s", lag: 0 }];
   assert.deepEqual(reduce.sidecars(sidecars, event("sidecar", { sidecar: "s", action: "lag", lag: 2 })), [{ id: "s", lag: 2 }]);

@@ -117,7 +117,7 @@ function options(width: number, latest: Ref<ChartProps>, tip: Ref<HTMLDivElement
         points: { show: false },
       },
       { label: "in flight", scale: "calls", stroke: color("--accent"), width: 2, points: { show: false } },
-      { label: "held", scale: "calls", stroke: color("--warn"), width: 1.5, dash: [4, 3], points: { show: false } },
+      { label: "held", scale: "calls", stroke: color("--amber"), width: 1.5, dash: [4, 3], points: { show: false } },
     ],
     hooks: {
       draw: [(plot) => drawDecisions(plot, latest.current, marks)],

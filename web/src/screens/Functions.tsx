@@ -14,6 +14,8 @@ import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 import { Table } from "../parts/Table.tsx";
 
+/** A sample that is a moment late is no second without calls. */
+const LATE_MS = 1500;
 const QUIET: number[] = Array<number>(SPARK_SECONDS).fill(0);
 
 export function Functions({ route }: { route: Route }) {
@@ -82,7 +84,7 @@ export function healthOf(fn: GatelessFunction): { tone: Tone; text: string; why:
 function Row({ fn, ns, pulse, now }: { fn: GatelessFunction; ns: string; pulse: Pulse | undefined; now: number }) {
   const health = healthOf(fn);
   const sample = pulse?.sample;
-  const spark = pulse ? slide(pulse.spark, pulse.at, now) : QUIET;
+  const spark = pulse ? slide(pulse.spark, pulse.at, now - LATE_MS) : QUIET;
   return (
     <tr>
       <th scope="row">

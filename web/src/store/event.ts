@@ -28,3 +28,8 @@ export type { Sample, ScalingDecision };
 /** What an event says that only the server can tell in full: read again, soon. */
 export const RELOAD = Symbol("reload");
 
+/** What it says at once, and that the rest is to be read soon. */
+export class Again<T> {
+  constructor(readonly state: T) {}
+}
+

@@ -5,14 +5,14 @@ import { useEffect, useReducer } from "preact/hooks";
 import { batches, resets } from "../events.ts";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { session } from "./session.ts";
-import { RELOAD, type ServerEvent } from "./event.ts";
+import { Again, RELOAD, type ServerEvent } from "./event.ts";
 
 export interface Resource<T> {
   /** What it is, with everything it depends on. */
   key: string;
   load(): Promise<T>;
   /** Pure; returns `state` itself when the event does not concern it. */
-  apply?(state: T, event: ServerEvent): T | typeof RELOAD;
+  apply?(state: T, event: ServerEvent): T | Again<T> | typeof RELOAD;
   /** How long to gather events that ask for reading again, in milliseconds; longer for what a busy system does often. */
   pace?: number;
 }
@@ -75,9 +75,10 @@ class Entry<T> {
     if (!apply || this.value === undefined) return;
     const before = this.value;
     for (const event of events) {
-      const next = apply(this.value, event);
-      if (next !== RELOAD) this.value = next;
-      else if (mayReload) this.soon();
+      const next: T | Again<T> | typeof RELOAD = apply(this.value, event);
+      if (next instanceof Again) this.value = next.state;
+      else if (next !== RELOAD) this.value = next;
+      if (mayReload && (next === RELOAD || next instanceof Again)) this.soon();
     }
     if (this.value !== before) this.tell();
   }

@@ -2,9 +2,9 @@
 // Every patch can be repeated without harm, as events may arrive that the state already has in it.
 
 import type { CurrentStats, Instance, Invocation, Queue, Sidecar, Stats, StatsList, Trigger } from "../api/sdk.ts";
-import { RELOAD, type Sample, type ServerEvent } from "./event.ts";
+import { Again, RELOAD, type Sample, type ServerEvent } from "./event.ts";
 
-type Next<T> = T | typeof RELOAD;
+type Next<T> = T | Again<T> | typeof RELOAD;
 
 /** Of the ten minutes a chart shows, one a second, and a few to spare. */
 const MAX_SAMPLES = 660;
@@ -127,7 +127,7 @@ export function calls(namespace: string, name: string | null) {
     // Times and attempts are told by the server alone; the state shows at once.
     if (!known) return RELOAD;
     const patch = (one: Invocation) => (one.id === event.id ? { ...one, state: event.state, status: event.status } : one);
-    return { ...state, items: state.items.map(patch) };
+    return new Again({ ...state, items: state.items.map(patch) });
   };
 }
 

@@ -63,7 +63,7 @@ function Now({ stats }: { stats: Stats }) {
     <dl class="figures">
       <Figure label="Calls per second" value={number(last?.rps ?? 0)} />
       <Figure label="Errors per second" value={number(last?.errors_per_second ?? 0)} tone={last && last.errors_per_second > 0 ? "bad" : undefined} />
-      <Figure label="p50 · p95" value={`${millis(last?.p50_ms)} · ${millis(last?.p95_ms)}`} />
+      <Figure label="p95" value={millis(last?.p95_ms)} note={`p50 ${millis(last?.p50_ms)}`} />
       <Figure label="Instances" value={count(last?.ready ?? 0)} note={last ? `${last.desired} wanted${last.starting > 0 ? `, ${last.starting} starting` : ""}` : "0 wanted"} />
       <Figure label="Held now" value={count(last?.held ?? 0)} tone={last && last.held > 0 ? "warn" : undefined} />
       <Figure label="Queued · dead" value={`${count(last?.queued ?? 0)} · ${count(last?.dead ?? 0)}`} tone={last && last.dead > 0 ? "bad" : undefined} />
