@@ -15,6 +15,8 @@ PKG_wrk := wrk
 PKG_nginx := nginx-light
 PKG_haproxy := haproxy
 
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src -type f 2>/dev/null)
+
 .PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz web web-test bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
@@ -22,15 +24,16 @@ demo: build
 	GATELESS_BIN=$(BIN)/gateless python3 deploy/demo/demo.py
 
 ## build: the binary and the Rust example, optimized
-build: tools
+build: tools web
 	$(CARGO) build --release -p gateless -p gateless-example-checksum
 
-## test: formatting, lints, unit, simulation, end-to-end and doc tests, the examples
-test: check
+## test: formatting, lints, unit, simulation, end-to-end and doc tests, examples, client libraries, dashboard
+test: web check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
 	$(MAKE) sdk-check sdk-test fuzz
+	$(MAKE) web-test
 
 ## check: formatting and lints only
 check: tools
@@ -73,7 +76,9 @@ sdk-typescript: sdk-tools
 	cd sdk/typescript && npm ci --silent && npm run --silent build
 
 ## web: build the dashboard, which the next build of the server embeds
-web: web-tools
+web: web-tools web/dist/index.html
+
+web/dist/index.html: $(WEB_SOURCES)
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent build
 
 ## web-test: the dashboard's pure parts, then every screen in a browser against a real server and sidecars

@@ -23,12 +23,15 @@ pub(crate) struct ProjectArgs {
     /// A function.toml, or the folder with one.
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Name of the function; with --bundle or a COMMAND no function.toml is needed.
+    /// Name of the function; with --bundle, --component or a COMMAND no function.toml is needed.
     #[arg(long)]
     name: Option<String>,
     /// Folder or executable file to run from, relative to here.
     #[arg(long, value_name = "PATH")]
     bundle: Option<PathBuf>,
+    /// A wasi:http component to run, relative to here; a .wasm file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bundle", "command"])]
+    component: Option<PathBuf>,
     /// Environment variable, also several times.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     env: Vec<(String, String)>,
@@ -72,7 +75,8 @@ impl ProjectArgs {
     /// Reads `function.toml`, and the flags over it.
     pub(crate) fn load(&self) -> Result<Project, Failure> {
         let file = self.file();
-        let from_flags = self.name.is_some() && (self.bundle.is_some() || !self.command.is_empty());
+        let given = self.component.as_ref().or(self.bundle.as_ref());
+        let from_flags = self.name.is_some() && (given.is_some() || !self.command.is_empty());
         let text = if from_flags && !file.exists() {
             String::new()
         } else {
@@ -90,12 +94,15 @@ impl ProjectArgs {
         })?;
         let folder = parent(&file).to_owned();
         let packed = manifest.component.as_ref().or(manifest.bundle.as_ref());
-        let bundle = match (&self.bundle, packed) {
+        let bundle = match (given, packed) {
             (Some(path), _) => Some(path.clone()),
             (None, Some(path)) if path == "." => Some(folder.clone()),
             (None, Some(path)) => Some(folder.join(path)),
             (None, None) => None,
         };
+        if let Some(path) = &self.component {
+            manifest.component = Some(path.display().to_string());
+        }
         Ok(Project {
             name,
             manifest,

@@ -125,10 +125,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
-    let gates = parts::Gates {
-        registry: registry.clone(),
-        reservations: reservations.clone(),
-    };
+    let gates = parts::Gates::new(&registry, &reservations);
     let (peers, peer_events, peer_service) =
         parts::join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
@@ -185,14 +182,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         driver,
         control,
     };
-    let parts::Addresses { public, peer, .. } = addresses;
-    Ok(Running {
-        public,
-        local,
-        peer,
-        gossip,
-        ends,
-    })
+    Ok(addresses.running(gossip, ends))
 }
 
 impl Running {

@@ -125,7 +125,7 @@ async fn burst_scales_up_and_scales_down_again_without_a_loss() {
         let caller = callers[n % 2].clone();
         async move {
             caller
-                .get("/function/app/sleep?ms=1500")
+                .get("/function/app/sleep?ms=4000")
                 .await
                 .expect(200)
                 .pid()
@@ -134,7 +134,7 @@ async fn burst_scales_up_and_scales_down_again_without_a_loss() {
     let pids: BTreeSet<u32> = burst.await.into_iter().collect();
     assert!(
         pids.len() >= 8,
-        "10 calls of 1.5 s shared {} instances",
+        "10 calls of 4 s shared {} instances",
         pids.len()
     );
     let load = Load::start(&Method::POST, &callers[..1], "/function/app/sleep?ms=5", 1);

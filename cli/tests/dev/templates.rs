@@ -87,11 +87,7 @@ fn wasm_js_is_built_and_answers() {
 
 #[test]
 fn wasm_python_is_built_and_answers() {
-    check("wasm-python", &[], |folder| {
-        // The tool, not what it makes.
-        fs::create_dir(folder.join("build")).unwrap();
-        std::os::unix::fs::symlink(cache("wasm-python"), folder.join("build/venv")).unwrap();
-    });
+    check("wasm-python", &[], |_| {});
 }
 
 #[test]

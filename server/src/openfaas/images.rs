@@ -2,11 +2,11 @@
 //!
 //! ```toml
 //! [[image]]
-//! name = "ghcr.io/acme/hello:latest"
+//! name = "acme/hello:latest"
 //! component = "hello.wasm"              # a wasi:http component
 //!
 //! [[image]]
-//! name = "ghcr.io/acme/resize:1.2"
+//! name = "acme/resize:1.2"
 //! bundle = "resize.tar.gz"              # or one executable file
 //! command = ["python3", "main.py"]
 //! ```

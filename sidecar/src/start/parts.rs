@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-use super::{Config, Error};
+use super::{Config, Error, Running};
 use crate::admin::{Admin, Host};
 use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::drain::Draining;
+use crate::goodbye::Ends;
 use crate::instance::Driver;
 use crate::instance::drivers::Drivers;
 use crate::instance::process;
@@ -102,6 +103,15 @@ pub(super) async fn triggers(
 pub(super) struct Gates {
     pub(super) registry: Arc<Registry>,
     pub(super) reservations: Arc<Reservations>,
+}
+
+impl Gates {
+    pub(super) fn new(registry: &Arc<Registry>, reservations: &Arc<Reservations>) -> Self {
+        Self {
+            registry: registry.clone(),
+            reservations: reservations.clone(),
+        }
+    }
 }
 
 impl peers::Reserver for Gates {
@@ -210,6 +220,16 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    pub(super) fn running(self, gossip: SocketAddr, ends: Ends) -> Running {
+        Running {
+            public: self.public,
+            local: self.local,
+            peer: self.peer,
+            gossip,
+            ends,
+        }
+    }
+
     fn public_url(&self) -> String {
         format!("http://{}:{}", self.host, self.public.port())
     }
