@@ -33,7 +33,6 @@ let waiting: ServerEvent[] = [];
 let timer = 0;
 let retry = 0;
 let failures = 0;
-let greeted = false;
 
 function flush(): void {
   timer = 0;
@@ -46,9 +45,8 @@ function flush(): void {
 function heard(event: ServerEvent): void {
   if (event.type === "hello") {
     clockSkew.set(Date.parse(event.time) - Date.now());
-    // A second greeting means that the stream was not resumed.
-    if (greeted) resets.tell();
-    greeted = true;
+    // A greeting means that the stream begins here: whatever was read before may have missed something.
+    resets.tell();
     return;
   }
   if (event.type === "reset") {
@@ -100,7 +98,7 @@ function close(): void {
   source = null;
   clearTimeout(retry);
   clearTimeout(timer);
-  [waiting, timer, failures, greeted] = [[], 0, 0, false];
+  [waiting, timer, failures] = [[], 0, 0];
   connection.set("off");
 }
 
@@ -121,9 +119,6 @@ export function startEvents(): void {
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hidden);
     if (document.hidden) hidden = window.setTimeout(close, HIDDEN_MS);
-    else if (source === null && session.get()) {
-      open();
-      resets.tell();
-    }
+    else if (source === null && session.get()) open();
   });
 }
