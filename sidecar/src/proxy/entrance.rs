@@ -189,6 +189,8 @@ async fn route(
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
     let (mut parts, incoming) = request.into_parts();
+    // First of all: a refusal below must not be lost over a body nobody reads.
+    let payload = Payload::new(incoming);
     let host = parts
         .uri
         .host()
@@ -209,7 +211,7 @@ async fn route(
     let caller = Caller(app.fairness.hash_one(client));
     let mut call = Call {
         parts,
-        payload: Payload::new(incoming),
+        payload,
         class: Class::Sync,
         origin: Origin::Here,
         caller,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::Request;
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -131,7 +132,7 @@ impl Guest {
         if self.serving.is_none() {
             return Poll::Pending;
         }
-        let Poll::Ready(_turn) = self.poll_turn(cx) else {
+        let Poll::Ready(turn) = self.poll_turn(cx) else {
             if self.is_late(cx) {
                 self.serving = None;
                 return Poll::Ready(Err(CallError::Deadline));
@@ -142,7 +143,12 @@ impl Guest {
             return Poll::Pending;
         };
         self.call.enter();
-        let polled = serving.as_mut().poll(cx);
+        let polled = if turn.is_some() && may_block() {
+            // The runtime looks at its sockets only between so many polls: a turn would be a long one.
+            tokio::task::block_in_place(|| serving.as_mut().poll(cx))
+        } else {
+            serving.as_mut().poll(cx)
+        };
         self.call.leave();
         let over = match polled {
             Poll::Ready(result) => result,
@@ -212,6 +218,12 @@ impl Drop for Guest {
     fn drop(&mut self) {
         self.instance.engine.turns().forget(&mut self.place);
     }
+}
+
+/// Whether another thread can take over the tasks of this one meanwhile.
+fn may_block() -> bool {
+    let runtime = tokio::runtime::Handle::try_current();
+    runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// Names the limit behind an error, if there is one.
