@@ -30,7 +30,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 DISTINCT = int(os.environ.get("BENCH_WASM_DISTINCT", "1000"))
 REGISTERED = int(os.environ.get("BENCH_WASM_REGISTERED", "10000"))
 LOADED = 100
-COLD = 300
+COLD = int(os.environ.get("BENCH_WASM_COLD", "300"))
 TICK = os.sysconf("SC_CLK_TCK")
 
 

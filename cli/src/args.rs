@@ -9,6 +9,7 @@ use crate::commands::contexts::ContextArgs;
 use crate::commands::deploy::{DeployArgs, DiffArgs};
 use crate::commands::events::EventsArgs;
 use crate::commands::functions::{DeleteArgs, FunctionArg, LsArgs};
+use crate::commands::import::ImportArgs;
 use crate::commands::invoke::InvokeArgs;
 use crate::commands::logs::LogsArgs;
 use crate::commands::new::NewArgs;
@@ -128,6 +129,8 @@ pub(crate) enum ClientCommand {
     Deploy(Scoped<DeployArgs>),
     /// Show what deploying would change.
     Diff(Scoped<DiffArgs>),
+    /// Take functions over from Knative or OpenFaaS.
+    Import(Scoped<ImportArgs>),
     /// List functions.
     Ls(Scoped<LsArgs>),
     /// Show a function, its conditions and its instances.

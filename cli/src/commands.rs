@@ -10,6 +10,7 @@ pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod functions;
+pub(crate) mod import;
 pub(crate) mod invoke;
 pub(crate) mod logs;
 pub(crate) mod new;

@@ -5,7 +5,7 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    calls, deploy, doctor, events, functions, invoke, logs, secrets, sidecars, tokens, top,
+    calls, deploy, doctor, events, functions, import, invoke, logs, secrets, sidecars, tokens, top,
     traffic, triggers,
 };
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ pub(crate) async fn client_command(
             deploy::deploy(&mut client(&remote)?, out, &args).await
         }
         C::Diff(Scoped { args, remote }) => deploy::diff(&mut client(&remote)?, out, &args).await,
+        C::Import(Scoped { args, remote }) => import::import(&remote, out, &args).await,
         C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote)?, out, &args).await,
         C::Status(Scoped { args, remote }) => {
             functions::status(&client(&remote)?, out, &args).await

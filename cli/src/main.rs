@@ -10,6 +10,7 @@ mod commands;
 mod dev;
 mod dispatch;
 mod failure;
+mod import;
 mod login;
 mod manifest;
 mod output;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use gateless_core::name::FunctionName;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
@@ -21,6 +22,15 @@ const MAX_BODY: u64 = 1 << 20;
 /// Whether a path is the server's business.
 pub(crate) fn is_for_server(path: &str) -> bool {
     path.starts_with("/system/")
+}
+
+/// Functions deployed without a namespace are in `default`; `faas-cli` calls that namespace
+/// `openfaas-fn` and writes it out when it calls one.
+pub(crate) fn in_our_words(name: &FunctionName) -> Option<FunctionName> {
+    let theirs = name.namespace() == "openfaas-fn";
+    theirs
+        .then(|| FunctionName::new("default", name.name()).ok())
+        .flatten()
 }
 
 /// Sends the request to the server and its answer back, as it comes.

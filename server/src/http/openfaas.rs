@@ -90,7 +90,11 @@ struct Of {
 /// The namespace meant, if the token may do this in it.
 fn permit(principal: &Principal, need: Need, query: &str, body: &str) -> Result<String, Plain> {
     let named = [query, body].into_iter().find(|name| !name.is_empty());
-    let namespace = named.unwrap_or("default");
+    let namespace = match named {
+        // What `faas-cli` calls the namespace of what was deployed without one.
+        None | Some("openfaas-fn") => "default",
+        Some(named) => named,
+    };
     names::check_label(namespace).map_err(|reason| Problem::parameter("namespace", reason))?;
     policy::check(&principal.token, need, Some(namespace))?;
     Ok(namespace.to_owned())

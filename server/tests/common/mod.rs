@@ -109,7 +109,7 @@ impl Server {
             Arc::clone(&service),
             Arc::clone(&auth),
             Arc::clone(&metrics),
-            Arc::default(),
+            Arc::new(images(folder.path())),
             shutdown.clone(),
         );
         Self {
@@ -202,6 +202,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// One image, `acme/echo:1`.
+fn images(folder: &std::path::Path) -> gateless_server::openfaas::images::Images {
+    let table = folder.join("images.toml");
+    let entry = "[[image]]\nname = \"acme/echo:1\"\ncommand = [\"echo\"]\n";
+    std::fs::write(&table, entry).unwrap();
+    gateless_server::openfaas::images::Images::load(&table).unwrap()
 }
 
 /// A spec that differs with `command`.

@@ -246,6 +246,11 @@ fn find(app: &App, route: &router::Route<'_>) -> Result<(Arc<Function>, Option<u
     if let Some(function) = app.proxy.registry.function(&route.name) {
         return Ok((function, None));
     }
+    if let Some(name) = management::in_our_words(&route.name)
+        && let Some(function) = app.proxy.registry.function(&name)
+    {
+        return Ok((function, None));
+    }
     for (tag, name) in router::tag_candidates(&route.name) {
         if let Some(function) = app.proxy.registry.function(&name)
             && let Some(index) = router::tagged_revision(&function.config, tag)
