@@ -27,6 +27,8 @@ export interface Live<T> {
 }
 
 const RELOAD_MS = 250;
+/** Events kept while an answer is on its way; past it the answer is asked for once more instead. */
+const MAX_MISSED = 5000;
 /** Resources no component follows are kept, so that going back is instant; the oldest go first. */
 const MAX_IDLE = 40;
 
@@ -59,18 +61,19 @@ class Entry<T> {
     // What happened while the answer was on its way; patches are safe to repeat.
     const missed = this.missed;
     this.missed = [];
-    this.patch(missed, false);
+    this.patch(missed);
     this.tell();
     if (this.again) this.soon();
     this.again = false;
   }
 
   heard(events: ServerEvent[]): void {
-    if (this.loading) this.missed.push(...events);
-    this.patch(events, true);
+    if (this.loading && this.missed.length < MAX_MISSED) this.missed.push(...events);
+    else if (this.loading) this.again = true;
+    this.patch(events);
   }
 
-  private patch(events: ServerEvent[], mayReload: boolean): void {
+  private patch(events: ServerEvent[]): void {
     const { apply } = this.resource;
     if (!apply || this.value === undefined) return;
     const before = this.value;
@@ -78,7 +81,7 @@ class Entry<T> {
       const next: T | Again<T> | typeof RELOAD = apply(this.value, event);
       if (next instanceof Again) this.value = next.state;
       else if (next !== RELOAD) this.value = next;
-      if (mayReload && (next === RELOAD || next instanceof Again)) this.soon();
+      if (next === RELOAD || next instanceof Again) this.soon();
     }
     if (this.value !== before) this.tell();
   }
