@@ -7,6 +7,7 @@
 mod knative;
 mod openfaas;
 mod template;
+mod traffic;
 mod tree;
 
 use std::collections::BTreeMap;

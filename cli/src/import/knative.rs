@@ -3,10 +3,8 @@
 //! Its autoscaler is ours, so most settings keep their meaning and their defaults. Deliberately
 //! nothing of Kubernetes's pod: no volumes, no security context, no node to choose.
 
-use serde_json::{Value, json};
-
 use super::tree::{self, Tree};
-use super::{Draft, Error, Images, Imported, Outcome, label};
+use super::{Draft, Error, Images, Imported, Outcome, label, traffic};
 use crate::manifest::units::Millis;
 
 const ANNOTATIONS: &str = "/spec/template/metadata/annotations";
@@ -152,7 +150,7 @@ pub(super) fn service(mut tree: Tree, images: &Images) -> Result<Imported, Error
     limits(&mut draft);
     scaling(&mut draft);
     labels(&mut draft);
-    let traffic = traffic(&mut draft.tree);
+    let traffic = traffic::targets(&mut draft.tree);
     draft.finish(name, namespace, traffic, why)
 }
 
@@ -244,7 +242,8 @@ fn environment(draft: &mut Draft) {
             let (from, key) = (draft.tree.text(&of("name")), draft.tree.text(&of("key")));
             if let (Some(from), Some(key)) = (from, key) {
                 draft.secret(&name, &from, &key);
-                let detail = format!("[[secrets]] env = {name:?}; gateless secret set {from}");
+                let detail =
+                    format!("[[secrets]] env = {name:?}; gateless secret set {from} {key}=-");
                 draft.tree.note(&of("key"), Outcome::Mapped, &detail);
             }
         } else if draft.tree.peek(&from).is_none() {
@@ -410,47 +409,4 @@ fn visibility(draft: &mut Draft, pointer: &str, text: &str) {
         let detail = "only cluster-local has a meaning";
         draft.tree.note(pointer, Outcome::NotMapped, detail);
     }
-}
-
-/// Targets of the revision the YAML describes; others are not in it.
-fn traffic(tree: &mut Tree) -> Vec<Value> {
-    let template = "/spec/template/metadata/name";
-    let newest = tree.text(template);
-    if newest.is_some() {
-        let detail = "revisions are numbered: NAME-00001";
-        tree.note(template, Outcome::Changed, detail);
-    }
-    let mut percent = 0;
-    let mut tags: Vec<String> = Vec::new();
-    let count = tree.len("/spec/traffic");
-    for index in 0..count {
-        let at = |field: &str| format!("/spec/traffic/{index}/{field}");
-        let revision = tree.text(&at("revisionName"));
-        let share: u64 = tree
-            .text(&at("percent"))
-            .and_then(|p| p.parse().ok())
-            .unwrap_or(0);
-        let tag = tree.text(&at("tag"));
-        tree.mark(&at("latestRevision"));
-        let pointer = format!("/spec/traffic/{index}");
-        if let Some(name) = revision.filter(|name| Some(name) != newest.as_ref()) {
-            let detail = format!(
-                "revision {name} is not in this file: import it first, then `gateless traffic set`"
-            );
-            tree.note(&pointer, Outcome::NotMapped, &detail);
-            continue;
-        }
-        percent += share;
-        tags.extend(tag);
-        tree.note(&pointer, Outcome::Mapped, "traffic, to the newest revision");
-    }
-    if count > 0 && percent != 100 {
-        let detail = format!("100% to the newest revision instead of {percent}%");
-        tree.note("/spec/traffic", Outcome::Changed, &detail);
-    }
-    let targets = tags.iter().enumerate().map(|(index, tag)| {
-        let percent = if index == 0 { 100 } else { 0 };
-        json!({"revision": null, "latest": true, "percent": percent, "tag": tag})
-    });
-    targets.collect()
 }

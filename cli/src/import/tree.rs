@@ -176,7 +176,7 @@ pub(super) fn quantity(text: &str) -> Option<u64> {
 /// A size as `function.toml` has it.
 pub(super) fn size(bytes: u64) -> String {
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let whole = units.iter().find(|(_, unit)| bytes % unit == 0);
+    let whole = units.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
     match whole {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => format!("{bytes}B"),
@@ -186,7 +186,7 @@ pub(super) fn size(bytes: u64) -> String {
 /// A duration as `function.toml` has it.
 pub(super) fn duration(millis: u64) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let whole = units.iter().find(|(_, unit)| millis % unit == 0);
+    let whole = units.iter().find(|(_, unit)| millis.is_multiple_of(*unit));
     match whole {
         _ if millis == 0 => "0".into(),
         Some((name, unit)) => format!("{}{name}", millis / unit),
