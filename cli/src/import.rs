@@ -123,6 +123,7 @@ pub(crate) fn read(
     } else {
         (text.to_owned(), Vec::new())
     };
+    let empty = unset.join(", ");
     for name in unset {
         import.notes.push(Note {
             path: format!("${{{name}}}"),
@@ -130,7 +131,12 @@ pub(crate) fn read(
             detail: "not set and without a default: empty".into(),
         });
     }
-    let documents: Vec<Value> = parse(&text)?;
+    let documents: Vec<Value> = parse(&text).map_err(|mut error| {
+        if !empty.is_empty() {
+            error.cause = format!("{}\nvariables that are not set: {empty}", error.cause);
+        }
+        error
+    })?;
     let raw = if is_stack(&text) {
         openfaas::raw(&text)
     } else {

@@ -1,5 +1,7 @@
 //! An OpenFaaS gateway's management paths, asked what `faas-cli` 0.18 asks.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
+
 mod common;
 
 use base64::Engine as _;

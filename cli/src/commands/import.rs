@@ -286,7 +286,8 @@ fn show(out: &mut Output, all: &Import, items: &[Value]) -> Result<(), Failure> 
         let detail = detail.strip_prefix("not runnable yet: ").unwrap_or(&detail);
         text.push_str(&format!("{}: {status}: {detail}\n", part("name")));
     }
-    if all.functions.iter().any(|f| !f.traffic.is_empty()) {
+    let written = |item: &Value| item["status"] == "written" && item["traffic"] != json!([]);
+    if items.iter().any(written) {
         out.note("traffic tags are set by --apply only; function.toml has none");
     }
     out.raw(text.as_bytes())

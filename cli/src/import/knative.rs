@@ -3,9 +3,8 @@
 //! Its autoscaler is ours, so most settings keep their meaning and their defaults. Deliberately
 //! nothing of Kubernetes's pod: no volumes, no security context, no node to choose.
 
-use super::traffic::traffic;
 use super::tree::{self, Tree};
-use super::{Draft, Error, Images, Imported, Outcome, label};
+use super::{Draft, Error, Images, Imported, Outcome, label, traffic};
 use crate::manifest::units::Millis;
 
 const ANNOTATIONS: &str = "/spec/template/metadata/annotations";
@@ -151,7 +150,7 @@ pub(super) fn service(mut tree: Tree, images: &Images) -> Result<Imported, Error
     limits(&mut draft);
     scaling(&mut draft);
     labels(&mut draft);
-    let traffic = traffic(&mut draft.tree);
+    let traffic = traffic::targets(&mut draft.tree);
     draft.finish(name, namespace, traffic, why)
 }
 
@@ -243,7 +242,8 @@ fn environment(draft: &mut Draft) {
             let (from, key) = (draft.tree.text(&of("name")), draft.tree.text(&of("key")));
             if let (Some(from), Some(key)) = (from, key) {
                 draft.secret(&name, &from, &key);
-                let detail = format!("[[secrets]] env = {name:?}; gateless secret set {from}");
+                let detail =
+                    format!("[[secrets]] env = {name:?}; gateless secret set {from} {key}=-");
                 draft.tree.note(&of("key"), Outcome::Mapped, &detail);
             }
         } else if draft.tree.peek(&from).is_none() {

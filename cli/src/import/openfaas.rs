@@ -205,7 +205,8 @@ fn secrets(draft: &mut Draft) {
     {
         let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
         draft.secret(&variable, &name, SECRET_KEY);
-        let detail = format!("in ${variable}, not in a file; gateless secret set {name}");
+        let detail =
+            format!("in ${variable}, not in a file; gateless secret set {name} {SECRET_KEY}=-");
         let pointer = format!("/secrets/{index}");
         draft.tree.note(&pointer, Outcome::Changed, &detail);
     }

@@ -1,4 +1,6 @@
-//! A Knative Service's traffic, as far as one file can say it. Tags of older revisions are only reported.
+//! A Knative Service's traffic.
+//!
+//! Deliberately only that of the revision the YAML holds: of the others there is nothing to run.
 
 use serde_json::{Value, json};
 
@@ -6,7 +8,7 @@ use super::Outcome;
 use super::tree::Tree;
 
 /// Targets of the revision the YAML describes; others are not in it.
-pub(super) fn traffic(tree: &mut Tree) -> Vec<Value> {
+pub(super) fn targets(tree: &mut Tree) -> Vec<Value> {
     let template = "/spec/template/metadata/name";
     let newest = tree.text(template);
     if newest.is_some() {
