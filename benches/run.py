@@ -164,7 +164,7 @@ def warm(run, public, lines):
         lines += ["", f"Warm path, {connections} connection(s), median of {ROUNDS} rounds of {SECONDS} s:", "",
                   "| | calls/s | of bare proxy | p50 ms | p99 ms |", "|---|---:|---:|---:|---:|"]
         for name, (rps, p50, p99) in medians.items():
-            lines.append(f"| {name} | {rps:,.0f} | {rps / base:.2f} | {p50:.3f} | {p99:.3f} |")
+            lines += [f"| {name} | {rps:,.0f} | {rps / base:.2f} | {p50:.3f} | {p99:.3f} |"]
 
 
 def bare_start():
@@ -238,10 +238,19 @@ def wasm(run, _public, lines):
     wasm_bench.wasm(run, wrk, free_port, wait_port, lines)
 
 
+class Report(list):
+    """Lines that are shown as soon as they are known: a run takes many minutes."""
+
+    def __iadd__(self, lines):
+        print("\n".join(lines), flush=True)
+        return super().__iadd__(lines)
+
+
 def main():
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: `make bench` installs it with apt")
-    lines = [f"Run of {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, shared machine: compare ratios only."]
+    lines = Report()
+    lines += [f"Run of {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, shared machine: compare ratios only."]
     out = ROOT / "target" / "bench"
     out.mkdir(parents=True, exist_ok=True)
     parts = sys.argv[1:] or ["warm", "cold", "accepts", "wasm"]
@@ -251,9 +260,7 @@ def main():
             public = run.gateless()
             for part in parts:
                 globals()[part](run, public, lines)
-            text = "\n".join(lines) + "\n"
-            print(text)
-            (out / "latest.md").write_text(text)
+            (out / "latest.md").write_text("\n".join(lines) + "\n")
         finally:
             run.end()
 

@@ -189,13 +189,13 @@ def warm(gateless, targets, wrk, lines):
         lines += ["", f"The same hello, {connections} connection(s), median of {ROUNDS} rounds of {SECONDS} s:", "",
                   "| | calls/s | p50 ms | p99 ms | CPU us/call |", "|---|---:|---:|---:|---:|"]
         for name, (rps, p50, p99, cpu) in medians.items():
-            lines.append(f"| {name} | {rps:,.0f} | {p50:.3f} | {p99:.3f} | {cpu:.1f} |")
+            lines += [f"| {name} | {rps:,.0f} | {p50:.3f} | {p99:.3f} | {cpu:.1f} |"]
         for kind in ("fresh", "reused"):
             peer = medians.get(f"wasmtime serve, {kind}")
             if peer:
                 ours = medians[f"Gateless, {kind}"]
-                lines.append(f"\n{kind}: {ours[0] / peer[0]:.2f} of `wasmtime serve`'s calls/s, "
-                             f"{ours[3] / peer[3]:.2f} of its CPU a call.")
+                lines += ["", f"{kind}: {ours[0] / peer[0]:.2f} of `wasmtime serve`'s calls/s, "
+                          f"{ours[3] / peer[3]:.2f} of its CPU a call."]
 
 
 def cold_call(address, name):
@@ -290,7 +290,7 @@ def neighbours(gateless, wrk, lines):
                                     stdout=subprocess.DEVNULL)
             time.sleep(1)
         rps, p50, p99 = wrk(url, 8)
-        lines.append(f"| {what} | {rps:,.0f} | {p50:.3f} | {p99:.3f} |")
+        lines += [f"| {what} | {rps:,.0f} | {p50:.3f} | {p99:.3f} |"]
         if load:
             load.wait()
 
