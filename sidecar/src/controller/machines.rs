@@ -12,8 +12,6 @@ use gateless_core::owner::Owner;
 use gateless_core::time::Time;
 use gateless_core::{caller, host, owner};
 
-use super::status::Decided;
-
 /// What the machines want of the world outside this node's control path.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -270,11 +268,12 @@ impl Machines {
         &self.host
     }
 
-    pub(super) fn decisions(&self) -> Vec<Decided> {
+    /// Instances wanted of what this node owns.
+    pub(super) fn desired(&self) -> BTreeMap<RevisionName, u32> {
         let acting = self.owners.values().filter(|owner| owner.is_acting());
         acting
             .flat_map(Owner::decisions)
-            .map(Decided::from)
+            .map(|decision| (decision.revision.clone(), decision.desired))
             .collect()
     }
 }

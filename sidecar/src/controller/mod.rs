@@ -95,6 +95,8 @@ struct Controller {
     sampled: BTreeMap<RevisionName, Load>,
     status: status::Board,
     status_due: Option<Time>,
+    /// To make the last report.
+    status_took: Duration,
     next_sample: Time,
     /// While somebody watches.
     sampler: Option<Sampler>,
@@ -117,6 +119,7 @@ pub async fn run(parts: Parts) {
         sampled: BTreeMap::new(),
         status: status::Board::default(),
         status_due: None,
+        status_took: Duration::ZERO,
         next_sample: clock::now() + SAMPLE,
         sampler: None,
         owned: Vec::new(),
@@ -185,7 +188,7 @@ impl Controller {
         }
         let reports = self.outward.take_status_changed();
         if reports {
-            let soon = now + STATUS_DEBOUNCE;
+            let soon = now + status_pause(self.status_took);
             self.status_due = Some(self.status_due.map_or(soon, |due| due.min(soon)));
         }
     }
@@ -389,8 +392,15 @@ impl Controller {
         let draining = *self.parts.draining.borrow();
         let report = v1::StatusReport { draining, ..report };
         self.parts.control.report(report);
+        self.status_took = clock::now().since(now);
         self.status_due = Some(now + STATUS_PERIOD);
     }
+}
+
+/// From a change to the report of it: a report names every instance, and making them may take a
+/// hundredth of the time of the thread that also starts instances.
+fn status_pause(took: Duration) -> Duration {
+    (took * 100).clamp(STATUS_DEBOUNCE, STATUS_PERIOD)
 }
 
 /// The revision that queued calls mostly go to.

@@ -44,11 +44,9 @@ impl Controller {
                 State::Draining | State::Stopping => {}
             }
         }
-        for decided in self.machines.decisions() {
-            let level = levels
-                .entry(decided.revision.function().clone())
-                .or_default();
-            level.desired = Some(level.desired.unwrap_or(0) + decided.desired);
+        for (revision, desired) in self.machines.desired() {
+            let level = levels.entry(revision.function().clone()).or_default();
+            level.desired = Some(level.desired.unwrap_or(0) + desired);
         }
         for length in self.parts.backlog.lengths() {
             let level = levels.entry(length.function).or_default();

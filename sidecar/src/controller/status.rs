@@ -6,30 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateless_core::host::State;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
-use gateless_core::owner::Decision;
 use gateless_core::time::Time;
 use gateless_proto::v1;
 
 use super::machines::Machines;
 use crate::instance::{Exit, ExitReason};
-
-/// A scaling decision of this node as an owner, for people.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decided {
-    /// Of what.
-    pub(super) revision: RevisionName,
-    /// Instances wanted.
-    pub(super) desired: u32,
-}
-
-impl From<&Decision> for Decided {
-    fn from(decision: &Decision) -> Self {
-        Self {
-            revision: decision.revision.clone(),
-            desired: decision.desired,
-        }
-    }
-}
 
 #[derive(Default)]
 struct Seen {
@@ -127,11 +108,11 @@ impl Board {
                     .unwrap_or_default(),
             });
         }
-        let decisions = machines.decisions();
+        let desired = machines.desired();
         let revisions = machines
             .host_machine()
             .statuses(now)
-            .map(|status| self.revision(status, &decisions));
+            .map(|status| self.revision(status, &desired));
         v1::StatusReport {
             revisions: revisions.collect(),
             instances,
@@ -144,10 +125,10 @@ impl Board {
     fn revision(
         &self,
         status: gateless_core::host::RevisionStatus,
-        decisions: &[Decided],
+        desired: &BTreeMap<RevisionName, u32>,
     ) -> v1::RevisionStatus {
         let name = status.revision;
-        let decided = decisions.iter().find(|decided| decided.revision == name);
+        let decided = desired.get(&name).copied();
         let mut wire = v1::RevisionStatus {
             namespace: name.function().namespace().to_owned(),
             function: name.function().name().to_owned(),
@@ -157,7 +138,7 @@ impl Board {
             was_ready: status.was_ready,
             restarts: status.failures,
             owner: decided.is_some(),
-            desired: decided.map_or(status.desired, |decided| decided.desired),
+            desired: decided.unwrap_or(status.desired),
             ..v1::RevisionStatus::default()
         };
         if let Some(failure) = status.failure {
