@@ -1,9 +1,13 @@
 //! What one call used so far, seen from outside the guest: CPU time, outgoing requests, and the response
 //! once the guest has set it. Shared between the guest's host functions and whoever polls the guest.
 //!
-//! CPU time is the thread's own clock read around every poll of the guest, so neither waiting for others
-//! nor a busy machine counts against a function. The epoch only decides when a running guest is looked at.
+//! CPU time is the thread's own clock, so neither waiting for others nor a busy machine counts against a
+//! function. Reading that clock is a system call, and two of them were a twentieth of a short call's cost:
+//! so a poll shorter than [`SHORT`] is charged what the wall clock says, which is never too little, and the
+//! thread's clock at the beginning of a poll is reckoned from a reading at most that old. The epoch only
+//! decides when a running guest is looked at.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,6 +29,14 @@ pub(crate) struct CpuTimeUsedUp;
 /// Nanoseconds of computing after which a call takes turns: most calls never come near it.
 const LONG: u64 = 10_000_000;
 
+/// Nanoseconds of a poll for which the wall clock will do.
+const SHORT: u64 = 1_000_000;
+
+thread_local! {
+    /// When this thread's CPU clock was read last, and what it said.
+    static READ: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+}
+
 /// One call.
 pub(crate) struct Call {
     answer: Mutex<Option<Answer>>,
@@ -32,6 +44,9 @@ pub(crate) struct Call {
     computed: AtomicU64,
     /// The thread's CPU clock when the present poll began.
     entered: AtomicU64,
+    /// When that was, in nanoseconds since `began`.
+    entered_at: AtomicU64,
+    began: Instant,
     cpu_limit: u64,
     outgoing_total: AtomicU32,
     outgoing_now: AtomicU32,
@@ -52,6 +67,8 @@ impl Call {
             answer: Mutex::new(None),
             computed: AtomicU64::new(0),
             entered: AtomicU64::new(0),
+            entered_at: AtomicU64::new(0),
+            began: Instant::now(),
             cpu_limit: nanos(limits.cpu_time),
             outgoing_total: AtomicU32::new(0),
             outgoing_now: AtomicU32::new(0),
@@ -71,7 +88,10 @@ impl Call {
 
     /// The guest is about to be polled on this thread.
     pub(crate) fn enter(&self) {
-        self.entered.store(thread_cpu(), Ordering::Relaxed);
+        let now = Instant::now();
+        let at = nanos(now.saturating_duration_since(self.began));
+        self.entered_at.store(at, Ordering::Relaxed);
+        self.entered.store(reckoned(now), Ordering::Relaxed);
     }
 
     /// The poll is over.
@@ -81,6 +101,11 @@ impl Call {
 
     /// CPU time of the present poll; only within one.
     pub(crate) fn in_poll(&self) -> u64 {
+        let at = self.entered_at.load(Ordering::Relaxed);
+        let wall = nanos(self.began.elapsed()).saturating_sub(at);
+        if wall < SHORT {
+            return wall;
+        }
         thread_cpu().saturating_sub(self.entered.load(Ordering::Relaxed))
     }
 
@@ -125,6 +150,21 @@ impl Call {
     }
 }
 
+/// This thread's CPU clock at `now`, at most [`SHORT`] too late and never too early.
+fn reckoned(now: Instant) -> u64 {
+    READ.with(|read| {
+        if let Some((at, cpu)) = read.get() {
+            let since = nanos(now.saturating_duration_since(at));
+            if since < SHORT {
+                return cpu + since;
+            }
+        }
+        let cpu = thread_cpu();
+        read.set(Some((now, cpu)));
+        cpu
+    })
+}
+
 fn thread_cpu() -> u64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     // Both are non-negative on a clock that began with the thread.
@@ -133,4 +173,43 @@ fn thread_cpu() -> u64 {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> Call {
+        Call::new(&Limits::default(), None, http::Extensions::new())
+    }
+
+    fn compute(nanoseconds: u64) {
+        let began = thread_cpu();
+        while thread_cpu() - began < nanoseconds {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn computing_is_charged_however_it_is_cut_into_polls() {
+        for piece in [SHORT / 10, SHORT * 3] {
+            let call = call();
+            for _ in 0..10 {
+                call.enter();
+                compute(piece);
+                call.leave();
+            }
+            let charged = call.computed.load(Ordering::Relaxed);
+            assert!(charged >= piece * 9, "{charged} of {}", piece * 10);
+        }
+    }
+
+    #[test]
+    fn waiting_is_not_charged() {
+        let call = call();
+        call.enter();
+        std::thread::sleep(Duration::from_nanos(SHORT * 100));
+        call.leave();
+        assert!(call.computed.load(Ordering::Relaxed) < SHORT * 50);
+    }
 }
