@@ -347,6 +347,10 @@ pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Ha
     }
 }
 
+/// Descriptors the table has room for from the beginning: the kernel lets a process with threads wait, ten
+/// milliseconds and more, each time it doubles the table.
+const DESCRIPTORS: std::os::fd::RawFd = 16_000;
+
 /// Connections and instances need descriptors: the soft limit goes up to the hard one.
 pub(super) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -358,6 +362,9 @@ pub(super) fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit on open files stays low");
     }
+    // One far up makes the table large, and it stays so. Beyond the limit it fails, and nothing is lost.
+    let far = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), DESCRIPTORS);
+    drop(far);
 }
 
 pub(super) fn open_driver(
