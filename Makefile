@@ -17,7 +17,7 @@ PKG_haproxy := haproxy
 
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src -type f 2>/dev/null)
 
-.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz web web-test bench tools sdk-tools bench-tools
+.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -32,7 +32,7 @@ test: web check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
-	$(MAKE) sdk-check sdk-test fuzz
+	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
 
 ## check: formatting and lints only
@@ -70,6 +70,11 @@ fuzz: sdk-tools
 	$(CARGO) build -p gateless
 	python3 sdk/generate.py venv
 	target/sdk/venv/bin/python openapi/fuzz.py target/debug/gateless
+
+## faas-cli-test: OpenFaaS's own faas-cli, built from its public Go module (or FAAS_CLI=/path/to/it), against a sidecar
+faas-cli-test: tools
+	$(CARGO) build -p gateless
+	python3 tests/faas_cli.py target/debug/gateless
 
 ## sdk-typescript: build sdk/typescript/dist, for programs that import it
 sdk-typescript: sdk-tools

@@ -1,6 +1,6 @@
 """The function the smoke tests deploy: answers with what it was asked, and writes a line about it.
 
-/status/CODE answers with that status, /slow after five seconds. Deliberately nothing but Python's own library.
+/status/CODE answers with that status, /slow (or the body `slow`) after five seconds, /fails-once/KEY with 503 the first time. Deliberately nothing but Python's own library.
 """
 
 import http.server
@@ -9,13 +9,19 @@ import os
 import time
 
 
+seen = set()
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
-        if self.path.startswith("/slow"):
+        if self.path.startswith("/fails-once/") and self.path not in seen:
+            seen.add(self.path)
+            status = 503
+        if self.path.startswith("/slow") or body == b"slow":
             time.sleep(5)
         told = {"method": self.command, "path": self.path, "body": body.decode(errors="replace")}
         told["key"] = self.headers.get("idempotency-key")

@@ -14,10 +14,10 @@ STOP_SECONDS = 60
 
 
 @contextlib.contextmanager
-def gateless(binary):
+def gateless(binary, *arguments):
     """Yields its ready line: `api`, `public`, `first_admin_token` and more. Ends the process in any case."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(pathlib.Path(binary).resolve()), "up", "--data", folder]
+        command = [str(pathlib.Path(binary).resolve()), "up", "--data", folder, *arguments]
         for listener in LISTENERS:
             command += [f"--{listener}", "127.0.0.1:0"]
         # Its login file goes into the folder, too, and not over the developer's own.

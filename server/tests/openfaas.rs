@@ -102,6 +102,12 @@ async fn a_function_is_deployed_described_scaled_and_removed() {
         .ask("POST", "/system/scale-function/echo", replicas)
         .await;
     assert_eq!(scaled.status, StatusCode::ACCEPTED);
+    let replicas = Some(json!({"serviceName": "echo", "replicas": 21}));
+    let beyond = cli
+        .ask("POST", "/system/scale-function/echo", replicas)
+        .await;
+    assert_eq!(beyond.status, StatusCode::BAD_REQUEST);
+    assert!(Cli::text(&beyond).contains("com.openfaas.scale.max"));
     let ours = "/v1/namespaces/default/functions/echo";
     let ours = cli.server.admin_call("GET", ours, None).await.body;
     assert_eq!(ours["spec"]["scaling"]["min_scale"], 3);
@@ -134,8 +140,11 @@ async fn what_cannot_be_had_is_said_in_plain_words() {
     let refused = cli.ask("POST", "/system/functions", Some(limited)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(Cli::text(&refused).starts_with("limits.cpu: "));
-    let made = cli.ask("POST", "/system/namespace/mine", None).await;
-    assert_eq!(made.status, StatusCode::NOT_IMPLEMENTED);
+    for path in ["/system/namespace/", "/system/namespace/mine"] {
+        let made = cli.ask("POST", path, Some(json!({"name": "mine"}))).await;
+        assert_eq!(made.status, StatusCode::NOT_IMPLEMENTED);
+        assert!(Cli::text(&made).starts_with("a namespace is there"));
+    }
 }
 
 #[tokio::test]
@@ -145,6 +154,10 @@ async fn namespaces_are_those_something_is_in() {
     cli.ask("POST", "/system/functions", Some(deployment)).await;
     let listed = cli.ask("GET", "/system/namespaces", None).await;
     assert_eq!(listed.body, json!(["default", "team-a"]));
+    let shown = cli.ask("GET", "/system/namespace/team-a", None).await;
+    assert_eq!(shown.body["name"], "team-a");
+    let shown = cli.ask("GET", "/system/namespace/nobody", None).await;
+    assert_eq!(shown.status, StatusCode::NOT_FOUND);
     let info = cli.ask("GET", "/system/info", None).await.body;
     assert_eq!(info["provider"]["orchestration"], "gateless");
 }

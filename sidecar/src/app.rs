@@ -12,6 +12,7 @@ use tower::ServiceExt;
 
 use crate::body::Body;
 use crate::error::{Error, problem};
+use crate::management::Relay;
 use crate::metrics::{Length, Metrics};
 use crate::proxy::Proxy;
 use crate::proxy::reserve::Reservations;
@@ -38,6 +39,8 @@ pub struct App {
     pub grpc: tonic::service::Routes,
     /// What the server told.
     pub control: Arc<control::Handle>,
+    /// Stands in for an OpenFaaS gateway.
+    pub management: Relay,
     /// Series.
     pub metrics: Arc<Metrics>,
     /// Calls other sidecars forwarded here; a shutdown waits until it stands still.

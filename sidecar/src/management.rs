@@ -2,13 +2,17 @@
 //! server, so that `faas-cli` can be pointed at any sidecar.
 //!
 //! Only a relay: tokens are checked and requests understood over there. Calls of functions never
-//! come here, and go on when the server is gone.
+//! come here, and go on when the server is gone. At most [`AT_ONCE`] requests are under way, followed
+//! logs among them; one more is refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateless_core::name::FunctionName;
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use crate::body::{Body, Inbound, Limited};
 use crate::control;
@@ -18,10 +22,14 @@ use crate::proxy::pool::Pool;
 
 /// The largest request passed on.
 const MAX_BODY: u64 = 1 << 20;
+/// Requests under way.
+const AT_ONCE: usize = 256;
+/// For the server to begin its answer.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whether a path is the server's business.
-pub(crate) fn is_for_server(path: &str) -> bool {
-    path.starts_with("/system/")
+/// Whether a path is a gateway's own, and no function's.
+pub(crate) fn is_gateways(path: &str) -> bool {
+    path.starts_with("/system/") || path == "/healthz"
 }
 
 /// Functions deployed without a namespace are in `default`; `faas-cli` calls that namespace
@@ -33,8 +41,60 @@ pub(crate) fn in_our_words(name: &FunctionName) -> Option<FunctionName> {
         .flatten()
 }
 
+/// What stands in for a gateway at the public listener.
+#[derive(Debug)]
+pub struct Relay {
+    /// `None`: nothing is passed on.
+    slots: Option<Arc<Semaphore>>,
+}
+
+impl Relay {
+    pub(crate) fn new(enabled: bool) -> Self {
+        Self {
+            slots: enabled.then(|| Arc::new(Semaphore::new(AT_ONCE))),
+        }
+    }
+
+    /// Answers a path of which [`is_gateways`] is true.
+    pub(crate) async fn answer(
+        &self,
+        control: &control::Handle,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        if request.uri().path() == "/healthz" {
+            return Response::new(Body::from("OK".to_owned()));
+        }
+        let Some(slots) = &self.slots else {
+            return problem(
+                StatusCode::NOT_FOUND,
+                "no_management_here",
+                "this sidecar passes no management requests on",
+                "ask the server itself; --no-management-relay was given here",
+            );
+        };
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_management_requests",
+                "this sidecar passes on as many management requests as it may",
+                "retry later, at another sidecar or at the server",
+            );
+        };
+        match tokio::time::timeout(HEAD_TIMEOUT, relay(control, request)).await {
+            // Until the last byte, since logs are followed for long.
+            Ok(response) => response.map(|body| {
+                Body::boxed(body.map_frame(move |frame| {
+                    let _held = &slot;
+                    frame
+                }))
+            }),
+            Err(_) => unreachable("the server did not answer in time"),
+        }
+    }
+}
+
 /// Sends the request to the server and its answer back, as it comes.
-pub(crate) async fn relay(control: &control::Handle, request: Request<Incoming>) -> Response<Body> {
+async fn relay(control: &control::Handle, request: Request<Incoming>) -> Response<Body> {
     let Some(address) = control.api_address() else {
         return unreachable("the server has not been reached yet");
     };

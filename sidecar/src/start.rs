@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::ClusterSecret;
 use crate::controller;
 use crate::goodbye::Ends;
+use crate::management::Relay;
 use crate::metrics::Metrics;
 use crate::outgoing::Router;
 use crate::proxy::reserve::Reservations;
@@ -46,6 +47,8 @@ pub struct Config {
     pub domain: String,
     /// Instances this host may run.
     pub capacity: u32,
+    /// Whether the public listener passes an OpenFaaS gateway's management paths on to the server.
+    pub management_relay: bool,
 }
 
 /// Why a sidecar does not start.
@@ -149,6 +152,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         fairness: std::hash::RandomState::new(),
         reservations,
         triggers,
+        management: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         control: control.clone(),
         metrics,

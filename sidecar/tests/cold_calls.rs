@@ -176,6 +176,7 @@ async fn sidecar(
         cluster_secret: SECRET.into(),
         domain: "gateless.local".into(),
         capacity: 10,
+        management_relay: true,
     })
     .await
     .unwrap()

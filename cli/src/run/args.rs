@@ -185,6 +185,9 @@ pub(super) struct HostArgs {
         value_name = "N"
     )]
     capacity: u32,
+    /// Do not pass faas-cli's management requests, /system/..., on to the server.
+    #[arg(long, env = "GATELESS_NO_MANAGEMENT_RELAY")]
+    no_management_relay: bool,
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
@@ -226,6 +229,7 @@ impl HostArgs {
             cluster_secret,
             domain: self.domain.clone(),
             capacity: self.capacity,
+            management_relay: !self.no_management_relay,
         })
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn loopback_sidecar(
         cluster_secret,
         domain: "gateless.local".into(),
         capacity: LOOPBACK_CAPACITY,
+        management_relay: true,
     }
 }
 

@@ -10,9 +10,9 @@ mod secrets;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::{self, Extension, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,7 +44,12 @@ pub(super) fn router() -> Router<Api> {
         )
         .route("/system/logs", get(logs::stream))
         .route("/system/namespaces", get(namespaces))
-        .route("/system/namespace/{name}", axum::routing::any(no_namespace))
+        // Where `faas-cli namespace create` posts to, name in the body.
+        .route("/system/namespace/", any(no_namespace))
+        .route(
+            "/system/namespace/{name}",
+            get(namespace).fallback(no_namespace),
+        )
         .route("/system/info", get(info))
         .route("/system/alert", post(no_alert))
 }
@@ -114,11 +119,32 @@ async fn namespaces(
     State(api): State<Api>,
     Extension(principal): Extension<Principal>,
 ) -> Result<Json<Vec<String>>, Plain> {
+    visible(&api, &principal).await.map(Json)
+}
+
+async fn namespace(
+    State(api): State<Api>,
+    Extension(principal): Extension<Principal>,
+    extract::Path(name): extract::Path<String>,
+) -> Result<Json<Value>, Plain> {
+    let namespace = permit(&principal, Need::Read, &name, "")?;
+    if !visible(&api, &principal).await?.contains(&namespace) {
+        let detail = format!("nothing is in namespace {namespace:?}");
+        let problem = Problem::new(StatusCode::NOT_FOUND, "namespace_not_found", detail);
+        return Err(Plain(problem));
+    }
+    Ok(Json(
+        json!({"name": namespace, "annotations": {}, "labels": {}}),
+    ))
+}
+
+/// Namespaces the token may see.
+async fn visible(api: &Api, principal: &Principal) -> Result<Vec<String>, Plain> {
     let mut found = api.service.namespaces().await?;
     found.insert("default".to_owned());
     let own = &principal.token.namespace;
     let visible = |name: &String| own == "*" || own == name;
-    Ok(Json(found.into_iter().filter(visible).collect()))
+    Ok(found.into_iter().filter(visible).collect())
 }
 
 async fn no_namespace() -> Plain {

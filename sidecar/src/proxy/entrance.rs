@@ -133,13 +133,10 @@ async fn answer(
         };
     }
     if door == Door::Public
-        && management::is_for_server(request.uri().path())
+        && management::is_gateways(request.uri().path())
         && !is_named(app, &request)
     {
-        return management::relay(&app.control, request).await;
-    }
-    if door == Door::Public && request.uri().path() == "/healthz" && !is_named(app, &request) {
-        return Response::new(Body::from("OK".to_owned()));
+        return app.management.answer(&app.control, request).await;
     }
     let answered = match door {
         Door::Peer => return peer(app, request).await,

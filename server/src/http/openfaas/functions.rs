@@ -175,10 +175,18 @@ pub(super) async fn scale(
     let view = api.service.function(full).await?;
     let function = view.function.value;
     let mut spec = function.spec;
-    spec.scaling.min_scale = asked.replicas;
-    if spec.scaling.max_scale > 0 {
-        spec.scaling.max_scale = spec.scaling.max_scale.max(asked.replicas);
+    let most = spec.scaling.max_scale;
+    if most > 0 && asked.replicas > most {
+        let detail = format!(
+            "{} replicas are more than the {most} it may have",
+            asked.replicas
+        );
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "beyond_max_scale", detail);
+        return Err(Plain(problem.hint(
+            "deploy it again with a higher label com.openfaas.scale.max",
+        )));
     }
+    spec.scaling.min_scale = asked.replicas;
     let apply = crate::domain::rollout::Apply {
         spec,
         labels: function.labels,
