@@ -31,7 +31,8 @@ func main() {
 		name string
 		run  func(context.Context) error
 	}{
-		{"create", s.create}, {"wait", s.wait}, {"invoke", s.invoke}, {"async", s.queue}, {"deadline", s.deadline},
+		{"create", s.create}, {"wait", s.wait}, {"invoke", s.invoke}, {"dead letter", s.deadLetter}, {"async", s.queue},
+		{"scale", s.scale}, {"deadline", s.deadline},
 		{"404", s.notFound}, {"412", s.changedMeanwhile}, {"stream", s.stream}, {"unreachable", s.unreachable},
 		{"failover", s.failover}, {"retry", s.retry}, {"resume", s.resume},
 		{"events", s.events}, {"delete", s.delete},
@@ -62,7 +63,11 @@ func failure(err error, status int, code string) error {
 }
 
 func (s smoke) apply(ctx context.Context, version int64, labels map[string]string) (*api.Function, error) {
-	spec := api.Spec{Kind: api.KIND_PROCESS, Process: &api.Process{Command: []string{"python3", os.Getenv("SDK_ECHO")}}}
+	one := int32(1)
+	spec := api.Spec{
+		Kind: api.KIND_PROCESS, Process: &api.Process{Command: []string{"python3", os.Getenv("SDK_ECHO")}},
+		Async: &api.AsyncPolicy{MaxAttempts: &one}, Limits: &api.Limits{ContainerConcurrency: &one},
+	}
 	request := api.ApplyRequest{Spec: spec}
 	if labels != nil {
 		request.Labels = &labels
@@ -135,6 +140,67 @@ func (s smoke) queue(ctx context.Context) error {
 	status, err := s.client.Call(call.ID).Status(ctx)
 	if err != nil || status.State != "succeeded" || len(status.Attempts) != 1 {
 		return fmt.Errorf("%+v, %v", status, err)
+	}
+	return nil
+}
+
+func (s smoke) deadLetter(ctx context.Context) error {
+	call, err := s.client.InvokeAsync(ctx, s.name, gateless.Path("/fails-once/go"), gateless.Body([]byte("x")))
+	if err != nil {
+		return err
+	}
+	_, err = call.Result(ctx)
+	if wrong := failure(err, 0, "call_dead"); wrong != nil {
+		return wrong
+	}
+	letters := s.client.API.DeadLettersAPI
+	found, err := gateless.Do(letters.ListDeadLetters(ctx, s.client.Namespace, s.name).Execute())
+	if err != nil || len(found.Items) != 1 || found.Items[0].Id != call.ID {
+		return fmt.Errorf("%+v, %v", found, err)
+	}
+	replay := letters.ReplayDeadLetters(ctx, s.client.Namespace, s.name).ReplayRequest(api.ReplayRequest{})
+	replayed, err := gateless.Do(replay.Execute())
+	if err != nil || replayed.Count != 1 {
+		return fmt.Errorf("%+v, %v", replayed, err)
+	}
+	said, err := s.answered(call.Result(ctx))
+	if err != nil || said["status"] != 200 {
+		return fmt.Errorf("%v, %v", said, err)
+	}
+	return nil
+}
+
+func (s smoke) scale(ctx context.Context) error {
+	const calls = 4
+	answers := make(chan error, calls)
+	for i := 0; i < calls; i++ {
+		go func() {
+			said, err := s.answered(s.client.Invoke(ctx, s.name, gateless.Path("/slow")))
+			if err == nil && said["status"] != 200 {
+				err = fmt.Errorf("%v", said)
+			}
+			answers <- err
+		}()
+	}
+	for ready := 0; ready < 2; {
+		if len(answers) == calls {
+			return errors.New("one instance took all calls, one after the other")
+		}
+		found, err := gateless.Do(s.client.API.InstancesAPI.ListInstances(ctx, s.client.Namespace, s.name).Execute())
+		if err != nil {
+			return err
+		}
+		ready = 0
+		for _, instance := range found.Items {
+			if instance.State == "ready" {
+				ready++
+			}
+		}
+	}
+	for i := 0; i < calls; i++ {
+		if err := <-answers; err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -4,12 +4,18 @@ import json
 import os
 import time
 
+from concurrent.futures import ThreadPoolExecutor
+
 from gateless import Gateless, GatelessError, RetryPolicy
+from gateless.generated.api.dead_letters import list_dead_letters, replay_dead_letters
 from gateless.generated.api.functions import delete_function, get_function, list_functions
+from gateless.generated.api.instances import list_instances
+from gateless.generated.models import ReplayRequest
 
 ECHO = os.environ["SDK_ECHO"]
 NAME = os.environ["SDK_FUNCTION"]
-SPEC = {"kind": "process", "process": {"command": ["python3", ECHO]}}
+SPEC = {"kind": "process", "process": {"command": ["python3", ECHO]}, "async": {"max_attempts": 1},
+        "limits": {"container_concurrency": 1}}
 
 
 def failure(status, code, run, *arguments, **options):
@@ -47,6 +53,29 @@ def queue(gateless):
     again = gateless.invoke_async(NAME, path="/later", body=b"x", idempotency_key=f"key-{NAME}")
     assert again.id == call.id, "the same key is the same call"
     assert gateless.call(call.id).status()["state"] == "succeeded"
+
+
+def dead_letter(gateless):
+    call = gateless.invoke_async(NAME, path="/fails-once/python", body=b"x")
+    failure(0, "call_dead", call.result, 60)
+    found = list_dead_letters.sync("default", NAME, client=gateless.client)
+    assert [item.id for item in found.items] == [call.id]
+    replayed = replay_dead_letters.sync("default", NAME, client=gateless.client, body=ReplayRequest())
+    assert replayed.count == 1
+    assert call.result(60).status_code == 200
+
+
+def scale(gateless):
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(gateless.invoke, NAME, path="/slow") for _ in range(4)]
+        while ready(gateless) < 2:
+            assert not all(call.done() for call in calls), "one instance took all calls, one after the other"
+        assert {call.result().status_code for call in calls} == {200}
+
+
+def ready(gateless):
+    found = list_instances.sync("default", NAME, client=gateless.client)
+    return sum(item.state == "ready" for item in found.items)
 
 
 def deadline(gateless):
@@ -115,7 +144,7 @@ def delete(gateless):
 
 
 CHECKS = {
-    "create": create, "wait": wait, "invoke": invoke, "async": queue, "deadline": deadline, "404": not_found,
+    "create": create, "wait": wait, "invoke": invoke, "dead letter": dead_letter, "async": queue, "scale": scale, "deadline": deadline, "404": not_found,
     "412": changed_meanwhile, "stream": stream, "unreachable": unreachable, "failover": failover,
     "retry": retry, "resume": resume, "events": events, "delete": delete,
 }

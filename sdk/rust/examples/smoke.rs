@@ -31,7 +31,9 @@ async fn main() -> Result<()> {
     };
     smoke.create_and_wait().await.context("create")?;
     smoke.invoke().await.context("invoke")?;
+    smoke.dead_letter().await.context("dead letter")?;
     smoke.queue().await.context("async")?;
+    smoke.scale().await.context("scale")?;
     smoke.problems().await.context("problems")?;
     smoke.changed_meanwhile().await.context("412")?;
     smoke.logs().await.context("stream")?;
@@ -60,8 +62,12 @@ fn failure<T>(outcome: Result<T, Error>, status: Option<u16>, code: &str) -> Res
 
 impl Smoke {
     fn request(&self, label: &str) -> Result<types::ApplyRequest> {
-        let spec =
-            json!({"kind": "process", "process": {"command": ["python3", env::var("SDK_ECHO")?]}});
+        let spec = json!({
+            "kind": "process",
+            "process": {"command": ["python3", env::var("SDK_ECHO")?]},
+            "async": {"max_attempts": 1},
+            "limits": {"container_concurrency": 1},
+        });
         Ok(serde_json::from_value(
             json!({"spec": spec, "labels": {"sdk": label}}),
         )?)
@@ -141,6 +147,49 @@ impl Smoke {
         let status = self.client.call(queued.id()).status().await?;
         ensure!(status.state == "succeeded" && status.attempts() == 1);
         self.done.push("async");
+        Ok(())
+    }
+
+    async fn dead_letter(&mut self) -> Result<()> {
+        let call = Invoke::new().path("/fails-once/rust").body("x");
+        let queued = self.client.invoke_async(&self.name, call).await?;
+        failure(queued.result(WAIT).await, None, "call_dead")?;
+        let namespace = self.client.namespace();
+        let list = self.client.api().list_dead_letters();
+        let list = list.namespace(namespace).name(&self.name).send().await?;
+        ensure!(list.items.iter().map(|item| &*item.id).eq([queued.id()]));
+        let replay = self.client.api().replay_dead_letters();
+        let replay = replay.namespace(namespace).name(&self.name);
+        let all = types::ReplayRequest::default();
+        ensure!(replay.body(all).send().await?.count == 1);
+        ensure!(queued.result(WAIT).await?.status() == 200);
+        self.done.push("dead letter");
+        Ok(())
+    }
+
+    async fn scale(&mut self) -> Result<()> {
+        let slow = || self.client.invoke(&self.name, Invoke::new().path("/slow"));
+        let calls = async { tokio::try_join!(slow(), slow(), slow(), slow()) };
+        let path = self.client.path(&["functions", &self.name, "instances"]);
+        let grown = async {
+            loop {
+                let found: Value = self.client.get(&path, &[]).await?;
+                let items = found["items"].as_array().context("no items")?;
+                let ready = items.iter().filter(|item| item["state"] == "ready");
+                if ready.count() >= 2 {
+                    return anyhow::Ok(());
+                }
+            }
+        };
+        tokio::pin!(calls, grown);
+        tokio::select! {
+            biased;
+            grown = &mut grown => grown?,
+            _ = &mut calls => bail!("one instance took all calls, one after the other"),
+        }
+        let (a, b, c, d) = calls.await?;
+        ensure!([a, b, c, d].iter().all(|answer| answer.status() == 200));
+        self.done.push("scale");
         Ok(())
     }
 

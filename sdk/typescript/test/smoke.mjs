@@ -1,13 +1,18 @@
 // What the package promises, tried on a live server. Started by sdk/test.py, which says where that is.
 import assert from "node:assert/strict";
 import { Gateless, GatelessError } from "@gateless/sdk";
-import { deleteFunction, getFunction, listFunctions } from "@gateless/sdk/api";
+import { deleteFunction, getFunction, listDeadLetters, listFunctions, listInstances, replayDeadLetters } from "@gateless/sdk/api";
 
 const { GATELESS_SERVER, GATELESS_TOKEN, SDK_ECHO, SDK_FUNCTION } = process.env;
 const gateless = new Gateless({ url: GATELESS_SERVER, token: GATELESS_TOKEN });
 const { client, namespace } = gateless;
 const path = { namespace, name: SDK_FUNCTION };
-const spec = { kind: "process", process: { command: ["python3", SDK_ECHO] } };
+const spec = {
+  kind: "process",
+  process: { command: ["python3", SDK_ECHO] },
+  async: { max_attempts: 1 },
+  limits: { container_concurrency: 1 },
+};
 const done = [];
 
 async function check(what, run) {
@@ -39,6 +44,15 @@ await check("invoke", async () => {
   assert.deepEqual([answer.status, method, path, body], [200, "POST", "/a?b=c", "hello"]);
   const own = await gateless.invoke(SDK_FUNCTION, { path: "/status/404" });
   assert.equal(own.status, 404, "a function's own 404 is its answer");
+  await own.body?.cancel(); // a call goes on until its answer is read, and here one takes an instance for itself
+});
+await check("dead letter", async () => {
+  const call = await gateless.invokeAsync(SDK_FUNCTION, { path: "/fails-once/typescript", body: "x" });
+  await failure(call.result({ timeoutMs: 60_000 }), 0, "call_dead");
+  const { items } = await listDeadLetters({ client, path });
+  assert.deepEqual(items.map((item) => item.id), [call.id]);
+  assert.equal((await replayDeadLetters({ client, path, body: {} })).count, 1);
+  assert.equal((await call.result({ timeoutMs: 60_000 })).status, 200);
 });
 await check("async", async () => {
   const options = { path: "/later", body: "x", idempotencyKey: `key-${SDK_FUNCTION}` };
@@ -48,6 +62,16 @@ await check("async", async () => {
   const again = await gateless.invokeAsync(SDK_FUNCTION, options);
   assert.equal(again.id, call.id, "the same key is the same call");
   assert.equal((await gateless.call(call.id).status()).state, "succeeded");
+});
+await check("scale", async () => {
+  let open = 4;
+  const calls = Array.from({ length: 4 }, () => gateless.invoke(SDK_FUNCTION, { path: "/slow" }).finally(() => open--));
+  for (let ready = 0; ready < 2; ) {
+    assert.ok(open > 0, "one instance took all calls, one after the other");
+    const { items } = await listInstances({ client, path });
+    ready = items.filter((item) => item.state === "ready").length;
+  }
+  for (const answer of await Promise.all(calls)) assert.equal(answer.status, 200);
 });
 await check("deadline", async () => {
   const error = await failure(gateless.invoke(SDK_FUNCTION, { path: "/slow", method: "POST", deadlineMs: 300 }), 504, "deadline_exceeded");
