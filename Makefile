@@ -93,8 +93,9 @@ web-test: web
 	cd web && GATELESS_BIN="$${GATELESS_BIN:-$(CURDIR)/target/debug/gateless}" npm run --silent test
 
 ## bench: measure against the same backend direct, a bare proxy, nginx and haproxy
-bench: build bench-tools
-	$(CARGO) build --release -p gateless-benches
+bench: tools web bench-tools
+	$(CARGO) build --profile dist -p gateless -p gateless-benches
+	$(CARGO) build --profile dist -p gateless -p gateless-wasm --example measure
 	python3 benches/run.py
 
 tools:

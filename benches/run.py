@@ -22,7 +22,7 @@ from pathlib import Path
 import wasm as wasm_bench
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / "target" / "release"
+BIN = ROOT / "target" / "dist"
 SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 COLD = int(os.environ.get("BENCH_COLD", "100"))

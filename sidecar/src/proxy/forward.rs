@@ -22,7 +22,7 @@ use super::{headers, upgrade};
 use crate::body::{Body, Inbound};
 use crate::clock;
 use crate::error::{Error, Phase};
-use crate::instance::component::{Ended, Failure};
+use crate::instance::component::Failure;
 use crate::runtime::{Endpoint, Lease};
 
 /// What came of one attempt.
@@ -115,8 +115,8 @@ pub(super) async fn forward(
             Ok(answered(response, conn, alarm, lease, call, began))
         }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
-        Err(Broken::Busy) => Ok(Sent::Refused(lease)),
-        Err(Broken::Ended(ended)) => Err(Error::Component(ended)),
+        Err(Broken::Component(Failure::Busy)) => Ok(Sent::Refused(lease)),
+        Err(Broken::Component(Failure::Ended(ended))) => Err(Error::Component(ended)),
         Err(Broken::Wire(pool::Error::Unsent(request, error))) => {
             give_back(call, request.into_body());
             Ok(Sent::Failed {
@@ -189,8 +189,7 @@ async fn rings(alarm: &mut Option<Alarm>) {
 /// Why there is no answer.
 enum Broken {
     Wire(pool::Error),
-    Busy,
-    Ended(Box<Ended>),
+    Component(Failure),
 }
 
 async fn send(
@@ -203,11 +202,9 @@ async fn send(
         Endpoint::Local { pool, .. } | Endpoint::Remote { pool, .. } => pool,
         Endpoint::Component { component, .. } => {
             let answered = component.call(request, until).await;
-            return match answered {
-                Ok(response) => Ok((response, None)),
-                Err(Failure::Busy) => Err(Broken::Busy),
-                Err(Failure::Ended(ended)) => Err(Broken::Ended(ended)),
-            };
+            return answered
+                .map(|response| (response, None))
+                .map_err(Broken::Component);
         }
     };
     let sent = if upgrade {

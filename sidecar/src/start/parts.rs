@@ -378,7 +378,7 @@ pub(super) fn open_driver(
     Ok((Arc::new(Drivers::open(setup, engine, sender)?), receiver))
 }
 
-/// Compiled components are kept beside the artifacts, those the catalogue names for good.
+/// Compiled components are kept beside the artifacts; the least recently loaded go when they are too many.
 pub(super) fn open_engine(config: &Config, router: &Arc<Router>) -> Result<Engine, Error> {
     let settings = gateless_wasm::Settings::new(config.data.join("compiled"));
     Engine::open(settings, router.clone()).map_err(Error::Engine)

@@ -23,7 +23,6 @@ use rand::RngCore;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, LoadError};
-use crate::settings::Keep;
 
 const KEY_BYTES: usize = 32;
 
@@ -40,7 +39,6 @@ pub(crate) struct Cache {
     /// Part of every name: what compiled code depends on besides its source.
     environment: String,
     max_bytes: u64,
-    keep: Keep,
     /// Entries this process wrote or checked. A lock because loads run on many threads; held for a look-up.
     checked: Mutex<HashMap<String, FileId>>,
 }
@@ -69,12 +67,7 @@ impl FileId {
 
 impl Cache {
     /// `environment` is wasmtime's own value for what compiled code depends on.
-    pub(crate) fn open(
-        dir: &Path,
-        environment: impl Hash,
-        max_bytes: u64,
-        keep: Keep,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, environment: impl Hash, max_bytes: u64) -> Result<Self, Error> {
         let mut hasher = Sha256Hasher(Sha256::new());
         environment.hash(&mut hasher);
         let environment = hex::encode(hasher.0.finalize())[..16].to_owned();
@@ -95,7 +88,6 @@ impl Cache {
             key,
             environment,
             max_bytes,
-            keep,
             checked: Mutex::new(HashMap::new()),
         })
     }
@@ -250,9 +242,7 @@ impl Cache {
             if total <= self.max_bytes {
                 return;
             }
-            let sha256 = name.split('-').next().unwrap_or_default();
-            let is_ours = name.ends_with(&self.environment);
-            if name == newest || (is_ours && (self.keep)(sha256)) {
+            if name == newest {
                 continue;
             }
             self.checked.lock().remove(&name);
@@ -354,10 +344,9 @@ impl Hasher for Sha256Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn open(dir: &Path, environment: &str) -> Cache {
-        Cache::open(dir, environment, 1 << 30, Arc::new(|_| false)).unwrap()
+        Cache::open(dir, environment, 1 << 30).unwrap()
     }
 
     #[test]

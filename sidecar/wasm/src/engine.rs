@@ -80,7 +80,6 @@ impl Engine {
             &settings.cache_dir,
             wasm.precompile_compatibility_hash(),
             settings.cache_bytes,
-            settings.keep.clone(),
         )?;
         let linker = host::linker(&wasm).map_err(refused)?;
         let listed = Arc::new(Listed::default());

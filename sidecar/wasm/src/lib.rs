@@ -33,4 +33,4 @@ pub use error::{CallError, Error, LoadError};
 pub use instance::Instance;
 pub use lines::{LogSink, Stream};
 pub use outgoing::{Body, BoxError, BoxFuture, Caller, NoRoutes, Outgoing, OutgoingError, Routed};
-pub use settings::{Identity, InstanceSpec, Keep, Limits, Reuse, Settings};
+pub use settings::{Identity, InstanceSpec, Limits, Reuse, Settings};

@@ -3,13 +3,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lines::LogSink;
-
-/// Says whether a component (by its lower-case hex SHA-256) is still wanted on this host.
-pub type Keep = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Bounds and places of one [`Engine`](crate::Engine).
 #[derive(Clone)]
@@ -18,8 +14,6 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Bytes the cache may take on disk; past it the least recently loaded entries go.
     pub cache_bytes: u64,
-    /// Components to keep on disk even when the cache is over its size (those of live functions).
-    pub keep: Keep,
     /// Bytes of loaded code; past it the least recently used modules without calls are unloaded.
     pub memory_budget_bytes: u64,
     /// Calls that run at once over all functions. Each takes a slot of the pool.
@@ -47,7 +41,6 @@ impl Settings {
         Self {
             cache_dir: cache_dir.into(),
             cache_bytes: 8 << 30,
-            keep: Arc::new(|_| false),
             memory_budget_bytes: 512 << 20,
             max_concurrent: 1_000,
             max_idle: 200,
