@@ -284,6 +284,7 @@ def memory(run, component, lines):
     lines += ["", f"Memory of the sidecar: {registered:,.0f} bytes for each of {REGISTERED:,} registered functions, "
               f"{loaded / 1024:,.0f} KiB for each of {LOADED} loaded ones."]
 
+
 BAD = {"spin": "an endless loop", "grow": "takes memory for ever", "trap": "traps",
        "header-flood": "a flood of headers", "endless": "an answer without an end", "bomb": "outgoing calls without an end"}
 

@@ -1,13 +1,13 @@
 """The function the smoke tests deploy: answers with what it was asked, and writes a line about it.
 
-/status/CODE answers with that status, /slow (or the body `slow`) after five seconds, /fails-once/KEY with 503 the first time. Deliberately nothing but Python's own library.
+/status/CODE answers with that status, /slow (or the body `slow`) after five seconds, /fails-once/KEY with 503 the first time.
+Deliberately nothing but Python's own library.
 """
 
 import http.server
 import json
 import os
 import time
-
 
 seen = set()
 

@@ -6,11 +6,8 @@ the module cannot be had nothing is tried, and that is said: server/tests/openfa
 """
 
 import base64
-import contextlib
-import http.server
 import os
 import pathlib
-import queue
 import subprocess
 import sys
 import tempfile
@@ -19,8 +16,9 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "sdk"))
+sys.path[:0] = [str(ROOT / "sdk"), str(ROOT / "deploy" / "demo")]
 import live  # noqa: E402
+from cluster import Callbacks, wait_until  # noqa: E402
 
 MODULE = "github.com/openfaas/faas-cli@0.18.12"
 SECONDS = 60
@@ -49,7 +47,7 @@ def obtain():
     result = subprocess.run(["go", "install", MODULE], env={**os.environ, "GOBIN": str(folder)}, text=True, stderr=subprocess.PIPE)
     if result.returncode == 0:
         return str(built)
-    print(f"faas-cli: NOT TRIED, {MODULE} cannot be had: {result.stderr.strip().splitlines()[-1].strip()}")
+    print(f"faas-cli: NOT TRIED, {MODULE} cannot be had:\n{result.stderr.strip()}")
     return None
 
 
@@ -80,29 +78,6 @@ def expect(what, said):
         sys.exit(f"faas-cli said no {what!r}:\n{said}")
 
 
-@contextlib.contextmanager
-def callbacks():
-    """Yields the URL of a server for callbacks, and the queue of the bodies it got."""
-    came = queue.Queue()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            came.put(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/", came
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def deploys(cli, token):
     expect("incorrect", cli.run("login", "-u", "admin", "--password-stdin", stdin="wrong", fails=True))
     expect("credentials saved", cli.run("login", "-u", "admin", "--password-stdin", stdin=token))
@@ -123,10 +98,11 @@ def deploys(cli, token):
 
 def calls(cli):
     expect('"body": "hi"', cli.run("invoke", "echo", stdin="hi"))
-    with callbacks() as (url, came):
-        said = cli.run("invoke", "echo", "--async", "-H", f"X-Callback-Url: {url}", stdin="later")
-        expect("submitted asynchronously", said)
-        expect('"body": "later"', came.get(timeout=SECONDS))
+    callbacks = Callbacks()
+    said = cli.run("invoke", "echo", "--async", "-H", f"X-Callback-Url: {callbacks.url}", stdin="later")
+    expect("submitted asynchronously", said)
+    _, body = wait_until(lambda: callbacks.received, "a callback", SECONDS)[0]
+    expect('"body": "later"', body.decode())
 
 
 def logs(cli):

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-
 from concurrent.futures import ThreadPoolExecutor
 
 from gateless import Gateless, GatelessError, RetryPolicy
