@@ -29,6 +29,10 @@ pub(super) type DownBox = Arc<Outbox<Key, LinkDown>>;
 pub(super) fn key(kind: &link_down::Kind) -> Key {
     match kind {
         link_down::Kind::Endpoints(m) => (1, m.revision.clone()),
+        // A question (term 0) replaces only a question: the assignment before it must arrive as well.
+        link_down::Kind::Assignment(m) if m.term.as_ref().is_some_and(|term| term.number == 0) => {
+            (4, m.revision.clone())
+        }
         link_down::Kind::Assignment(m) => (2, m.revision.clone()),
         link_down::Kind::Room(m) => (3, m.revision.clone()),
     }

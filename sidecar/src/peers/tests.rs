@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use gateless_proto::v1::peer_service_client::PeerServiceClient;
-use gateless_proto::v1::{Assignment, Endpoints, RevisionDemand};
+use gateless_proto::v1::{Assignment, Endpoints, RevisionDemand, Term};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -209,6 +209,33 @@ async fn links_carry_messages_both_ways() {
     }
     assert!(!a.handle.send_up(&NodeId::new("z"), demand(1)));
     assert!(!a.handle.send_up(&a.id, demand(1)));
+}
+
+#[tokio::test]
+async fn a_question_does_not_replace_the_assignment_before_it() {
+    let mut a = Node::start("a", &[]).await;
+    let b = Node::start("b", &a.seed()).await;
+    a.until_event(Event::LinkUp(b.id.clone())).await;
+    let assignment = |number, desired| {
+        link_down::Kind::Assignment(Assignment {
+            revision: "default/hello/hello-00001".to_owned(),
+            term: Some(Term {
+                number,
+                owner: "b".to_owned(),
+            }),
+            desired,
+            ..Default::default()
+        })
+    };
+    let both = [assignment(5, 1), assignment(0, 0)];
+    // At once, so that neither can be on its way before the other is there.
+    for kind in &both {
+        assert!(b.handle.send_down(&a.id, kind.clone()));
+    }
+    for kind in both {
+        let from = b.id.clone();
+        a.until_event(Event::Down { from, kind }).await;
+    }
 }
 
 #[tokio::test]
