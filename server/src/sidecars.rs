@@ -258,6 +258,16 @@ impl Registry {
         instances.collect()
     }
 
+    /// Whether a connected sidecar acts as the function's owner.
+    pub fn is_owned(&self, function: &str) -> bool {
+        let inner = self.known.lock();
+        let mut connected = inner
+            .sidecars
+            .values()
+            .filter(|known| known.sidecar.connected);
+        connected.any(|known| known.sidecar.owns.iter().any(|owned| owned == function))
+    }
+
     /// What every connected sidecar says of one revision (`NAMESPACE/FUNCTION/REVISION`).
     pub fn revision(&self, revision: &str) -> Vec<(String, RevisionStatus)> {
         let inner = self.known.lock();

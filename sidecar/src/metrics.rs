@@ -1,5 +1,6 @@
 //! Prometheus series of the data plane. Handles are kept per function, so the hot path
-//! looks nothing up.
+//! looks nothing up. A function's series begin with its first call: ten thousand functions that are
+//! hardly called are no million lines of exposition.
 
 mod engine;
 
@@ -153,6 +154,10 @@ impl Metrics {
         self.cold.remove(&of);
         self.duration.remove(&of);
         self.cold_duration.remove(&of);
+        let reasons = self.counts.get(&of).map(|counts| counts.reasons());
+        for reason in reasons.into_iter().flatten() {
+            self.refused.remove(&refused(name, reason));
+        }
         self.counts.remove(&of);
     }
 
@@ -230,16 +235,8 @@ impl FunctionMetrics {
 
     /// The sidecar answered in its place.
     pub fn refused(&self, code: &'static str) {
-        let namespace = self.name.namespace().to_owned();
-        let function = self.name.name().to_owned();
-        self.counts.refuse();
-        self.refused
-            .get_or_create(&Refused {
-                namespace,
-                function,
-                reason: code,
-            })
-            .inc();
+        self.counts.refuse(code);
+        self.refused.get_or_create(&refused(&self.name, code)).inc();
     }
 }
 
@@ -306,5 +303,17 @@ fn answered(name: &FunctionName, code: &'static str) -> Answered {
         namespace,
         function,
         code,
+    }
+}
+
+fn refused(name: &FunctionName, reason: &'static str) -> Refused {
+    let OfFunction {
+        namespace,
+        function,
+    } = of_function(name);
+    Refused {
+        namespace,
+        function,
+        reason,
     }
 }

@@ -136,7 +136,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     metrics.watch_engine(engine.clone());
     let control = parts::follow_server(&config, &node, &addresses, &secret, gossip, engine).await?;
     let catalogue = control.catalogue();
-    registry.apply(catalogue.borrow().functions.values().cloned());
+    registry.change(catalogue.borrow().functions.values().cloned(), None);
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);

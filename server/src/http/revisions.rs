@@ -69,9 +69,14 @@ list!(
 );
 
 fn body(api: &Api, function: &Function, revision: Revision) -> RevisionBody {
-    let mut counts = Counts::default();
+    let registry = api.service.registry();
+    let owned = registry.is_owned(&function.full_name().to_string());
+    let mut counts = Counts {
+        desired: owned.then_some(0),
+        ..Counts::default()
+    };
     let full = format!("{}/{}", function.full_name(), revision.name);
-    for (_, status) in api.service.registry().revision(&full) {
+    for (_, status) in registry.revision(&full) {
         counts.ready += status.ready;
         counts.starting += status.starting;
         if status.owner {

@@ -117,7 +117,7 @@ impl Revision {
 pub struct Caller {
     node: NodeId,
     members: BTreeSet<NodeId>,
-    functions: BTreeMap<FunctionName, BTreeSet<RevisionName>>,
+    functions: BTreeMap<FunctionName, Arc<Function>>,
     /// Those with load or known endpoints.
     revisions: BTreeMap<RevisionName, Revision>,
     schedule: Schedule,
@@ -143,12 +143,14 @@ impl Caller {
         match event {
             Event::Tick => {}
             Event::Config(function) => {
-                let names = function.revisions.iter().map(|r| r.name.clone()).collect();
-                self.set_revisions(&function.name, names);
+                let before = self
+                    .functions
+                    .insert(function.name.clone(), function.clone());
+                self.forget_revisions(before.as_deref(), Some(function));
             }
             Event::ConfigGone(name) => {
-                self.set_revisions(name, BTreeSet::new());
-                self.functions.remove(name);
+                let before = self.functions.remove(name);
+                self.forget_revisions(before.as_deref(), None);
             }
             Event::Members(members) => self.set_members(now, members, out),
             Event::Lost(node) => self.lose(now, node, out),
@@ -184,11 +186,12 @@ impl Caller {
         }
     }
 
-    fn set_revisions(&mut self, function: &FunctionName, names: BTreeSet<RevisionName>) {
-        let before = self.functions.insert(function.clone(), names.clone());
-        for gone in before.unwrap_or_default().difference(&names) {
-            self.revisions.remove(gone);
-            self.plan(gone);
+    fn forget_revisions(&mut self, before: Option<&Function>, after: Option<&Function>) {
+        let kept = |name| after.is_some_and(|after| after.revision(name).is_some());
+        let before = before.map_or(&[][..], |before| &before.revisions);
+        for gone in before.iter().filter(|revision| !kept(&revision.name)) {
+            self.revisions.remove(&gone.name);
+            self.plan(&gone.name);
         }
     }
 
@@ -263,8 +266,8 @@ impl Caller {
     }
 
     fn set_load(&mut self, now: Time, name: &RevisionName, load: Load, out: &mut Vec<Action>) {
-        let revisions = self.functions.get(name.function());
-        if !revisions.is_some_and(|names| names.contains(name)) {
+        let function = self.functions.get(name.function());
+        if function.is_none_or(|function| function.revision(name).is_none()) {
             return;
         }
         let revision = self.revisions.entry(name.clone()).or_default();

@@ -38,6 +38,14 @@ pub struct Function {
     pub async_policy: AsyncPolicy,
 }
 
+impl Function {
+    /// One of its revisions.
+    #[must_use]
+    pub fn revision(&self, name: &RevisionName) -> Option<&Arc<Revision>> {
+        self.revisions.iter().find(|known| known.name == *name)
+    }
+}
+
 /// A share of a function's calls, a tag, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficTarget {

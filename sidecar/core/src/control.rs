@@ -4,6 +4,7 @@
 //! repeated one does no harm. Deliberately no wire format and no addresses: the shell converts,
 //! and adds each node's address from the membership.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +128,9 @@ pub struct HostReady {
     /// How many.
     pub ready: u32,
 }
+
+/// Live sidecars and the instances each is willing to run.
+pub type Members = BTreeMap<NodeId, u32>;
 
 /// A live sidecar, as the membership has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

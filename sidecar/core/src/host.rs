@@ -133,6 +133,7 @@ pub struct Host {
     count: u64,
     members: BTreeSet<NodeId>,
     functions: BTreeMap<FunctionName, FunctionState>,
+    /// Those with anything to remember: few of ten thousand.
     revisions: BTreeMap<RevisionName, RevisionState>,
     /// Those with something wanted or something there: the only ones time matters to.
     active: BTreeSet<RevisionName>,
@@ -148,23 +149,30 @@ struct FunctionState {
     term: Term,
     /// First of the live nodes: whom to tell.
     first: Option<NodeId>,
-    revisions: BTreeSet<RevisionName>,
+    config: Arc<Function>,
 }
 
 #[derive(Debug, Default)]
 struct RevisionState {
-    /// `None`: gone from the configuration, kept until its last instance is gone.
-    config: Option<Arc<Revision>>,
     desired: u32,
     backoff: Backoff,
     failure: Option<Arc<str>>,
     /// The capacity bound kept it from starting enough.
     full: bool,
+    /// An instance was ready; of no interest once the catalogue says so too.
     was_ready: bool,
     /// Some are missing, and back-off ends then.
     retry_at: Option<Time>,
-    reported: Option<RevisionInstances>,
+    reported: Option<Box<RevisionInstances>>,
     report_at: Time,
+}
+
+impl RevisionState {
+    /// As good as none, for a revision that isn't active.
+    fn is_forgettable(&self, candidate: bool) -> bool {
+        let proof = self.was_ready && candidate;
+        self.desired == 0 && self.failure.is_none() && self.backoff.failures() == 0 && !proof
+    }
 }
 
 impl Host {
@@ -239,12 +247,27 @@ impl Host {
     fn settle(&mut self, now: Time, name: &RevisionName, out: &mut Vec<Action>) {
         self.reconcile(now, name, out);
         self.report_if_changed(now, name, out);
-        let gone = self.revisions.get(name).is_none_or(|s| s.config.is_none());
-        if gone && self.instances_of(name).next().is_none() {
+        if self.config(name).is_none() && self.instances_of(name).next().is_none() {
             self.revisions.remove(name);
             self.active.remove(name);
         }
+        self.tidy(name);
         self.plan(name);
+    }
+
+    /// A revision in the configuration.
+    fn config(&self, name: &RevisionName) -> Option<&Arc<Revision>> {
+        self.functions.get(name.function())?.config.revision(name)
+    }
+
+    /// Forgets what isn't worth remembering.
+    fn tidy(&mut self, name: &RevisionName) {
+        let function = self.functions.get(name.function());
+        let candidate = function.is_some_and(|f| f.config.candidate.as_ref() == Some(name));
+        let state = self.revisions.get(name);
+        if !self.active.contains(name) && state.is_some_and(|s| s.is_forgettable(candidate)) {
+            self.revisions.remove(name);
+        }
     }
 
     /// Notes when the revision must be looked at again, and whether it waits for room.
@@ -278,41 +301,33 @@ impl Host {
     fn configure(
         &mut self,
         now: Time,
-        function: &Function,
+        function: &Arc<Function>,
         out: &mut Vec<Action>,
     ) -> Vec<RevisionName> {
         let name = &function.name;
-        let members = &self.members;
-        let known = self
-            .functions
-            .entry(name.clone())
-            .or_insert_with(|| FunctionState {
-                term: Term::default(),
-                first: crate::ownership::first(name, members).cloned(),
-                revisions: BTreeSet::new(),
-            });
-        let wanted: BTreeSet<_> = function.revisions.iter().map(|r| r.name.clone()).collect();
-        let touched: Vec<_> = known.revisions.union(&wanted).cloned().collect();
-        let gone: Vec<_> = known.revisions.difference(&wanted).cloned().collect();
-        known.revisions = wanted;
-        for name in gone {
-            self.retire(now, &name, out);
-        }
-        for revision in &function.revisions {
-            let state = self.revisions.entry(revision.name.clone()).or_default();
-            let replaced = state
-                .config
-                .as_ref()
-                .is_some_and(|old| old.uid != revision.uid);
-            if replaced {
-                // Deleted and created again: another program under the same name.
-                self.retire(now, &revision.name, out);
+        let before = match self.functions.get_mut(name) {
+            Some(known) => Some(std::mem::replace(&mut known.config, function.clone())),
+            None => {
+                let state = FunctionState {
+                    term: Term::default(),
+                    first: crate::ownership::first(name, &self.members).cloned(),
+                    config: function.clone(),
+                };
+                self.functions.insert(name.clone(), state);
+                None
             }
-            let state = self.revisions.entry(revision.name.clone()).or_default();
-            state.config = Some(revision.clone());
+        };
+        let before = before.as_ref().map_or(&[][..], |before| &before.revisions);
+        for old in before {
+            // Deleted and created again, it is another program under the same name.
+            if self.config(&old.name).is_none_or(|new| new.uid != old.uid) {
+                self.retire(now, &old.name, out);
+            }
+            self.tidy(&old.name);
         }
-        let active = |name: &RevisionName| self.active.contains(name);
-        touched.into_iter().filter(active).collect()
+        let all = before.iter().chain(&function.revisions);
+        let all: BTreeSet<_> = all.map(|revision| revision.name.clone()).collect();
+        all.intersection(&self.active).cloned().collect()
     }
 
     fn forget(
@@ -324,10 +339,10 @@ impl Host {
         let Some(function) = self.functions.remove(name) else {
             return Vec::new();
         };
-        for revision in &function.revisions {
-            self.retire(now, revision, out);
-        }
-        function.revisions.into_iter().collect()
+        let names = function.config.revisions.iter().map(|r| r.name.clone());
+        let names: Vec<_> = names.collect();
+        names.iter().for_each(|name| self.retire(now, name, out));
+        names
     }
 
     /// Drains everything of a revision and forgets what was wanted of it.
@@ -346,8 +361,8 @@ impl Host {
             if first != function.first {
                 function.first = first;
                 // Whoever comes next must hear of what runs here.
-                for revision in &function.revisions {
-                    if let Some(state) = self.revisions.get_mut(revision) {
+                for revision in &function.config.revisions {
+                    if let Some(state) = self.revisions.get_mut(&revision.name) {
                         state.reported = None;
                     }
                 }
@@ -366,15 +381,14 @@ impl Host {
         let known = self
             .functions
             .get_mut(name.function())
-            .filter(|function| function.revisions.contains(name));
+            .filter(|function| function.config.revision(name).is_some());
         if let Some(function) = known
             && !assignment.term.is_none()
             && assignment.term >= function.term
         {
             function.term = assignment.term.clone();
-            if let Some(state) = self.revisions.get_mut(name) {
-                state.desired = assignment.desired;
-            }
+            let state = self.revisions.entry(name.clone()).or_default();
+            state.desired = assignment.desired;
             self.active.insert(name.clone());
             self.settle(now, name, out);
         }
@@ -390,8 +404,8 @@ impl Host {
     }
 
     fn fall_back(&mut self, name: &RevisionName) {
-        let state = self.revisions.get_mut(name);
-        if let Some(state) = state.filter(|state| state.config.is_some()) {
+        if self.config(name).is_some() {
+            let state = self.revisions.entry(name.clone()).or_default();
             state.desired = state.desired.max(1);
             self.active.insert(name.clone());
         }

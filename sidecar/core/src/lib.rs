@@ -11,6 +11,7 @@ pub mod caller;
 pub mod config;
 pub mod control;
 pub mod dispatch;
+mod few;
 pub mod gate;
 pub mod hold;
 pub mod host;

@@ -17,7 +17,6 @@ mod sizing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,8 @@ pub use sizing::HORIZON;
 
 use crate::autoscaler::TICK;
 use crate::config::Function;
-use crate::control::{Assignment, Endpoints, Member, RevisionDemand, RevisionInstances};
+use crate::control::{Assignment, Endpoints, Members, RevisionDemand, RevisionInstances};
+use crate::few::Few;
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership::Term;
 use crate::time::Time;
@@ -45,8 +45,8 @@ pub enum Event {
     Config(Arc<Function>),
     /// The function was deleted.
     ConfigGone,
-    /// Who is alive, this node included.
-    Members(Vec<Member>),
+    /// Who is alive, this node included, and how many instances each is willing to run.
+    Members(Arc<Members>),
     /// The link to a node broke: what it said no longer counts until it says it again.
     Lost(NodeId),
     /// The link to a node is new: it may have missed anything.
@@ -117,7 +117,7 @@ pub struct Owner {
     authority: Authority,
     function: Option<Arc<Function>>,
     /// Empty unless it acts.
-    revisions: BTreeMap<RevisionName, Revision>,
+    revisions: Few<RevisionName, Revision>,
     acting: bool,
     sample_at: Time,
     decide_at: Time,
@@ -133,13 +133,13 @@ impl Owner {
             authority: Authority {
                 node,
                 name,
-                members: BTreeMap::new(),
+                members: Arc::default(),
                 term: Term::default(),
                 seen: Term::default(),
                 since: Time::ZERO,
             },
             function: None,
-            revisions: BTreeMap::new(),
+            revisions: Few::default(),
             acting: false,
             sample_at: Time::ZERO,
             decide_at: Time::ZERO,
@@ -287,13 +287,8 @@ impl Owner {
         }
     }
 
-    fn set_members(&mut self, now: Time, members: &[Member], out: &mut Vec<Action>) {
-        let next: BTreeMap<_, _> = members
-            .iter()
-            .map(|member| (member.node.clone(), member.capacity))
-            .collect();
-        let before = std::mem::replace(&mut self.authority.members, next);
-        let members = &self.authority.members;
+    fn set_members(&mut self, now: Time, members: &Arc<Members>, out: &mut Vec<Action>) {
+        let before = std::mem::replace(&mut self.authority.members, members.clone());
         let gone: Vec<_> = before
             .keys()
             .filter(|n| !members.contains_key(*n))
@@ -348,6 +343,7 @@ impl Owner {
         for revision in self.revisions.values_mut() {
             revision.settle(now, &mut self.authority, out);
             if revision.is_idle(now) {
+                revision.rest(now);
                 continue;
             }
             if sample {

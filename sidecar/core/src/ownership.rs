@@ -97,7 +97,7 @@ impl Default for Term {
     fn default() -> Self {
         Self {
             number: 0,
-            owner: NodeId::new(""),
+            owner: NodeId::default(),
         }
     }
 }

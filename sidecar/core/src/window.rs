@@ -71,6 +71,24 @@ impl Windows {
         (!self.stable.is_empty(now)).then(|| (self.stable.average(now), self.panic.average(now)))
     }
 
+    /// From when on there is no data, unless something is recorded; `None` when there is none.
+    #[must_use]
+    pub fn forgotten_at(&self) -> Option<Time> {
+        let last = u64::try_from(self.stable.last?).ok()?;
+        let after = self.stable.window.as_secs() + 1;
+        Some(Time::from_nanos(
+            last.saturating_add(after).saturating_mul(1_000_000_000),
+        ))
+    }
+
+    /// When zeros were recorded in one second and nothing in any other: all there is to know of it.
+    #[must_use]
+    pub fn lone_zero(&self) -> Option<Time> {
+        let lone = self.stable.first == self.stable.last && self.stable.ring.is_empty();
+        let second = u64::try_from(self.stable.last.filter(|_| lone)?).ok()?;
+        Some(Time::from_nanos(second.saturating_mul(1_000_000_000)))
+    }
+
     /// Changes the lengths and keeps what is recent. As in Knative a window that wasn't full
     /// counts as full afterwards.
     pub fn resize(&mut self, now: Time, stable: Duration, panic: Duration) {
@@ -90,8 +108,11 @@ fn secs(duration: i64) -> Duration {
 
 #[derive(Debug, Clone)]
 struct Buckets {
-    /// A ring: second `s` is at `s mod len`.
+    /// A ring: second `s` is at `s mod len`. Empty as long as nothing but zeros was recorded, as
+    /// for most of ten thousand functions.
     ring: Vec<f64>,
+    /// Slots of the ring.
+    len: usize,
     window: Duration,
     /// Second of the first record of the current run.
     first: Option<i64>,
@@ -105,7 +126,8 @@ impl Buckets {
     fn new(window: Duration) -> Self {
         let window = window.clamp(BUCKET, MAX_WINDOW);
         Self {
-            ring: vec![0.0; buckets(window)],
+            ring: Vec::new(),
+            len: buckets(window),
             window,
             first: None,
             last: None,
@@ -114,7 +136,24 @@ impl Buckets {
     }
 
     fn slot(&self, second: i64) -> usize {
-        slot(second, self.ring.len())
+        let len = i64::try_from(self.len).unwrap_or(i64::MAX);
+        usize::try_from(second.rem_euclid(len)).unwrap_or(0)
+    }
+
+    fn value(&self, second: i64) -> f64 {
+        self.ring.get(self.slot(second)).copied().unwrap_or(0.0)
+    }
+
+    fn add(&mut self, second: i64, value: f64) {
+        if value == 0.0 {
+            return;
+        }
+        if self.ring.is_empty() {
+            self.ring = vec![0.0; self.len];
+        }
+        let slot = self.slot(second);
+        self.ring[slot] += value;
+        self.total += value;
     }
 
     fn record(&mut self, at: i64, value: f64) {
@@ -130,21 +169,21 @@ impl Buckets {
                 // The seconds in between had no record, and their slots hold older ones.
                 for gap in last + 1..=at {
                     let slot = self.slot(gap);
-                    self.total -= std::mem::take(&mut self.ring[slot]);
+                    if let Some(outdated) = self.ring.get_mut(slot) {
+                        self.total -= std::mem::take(outdated);
+                    }
                 }
                 self.first = self.first.or(Some(at));
                 self.last = Some(at);
             }
             _ => {
-                self.ring.fill(0.0);
+                self.ring = Vec::new();
                 self.total = 0.0;
                 self.first = Some(at);
                 self.last = Some(at);
             }
         }
-        let slot = self.slot(at);
-        self.ring[slot] += value;
-        self.total += value;
+        self.add(at, value);
     }
 
     fn is_empty(&self, now: i64) -> bool {
@@ -159,11 +198,11 @@ impl Buckets {
         }
         let mut sum = self.total;
         for outdated in last + 1..=now {
-            sum -= self.ring[self.slot(outdated)];
+            sum -= self.value(outdated);
         }
         // Both ends count, hence the one.
         let written = self.first.map_or(i64::MAX, |first| last - first + 1);
-        let len = i64::try_from(self.ring.len()).unwrap_or(i64::MAX);
+        let len = i64::try_from(self.len).unwrap_or(i64::MAX);
         let valid = written.min(len - since_last.max(0));
         (sum / valid as f64 * PRECISION).round() / PRECISION
     }
@@ -175,14 +214,11 @@ impl Buckets {
         }
         resized.last = self.last;
         if let Some(last) = self.last.filter(|last| secs(now - last) <= self.window) {
-            let kept = self.ring.len().min(resized.ring.len());
+            let kept = self.len.min(resized.len);
             for second in (0..=last).rev().take(kept) {
-                let value = self.ring[self.slot(second)];
-                let slot = resized.slot(second);
-                resized.ring[slot] = value;
-                resized.total += value;
+                resized.add(second, self.value(second));
             }
-            let len = i64::try_from(self.ring.len()).unwrap_or(i64::MAX);
+            let len = i64::try_from(self.len).unwrap_or(i64::MAX);
             resized.first = Some(last - (len - 1));
         }
         *self = resized;
@@ -192,11 +228,6 @@ impl Buckets {
 /// How many buckets cover a window, rounded up.
 fn buckets(window: Duration) -> usize {
     usize::try_from(window.as_nanos().div_ceil(BUCKET.as_nanos())).unwrap_or(1)
-}
-
-fn slot(second: i64, len: usize) -> usize {
-    let len = i64::try_from(len).unwrap_or(i64::MAX);
-    usize::try_from(second.rem_euclid(len)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -221,6 +252,19 @@ mod tests {
         check(&[], 0.0, None);
         check(&[(0.0, 1.0)], 5.0, Some(0.0));
         check(&[(0.0, 1.0)], 6.0, None);
+    }
+
+    #[test]
+    fn data_is_forgotten_when_it_says_so() {
+        for millis in [1_000, 2_500, 60_000] {
+            let mut windows = Windows::new(Duration::from_millis(millis), BUCKET);
+            assert_eq!(windows.forgotten_at(), None);
+            windows.record(Time::from_millis(7_300), 0.0);
+            let at = windows.forgotten_at().unwrap();
+            let before = Time::from_nanos(at.as_nanos() - 1);
+            assert!(windows.averages(before).is_some(), "{millis}");
+            assert!(windows.averages(at).is_none(), "{millis}");
+        }
     }
 
     #[test]

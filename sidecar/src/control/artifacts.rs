@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use gateless_core::config::Function;
@@ -70,23 +71,28 @@ pub enum FetchError {
 }
 
 /// The cache on disk.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Of all artifacts in it, so that it is only listed when some must go.
+    bytes: AtomicU64,
+}
 
 impl Folder {
     /// Creates it, and removes what an earlier run did not finish. Blocking.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&path)?;
+        let mut bytes = 0;
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(TEMPORARY.as_bytes())
-            {
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
                 fs::remove_file(entry.path())?;
+            } else if is_sha256(&name.to_string_lossy()) {
+                bytes += entry.metadata()?.len();
             }
         }
-        Ok(Self(path))
+        let bytes = AtomicU64::new(bytes);
+        Ok(Self { path, bytes })
     }
 
     /// Removes the files used longest ago that are not in `keep` until at most `bound`
@@ -94,7 +100,7 @@ impl Folder {
     fn shrink(&self, bound: u64, keep: &HashSet<String>) -> io::Result<()> {
         let mut files = Vec::new();
         let mut total = 0;
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if is_sha256(&name) {
@@ -107,9 +113,9 @@ impl Folder {
         files.sort();
         for (_, bytes, name) in files {
             if total <= bound {
-                return Ok(());
+                break;
             }
-            fs::remove_file(self.0.join(&name))?;
+            fs::remove_file(self.path.join(&name))?;
             total -= bytes;
             tracing::info!(artifact = %name, bytes, "artifact dropped from the cache");
         }
@@ -120,6 +126,7 @@ impl Folder {
                 "artifacts in use are more than the cache holds"
             );
         }
+        self.bytes.store(total, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -153,7 +160,7 @@ impl Artifacts {
     /// One look at the folder, microseconds. What the catalogue names is never dropped from it,
     /// so its age need not be noted.
     pub(super) fn here(&self, sha256: &str) -> Option<PathBuf> {
-        let path = is_sha256(sha256).then(|| self.folder.0.join(sha256))?;
+        let path = is_sha256(sha256).then(|| self.folder.path.join(sha256))?;
         path.exists().then_some(path)
     }
 
@@ -161,7 +168,7 @@ impl Artifacts {
         if !is_sha256(sha256) {
             return Err(FetchError::Digest(sha256.chars().take(80).collect()));
         }
-        let path = self.folder.0.join(sha256);
+        let path = self.folder.path.join(sha256);
         if cached(&path).await {
             return Ok(path);
         }
@@ -208,7 +215,7 @@ impl Artifacts {
         let answer = answer.map_err(|_| unavailable(stalled()))?;
         let mut chunks = answer.map_err(unavailable)?.into_inner();
         // Dropped on any way out, cancellation included, and removed with it.
-        let temporary = Temporary(self.folder.0.join(format!("{TEMPORARY}{sha256}")));
+        let temporary = Temporary(self.folder.path.join(format!("{TEMPORARY}{sha256}")));
         let mut file = tokio::fs::File::create(&temporary.0).await.map_err(io)?;
         let mut hash = Sha256::new();
         let mut bytes = 0;
@@ -229,7 +236,10 @@ impl Artifacts {
         }
         file.sync_all().await.map_err(io)?;
         tokio::fs::rename(&temporary.0, path).await.map_err(io)?;
-        self.shrink(sha256).await;
+        let before = self.folder.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > self.bound {
+            self.shrink(sha256).await;
+        }
         Ok(())
     }
 
@@ -292,13 +302,13 @@ mod tests {
         let folder = Folder::open(temporary.path().join("artifacts")).unwrap();
         let name = |c: char| c.to_string().repeat(64);
         for (age_secs, c) in [(4, 'a'), (3, 'b'), (2, 'c'), (1, 'd')] {
-            let file = File::create(folder.0.join(name(c))).unwrap();
+            let file = File::create(folder.path.join(name(c))).unwrap();
             file.set_len(10).unwrap();
             let modified = SystemTime::now() - Duration::from_secs(age_secs);
             file.set_modified(modified).unwrap();
         }
         let left = || -> String {
-            let entries = fs::read_dir(&folder.0).unwrap();
+            let entries = fs::read_dir(&folder.path).unwrap();
             let mut left: Vec<_> = entries
                 .map(|e| {
                     e.unwrap()

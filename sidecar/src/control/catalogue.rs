@@ -11,10 +11,13 @@ use gateless_core::name::FunctionName;
 use gateless_core::trigger::TriggerName;
 use gateless_proto::v1;
 use gateless_proto::v1::resource::Kind;
+use imbl::OrdMap;
+use prost::Message;
 
 use crate::config::{self, Secret, SecretName, Trigger};
 
-/// Everything a sidecar may have to run, at one moment. Cloning copies pointers.
+/// Everything a sidecar may have to run, at one moment. Versions share what they have in common, so
+/// that a change among ten thousand functions is not ten thousand steps.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     /// Identity of the catalogue `version` counts in; empty before the first one came.
@@ -22,11 +25,11 @@ pub struct Catalogue {
     /// Version applied last.
     pub version: u64,
     /// By name.
-    pub functions: BTreeMap<FunctionName, Arc<Function>>,
+    pub functions: OrdMap<FunctionName, Arc<Function>>,
     /// By namespace and name.
-    pub secrets: BTreeMap<SecretName, Arc<Secret>>,
+    pub secrets: OrdMap<SecretName, Arc<Secret>>,
     /// By name.
-    pub triggers: BTreeMap<TriggerName, Arc<Trigger>>,
+    pub triggers: OrdMap<TriggerName, Arc<Trigger>>,
 }
 
 impl Catalogue {
@@ -54,14 +57,14 @@ pub(super) struct Foreign {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) catalogue: Catalogue,
-    /// Good resources as they came, to be written to disk.
-    good: BTreeMap<String, Arc<v1::Resource>>,
+    /// Good resources by name, encoded: to be written to disk.
+    good: OrdMap<Arc<str>, Arc<[u8]>>,
     /// Reason by resource name. Level: all that are refused now.
     rejected: BTreeMap<String, String>,
 }
 
 enum Parsed {
-    Function(Arc<Function>),
+    Function(Box<Function>),
     Secret(Arc<Secret>),
     Trigger(Arc<Trigger>),
 }
@@ -105,8 +108,13 @@ impl State {
         match parse(&change.name, resource) {
             Ok(parsed) => {
                 match parsed {
-                    Parsed::Function(f) => {
-                        self.catalogue.functions.insert(f.name.clone(), f);
+                    Parsed::Function(mut f) => {
+                        if let Some(old) = self.catalogue.functions.get(&f.name) {
+                            share_revisions(old, &mut f);
+                        }
+                        self.catalogue
+                            .functions
+                            .insert(f.name.clone(), Arc::new(*f));
                     }
                     Parsed::Secret(s) => {
                         self.catalogue.secrets.insert(s.name.clone(), s);
@@ -116,8 +124,8 @@ impl State {
                     }
                 }
                 self.rejected.remove(&change.name);
-                let resource = Arc::new(resource.clone());
-                self.good.insert(change.name.clone(), resource);
+                let name = change.name.as_str().into();
+                self.good.insert(name, resource.encode_to_vec().into());
                 true
             }
             Err(reason) => {
@@ -131,28 +139,33 @@ impl State {
 
     fn remove(&mut self, name: &str) {
         self.rejected.remove(name);
-        let Some(old) = self.good.remove(name) else {
+        self.good.remove(name);
+        let Some((kind, name)) = name.split_once('/') else {
             return;
         };
-        // What was good parses again.
-        match parse(name, &old) {
-            Ok(Parsed::Function(f)) => {
-                self.catalogue.functions.remove(&f.name);
+        let (namespace, of) = name.split_once('/').unwrap_or_default();
+        match kind {
+            "functions" => {
+                let name = FunctionName::new(namespace, of).ok();
+                name.and_then(|name| self.catalogue.functions.remove(&name));
             }
-            Ok(Parsed::Secret(s)) => {
-                self.catalogue.secrets.remove(&s.name);
+            "triggers" => {
+                let name = TriggerName::new(namespace, of).ok();
+                name.and_then(|name| self.catalogue.triggers.remove(&name));
             }
-            Ok(Parsed::Trigger(t)) => {
-                self.catalogue.triggers.remove(&t.name);
+            _ => {
+                let (namespace, name) = (namespace.to_owned(), of.to_owned());
+                let name = SecretName { namespace, name };
+                self.catalogue.secrets.remove(&name);
             }
-            Err(_) => {}
         }
     }
 
     fn names_not_in(&self, kept: &BTreeSet<&str>) -> Vec<String> {
-        let names = self.good.keys().chain(self.rejected.keys());
-        let gone = names.filter(|name| !kept.contains(name.as_str()));
-        gone.cloned().collect()
+        let good = self.good.keys().map(|name| &**name);
+        let names = good.chain(self.rejected.keys().map(String::as_str));
+        let gone = names.filter(|name| !kept.contains(name));
+        gone.map(str::to_owned).collect()
     }
 
     /// All that is refused now.
@@ -174,9 +187,19 @@ impl State {
         !self.rejected.is_empty()
     }
 
-    /// All good resources, cheap to clone and to hold while they are written.
-    pub(super) fn good(&self) -> BTreeMap<String, Arc<v1::Resource>> {
+    /// All good resources by name, encoded; cheap to clone and to hold while they are written.
+    pub(super) fn good(&self) -> OrdMap<Arc<str>, Arc<[u8]>> {
         self.good.clone()
+    }
+}
+
+/// A revision never changes, so one that is known already is not kept twice.
+fn share_revisions(old: &Function, new: &mut Function) {
+    for revision in &mut new.revisions {
+        let known = old.revision(&revision.name);
+        if let Some(known) = known.filter(|known| known == &revision) {
+            *revision = known.clone();
+        }
     }
 }
 
@@ -186,7 +209,7 @@ fn parse(name: &str, resource: &v1::Resource) -> Result<Parsed, String> {
         Some(Kind::Function(wire)) => {
             let function = config::function(wire).map_err(text)?;
             let real = format!("functions/{}", function.name);
-            (Parsed::Function(Arc::new(function)), real)
+            (Parsed::Function(Box::new(function)), real)
         }
         Some(Kind::Secret(wire)) => {
             let secret = config::secret(wire).map_err(text)?;
@@ -254,7 +277,8 @@ pub(super) mod tests {
         let changes = vec![gone, change(newer), change(sample("c"))];
         state.apply(response("c1", 2, changes)).unwrap();
         assert_eq!(names(&state), ["default/b", "default/c"]);
-        let b = &state.catalogue.functions[&"default/b".parse().unwrap()];
+        let b = "default/b".parse::<FunctionName>().unwrap();
+        let b = &state.catalogue.functions[&b];
         assert_eq!((&*b.uid, state.catalogue.version), ("again", 2));
         state.apply(snapshot(3, vec![change(sample("c"))])).unwrap();
         assert_eq!(names(&state), ["default/c"]);

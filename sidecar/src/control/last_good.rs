@@ -193,9 +193,7 @@ impl LastGood {
     }
 
     /// Replaces everything, atomically and durably.
-    pub(super) fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
-        let mut bytes = MAGIC.to_vec();
-        records.iter().for_each(|record| record.encode(&mut bytes));
+    pub(super) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
         let temporary = self.path.with_extension("tmp");
         // One left by a crash may have another mode.
         fs::remove_file(&temporary).or_else(ignore_missing)?;
@@ -204,15 +202,22 @@ impl LastGood {
             .create_new(true)
             .mode(0o600)
             .open(&temporary)?;
-        file.write_all(&bytes)?;
+        let mut written = 0;
+        let mut bytes = MAGIC.to_vec();
+        for record in records {
+            record.encode(&mut bytes);
+            file.write_all(&bytes)?;
+            written += bytes.len() as u64;
+            bytes.clear();
+        }
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;
         if let Some(folder) = self.path.parent() {
             File::open(folder)?.sync_all()?;
         }
         self.file = Some(file);
-        self.bytes = bytes.len() as u64;
-        self.snapshot_bytes = self.bytes;
+        self.bytes = written;
+        self.snapshot_bytes = written;
         Ok(())
     }
 }
@@ -244,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut log, records) = LastGood::open(folder.path()).unwrap();
         assert!(records.is_empty() && log.wants_rewrite());
-        log.rewrite(&[version(1)]).unwrap();
+        log.rewrite(std::iter::once(version(1))).unwrap();
         log.append(&[version(2), Record::Rejected(v1::WatchAck::default())])
             .unwrap();
         log.append(&[version(3)]).unwrap();
@@ -308,7 +313,7 @@ mod tests {
                 bytes
             );
             assert!(log.wants_rewrite());
-            log.rewrite(&[version(5)]).unwrap();
+            log.rewrite(std::iter::once(version(5))).unwrap();
             let (_, records) = LastGood::open(folder.path()).unwrap();
             assert_eq!(records, [version(5)]);
         }

@@ -3,11 +3,14 @@
 //! A slow or full disk never holds up a change; what waits to be written is bounded, since
 //! past a bound the whole catalogue is written instead of the changes.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_proto::v1;
+use imbl::OrdMap;
 use parking_lot::Mutex;
+use prost::Message;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,8 @@ const BETWEEN_WRITES: Duration = Duration::from_millis(25);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 /// Changes waiting to be appended; past it a rewrite is cheaper anyway.
 const MAX_PENDING: usize = 256;
+/// Resources in one record of a snapshot.
+const SNAPSHOT_PART: usize = 256;
 
 /// The state, and what of it is not on disk yet.
 pub(super) struct Saver {
@@ -93,8 +98,8 @@ impl Saver {
         })
     }
 
-    /// What to write next; the flag says instead of everything there.
-    fn take(&self, mut rewrite: bool) -> Option<(Vec<Record>, bool, u64)> {
+    /// What to write next.
+    fn take(&self, mut rewrite: bool) -> Option<Batch> {
         let mut inner = self.inner.lock();
         let version = inner.state.catalogue.version;
         let pending = std::mem::take(&mut inner.pending);
@@ -102,32 +107,85 @@ impl Saver {
             return None;
         }
         rewrite |= std::mem::take(&mut inner.rewrite);
-        if !rewrite {
-            return Some((pending, false, version));
-        }
-        let good = inner.state.good();
-        let rejected = inner.state.rejections();
-        let catalogue_id = inner.state.catalogue.id.clone();
-        drop(inner);
-        let changes = good.into_iter().map(|(name, resource)| v1::Change {
-            name,
-            resource: Some((*resource).clone()),
-        });
-        let everything = v1::WatchResponse {
-            api_port: 0,
-            catalogue_id,
-            version,
-            snapshot: true,
-            changes: changes.collect(),
+        let records = if rewrite {
+            Records::Everything {
+                catalogue_id: inner.state.catalogue.id.clone(),
+                good: inner.state.good(),
+                rejected: inner.state.rejections(),
+            }
+        } else {
+            Records::Changes(pending)
         };
-        let records = vec![Record::Changes(everything), rejections(rejected)];
-        Some((records, true, version))
+        Some(Batch { version, records })
     }
 
     fn ask_rewrite(&self) {
         self.inner.lock().rewrite = true;
         self.dirty.notify_one();
     }
+}
+
+/// What to write, and the version that is saved with it.
+struct Batch {
+    version: u64,
+    records: Records,
+}
+
+enum Records {
+    Changes(Vec<Record>),
+    /// Instead of everything there.
+    Everything {
+        catalogue_id: String,
+        good: OrdMap<Arc<str>, Arc<[u8]>>,
+        rejected: Vec<v1::Rejection>,
+    },
+}
+
+impl Batch {
+    fn write(self, log: &mut LastGood) -> io::Result<()> {
+        match self.records {
+            Records::Changes(records) => log.append(&records),
+            Records::Everything {
+                catalogue_id,
+                good,
+                rejected,
+            } => {
+                let version = self.version;
+                let rejected = std::iter::once(rejections(rejected));
+                log.rewrite(snapshot(&catalogue_id, version, &good).chain(rejected))
+            }
+        }
+    }
+}
+
+/// A snapshot in parts, so that ten thousand resources are never decoded at the same time: the first
+/// replaces what is known, the others add to it.
+fn snapshot<'a>(
+    catalogue_id: &'a str,
+    version: u64,
+    good: &'a OrdMap<Arc<str>, Arc<[u8]>>,
+) -> impl Iterator<Item = Record> + 'a {
+    let mut left = good.iter();
+    let mut first = true;
+    std::iter::from_fn(move || {
+        let changes = left.by_ref().take(SNAPSHOT_PART).map(|(name, resource)| {
+            // Encoded by `State::change`, so it decodes.
+            let resource = v1::Resource::decode(&**resource).ok();
+            let name = name.to_string();
+            v1::Change { name, resource }
+        });
+        let changes: Vec<_> = changes.collect();
+        let is_first = std::mem::take(&mut first);
+        (is_first || !changes.is_empty()).then(|| {
+            Record::Changes(v1::WatchResponse {
+                api_port: 0,
+                catalogue_id: catalogue_id.to_owned(),
+                version,
+                snapshot: is_first,
+                changes,
+            })
+        })
+    })
 }
 
 fn rejections(rejected: Vec<v1::Rejection>) -> Record {
@@ -152,14 +210,11 @@ pub(super) async fn run(saver: Arc<Saver>, mut log: LastGood, stop: Cancellation
         let last = stop.is_cancelled();
         let writer = saver.clone();
         let done = blocking(move || {
-            let Some((records, rewrite, version)) = writer.take(log.wants_rewrite()) else {
+            let Some(batch) = writer.take(log.wants_rewrite()) else {
                 return Ok((log, Ok(None)));
             };
-            let written = if rewrite {
-                log.rewrite(&records)
-            } else {
-                log.append(&records)
-            };
+            let version = batch.version;
+            let written = batch.write(&mut log);
             Ok((log, written.map(|()| Some(version))))
         });
         let (returned, written) = match done.await {

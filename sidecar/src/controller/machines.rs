@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateless_core::config::Function;
 use gateless_core::control::{
-    Assignment, Endpoints, Load, Member, RevisionDemand, RevisionInstances,
+    Assignment, Endpoints, Load, Member, Members, RevisionDemand, RevisionInstances,
 };
 use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use gateless_core::owner::Owner;
@@ -29,9 +29,14 @@ pub(super) enum Action {
 pub(super) struct Machines {
     node: NodeId,
     members: Vec<Member>,
+    /// The same, as owners share it.
+    known: Arc<Members>,
     caller: caller::Caller,
     host: host::Host,
-    owners: BTreeMap<FunctionName, Owner>,
+    /// Boxed: the tree's nodes have room for more than they hold.
+    owners: BTreeMap<FunctionName, Box<Owner>>,
+    /// Somebody took or gave up office since it was asked last.
+    owned_changed: bool,
     /// Owners' deadlines in order, so that ten thousand idle ones cost nothing.
     due: BTreeSet<(Time, FunctionName)>,
     due_of: BTreeMap<FunctionName, Time>,
@@ -43,12 +48,14 @@ impl Machines {
         Self {
             caller: caller::Caller::new(node.clone()),
             host: host::Host::new(node.clone(), capacity, id_prefix),
+            known: Arc::new(Members::from([(node.clone(), capacity)])),
             members: vec![Member {
                 node: node.clone(),
                 capacity,
             }],
             node,
             owners: BTreeMap::new(),
+            owned_changed: false,
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
             pending: VecDeque::new(),
@@ -135,11 +142,11 @@ impl Machines {
         self.caller(now, &caller::Event::Config(function.clone()));
         if !self.owners.contains_key(&function.name) {
             let owner = Owner::new(self.node.clone(), function.name.clone());
-            self.owners.insert(function.name.clone(), owner);
+            self.owners.insert(function.name.clone(), Box::new(owner));
             self.owner(
                 now,
                 &function.name,
-                &owner::Event::Members(self.members.clone()),
+                &owner::Event::Members(self.known.clone()),
             );
         }
         self.owner(now, &function.name, &owner::Event::Config(function.clone()));
@@ -157,10 +164,13 @@ impl Machines {
 
     pub(super) fn members(&mut self, now: Time, members: Vec<Member>) {
         self.members.clone_from(&members);
+        let known = members.iter().map(|m| (m.node.clone(), m.capacity));
+        self.known = Arc::new(known.collect());
         self.host(now, host::Event::Members(members.clone()));
-        self.caller(now, &caller::Event::Members(members.clone()));
+        self.caller(now, &caller::Event::Members(members));
+        let known = owner::Event::Members(self.known.clone());
         for name in self.owners.keys().cloned().collect::<Vec<_>>() {
-            self.owner(now, &name, &owner::Event::Members(members.clone()));
+            self.owner(now, &name, &known);
         }
     }
 
@@ -219,8 +229,9 @@ impl Machines {
         let Some(owner) = self.owners.get_mut(name) else {
             return;
         };
-        let mut out = Vec::new();
+        let (mut out, before) = (Vec::new(), owner.is_acting());
         owner.on_event(now, event, &mut out);
+        self.owned_changed |= owner.is_acting() != before;
         let deadline = owner.next_deadline();
         if let Some(at) = self.due_of.remove(name) {
             self.due.remove(&(at, name.clone()));
@@ -258,10 +269,16 @@ impl Machines {
         self.members(now, members);
     }
 
-    /// Functions this node speaks for, in order.
-    pub(super) fn owned(&self) -> Vec<&FunctionName> {
+    /// Functions this node speaks for, in order, if they changed since this was asked last.
+    pub(super) fn newly_owned(&mut self) -> Option<impl Iterator<Item = &FunctionName>> {
+        let changed = std::mem::take(&mut self.owned_changed);
         let acting = self.owners.iter().filter(|(_, owner)| owner.is_acting());
-        acting.map(|(name, _)| name).collect()
+        changed.then(|| acting.map(|(name, _)| name))
+    }
+
+    /// Whether this node speaks for it.
+    pub(super) fn owns(&self, name: &FunctionName) -> bool {
+        self.owners.get(name).is_some_and(|owner| owner.is_acting())
     }
 
     pub(super) fn host_machine(&self) -> &host::Host {
@@ -269,11 +286,10 @@ impl Machines {
     }
 
     /// Instances wanted of what this node owns.
-    pub(super) fn desired(&self) -> BTreeMap<RevisionName, u32> {
+    pub(super) fn desired(&self) -> impl Iterator<Item = (&RevisionName, u32)> {
         let acting = self.owners.values().filter(|owner| owner.is_acting());
         acting
-            .flat_map(Owner::decisions)
-            .map(|decision| (decision.revision.clone(), decision.desired))
-            .collect()
+            .flat_map(|owner| owner.decisions())
+            .map(|decision| (&decision.revision, decision.desired))
     }
 }

@@ -21,6 +21,7 @@ use gateless_core::host;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::time::Time;
 use gateless_proto::v1;
+use imbl::ordmap::DiffItem;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -100,8 +101,6 @@ struct Controller {
     next_sample: Time,
     /// While somebody watches.
     sampler: Option<Sampler>,
-    /// What the server was told of ownership last.
-    owned: Vec<String>,
 }
 
 /// Adopts what an earlier sidecar left and runs until `stop`.
@@ -122,7 +121,6 @@ pub async fn run(parts: Parts) {
         status_took: Duration::ZERO,
         next_sample: clock::now() + SAMPLE,
         sampler: None,
-        owned: Vec::new(),
         parts,
     };
     controller.drain();
@@ -196,20 +194,28 @@ impl Controller {
     fn configure(&mut self) {
         let now = clock::now();
         let new = self.parts.catalogue.borrow_and_update().clone();
-        self.parts.registry.apply(new.functions.values().cloned());
-        for (name, function) in &new.functions {
-            let old = self.catalogue.functions.get(name);
-            if !old.is_some_and(|old| Arc::ptr_eq(old, function) || old == function) {
-                self.machines.configure(now, function);
+        let old = std::mem::replace(&mut self.catalogue, new.clone());
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        for difference in old.functions.diff(&new.functions) {
+            match difference {
+                DiffItem::Add(_, function)
+                | DiffItem::Update {
+                    new: (_, function), ..
+                } => {
+                    changed.push(function.clone());
+                }
+                DiffItem::Remove(name, _) => gone.push(name.clone()),
             }
         }
-        for name in self.catalogue.functions.keys() {
-            if !new.functions.contains_key(name) {
-                self.machines.forget(now, name);
-                self.status.forget(name);
-            }
+        let registry = &self.parts.registry;
+        registry.change(changed.iter().cloned(), gone.iter().cloned());
+        for function in &changed {
+            self.machines.configure(now, function);
         }
-        self.catalogue = new;
+        for name in &gone {
+            self.machines.forget(now, name);
+            self.status.forget(name);
+        }
         self.outward.changed();
         self.settle();
     }

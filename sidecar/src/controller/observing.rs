@@ -19,9 +19,15 @@ impl Controller {
             self.sampler = None;
             return;
         }
-        let functions = self.parts.registry.functions();
-        let each = || functions.iter().map(|f| (&f.config.name, &f.metrics));
         let levels = self.levels();
+        let registry = &self.parts.registry;
+        let called = registry.called().into_iter();
+        let busy = levels.keys().filter_map(|name| registry.function(name));
+        let functions: BTreeMap<_, _> = called
+            .chain(busy)
+            .map(|function| (function.config.name.clone(), function))
+            .collect();
+        let each = || functions.iter().map(|(name, f)| (name, f.metrics()));
         let sampler = self
             .sampler
             .get_or_insert_with(|| Sampler::new(now, each()));
@@ -57,18 +63,8 @@ impl Controller {
 
     /// Tells the server which functions are owned here, if that changed.
     pub(super) fn tell_owned(&mut self) {
-        let owned = self.machines.owned();
-        let is = |name: &FunctionName, told: &String| {
-            told.split_once('/') == Some((name.namespace(), name.name()))
-        };
-        let same = owned.len() == self.owned.len()
-            && owned
-                .iter()
-                .zip(&self.owned)
-                .all(|(name, told)| is(name, told));
-        if !same {
-            let owned: Vec<String> = owned.iter().map(ToString::to_string).collect();
-            self.owned.clone_from(&owned);
+        if let Some(owned) = self.machines.newly_owned() {
+            let owned = owned.map(ToString::to_string).collect();
             self.parts.control.own(owned);
         }
     }

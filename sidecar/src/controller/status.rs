@@ -108,13 +108,23 @@ impl Board {
                     .unwrap_or_default(),
             });
         }
-        let desired = machines.desired();
-        let revisions = machines
-            .host_machine()
-            .statuses(now)
-            .map(|status| self.revision(status, &desired));
+        let mut wanted: BTreeMap<_, _> = machines.desired().filter(|(_, n)| *n > 0).collect();
+        let mut revisions = Vec::new();
+        for status in machines.host_machine().statuses(now) {
+            let owner = machines.owns(status.revision.function());
+            let decided = wanted.remove(&status.revision);
+            let decided = decided.or_else(|| owner.then_some(0));
+            revisions.push(self.revision(status, decided));
+        }
+        // Owned here, and all on other hosts.
+        let elsewhere = wanted.into_iter();
+        revisions.extend(elsewhere.map(|(name, desired)| v1::RevisionStatus {
+            owner: true,
+            desired,
+            ..named(name)
+        }));
         v1::StatusReport {
-            revisions: revisions.collect(),
+            revisions,
             instances,
             held,
             async_queued,
@@ -125,21 +135,17 @@ impl Board {
     fn revision(
         &self,
         status: gateless_core::host::RevisionStatus,
-        desired: &BTreeMap<RevisionName, u32>,
+        decided: Option<u32>,
     ) -> v1::RevisionStatus {
         let name = status.revision;
-        let decided = desired.get(&name).copied();
         let mut wire = v1::RevisionStatus {
-            namespace: name.function().namespace().to_owned(),
-            function: name.function().name().to_owned(),
-            revision: name.revision().to_owned(),
             ready: status.ready,
             starting: status.starting,
             was_ready: status.was_ready,
             restarts: status.failures,
             owner: decided.is_some(),
             desired: decided.unwrap_or(status.desired),
-            ..v1::RevisionStatus::default()
+            ..named(&name)
         };
         if let Some(failure) = status.failure {
             wire.message = failure.to_string();
@@ -151,6 +157,15 @@ impl Board {
             }
         }
         wire
+    }
+}
+
+fn named(name: &RevisionName) -> v1::RevisionStatus {
+    v1::RevisionStatus {
+        namespace: name.function().namespace().to_owned(),
+        function: name.function().name().to_owned(),
+        revision: name.revision().to_owned(),
+        ..v1::RevisionStatus::default()
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 /// Answers faster than this share the first bucket, microseconds.
 const FIRST_US: u64 = 64;
 /// Parts of each doubling: a bucket is at most a quarter wider than its lower bound.
@@ -22,6 +24,8 @@ type Buckets = [AtomicU32; BUCKETS];
 #[derive(Debug, Default)]
 pub struct Counts {
     refused: AtomicU64,
+    /// Why, each once: a bounded set of words.
+    reasons: Mutex<Vec<&'static str>>,
     /// Made at the first answer: most of ten thousand functions never get a call. Each wraps, as
     /// only differences count.
     latencies: OnceLock<Box<Buckets>>,
@@ -36,8 +40,17 @@ impl Counts {
         buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn refuse(&self) {
+    pub(super) fn refuse(&self, reason: &'static str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        let mut reasons = self.reasons.lock();
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+
+    /// Every reason so far.
+    pub(super) fn reasons(&self) -> Vec<&'static str> {
+        self.reasons.lock().clone()
     }
 
     /// Refusals until now.
@@ -108,8 +121,9 @@ mod tests {
         assert!(counts.latencies().is_none());
         counts.answer(Duration::from_micros(100));
         counts.answer(Duration::from_micros(100));
-        counts.refuse();
-        assert_eq!(counts.refusals(), 1);
+        counts.refuse("overflow");
+        counts.refuse("overflow");
+        assert_eq!((counts.refusals(), counts.reasons()), (2, vec!["overflow"]));
         assert_eq!(counts.latencies().unwrap()[bucket(100)], 2);
     }
 }

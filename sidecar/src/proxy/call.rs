@@ -125,7 +125,9 @@ impl Proxy {
             let Some(index) = super::entrance::pick(&function.config, &call.parts.headers) else {
                 return Err(Error::NoRevision(function.config.name.clone()));
             };
-            let revision = &function.revisions[index];
+            let Some(revision) = function.revision(index) else {
+                return Err(Error::NoRevision(function.config.name.clone()));
+            };
             next = self.send_to(&function, revision, &mut call).await;
         }
         next
@@ -168,7 +170,7 @@ impl Proxy {
                     if from_here {
                         let took = clock::now().since(call.arrived);
                         let cold = timing.cold.then_some(timing.hold);
-                        function.metrics.answered(response.status(), took, cold);
+                        function.metrics().answered(response.status(), took, cold);
                     }
                     return Ok(response);
                 }

@@ -232,7 +232,7 @@ async fn deliver(
         .function(name)
         .ok_or_else(|| Error::UnknownFunction(name.clone()))?;
     let revision = router::pick_revision(&function.config, rand::random())
-        .and_then(|index| function.revisions.get(index))
+        .and_then(|index| function.revision(index))
         .ok_or_else(|| Error::NoRevision(name.clone()))?
         .clone();
     let (parts, body) = request.into_parts();

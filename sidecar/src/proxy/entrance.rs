@@ -222,10 +222,10 @@ async fn route(
     let answered = if is_async {
         app.accept(&function, call).await
     } else {
-        match tagged.or_else(|| pick(&function.config, &call.parts.headers)) {
+        let index = tagged.or_else(|| pick(&function.config, &call.parts.headers));
+        match index.and_then(|index| function.revision(index)) {
             None => Err(Error::NoRevision(function.config.name.clone())),
-            Some(index) => {
-                let revision = &function.revisions[index];
+            Some(revision) => {
                 let wished = headers::number(&call.parts.headers, &headers::TIMEOUT_MS)
                     .or_else(|| headers::grpc_timeout_ms(&call.parts.headers));
                 let wished = wished.map(Duration::from_millis);
@@ -237,7 +237,7 @@ async fn route(
             }
         }
     };
-    answered.inspect_err(|error| function.metrics.refused(error.row().1))
+    answered.inspect_err(|error| function.metrics().refused(error.row().1))
 }
 
 /// The function, or the one a tag stands in front of.

@@ -4,6 +4,7 @@
 //! round its pure [`gateless_core::dispatch::Dispatch`], never held across an `.await`.
 //! It decides nothing itself.
 
+mod function;
 mod lease;
 mod revision;
 
@@ -20,6 +21,7 @@ use gateless_core::usage::Sample;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+pub use function::Function;
 pub use lease::Lease;
 pub use revision::{Ask, Endpoint, Revision, Wait};
 
@@ -67,21 +69,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// One function as the hot path sees it.
-pub struct Function {
-    /// Its configuration.
-    pub config: Arc<config::Function>,
-    /// In the order of `config.revisions`.
-    pub revisions: Vec<Arc<Revision>>,
-    /// Its series.
-    pub metrics: crate::metrics::FunctionMetrics,
-}
-
-/// An immutable snapshot of everything callable.
-#[derive(Default)]
-pub struct Table {
-    functions: HashMap<FunctionName, Arc<Function>>,
-    revisions: HashMap<RevisionName, Arc<Revision>>,
+/// An immutable snapshot of everything callable. Snapshots share what they have in common.
+#[derive(Default, Clone)]
+struct Table {
+    functions: imbl::HashMap<FunctionName, Arc<Function>>,
 }
 
 /// A host with ready instances, as the owner tells it.
@@ -138,54 +129,40 @@ impl Registry {
         &self.node
     }
 
-    /// Replaces the catalogue. A revision that stays keeps its endpoints and its waiters;
-    /// one that goes turns its waiters away.
-    pub fn apply(&self, functions: impl IntoIterator<Item = Arc<config::Function>>) {
-        let old = self.table.load_full();
-        let mut table = Table::default();
-        for config in functions {
-            let mut revisions = Vec::with_capacity(config.revisions.len());
-            for wanted in &config.revisions {
-                let known = old
-                    .revisions
-                    .get(&wanted.name)
-                    .filter(|r| r.config.uid == wanted.uid);
-                let revision = known.cloned().unwrap_or_else(|| {
-                    Arc::new(Revision::new(wanted.clone(), self.shared.clone()))
-                });
-                table
-                    .revisions
-                    .insert(wanted.name.clone(), revision.clone());
-                revisions.push(revision);
-            }
-            let metrics = self.shared.metrics.function(&config.name);
-            let name = config.name.clone();
-            table.functions.insert(
-                name,
-                Arc::new(Function {
-                    config,
-                    revisions,
-                    metrics,
-                }),
-            );
-        }
-        for (name, revision) in &old.revisions {
-            if !table
-                .revisions
-                .get(name)
-                .is_some_and(|kept| Arc::ptr_eq(kept, revision))
+    /// Takes in functions that are new or changed, and forgets those that are gone. A revision that
+    /// stays keeps its endpoints and its waiters; one that goes turns its waiters away.
+    pub fn change(
+        &self,
+        changed: impl IntoIterator<Item = Arc<config::Function>>,
+        gone: impl IntoIterator<Item = FunctionName>,
+    ) {
+        // Only the control path writes.
+        let mut table = Table::clone(&self.table.load());
+        let mut retired = Vec::new();
+        for config in changed {
+            let old = table.functions.get(&config.name).cloned();
+            if old
+                .as_ref()
+                .is_some_and(|old| Arc::ptr_eq(&old.config, &config))
             {
-                revision.retire();
+                continue;
             }
+            let name = config.name.clone();
+            let function = Arc::new(Function::new(config, old.as_deref(), &self.shared));
+            table.functions.insert(name, function.clone());
+            retired.extend(old.map(|old| (old, Some(function))));
         }
-        for name in old
-            .functions
-            .keys()
-            .filter(|name| !table.functions.contains_key(*name))
-        {
-            self.shared.metrics.forget(name);
+        for name in gone {
+            let old = table.functions.remove(&name);
+            retired.extend(old.map(|old| (old, None)));
         }
         self.table.store(Arc::new(table));
+        for (old, new) in retired {
+            old.retire(new.as_deref());
+            if new.is_none() {
+                self.shared.metrics.forget(&old.config.name);
+            }
+        }
     }
 
     /// One function.
@@ -194,10 +171,12 @@ impl Registry {
         self.table.load().functions.get(name).cloned()
     }
 
-    /// Every function.
+    /// Functions that had a call so far.
     #[must_use]
-    pub fn functions(&self) -> Vec<Arc<Function>> {
-        self.table.load().functions.values().cloned().collect()
+    pub fn called(&self) -> Vec<Arc<Function>> {
+        let table = self.table.load();
+        let called = table.functions.values().filter(|f| f.was_called());
+        called.cloned().collect()
     }
 
     /// Instances here that take calls or finish them.
@@ -209,13 +188,19 @@ impl Registry {
     /// One revision.
     #[must_use]
     pub fn revision(&self, name: &RevisionName) -> Option<Arc<Revision>> {
-        self.table.load().revisions.get(name).cloned()
+        let table = self.table.load();
+        table.functions.get(name.function())?.named(name).cloned()
     }
 
-    /// Every revision.
+    /// Revisions that were of interest so far.
     #[must_use]
-    pub fn revisions(&self) -> Vec<Arc<Revision>> {
-        self.table.load().revisions.values().cloned().collect()
+    pub fn known(&self) -> Vec<Arc<Revision>> {
+        let table = self.table.load();
+        let known = table
+            .functions
+            .values()
+            .flat_map(|function| function.known());
+        known.cloned().collect()
     }
 
     /// An instance on this host is ready. False when its revision is gone.
@@ -308,7 +293,7 @@ impl Registry {
     #[must_use]
     pub fn demand(&self) -> Vec<(RevisionName, Demand)> {
         let now = clock::now();
-        self.revisions()
+        self.known()
             .iter()
             .map(|revision| (revision.name().clone(), revision.demand(now)))
             .collect()

@@ -55,11 +55,12 @@ impl Host {
         Some((&instance.revision, instance.state))
     }
 
-    /// Every revision in the configuration that was ever of interest here.
+    /// Every revision in the configuration with something to tell: wanted, there, failing, or proven
+    /// to start while the catalogue does not say so yet.
     pub fn statuses(&self, now: Time) -> impl Iterator<Item = RevisionStatus> + '_ {
         self.revisions
             .iter()
-            .filter(|(_, state)| state.config.is_some())
+            .filter(|(name, _)| self.config(name).is_some())
             .map(move |(name, state)| RevisionStatus {
                 revision: name.clone(),
                 desired: state.desired,
@@ -83,17 +84,23 @@ impl Host {
 
     /// The level, to be told to an owner.
     pub(super) fn describe(&self, now: Time, name: &RevisionName) -> RevisionInstances {
-        let state = self.revisions.get(name).filter(|s| s.config.is_some());
-        let backoff = state.map_or(UNKNOWN_RETRY, |s| s.backoff.until().since(now));
+        let known = self.config(name).is_some();
+        let state = self.revisions.get(name).filter(|_| known);
+        let backoff = match state {
+            None if !known => UNKNOWN_RETRY,
+            state => state.map_or(Duration::ZERO, |s| s.backoff.until().since(now)),
+        };
         let weight = self.weight(name);
         let (total, capacity) = (self.instances.count(weight), weight.capacity(self.capacity));
         let failure = match state {
-            None => Some(format!("revision_unknown: {name} has not come to this host yet").into()),
+            None if !known => {
+                Some(format!("revision_unknown: {name} has not come to this host yet").into())
+            }
             Some(state) if state.full => {
                 Some(format!("host_full: {total} of {capacity} instances run").into())
             }
             Some(state) if !backoff.is_zero() => state.failure.clone(),
-            Some(_) => None,
+            _ => None,
         };
         let draining = self.in_state(name, State::Draining);
         RevisionInstances {
@@ -116,10 +123,11 @@ impl Host {
         out: &mut Vec<Action>,
     ) {
         let report = self.describe(now, name);
+        let known = self.config(name).is_some();
         let Some(state) = self.revisions.get_mut(name) else {
             return;
         };
-        let same = state.reported.as_ref().is_some_and(|old| {
+        let same = state.reported.as_deref().is_some_and(|old| {
             let mut old = old.clone();
             // These move by themselves; the next report brings them along.
             old.backoff = report.backoff;
@@ -127,9 +135,9 @@ impl Host {
             old == report
         });
         if !same || now >= state.report_at {
-            state.reported = Some(report.clone());
+            state.reported = Some(Box::new(report.clone()));
             state.report_at = now + REFRESH;
-            let idle = state.desired == 0 && state.config.is_some();
+            let idle = state.desired == 0 && known;
             for to in self.listeners(name) {
                 let instances = report.clone();
                 out.push(Action::Report { to, instances });
@@ -188,7 +196,7 @@ impl Host {
     }
 
     fn weight(&self, name: &RevisionName) -> Weight {
-        let config = self.revisions.get(name).and_then(|s| s.config.as_ref());
+        let config = self.config(name);
         config.map_or(Weight::Process, |config| Weight::of(&config.runtime))
     }
 

@@ -27,6 +27,7 @@ impl Host {
             .map(|(_, instance)| instance.started);
         let (alive, starting) = (self.alive(name), self.in_state(name, State::Starting));
         let free = self.free(name);
+        let config = self.config(name).cloned();
         let Some(state) = self.revisions.get_mut(name) else {
             return;
         };
@@ -42,7 +43,7 @@ impl Host {
         } else if missing > 0 && now < state.backoff.until() {
             state.retry_at = Some(state.backoff.until());
         } else if missing > 0 {
-            let Some(revision) = state.config.clone() else {
+            let Some(revision) = config else {
                 return;
             };
             let at_once = if state.backoff.is_probing() {
@@ -123,10 +124,10 @@ impl Host {
         out: &mut Vec<Action>,
     ) {
         self.count += 1;
-        let state = self.revisions.entry(name.clone()).or_default();
-        let config = state.config.as_ref().filter(|config| config.uid == *uid);
+        let config = self.config(name).filter(|config| config.uid == *uid);
         let known = config.is_some();
         let limit = config.and_then(|config| config.limits.timeout);
+        let state = self.revisions.entry(name.clone()).or_default();
         if known {
             // Somebody wanted it; the owner will say what it wants now.
             state.desired += 1;

@@ -331,3 +331,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_is_remembered_of_an_idle_revision_the_catalogue_knows_to_work() {
+    let mut world = World::new(10);
+    assert!(world.host.revisions.is_empty());
+    let mut unproven = function("f", Scaling::default());
+    unproven.candidate = Some(rev());
+    world.event(&Event::Config(Arc::new(unproven)));
+    let ids = started(&world.assign(1, 1));
+    world.event(&Event::Ready(ids[0].clone()));
+    world.assign(1, 0);
+    world.event(&Event::Drained(ids[0].clone()));
+    world.exit(&ids[0]);
+    let proven = |world: &World| world.host.statuses(world.now).any(|s| s.was_ready);
+    assert!(proven(&world), "the server must hear of it");
+    world.event(&Event::Config(Arc::new(function("f", Scaling::default()))));
+    assert!(world.host.revisions.is_empty());
+    assert_eq!(started(&world.assign(2, 1)).len(), 1);
+    assert!(world.exit(&ids[0]).is_empty());
+    assert_eq!(world.report().failure, None);
+}

@@ -2,11 +2,10 @@
 //!
 //! Deliberately no decision whether to speak.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Action;
-use crate::control::Assignment;
+use crate::control::{Assignment, Members};
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership::{self, Term};
 use crate::time::Time;
@@ -16,7 +15,7 @@ pub(super) struct Authority {
     pub(super) node: NodeId,
     pub(super) name: FunctionName,
     /// Live nodes and the instances they are willing to run.
-    pub(super) members: BTreeMap<NodeId, u32>,
+    pub(super) members: Arc<Members>,
     /// Its own; none until it first speaks.
     pub(super) term: Term,
     /// Highest any host has reported.

@@ -4,16 +4,19 @@
 //! with what it was told, and in [`Revision::push`], which compares what callers should know
 //! with what they were told. Deliberately no view of other revisions.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod reading;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::authority::Authority;
 use super::hosts::HostView;
-use super::sizing::{Role, Sizer};
+use super::sizing::{Rested, Role, Sizer};
 use super::{Action, Decision};
 use crate::config;
-use crate::control::{Endpoints, HostReady, Load, RevisionDemand, RevisionInstances};
+use crate::control::{Endpoints, Load, RevisionDemand, RevisionInstances};
+use crate::few::Few;
 use crate::name::{NodeId, RevisionName};
 use crate::placement;
 use crate::time::Time;
@@ -35,24 +38,33 @@ struct Caller {
     at: Time,
 }
 
+/// How far it is with deciding.
+#[derive(Debug)]
+enum Sizing {
+    /// Nothing is decided before the hosts have said what they run.
+    Asking,
+    Deciding(Box<Sizer>),
+    /// Idle, and nothing else is worth remembering.
+    Resting(Box<Rested>),
+}
+
 #[derive(Debug)]
 pub(super) struct Revision {
     config: Arc<config::Revision>,
     role: Role,
-    callers: BTreeMap<NodeId, Caller>,
-    hosts: BTreeMap<NodeId, HostView>,
+    callers: Few<NodeId, Caller>,
+    hosts: Few<NodeId, HostView>,
     /// Asked what they run, without an answer yet.
     asked: BTreeSet<NodeId>,
     settle_by: Time,
-    /// Made when settled; nothing is decided before.
-    sizer: Option<Sizer>,
+    sizing: Sizing,
     desired: u32,
     unplaced: u32,
     reason: Arc<str>,
     decided: Option<Decision>,
     /// What runs is kept until then: this owner may not know why it runs.
     keep_until: Time,
-    pushed: Option<Endpoints>,
+    pushed: Option<Box<Endpoints>>,
 }
 
 impl Revision {
@@ -67,14 +79,14 @@ impl Revision {
         let mut revision = Self {
             config,
             role,
-            callers: BTreeMap::new(),
-            hosts: BTreeMap::new(),
+            callers: Few::default(),
+            hosts: Few::default(),
             asked: BTreeSet::new(),
             settle_by: now + SETTLE,
-            sizer: None,
+            sizing: Sizing::Asking,
             desired: 0,
             unplaced: 0,
-            reason: "".into(),
+            reason: Arc::default(),
             decided: None,
             keep_until: now,
             pushed: None,
@@ -86,7 +98,7 @@ impl Revision {
     }
 
     pub(super) fn ask(&mut self, node: &NodeId, authority: &Authority, out: &mut Vec<Action>) {
-        if self.sizer.is_none() {
+        if !self.is_settled() {
             self.asked.insert(node.clone());
         }
         out.push(authority.question(node, &self.config.name));
@@ -99,8 +111,40 @@ impl Revision {
     pub(super) fn set_role(&mut self, config: &Arc<config::Revision>, role: Role) {
         self.config = config.clone();
         self.role = role;
-        if let Some(sizer) = &mut self.sizer {
+        if let Sizing::Deciding(sizer) = &mut self.sizing {
             sizer.update(config, role);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        !matches!(self.sizing, Sizing::Asking)
+    }
+
+    /// The sizer, once settled.
+    fn wake(&mut self, now: Time) -> Option<&mut Sizer> {
+        if let Sizing::Resting(rested) = &self.sizing {
+            let sizer = Sizer::wake(&self.config, self.role, now, rested);
+            self.sizing = Sizing::Deciding(Box::new(sizer));
+        }
+        match &mut self.sizing {
+            Sizing::Deciding(sizer) => Some(sizer),
+            Sizing::Asking | Sizing::Resting(_) => None,
+        }
+    }
+
+    /// Gives up what an idle revision does not need.
+    pub(super) fn rest(&mut self, now: Time) {
+        if let Sizing::Deciding(sizer) = &self.sizing
+            && now >= sizer.rests_at()
+        {
+            self.sizing = Sizing::Resting(Box::new(sizer.rest()));
+            self.callers
+                .retain(|_, caller| now < caller.at + SUBSCRIPTION_TTL);
+            // They have nothing and are to have nothing; what they said of their room is outdated soon.
+            self.hosts.clear();
+            if self.callers.is_empty() {
+                self.pushed = None;
+            }
         }
     }
 
@@ -114,13 +158,10 @@ impl Revision {
     ) {
         let (load, at) = (demand.load, now);
         self.callers.insert(from.clone(), Caller { load, at });
-        if let Some(sizer) = &self.sizer {
-            let (total, waiting) = self.load(now, sizer);
-            // The usual case is left to the tick.
-            let at_zero = self.desired == 0 && !load.is_zero();
-            if at_zero || waiting && sizer.need(total) > self.desired {
-                self.decide(now, authority, out);
-            }
+        // The usual case is left to the tick.
+        let at_zero = self.desired == 0 && !load.is_zero();
+        if at_zero || self.lacks(now) {
+            self.decide(now, authority, out);
         }
         self.push(now, authority, Some(from), out);
         let mut endpoints = self.endpoints(now, authority);
@@ -137,9 +178,10 @@ impl Revision {
         authority: &mut Authority,
         out: &mut Vec<Action>,
     ) {
-        let view = self.hosts.entry(from.clone()).or_default();
+        let settled = self.is_settled();
+        let view = self.hosts.entry(from);
         let surplus = view.surplus(now, report);
-        if surplus > 0 && self.sizer.is_some() {
+        if surplus > 0 && settled {
             // Started without this owner's word: by another, or for a caller that can't reach it.
             let most = self.config.scaling.max_scale.unwrap_or(u32::MAX);
             self.keep_until = now + self.config.scaling.stable_window;
@@ -147,19 +189,20 @@ impl Revision {
         }
         view.reported(now, report);
         self.asked.remove(from);
-        if self.sizer.is_none() {
-            self.settle(now, authority, out);
-        } else {
+        if settled {
             self.plan(now, false, authority, out);
+        } else {
+            self.settle(now, authority, out);
         }
         self.push(now, authority, None, out);
     }
 
     /// Begins to decide once the hosts have answered or had the time to.
     pub(super) fn settle(&mut self, now: Time, authority: &mut Authority, out: &mut Vec<Action>) {
-        if self.sizer.is_none() && (self.asked.is_empty() || now >= self.settle_by) {
+        if !self.is_settled() && (self.asked.is_empty() || now >= self.settle_by) {
             let ready = self.ready(authority);
-            self.sizer = Some(Sizer::new(&self.config, self.role, now, ready));
+            let sizer = Sizer::new(&self.config, self.role, now, ready);
+            self.sizing = Sizing::Deciding(Box::new(sizer));
             self.desired = self.alive(authority);
             self.asked.clear();
             self.decide(now, authority, out);
@@ -170,22 +213,26 @@ impl Revision {
     pub(super) fn sample(&mut self, now: Time) {
         self.callers
             .retain(|_, caller| now < caller.at + SUBSCRIPTION_TTL);
-        if let Some(mut sizer) = self.sizer.take() {
-            sizer.sample(now, self.load(now, &sizer).0);
-            self.sizer = Some(sizer);
+        let callers = std::mem::take(&mut self.callers);
+        if let Some(sizer) = self.wake(now) {
+            sizer.sample(now, load(now, &callers, sizer).0);
         }
+        self.callers = callers;
     }
 
     /// Decides how many, and plans who.
     pub(super) fn decide(&mut self, now: Time, authority: &mut Authority, out: &mut Vec<Action>) {
-        let Some(mut sizer) = self.sizer.take() else {
-            return;
-        };
-        let (load, waiting) = self.load(now, &sizer);
         let (ready, alive) = (self.ready(authority), self.alive(authority));
         let known = self.not_replaced(now, alive, authority);
-        let mut sized = sizer.decide(now, ready, load, waiting, self.desired);
-        self.sizer = Some(sizer);
+        let (callers, desired) = (std::mem::take(&mut self.callers), self.desired);
+        let sized = self.wake(now).map(|sizer| {
+            let (load, waiting) = load(now, &callers, sizer);
+            (load, sizer.decide(now, ready, load, waiting, desired))
+        });
+        self.callers = callers;
+        let Some((load, mut sized)) = sized else {
+            return;
+        };
         let keep_until = self
             .keep_until
             .max(authority.since + self.config.scaling.stable_window);
@@ -228,14 +275,14 @@ impl Revision {
         authority: &mut Authority,
         out: &mut Vec<Action>,
     ) {
-        if self.sizer.is_none() {
+        if !self.is_settled() {
             return;
         }
         let spots = self.spots(now, authority);
         let placement = placement::place(self.desired, &spots);
         self.unplaced = placement.unplaced;
         for (node, count) in placement.per_host {
-            let view = self.hosts.entry(node.clone()).or_default();
+            let view = self.hosts.entry(&node);
             if refresh && view.must_ask(now) {
                 out.push(authority.question(&node, &self.config.name));
             }
@@ -256,15 +303,19 @@ impl Revision {
         except: Option<&NodeId>,
         out: &mut Vec<Action>,
     ) {
+        if self.callers.is_empty() {
+            self.pushed = None;
+            return;
+        }
         let endpoints = self.endpoints(now, authority);
-        if self.pushed.as_ref() == Some(&endpoints) {
+        if self.pushed.as_deref() == Some(&endpoints) {
             return;
         }
         for to in self.callers.keys().filter(|node| Some(*node) != except) {
             let (to, endpoints) = (to.clone(), endpoints.clone());
             out.push(Action::Endpoints { to, endpoints });
         }
-        self.pushed = Some(endpoints);
+        self.pushed = Some(Box::new(endpoints));
     }
 
     /// A node is gone, or the link to it: what it said no longer counts. Whether it said anything.
@@ -301,19 +352,27 @@ impl Revision {
 
     /// Nothing to watch over.
     pub(super) fn is_idle(&self, now: Time) -> bool {
-        self.sizer.is_some()
+        self.is_settled()
             && self.desired == 0
             && self.hosts.values().all(HostView::is_empty)
             && !self.callers.values().any(|caller| caller.demands(now))
     }
 
+    #[cfg(test)]
+    pub(super) fn rests(&self) -> bool {
+        matches!(self.sizing, Sizing::Resting(_))
+    }
+
     /// Besides the tick.
     pub(super) fn next_deadline(&self, now: Time) -> Option<Time> {
-        if self.sizer.is_none() {
-            return Some(self.settle_by);
-        }
+        let rest = match &self.sizing {
+            Sizing::Asking => return Some(self.settle_by),
+            Sizing::Deciding(sizer) => self.is_idle(now).then(|| sizer.rests_at()),
+            Sizing::Resting(_) => None,
+        };
         let hosts = self.hosts.values();
-        hosts.filter_map(|host| host.next_deadline(now)).min()
+        let hosts = hosts.filter_map(|host| host.next_deadline(now));
+        hosts.chain(rest).min()
     }
 
     pub(super) fn decision(&self) -> Option<&Decision> {
@@ -324,100 +383,21 @@ impl Revision {
         &self.config.name
     }
 
-    fn spots(&self, now: Time, authority: &Authority) -> Vec<placement::Host> {
-        let spot = |(node, &capacity): (&NodeId, &u32)| {
-            let view = self.hosts.get(node);
-            let demanding = self.callers.get(node).is_some_and(|c| c.demands(now));
-            match view {
-                Some(view) => view.spot(now, node, capacity, demanding),
-                None => HostView::default().spot(now, node, capacity, demanding),
-            }
+    /// Some calls wait that as many instances as are wanted won't take.
+    fn lacks(&self, now: Time) -> bool {
+        let Sizing::Deciding(sizer) = &self.sizing else {
+            return false;
         };
-        authority.members.iter().map(spot).collect()
+        let (total, waiting) = load(now, &self.callers, sizer);
+        waiting && sizer.need(total) > self.desired
     }
+}
 
-    fn endpoints(&self, now: Time, authority: &Authority) -> Endpoints {
-        let mut hosts = Vec::new();
-        let mut starting = 0;
-        for (node, view) in self.live_hosts(authority) {
-            let ready = view.ready();
-            if ready > 0 {
-                let node = node.clone();
-                hosts.push(HostReady { node, ready });
-            }
-            starting += view.count(now).saturating_sub(ready);
-        }
-        let stuck = hosts.is_empty() && starting == 0 && self.unplaced > 0;
-        let failure = stuck.then(|| self.failure(now, authority)).flatten();
-        Endpoints {
-            revision: self.config.name.clone(),
-            term: authority.term.clone(),
-            hosts,
-            starting,
-            desired: self.desired,
-            sequence: 0,
-            failure,
-        }
-    }
-
-    /// Why no host can start one, if none can for a while.
-    fn failure(&self, now: Time, authority: &Authority) -> Option<Arc<str>> {
-        if authority.members.values().all(|&capacity| capacity == 0) {
-            // A sidecar that has just started knows nobody else yet.
-            if now < authority.since + JOINING {
-                return None;
-            }
-            return Some("no_host: no sidecar runs instances (capacity 0)".into());
-        }
-        let mut text = None;
-        for (node, &capacity) in authority.members.iter().filter(|(_, c)| **c > 0) {
-            let view = self.hosts.get(node)?;
-            let spot = view.spot(now, node, capacity, false);
-            let full = spot.instances >= spot.capacity;
-            if !full && !view.backs_off(now, HOPELESS) {
-                return None;
-            }
-            text = text.or(view.failure());
-        }
-        text.or_else(|| Some("host_full: no sidecar has room for an instance".into()))
-    }
-
-    fn live_hosts<'a>(
-        &'a self,
-        authority: &'a Authority,
-    ) -> impl Iterator<Item = (&'a NodeId, &'a HostView)> + 'a {
-        self.hosts
-            .iter()
-            .filter(|(node, _)| authority.members.contains_key(*node))
-    }
-
-    fn ready(&self, authority: &Authority) -> u32 {
-        self.live_hosts(authority).map(|(_, v)| v.ready()).sum()
-    }
-
-    fn alive(&self, authority: &Authority) -> u32 {
-        self.live_hosts(authority).map(|(_, v)| v.alive()).sum()
-    }
-
-    /// How many run that may have a reason. While instances move off a host there are more than
-    /// are wanted, and taking those for wanted would start still more.
-    fn not_replaced(&self, now: Time, alive: u32, authority: &Authority) -> u32 {
-        let leaving = |(node, view): &(&NodeId, &HostView)| {
-            let capacity = authority.members.get(*node).copied().unwrap_or(0);
-            view.spot(now, node, capacity, false).capacity == 0
-        };
-        let hosts = self.live_hosts(authority);
-        let leaving: u32 = hosts.filter(leaving).map(|(_, view)| view.alive()).sum();
-        let staying = alive - leaving;
-        staying.max(alive.min(self.desired))
-    }
-
-    /// All callers' load in the revision's metric, and whether some of it waits.
-    fn load(&self, now: Time, sizer: &Sizer) -> (f64, bool) {
-        let current = || self.callers.values().filter(|c| c.demands(now));
-        let total = current().fold(0.0, |sum, caller| sum + sizer.measure(&caller.load));
-        (total, current().any(|caller| caller.load.is_waiting()))
-    }
+/// All callers' load in the revision's metric, and whether some of it waits.
+fn load(now: Time, callers: &Few<NodeId, Caller>, sizer: &Sizer) -> (f64, bool) {
+    let current = || callers.values().filter(|c| c.demands(now));
+    let total = current().fold(0.0, |sum, caller| sum + sizer.measure(&caller.load));
+    (total, current().any(|caller| caller.load.is_waiting()))
 }
 
 impl Caller {

@@ -38,6 +38,14 @@ pub(super) struct Role {
     pub(super) candidate: bool,
 }
 
+/// What is left of a sizer while its revision is idle, as those of most of ten thousand functions.
+#[derive(Debug)]
+pub(super) struct Rested {
+    bounds: bounds::Bounds,
+    /// The only load recorded was zero, in this second.
+    zero_at: Option<Time>,
+}
+
 /// One revision's autoscaler, windows and bounds.
 #[derive(Debug)]
 pub(super) struct Sizer {
@@ -53,15 +61,53 @@ pub(super) struct Sizer {
 
 impl Sizer {
     pub(super) fn new(revision: &Revision, role: Role, now: Time, ready: u32) -> Self {
-        let config = config(revision, role);
         let limits = bounds::Config::from_scaling(&revision.scaling, role.reachable);
+        let bounds = bounds::Bounds::new(limits, now, ready, !role.candidate);
+        Self::with_bounds(revision, role, now, ready, bounds)
+    }
+
+    /// One that rested; as if it had not.
+    pub(super) fn wake(revision: &Revision, role: Role, now: Time, rested: &Rested) -> Self {
+        let mut sizer = Self::with_bounds(revision, role, now, 0, rested.bounds.clone());
+        sizer.update(revision, role);
+        if let Some(at) = rested.zero_at {
+            sizer.sample(at, 0.0);
+        }
+        sizer
+    }
+
+    fn with_bounds(
+        revision: &Revision,
+        role: Role,
+        now: Time,
+        ready: u32,
+        bounds: bounds::Bounds,
+    ) -> Self {
+        let config = config(revision, role);
         Self {
             metric: revision.scaling.metric,
             autoscaler: Autoscaler::new(config, now, ready),
-            bounds: bounds::Bounds::new(limits, now, ready, !role.candidate),
+            bounds,
             windows: Windows::new(config.stable_window, config.panic_window),
             recorded: (u64::MAX, 0.0),
             peak: None,
+        }
+    }
+
+    /// From when on an idle one may [`Sizer::rest`].
+    pub(super) fn rests_at(&self) -> Time {
+        if self.windows.lone_zero().is_some() {
+            return Time::ZERO;
+        }
+        self.windows.forgotten_at().unwrap_or(Time::ZERO)
+    }
+
+    /// What an idle one is woken with. Nothing else of it matters: the averages have one zero or
+    /// no data, panic is over, and the counts of the delay are outdated.
+    pub(super) fn rest(&self) -> Rested {
+        Rested {
+            bounds: self.bounds.clone(),
+            zero_at: self.windows.lone_zero(),
         }
     }
 
@@ -157,4 +203,66 @@ impl Sizer {
 fn config(revision: &Revision, role: Role) -> autoscaler::Config {
     let limit = revision.limits.container_concurrency;
     autoscaler::Config::from_scaling(&revision.scaling, limit, role.reachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    /// Loads by second until both are idle, how long they are, and the loads afterwards.
+    #[track_caller]
+    fn check(stable_secs: u64, before: &[f64], idle_secs: u64, after: &[f64]) {
+        let scaling = crate::config::Scaling {
+            initial_scale: 0,
+            stable_window: Duration::from_secs(stable_secs),
+            scale_down_delay: Duration::from_secs(4),
+            ..crate::config::Scaling::default()
+        };
+        let revision = fixture::revision("f", 1, scaling);
+        let role = Role {
+            reachable: true,
+            candidate: false,
+        };
+        let new = || Sizer::new(&revision, role, Time::ZERO, 0);
+        let (mut awake, mut rested) = (new(), new());
+        let (mut second, mut desired, mut ready) = (0, 0, 0);
+        let mut both = |awake: &mut Sizer, rested: &mut Sizer, second: u64, load: f64| {
+            let now = Time::from_millis(second * 1000 + 300);
+            let sized = awake.decide(now, ready, load, ready == 0 && load > 0.0, desired);
+            let same = rested.decide(now, ready, load, ready == 0 && load > 0.0, desired);
+            assert_eq!(sized, same, "second {second} with load {load}");
+            (desired, ready) = (sized.desired, sized.desired);
+            desired
+        };
+        for &load in before {
+            both(&mut awake, &mut rested, second, load);
+            second += 1;
+        }
+        let idle = both(&mut awake, &mut rested, second, 0.0);
+        assert_eq!(idle, 0, "the test means to rest at zero");
+        second += idle_secs;
+        let now = Time::from_millis(second * 1000);
+        assert!(now >= rested.rests_at(), "{:?}", rested.rests_at());
+        rested = Sizer::wake(&revision, role, now, &rested.rest());
+        for &load in after {
+            second += 1;
+            both(&mut awake, &mut rested, second, load);
+        }
+    }
+
+    #[test]
+    fn a_sizer_that_rested_decides_as_if_it_had_not() {
+        let burst = [1.0, 30.0, 0.0, 250.0, 80.0, 0.0, 0.0, 2.0];
+        let minute = [0.0; 75];
+        for idle in [0, 1, 20, 59, 60, 61, 1_000] {
+            check(60, &[], idle, &burst);
+            check(6, &[], idle, &burst);
+        }
+        let load_and_silence = [&burst[..], &minute].concat();
+        for idle in [62, 100, 10_000] {
+            check(60, &load_and_silence, idle, &burst);
+            check(6, &load_and_silence, idle, &burst);
+        }
+    }
 }

@@ -46,12 +46,8 @@ impl World {
     }
 
     fn members(&mut self) -> Vec<Action> {
-        let member = |node: &NodeId| Member {
-            node: node.clone(),
-            capacity: 10,
-        };
-        let members = self.nodes.iter().map(member).collect();
-        self.event(&Event::Members(members))
+        let members = self.nodes.iter().map(|node| (node.clone(), 10));
+        self.event(&Event::Members(Arc::new(members.collect())))
     }
 
     fn demand(&mut self, n: usize, load: Load) -> Vec<Action> {
@@ -392,4 +388,29 @@ fn an_instance_started_without_its_word_is_kept_for_a_stable_window() {
     let actions = world.until(165);
     let (to, assignment) = assigned(&actions).pop().unwrap();
     assert_eq!((to, assignment.desired), (world.nodes[1].clone(), 0));
+}
+
+#[test]
+fn an_idle_revision_rests_until_somebody_wants_it() {
+    let scaling = Scaling {
+        initial_scale: 0,
+        ..Scaling::default()
+    };
+    let (mut world, _) = World::settled(2, function("f", scaling));
+    let rests = |world: &World| world.owner.revisions.values().all(Revision::rests);
+    assert!(rests(&world), "it never had any load");
+    assert_eq!(total(&world.demand(1, held(3))), 1);
+    world.demand(1, held(0));
+    let running = |world: &World| {
+        let all = world.owner.revisions.values();
+        all.filter(|revision| !revision.rests()).count()
+    };
+    world.report(0, instances(&rev(1), 0, 0));
+    world.report(1, instances(&rev(1), 0, 0));
+    world.until(30);
+    assert_eq!(running(&world), 1, "a stable window is remembered");
+    world.until(3_600);
+    assert!(rests(&world));
+    assert_eq!(world.owner.next_deadline(), None);
+    assert_eq!(total(&world.demand(0, held(1))), 1);
 }

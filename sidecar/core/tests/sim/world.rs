@@ -325,10 +325,14 @@ impl World {
             capacity: self.nodes[n].capacity,
         };
         let members: Vec<Member> = live.iter().map(member).collect();
+        let known = members
+            .iter()
+            .map(|m| (m.node.clone(), m.capacity))
+            .collect();
         self.later(
             n,
             delay,
-            Step::Owner(owner::Event::Members(members.clone())),
+            Step::Owner(owner::Event::Members(Arc::new(known))),
         );
         self.later(n, delay, Step::Host(host::Event::Members(members.clone())));
         self.later(n, delay, Step::Caller(caller::Event::Members(members)));
