@@ -22,6 +22,8 @@ use tonic::Status;
 
 pub use sampler::{Level, Sampler};
 
+use crate::config::Trigger;
+
 /// Changes a watcher may be behind.
 const BEHIND: usize = 4096;
 
@@ -99,6 +101,20 @@ impl Observer {
             function: revision.function().name().to_owned(),
             revision: revision.revision().to_owned(),
             state: state.to_owned(),
+            message: message.to_owned(),
+        }));
+    }
+
+    /// A trigger did something, or failed to.
+    pub(crate) fn trigger(&self, trigger: &Trigger, action: &str, message: &str) {
+        if !self.is_watched() {
+            return;
+        }
+        self.publish(Kind::Trigger(v1::TriggerChange {
+            namespace: trigger.name.namespace().to_owned(),
+            trigger: trigger.name.name().to_owned(),
+            function: trigger.function.name().to_owned(),
+            action: action.to_owned(),
             message: message.to_owned(),
         }));
     }

@@ -140,8 +140,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
-    let triggers = parts::triggers(&config, &node, &control, &queue, &peers, &metrics).await;
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
+    let observer = &host.observer;
+    let triggers =
+        parts::triggers(&config, &node, &control, &queue, &peers, &metrics, observer).await;
     let admin = parts::admin(&queue, &driver, node, host.clone(), triggers.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let app = Arc::new(App {

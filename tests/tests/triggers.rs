@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
-use gateless_tests::{Answer, Caller, Cluster, Spec, eventually};
+use gateless_tests::{Answer, Caller, Cluster, Events, Spec, eventually};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -173,6 +173,47 @@ async fn events_become_calls_of_those_who_want_them() {
     let fires = "gateless_trigger_fires_total";
     let of = r#"namespace="default",trigger="on-order",outcome="delivered""#;
     assert!(metrics.contains(&format!("{fires}{{{of}}} 1")), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_triggers_do_is_told_to_who_listens() {
+    let cluster = Cluster::small().await;
+    let mut told = Events::open(&cluster.api, "/namespaces/default/events", None).await;
+    cluster.deploy("hook", Spec::new()).await;
+    let caller = cluster.sidecars[0].public();
+    caller.get("/function/hook/").await.expect(200);
+    // From the first sample on the sidecar is listened to.
+    told.until("sample", |data| data["type"] == "sample").await;
+    let is = |action: &'static str| {
+        move |data: &Value| {
+            let (trigger, function) = (&data["trigger"], &data["function"]);
+            data["type"] == "trigger"
+                && data["action"] == action
+                && (trigger, function) == (&json!("on-order"), &json!("hook"))
+        }
+    };
+    cluster
+        .trigger("on-order", events(json!({"type": "order"}), "/"))
+        .await;
+    told.until("applied", is("applied")).await;
+    let order = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/shop"),
+        ("ce-type", "order"),
+    ];
+    let answer = post(&caller, "/_gateless/events", &order, "data").await;
+    let [id] = &ids(&answer.expect(202))[..] else {
+        panic!("not one call")
+    };
+    let fired = told.until("fired", is("fired")).await;
+    assert_eq!(fired.data["message"], json!(id));
+    post(&caller, "/_gateless/events", &order, "data").await;
+    let again = told.until("duplicate", is("duplicate")).await;
+    assert_eq!(again.data["message"], json!(id));
+    let path = "/namespaces/default/triggers/on-order";
+    cluster.api.send(Method::DELETE, path, None).await;
+    told.until("deleted", is("deleted")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -425,7 +425,7 @@ are left out.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Event {
         /**function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-`lag`. trigger: what it did.*/
+`lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub action: ::std::option::Option<::std::string::String>,
         ///call: the attempt under way or the last one, from 1; 0: none yet.
@@ -464,7 +464,7 @@ are left out.*/
         ///sidecar: how many catalogue versions it is behind.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub lag: ::std::option::Option<i64>,
-        ///function, instance, trigger, reset: for people.
+        ///function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
         ///Null: it is of no one namespace.

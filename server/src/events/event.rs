@@ -61,7 +61,8 @@ pub enum What {
         action: &'static str,
         lag: u64,
     },
-    /// A trigger did something.
+    /// The catalogue's trigger changed (`applied`, `deleted`), or it did something: `fired`,
+    /// `duplicate`, `failed`, `missed`.
     Trigger {
         trigger: String,
         action: String,

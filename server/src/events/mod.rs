@@ -168,6 +168,16 @@ impl Bus {
         self.publish(what.of_all(Timestamp::now()));
     }
 
+    /// A trigger in the catalogue was made, changed or deleted.
+    pub fn trigger(&self, name: (&str, &str), function: &str, action: &str) {
+        let what = What::Trigger {
+            trigger: name.1.to_owned(),
+            action: action.to_owned(),
+            message: String::new(),
+        };
+        self.publish(what.of(name.0, function, Timestamp::now()));
+    }
+
     /// Something became of a function in the catalogue.
     pub fn function(
         &self,

@@ -186,6 +186,14 @@ impl Observer {
                 };
                 what.of(&change.namespace, &change.function, at)
             }
+            Some(Kind::Trigger(change)) => {
+                let what = What::Trigger {
+                    trigger: change.trigger,
+                    action: change.action,
+                    message: change.message,
+                };
+                what.of(&change.namespace, &change.function, at)
+            }
             Some(Kind::Lagged(missed)) => {
                 let message = format!("{missed} changes on sidecar {} were missed", said.sidecar);
                 What::Reset { message }.of_all(at)

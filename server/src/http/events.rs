@@ -61,11 +61,11 @@ struct EventBody {
     /// hello: the newest event before.
     event_id: Option<String>,
     /// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-    /// `lag`. trigger: what it did.
+    /// `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
     action: Option<String>,
     /// function, decision, instance: which revision.
     revision: Option<String>,
-    /// function, instance, trigger, reset: for people.
+    /// function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
     message: Option<String>,
     /// instance: its id.
     instance: Option<String>,

@@ -82,6 +82,9 @@ impl Service {
             (commit, (trigger, version))
         });
         let version = committed.max(before.unwrap_or(0));
+        if committed > 0 {
+            self.events().trigger((ns, name), &spec.function, "applied");
+        }
         let uid = value.uid.clone();
         let view = self.trigger_view(Versioned { value, version }).await?;
         if committed == 0 && before.is_none() {
@@ -145,7 +148,7 @@ impl Service {
     pub async fn delete_trigger(&self, (ns, name): Name<'_>, how: &How) -> Result<()> {
         let key = keys::trigger(ns, name);
         let full = format!("{ns}/{name}");
-        let (committed, uid) = change!(self, full, {
+        let (committed, gone) = change!(self, full, {
             let current = self.trigger_record((ns, name)).await?;
             how.precondition
                 .check("trigger", &full, Some(current.version))?;
@@ -153,10 +156,12 @@ impl Service {
                 true => Commit::new(),
                 false => Commit::new().at(&key, current.version).delete(&key),
             };
-            (commit, current.value.uid)
+            (commit, current.value)
         });
         if committed > 0 {
-            self.transitions.lock().forget(&uid);
+            self.transitions.lock().forget(&gone.uid);
+            let function = &gone.spec.function;
+            self.events().trigger((ns, name), function, "deleted");
         }
         Ok(())
     }

@@ -85,6 +85,7 @@ pub(super) async fn triggers(
     queue: &queue::Local,
     peers: &peers::Handle,
     metrics: &Arc<Metrics>,
+    observer: &Arc<Observer>,
 ) -> trigger::Handle {
     let parts = trigger::Parts {
         node: node.clone(),
@@ -95,6 +96,7 @@ pub(super) async fn triggers(
         max_body: queue.config().max_body,
         clock: queue.config().clock.clone(),
         metrics: metrics.clone(),
+        observer: observer.clone(),
         data: config.data.clone(),
     };
     trigger::spawn(parts).await

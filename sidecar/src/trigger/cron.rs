@@ -186,7 +186,7 @@ impl Task {
                 if let Some(trigger) = self.inner.table.load().by_uid(&uid) {
                     let scheduled_at = text(at);
                     tracing::warn!(trigger = %trigger.name, scheduled_at, "a trigger's time was missed");
-                    self.inner.stats.missed(trigger);
+                    self.inner.stats.missed(trigger, &scheduled_at);
                 }
             }
             Action::Ask { to, levels } => {
@@ -278,8 +278,7 @@ impl Inner {
                 let scheduled_at = text(at);
                 tracing::info!(trigger = %trigger.name, scheduled_at, call = %accepted.id,
                     replayed = accepted.replayed, "trigger fired");
-                self.stats
-                    .fired(trigger, accepted.replayed, now_ms(&self.clock));
+                self.stats.fired(trigger, &accepted, now_ms(&self.clock));
                 true
             }
             Err(error) => {

@@ -215,7 +215,7 @@ impl Handle {
                 for (trigger, accepted) in triggers.iter().zip(&accepted) {
                     let (call, replayed) = (&accepted.id, accepted.replayed);
                     tracing::debug!(trigger = %trigger.name, %call, replayed, "trigger fired");
-                    stats.fired(trigger, accepted.replayed, now);
+                    stats.fired(trigger, accepted, now);
                     ids.push(accepted.id.to_string());
                 }
                 let document = json!({"accepted": ids.len(), "calls": ids});

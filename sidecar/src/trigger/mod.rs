@@ -34,6 +34,7 @@ use self::stats::Stats;
 use self::table::Table;
 use crate::control::Catalogue;
 use crate::metrics::Metrics;
+use crate::observe::Observer;
 use crate::peers::Member;
 use crate::queue::Queue;
 use crate::queue::clock::{Clock, millis};
@@ -69,6 +70,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where counters are shown.
     pub metrics: Arc<Metrics>,
+    /// Told of what they do.
+    pub observer: Arc<Observer>,
     /// `triggers.json` lives in it.
     pub data: PathBuf,
 }
@@ -106,7 +109,7 @@ pub async fn spawn(parts: Parts) -> Handle {
         queue: parts.queue,
         max_body: parts.max_body,
         clock: parts.clock,
-        stats: Stats::new(&parts.metrics, saved.counts),
+        stats: Stats::new(&parts.metrics, parts.observer, saved.counts),
     });
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let stop = CancellationToken::new();

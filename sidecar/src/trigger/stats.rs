@@ -1,6 +1,7 @@
 //! What triggers did on this sidecar: counters for people, the API and Prometheus.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateless_core::trigger::{TriggerName, Uid};
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Trigger;
 use crate::metrics::Metrics;
+use crate::observe::Observer;
+use crate::queue::types::Accepted;
 
 /// Of an error kept for people, characters.
 const MAX_ERROR: usize = 500;
@@ -44,11 +47,16 @@ pub(super) struct Stats {
     /// Read from disk, until the catalogue says whose they are.
     before: Mutex<BTreeMap<String, Counts>>,
     fires: Family<Fires, Counter>,
+    observer: Arc<Observer>,
     dirty: AtomicBool,
 }
 
 impl Stats {
-    pub(super) fn new(metrics: &Metrics, before: BTreeMap<String, Counts>) -> Self {
+    pub(super) fn new(
+        metrics: &Metrics,
+        observer: Arc<Observer>,
+        before: BTreeMap<String, Counts>,
+    ) -> Self {
         let fires = Family::default();
         metrics.with_registry(|registry| {
             let help = "Calls made by triggers, by what became of them";
@@ -58,16 +66,25 @@ impl Stats {
             counts: Mutex::default(),
             before: Mutex::new(before),
             fires,
+            observer,
             dirty: AtomicBool::new(false),
         }
     }
 
-    /// A call is in the queue; `replayed` when it was before.
-    pub(super) fn fired(&self, trigger: &Trigger, replayed: bool, now_ms: u64) {
-        if replayed {
-            return self.count(&trigger.name, "duplicate");
+    /// A call is in the queue, maybe since before.
+    pub(super) fn fired(&self, trigger: &Trigger, accepted: &Accepted, now_ms: u64) {
+        let (action, outcome) = match accepted.replayed {
+            true => ("duplicate", "duplicate"),
+            false => ("fired", "delivered"),
+        };
+        self.count(&trigger.name, outcome);
+        if self.observer.is_watched() {
+            self.observer
+                .trigger(trigger, action, &accepted.id.to_string());
         }
-        self.count(&trigger.name, "delivered");
+        if accepted.replayed {
+            return;
+        }
         self.change(trigger, |counts| {
             counts.delivered += 1;
             counts.last_fired_ms = counts.last_fired_ms.max(now_ms);
@@ -77,6 +94,7 @@ impl Stats {
     /// A call could not be put into the queue.
     pub(super) fn failed(&self, trigger: &Trigger, error: &str, now_ms: u64) {
         self.count(&trigger.name, "failed");
+        self.observer.trigger(trigger, "failed", error);
         self.change(trigger, |counts| {
             counts.failed += 1;
             counts.last_error = error.chars().take(MAX_ERROR).collect();
@@ -84,9 +102,10 @@ impl Stats {
         });
     }
 
-    /// Times of a schedule were passed over.
-    pub(super) fn missed(&self, trigger: &Trigger) {
+    /// Times of a schedule were passed over, this one the last.
+    pub(super) fn missed(&self, trigger: &Trigger, scheduled_at: &str) {
         self.count(&trigger.name, "missed");
+        self.observer.trigger(trigger, "missed", scheduled_at);
         self.change(trigger, |counts| counts.missed += 1);
     }
 

@@ -114,6 +114,7 @@ impl Fixture {
             max_body: 1 << 20,
             clock: Clock::Manual(clock.clone()),
             metrics: metrics.clone(),
+            observer: Arc::default(),
             data: data.path().to_owned(),
         })
         .await;

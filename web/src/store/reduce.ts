@@ -143,11 +143,8 @@ export function queues(namespace: string) {
 
 export function triggers(namespace: string) {
   return (state: Trigger[], event: ServerEvent): Next<Trigger[]> => {
-    if (event.namespace !== namespace) return state;
-    // What one has fired is seen by the call it made.
-    const fired = event.type === "call" && event.state === "queued" && state.some((one) => one.spec.function === event.function);
-    const concerns = fired || event.type === "trigger" || (event.type === "function" && event.action !== "traffic");
-    return concerns ? RELOAD : state;
+    const concerns = event.type === "trigger" || (event.type === "function" && event.action !== "traffic");
+    return concerns && event.namespace === namespace ? RELOAD : state;
   };
 }
 

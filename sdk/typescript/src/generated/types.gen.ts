@@ -346,7 +346,7 @@ export type CurrentStats = {
 export type Event = {
     /**
      * function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-     * `lag`. trigger: what it did.
+     * `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
      */
     action?: string | null;
     /**
@@ -398,7 +398,7 @@ export type Event = {
      */
     lag?: number | null;
     /**
-     * function, instance, trigger, reset: for people.
+     * function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
      */
     message?: string | null;
     /**
