@@ -20,6 +20,7 @@ struct State {
     catalogue: Vec<v1::Function>,
     rejections: Vec<v1::Rejection>,
     acked: u64,
+    api_port: u16,
 }
 
 /// Runs until the test's runtime ends.
@@ -61,6 +62,14 @@ impl FakeServer {
         server
     }
 
+    /// Says that the management API listens there, to sidecars that connect from now on.
+    ///
+    /// # Panics
+    /// When a thread panicked before.
+    pub fn set_api_port(&self, port: u16) {
+        self.state.lock().unwrap().api_port = port;
+    }
+
     /// Pushes functions, valid or not; the version they have.
     ///
     /// # Panics
@@ -70,7 +79,7 @@ impl FakeServer {
         state.version += 1;
         state.catalogue.extend_from_slice(functions);
         let response = v1::WatchResponse {
-            api_port: 0,
+            api_port: state.api_port.into(),
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: false,
@@ -113,7 +122,7 @@ impl config_service_server::ConfigService for FakeServer {
         });
         let state = self.state.lock().unwrap();
         let snapshot = v1::WatchResponse {
-            api_port: 0,
+            api_port: state.api_port.into(),
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: true,
