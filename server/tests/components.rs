@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Answer, Server};
+use common::{Answer, HANDLER, Server};
 use gateless_server::service::artifacts::GRACE;
 use gateless_server::store::artifacts::Digest;
 use http::Request;
@@ -14,18 +14,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
-const HANDLER: &str = r#"(component
-    (import "wasi:http/types@0.2.3" (instance $types
-        (export "incoming-request" (type (sub resource)))
-        (export "response-outparam" (type (sub resource)))))
-    (alias export $types "incoming-request" (type $request))
-    (alias export $types "response-outparam" (type $response))
-    (core module $m (memory (export "memory") 4) (table 9 funcref) (func (export "handle") (param i32 i32)))
-    (core instance $i (instantiate $m))
-    (func $handle (param "request" (own $request)) (param "response" (own $response))
-        (canon lift (core func $i "handle")))
-    (instance $handler (export "handle" (func $handle)))
-    (export "wasi:http/incoming-handler@0.2.3" (instance $handler)))"#;
 
 fn artifact(content: &[u8]) -> String {
     let digest = Digest::of(content);

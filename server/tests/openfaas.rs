@@ -130,6 +130,26 @@ async fn a_function_is_deployed_described_scaled_and_removed() {
 }
 
 #[tokio::test]
+async fn an_image_may_stand_for_a_component() {
+    let cli = Cli::login().await;
+    let deploy = async |image: &str| {
+        let deployment = json!({"service": "hello", "image": image});
+        cli.ask("POST", "/system/functions", Some(deployment)).await
+    };
+    let refused = deploy("acme/module:1").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let text = Cli::text(&refused);
+    assert!(text.contains("component"), "{text}");
+    let made = deploy("acme/hello:1").await;
+    assert_eq!(made.status, StatusCode::ACCEPTED, "{}", Cli::text(&made));
+    let uri = "/v1/namespaces/default/functions/hello";
+    let spec = &cli.server.admin_call("GET", uri, None).await.body["spec"];
+    assert_eq!(spec["kind"], "wasm");
+    assert!(spec["wasm"]["component"]["size"].as_u64().unwrap() > 0);
+    assert_eq!(cli.names().await, ["hello"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_had_is_said_in_plain_words() {
     let cli = Cli::login().await;
     let unknown = json!({"service": "x", "image": "acme/other:1"});

@@ -67,7 +67,11 @@ impl<T: Into<Problem>> From<T> for Plain {
 impl IntoResponse for Plain {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let status = StatusCode::from_u16(problem.status);
+        // A gateway knows no 422.
+        let status = match problem.status {
+            422 => Ok(StatusCode::BAD_REQUEST),
+            status => StatusCode::from_u16(status),
+        };
         let mut text = problem.detail;
         for field in &problem.errors {
             text.push_str(&format!("; {}: {}", field.pointer, field.detail));

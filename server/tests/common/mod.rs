@@ -204,11 +204,41 @@ impl Drop for Server {
     }
 }
 
-/// One image, `acme/echo:1`.
+/// The smallest component that handles requests; it is never run.
+pub(crate) const HANDLER: &str = r#"(component
+    (import "wasi:http/types@0.2.3" (instance $types
+        (export "incoming-request" (type (sub resource)))
+        (export "response-outparam" (type (sub resource)))))
+    (alias export $types "incoming-request" (type $request))
+    (alias export $types "response-outparam" (type $response))
+    (core module $m (memory (export "memory") 4) (table 9 funcref) (func (export "handle") (param i32 i32)))
+    (core instance $i (instantiate $m))
+    (func $handle (param "request" (own $request)) (param "response" (own $response))
+        (canon lift (core func $i "handle")))
+    (instance $handler (export "handle" (func $handle)))
+    (export "wasi:http/incoming-handler@0.2.3" (instance $handler)))"#;
+
+/// A program, `acme/echo:1`, a component, `acme/hello:1`, and what is none, `acme/module:1`.
 fn images(folder: &std::path::Path) -> gateless_server::openfaas::images::Images {
     let table = folder.join("images.toml");
-    let entry = "[[image]]\nname = \"acme/echo:1\"\ncommand = [\"echo\"]\n";
-    std::fs::write(&table, entry).unwrap();
+    let entries = r#"
+        [[image]]
+        name = "acme/echo:1"
+        command = ["echo"]
+        [[image]]
+        name = "acme/hello:1"
+        component = "hello.wasm"
+        [[image]]
+        name = "acme/module:1"
+        component = "module.wasm"
+    "#;
+    std::fs::write(folder.join("hello.wasm"), wat::parse_str(HANDLER).unwrap()).unwrap();
+    std::fs::write(
+        folder.join("module.wasm"),
+        wat::parse_str("(module)").unwrap(),
+    )
+    .unwrap();
+    std::fs::write(&table, entries).unwrap();
     gateless_server::openfaas::images::Images::load(&table).unwrap()
 }
 
