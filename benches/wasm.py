@@ -304,7 +304,9 @@ def neighbours(gateless, wrk, lines):
     for path, what in {"": "none", **BAD}.items():
         load = None
         if path:
-            call = f"{gateless.url('bad')}{path}?{gateless.url('bad')}silent" if path == "bomb" else gateless.url("bad") + path
+            call = gateless.url("bad") + path
+            if path == "bomb":
+                call += "?" + gateless.url("bad").removeprefix("http://") + "silent"
             load = subprocess.Popen(["wrk", "-t", "1", "-c", "16", "-d", f"{SECONDS + 2}s", "--timeout", "5s", call],
                                     stdout=subprocess.DEVNULL)
             time.sleep(1)

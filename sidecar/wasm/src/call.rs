@@ -36,6 +36,7 @@ impl Instance {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        self.step_back().await;
         // Before the slot: a module that must be compiled first may keep its callers waiting, not others'.
         let module = self.module(deadline).await?;
         let slot = self.engine.slot(deadline).await?;

@@ -217,6 +217,7 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         self.instance.engine.turns().forget(&mut self.place);
+        self.instance.account(self.call.computed());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,12 @@ pub struct Instance {
     /// Held across a load, so that a thousand waiting calls take one blocking thread.
     loading: tokio::sync::Mutex<()>,
     idle: Mutex<IdlePool>,
+    /// CPU time of a call, exponentially averaged, nanoseconds.
+    cost: AtomicU64,
 }
+
+/// Mean CPU time of a call from which on a function's calls step back, nanoseconds.
+const HEAVY: u64 = 100_000;
 
 /// What the stores of one instance have in common.
 pub(crate) struct Shared {
@@ -90,11 +95,28 @@ impl Instance {
             module: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
+            cost: AtomicU64::new(0),
         };
         let module = instance.engine.modules().load(instance.source())?;
         instance.fits(&module)?;
         drop(instance.hold(module));
         Ok(Arc::new(instance))
+    }
+
+    /// Lets everybody else who is ready run first, if calls of this function compute for long. The runtime
+    /// runs whoever was woken last before those that wait already: a few connections with heavy calls, each
+    /// asking again as soon as it was answered, would be served over and over, and all others late.
+    pub(crate) async fn step_back(&self) {
+        if self.cost.load(Ordering::Relaxed) > HEAVY {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A call is over. Counts of calls that end at the same time may be lost.
+    pub(crate) fn account(&self, nanos: u64) {
+        let before = self.cost.load(Ordering::Relaxed);
+        self.cost
+            .store(before - before / 8 + nanos / 8, Ordering::Relaxed);
     }
 
     /// Whose instance this is.

@@ -109,6 +109,11 @@ impl Call {
         thread_cpu().saturating_sub(self.entered.load(Ordering::Relaxed))
     }
 
+    /// Nanoseconds of all polls that are over.
+    pub(crate) fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
     /// Whether it computed long enough to take turns with others that do.
     pub(crate) fn is_long(&self) -> bool {
         self.computed.load(Ordering::Relaxed) > LONG
@@ -122,6 +127,17 @@ impl Call {
     /// Whether the former polls and `more` nanoseconds together are too long.
     pub(crate) fn is_used_up_with(&self, more: u64) -> bool {
         self.computed.load(Ordering::Relaxed).saturating_add(more) > self.cpu_limit
+    }
+
+    /// Whether the limits allow another outgoing request; nothing is taken yet.
+    pub(crate) fn may_begin_outgoing(&self, limits: &Limits) -> bool {
+        let total = self.outgoing_total.load(Ordering::Relaxed);
+        let allowed =
+            total < limits.outgoing_total && self.outgoing_now() < limits.outgoing_concurrent;
+        if !allowed {
+            self.outgoing_refused.store(true, Ordering::Relaxed);
+        }
+        allowed
     }
 
     /// Takes a place for one outgoing request, if the limits allow it; give it back with `end_outgoing`.

@@ -96,6 +96,39 @@ async fn each_limit_ends_its_call_alone() {
 }
 
 #[tokio::test]
+async fn outgoing_requests_past_the_limit_are_not_begun() {
+    let (engine, router) = engine();
+    let guest = start_with(&engine, |spec| spec.limits = small());
+    let functions = &router.functions;
+    functions
+        .lock()
+        .unwrap()
+        .insert("self.default".to_owned(), guest.clone());
+    let begun = text(&guest, "/begun?self.default/wait").await;
+    assert_eq!(begun.unwrap(), small().outgoing_concurrent.to_string());
+    functions.lock().unwrap().clear();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn calls_of_a_function_that_computes_for_long_let_others_go_first() {
+    let (engine, _) = engine();
+    let start = || start_with(&engine, |spec| spec.limits = small());
+    let (first, second) = (start(), start());
+    let order = async || {
+        let done = std::cell::RefCell::new(Vec::new());
+        let call = async |name, guest| {
+            text(guest, "/").await.unwrap();
+            done.borrow_mut().push(name);
+        };
+        tokio::join!(call("first", &first), call("second", &second));
+        done.into_inner()
+    };
+    assert_eq!(order().await, ["first", "second"]);
+    text(&first, "/spin").await.unwrap_err();
+    assert_eq!(order().await, ["second", "first"]);
+}
+
+#[tokio::test]
 async fn a_deadline_ends_a_guest_that_waits() {
     let (engine, _) = engine();
     let instance = start_with(&engine, |_| {});

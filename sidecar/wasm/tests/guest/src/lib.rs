@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse,
-    ResponseOutparam, Scheme,
+    ErrorCode, Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest,
+    OutgoingResponse, ResponseOutparam, Scheme,
 };
 use wasip2::io::streams::StreamError;
 
@@ -38,6 +38,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Guest {
             "/field-flood" => field_flood(),
             "/call" => call(out, query),
             "/bomb" => bomb(out, query),
+            "/begun" => begun(out, query),
             "/lines" => lines(out),
             "/print" => {
                 println!("{query}");
@@ -101,7 +102,9 @@ fn request_headers(request: &IncomingRequest) -> String {
 }
 
 fn environment() -> String {
-    std::env::vars().map(|(name, value)| format!("{name}={value}\n")).collect()
+    std::env::vars()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect()
 }
 
 fn spin() {
@@ -141,13 +144,17 @@ fn wait() {
 fn big(out: ResponseOutparam, query: &str) {
     let length: usize = query.parse().unwrap();
     let headers = Fields::new();
-    headers.set("content-length", &[query.as_bytes().to_vec()]).unwrap();
+    headers
+        .set("content-length", &[query.as_bytes().to_vec()])
+        .unwrap();
     let body = begin(out, headers);
     let stream = body.write().unwrap();
     let mut left = length;
     while left > 0 {
         let chunk = left.min(4096);
-        stream.blocking_write_and_flush(&[b'x'; 4096][..chunk]).unwrap();
+        stream
+            .blocking_write_and_flush(&[b'x'; 4096][..chunk])
+            .unwrap();
         left -= chunk;
     }
     drop(stream);
@@ -176,12 +183,24 @@ fn field_flood() {
 
 /// A GET to `query`, which is `AUTHORITY/PATH`.
 fn get(query: &str) -> outgoing_handler::FutureIncomingResponse {
+    try_get(query).unwrap()
+}
+
+fn try_get(query: &str) -> Result<outgoing_handler::FutureIncomingResponse, ErrorCode> {
     let (authority, path) = query.split_once('/').unwrap_or((query, ""));
     let request = OutgoingRequest::new(Fields::new());
     request.set_scheme(Some(&Scheme::Http)).unwrap();
     request.set_authority(Some(authority)).unwrap();
-    request.set_path_with_query(Some(&format!("/{path}"))).unwrap();
-    outgoing_handler::handle(request, None).unwrap()
+    request
+        .set_path_with_query(Some(&format!("/{path}")))
+        .unwrap();
+    outgoing_handler::handle(request, None)
+}
+
+/// How many of a hundred requests at once are begun.
+fn begun(out: ResponseOutparam, query: &str) {
+    let begun: Vec<_> = (0..100).filter_map(|_| try_get(query).ok()).collect();
+    respond(out, begun.len().to_string().as_bytes());
 }
 
 fn call(out: ResponseOutparam, query: &str) {
