@@ -89,6 +89,9 @@ async fn prepare(control: &Handle, engine: &Engine, function: &Function) -> bool
 }
 
 async fn fetch(control: &Handle, engine: &Engine, sha256: &str, is_component: bool) -> bool {
+    if is_component && engine.is_compiled(sha256) && control.artifact_here(sha256).is_some() {
+        return true;
+    }
     let path = match control.fetch_artifact(sha256).await {
         Ok(path) => path,
         Err(error) => {

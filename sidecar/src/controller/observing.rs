@@ -22,7 +22,8 @@ impl Controller {
         let levels = self.levels();
         let registry = &self.parts.registry;
         let called = registry.called().into_iter();
-        let busy = levels.keys().filter_map(|name| registry.function(name));
+        let busy = levels.iter().filter(|(_, level)| !level.is_zero());
+        let busy = busy.filter_map(|(name, _)| registry.function(name));
         let functions: BTreeMap<_, _> = called
             .chain(busy)
             .map(|function| (function.config.name.clone(), function))

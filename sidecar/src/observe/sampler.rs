@@ -32,7 +32,8 @@ pub struct Level {
 }
 
 impl Level {
-    fn is_zero(&self) -> bool {
+    /// Nothing is there, waits or is wanted.
+    pub(crate) fn is_zero(&self) -> bool {
         let wanted = self.desired.unwrap_or(0);
         Self {
             desired: None,

@@ -138,13 +138,16 @@ impl Revision {
             && now >= sizer.rests_at()
         {
             self.sizing = Sizing::Resting(Box::new(sizer.rest()));
-            self.callers
-                .retain(|_, caller| now < caller.at + SUBSCRIPTION_TTL);
-            // They have nothing and are to have nothing; what they said of their room is outdated soon.
-            self.hosts.clear();
-            if self.callers.is_empty() {
-                self.pushed = None;
-            }
+        }
+        if !matches!(self.sizing, Sizing::Resting(_)) {
+            return;
+        }
+        self.callers
+            .retain(|_, caller| now < caller.at + SUBSCRIPTION_TTL);
+        // They have nothing and are to have nothing; what they said of their room is outdated soon.
+        self.hosts.clear();
+        if self.callers.is_empty() {
+            self.pushed = None;
         }
     }
 
@@ -282,6 +285,9 @@ impl Revision {
         let placement = placement::place(self.desired, &spots);
         self.unplaced = placement.unplaced;
         for (node, count) in placement.per_host {
+            if count == 0 && !self.hosts.contains_key(&node) {
+                continue;
+            }
             let view = self.hosts.entry(&node);
             if refresh && view.must_ask(now) {
                 out.push(authority.question(&node, &self.config.name));
