@@ -2,7 +2,7 @@
 //!
 //! Of ten thousand functions most never get a call here: what a call needs is made by the first.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use gateless_core::config;
@@ -31,17 +31,22 @@ struct Slot {
 
 impl Slot {
     fn make(&self, shared: &Arc<Shared>) -> &Arc<Revision> {
+        if let Some(revision) = self.made.get() {
+            return revision;
+        }
         let new = || Arc::new(Revision::new(self.config.clone(), shared.clone()));
         let revision = self.made.get_or_init(new);
         // Either this sees that it is retired, or `retire` sees that it is made.
-        if self.retired.load(Ordering::SeqCst) {
+        fence(Ordering::SeqCst);
+        if self.retired.load(Ordering::Relaxed) {
             revision.retire();
         }
         revision
     }
 
     fn retire(&self) {
-        self.retired.store(true, Ordering::SeqCst);
+        self.retired.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if let Some(revision) = self.made.get() {
             revision.retire();
         }
