@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_sidecar::queue::dispatcher::{Answer, Exchange};
+use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, DEFAULT_POLICY, Record};
 use gateless_sidecar::queue::{Dispatcher, InvokeError, Local, Lookup, Queue, Source};

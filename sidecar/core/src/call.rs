@@ -3,6 +3,7 @@
 //! ```text
 //! queued ──start──> running ──answer──> succeeded
 //!    ^                 │ └─ failure ──> retrying ──start──> running
+//!    │                 └─── not made ──────^ (there was no room for it)
 //!    │                 │                   │
 //!    └──── replay ── dead <── out of attempts or age, function deleted
 //!    └──── replay ── cancelled, succeeded
@@ -139,6 +140,8 @@ pub enum Event {
         /// For people.
         error: String,
     },
+    /// There was no room for the attempt and it never left: it doesn't count.
+    NotMade,
     /// Somebody calls it off.
     Cancel,
     /// Somebody wants it run again.
@@ -227,6 +230,11 @@ impl Call {
                     Ok(self.die(now, Reason::NotRetryable))
                 }
             }
+            (Event::NotMade, State::Running(_)) => {
+                self.attempts.pop();
+                self.tries = self.tries.saturating_sub(1);
+                Ok(self.retry_at_most_until_too_old(now, None, policy, random))
+            }
             (Event::Cancel, State::Queued | State::Retrying(_)) => {
                 self.state = State::Cancelled(now);
                 Ok(Action::Finish)
@@ -303,6 +311,16 @@ impl Call {
         if self.tries >= policy.max_attempts {
             return self.die(now, Reason::MaxAttempts);
         }
+        self.retry_at_most_until_too_old(now, retry_after, policy, random)
+    }
+
+    fn retry_at_most_until_too_old(
+        &mut self,
+        now: Time,
+        retry_after: Option<Duration>,
+        policy: &AsyncPolicy,
+        random: u64,
+    ) -> Action {
         let left = (self.since + policy.max_age).since(now);
         if left.is_zero() {
             return self.die(now, Reason::MaxAge);
@@ -313,7 +331,10 @@ impl Call {
         };
         // Whatever was asked for, a last attempt is made shortly before the call is too old.
         let latest = left - (left / 2).min(Duration::from_secs(1));
-        let until = now + backoff.delay(self.tries, random, retry_after).min(latest);
+        let until = now
+            + backoff
+                .delay(self.tries.max(1), random, retry_after)
+                .min(latest);
         self.state = State::Retrying(until);
         Action::Enqueue(until)
     }

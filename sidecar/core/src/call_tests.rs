@@ -165,6 +165,22 @@ fn error_texts_are_cut_at_a_character() {
     assert!(call.attempts[0].error.len() <= ERROR_BYTES);
 }
 
+#[test]
+fn attempt_that_found_no_room_does_not_count() {
+    let policy = policy();
+    let mut call = Call::new(at(0));
+    for round in 0..10 * u64::from(policy.max_attempts) {
+        let started = step(&mut call, 10 * round, &Event::Start);
+        assert_eq!(started, Ok(Action::Dispatch(1)), "round {round}");
+        let back = step(&mut call, 10 * round + 1, &Event::NotMade);
+        assert!(matches!(back, Ok(Action::Enqueue(_))), "{back:?}");
+        assert_eq!((call.tries, call.attempts.len()), (0, 0));
+    }
+    step(&mut call, 3_000, &Event::Start).unwrap();
+    assert_eq!(step(&mut call, 3_600, &Event::NotMade), Ok(Action::Finish));
+    assert!(matches!(call.state, State::Dead(_, Reason::MaxAge)));
+}
+
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => Just(Event::Start),
@@ -172,6 +188,7 @@ fn events() -> impl Strategy<Value = Event> {
             Event::Answered { status, retry_after: after.map(Duration::from_secs) }
         }),
         2 => any::<bool>().prop_map(|retryable| Event::Failed { retryable, error: "e".into() }),
+        1 => Just(Event::NotMade),
         1 => Just(Event::Cancel),
         1 => Just(Event::Replay),
         1 => Just(Event::FunctionDeleted),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::balancer::{Health, Outcome};
 use crate::config::{HoldLimits, Revision};
 use crate::gate::Gate;
-use crate::hold::{self, Admitted, Bounds, Hold, Origin, Waiter, WaiterId};
+use crate::hold::{self, Admitted, Bounds, Class, Hold, Origin, Waiter, WaiterId};
 use crate::name::{InstanceId, NodeId};
 use crate::retry::Budget;
 use crate::time::Time;
@@ -91,8 +91,9 @@ impl<W, E: Clone> Dispatch<W, E> {
     /// Queues a call that [`Dispatch::acquire`] had no permit for.
     ///
     /// Calls from here wait for capacity that may come: up to the hold limits while the
-    /// revision can grow, up to 10 x container concurrency of what is there once it can't.
-    /// Forwarded calls wait only in the own gates' queue, so that their sidecar can try elsewhere.
+    /// revision can grow, sync ones up to 10 x container concurrency of what is there once it
+    /// can't: beyond that their callers would rather know. Forwarded calls wait only in the own
+    /// gates' queue, so that their sidecar can try elsewhere.
     ///
     /// # Errors
     /// Gives `wake` back with the reason.
@@ -102,19 +103,20 @@ impl<W, E: Clone> Dispatch<W, E> {
         call: &Call<'_>,
         wake: W,
     ) -> Result<Admitted<W>, (W, Refusal)> {
-        if let Some(refusal) = self.refuse(call.origin) {
+        if let Some(refusal) = self.refuse(call.class, call.origin) {
             return Err((wake, refusal));
         }
-        let requests = match call.origin {
-            Origin::Peer => u64::MAX,
-            Origin::Here if self.can_grow() => u64::from(self.hold_limits.max_requests),
-            Origin::Here => self
-                .queue_depth(self.ready())
-                .min(u64::from(self.hold_limits.max_requests))
-                .saturating_add(self.hold.from_peers()),
+        let (requests, sync) = match call.origin {
+            Origin::Peer => (u64::MAX, u64::MAX),
+            Origin::Here if self.can_grow() => (u64::from(self.hold_limits.max_requests), u64::MAX),
+            Origin::Here => (
+                u64::from(self.hold_limits.max_requests),
+                self.queue_depth(self.ready()),
+            ),
         };
         let bounds = Bounds {
             requests,
+            sync,
             bytes: self.hold_limits.max_bytes,
         };
         let waiter = Waiter {
@@ -130,7 +132,7 @@ impl<W, E: Clone> Dispatch<W, E> {
             .map_err(|(waiter, full)| (waiter.wake, Refusal::Full(full)))
     }
 
-    fn refuse(&mut self, origin: Origin) -> Option<Refusal> {
+    fn refuse(&mut self, class: Class, origin: Origin) -> Option<Refusal> {
         if origin == Origin::Here {
             let failure = self.supply.failure.clone()?;
             return (self.ready() == 0).then_some(Refusal::Failing(failure));
@@ -139,7 +141,11 @@ impl<W, E: Clone> Dispatch<W, E> {
         if open == 0 {
             return Some(Refusal::NoInstance);
         }
-        let full = self.hold.from_peers() >= self.queue_depth(open);
+        let ahead = match class {
+            Class::Sync => self.hold.waiting(Class::Sync, Origin::Peer),
+            Class::Async => self.hold.from_peers(),
+        };
+        let full = ahead >= self.queue_depth(open);
         self.refused_peer |= full;
         full.then_some(Refusal::Full(hold::Full::Requests))
     }

@@ -249,7 +249,7 @@ proptest! {
                     if let Some(permit) = d.acquire(Time::ZERO, &call, random) {
                         inside.push(permit.pass);
                     } else if let Ok(Admitted { id, evicted }) = d.wait(Time::ZERO, &call, next) {
-                        prop_assert!(evicted.is_none() || d.held() <= 100);
+                        prop_assert!(evicted.is_empty() || d.held() <= 100);
                         waiting.push(id);
                     }
                     next += 1;

@@ -19,7 +19,7 @@ pub enum Class {
 }
 
 /// Where a call came from; decides which gates it may enter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// From outside, from a function on this host or from the own queue.
     Here,
@@ -55,9 +55,12 @@ pub struct Waiter<W> {
 /// Bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Waiting calls.
+    /// Waiting calls of the newcomer's origin, both classes.
     pub requests: u64,
-    /// Bytes they keep.
+    /// Of these the sync ones, when the newcomer is one of them. Async calls don't count:
+    /// they wait behind it. May shrink while calls wait.
+    pub sync: u64,
+    /// Bytes all waiting calls keep.
     pub bytes: u64,
 }
 
@@ -75,20 +78,24 @@ pub enum Full {
 pub struct Admitted<W> {
     /// To cancel it by.
     pub id: WaiterId,
-    /// Pushed out for it: refuse that one.
-    pub evicted: Option<Waiter<W>>,
+    /// Pushed out for it: refuse these.
+    pub evicted: Vec<Waiter<W>>,
 }
 
-type Lane = (Class, Caller);
+/// Calls pushed out for one newcomer at most; as many small ones may have to go for a large one.
+const MAX_EVICTED: usize = 16;
+
+/// Whose turn it can be within a class.
+type Turn = (Origin, Caller);
 
 /// Waiting calls of one revision.
 #[derive(Debug)]
 pub struct Hold<W> {
     waiters: BTreeMap<WaiterId, Waiter<W>>,
-    lanes: BTreeMap<Lane, VecDeque<WaiterId>>,
-    turns: [VecDeque<Caller>; 2],
-    per_class: [u64; 2],
-    peers: u64,
+    lanes: BTreeMap<(Class, Turn), VecDeque<WaiterId>>,
+    turns: [VecDeque<Turn>; 2],
+    /// By class and origin.
+    counts: [[u64; 2]; 2],
     bytes: u64,
     next_id: u64,
 }
@@ -99,8 +106,7 @@ impl<W> Default for Hold<W> {
             waiters: BTreeMap::new(),
             lanes: BTreeMap::new(),
             turns: [VecDeque::new(), VecDeque::new()],
-            per_class: [0; 2],
-            peers: 0,
+            counts: [[0; 2]; 2],
             bytes: 0,
             next_id: 0,
         }
@@ -111,7 +117,9 @@ impl<W> Hold<W> {
     /// Takes a call in, behind its caller's other calls.
     ///
     /// At a bound, the newest call of the caller who holds most is pushed out and returned,
-    /// if that caller would still hold more than the newcomer's.
+    /// if that caller would still hold more than the newcomer's; async calls give way to sync
+    /// ones whoever holds them. One out for one in also where more wait than the bound allows
+    /// by now, so that it is the flood that loses when the bound shrinks.
     ///
     /// # Errors
     /// Gives the call back with the bound it met.
@@ -120,63 +128,69 @@ impl<W> Hold<W> {
         waiter: Waiter<W>,
         bounds: Bounds,
     ) -> Result<Admitted<W>, (Waiter<W>, Full)> {
-        let mut evicted = None;
-        if let Some(full) = self.exceeds(&waiter, bounds) {
-            match self.victim_for(&waiter) {
-                Some(id) => {
-                    evicted = self.remove(id);
-                    // One out may not make room enough for a larger one.
-                    if let Some(full) = self.exceeds(&waiter, bounds) {
-                        if let Some(back) = evicted.take() {
-                            self.insert(back);
-                        }
-                        return Err((waiter, full));
-                    }
-                }
-                None => return Err((waiter, full)),
-            }
-        }
+        let victims = match self.victims(&waiter, bounds) {
+            Ok(victims) => victims,
+            Err(full) => return Err((waiter, full)),
+        };
+        let evicted = victims.into_iter().filter_map(|id| self.remove(id));
         Ok(Admitted {
+            evicted: evicted.collect(),
             id: self.insert(waiter),
-            evicted,
         })
     }
 
-    fn exceeds(&self, waiter: &Waiter<W>, bounds: Bounds) -> Option<Full> {
-        if self.waiters.len() as u64 >= bounds.requests {
-            Some(Full::Requests)
-        } else if self.bytes.saturating_add(waiter.bytes) > bounds.bytes {
-            Some(Full::Bytes)
-        } else {
-            None
+    /// Who has to go for a newcomer; nobody while there is room.
+    fn victims(&self, newcomer: &Waiter<W>, bounds: Bounds) -> Result<Vec<WaiterId>, Full> {
+        let (class, origin) = (newcomer.class, newcomer.origin);
+        let count = |class| self.waiting(class, origin);
+        let crowded = class == Class::Sync && count(Class::Sync) >= bounds.sync;
+        let full = crowded || count(Class::Sync) + count(Class::Async) >= bounds.requests;
+        let bytes = self.bytes.saturating_add(newcomer.bytes);
+        let mut excess = bytes.saturating_sub(bounds.bytes);
+        if !full && excess == 0 {
+            return Ok(Vec::new());
         }
-    }
-
-    /// Async calls give way to sync ones; within a class the longest lane does.
-    fn victim_for(&self, newcomer: &Waiter<W>) -> Option<WaiterId> {
-        let own = self
+        let may_go = |other: Class| other == class || (other > class && !crowded);
+        let mut lanes: Vec<_> = self
             .lanes
-            .get(&(newcomer.class, newcomer.caller))
-            .map_or(0, VecDeque::len);
-        self.lanes
             .iter()
-            .filter(|((class, _), _)| *class >= newcomer.class)
-            .max_by_key(|((class, _), lane)| (*class, lane.len()))
-            .filter(|((class, _), lane)| *class > newcomer.class || lane.len() > own + 1)
-            .and_then(|(_, lane)| lane.back().copied())
+            .filter(|((other, (from, _)), _)| *from == origin && may_go(*other))
+            .map(|((class, _), lane)| (*class, lane.len(), lane))
+            .collect();
+        let own = (class, (origin, newcomer.caller));
+        let own = self.lanes.get(&own).map_or(0, VecDeque::len);
+        let mut victims = Vec::new();
+        while excess > 0 || (full && victims.is_empty()) {
+            let longest = lanes
+                .iter_mut()
+                .max_by_key(|(class, len, _)| (*class, *len));
+            let victim = longest
+                .filter(|(other, len, _)| *len > if *other > class { 0 } else { own + 1 })
+                .filter(|_| victims.len() < MAX_EVICTED)
+                .and_then(|(_, len, lane)| {
+                    *len -= 1;
+                    lane.get(*len).copied()
+                });
+            let Some(victim) = victim else {
+                return Err(if full { Full::Requests } else { Full::Bytes });
+            };
+            let freed = self.waiters.get(&victim).map_or(0, |waiter| waiter.bytes);
+            excess = excess.saturating_sub(freed);
+            victims.push(victim);
+        }
+        Ok(victims)
     }
 
     fn insert(&mut self, waiter: Waiter<W>) -> WaiterId {
         let id = WaiterId(self.next_id);
         self.next_id += 1;
-        let class = waiter.class as usize;
-        let lane = self.lanes.entry((waiter.class, waiter.caller)).or_default();
+        let turn = (waiter.origin, waiter.caller);
+        let lane = self.lanes.entry((waiter.class, turn)).or_default();
         if lane.is_empty() {
-            self.turns[class].push_back(waiter.caller);
+            self.turns[waiter.class as usize].push_back(turn);
         }
         lane.push_back(id);
-        self.per_class[class] += 1;
-        self.peers += u64::from(waiter.origin == Origin::Peer);
+        self.counts[waiter.class as usize][waiter.origin as usize] += 1;
         self.bytes += waiter.bytes;
         self.waiters.insert(id, waiter);
         id
@@ -185,22 +199,17 @@ impl<W> Hold<W> {
     /// The next call by class and turn; `peers_too` is whether a local gate has room.
     pub fn pop(&mut self, peers_too: bool) -> Option<Waiter<W>> {
         for class in [Class::Sync, Class::Async] {
-            for _ in 0..self.turns[class as usize].len() {
-                let Some(caller) = self.turns[class as usize].pop_front() else {
-                    break;
-                };
-                let Some(&id) = self.lanes.get(&(class, caller)).and_then(VecDeque::front) else {
-                    continue;
-                };
-                self.turns[class as usize].push_back(caller);
-                let fits = peers_too
-                    || self
-                        .waiters
-                        .get(&id)
-                        .is_some_and(|waiter| waiter.origin == Origin::Here);
-                if fits {
-                    return self.remove(id);
-                }
+            let turns = &mut self.turns[class as usize];
+            let next = turns
+                .iter()
+                .position(|(origin, _)| peers_too || *origin == Origin::Here);
+            let Some(turn) = next.and_then(|at| turns.remove(at)) else {
+                continue;
+            };
+            turns.push_back(turn);
+            let lane = self.lanes.get(&(class, turn));
+            if let Some(&id) = lane.and_then(VecDeque::front) {
+                return self.remove(id);
             }
         }
         None
@@ -210,18 +219,18 @@ impl<W> Hold<W> {
     pub fn remove(&mut self, id: WaiterId) -> Option<Waiter<W>> {
         let waiter = self.waiters.remove(&id)?;
         let class = waiter.class as usize;
-        let key = (waiter.class, waiter.caller);
+        let turn = (waiter.origin, waiter.caller);
+        let key = (waiter.class, turn);
         if let Some(lane) = self.lanes.get_mut(&key) {
             if let Some(at) = lane.iter().position(|other| *other == id) {
                 lane.remove(at);
             }
             if lane.is_empty() {
                 self.lanes.remove(&key);
-                self.turns[class].retain(|caller| *caller != waiter.caller);
+                self.turns[class].retain(|other| *other != turn);
             }
         }
-        self.per_class[class] -= 1;
-        self.peers -= u64::from(waiter.origin == Origin::Peer);
+        self.counts[class][waiter.origin as usize] -= 1;
         self.bytes -= waiter.bytes;
         Some(waiter)
     }
@@ -244,16 +253,16 @@ impl<W> Hold<W> {
         self.waiters.is_empty()
     }
 
+    /// Calls waiting of one class and origin.
+    #[must_use]
+    pub fn waiting(&self, class: Class, origin: Origin) -> u64 {
+        self.counts[class as usize][origin as usize]
+    }
+
     /// Calls waiting that came from other sidecars.
     #[must_use]
     pub fn from_peers(&self) -> u64 {
-        self.peers
-    }
-
-    /// Calls waiting of one class.
-    #[must_use]
-    pub fn of_class(&self, class: Class) -> u64 {
-        self.per_class[class as usize]
+        self.waiting(Class::Sync, Origin::Peer) + self.waiting(Class::Async, Origin::Peer)
     }
 
     /// Bytes kept by waiting calls.
@@ -287,123 +296,5 @@ pub fn fair_share(limit: u64, total: u64, own: u64, more: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const ROOMY: Bounds = Bounds {
-        requests: 1_000,
-        bytes: u64::MAX,
-    };
-
-    fn waiter(class: Class, caller: u64, wake: u32) -> Waiter<u32> {
-        Waiter {
-            class,
-            origin: Origin::Here,
-            caller: Caller(caller),
-            bytes: 1,
-            since: Time::ZERO,
-            wake,
-        }
-    }
-
-    fn order(hold: &mut Hold<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| hold.pop(true))
-            .map(|waiter| waiter.wake)
-            .collect()
-    }
-
-    #[test]
-    fn callers_take_turns_and_sync_goes_first() {
-        let mut hold = Hold::default();
-        for (class, caller, wake) in [
-            (Class::Async, 9, 90),
-            (Class::Sync, 1, 10),
-            (Class::Sync, 1, 11),
-            (Class::Sync, 1, 12),
-            (Class::Sync, 2, 20),
-        ] {
-            assert!(hold.push(waiter(class, caller, wake), ROOMY).is_ok());
-        }
-        assert_eq!(order(&mut hold), [10, 20, 11, 12, 90]);
-    }
-
-    #[test]
-    fn flood_loses_its_newest_to_another_caller() {
-        let mut hold = Hold::default();
-        let bounds = Bounds {
-            requests: 3,
-            bytes: u64::MAX,
-        };
-        for wake in 0..3 {
-            assert!(hold.push(waiter(Class::Sync, 1, wake), bounds).is_ok());
-        }
-        assert!(
-            hold.push(waiter(Class::Sync, 1, 3), bounds).is_err(),
-            "its own flood is refused"
-        );
-        let evicted = hold
-            .push(waiter(Class::Sync, 2, 20), bounds)
-            .unwrap()
-            .evicted
-            .unwrap();
-        assert_eq!(evicted.wake, 2);
-        assert!(
-            hold.push(waiter(Class::Sync, 2, 21), bounds).is_err(),
-            "equal shares are kept"
-        );
-    }
-
-    #[test]
-    fn peers_wait_until_a_local_gate_has_room() {
-        let mut hold = Hold::default();
-        let mut forwarded = waiter(Class::Sync, 1, 1);
-        forwarded.origin = Origin::Peer;
-        assert!(hold.push(forwarded, ROOMY).is_ok());
-        assert!(hold.push(waiter(Class::Sync, 2, 2), ROOMY).is_ok());
-        assert_eq!(hold.pop(false).map(|w| w.wake), Some(2));
-        assert_eq!(hold.pop(false).map(|w| w.wake), None);
-        assert_eq!(hold.pop(true).map(|w| w.wake), Some(1));
-    }
-
-    #[test]
-    fn one_function_leaves_room_for_the_next() {
-        let mut flood = 0;
-        while fair_share(1_000, flood, flood, 1) {
-            flood += 1;
-        }
-        assert_eq!(flood, 500);
-        assert!(fair_share(1_000, flood, 0, 1));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost_or_counted_twice(
-            steps in proptest::collection::vec((0..4_u8, 0..3_u64, 0..2_u8), 1..200)
-        ) {
-            let mut hold = Hold::default();
-            let bounds = Bounds { requests: 8, bytes: 8 };
-            let (mut inside, mut wake) = (std::collections::BTreeSet::new(), 0);
-            for (step, caller, class) in steps {
-                let class = if class == 0 { Class::Sync } else { Class::Async };
-                if step < 3 {
-                    wake += 1;
-                    if let Ok(Admitted { evicted, .. }) = hold.push(waiter(class, caller, wake), bounds) {
-                        inside.insert(wake);
-                        if let Some(out) = evicted {
-                            prop_assert!(inside.remove(&out.wake));
-                        }
-                    }
-                } else if let Some(out) = hold.pop(true) {
-                    prop_assert!(inside.remove(&out.wake));
-                }
-                prop_assert_eq!(hold.len(), inside.len() as u64);
-                prop_assert_eq!(hold.bytes(), inside.len() as u64);
-                prop_assert!(hold.len() <= bounds.requests);
-            }
-            let rest: std::collections::BTreeSet<_> = order(&mut hold).into_iter().collect();
-            prop_assert_eq!(rest, inside);
-            prop_assert!(hold.is_empty() && hold.lanes.is_empty());
-        }
-    }
-}
+#[path = "hold_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ use super::timing::Timing;
 use crate::body::Body;
 use crate::clock;
 use crate::error::{Error, Phase};
+use crate::queue::invoke::Slot;
 use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
@@ -76,6 +77,16 @@ pub struct Call {
     pub upgrade: Option<OnUpgrade>,
     /// A permit taken ahead.
     pub permit: Option<Lease>,
+    /// From the own queue, and waiting for its first permit.
+    pub queued: Option<Queued>,
+}
+
+/// What a queued call's time counts from: it may stand in line for long.
+pub struct Queued {
+    /// When its answer is wanted, from its first permit.
+    pub within: Duration,
+    /// Told about that.
+    pub slot: Slot,
 }
 
 impl Call {
@@ -83,6 +94,15 @@ impl Call {
     pub fn limit_time(&mut self, timeout: Option<Duration>, wished: Option<Duration>) {
         let limits = timeout.into_iter().chain(wished).min();
         self.deadline = limits.map(|limit| self.arrived + limit);
+    }
+
+    /// Its first permit is there.
+    fn depart(&mut self, timeout: Option<Duration>) {
+        if let Some(Queued { within, slot }) = self.queued.take() {
+            let limit = timeout.map_or(within, |timeout| timeout.min(within));
+            self.deadline = Some(clock::now() + limit);
+            slot.found();
+        }
     }
 
     /// Components it came through.
@@ -158,6 +178,7 @@ impl Proxy {
                         .await?
                 }
             };
+            call.depart(revision.config.limits.timeout);
             let Some(ahead) = self.secure(&lease, revision, call).await? else {
                 revision.refused(lease.key());
                 attempts.look_again = true;
@@ -240,7 +261,12 @@ impl Proxy {
                 biased;
                 granted = wait.granted() => break granted,
                 () = &mut timeout => {
-                    return Err(Error::Deadline(if wait.cold { Phase::Hold } else { Phase::Queue }));
+                    return Err(Error::Deadline(match wait.cold {
+                        // It has been tried, and could be no more.
+                        _ if attempts.seen > 0 => Phase::Run,
+                        true => Phase::Hold,
+                        false => Phase::Queue,
+                    }));
                 }
                 () = tokio::time::sleep(FULL_FOR), if attempts.look_again => revision.look_again(),
             }

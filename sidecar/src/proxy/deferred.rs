@@ -15,14 +15,15 @@ use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 
-use super::call::{Call, Proxy};
+use super::call::{Call, Proxy, Queued};
 use super::{Payload, headers};
 use crate::admin;
 use crate::app::App;
 use crate::body::Body;
 use crate::clock;
-use crate::error::Error;
-use crate::queue::dispatcher::{Answer, Exchange, Invoke, InvokeError, Refused};
+use crate::error::{Error, Phase};
+use crate::queue::dispatcher::Refused;
+use crate::queue::invoke::{Answer, Exchange, Invoke, InvokeError, Slot};
 use crate::queue::types::{Accepted, CallId};
 use crate::queue::{self, Queue as _};
 use crate::runtime::{Function, Revision};
@@ -197,8 +198,13 @@ fn to_answer(sent: Result<Response<Body>, Error>) -> Result<Answer, InvokeError>
         Err(error) => {
             let (status, code, _) = error.row();
             let retryable = status.is_server_error() || status.as_u16() == 429;
+            let unmade = matches!(
+                error,
+                Error::Overflow { .. } | Error::Deadline(Phase::Hold | Phase::Queue)
+            );
             Err(InvokeError {
                 retryable,
+                unmade,
                 code,
                 message: error.to_string(),
             })
@@ -215,9 +221,11 @@ impl Invoke for Invoker {
         function: &FunctionName,
         request: Request<Bytes>,
         within: Duration,
+        slot: Slot,
     ) -> Exchange {
         let (proxy, name) = (self.0.clone(), function.clone());
-        Box::pin(async move { to_answer(deliver(&proxy, &name, request, within).await) })
+        let queued = Queued { within, slot };
+        Box::pin(async move { to_answer(deliver(&proxy, &name, request, queued).await) })
     }
 }
 
@@ -225,7 +233,7 @@ async fn deliver(
     proxy: &Proxy,
     name: &FunctionName,
     request: Request<Bytes>,
-    within: Duration,
+    queued: Queued,
 ) -> Result<Response<Body>, Error> {
     let function = proxy
         .registry
@@ -236,7 +244,7 @@ async fn deliver(
         .ok_or_else(|| Error::NoRevision(name.clone()))?
         .clone();
     let (parts, body) = request.into_parts();
-    let mut call = Call {
+    let call = Call {
         parts,
         payload: Payload::Whole(body),
         class: Class::Async,
@@ -248,7 +256,7 @@ async fn deliver(
         deadline: None,
         upgrade: None,
         permit: None,
+        queued: Some(queued),
     };
-    call.limit_time(revision.config.limits.timeout, Some(within));
     proxy.send(&function, &revision, call).await
 }

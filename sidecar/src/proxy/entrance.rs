@@ -218,6 +218,7 @@ async fn route(
         deadline: None,
         upgrade: on_upgrade,
         permit: None,
+        queued: None,
     };
     let answered = if is_async {
         app.accept(&function, call).await
@@ -358,6 +359,7 @@ async fn forwarded(
         deadline: None,
         upgrade,
         permit,
+        queued: None,
     };
     // The caller's sidecar counts the function's own timeout, from the arrival there.
     call.limit_time(None, wished);

@@ -12,91 +12,22 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::callback;
 use super::headers;
+use super::invoke::{Exchange, Invoke, InvokeError, Lookup, Policies, Slot};
 use super::types::{Attempt, CallId, CallResult, Ended, Record, Started};
 use super::{Error, Source};
 
 /// The longest an expired result is kept beyond its time.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
-
-/// Any body error.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-/// A function's answer as it streams in.
-pub type Answer = Response<UnsyncBoxBody<Bytes, BodyError>>;
-/// An exchange with a function, under way.
-pub type Exchange = BoxFuture<'static, Result<Answer, InvokeError>>;
-
-/// Calls a function; the proxy implements it.
-pub trait Invoke: Send + Sync + 'static {
-    /// Waits for a slot, as an async call, and sends the request. The request's URI is path
-    /// and query. Dropping the future or the answer ends the exchange.
-    fn invoke(
-        &self,
-        function: &FunctionName,
-        request: Request<Bytes>,
-        within: Duration,
-    ) -> Exchange;
-}
-
-impl<F> Invoke for F
-where
-    F: Fn(&FunctionName, Request<Bytes>, Duration) -> Exchange + Send + Sync + 'static,
-{
-    fn invoke(
-        &self,
-        function: &FunctionName,
-        request: Request<Bytes>,
-        within: Duration,
-    ) -> Exchange {
-        self(function, request, within)
-    }
-}
-
-/// There is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct InvokeError {
-    /// Whether another attempt could do better.
-    pub retryable: bool,
-    /// As in a problem.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-}
-
-/// What the configuration says of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup {
-    /// It is there.
-    Known(AsyncPolicy),
-    /// The configuration isn't loaded yet: its calls wait.
-    NotYet,
-    /// It isn't there any more: its calls become dead letters.
-    Deleted,
-}
-
-/// Current configuration.
-pub trait Policies: Send + Sync + 'static {
-    /// Looked up before each attempt; must be cheap.
-    fn policy(&self, function: &FunctionName) -> Lookup;
-}
-
-impl<F: Fn(&FunctionName) -> Lookup + Send + Sync + 'static> Policies for F {
-    fn policy(&self, function: &FunctionName) -> Lookup {
-        self(function)
-    }
-}
 
 /// Handle to the dispatcher. Cheap to clone.
 #[derive(Clone)]
@@ -174,7 +105,12 @@ impl Dispatcher {
                 }
                 Ok((id, cancelled)) => {
                     let _ = reply.send(Ok(id.clone()));
-                    shared.see_through(&id, exchange, &cancelled, &policy).await;
+                    let attempt = UnderWay {
+                        exchange,
+                        slot: None,
+                        cancelled,
+                    };
+                    shared.see_through(&id, attempt, &policy).await;
                 }
             }
         });
@@ -182,6 +118,7 @@ impl Dispatcher {
             let error = Error::Unavailable("the sidecar is shutting down".into());
             let gone = InvokeError {
                 retryable: false,
+                unmade: false,
                 code: "shutting_down",
                 message: error.to_string(),
             };
@@ -197,6 +134,14 @@ pub struct Refused {
     pub error: Error,
     /// Still under way.
     pub exchange: Exchange,
+}
+
+/// An attempt recorded as begun.
+struct UnderWay {
+    exchange: Exchange,
+    /// Comes when it has its slot; `None` when it has.
+    slot: Option<oneshot::Receiver<()>>,
+    cancelled: CancellationToken,
 }
 
 /// Sees to it that every function with open calls has its task.
@@ -306,11 +251,17 @@ impl Shared {
                 match request(&id, *attempt) {
                     Ok(request) => {
                         let (invoke, within) = (self.invoke.clone(), policy.attempt_timeout);
-                        let exchange: Exchange =
-                            Box::pin(
-                                async move { invoke.invoke(&function, request, within).await },
-                            );
-                        self.see_through(&id, exchange, &cancelled, &policy).await;
+                        let (found, slot) = oneshot::channel();
+                        let exchange: Exchange = Box::pin(async move {
+                            let slot = Slot(found);
+                            invoke.invoke(&function, request, within, slot).await
+                        });
+                        let attempt = UnderWay {
+                            exchange,
+                            slot: Some(slot),
+                            cancelled,
+                        };
+                        self.see_through(&id, attempt, &policy).await;
                     }
                     Err(error) => {
                         let error = format!("the record makes no request: {error}");
@@ -332,29 +283,35 @@ impl Shared {
     }
 
     /// Waits for an attempt's answer, whole, and has the queue keep it.
-    async fn see_through(
-        &self,
-        id: &CallId,
-        exchange: Exchange,
-        cancelled: &CancellationToken,
-        policy: &AsyncPolicy,
-    ) {
+    async fn see_through(&self, id: &CallId, attempt: UnderWay, policy: &AsyncPolicy) {
+        let UnderWay {
+            exchange,
+            mut slot,
+            cancelled,
+        } = attempt;
         let clock = self.queue.clock();
-        let deadline = clock.now() + policy.attempt_timeout;
-        let ended = tokio::select! {
-            biased;
-            // The queue knows already.
-            () = cancelled.cancelled() => return,
-            ended = AssertUnwindSafe(collect(exchange, policy.max_result_bytes)).catch_unwind() => {
-                ended.unwrap_or_else(|_| Ended::Failed {
+        let end = || Some(clock.now() + policy.attempt_timeout);
+        let mut deadline = slot.is_none().then(end).flatten();
+        let answer = AssertUnwindSafe(collect(exchange, policy.max_result_bytes)).catch_unwind();
+        tokio::pin!(answer);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                // The queue knows already.
+                () = cancelled.cancelled() => return,
+                ended = &mut answer => break ended.unwrap_or_else(|_| Ended::Failed {
                     retryable: true,
                     error: "the attempt panicked".into(),
-                })
+                }),
+                // Dropped without a word, the answer says why in a moment.
+                _ = async { slot.as_mut()?.await.ok() }, if slot.is_some() => {
+                    (slot, deadline) = (None, end());
+                }
+                () = clock.sleep_until(deadline) => break Ended::Failed {
+                    retryable: true,
+                    error: format!("no answer within {} ms", policy.attempt_timeout.as_millis()),
+                },
             }
-            () = clock.sleep_until(Some(deadline)) => Ended::Failed {
-                retryable: true,
-                error: format!("no answer within {} ms", policy.attempt_timeout.as_millis()),
-            },
         };
         self.finish(id, ended, policy).await;
     }
@@ -402,6 +359,7 @@ fn request(id: &CallId, attempt: Attempt) -> Result<Request<Bytes>, http::Error>
 async fn collect(exchange: Exchange, limit: u64) -> Ended {
     let (parts, mut body) = match exchange.await {
         Ok(answer) => answer.into_parts(),
+        Err(error) if error.unmade => return Ended::NotMade,
         Err(error) => {
             return Ended::Failed {
                 retryable: error.retryable,

@@ -15,6 +15,7 @@ pub mod dispatcher;
 pub mod error;
 mod headers;
 pub mod http;
+pub mod invoke;
 pub mod local;
 pub mod types;
 
@@ -29,8 +30,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::clock::Clock;
-pub use self::dispatcher::{Dispatcher, Invoke, InvokeError, Lookup, Policies};
+pub use self::dispatcher::Dispatcher;
 pub use self::error::Error;
+pub use self::invoke::{Invoke, InvokeError, Lookup, Policies};
 pub use self::local::Local;
 use self::types::{
     Accepted, CallId, CallResult, Callback, Depth, Ended, Filter, Idempotency, Record, Started,

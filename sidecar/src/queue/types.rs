@@ -192,6 +192,8 @@ pub enum Ended {
         /// For people.
         error: String,
     },
+    /// It found no room and never left.
+    NotMade,
 }
 
 /// A function's answer, kept for whoever asks.

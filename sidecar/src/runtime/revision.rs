@@ -198,7 +198,7 @@ impl Revision {
                 self.shared
                     .held_bytes
                     .fetch_add(ask.bytes, Ordering::Relaxed);
-                if let Some(evicted) = admitted.evicted {
+                for evicted in admitted.evicted {
                     evicted.wake.send(Err(Refusal::Full(Full::Requests))).ok();
                 }
                 self.want();

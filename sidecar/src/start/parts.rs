@@ -34,7 +34,8 @@ use crate::proxy::deferred::Invoker;
 use crate::proxy::entrance::{self, Door};
 use crate::proxy::reserve::Reservations;
 use crate::proxy::{Proxy, Reserve};
-use crate::queue::dispatcher::{Dispatcher, Lookup};
+use crate::queue::dispatcher::Dispatcher;
+use crate::queue::invoke::Lookup;
 use crate::runtime::Registry;
 use crate::{control, peers, queue, trigger};
 

@@ -362,6 +362,7 @@ impl Queue for Local {
                     )
                 }
                 Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
+                Ended::NotMade => (Event::NotMade, None),
             };
             self.step(&id, event, result, &policy).await.map(drop)
         })

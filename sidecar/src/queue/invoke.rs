@@ -1,0 +1,97 @@
+//! What the dispatcher needs of the rest: somebody who calls, and what the configuration says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::oneshot;
+
+/// Any body error.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// A function's answer as it streams in.
+pub type Answer = Response<UnsyncBoxBody<Bytes, BodyError>>;
+/// An exchange with a function, under way.
+pub type Exchange = BoxFuture<'static, Result<Answer, InvokeError>>;
+
+/// Calls a function; the proxy implements it.
+pub trait Invoke: Send + Sync + 'static {
+    /// Waits for a slot, as an async call, and sends the request. The request's URI is path
+    /// and query. Dropping the future or the answer ends the exchange. Time `within` which
+    /// the answer is wanted counts from when the slot is found; how long it waits for one
+    /// must be bounded too.
+    fn invoke(
+        &self,
+        function: &FunctionName,
+        request: Request<Bytes>,
+        within: Duration,
+        slot: Slot,
+    ) -> Exchange;
+}
+
+/// Tells that a call has its slot and goes out.
+pub struct Slot(pub(super) oneshot::Sender<()>);
+
+impl Slot {
+    /// It has.
+    pub fn found(self) {
+        // Fails only with the attempt given up, and then nobody needs to know.
+        self.0.send(()).ok();
+    }
+}
+
+impl<F> Invoke for F
+where
+    F: Fn(&FunctionName, Request<Bytes>, Duration) -> Exchange + Send + Sync + 'static,
+{
+    fn invoke(
+        &self,
+        function: &FunctionName,
+        request: Request<Bytes>,
+        within: Duration,
+        slot: Slot,
+    ) -> Exchange {
+        slot.found();
+        self(function, request, within)
+    }
+}
+
+/// There is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct InvokeError {
+    /// Whether another attempt could do better.
+    pub retryable: bool,
+    /// There was no room for the call and the function never saw it.
+    pub unmade: bool,
+    /// As in a problem.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// What the configuration says of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is there.
+    Known(AsyncPolicy),
+    /// The configuration isn't loaded yet: its calls wait.
+    NotYet,
+    /// It isn't there any more: its calls become dead letters.
+    Deleted,
+}
+
+/// Current configuration.
+pub trait Policies: Send + Sync + 'static {
+    /// Looked up before each attempt; must be cheap.
+    fn policy(&self, function: &FunctionName) -> Lookup;
+}
+
+impl<F: Fn(&FunctionName) -> Lookup + Send + Sync + 'static> Policies for F {
+    fn policy(&self, function: &FunctionName) -> Lookup {
+        self(function)
+    }
+}
