@@ -1,0 +1,60 @@
+//! Calls that stand in line for a slot.
+
+use super::*;
+use crate::queue::Queue;
+
+/// Keeps its calls in line until it is told otherwise.
+struct Line {
+    places: mpsc::UnboundedSender<oneshot::Sender<Result<(), ()>>>,
+}
+
+impl Invoke for Line {
+    fn invoke(&self, _: &FunctionName, _: Request<Bytes>, _: Duration, slot: Slot) -> Exchange {
+        let (place, turn) = oneshot::channel();
+        self.places.send(place).unwrap();
+        Box::pin(async move {
+            if turn.await.unwrap().is_ok() {
+                slot.found();
+                return std::future::pending().await;
+            }
+            Err(InvokeError {
+                retryable: true,
+                unmade: true,
+                code: "overflow",
+                message: "full".into(),
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_slot_is_no_attempt_and_takes_none_of_its_time() {
+    let fixture = Fixture::new(|_| {});
+    let (places, mut line) = mpsc::unbounded_channel();
+    let dispatcher = dispatch(&fixture, Arc::new(Line { places }), known, "");
+    let id = accept(&fixture, record("a")).await;
+    for _ in 0..2 * DEFAULT_POLICY.max_attempts {
+        let place = line.recv().await.unwrap();
+        place.send(Err(())).unwrap();
+        let view = until(&fixture, &id, |v| v.call.state.as_str() != "running").await;
+        assert_eq!((view.call.tries, view.call.attempts.len()), (0, 0));
+        fixture.clock.advance(DEFAULT_POLICY.backoff_base);
+    }
+    let place = line.recv().await.unwrap();
+    fixture.clock.advance(DEFAULT_POLICY.attempt_timeout);
+    tokio::task::yield_now().await;
+    let view = fixture.queue.get(&id).await.unwrap();
+    assert_eq!(view.call.state.as_str(), "running", "still in line");
+    place.send(Ok(())).unwrap();
+    let view = loop {
+        // Its time begins when the dispatcher hears of the slot, which nothing here tells.
+        fixture.clock.advance(DEFAULT_POLICY.attempt_timeout / 10);
+        tokio::task::yield_now().await;
+        let view = fixture.queue.get(&id).await.unwrap();
+        if view.call.state.as_str() != "running" {
+            break view;
+        }
+    };
+    assert_eq!(view.call.attempts[0].error, "no answer within 300000 ms");
+    dispatcher.stop(Duration::ZERO).await;
+}
