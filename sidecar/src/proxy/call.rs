@@ -165,16 +165,20 @@ impl Proxy {
             return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
         }
         let from_here = call.origin == Origin::Here;
+        let now = clock::now();
         let mut timing = Timing {
-            route: clock::now().since(call.arrived),
+            route: now.since(call.arrived),
             ..Timing::default()
         };
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts {
+            asking: Some(now),
+            ..Attempts::default()
+        };
         loop {
             let lease = match call.permit.take() {
                 Some(lease) => lease,
                 None => {
-                    self.permit(function, revision, call, &attempts, &mut timing)
+                    self.permit(function, revision, call, &mut attempts, &mut timing)
                         .await?
                 }
             };
@@ -185,11 +189,11 @@ impl Proxy {
                 continue;
             };
             let forwarded = clock::now();
-            match forward::forward(self, lease, ahead, call).await? {
+            match forward::forward(self, lease, ahead, call, forwarded).await? {
                 Sent::Answer(answer) => {
+                    let took = answer.at.since(call.arrived);
                     let response = answer.finish(call, &mut timing, forwarded);
                     if from_here {
-                        let took = clock::now().since(call.arrived);
                         let cold = timing.cold.then_some(timing.hold);
                         function.metrics().answered(response.status(), took, cold);
                     }
@@ -231,10 +235,12 @@ impl Proxy {
         function: &Function,
         revision: &Arc<Revision>,
         call: &mut Call,
-        attempts: &Attempts,
+        attempts: &mut Attempts,
         timing: &mut Timing,
     ) -> Result<Lease, Error> {
+        let began = attempts.asking.take().unwrap_or_else(clock::now);
         let ask = Ask {
+            now: began,
             class: call.class,
             origin: call.origin,
             caller: call.caller,
@@ -251,7 +257,6 @@ impl Proxy {
             Ok(lease) => return Ok(lease),
             Err(wait) => wait,
         };
-        let began = clock::now();
         let end = began + revision.config.hold.max_wait;
         let end = call.deadline.map_or(end, |deadline| deadline.min(end));
         let timeout = tokio::time::sleep_until(clock::instant(end));
@@ -332,6 +337,8 @@ pub(super) struct Ahead(pub(super) Option<String>);
 
 #[derive(Default)]
 struct Attempts {
+    /// Now, as long as nothing has been waited for.
+    asking: Option<Time>,
     avoid: Vec<EndpointKey>,
     unsent: u32,
     seen: u32,

@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use super::alarm::ConnectionTimer;
 use super::call::Call;
+use super::stream::Stream;
 use super::{Payload, headers};
 use crate::app::App;
 use crate::body::{Body, Inbound};
@@ -106,7 +107,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .adaptive_window(true);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(Stream(stream)), service);
     tokio::pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => served,

@@ -41,6 +41,8 @@ pub(super) enum Sent {
 
 /// A response head and what its call still keeps.
 pub(super) struct Answer {
+    /// When the head came.
+    pub(super) at: Time,
     response: Response<Inbound>,
     held: Held,
     caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
@@ -76,14 +78,14 @@ pub(super) async fn forward(
     lease: Lease,
     ahead: Ahead,
     call: &mut Call,
+    began: Time,
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
     let (body, too_large) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
-    let request = write(proxy, &lease, ahead, call, body);
-    let began = clock::now();
+    let request = write(proxy, &lease, ahead, call, body, began);
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
@@ -169,9 +171,11 @@ fn answered(
             error: "on another host".to_owned(),
         };
     }
-    lease.set_outcome(Outcome::Answered(clock::now().since(began)));
+    let at = clock::now();
+    lease.set_outcome(Outcome::Answered(at.since(began)));
     let held = Held { lease, conn, alarm };
     Sent::Answer(Box::new(Answer {
+        at,
         response,
         held,
         caller_upgrade: call.upgrade.take(),
@@ -222,12 +226,19 @@ async fn send(
 }
 
 /// The request as its endpoint must see it.
-fn write(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, body: Body) -> Request<Body> {
+fn write(
+    proxy: &Proxy,
+    lease: &Lease,
+    ahead: Ahead,
+    call: &Call,
+    body: Body,
+    now: Time,
+) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = call.parts.method.clone();
     *request.headers_mut() = call.parts.headers.clone();
     if let Some(deadline) = call.deadline {
-        let left = deadline.since(clock::now()).as_millis();
+        let left = deadline.since(now).as_millis();
         let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
         request.headers_mut().insert(headers::TIMEOUT_MS, left);
     }
@@ -296,12 +307,13 @@ impl Answer {
         forwarded: Time,
     ) -> Response<Body> {
         let Self {
+            at,
             mut response,
             held,
             caller_upgrade,
         } = self;
         let queued = headers::number(response.headers(), &headers::QUEUE_US).unwrap_or(0);
-        timing.answered(forwarded, clock::now(), Duration::from_micros(queued));
+        timing.answered(forwarded, at, Duration::from_micros(queued));
         let revision = held.lease.revision().clone();
         let limits = revision.config.limits;
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;

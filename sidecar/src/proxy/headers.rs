@@ -35,6 +35,8 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub const STICKY: HeaderName = HeaderName::from_static("x-gateless-sticky");
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -211,7 +213,7 @@ pub fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 #[must_use]
 pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
     let tokens: Vec<&str> = headers
-        .get_all("prefer")
+        .get_all(PREFER)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']))
@@ -235,7 +237,7 @@ pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
 /// `grpc-timeout` (gRPC over HTTP/2: up to 8 digits and a unit), in milliseconds.
 #[must_use]
 pub fn grpc_timeout_ms(headers: &HeaderMap) -> Option<u64> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
     match unit {

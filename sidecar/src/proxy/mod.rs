@@ -14,6 +14,7 @@ pub(crate) mod alarm;
 mod call;
 mod forward;
 mod payload;
+mod stream;
 mod timing;
 mod upgrade;
 

@@ -10,6 +10,7 @@ use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::RevisionName;
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::runtime::{Ask, Lease, Registry};
 
 /// Reservations outstanding at once; past it peers are refused.
@@ -35,6 +36,7 @@ impl Reservations {
             return None;
         }
         let ask = Ask {
+            now: clock::now(),
             class: Class::Sync,
             origin: Origin::Peer,
             caller: Caller(0),

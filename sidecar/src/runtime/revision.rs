@@ -67,6 +67,8 @@ type Core = Dispatch<Wake, Arc<Endpoint>>;
 /// A call that asks for a permit, as in [`Call`], plus who forwarded it.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
+    /// When.
+    pub now: Time,
     /// Sync before async.
     pub class: Class,
     /// Decides which endpoints are allowed.
@@ -177,7 +179,7 @@ impl Revision {
             again: ask.again,
             avoid: ask.avoid,
         };
-        let now = clock::now();
+        let now = ask.now;
         let random = rand::random();
         let mut core = self.core.lock();
         if let Some(permit) = core.acquire(now, &call, random) {

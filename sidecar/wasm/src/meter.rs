@@ -47,6 +47,8 @@ pub(crate) struct Call {
     /// When that was, in nanoseconds since `began`.
     entered_at: AtomicU64,
     began: Instant,
+    /// Polled already.
+    entered_before: AtomicBool,
     cpu_limit: u64,
     outgoing_total: AtomicU32,
     outgoing_now: AtomicU32,
@@ -69,6 +71,7 @@ impl Call {
             entered: AtomicU64::new(0),
             entered_at: AtomicU64::new(0),
             began: Instant::now(),
+            entered_before: AtomicBool::new(false),
             cpu_limit: nanos(limits.cpu_time),
             outgoing_total: AtomicU32::new(0),
             outgoing_now: AtomicU32::new(0),
@@ -86,9 +89,15 @@ impl Call {
         self.answer.lock().take()
     }
 
-    /// The guest is about to be polled on this thread.
+    /// The guest is about to be polled on this thread. The first time, making its store just before
+    /// is its own doing too.
     pub(crate) fn enter(&self) {
-        let now = Instant::now();
+        let now = if self.entered_before.load(Ordering::Relaxed) {
+            Instant::now()
+        } else {
+            self.entered_before.store(true, Ordering::Relaxed);
+            self.began
+        };
         let at = nanos(now.saturating_duration_since(self.began));
         self.entered_at.store(at, Ordering::Relaxed);
         self.entered.store(reckoned(now), Ordering::Relaxed);
