@@ -49,6 +49,8 @@ pub struct Config {
     pub capacity: u32,
     /// Whether the public listener passes an OpenFaaS gateway's management paths on to the server.
     pub management_relay: bool,
+    /// Whether components of WASI 0.3 run, which the engine calls experimental.
+    pub wasi_0_3: bool,
 }
 
 /// Why a sidecar does not start.

@@ -177,6 +177,7 @@ async fn sidecar(
         domain: "gateless.local".into(),
         capacity: 10,
         management_relay: true,
+        wasi_0_3: false,
     })
     .await
     .unwrap()

@@ -188,6 +188,9 @@ pub(super) struct HostArgs {
     /// Do not pass faas-cli's management requests, /system/..., on to the server.
     #[arg(long, env = "GATELESS_NO_MANAGEMENT_RELAY")]
     no_management_relay: bool,
+    /// Run components of WASI 0.3, too; the engine calls its own support for them experimental.
+    #[arg(long = "wasi-0-3", env = "GATELESS_WASI_0_3")]
+    wasi_0_3: bool,
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
@@ -230,6 +233,7 @@ impl HostArgs {
             domain: self.domain.clone(),
             capacity: self.capacity,
             management_relay: !self.no_management_relay,
+            wasi_0_3: self.wasi_0_3,
         })
     }
 }

@@ -16,11 +16,11 @@ use self::bytes::Kind;
 
 /// The interface that is called, up to the patch version.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
-/// The same in WASI 0.3, which sidecars do not run yet.
+/// The same in WASI 0.3, which sidecars call that are started with `--wasi-0-3`.
 const HANDLER_0_3: &str = "wasi:http/handler@0.3.";
 /// What a command exports.
 const COMMAND: &str = "wasi:cli/run@";
-/// What sidecars offer, all of it in version 0.2: packages, and interfaces where it is not the whole package.
+/// What sidecars offer in version 0.2: packages, and interfaces where it is not the whole package.
 const OFFERED: [&str; 8] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -31,9 +31,19 @@ const OFFERED: [&str; 8] = [
     "wasi:random/",
     "wasi:sockets/",
 ];
+/// What they offer to a handler of 0.3 besides that, in version 0.3.
+const OFFERED_0_3: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 const OFFERED_TEXT: &str = "offered are, in version 0.2, wasi:cli, wasi:clocks, wasi:random, wasi:io, \
     wasi:http/types and wasi:http/outgoing-handler, and without any folder or permission wasi:filesystem \
-    and wasi:sockets";
+    and wasi:sockets; to a handler of WASI 0.3 the same in version 0.3, with wasi:http/client";
 /// Of exports or imports in a message.
 const MAX_NAMES: usize = 12;
 const MAX_NAME_CHARS: usize = 100;
@@ -93,24 +103,15 @@ pub enum Fault {
     /// A program, not a handler.
     #[error(
         "this is a command component: it exports {run}, so it runs once and ends; it is not an HTTP handler. \
-         Export wasi:http/incoming-handler@0.2 instead, or deploy the program as kind \"process\""
+         Export wasi:http/incoming-handler@0.2 or wasi:http/handler@0.3 instead, or deploy the program as kind \"process\""
     )]
     Command {
         /// The export.
         run: String,
     },
-    /// A handler for a later WASI.
-    #[error(
-        "this component exports {export}, which is WASI 0.3; sidecars call wasi:http/incoming-handler@0.2. \
-         Build it against wasi:http@0.2"
-    )]
-    TooNew {
-        /// The export.
-        export: String,
-    },
     /// A component for something else.
     #[error(
-        "this component does not export wasi:http/incoming-handler@0.2; it exports {}",
+        "this component exports neither wasi:http/incoming-handler@0.2 nor wasi:http/handler@0.3; it exports {}",
         listed_or_nothing(.exports)
     )]
     World {
@@ -145,9 +146,14 @@ pub fn inspect(artifact: &[u8]) -> Result<Handler, Fault> {
     }
     let types = Validator::new().validate_all(artifact).map_err(damaged)?;
     let found = read(artifact).map_err(damaged)?;
-    check_handler(&found.exports, &types)?;
-    if !found.strange_imports.is_empty() {
-        let imports = found.strange_imports;
+    let handler = check_handler(&found.exports, &types)?;
+    let is_offered = |name: &String| {
+        is_among(&OFFERED, "0.2.", name)
+            || handler == HANDLER_0_3 && is_among(&OFFERED_0_3, "0.3.", name)
+    };
+    let mut imports = found.imports;
+    imports.retain(|name| !is_offered(name));
+    if !imports.is_empty() {
         return Err(Fault::Imports { imports });
     }
     Ok(found.handler)
@@ -155,7 +161,7 @@ pub fn inspect(artifact: &[u8]) -> Result<Handler, Fault> {
 
 struct Found {
     exports: Vec<String>,
-    strange_imports: Vec<String>,
+    imports: Vec<String>,
     handler: Handler,
 }
 
@@ -163,7 +169,7 @@ struct Found {
 fn read(component: &[u8]) -> wasmparser::Result<Found> {
     let mut found = Found {
         exports: Vec::new(),
-        strange_imports: Vec::new(),
+        imports: Vec::new(),
         handler: Handler {
             memory_bytes: 0,
             table_elements: 0,
@@ -198,8 +204,8 @@ fn read(component: &[u8]) -> wasmparser::Result<Found> {
                     let import = import?;
                     // A type that only gives another type a name needs nothing from the host.
                     let is_alias = matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_)));
-                    if !is_alias && !is_offered(import.name.name) {
-                        found.strange_imports.push(import.name.name.to_owned());
+                    if !is_alias {
+                        found.imports.push(import.name.name.to_owned());
                     }
                 }
             }
@@ -209,29 +215,32 @@ fn read(component: &[u8]) -> wasmparser::Result<Found> {
     Ok(found)
 }
 
-fn is_offered(import: &str) -> bool {
-    let Some((interface, version)) = import.split_once('@') else {
+fn is_among(offered: &[&str], version: &str, import: &str) -> bool {
+    let Some((interface, its_version)) = import.split_once('@') else {
         return false;
     };
-    let offered = |known: &&str| match known.ends_with('/') {
+    let fits = |known: &&str| match known.ends_with('/') {
         true => interface.starts_with(*known),
         false => interface == *known,
     };
-    OFFERED.iter().any(offered) && version.starts_with("0.2.")
+    offered.iter().any(fits) && its_version.starts_with(version)
 }
 
-fn check_handler(exports: &[String], types: &Types) -> Result<(), Fault> {
+/// Which interface is called: the newer one if there are both, as sidecars do it.
+fn check_handler(exports: &[String], types: &Types) -> Result<&'static str, Fault> {
     let find = |prefix: &str| {
         exports
             .iter()
             .find(|name| name.starts_with(prefix))
             .cloned()
     };
-    let Some(export) = find(HANDLER) else {
-        return Err(match (find(HANDLER_0_3), find(COMMAND)) {
-            (Some(export), _) => Fault::TooNew { export },
-            (None, Some(run)) => Fault::Command { run },
-            (None, None) => Fault::World {
+    let handler = [HANDLER_0_3, HANDLER]
+        .into_iter()
+        .find_map(|handler| Some((handler, find(handler)?)));
+    let Some((handler, export)) = handler else {
+        return Err(match find(COMMAND) {
+            Some(run) => Fault::Command { run },
+            None => Fault::World {
                 exports: exports.to_vec(),
             },
         });
@@ -239,7 +248,7 @@ fn check_handler(exports: &[String], types: &Types) -> Result<(), Fault> {
     let entity = types.component_item_for_export(&export).map(|item| item.ty);
     match entity {
         Some(ComponentEntityType::Instance(id)) if types[id].exports.contains_key("handle") => {
-            Ok(())
+            Ok(handler)
         }
         _ => Err(Fault::NoHandle { export }),
     }

@@ -383,6 +383,7 @@ pub(super) fn open_driver(
 
 /// Compiled components are kept beside the artifacts; the least recently loaded go when they are too many.
 pub(super) fn open_engine(config: &Config, router: &Arc<Router>) -> Result<Engine, Error> {
-    let settings = gateless_wasm::Settings::new(config.data.join("compiled"));
+    let mut settings = gateless_wasm::Settings::new(config.data.join("compiled"));
+    settings.wasi_0_3 = config.wasi_0_3;
     Engine::open(settings, router.clone()).map_err(Error::Engine)
 }

@@ -81,7 +81,7 @@ fn poll_head(guest: &mut Guest, cx: &mut Context<'_>) -> Poll<Result<Head, CallE
     };
     match (guest.call().take_answer(), done) {
         (Some(Ok(head)), done) => Poll::Ready(Ok((head, done))),
-        (Some(Err(code)), _) => Poll::Ready(Err(CallError::Answered(format!("{code:?}")))),
+        (Some(Err(code)), _) => Poll::Ready(Err(CallError::Answered(code))),
         (None, Some(_)) => Poll::Ready(Err(CallError::NoResponse)),
         (None, None) => Poll::Pending,
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use crate::outgoing::Outgoing;
 use crate::settings::{InstanceSpec, Settings};
 use crate::ticker::{Running, Ticker};
 use crate::turns::Turns;
+use crate::world::Wasi;
 
 /// Core instances, memories and tables a slot of the pool stands for, on average: a component of one
 /// language has one memory and up to twenty modules.
@@ -37,6 +38,12 @@ const MAX_TABLE_ELEMENTS: usize = 200_000;
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
+/// The engine for WASI 0.3, opened when the first component of that kind comes.
+struct Later {
+    settings: Settings,
+    engine: OnceLock<Result<Engine, String>>,
+}
+
 struct Inner {
     settings: Settings,
     wasm: wasmtime::Engine,
@@ -49,6 +56,7 @@ struct Inner {
     listed: Arc<Listed>,
     outgoing: Arc<dyn Outgoing>,
     ticker: Ticker,
+    later: Option<Later>,
 }
 
 /// Instances that have idle guests. A lock because calls add and the ticker removes.
@@ -74,14 +82,23 @@ pub struct Stats {
 impl Engine {
     /// Opens the cache and sets up the pool; `outgoing` routes the guests' requests to other functions.
     pub fn open(settings: Settings, outgoing: Arc<dyn Outgoing>) -> Result<Self, Error> {
+        Self::open_for(Wasi::V0_2, settings, outgoing)
+    }
+
+    fn open_for(
+        wasi: Wasi,
+        settings: Settings,
+        outgoing: Arc<dyn Outgoing>,
+    ) -> Result<Self, Error> {
+        let later = settings.wasi_0_3.then(|| Later::new(&settings));
         let refused = |error: wasmtime::Error| Error::Engine(format!("{error:#}"));
-        let wasm = wasmtime::Engine::new(&config(&settings)).map_err(refused)?;
+        let wasm = wasmtime::Engine::new(&config(&settings, wasi)).map_err(refused)?;
         let cache = Cache::open(
             &settings.cache_dir,
             wasm.precompile_compatibility_hash(),
             settings.cache_bytes,
         )?;
-        let linker = host::linker(&wasm).map_err(refused)?;
+        let linker = host::linker(&wasm, wasi).map_err(refused)?;
         let listed = Arc::new(Listed::default());
         let ticking = wasm.clone();
         let sweeping = listed.clone();
@@ -92,7 +109,13 @@ impl Engine {
             move || sweep(&sweeping, timeout),
         )
         .map_err(|error| Error::Engine(format!("cannot start its thread: {error}")))?;
-        let modules = Modules::new(wasm.clone(), linker, cache, settings.memory_budget_bytes);
+        let modules = Modules::new(
+            wasm.clone(),
+            wasi,
+            linker,
+            cache,
+            settings.memory_budget_bytes,
+        );
         Ok(Self(Arc::new(Inner {
             slots: Arc::new(Semaphore::new(settings.max_concurrent as usize)),
             turns: Turns::new(cores()),
@@ -103,41 +126,83 @@ impl Engine {
             listed,
             outgoing,
             ticker,
+            later,
         })))
     }
 
     /// Compiles a component to the disk cache, unless it is there. Blocks; once per digest at a time.
     pub fn compile_ahead(&self, wasm: &Path, sha256: &str) -> Result<(), LoadError> {
-        self.0.modules.compile_ahead(Source {
+        let source = Source {
             component: wasm,
             sha256,
-        })
+        };
+        self.of(source)?.0.modules.compile_ahead(source)
     }
 
     /// Whether starting an instance of it will neither compile nor read the whole of it.
     pub fn is_compiled(&self, sha256: &str) -> bool {
-        self.0.modules.is_at_hand(sha256)
+        let has = |engine: &Self| engine.0.modules.is_at_hand(sha256);
+        has(self) || self.later().is_some_and(has)
     }
 
     /// Loads a function's module and returns what serves its calls. Blocks: a fraction of a millisecond
     /// when compiled, up to many seconds when not. Dropping the instance stops it; calls under way end
     /// in their own time.
     pub fn start(&self, spec: InstanceSpec) -> Result<Arc<Instance>, LoadError> {
+        let engine = self.of(Source {
+            component: &spec.component,
+            sha256: &spec.sha256,
+        })?;
         let turn = self.0.settings.tick / 2;
-        Instance::start(self.clone(), self.0.outgoing.clone(), turn, spec)
+        Instance::start(engine.clone(), self.0.outgoing.clone(), turn, spec)
     }
 
     /// Numbers of the moment.
     pub fn stats(&self) -> Stats {
         let held = self.0.modules.held();
-        Stats {
+        let mut stats = Stats {
             modules: held.modules,
             module_bytes: held.bytes,
             loads: held.loads,
             compiled: held.compiled,
             calls: self.0.ticker.calls(),
             idle: self.0.idle.load(Ordering::Relaxed),
+        };
+        if let Some(later) = self.later() {
+            let more = later.stats();
+            stats.modules += more.modules;
+            stats.module_bytes += more.module_bytes;
+            stats.loads += more.loads;
+            stats.compiled += more.compiled;
+            stats.calls += more.calls;
+            stats.idle += more.idle;
         }
+        stats
+    }
+
+    /// The engine for WASI 0.3, if it is open.
+    fn later(&self) -> Option<&Self> {
+        self.0.later.as_ref()?.engine.get()?.as_ref().ok()
+    }
+
+    /// The engine for a component: the one that has it, or else the one for what it exports.
+    fn of(&self, source: Source<'_>) -> Result<&Self, LoadError> {
+        let has = |engine: &&Self| engine.0.modules.is_at_hand(source.sha256);
+        if let Some(engine) = [Some(self), self.later()].into_iter().flatten().find(has) {
+            return Ok(engine);
+        }
+        let bytes = source.read()?;
+        if Wasi::of(&bytes) == Wasi::V0_2 {
+            return Ok(self);
+        }
+        let later = self.0.later.as_ref().ok_or(LoadError::Wasi03)?;
+        let opened = later.engine.get_or_init(|| {
+            let (settings, outgoing) = (later.settings.clone(), self.0.outgoing.clone());
+            Self::open_for(Wasi::V0_3, settings, outgoing).map_err(|error| error.to_string())
+        });
+        opened
+            .as_ref()
+            .map_err(|error| LoadError::Engine(error.clone()))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -212,7 +277,27 @@ fn sweep(listed: &Listed, timeout: std::time::Duration) -> bool {
     !listed.is_empty()
 }
 
-fn config(settings: &Settings) -> Config {
+impl Later {
+    fn new(settings: &Settings) -> Self {
+        let mut name = settings
+            .cache_dir
+            .file_name()
+            .unwrap_or_default()
+            .to_owned();
+        name.push("-0.3");
+        let settings = Settings {
+            wasi_0_3: false,
+            cache_dir: settings.cache_dir.with_file_name(name),
+            ..settings.clone()
+        };
+        Self {
+            settings,
+            engine: OnceLock::new(),
+        }
+    }
+}
+
+fn config(settings: &Settings, wasi: Wasi) -> Config {
     let slots = settings.max_concurrent.saturating_add(settings.max_idle);
     let max_memory = usize::try_from(settings.max_memory_bytes).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
@@ -229,8 +314,11 @@ fn config(settings: &Settings) -> Config {
         .linear_memory_keep_resident(settings.keep_resident_bytes)
         .table_keep_resident(settings.keep_resident_bytes.min(16 << 10))
         .pagemap_scan(Enabled::Auto);
+    let concurrent = wasi == Wasi::V0_3;
     let mut config = Config::new();
     config
+        .wasm_component_model_async(concurrent)
+        .concurrency_support(concurrent)
         .allocation_strategy(pool)
         .memory_init_cow(true)
         .epoch_interruption(true)

@@ -53,6 +53,14 @@ pub enum LoadError {
     /// A component, but no HTTP handler.
     #[error("the component does not export wasi:http/incoming-handler@0.2; it exports {0}")]
     World(String),
+    /// A handler of WASI 0.3 where that is off.
+    #[error(
+        "the component is for WASI 0.3, which this sidecar does not run; start it with --wasi-0-3"
+    )]
+    Wasi03,
+    /// The engine for its kind does not open.
+    #[error("{0}")]
+    Engine(String),
     /// It wants something this host does not have.
     #[error("the component imports what this host does not offer: {0}")]
     Import(String),

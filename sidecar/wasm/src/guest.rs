@@ -12,9 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi_http::p2::bindings::Proxy;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::{Error as WasiError, WasiHttpView};
+use wasmtime_wasi_http::Error as WasiError;
 
 use crate::error::CallError;
 use crate::host::State;
@@ -24,6 +22,7 @@ use crate::modules::Loaded;
 use crate::outgoing::BoxFuture;
 use crate::ticker::Running;
 use crate::turns::{self, Turn};
+use crate::world::Handler;
 
 /// Lines of a trap's backtrace in an error, and bytes of the whole.
 const TRAP_LINES: usize = 8;
@@ -32,7 +31,7 @@ const TRAP_BYTES: usize = 1_000;
 /// A component's instance with its store.
 pub(crate) struct Live {
     pub(crate) store: Store<State>,
-    proxy: Option<Proxy>,
+    handler: Option<Handler>,
     pub(crate) module: Arc<Loaded>,
     pub(crate) requests: u32,
 }
@@ -42,7 +41,7 @@ impl Live {
     pub(crate) fn new(store: Store<State>, module: Arc<Loaded>) -> Self {
         Self {
             store,
-            proxy: None,
+            handler: None,
             module,
             requests: 0,
         }
@@ -71,16 +70,11 @@ impl Live {
     {
         let store = &mut self.store;
         store.set_epoch_deadline(1);
-        let proxy = match &mut self.proxy {
-            Some(proxy) => proxy,
-            none => none.insert(self.module.pre.instantiate_async(&mut *store).await?),
+        let handler = match &mut self.handler {
+            Some(handler) => handler,
+            none => none.insert(self.module.pre.instantiate(store).await?),
         };
-        let mut http = store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, request)?;
-        let answer =
-            http.new_response_outparam_from_callback(move |answer| call.set_answer(answer))?;
-        let handler = proxy.wasi_http_incoming_handler();
-        handler.call_handle(store, request, answer).await
+        handler.handle(store, request, call).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The host a guest sees: all of WASI 0.2 with clocks, random numbers, environment, standard streams and
+//! The host a guest sees: all of WASI 0.2, or of 0.2 and 0.3, with clocks, random numbers, environment, standard streams and
 //! HTTP; file systems are empty and sockets refuse. One linker serves every component.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::p2::bindings::cli::environment;
+use wasmtime_wasi::p3::bindings::cli::environment as environment_0_3;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
@@ -18,6 +19,7 @@ use crate::limits::Limiter;
 use crate::lines::{Lines, Stream};
 use crate::meter::{Call, CpuTimeUsedUp};
 use crate::outgoing::Hooks;
+use crate::world::Wasi;
 
 /// Handles to host resources one guest may hold. With the bounds on fields and bodies it also bounds what
 /// a guest can make the host remember: 512 sets of fields of 64 KiB, say.
@@ -114,7 +116,7 @@ fn on_tick(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline
 }
 
 /// The one linker.
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+pub(crate) fn linker(engine: &Engine, wasi: Wasi) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -122,6 +124,11 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     environment::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     let mut handler = linker.instance("wasi:http/outgoing-handler@0.2.12")?;
     handler.func_wrap("handle", handle)?;
+    if wasi == Wasi::V0_3 {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        environment_0_3::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    }
     linker.allow_shadowing(false);
     Ok(linker)
 }
@@ -156,6 +163,20 @@ impl environment::Host for State {
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+impl environment_0_3::Host for State {
+    fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        environment::Host::get_environment(self)
+    }
+
+    fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn get_initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
         Ok(None)
     }
 }

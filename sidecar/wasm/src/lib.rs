@@ -26,6 +26,7 @@ mod outgoing;
 mod settings;
 mod ticker;
 mod turns;
+mod world;
 
 pub use body::ResponseBody;
 pub use engine::{Engine, Stats};

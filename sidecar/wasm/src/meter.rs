@@ -13,13 +13,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::settings::Limits;
 
-/// What the guest handed to `response-outparam.set`.
-pub(crate) type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+/// The guest's response, or the code it gave instead.
+pub(crate) type Answer = Result<http::Response<HyperOutgoingBody>, String>;
 
 /// Trap of a guest that computed too long.
 #[derive(Debug, thiserror::Error)]

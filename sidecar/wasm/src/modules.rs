@@ -12,14 +12,11 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::host::State;
-
-/// What a component must export, up to the patch version.
-const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+use crate::world::{Pre, Wasi};
 
 /// What memories are counted in.
 const PAGE: u64 = 64 << 10;
@@ -29,7 +26,7 @@ const COMPILERS: usize = 2;
 
 /// One component, ready to be instantiated.
 pub(crate) struct Loaded {
-    pub(crate) pre: ProxyPre<State>,
+    pub(crate) pre: Pre,
     /// The largest memory and table it begins with.
     pub(crate) memory: u64,
     pub(crate) table: u64,
@@ -44,9 +41,19 @@ pub(crate) struct Source<'a> {
     pub(crate) sha256: &'a str,
 }
 
+impl Source<'_> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, LoadError> {
+        fs::read(self.component).map_err(|error| LoadError::File {
+            path: self.component.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+}
+
 /// Every component of the host.
 pub(crate) struct Modules {
     engine: Engine,
+    wasi: Wasi,
     linker: Linker<State>,
     cache: Cache,
     budget: u64,
@@ -79,9 +86,16 @@ pub(crate) struct Held {
 }
 
 impl Modules {
-    pub(crate) fn new(engine: Engine, linker: Linker<State>, cache: Cache, budget: u64) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        wasi: Wasi,
+        linker: Linker<State>,
+        cache: Cache,
+        budget: u64,
+    ) -> Self {
         Self {
             engine,
+            wasi,
             linker,
             cache,
             budget,
@@ -194,10 +208,7 @@ impl Modules {
     }
 
     fn compile(&self, source: Source<'_>) -> Result<Loaded, LoadError> {
-        let bytes = fs::read(source.component).map_err(|error| LoadError::File {
-            path: source.component.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let bytes = source.read()?;
         let found = hex::encode(Sha256::digest(&bytes));
         if found != source.sha256 {
             return Err(LoadError::Digest {
@@ -243,7 +254,7 @@ impl Modules {
         let pre = self
             .linker
             .instantiate_pre(&component)
-            .and_then(ProxyPre::new)
+            .and_then(|pre| Pre::new(self.wasi, pre))
             .map_err(|error| self.misfit(&component, &error))?;
         Ok(Loaded {
             pre,
@@ -264,7 +275,10 @@ impl Modules {
             .exports(&self.engine)
             .map(|(name, _)| name.to_owned())
             .collect();
-        if exports.iter().any(|name| name.starts_with(HANDLER)) {
+        if exports
+            .iter()
+            .any(|name| name.starts_with(self.wasi.handler()))
+        {
             return LoadError::Import(format!("{error:#}"));
         }
         LoadError::World(match exports.as_slice() {

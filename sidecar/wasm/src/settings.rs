@@ -10,6 +10,10 @@ use crate::lines::LogSink;
 /// Bounds and places of one [`Engine`](crate::Engine).
 #[derive(Clone)]
 pub struct Settings {
+    /// Whether components of WASI 0.3 run, too, in a second engine that is opened when the first of them
+    /// comes: with a pool, a cache (beside the other, `-0.3` after its name) and a memory budget of its own.
+    /// Off by default: wasmtime calls its implementation experimental and gives no patch releases for it.
+    pub wasi_0_3: bool,
     /// Directory of compiled components; made when missing, for this user only.
     pub cache_dir: PathBuf,
     /// Bytes the cache may take on disk; past it the least recently loaded entries go.
@@ -39,6 +43,7 @@ impl Settings {
     /// Sane bounds for one host, with the cache in `cache_dir`.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
+            wasi_0_3: false,
             cache_dir: cache_dir.into(),
             cache_bytes: 8 << 30,
             memory_budget_bytes: 512 << 20,

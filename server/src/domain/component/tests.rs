@@ -132,7 +132,10 @@ fn another_world_is_named_by_its_exports() {
             .collect();
         wat::parse_str(format!("(component (instance $i) {})", exports.join(""))).unwrap()
     };
-    check(&exporting(&[]), "incoming-handler@0.2; it exports nothing");
+    check(
+        &exporting(&[]),
+        "nor wasi:http/handler@0.3; it exports nothing",
+    );
     check(
         &exporting(&["my:own/api@1.0.0", "run"]),
         "it exports my:own/api@1.0.0, run",
@@ -143,7 +146,7 @@ fn another_world_is_named_by_its_exports() {
     );
     check(
         &exporting(&["wasi:http/handler@0.3.0"]),
-        "exports wasi:http/handler@0.3.0, which is WASI 0.3",
+        "this component's wasi:http/handler@0.3.0 has no function `handle`",
     );
     check(
         &exporting(&["wasi:http/incoming-handler@0.2.0"]),
@@ -152,6 +155,30 @@ fn another_world_is_named_by_its_exports() {
     let many: Vec<_> = (0..50).map(|n| format!("a:b/n{n}@1.0.0")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
     check(&exporting(&many), "and 38 more");
+}
+
+#[test]
+fn handler_of_0_3_may_import_from_both() {
+    let newer = |import: &str| {
+        let text = format!(
+            r#"(component
+                (import "{import}" (instance))
+                (core module $m (func (export "handle")))
+                (core instance $i (instantiate $m))
+                (func $handle async (canon lift (core func $i "handle")))
+                (instance $handler (export "handle" (func $handle)))
+                (export "wasi:http/handler@0.3.2" (instance $handler)))"#
+        );
+        wat::parse_str(text).unwrap()
+    };
+    for offered in ["wasi:http/client@0.3.2", "wasi:cli/environment@0.2.6"] {
+        assert!(inspect(&newer(offered)).is_ok(), "{offered}");
+    }
+    check(
+        &newer("wasi:http/handler@0.3.2"),
+        "imports wasi:http/handler@0.3.2",
+    );
+    check(&newer("wasi:io/poll@0.3.0"), "imports wasi:io/poll@0.3.0");
 }
 
 #[test]

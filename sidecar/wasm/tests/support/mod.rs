@@ -25,24 +25,37 @@ use sha2::{Digest, Sha256};
 /// The guest of `tests/guest`.
 pub(crate) fn guest() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-guest");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--target=wasm32-wasip2"])
-            .arg("--target-dir")
-            .arg(&target)
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest"))
-            .env_remove("RUSTFLAGS")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&built.stderr).into_owned();
-        assert!(
-            built.status.success(),
-            "the guest does not build (rustup target add wasm32-wasip2?): {said}"
-        );
-        target.join("wasm32-wasip2/release/gateless_wasm_guest.wasm")
-    };
-    BUILT.get_or_init(build).clone()
+    BUILT
+        .get_or_init(|| build("guest", "gateless_wasm_guest"))
+        .clone()
+}
+
+/// The guest of `tests/guest-0.3`, which is one of WASI 0.3.
+pub(crate) fn guest_0_3() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("guest-0.3", "gateless_wasm_guest_0_3"))
+        .clone()
+}
+
+fn build(folder: &str, name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-guest");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--target=wasm32-wasip2"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(source.join(folder))
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert!(
+        built.status.success(),
+        "the guest does not build (rustup target add wasm32-wasip2?): {said}"
+    );
+    let release = target.join("wasm32-wasip2/release");
+    release.join(name).with_extension("wasm")
 }
 
 /// A component of one core module with these fields, and `body` as its handler.
