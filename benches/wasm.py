@@ -80,7 +80,7 @@ class Gateless:
         ready = json.loads(server.stdout.readline())
         self.api = ready["api"].removeprefix("http://")
         self.token = ready["first_admin_token"]
-        sidecar = run.start(BIN / "gateless", "sidecar", "--data", home / "sidecar", "--server", ready["grpc"],
+        sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--data", home / "sidecar", "--server", ready["grpc"],
                             "--listen", here, "--local-listen", here, "--peer-listen", here,
                             "--gossip-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
         self.pid = sidecar.pid
@@ -146,19 +146,20 @@ def tools():
     return wasmtime, workerd if workerd.exists() else None
 
 
-def partners(run, component, free_port, wait_port):
+def partners(run, components, free_port, wait_port):
     wasmtime, workerd = tools()
     found = {}
     if wasmtime:
-        file = run.folder / "hello.wasm"
-        file.write_bytes(component)
-        for name, more in (("wasmtime serve, fresh", ["--max-instance-reuse-count", "1"]),
-                           ("wasmtime serve, reused", ["--max-instance-reuse-count", "1000000"])):
+        for kind, (component, reuse) in components.items():
+            file = run.folder / f"{kind}.wasm"
+            file.write_bytes(component)
             port = free_port()
-            process = run.start(wasmtime, "serve", "-S", "cli", "--addr", f"127.0.0.1:{port}", *more, file,
+            wasi = ["-S", "cli,p3", "-W", "component-model-async"] if "0.3" in kind else ["-S", "cli"]
+            process = run.start(wasmtime, "serve", *wasi, "--addr", f"127.0.0.1:{port}",
+                                "--max-instance-reuse-count", "1000000" if reuse else "1", file,
                                 stdout=subprocess.DEVNULL)
             wait_port(port, process)
-            found[name] = (f"http://127.0.0.1:{port}/", process.pid)
+            found[f"wasmtime serve, {kind}"] = (f"http://127.0.0.1:{port}/", process.pid)
     if workerd:
         port = free_port()
         (run.folder / "hello.js").write_text('export default { async fetch() { return new Response("hello\\n"); } };')
@@ -190,7 +191,7 @@ def warm(gateless, targets, wrk, lines):
                   "| | calls/s | p50 ms | p99 ms | CPU us/call |", "|---|---:|---:|---:|---:|"]
         for name, (rps, p50, p99, cpu) in medians.items():
             lines += [f"| {name} | {rps:,.0f} | {p50:.3f} | {p99:.3f} | {cpu:.1f} |"]
-        for kind in ("fresh", "reused"):
+        for kind in [name.removeprefix("Gateless, ") for name in medians if name.startswith("Gateless, ")]:
             peer = medians.get(f"wasmtime serve, {kind}")
             if peer:
                 ours = medians[f"Gateless, {kind}"]
@@ -342,14 +343,17 @@ def neighbours(gateless, wrk, lines):
 def wasm(run, wrk, free_port, wait_port, lines):
     lines += ["", "## Wasm functions"]
     component = build("examples/hello-wasm-rust", "hello_wasm_rust.wasm")
+    newer = build("examples/hello-wasi03-rust", "hello_wasi03_rust.wasm")
     gateless = Gateless(run)
-    sha256 = gateless.upload(component)
     targets = {}
-    for name, reuse in (("fresh", False), ("reused", True)):
-        gateless.apply(name, sha256, 1, reuse=reuse)
+    components = {"fresh": (component, False), "reused": (component, True),
+                  "WASI 0.3, fresh": (newer, False), "WASI 0.3, reused": (newer, True)}
+    for kind, (made, reuse) in components.items():
+        name = re.sub(r"[^a-z0-9]+", "-", kind.lower())
+        gateless.apply(name, gateless.upload(made), 1, reuse=reuse)
         gateless.wait(name)
-        targets[f"Gateless, {name}"] = (gateless.url(name), gateless.pid)
-    targets.update(partners(run, component, free_port, wait_port))
+        targets[f"Gateless, {kind}"] = (gateless.url(name), gateless.pid)
+    targets.update(partners(run, components, free_port, wait_port))
     warm(gateless, targets, wrk, lines)
     engine(run, component, lines)
     neighbours(gateless, wrk, lines)

@@ -184,7 +184,7 @@ def cluster(program):
     listen = [word for name in listeners for word in (f"--{name}listen", "127.0.0.1:0")]
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "XDG_CONFIG_HOME": folder, "GATELESS_LOG": "warn"}
-        command = [program, "up", "--data", folder + "/data", *listen]
+        command = [program, "up", "--wasi-0-3", "--data", folder + "/data", *listen]
         up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         try:
             ready = json.loads(up.stdout.readline())
@@ -225,9 +225,14 @@ def component(gateless, running, name, language):
 
 def components(gateless):
     with cluster(gateless) as running:
-        for name, language in (("rust", "Rust"), ("js", "JavaScript"), ("python", "Python")):
-            component(gateless, running, f"hello-wasm-{name}", language)
-            print(f"example hello-wasm-{name}: ok", flush=True)
+        for name, language in (
+            ("hello-wasm-rust", "Rust"),
+            ("hello-wasm-js", "JavaScript"),
+            ("hello-wasm-python", "Python"),
+            ("hello-wasi03-rust", "Rust and WASI 0.3"),
+        ):
+            component(gateless, running, name, language)
+            print(f"example {name}: ok", flush=True)
 
 
 if __name__ == "__main__":
