@@ -25,6 +25,12 @@ use crate::world::Wasi;
 /// a guest can make the host remember: 512 sets of fields of 64 KiB, say.
 const MAX_RESOURCES: usize = 512;
 
+/// Handles of any kind in the guest's own tables: to host resources, to its own, to streams and futures.
+const MAX_HANDLES: usize = 10_000;
+
+/// Tasks, streams and futures the host keeps for a guest of WASI 0.3; a stream takes a few.
+const MAX_CONCURRENT: usize = 4_096;
+
 /// Bytes of strings and lists one call from the guest to the host may copy.
 const HOSTCALL_BYTES: usize = 8 << 20;
 
@@ -72,6 +78,10 @@ impl State {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_max_component_handles(MAX_HANDLES);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(MAX_CONCURRENT);
+        }
         store.epoch_deadline_callback(on_tick);
         store
     }

@@ -129,6 +129,10 @@ impl WasiHttpHooks for Hooks {
         CHUNK
     }
 
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,

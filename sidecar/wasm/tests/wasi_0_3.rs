@@ -155,6 +155,15 @@ async fn each_limit_ends_its_call_alone() {
     check("/grow", |e| matches!(e, CallError::Memory { .. })).await;
     check("/trap", |e| matches!(e, CallError::Trap(_))).await;
     check("/late-trap", |e| matches!(e, CallError::Trap(_))).await;
+    check("/streams", |e| matches!(e, CallError::Trap(_))).await;
+    // A hundred thousand waiting tasks: the host's bound on them, or the guest's own memory.
+    check("/tasks", |e| {
+        matches!(
+            e,
+            CallError::Trap(_) | CallError::Exit(_) | CallError::Memory { .. }
+        )
+    })
+    .await;
     check("/endless", |e| {
         matches!(e, CallError::ResponseTooLarge { .. })
     })

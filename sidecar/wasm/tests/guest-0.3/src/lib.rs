@@ -30,6 +30,21 @@ impl wasip3::exports::http::handler::Guest for Guest {
                 std::hint::black_box(calls);
             },
             "/grow" => grow(),
+            "/streams" => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(wit_stream::new::<u8>());
+                }
+            }
+            "/tasks" => {
+                for _ in 0..100_000 {
+                    wit_bindgen::spawn_local(async {
+                        let (_writer, mut reader) = wit_stream::new::<u8>();
+                        reader.next().await;
+                    });
+                }
+                Ok(text("spawned"))
+            }
             "/wait" => {
                 monotonic_clock::wait_for(600_000_000_000).await;
                 Ok(text("waited"))
