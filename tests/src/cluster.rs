@@ -365,5 +365,6 @@ impl Drop for Cluster {
         }
         drop(self.server.take());
         instances::end_all(&self.mark);
+        instances::end_below(self.folder());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -44,6 +45,20 @@ pub fn of_cluster(mark: &str) -> Vec<Instance> {
 pub fn end_all(mark: &str) {
     for (pid, _) in marked(mark) {
         kill(pid, Signal::KILL);
+    }
+}
+
+/// Ends what runs a program out of this folder: instances of bundles, whoever deployed them and
+/// without the mark in their environment.
+pub fn end_below(folder: &Path) {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for entry in entries {
+        let runs_below = fs::read_link(entry.path().join("exe"))
+            .is_ok_and(|program| program.starts_with(folder));
+        let pid = entry.file_name().to_str().and_then(|pid| pid.parse().ok());
+        if let Some(pid) = pid.filter(|_| runs_below) {
+            kill(pid, Signal::KILL);
+        }
     }
 }
 
