@@ -233,7 +233,7 @@ impl Call {
             (Event::NotMade, State::Running(_)) => {
                 self.attempts.pop();
                 self.tries = self.tries.saturating_sub(1);
-                Ok(self.retry_at_most_until_too_old(now, None, policy, random))
+                Ok(self.retry_or_die(now, None, policy, random))
             }
             (Event::Cancel, State::Queued | State::Retrying(_)) => {
                 self.state = State::Cancelled(now);
@@ -311,16 +311,6 @@ impl Call {
         if self.tries >= policy.max_attempts {
             return self.die(now, Reason::MaxAttempts);
         }
-        self.retry_at_most_until_too_old(now, retry_after, policy, random)
-    }
-
-    fn retry_at_most_until_too_old(
-        &mut self,
-        now: Time,
-        retry_after: Option<Duration>,
-        policy: &AsyncPolicy,
-        random: u64,
-    ) -> Action {
         let left = (self.since + policy.max_age).since(now);
         if left.is_zero() {
             return self.die(now, Reason::MaxAge);
@@ -331,10 +321,7 @@ impl Call {
         };
         // Whatever was asked for, a last attempt is made shortly before the call is too old.
         let latest = left - (left / 2).min(Duration::from_secs(1));
-        let until = now
-            + backoff
-                .delay(self.tries.max(1), random, retry_after)
-                .min(latest);
+        let until = now + backoff.delay(self.tries, random, retry_after).min(latest);
         self.state = State::Retrying(until);
         Action::Enqueue(until)
     }

@@ -108,10 +108,13 @@ impl<W, E: Clone> Dispatch<W, E> {
         }
         let (requests, sync) = match call.origin {
             Origin::Peer => (u64::MAX, u64::MAX),
-            Origin::Here if self.can_grow() => (u64::from(self.hold_limits.max_requests), u64::MAX),
             Origin::Here => (
                 u64::from(self.hold_limits.max_requests),
-                self.queue_depth(self.ready()),
+                if self.can_grow() {
+                    u64::MAX
+                } else {
+                    self.queue_depth(self.ready())
+                },
             ),
         };
         let bounds = Bounds {

@@ -177,7 +177,7 @@ fn routed(
                 .map_err(|_| WasiError::HttpResponseTimeout)?,
             None => response.await,
         }?;
-        let response = response.map(|body| Placed::boxed(body.map_err(to_wasi), place));
+        let response = response.map(|body| keep(body.map_err(to_wasi), place));
         let io: Io = Box::pin(std::future::ready(Ok(())));
         Ok((response, io))
     })
@@ -195,7 +195,7 @@ fn outside(request: Request<Body>, options: RequestOptions, place: Place) -> Box
         };
         let (response, io) =
             wasmtime_wasi_http::default_send_request(request, Some(options)).await?;
-        let response = response.map(|body| Placed::boxed(body, place));
+        let response = response.map(|body| keep(body, place));
         let io: Io = Box::pin(io);
         Ok((response, io))
     })
@@ -222,28 +222,29 @@ impl Drop for Place {
     }
 }
 
-/// A response's body that holds its place until its end.
-struct Placed<B> {
+/// A body that keeps something until it is gone: read to its end or not.
+struct Keeping<B, T> {
     body: Pin<Box<B>>,
-    _place: Place,
+    _kept: T,
 }
 
-impl<B> Placed<B>
+/// See [`Keeping`].
+pub(crate) fn keep<B, T>(body: B, kept: T) -> WasiBody
 where
     B: http_body::Body<Data = Bytes, Error = WasiError> + Send + 'static,
+    T: Unpin + Send + 'static,
 {
-    fn boxed(body: B, place: Place) -> WasiBody {
-        let placed = Self {
-            body: Box::pin(body),
-            _place: place,
-        };
-        placed.boxed_unsync()
-    }
+    let keeping = Keeping {
+        body: Box::pin(body),
+        _kept: kept,
+    };
+    keeping.boxed_unsync()
 }
 
-impl<B> http_body::Body for Placed<B>
+impl<B, T> http_body::Body for Keeping<B, T>
 where
     B: http_body::Body<Data = Bytes, Error = WasiError>,
+    T: Unpin,
 {
     type Data = Bytes;
     type Error = WasiError;

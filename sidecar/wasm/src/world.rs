@@ -5,27 +5,24 @@
 //! the body is delivered or dropped and no task is left that wants to run.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http::Request;
+use http_body::Body;
 use tokio::sync::oneshot;
 use wasmparser::{Parser, Payload};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use wasmtime_wasi_http::{Error as WasiError, WasiHttpView};
 
 use crate::host::State;
 use crate::meter::Call;
+use crate::outgoing::keep;
 
 /// The version of WASI whose `wasi:http` handler is called. One engine is for one of them: what wasmtime
 /// keeps about the tasks of 0.3 would cost every call of 0.2.
@@ -135,8 +132,8 @@ where
         match service.handle(accessor, request).await? {
             Ok(response) => {
                 let response = accessor.with(|store| response.into_http(store, read))?;
-                let (response, delivered) = Watched::of(response);
-                call.set_answer(Ok(response));
+                let (gone, delivered) = oneshot::channel::<()>();
+                call.set_answer(Ok(response.map(|body| keep(body, gone))));
                 // Told by dropping it, whether it was read to its end or not.
                 delivered.await.ok();
             }
@@ -146,40 +143,4 @@ where
         Ok(())
     });
     served.await?
-}
-
-/// A response's body that tells when it is gone.
-struct Watched {
-    body: HyperOutgoingBody,
-    _gone: oneshot::Sender<()>,
-}
-
-impl Watched {
-    fn of(
-        response: Response<HyperOutgoingBody>,
-    ) -> (Response<HyperOutgoingBody>, oneshot::Receiver<()>) {
-        let (gone, told) = oneshot::channel();
-        let watched = |body| Self { body, _gone: gone }.boxed_unsync();
-        (response.map(watched), told)
-    }
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = WasiError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -3,17 +3,15 @@
 
 mod support;
 
-use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::stream;
 use gateless_wasm::{CallError, Reuse, Stream};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Full, StreamBody};
-use support::{engine, get, guest, head, spec, start_with, text};
+use http_body_util::{BodyExt, Full};
+use support::{echo_in_step, engine, get, guest, head, spec, start_with, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -43,20 +41,7 @@ async fn request_and_environment_reach_the_guest() {
 async fn bodies_stream_both_ways_with_trailers() {
     let (engine, _) = engine();
     let instance = start_with(&engine, |_| {});
-    let (sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
-    let frames = stream::unfold(receiver, |mut receiver| async move {
-        let frame = receiver.recv().await?;
-        Some((frame, receiver))
-    });
-    let request = Request::post("http://guest/echo").body(StreamBody::new(Box::pin(frames)));
-    let response = instance.call(request.unwrap(), None).await.unwrap();
-    let mut body = response.into_body();
-    // Each answer is there before the next piece is sent: nothing waits for the whole.
-    for piece in ["one", "two", "three"] {
-        sender.send(Ok(Frame::data(piece.into()))).await.unwrap();
-        let frame = body.frame().await.unwrap().unwrap();
-        assert_eq!(frame.into_data().unwrap(), piece);
-    }
+    let (sender, mut body) = echo_in_step(&instance).await;
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("3"));
     sender

@@ -3,20 +3,17 @@
 
 mod support;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::stream;
 use gateless_wasm::{CallError, Engine, Instance, InstanceSpec, Limits, LoadError, Reuse};
-use http::Request;
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
-use support::{Router, get, guest, guest_0_3, head, shared_settings, spec, start_with, text};
+use http_body_util::BodyExt;
+use support::{
+    Router, echo_in_step, get, guest, guest_0_3, head, shared_settings, spec, start_with, text,
+};
 use tokio::sync::mpsc;
 
 const MIB: u64 = 1 << 20;
@@ -56,19 +53,7 @@ async fn both_kinds_are_served_and_counted_together() {
 async fn bodies_stream_both_ways() {
     let (engine, _) = engine();
     let instance = start(&engine, |_| {});
-    let (sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
-    let frames = stream::unfold(receiver, |mut receiver| async move {
-        let frame = receiver.recv().await?;
-        Some((frame, receiver))
-    });
-    let request = Request::post("http://guest/echo").body(StreamBody::new(Box::pin(frames)));
-    let response = instance.call(request.unwrap(), None).await.unwrap();
-    let mut body = response.into_body();
-    for piece in ["one", "two", "three"] {
-        sender.send(Ok(Frame::data(piece.into()))).await.unwrap();
-        let frame = body.frame().await.unwrap().unwrap();
-        assert_eq!(frame.into_data().unwrap(), piece);
-    }
+    let (sender, mut body) = echo_in_step(&instance).await;
     drop(sender);
     assert!(body.frame().await.is_none());
 }

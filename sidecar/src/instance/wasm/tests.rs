@@ -1,7 +1,6 @@
 //! Components under the same contract as every other driver's instances, and what only they can do.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
@@ -16,25 +15,20 @@ use crate::instance::contract::{self, Host, Opened, Program, ask, contract};
 use crate::instance::drivers::Drivers;
 use crate::instance::{Driver, ExitReason, StartRequest, Target, process};
 
+#[path = "../../../wasm/tests/support/guest.rs"]
+mod guest;
+
 /// The component of the engine's own tests, built by cargo.
 fn component() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp/wasm-guest");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--target=wasm32-wasip2"])
-            .arg("--target-dir")
-            .arg(&target)
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wasm/tests/guest"))
-            .env_remove("RUSTFLAGS")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&built.stderr).into_owned();
-        assert!(
-            built.status.success(),
-            "the component does not build: {said}"
-        );
-        target.join("wasm32-wasip2/release/gateless_wasm_guest.wasm")
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (source, target) = ("wasm/tests/guest", "../target/tmp/wasm-guest");
+        guest::build(
+            &here.join(source),
+            &here.join(target),
+            "gateless_wasm_guest",
+        )
     };
     BUILT.get_or_init(build)
 }

@@ -7,20 +7,25 @@
     reason = "helpers of tests, each using some"
 )]
 
+mod guest;
+
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use futures_util::stream;
 use gateless_wasm::{
     Body, CallError, Caller, Engine, Identity, Instance, InstanceSpec, Limits, Outgoing,
     OutgoingError, ResponseBody, Routed, Settings, Stream,
 };
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, StreamBody};
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
 /// The guest of `tests/guest`.
 pub(crate) fn guest() -> PathBuf {
@@ -41,21 +46,7 @@ pub(crate) fn guest_0_3() -> PathBuf {
 fn build(folder: &str, name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-guest");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--target=wasm32-wasip2"])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(source.join(folder))
-        .env_remove("RUSTFLAGS")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&built.stderr).into_owned();
-    assert!(
-        built.status.success(),
-        "the guest does not build (rustup target add wasm32-wasip2?): {said}"
-    );
-    let release = target.join("wasm32-wasip2/release");
-    release.join(name).with_extension("wasm")
+    guest::build(&source.join(folder), &target, name)
 }
 
 /// A component of one core module with these fields, and `body` as its handler.
@@ -176,4 +167,25 @@ pub(crate) async fn text(instance: &Arc<Instance>, path: &str) -> Result<String,
     let body = head(instance, path).await?.into_body().collect().await;
     let body = body.map_err(|error| error.downcast_ref::<CallError>().unwrap().clone())?;
     Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
+}
+
+/// A call of `/echo`, after three pieces: the rest of its request's body, and of its answer's.
+pub(crate) async fn echo_in_step(
+    instance: &Arc<Instance>,
+) -> (mpsc::Sender<Result<Frame<Bytes>, Infallible>>, ResponseBody) {
+    let (sender, receiver) = mpsc::channel(1);
+    let frames = stream::unfold(receiver, |mut receiver: mpsc::Receiver<_>| async move {
+        let frame = receiver.recv().await?;
+        Some((frame, receiver))
+    });
+    let request = Request::post("http://guest/echo").body(StreamBody::new(Box::pin(frames)));
+    let response = instance.call(request.unwrap(), None).await.unwrap();
+    let mut body = response.into_body();
+    // Each answer is there before the next piece is sent: nothing waits for the whole.
+    for piece in ["one", "two", "three"] {
+        sender.send(Ok(Frame::data(piece.into()))).await.unwrap();
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), piece);
+    }
+    (sender, body)
 }
