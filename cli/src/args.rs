@@ -40,7 +40,7 @@ document, on failure a problem (RFC 9457) with `code`, `hint` and `exit_code`.
 
 Environment: GATELESS_SERVER, GATELESS_TOKEN, GATELESS_NAMESPACE, GATELESS_SIDECAR
 override the login, GATELESS_CONTEXT chooses another saved one; GATELESS_CONFIG names its file; GATELESS_LOG filters the logs of
-up, server and sidecar (for example info,gateless_sidecar=debug).";
+up, server and sidecar (for example info,gateless_sidecar=debug; a release build has no trace).";
 
 /// Functions without a gateway.
 #[derive(Debug, Parser)]

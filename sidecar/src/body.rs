@@ -38,6 +38,8 @@ impl std::fmt::Debug for Body {
 pub enum Inbound {
     /// From a connection.
     Wire(Incoming),
+    /// From a component in this process that is through with it; `None` for no bytes.
+    Whole(Option<Bytes>),
     /// From a component in this process.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
@@ -60,6 +62,7 @@ impl http_body::Body for Inbound {
             Self::Wire(incoming) => Pin::new(incoming)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(Into::into))),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
         }
     }
@@ -67,6 +70,7 @@ impl http_body::Body for Inbound {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Wire(incoming) => incoming.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_none(),
             Self::Boxed(inner) => inner.is_end_stream(),
         }
     }
@@ -74,6 +78,7 @@ impl http_body::Body for Inbound {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Wire(incoming) => incoming.size_hint(),
+            Self::Whole(bytes) => whole_size(bytes.as_ref()),
             Self::Boxed(inner) => inner.size_hint(),
         }
     }
@@ -124,6 +129,12 @@ impl Body {
     }
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<String> for Body {
     fn from(text: String) -> Self {
         Self::Full(Some(text.into()))
@@ -163,12 +174,16 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Full(bytes) => whole_size(bytes.as_ref()),
             Self::Limited(limited) => limited.inner.size_hint(),
             Self::Tracked(tracked) => tracked.size_hint(),
             Self::Boxed(inner) => inner.size_hint(),
         }
     }
+}
+
+fn whole_size(bytes: Option<&Bytes>) -> SizeHint {
+    SizeHint::with_exact(bytes.map_or(0, |bytes| bytes.len() as u64))
 }
 
 fn poll_limited(

@@ -58,8 +58,9 @@ impl Outgoing for Router {
             request.headers_mut().insert(header::HOST, host);
         }
         headers::strip_internal(request.headers_mut());
-        let hops = from.extensions.get::<headers::Hops>().copied();
-        request.extensions_mut().insert(hops.unwrap_or_default());
+        let hops = from.extensions.get().copied();
+        let headers::Hops(hops) = hops.unwrap_or_default();
+        request.extensions_mut().insert(headers::Hops(hops + 1));
         if let Some(deadline) = from.deadline {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             let left = left.as_millis().to_string();

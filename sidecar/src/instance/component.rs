@@ -13,13 +13,16 @@ use crate::body::{Body, Inbound};
 pub trait Component: Send + Sync + 'static {
     /// One request, to be over at `until`. Dropping the future, or the body of the answer, ends the request.
     ///
+    /// The request is taken, and an empty one left, once there is room to run it: after
+    /// [`Failure::Busy`] it is still there.
+    ///
     /// # Errors
     /// When there is no answer, and why.
-    fn call(
-        &self,
-        request: Request<Body>,
+    fn call<'a>(
+        &'a self,
+        request: &'a mut Request<Body>,
         until: Option<Instant>,
-    ) -> BoxFuture<'_, Result<Response<Inbound>, Failure>>;
+    ) -> BoxFuture<'a, Result<Response<Inbound>, Failure>>;
 }
 
 /// Why a component gave no answer.

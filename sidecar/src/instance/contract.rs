@@ -97,7 +97,7 @@ pub(super) fn request(id: &InstanceId, revision: config::Revision) -> StartReque
     }
 }
 
-pub(super) fn revision(name: &str, process: config::Process) -> config::Revision {
+pub(crate) fn revision(name: &str, process: config::Process) -> config::Revision {
     let function = FunctionName::new("default", name).unwrap();
     config::Revision {
         name: RevisionName::new(function, &format!("{name}-00001")).unwrap(),
@@ -126,7 +126,7 @@ pub(super) fn revision(name: &str, process: config::Process) -> config::Revision
     }
 }
 
-pub(super) fn process(command: &[&str]) -> config::Process {
+pub(crate) fn process(command: &[&str]) -> config::Process {
     config::Process {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         bundle: None,
@@ -191,8 +191,8 @@ pub(super) async fn ask(target: &Target, path: &str) -> Result<String, String> {
         Target::Address(address) => get(*address, path).await.map_err(|e| e.to_string()),
         Target::Component(component) => {
             let request = http::Request::get(path).header("host", "test");
-            let request = request.body(crate::body::Body::empty()).unwrap();
-            let answer = component.call(request, None).await;
+            let mut request = request.body(crate::body::Body::empty()).unwrap();
+            let answer = component.call(&mut request, None).await;
             let answer = answer.map_err(|failure| format!("{failure:?}"))?;
             let body = answer.into_body().collect().await;
             let body = body.map_err(|error| error.to_string())?.to_bytes();

@@ -25,7 +25,7 @@ pub mod process;
 mod wasm;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 /// How many of its last lines an [`Exit`] carries.
 pub const LAST_LOG_LINES: usize = 20;

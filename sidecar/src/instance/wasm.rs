@@ -259,18 +259,26 @@ fn exit(reason: ExitReason, message: String, was_ready: bool) -> Exit {
 struct Loaded(Arc<gateless_wasm::Instance>);
 
 impl Component for Loaded {
-    fn call(
-        &self,
-        request: Request<Body>,
+    fn call<'a>(
+        &'a self,
+        request: &'a mut Request<Body>,
         until: Option<Instant>,
-    ) -> BoxFuture<'_, Result<Response<Inbound>, Failure>> {
+    ) -> BoxFuture<'a, Result<Response<Inbound>, Failure>> {
         Box::pin(async move {
-            match self.0.call(request, until).await {
-                Ok(response) => Ok(response.map(|body| Inbound::Boxed(Box::pin(body)))),
-                Err(CallError::Busy { .. }) => Err(Failure::Busy),
-                Err(error) => Err(Failure::Ended(Box::new(ended(&error)))),
-            }
+            let entry = self.0.enter(until).await.map_err(failure)?;
+            let response = entry.call(std::mem::take(request)).await.map_err(failure)?;
+            Ok(response.map(|mut body| match body.take_whole() {
+                Some(bytes) => Inbound::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+                None => Inbound::Boxed(Box::pin(body)),
+            }))
         })
+    }
+}
+
+fn failure(error: CallError) -> Failure {
+    match error {
+        CallError::Busy { .. } => Failure::Busy,
+        error => Failure::Ended(Box::new(ended(&error))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::balancer::Outcome;
-use gateless_core::dispatch::{EndpointKey, FULL_FOR};
+use gateless_core::dispatch::{EndpointKey, FULL_FOR, Refusal};
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_core::time::Time;
@@ -21,7 +21,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::error::{Error, Phase};
 use crate::queue::invoke::Slot;
-use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision};
+use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision, Wait};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
@@ -126,13 +126,13 @@ impl Proxy {
         &self,
         function: &Function,
         revision: &Arc<Revision>,
-        mut call: Call,
+        call: &mut Call,
     ) -> Result<Response<Body>, Error> {
         if call.hops().0 > MAX_HOPS {
             return Err(Error::Loop(MAX_HOPS));
         }
-        forward::prepare(&mut call);
-        let mut next = self.send_to(function, revision, &mut call).await;
+        forward::prepare(call);
+        let mut next = self.send_to(function, revision, call).await;
         for _ in 0..MAX_SUCCESSORS {
             // A rollout took the revision away while the call waited for it.
             let gone = matches!(next, Err(Error::UnknownFunction(_)));
@@ -148,7 +148,7 @@ impl Proxy {
             let Some(revision) = function.revision(index) else {
                 return Err(Error::NoRevision(function.config.name.clone()));
             };
-            next = self.send_to(&function, revision, &mut call).await;
+            next = Box::pin(self.send_to(&function, revision, call)).await;
         }
         next
     }
@@ -175,20 +175,25 @@ impl Proxy {
             ..Attempts::default()
         };
         loop {
-            let lease = match call.permit.take() {
-                Some(lease) => lease,
+            let (lease, granted) = match call.permit.take() {
+                Some(lease) => (lease, now),
                 None => {
                     self.permit(function, revision, call, &mut attempts, &mut timing)
                         .await?
                 }
             };
             call.depart(revision.config.limits.timeout);
-            let Some(ahead) = self.secure(&lease, revision, call).await? else {
-                revision.refused(lease.key());
-                attempts.look_again = true;
-                continue;
+            let (ahead, forwarded) = if lease.is_local() {
+                (Ahead(None), granted)
+            } else {
+                let secured = Box::pin(self.secure(&lease, revision, call)).await?;
+                let Some(ahead) = secured else {
+                    revision.refused(lease.key());
+                    attempts.look_again = true;
+                    continue;
+                };
+                (ahead, clock::now())
             };
-            let forwarded = clock::now();
             match forward::forward(self, lease, ahead, call, forwarded).await? {
                 Sent::Answer(answer) => {
                     let took = answer.at.since(call.arrived);
@@ -229,7 +234,7 @@ impl Proxy {
         }
     }
 
-    /// Waits for a permit, at most until the deadline or the hold limit.
+    /// Waits for a permit, at most until the deadline or the hold limit; says when it came.
     async fn permit(
         &self,
         function: &Function,
@@ -237,7 +242,7 @@ impl Proxy {
         call: &mut Call,
         attempts: &mut Attempts,
         timing: &mut Timing,
-    ) -> Result<Lease, Error> {
+    ) -> Result<(Lease, Time), Error> {
         let began = attempts.asking.take().unwrap_or_else(clock::now);
         let ask = Ask {
             now: began,
@@ -253,35 +258,16 @@ impl Proxy {
             Origin::Here => Error::refused(&function.config.name, refusal),
             Origin::Peer => Error::Gate(refusal),
         };
-        let mut wait = match revision.ask(&ask).map_err(refused)? {
-            Ok(lease) => return Ok(lease),
-            Err(wait) => wait,
-        };
-        let end = began + revision.config.hold.max_wait;
-        let end = call.deadline.map_or(end, |deadline| deadline.min(end));
-        let timeout = tokio::time::sleep_until(clock::instant(end));
-        tokio::pin!(timeout);
-        let granted = loop {
-            tokio::select! {
-                biased;
-                granted = wait.granted() => break granted,
-                () = &mut timeout => {
-                    return Err(Error::Deadline(match wait.cold {
-                        // It has been tried, and could be no more.
-                        _ if attempts.seen > 0 => Phase::Run,
-                        true => Phase::Hold,
-                        false => Phase::Queue,
-                    }));
-                }
-                () = tokio::time::sleep(FULL_FOR), if attempts.look_again => revision.look_again(),
+        match revision.ask(&ask).map_err(refused)? {
+            Ok(lease) => Ok((lease, began)),
+            // Boxed, as most calls need no room for it.
+            Err(wait) => {
+                let deadline = call.deadline;
+                let standing = stand(wait, revision, deadline, attempts, began, timing);
+                let (granted, at) = Box::pin(standing).await?;
+                granted.map(|lease| (lease, at)).map_err(refused)
             }
-        };
-        let took = clock::now().since(began);
-        timing.waited(wait.cold, took);
-        if wait.cold {
-            timing.start = revision.last_start().min(took);
         }
-        granted.map_err(refused)
     }
 
     /// Before a body goes to another host: it must be safe to be refused there.
@@ -330,6 +316,43 @@ impl Proxy {
             && attempts.seen < policy.max_attempts
             && revision.spend_retry()
     }
+}
+
+/// Waits for a permit; says when it came, or its refusal.
+async fn stand(
+    mut wait: Wait,
+    revision: &Arc<Revision>,
+    deadline: Option<Time>,
+    attempts: &Attempts,
+    began: Time,
+    timing: &mut Timing,
+) -> Result<(Result<Lease, Refusal>, Time), Error> {
+    let end = began + revision.config.hold.max_wait;
+    let end = deadline.map_or(end, |deadline| deadline.min(end));
+    let timeout = tokio::time::sleep_until(clock::instant(end));
+    tokio::pin!(timeout);
+    let granted = loop {
+        tokio::select! {
+            biased;
+            granted = wait.granted() => break granted,
+            () = &mut timeout => {
+                return Err(Error::Deadline(match wait.cold {
+                    // It has been tried, and could be no more.
+                    _ if attempts.seen > 0 => Phase::Run,
+                    true => Phase::Hold,
+                    false => Phase::Queue,
+                }));
+            }
+            () = tokio::time::sleep(FULL_FOR), if attempts.look_again => revision.look_again(),
+        }
+    };
+    let at = clock::now();
+    let took = at.since(began);
+    timing.waited(wait.cold, took);
+    if wait.cold {
+        timing.start = revision.last_start().min(took);
+    }
+    Ok((granted, at))
 }
 
 /// A permit taken ahead at a peer, if one was needed.

@@ -78,7 +78,7 @@ impl App {
     ) -> Result<Response<Body>, Error> {
         let limit = self.queue.config().max_body;
         if !call.payload.fits(limit) || call.upgrade.is_some() {
-            return self.proxy.send(function, revision, call).await;
+            return self.proxy.send(function, revision, &mut call).await;
         }
         let Some(wait) = wait else {
             return self.accept(function, call).await;
@@ -96,7 +96,8 @@ impl App {
             return Ok(to_response(queue::http::accepted_response(&before, "")));
         }
         let (proxy, function, revision) = (self.proxy.clone(), function.clone(), revision.clone());
-        let mut exchange = Box::pin(async move { proxy.send(&function, &revision, call).await });
+        let mut exchange =
+            Box::pin(async move { proxy.send(&function, &revision, &mut call).await });
         let patience = tokio::time::sleep(Duration::from_secs(wait));
         tokio::select! {
             answered = &mut exchange => return answered,
@@ -244,7 +245,7 @@ async fn deliver(
         .ok_or_else(|| Error::NoRevision(name.clone()))?
         .clone();
     let (parts, body) = request.into_parts();
-    let call = Call {
+    let mut call = Call {
         parts,
         payload: Payload::Whole(body),
         class: Class::Async,
@@ -258,5 +259,5 @@ async fn deliver(
         permit: None,
         queued: Some(queued),
     };
-    proxy.send(&function, &revision, call).await
+    proxy.send(&function, &revision, &mut call).await
 }

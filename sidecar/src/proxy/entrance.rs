@@ -121,6 +121,7 @@ async fn connection(
     }
 }
 
+/// What few requests ask for is boxed: every connection keeps room for the largest of the rest.
 async fn answer(
     app: &Arc<App>,
     request: Request<Incoming>,
@@ -129,15 +130,15 @@ async fn answer(
 ) -> Response<Body> {
     if request.uri().path().starts_with("/_gateless/") {
         return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
-            Some(ingress) => app.triggers.ingest(ingress, request).await,
-            None => app.internal(request).await,
+            Some(ingress) => Box::pin(app.triggers.ingest(ingress, request)).await,
+            None => Box::pin(app.internal(request)).await,
         };
     }
     if door == Door::Public
         && management::is_gateways(request.uri().path())
         && !is_named(app, &request)
     {
-        return app.management.answer(&app.control, request).await;
+        return Box::pin(app.management.answer(&app.control, request)).await;
     }
     let answered = match door {
         Door::Peer => return peer(app, request).await,
@@ -222,19 +223,17 @@ async fn route(
         queued: None,
     };
     let answered = if is_async {
-        app.accept(&function, call).await
+        Box::pin(app.accept(&function, call)).await
     } else {
         let index = tagged.or_else(|| pick(&function.config, &call.parts.headers));
         match index.and_then(|index| function.revision(index)) {
             None => Err(Error::NoRevision(function.config.name.clone())),
             Some(revision) => {
-                let wished = headers::number(&call.parts.headers, &headers::TIMEOUT_MS)
-                    .or_else(|| headers::grpc_timeout_ms(&call.parts.headers));
-                let wished = wished.map(Duration::from_millis);
-                call.limit_time(revision.config.limits.timeout, wished);
-                match headers::respond_async(&call.parts.headers) {
-                    Some(wait) => app.prefer_async(&function, revision, call, wait).await,
-                    None => app.proxy.send(&function, revision, call).await,
+                let wishes = headers::wishes(&call.parts.headers);
+                call.limit_time(revision.config.limits.timeout, wishes.timeout);
+                match wishes.respond_async {
+                    Some(wait) => Box::pin(app.prefer_async(&function, revision, call, wait)).await,
+                    None => app.proxy.send(&function, revision, &mut call).await,
                 }
             }
         }
@@ -264,6 +263,9 @@ fn find(app: &App, route: &router::Route<'_>) -> Result<(Arc<Function>, Option<u
 
 /// The revision a call without a tag goes to: by its sticky key, or by chance.
 pub(super) fn pick(function: &config::Function, headers: &HeaderMap) -> Option<usize> {
+    if function.traffic.len() < 2 {
+        return router::pick_revision(function, 0);
+    }
     let sticky = headers.get(headers::STICKY);
     let hasher = StickyHasher::default();
     let ticket = sticky.map_or_else(rand::random, |key| hasher.hash_one(key));
@@ -273,7 +275,7 @@ pub(super) fn pick(function: &config::Function, headers: &HeaderMap) -> Option<u
 /// A request on the peer listener: gRPC, or a call another sidecar forwards.
 async fn peer(app: &Arc<App>, mut request: Request<Incoming>) -> Response<Body> {
     if request.uri().path().starts_with("/gateless.v1.") {
-        return app.grpc(request).await;
+        return Box::pin(app.grpc(request)).await;
     }
     let secret = request
         .headers()
@@ -365,7 +367,7 @@ async fn forwarded(
     // The caller's sidecar counts the function's own timeout, from the arrival there.
     call.limit_time(None, wished);
     call.parts.headers.remove(headers::REVISION);
-    app.proxy.send(&function, &revision, call).await
+    app.proxy.send(&function, &revision, &mut call).await
 }
 
 /// Keys of the sticky split must agree on every sidecar and over restarts.

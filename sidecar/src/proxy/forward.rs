@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version};
 
 use std::future::{pending, poll_fn};
+use std::mem;
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
@@ -85,17 +86,16 @@ pub(super) async fn forward(
     let (body, too_large) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
-    let request = write(proxy, &lease, ahead, call, body, began);
+    let mut request = write(proxy, &lease, ahead, call, body, began);
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
     let until = call.deadline.map(|end| clock::instant(end).into_std());
-    let sending = send(&endpoint, request, call.upgrade.is_some(), until);
-    let mut alarm = end.map(|end| endpoint.alarms().take(clock::instant(end)));
+    let mut alarm = None;
     let sent = tokio::select! {
         biased;
-        sent = sending => Some(sent),
-        () = rings(&mut alarm) => None,
+        sent = send(&endpoint, &mut request, call.upgrade.is_some(), until) => Some(sent),
+        () = rings(&endpoint, end, &mut alarm) => None,
     };
     let Some(sent) = sent else {
         return Err(
@@ -117,7 +117,12 @@ pub(super) async fn forward(
             Ok(answered(response, conn, alarm, lease, call, began))
         }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
-        Err(Broken::Component(Failure::Busy)) => Ok(Sent::Refused(lease)),
+        Err(Broken::Component(Failure::Busy)) => {
+            let (parts, body) = request.into_parts();
+            call.parts.headers = parts.headers;
+            give_back(call, body);
+            Ok(Sent::Refused(lease))
+        }
         Err(Broken::Component(Failure::Ended(ended))) => Err(Error::Component(ended)),
         Err(Broken::Wire(pool::Error::Unsent(request, error))) => {
             give_back(call, request.into_body());
@@ -182,12 +187,14 @@ fn answered(
     }))
 }
 
-/// Never, without an alarm.
-async fn rings(alarm: &mut Option<Alarm>) {
-    match alarm {
-        Some(alarm) => poll_fn(|cx| alarm.poll(cx)).await,
-        None => pending().await,
-    }
+/// When `end` comes; never, without one. Takes the alarm only when it is first asked: a component
+/// mostly answers before.
+async fn rings(endpoint: &Endpoint, end: Option<Time>, alarm: &mut Option<Alarm>) {
+    let Some(end) = end else {
+        return pending().await;
+    };
+    let alarm = alarm.get_or_insert_with(|| endpoint.alarms().take(clock::instant(end)));
+    poll_fn(|cx| alarm.poll(cx)).await;
 }
 
 /// Why there is no answer.
@@ -198,7 +205,7 @@ enum Broken {
 
 async fn send(
     endpoint: &Endpoint,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     upgrade: bool,
     until: Option<std::time::Instant>,
 ) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
@@ -211,12 +218,13 @@ async fn send(
                 .map_err(Broken::Component);
         }
     };
+    let request = mem::take(request);
     let sent = if upgrade {
-        pool.send_upgrade(request)
-            .await
-            .map(|answer| (answer, None))
+        let sent = Box::pin(pool.send_upgrade(request)).await;
+        sent.map(|answer| (answer, None))
     } else if request.version() == Version::HTTP_2 {
-        pool.send_h2(request).await.map(|answer| (answer, None))
+        let sent = Box::pin(pool.send_h2(request)).await;
+        sent.map(|answer| (answer, None))
     } else {
         let sent = pool.send_h1(request).await;
         sent.map(|(answer, conn)| (answer, Some(conn)))
@@ -230,13 +238,17 @@ fn write(
     proxy: &Proxy,
     lease: &Lease,
     ahead: Ahead,
-    call: &Call,
+    call: &mut Call,
     body: Body,
     now: Time,
 ) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = call.parts.method.clone();
-    *request.headers_mut() = call.parts.headers.clone();
+    *request.headers_mut() = match &**lease.endpoint() {
+        // Given back if it is not run, and never sent again otherwise.
+        Endpoint::Component { .. } => mem::take(&mut call.parts.headers),
+        Endpoint::Local { .. } | Endpoint::Remote { .. } => call.parts.headers.clone(),
+    };
     if let Some(deadline) = call.deadline {
         let left = deadline.since(now).as_millis();
         let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
@@ -247,8 +259,9 @@ fn write(
             lease.revision().config.protocol == Protocol::H2c && call.upgrade.is_none()
         }
         Endpoint::Component { .. } => {
-            let hops = headers::Hops(call.hops().0 + 1);
-            request.extensions_mut().insert(hops);
+            if let Some(hops) = call.parts.extensions.get::<headers::Hops>() {
+                request.extensions_mut().insert(*hops);
+            }
             false
         }
         Endpoint::Remote { .. } => {
@@ -312,8 +325,12 @@ impl Answer {
             held,
             caller_upgrade,
         } = self;
-        let queued = headers::number(response.headers(), &headers::QUEUE_US).unwrap_or(0);
-        timing.answered(forwarded, at, Duration::from_micros(queued));
+        let queued = if held.lease.is_local() {
+            None // an instance has no say in this
+        } else {
+            headers::number(response.headers(), &headers::QUEUE_US)
+        };
+        timing.answered(forwarded, at, Duration::from_micros(queued.unwrap_or(0)));
         let revision = held.lease.revision().clone();
         let limits = revision.config.limits;
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -329,8 +346,18 @@ impl Answer {
         }
         let (mut parts, incoming) = response.into_parts();
         parts.version = Version::HTTP_11;
-        let tracked = Tracked::new(incoming, held, call.deadline, limits.idle_timeout);
-        Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
+        let body = match incoming {
+            // Its instance is through with it: the permit goes back now.
+            Inbound::Whole(bytes) => {
+                held.finish();
+                Body::Full(bytes)
+            }
+            Inbound::Wire(_) | Inbound::Boxed(_) => {
+                let idle = limits.idle_timeout;
+                Body::Tracked(Box::new(Tracked::new(incoming, held, call.deadline, idle)))
+            }
+        };
+        Response::from_parts(parts, body)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -47,6 +48,9 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const INTERNAL: [HeaderName; 8] = [
     CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS,
 ];
+
+/// Headers the proxy adds to a request; room for them is made in one step.
+const ADDED: usize = 8;
 
 /// Components a call came through, one calling the other; with the request, not in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,10 +131,17 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Adds who called, as RFC 7239 and as everybody writes it.
 pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
+    headers.reserve(ADDED);
     let host = headers.get(header::HOST).cloned();
+    let is_first = !headers
+        .keys()
+        .any(|name| name.as_str().contains("forwarded"));
     // One buffer for both: its parts share it, and copies of a header cost nothing.
     let mut text = BytesMut::with_capacity(160);
     let earlier = |name: HeaderName| {
+        if is_first {
+            return None;
+        }
         let value = headers.get(name).filter(|value| !value.is_empty())?;
         value.to_str().ok()
     };
@@ -138,7 +149,7 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
         write!(text, "{earlier}, ").ok();
     }
     let list = text.len();
-    write!(text, "{client}").ok();
+    put_address(&mut text, client);
     let for_ = text.split().freeze();
     let address = &for_[list..];
     if let Some(earlier) = earlier(header::FORWARDED) {
@@ -159,13 +170,33 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
     }
     set_bytes(headers, header::FORWARDED, text.freeze());
     set_bytes(headers, FORWARDED_FOR, for_);
-    if !headers.contains_key(&FORWARDED_PROTO) {
+    if is_first || !headers.contains_key(&FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
     if let Some(host) = host
-        && !headers.contains_key(&FORWARDED_HOST)
+        && (is_first || !headers.contains_key(&FORWARDED_HOST))
     {
         headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+/// IPv4 by hand: the formatting machinery costs more than the rest of the header.
+fn put_address(text: &mut BytesMut, address: IpAddr) {
+    let IpAddr::V4(v4) = address else {
+        write!(text, "{address}").ok();
+        return;
+    };
+    for (at, octet) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.extend_from_slice(b".");
+        }
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let from = if octet > 99 {
+            0
+        } else {
+            2 - usize::from(octet > 9)
+        };
+        text.extend_from_slice(&digits[from..]);
     }
 }
 
@@ -208,10 +239,37 @@ pub fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// How a caller wants to be served.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Time the call has left.
+    pub timeout: Option<Duration>,
+    /// As [`respond_async`] says it.
+    pub respond_async: Option<Option<u64>>,
+}
+
+/// Reads what a caller wishes; most wish nothing.
+#[must_use]
+pub fn wishes(headers: &HeaderMap) -> Wishes {
+    let wish = |name: &HeaderName| {
+        matches!(
+            name.as_str(),
+            "x-gateless-timeout-ms" | "grpc-timeout" | "prefer"
+        )
+    };
+    if !headers.keys().any(wish) {
+        return Wishes::default();
+    }
+    let millis = number(headers, &TIMEOUT_MS).or_else(|| grpc_timeout_ms(headers));
+    Wishes {
+        timeout: millis.map(Duration::from_millis),
+        respond_async: respond_async(headers),
+    }
+}
+
 /// The wait of `Prefer: respond-async, wait=N` (RFC 7240), in seconds; `Some(None)` when
 /// `respond-async` comes without `wait`.
-#[must_use]
-pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
+fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
     let tokens: Vec<&str> = headers
         .get_all(PREFER)
         .iter()
@@ -235,8 +293,7 @@ pub fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
 }
 
 /// `grpc-timeout` (gRPC over HTTP/2: up to 8 digits and a unit), in milliseconds.
-#[must_use]
-pub fn grpc_timeout_ms(headers: &HeaderMap) -> Option<u64> {
+fn grpc_timeout_ms(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -295,6 +352,25 @@ mod tests {
             "for=10.0.0.1;proto=http;host=\"f.example\""
         );
         assert_eq!(headers["x-forwarded-host"], "f.example");
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_writes_them() {
+        for octet in 0..=255 {
+            let address = IpAddr::from([octet, 0, 255 - octet, 9]);
+            let mut text = BytesMut::new();
+            put_address(&mut text, address);
+            assert_eq!(text, address.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn wishes_are_read_from_whichever_header_has_them() {
+        let wishes = wishes(&map(&[("prefer", "respond-async"), ("grpc-timeout", "5S")]));
+        assert_eq!(wishes.timeout, Some(Duration::from_secs(5)));
+        assert_eq!(wishes.respond_async, Some(None));
+        let plain = super::wishes(&map(&[("accept", "*/*")]));
+        assert_eq!(plain, Wishes::default());
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod call;
 mod forward;
 mod payload;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod upgrade;
 

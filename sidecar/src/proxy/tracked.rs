@@ -26,6 +26,18 @@ pub struct Held {
     pub(super) alarm: Option<Alarm>,
 }
 
+impl Held {
+    /// The whole answer was there.
+    pub(super) fn finish(self) {
+        if let Some(alarm) = self.alarm {
+            self.lease.endpoint().alarms().put_back(alarm);
+        }
+        if let Some(conn) = self.conn {
+            conn.reuse();
+        }
+    }
+}
+
 /// See the module.
 pub struct Tracked {
     inner: Inbound,
@@ -54,12 +66,8 @@ impl Tracked {
     }
 
     fn finish(&mut self) {
-        let Some(held) = self.held.take() else { return };
-        if let Some(alarm) = held.alarm {
-            held.lease.endpoint().alarms().put_back(alarm);
-        }
-        if let Some(conn) = held.conn {
-            conn.reuse();
+        if let Some(held) = self.held.take() {
+            held.finish();
         }
     }
 

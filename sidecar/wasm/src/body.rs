@@ -86,6 +86,26 @@ impl ResponseBody {
         }
     }
 
+    /// All of it, if the guest is through and it is one piece or none; then nothing is left.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        if self.source.is_some() || self.frames.len() > 1 {
+            return None;
+        }
+        let Some(frame) = self.frames.pop_front() else {
+            return Some(Bytes::new());
+        };
+        match frame.into_data() {
+            Ok(data) if data.len() as u64 <= self.left => Some(data),
+            Ok(data) => self.put_back(Frame::data(data)),
+            Err(trailers) => self.put_back(trailers),
+        }
+    }
+
+    fn put_back(&mut self, frame: Frame<Bytes>) -> Option<Bytes> {
+        self.frames.push_front(frame);
+        None
+    }
+
     fn deliver(&mut self, frame: Frame<Bytes>) -> Next {
         if let Some(data) = frame.data_ref() {
             let length = data.len() as u64;

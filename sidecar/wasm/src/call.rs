@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::body::ResponseBody;
@@ -18,38 +19,78 @@ use crate::guest::{Guest, Live};
 use crate::host::State;
 use crate::instance::Instance;
 use crate::meter::Call;
+use crate::modules::Loaded;
 use crate::outgoing::{BoxError, to_wasi};
 use crate::settings::Limits;
 
+/// Room for one call, and the module it is for.
+pub struct Entry<'a> {
+    instance: &'a Arc<Instance>,
+    module: Arc<Loaded>,
+    slot: OwnedSemaphorePermit,
+    deadline: Option<Instant>,
+}
+
 impl Instance {
-    /// Serves one request. The request's body is read as the guest reads it; its extensions go with the
-    /// guest's outgoing requests. Everything, the response's body included, must be over at `deadline`.
-    ///
-    /// The guest runs when this future, and then the response's body, is polled; dropping either ends it.
-    /// Whoever stops polling a body for good must drop it: the guest keeps its slot until then.
+    /// Waits for room to serve one call, which must be over at `deadline`.
+    pub async fn enter(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+    ) -> Result<Entry<'_>, CallError> {
+        self.step_back().await;
+        // Before the slot: a module that must be compiled first may keep its callers waiting, not others'.
+        let module = self.module(deadline).await?;
+        let slot = self.engine.slot(deadline).await?;
+        Ok(Entry {
+            instance: self,
+            module,
+            slot,
+            deadline,
+        })
+    }
+
+    /// Serves one request: [`Self::enter`] and [`Entry::call`].
     pub async fn call<B>(
         self: &Arc<Self>,
-        mut request: Request<B>,
+        request: Request<B>,
         deadline: Option<Instant>,
     ) -> Result<Response<ResponseBody>, CallError>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.step_back().await;
-        // Before the slot: a module that must be compiled first may keep its callers waiting, not others'.
-        let module = self.module(deadline).await?;
-        let slot = self.engine.slot(deadline).await?;
+        self.enter(deadline).await?.call(request).await
+    }
+}
+
+impl Entry<'_> {
+    /// Serves one request. The request's body is read as the guest reads it; its extensions go with the
+    /// guest's outgoing requests. Everything, the response's body included, must be over at the deadline.
+    ///
+    /// The guest runs when this future, and then the response's body, is polled; dropping either ends it.
+    /// Whoever stops polling a body for good must drop it: the guest keeps its slot until then.
+    pub async fn call<B>(self, mut request: Request<B>) -> Result<Response<ResponseBody>, CallError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Self {
+            instance,
+            module,
+            slot,
+            deadline,
+        } = self;
+        let limits = &instance.shared.limits;
         let extensions = mem::take(request.extensions_mut());
-        let call = Arc::new(Call::new(&self.shared.limits, deadline, extensions));
-        let live = match self.take_idle() {
+        let call = Arc::new(Call::new(limits, deadline, extensions));
+        let live = match instance.take_idle() {
             Some(mut live) => {
                 live.store.data_mut().begin(call.clone());
                 live
             }
             None => {
-                let store = State::store(self.engine.wasm(), self.shared.clone(), call.clone());
-                Live::new(store, module)
+                let (engine, shared) = (instance.engine.wasm(), instance.shared.clone());
+                Live::new(State::store(engine, shared, call.clone()), module)
             }
         };
         if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
@@ -57,9 +98,8 @@ impl Instance {
             request.headers_mut().insert(HOST, host);
         }
         let request = request.map(|body| body.map_err(|error| to_wasi(error.into())));
-        let mut guest = Guest::new(self.clone(), live, request, call, slot);
+        let mut guest = Guest::new(instance.clone(), live, request, call, slot);
         let (head, done) = poll_fn(|cx| poll_head(&mut guest, cx)).await?;
-        let limits = &self.shared.limits;
         let promised = check_head(&head, limits)?;
         let limit = limits.response_body_bytes;
         let (head, source) = head.into_parts();

@@ -178,7 +178,7 @@ impl Guest {
 
     /// The guest served its call whole.
     pub(crate) fn recycle(self, live: Live) {
-        self.instance.recycle(live);
+        self.instance.recycle(live, self.call.left_at());
     }
 
     /// The response was delivered whole, but the guest goes on: gives it a little more time, in a task of

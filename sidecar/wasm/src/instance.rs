@@ -205,8 +205,8 @@ impl Instance {
         Some(self.idle.lock().guests.pop()?.live)
     }
 
-    /// Keeps a guest that served its call whole, if this function wants that and there is room.
-    pub(crate) fn recycle(self: &Arc<Self>, mut live: Live) {
+    /// Keeps a guest that served its call whole, until `since`, if this function wants that and there is room.
+    pub(crate) fn recycle(self: &Arc<Self>, mut live: Live, since: Instant) {
         live.store.data().finish();
         let Some(reuse) = self.reuse else { return };
         if live.requests >= reuse.max_requests || !live.store.data_mut().is_reusable() {
@@ -217,7 +217,7 @@ impl Instance {
         };
         let idle = Idle {
             live,
-            since: Instant::now(),
+            since,
             _place: place,
         };
         let mut pool = self.idle.lock();

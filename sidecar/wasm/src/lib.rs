@@ -29,6 +29,7 @@ mod turns;
 mod world;
 
 pub use body::ResponseBody;
+pub use call::Entry;
 pub use engine::{Engine, Stats};
 pub use error::{CallError, Error, LoadError};
 pub use instance::Instance;

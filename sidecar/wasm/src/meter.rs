@@ -45,6 +45,8 @@ pub(crate) struct Call {
     entered: AtomicU64,
     /// When that was, in nanoseconds since `began`.
     entered_at: AtomicU64,
+    /// When the last poll was over, likewise.
+    left_at: AtomicU64,
     began: Instant,
     /// Polled already.
     entered_before: AtomicBool,
@@ -69,6 +71,7 @@ impl Call {
             computed: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             entered_at: AtomicU64::new(0),
+            left_at: AtomicU64::new(0),
             began: Instant::now(),
             entered_before: AtomicBool::new(false),
             cpu_limit: nanos(limits.cpu_time),
@@ -104,13 +107,24 @@ impl Call {
 
     /// The poll is over.
     pub(crate) fn leave(&self) {
-        self.computed.fetch_add(self.in_poll(), Ordering::Relaxed);
+        let at = nanos(self.began.elapsed());
+        self.left_at.store(at, Ordering::Relaxed);
+        self.computed.fetch_add(self.until(at), Ordering::Relaxed);
+    }
+
+    /// When the last poll was over.
+    pub(crate) fn left_at(&self) -> Instant {
+        self.began + Duration::from_nanos(self.left_at.load(Ordering::Relaxed))
     }
 
     /// CPU time of the present poll; only within one.
     pub(crate) fn in_poll(&self) -> u64 {
-        let at = self.entered_at.load(Ordering::Relaxed);
-        let wall = nanos(self.began.elapsed()).saturating_sub(at);
+        self.until(nanos(self.began.elapsed()))
+    }
+
+    /// CPU time of the present poll up to now, `at` nanoseconds since the call began.
+    fn until(&self, at: u64) -> u64 {
+        let wall = at.saturating_sub(self.entered_at.load(Ordering::Relaxed));
         if wall < SHORT {
             return wall;
         }

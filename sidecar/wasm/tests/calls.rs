@@ -38,6 +38,23 @@ async fn request_and_environment_reach_the_guest() {
 }
 
 #[tokio::test]
+async fn an_answer_is_taken_whole_only_when_its_guest_is_through() {
+    let (engine, _) = engine();
+    let instance = start_with(&engine, |_| {});
+    let mut body = head(&instance, "/hello").await.unwrap().into_body();
+    assert_eq!(body.take_whole().unwrap(), "hello");
+    assert!(body.is_end_stream());
+    let (_sender, mut going_on) = echo_in_step(&instance).await;
+    assert_eq!(going_on.take_whole(), None);
+    let narrow = start_with(&engine, |spec| spec.limits.response_body_bytes = 4);
+    let mut body = head(&narrow, "/hello").await.unwrap().into_body();
+    assert_eq!(body.take_whole(), None);
+    let error = body.collect().await.unwrap_err();
+    let error = error.downcast_ref::<CallError>().unwrap();
+    assert_eq!(*error, CallError::ResponseTooLarge { limit: 4 });
+}
+
+#[tokio::test]
 async fn bodies_stream_both_ways_with_trailers() {
     let (engine, _) = engine();
     let instance = start_with(&engine, |_| {});
