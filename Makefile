@@ -17,7 +17,7 @@ PKG_haproxy := haproxy
 
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src -type f 2>/dev/null)
 
-.PHONY: demo build test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench tools sdk-tools bench-tools
+.PHONY: demo build dist test check fmt examples sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench tools sdk-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -27,11 +27,12 @@ demo: build
 build: tools web
 	$(CARGO) build --release -p gateless -p gateless-example-checksum
 
-## test: formatting, lints, unit, simulation, end-to-end and doc tests, examples, client libraries, dashboard
+## test: formatting, lints, unit, simulation, end-to-end and doc tests, examples, the profile's workload, client libraries, dashboard
 test: web check
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) examples
+	python3 deploy/pgo/workload.py target/debug/gateless target/debug/checksum 240
 	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
 
@@ -92,10 +93,15 @@ web-test: web
 	$(CARGO) build -p gateless
 	cd web && GATELESS_BIN="$${GATELESS_BIN:-$(CURDIR)/target/debug/gateless}" npm run --silent test
 
-## bench: measure against the same backend direct, a bare proxy, nginx and haproxy
+## dist: the binary that is shipped, target/dist/gateless, optimized by a profile of itself at work
+dist: tools web
+	CARGO="$(CARGO)" python3 deploy/pgo/build.py
+
+## bench: measure what is shipped against the same backend direct, a bare proxy, nginx and haproxy
 bench: tools web bench-tools
-	$(CARGO) build --profile dist -p gateless -p gateless-benches
-	$(CARGO) build --profile dist -p gateless -p gateless-wasm --example measure
+	$(CARGO) build --profile dist -p gateless-benches
+	$(CARGO) build --profile dist -p gateless-wasm --example measure
+	$(MAKE) dist
 	python3 benches/run.py
 
 tools:

@@ -198,12 +198,13 @@ class Callbacks:
         return next((c for c in self.received if c[0].get("x-call-id") == call_id), None)
 
 
-def run(steps, binary):
-    """Runs the steps in a cluster of its own; returns the exit code."""
+def run(steps, binary, **env):
+    """Runs the steps in a cluster of its own, with more in its environment; returns the exit code."""
     # SIGTERM must clean up just as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="gateless-demo-") as folder:
         cluster, failure = Cluster(binary, folder), None
+        cluster.env.update(env)
         try:
             cluster.start()
             steps(cluster)
