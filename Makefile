@@ -99,8 +99,7 @@ dist: tools web
 
 ## bench: measure what is shipped against the same backend direct, a bare proxy, nginx and haproxy
 bench: tools web bench-tools
-	$(CARGO) build --profile dist -p gateless-benches
-	$(CARGO) build --profile dist -p gateless-wasm --example measure
+	$(CARGO) build --profile dist -p gateless-benches -p gateless-wasm --bins --example measure
 	$(MAKE) dist
 	python3 benches/run.py
 
