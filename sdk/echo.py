@@ -1,6 +1,7 @@
 """The function the smoke tests deploy: answers with what it was asked, and writes a line about it.
 
-/status/CODE answers with that status, /slow (or the body `slow`) after five seconds, /fails-once/KEY with 503 the first time.
+/status/CODE answers with that status, /slow (or the body `slow`) after five seconds, /fails-once to a queued call's first attempt with
+503. It remembers nothing: a replay may meet another instance than the attempt before.
 Deliberately nothing but Python's own library.
 """
 
@@ -9,8 +10,6 @@ import json
 import os
 import time
 
-seen = set()
-
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -18,8 +17,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
-        if self.path.startswith("/fails-once/") and self.path not in seen:
-            seen.add(self.path)
+        if self.path.startswith("/fails-once/") and self.headers.get("x-gateless-attempt") == "1":
             status = 503
         if self.path.startswith("/slow") or body == b"slow":
             time.sleep(5)
