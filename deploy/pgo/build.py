@@ -1,7 +1,7 @@
 """`make dist`: the binary that is shipped, target/dist/gateless, optimized by a profile of itself at work.
 
 Builds it with counters, lets it serve what workload.py asks, and builds it again with what was counted
-(profile-guided optimization, "rustc book", chapter of that name). Calls cost about a seventh less CPU. Needs
+(profile-guided optimization, "rustc book", chapter of that name). Calls cost about an eighth less CPU. Needs
 `llvm-profdata` of rustc's own LLVM, which rustup has as `llvm-tools`; where it cannot be had, the binary is
 built without a profile, and this says so.
 """
@@ -38,7 +38,7 @@ def profdata(triple):
 def build(triple, *flags):
     """With `--target`, so that flags reach what is shipped and not what only builds it."""
     flags = " ".join(filter(None, [os.environ.get("RUSTFLAGS", ""), *flags]))
-    command = [CARGO, "build", "--profile", "dist", "-p", "gateless", "--target", triple, "--target-dir", TARGET]
+    command = [CARGO, "build", "--locked", "--profile", "dist", "-p", "gateless", "--target", triple, "--target-dir", TARGET]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "RUSTFLAGS": flags})
     return TARGET / triple / "dist" / "gateless"
 

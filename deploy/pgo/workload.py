@@ -3,7 +3,7 @@
 Processes and components of either WASI, fresh and reused; at the sidecar that runs them and at the two that forward;
 one caller and many, over HTTP/1.1 and HTTP/2; with and without bodies; cold and warm, sync and async; a few refusals,
 and whatever command line, server and controllers do for that. Nothing is measured: only the share of each kind matters,
-and what never runs here is optimized for size.
+and what never runs here is taken for cold code.
 
     python3 deploy/pgo/workload.py GATELESS CHECKSUM [CALLS OF EACH KIND]
 """
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy" / "demo"))
 
-from cluster import Failed, call, expect, run, wait_until  # noqa: E402
+from cluster import Failed, expect, run, wait_until  # noqa: E402
 
 CHECKSUM = Path(sys.argv[2]).resolve()
 CALLS = int(sys.argv[3]) if len(sys.argv) > 3 else 4_000
