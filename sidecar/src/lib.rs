@@ -2,33 +2,24 @@
 //!
 //! It accepts calls, routes, holds, gates, autoscales, runs instances and keeps the async
 //! queue. It needs no other process to do so: the server only changes what it does.
+//!
+//! Imports point one way: `start` and `admin` over `edge`, `reconcile`, `queue` and `trigger`, these over `call`,
+//! `catalogue`, `cluster` and `instance`, these over `runtime`, that over `telemetry`, and all over `endpoint` and
+//! `clock`. The repository's rules hold them to it; `docs/architecture.md` says what each may touch.
 
 pub mod admin;
-pub mod app;
-pub mod auth;
-mod backoff;
-pub mod body;
+pub mod call;
+pub mod catalogue;
 pub mod clock;
-pub mod config;
-pub mod control;
-pub mod controller;
-mod drain;
-pub mod error;
-mod goodbye;
+pub mod cluster;
+pub mod edge;
+pub mod endpoint;
 pub mod instance;
-mod logs;
-mod management;
-pub mod metrics;
-pub mod node;
-pub mod observe;
-mod outbox;
-mod outgoing;
-pub mod peers;
-mod prefetch;
-pub mod proxy;
 pub mod queue;
+pub mod reconcile;
 pub mod runtime;
 mod start;
+pub mod telemetry;
 pub mod trigger;
 
 pub use start::{Config, Error, Running, run};

@@ -1,6 +1,7 @@
 //! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 mod parts;
+mod shutdown;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,16 +12,18 @@ use std::sync::atomic::AtomicU64;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::auth::ClusterSecret;
-use crate::controller;
-use crate::goodbye::Ends;
-use crate::management::Relay;
-use crate::metrics::Metrics;
-use crate::outgoing::Router;
-use crate::proxy::reserve::Reservations;
+use crate::call::reserve::Reservations;
+use crate::cluster::auth::ClusterSecret;
+use crate::cluster::node;
+use crate::edge::Edge;
+use crate::edge::component::Router;
+use crate::edge::openfaas::Relay;
+use crate::reconcile;
 use crate::runtime::{HoldCaps, Registry};
-use crate::{control, node, peers, queue};
+use crate::telemetry::metrics::Metrics;
+use shutdown::Stop;
+
+use crate::{catalogue, cluster, queue};
 
 /// How a sidecar is set up.
 #[derive(Debug, Clone)]
@@ -76,10 +79,10 @@ pub enum Error {
     },
     /// The cluster secret is none.
     #[error(transparent)]
-    Secret(#[from] crate::auth::BadSecret),
+    Secret(#[from] crate::cluster::auth::BadSecret),
     /// Gossip cannot start.
     #[error(transparent)]
-    Peers(#[from] peers::Error),
+    Peers(#[from] cluster::Error),
     /// The durable queue cannot be opened.
     #[error("queue in {folder}: {cause}")]
     Queue {
@@ -93,7 +96,7 @@ pub enum Error {
     Engine(gateless_wasm::Error),
     /// The config client cannot start.
     #[error(transparent)]
-    Control(#[from] control::Error),
+    Control(#[from] catalogue::Error),
 }
 
 /// A running sidecar.
@@ -106,7 +109,7 @@ pub struct Running {
     pub peer: SocketAddr,
     /// Gossip, UDP.
     pub gossip: SocketAddr,
-    ends: Ends,
+    stop: Stop,
 }
 
 /// Starts a sidecar.
@@ -148,23 +151,23 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         parts::triggers(&config, &node, &control, &queue, &peers, &metrics, observer).await;
     let admin = parts::admin(&queue, &driver, node, host.clone(), triggers.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
-    let app = Arc::new(App {
+    let edge = Arc::new(Edge {
         proxy,
         queue: queue.clone(),
         dispatcher,
-        peers: peers.clone(),
+        cluster: peers.clone(),
         fairness: std::hash::RandomState::new(),
         reservations,
         triggers,
-        management: Relay::new(config.management_relay),
+        openfaas: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
-        control: control.clone(),
+        catalogue: control.clone(),
         metrics,
         from_peers: AtomicU64::new(0),
     });
-    router.open(&app, local.to_string());
-    let stop_controller = CancellationToken::new();
-    let parts = controller::Parts {
+    router.open(&edge, local.to_string());
+    let stop_reconciling = CancellationToken::new();
+    let parts = reconcile::Parts {
         registry,
         signals,
         catalogue,
@@ -178,25 +181,25 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         capacity: config.capacity,
         draining: host.draining.watch(),
         gateless_url: format!("http://{local}"),
-        stop: stop_controller.clone(),
+        stop: stop_reconciling.clone(),
     };
-    tokio::spawn(controller::run(parts));
-    let (connections, stop_accepting) = parts::serve(&app, listeners);
-    let ends = Ends {
-        app,
+    tokio::spawn(reconcile::run(parts));
+    let (connections, stop_accepting) = parts::serve(&edge, listeners);
+    let stop = Stop {
+        edge,
         stop_accepting,
-        stop_controller,
+        stop_reconciling,
         connections,
         driver,
-        control,
+        catalogue: control,
     };
-    Ok(addresses.running(gossip, ends))
+    Ok(addresses.running(gossip, stop))
 }
 
 impl Running {
     /// Leaves the cluster, lets calls finish (at most 30 s), and stops the instances or leaves
     /// them for the next sidecar on the same data folder.
     pub async fn shutdown(self, stop_instances: bool) {
-        self.ends.goodbye(stop_instances).await;
+        self.stop.run(stop_instances).await;
     }
 }

@@ -352,5 +352,4 @@ pub const fn retryable_status(status: u16) -> bool {
 }
 
 #[cfg(test)]
-#[path = "call_tests.rs"]
 mod tests;

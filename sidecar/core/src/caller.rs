@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Function;
-use crate::control::{Endpoints, Load, Member, RevisionDemand};
+use crate::message::{Endpoints, Load, Member, RevisionDemand};
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership;
 use crate::schedule::Schedule;

@@ -6,7 +6,7 @@
 //! neither deadlines nor sockets: `E` is the shell's endpoint, `W` its way to wake a waiter.
 
 mod choose;
-mod words;
+mod types;
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::time::Time;
 use crate::usage::Usage;
 use choose::{Local, Remote};
 
-pub use words::{Call, EndpointKey, Pass, Permit, Refusal, Released, Supply};
+pub use types::{Call, EndpointKey, Pass, Permit, Refusal, Released, Supply};
 
 /// How many calls may queue per unit of container concurrency; Knative's queue-proxy.
 pub const QUEUE_PER_CONCURRENCY: u64 = 10;
@@ -399,5 +399,4 @@ impl<W, E: Clone> Dispatch<W, E> {
 }
 
 #[cfg(test)]
-#[path = "dispatch_tests.rs"]
 mod tests;

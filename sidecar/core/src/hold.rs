@@ -296,5 +296,4 @@ pub fn fair_share(limit: u64, total: u64, own: u64, more: u64) -> bool {
 }
 
 #[cfg(test)]
-#[path = "hold_tests.rs"]
 mod tests;

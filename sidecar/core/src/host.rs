@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Function, Revision};
-use crate::control::{Assignment, Member, RevisionInstances};
+use crate::message::{Assignment, Member, RevisionInstances};
 use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use crate::ownership::Term;
 use crate::schedule::Schedule;

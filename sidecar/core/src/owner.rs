@@ -24,8 +24,8 @@ pub use sizing::HORIZON;
 
 use crate::autoscaler::TICK;
 use crate::config::Function;
-use crate::control::{Assignment, Endpoints, Members, RevisionDemand, RevisionInstances};
 use crate::few::Few;
+use crate::message::{Assignment, Endpoints, Members, RevisionDemand, RevisionInstances};
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership::Term;
 use crate::time::Time;

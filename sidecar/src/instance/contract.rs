@@ -191,7 +191,7 @@ pub(super) async fn ask(target: &Target, path: &str) -> Result<String, String> {
         Target::Address(address) => get(*address, path).await.map_err(|e| e.to_string()),
         Target::Component(component) => {
             let request = http::Request::get(path).header("host", "test");
-            let mut request = request.body(crate::body::Body::empty()).unwrap();
+            let mut request = request.body(crate::endpoint::body::Body::empty()).unwrap();
             let answer = component.call(&mut request, None).await;
             let answer = answer.map_err(|failure| format!("{failure:?}"))?;
             let body = answer.into_body().collect().await;

@@ -1,6 +1,6 @@
 //! Instances that are components in this process: loaded is ready, and unloading is the end.
 //!
-//! What runs them is the engine (`gateless-wasm`); here is only their life as the controller
+//! What runs them is the engine (`gateless-wasm`); here is only their life as the reconciler
 //! sees it, and the words for what went wrong. Nothing is adopted: they end with the sidecar.
 
 use std::collections::HashMap;
@@ -18,11 +18,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
-use super::component::{Component, Ended, Failure};
 use super::environment::environment;
 use super::logs::{Logs, Spoken};
 use super::{Event, Exit, ExitReason, LogStream, StartRequest, Target};
-use crate::body::{Body, Inbound};
+use crate::endpoint::body::{Body, Inbound};
+use crate::endpoint::component::{Component, Ended, Failure};
 
 /// Compilations at once: each uses every core it can get.
 const COMPILATIONS: usize = 1;

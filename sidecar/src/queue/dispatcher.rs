@@ -251,14 +251,13 @@ impl Shared {
                 match request(&id, *attempt) {
                     Ok(request) => {
                         let (invoke, within) = (self.invoke.clone(), policy.attempt_timeout);
-                        let (found, slot) = oneshot::channel();
+                        let (slot, found) = Slot::new();
                         let exchange: Exchange = Box::pin(async move {
-                            let slot = Slot(found);
                             invoke.invoke(&function, request, within, slot).await
                         });
                         let attempt = UnderWay {
                             exchange,
-                            slot: Some(slot),
+                            slot: Some(found),
                             cancelled,
                         };
                         self.see_through(&id, attempt, &policy).await;
@@ -401,5 +400,4 @@ async fn collect(exchange: Exchange, limit: u64) -> Ended {
 }
 
 #[cfg(test)]
-#[path = "dispatcher_tests.rs"]
 mod tests;

@@ -1,9 +1,11 @@
 //! What can go wrong with an async call, and how each is told to a caller.
 //!
-//! `status` and `code` are the queue's rows of the table in `crate::error`, which turns them
+//! `status` and `code` are the queue's rows of the table in `crate::call::error`, which turns them
 //! into problems.
 
 use http::StatusCode;
+
+use crate::call::error as call;
 
 /// Why the queue says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +166,18 @@ impl Error {
             Self::Conflict { .. } => "see the call's state",
             Self::Remote { .. } => "see detail",
             Self::Damaged(_) => "see the sidecar's log",
+        }
+    }
+}
+
+impl From<Error> for call::Error {
+    fn from(error: Error) -> Self {
+        let (status, code, hint) = (error.status(), error.code(), error.hint());
+        Self::Queue {
+            status,
+            code,
+            hint,
+            detail: error.to_string(),
         }
     }
 }

@@ -141,7 +141,7 @@ pub fn accepted_response(accepted: &Accepted, base: &str) -> Response<Bytes> {
 /// As [`Queue::get`].
 pub async fn status(queue: &dyn Queue, id: &CallId) -> Result<Response<Bytes>, Error> {
     let view = queue.get(id).await?;
-    Ok(status_response(&crate::admin::call(&view)))
+    Ok(status_response(&super::wire::call(&view)))
 }
 
 /// The result of a call of this sidecar.
@@ -237,5 +237,4 @@ fn text(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

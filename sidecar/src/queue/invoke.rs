@@ -8,7 +8,8 @@ use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::sync::oneshot;
+
+pub use crate::call::Slot;
 
 /// Any body error.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -30,17 +31,6 @@ pub trait Invoke: Send + Sync + 'static {
         within: Duration,
         slot: Slot,
     ) -> Exchange;
-}
-
-/// Tells that a call has its slot and goes out.
-pub struct Slot(pub(super) oneshot::Sender<()>);
-
-impl Slot {
-    /// It has.
-    pub fn found(self) {
-        // Fails only with the attempt given up, and then nobody needs to know.
-        self.0.send(()).ok();
-    }
 }
 
 impl<F> Invoke for F

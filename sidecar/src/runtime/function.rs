@@ -9,7 +9,7 @@ use gateless_core::config;
 use gateless_core::name::RevisionName;
 
 use super::{Revision, Shared};
-use crate::metrics::FunctionMetrics;
+use crate::telemetry::metrics::FunctionMetrics;
 
 /// See the module.
 pub struct Function {

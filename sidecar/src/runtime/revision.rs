@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 
 use super::{Demand, Lease, Shared, Signal};
 use crate::clock;
-use crate::instance::component::Component;
-use crate::proxy::alarm::Spare;
-use crate::proxy::pool::Pool;
+use crate::endpoint::alarm::Spare;
+use crate::endpoint::component::Component;
+use crate::endpoint::pool::Pool;
 
 /// Where a permit leads.
 pub enum Endpoint {

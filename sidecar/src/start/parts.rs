@@ -16,32 +16,32 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
+use super::shutdown::Stop;
 use super::{Config, Error, Running};
+use crate::admin::logs::InstanceLogs;
 use crate::admin::{Admin, Host};
-use crate::app::App;
-use crate::auth::ClusterSecret;
-use crate::controller;
-use crate::drain::Draining;
-use crate::goodbye::Ends;
+use crate::call::reserve::Reservations;
+use crate::call::{Proxy, Reserve};
+use crate::cluster::auth::ClusterSecret;
+use crate::cluster::drain::Draining;
+use crate::edge::Edge;
+use crate::edge::component::Router;
+use crate::edge::doors::{self, Door};
 use crate::instance::Driver;
 use crate::instance::drivers::Drivers;
 use crate::instance::process;
-use crate::logs::InstanceLogs;
-use crate::metrics::{Length, Metrics};
-use crate::observe::Observer;
-use crate::outgoing::Router;
-use crate::proxy::deferred::Invoker;
-use crate::proxy::entrance::{self, Door};
-use crate::proxy::reserve::Reservations;
-use crate::proxy::{Proxy, Reserve};
+use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::invoke::Lookup;
+use crate::reconcile;
 use crate::runtime::Registry;
-use crate::{control, peers, queue, trigger};
+use crate::telemetry::metrics::{Length, Metrics};
+use crate::telemetry::observe::Observer;
+use crate::{catalogue, cluster, queue, trigger};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) struct Peers(pub(super) peers::Handle);
+pub(super) struct Peers(pub(super) cluster::Handle);
 
 impl Reserve for Peers {
     fn reserve(
@@ -82,9 +82,9 @@ impl trigger::Others for Peers {
 pub(super) async fn triggers(
     config: &Config,
     node: &NodeId,
-    control: &Arc<control::Handle>,
+    control: &Arc<catalogue::Handle>,
     queue: &queue::Local,
-    peers: &peers::Handle,
+    peers: &cluster::Handle,
     metrics: &Arc<Metrics>,
     observer: &Arc<Observer>,
 ) -> trigger::Handle {
@@ -117,7 +117,7 @@ impl Gates {
     }
 }
 
-impl peers::Reserver for Gates {
+impl cluster::Reserver for Gates {
     fn reserve(&self, revision: &RevisionName, ttl: Duration, _caller: &str) -> Option<String> {
         self.reservations.reserve(&self.registry, revision, ttl)
     }
@@ -125,7 +125,7 @@ impl peers::Reserver for Gates {
 
 pub(super) struct Backlog(pub(super) queue::Local);
 
-impl controller::Backlog for Backlog {
+impl reconcile::Backlog for Backlog {
     fn due(&self) -> Vec<(FunctionName, u32)> {
         let depths = queue::Queue::depths(&self.0)
             .into_iter()
@@ -136,7 +136,7 @@ impl controller::Backlog for Backlog {
     }
 
     fn lengths(&self) -> Vec<Length> {
-        crate::app::lengths(&self.0)
+        queue::lengths(&self.0)
     }
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::
 pub(super) fn deliver(
     proxy: &Arc<Proxy>,
     queue: &queue::Local,
-    control: &Arc<control::Handle>,
+    control: &Arc<catalogue::Handle>,
     local: SocketAddr,
 ) -> Dispatcher {
     let catalogue = control.catalogue();
@@ -223,13 +223,13 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub(super) fn running(self, gossip: SocketAddr, ends: Ends) -> Running {
+    pub(super) fn running(self, gossip: SocketAddr, stop: Stop) -> Running {
         Running {
             public: self.public,
             local: self.local,
             peer: self.peer,
             gossip,
-            ends,
+            stop,
         }
     }
 
@@ -243,9 +243,9 @@ impl Addresses {
 }
 
 pub(super) type Joined = (
-    peers::Handle,
-    mpsc::Receiver<peers::Event>,
-    peers::PeerServer,
+    cluster::Handle,
+    mpsc::Receiver<cluster::Event>,
+    cluster::PeerServer,
 );
 
 pub(super) async fn join(
@@ -255,13 +255,13 @@ pub(super) async fn join(
     secret: &ClusterSecret,
     gates: Gates,
 ) -> Result<Joined, Error> {
-    let peers = peers::Config {
+    let peers = cluster::Config {
         node: node.clone(),
         gossip_listen: config.gossip_listen,
         advertise_host: addresses.host.clone(),
         cluster: "gateless".to_owned(),
         seeds: config.join.clone(),
-        gossip_interval: peers::DEFAULT_INTERVAL,
+        gossip_interval: cluster::DEFAULT_INTERVAL,
         peer_address: addresses.peer_address(),
         public_url: addresses.public_url(),
         capacity: config.capacity,
@@ -269,7 +269,7 @@ pub(super) async fn join(
         secret: secret.clone(),
         reserver: Arc::new(gates),
     };
-    Ok(peers::spawn(peers).await?)
+    Ok(cluster::spawn(peers).await?)
 }
 
 pub(super) async fn follow_server(
@@ -279,8 +279,8 @@ pub(super) async fn follow_server(
     secret: &ClusterSecret,
     gossip: SocketAddr,
     engine: Engine,
-) -> Result<Arc<control::Handle>, Error> {
-    let control = control::Config {
+) -> Result<Arc<catalogue::Handle>, Error> {
+    let control = catalogue::Config {
         server: config.server.clone(),
         data: config.data.clone(),
         secret: secret.clone(),
@@ -289,18 +289,18 @@ pub(super) async fn follow_server(
         public_url: addresses.public_url(),
         peer_address: addresses.peer_address(),
         gossip_address: format!("{}:{}", addresses.host, gossip.port()),
-        artifact_cache_bytes: control::DEFAULT_CACHE_BYTES,
+        artifact_cache_bytes: catalogue::DEFAULT_CACHE_BYTES,
     };
-    let control = Arc::new(control::spawn(control).await?);
-    tokio::spawn(crate::prefetch::run(control.clone(), engine));
+    let control = Arc::new(catalogue::spawn(control).await?);
+    tokio::spawn(crate::catalogue::prefetch::run(control.clone(), engine));
     Ok(control)
 }
 
-pub(super) fn serve(app: &Arc<App>, listeners: Listeners) -> (TaskTracker, CancellationToken) {
+pub(super) fn serve(edge: &Arc<Edge>, listeners: Listeners) -> (TaskTracker, CancellationToken) {
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
     for (listener, door) in listeners {
-        let serving = entrance::serve(
-            app.clone(),
+        let serving = doors::serve(
+            edge.clone(),
             listener,
             door,
             connections.clone(),
@@ -315,7 +315,7 @@ pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
     queue: &queue::Local,
-    peers: &peers::Handle,
+    peers: &cluster::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
     queue.tell(observer.clone());
@@ -341,7 +341,7 @@ pub(super) fn admin(
     Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers)
 }
 
-pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &peers::Handle) -> Proxy {
+pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {
     Proxy {
         registry: registry.clone(),
         cluster_secret: config.cluster_secret.trim().to_owned(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use crate::config::Trigger;
+use crate::catalogue::config::Trigger;
 use crate::queue::types::{Header, Idempotency, Record};
 
 /// A trigger's call. `key` names what it is for, everywhere and for ever: two calls of the same key

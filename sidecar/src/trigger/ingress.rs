@@ -15,10 +15,10 @@ use serde_json::json;
 use super::event::{self, Bad, Event};
 use super::table::Table;
 use super::{Handle, call, now_ms};
-use crate::body::Body;
-use crate::config::{Source, Trigger};
-use crate::error::{Error, problem};
-use crate::proxy::{Payload, headers};
+use crate::call::error::{Error, problem};
+use crate::call::{Payload, headers};
+use crate::catalogue::config::{Source, Trigger};
+use crate::endpoint::body::Body;
 use crate::queue;
 use crate::queue::types::Record;
 

@@ -11,10 +11,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Trigger;
-use crate::metrics::Metrics;
-use crate::observe::Observer;
+use crate::catalogue::config::Trigger;
 use crate::queue::types::Accepted;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::observe::Observer;
 
 /// Of an error kept for people, characters.
 const MAX_ERROR: usize = 500;
@@ -79,8 +79,12 @@ impl Stats {
         };
         self.count(&trigger.name, outcome);
         if self.observer.is_watched() {
-            self.observer
-                .trigger(trigger, action, &accepted.id.to_string());
+            self.observer.trigger(
+                &trigger.name,
+                &trigger.function,
+                action,
+                &accepted.id.to_string(),
+            );
         }
         if accepted.replayed {
             return;
@@ -94,7 +98,8 @@ impl Stats {
     /// A call could not be put into the queue.
     pub(super) fn failed(&self, trigger: &Trigger, error: &str, now_ms: u64) {
         self.count(&trigger.name, "failed");
-        self.observer.trigger(trigger, "failed", error);
+        self.observer
+            .trigger(&trigger.name, &trigger.function, "failed", error);
         self.change(trigger, |counts| {
             counts.failed += 1;
             counts.last_error = error.chars().take(MAX_ERROR).collect();
@@ -105,7 +110,8 @@ impl Stats {
     /// Times of a schedule were passed over, this one the last.
     pub(super) fn missed(&self, trigger: &Trigger, scheduled_at: &str) {
         self.count(&trigger.name, "missed");
-        self.observer.trigger(trigger, "missed", scheduled_at);
+        self.observer
+            .trigger(&trigger.name, &trigger.function, "missed", scheduled_at);
         self.change(trigger, |counts| counts.missed += 1);
     }
 

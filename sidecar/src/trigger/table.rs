@@ -6,8 +6,8 @@ use std::sync::Arc;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::trigger::{Cron, Uid};
 
-use crate::config::{Source, Trigger};
-use crate::control::Catalogue;
+use crate::catalogue::Catalogue;
+use crate::catalogue::config::{Source, Trigger};
 
 /// See the module.
 pub(super) struct Table {

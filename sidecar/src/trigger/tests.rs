@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::ingress::Route;
 use super::*;
-use crate::config::tests::sample as function;
-use crate::config::trigger::tests::{cron, events, sample, topic};
+use crate::catalogue::config::tests::sample as function;
+use crate::catalogue::config::trigger::tests::{cron, events, sample, topic};
 use crate::queue::Local;
 use crate::queue::clock::Manual;
 use crate::queue::local;
@@ -55,13 +55,13 @@ struct Fixture {
 fn catalogue(triggers: Vec<v1::Trigger>) -> Arc<Catalogue> {
     let mut catalogue = Catalogue::default();
     for name in ["hello", "other"] {
-        let function = crate::config::function(&function(name)).unwrap();
+        let function = crate::catalogue::config::function(&function(name)).unwrap();
         catalogue
             .functions
             .insert(function.name.clone(), Arc::new(function));
     }
     for wire in triggers {
-        let trigger = crate::config::trigger(&wire).unwrap();
+        let trigger = crate::catalogue::config::trigger(&wire).unwrap();
         catalogue
             .triggers
             .insert(trigger.name.clone(), Arc::new(trigger));
@@ -253,7 +253,7 @@ async fn headers_of_a_call_are_the_events_and_the_triggers() {
     let mut wire = sample("t", events(&[]));
     wire.headers.insert("content-type".into(), "a/b".into());
     wire.headers.insert("x-mine".into(), "1".into());
-    let trigger = crate::config::trigger(&wire).unwrap();
+    let trigger = crate::catalogue::config::trigger(&wire).unwrap();
     let header = |name: &str, value: &str| (name.to_owned(), Bytes::from(value.to_owned()));
     let fired_by = vec![
         header("ce-id", "1"),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::Scaling;
-use crate::control::HostReady;
 use crate::fixture::{function, function_name, revision_name};
+use crate::message::HostReady;
 use crate::ownership::Term;
 
 struct World {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, Host, Instance, State, Weight};
-use crate::control::RevisionInstances;
+use crate::message::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
 use crate::ownership::{self, Term};
 use crate::time::Time;

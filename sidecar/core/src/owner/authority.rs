@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Action;
-use crate::control::{Assignment, Members};
+use crate::message::{Assignment, Members};
 use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership::{self, Term};
 use crate::time::Time;

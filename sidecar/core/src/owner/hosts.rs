@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authority::Authority;
-use crate::control::RevisionInstances;
+use crate::message::RevisionInstances;
 use crate::name::NodeId;
 use crate::ownership::{self, Term};
 use crate::placement;

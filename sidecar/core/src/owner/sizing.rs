@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::autoscaler::{self, Autoscaler, Decision, bounds};
 use crate::config::{Metric, Revision};
-use crate::control::Load;
+use crate::message::Load;
 use crate::time::Time;
 use crate::window::{BUCKET, Windows};
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::{Metric, Scaling};
-use crate::control::Load;
 use crate::fixture::{function, function_name, revision, revision_name};
+use crate::message::Load;
 
 struct World {
     owner: Owner,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::due::{Due, due};
-use super::words::{Action, Level};
+use super::types::{Action, Level};
 use super::{Cron, Uid};
 use crate::name::NodeId;
 use crate::ownership;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::due::CLOCK_SET_BACK;
 use super::entry::{self, ASK_FOR, Entry, Post, Role};
-use super::words::{Action, Event, Level, Ticket};
+use super::types::{Action, Event, Level, Ticket};
 use super::{Cron, Uid};
 use crate::name::NodeId;
 use crate::ownership;

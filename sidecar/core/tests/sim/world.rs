@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateless_core::control::{Endpoints, Member};
+use gateless_core::message::{Endpoints, Member};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::ownership::{self, Term};
 use gateless_core::time::Time;

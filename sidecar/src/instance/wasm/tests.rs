@@ -41,7 +41,7 @@ impl Node {
     }
 }
 
-/// Fills in the file, as the controller does when it has the artifact.
+/// Fills in the file, as the reconciler does when it has the artifact.
 struct WithFile(Drivers);
 
 impl Driver for WithFile {

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::accept::{Accept, Taken};
 use super::engine::{Engine, Key, unavailable};
-use crate::observe;
 use crate::queue::Error;
 use crate::queue::codec::Stored;
 use crate::queue::types::{CallId, CallResult};
+use crate::telemetry::observe;
 
 /// Counted for each call besides its bytes: keys, state, indices.
 pub(super) const OVERHEAD: u64 = 512;

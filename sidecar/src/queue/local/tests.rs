@@ -425,3 +425,4 @@ async fn pending_callbacks_survive_a_restart_and_are_given_up_in_the_end() {
     assert_eq!(view.callback_state, CallbackState::Failed);
     assert_eq!(fixture.queue.next_callback(), None);
 }
+mod many;

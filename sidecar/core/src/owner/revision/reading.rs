@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{HOPELESS, JOINING, Revision};
-use crate::control::{Endpoints, HostReady};
+use crate::message::{Endpoints, HostReady};
 use crate::name::NodeId;
 use crate::owner::authority::Authority;
 use crate::owner::hosts::HostView;

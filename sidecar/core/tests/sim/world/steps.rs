@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateless_core::control::Load;
+use gateless_core::message::Load;
 use gateless_core::name::NodeId;
 use gateless_core::{caller, host, owner};
 

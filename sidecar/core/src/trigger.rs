@@ -1,0 +1,115 @@
+//! When a cron trigger fires, and which sidecar fires it.
+//!
+//! Times here are since the Unix epoch, not since process start: a schedule is people's time.
+//! [`Machine`] decides; [`due`] is the rule for one trigger. What a schedule *is* comes in behind
+//! [`Schedule`], so that calendars and time zones stay outside. Deliberately knows nothing of
+//! triggers for events and topics: those decide nothing, whoever gets the message makes the calls.
+//!
+//! Promised: at least once for every scheduled time while a sidecar lives, exactly once while none
+//! dies and none is cut off. A time that was fired twice carries the same idempotency key both times.
+
+mod due;
+mod entry;
+mod machine;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::due::{CLOCK_SET_BACK, Due, ON_TIME, due};
+pub use self::machine::{Machine, SETTLE};
+pub use self::types::{Action, Event, Level, Ticket};
+use crate::name::{Error, FunctionName};
+use crate::time::Time;
+
+/// A trigger, for as long as it exists; a new one of the same name has another.
+pub type Uid = Arc<str>;
+
+/// A trigger's namespace and name. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TriggerName(FunctionName);
+
+impl TriggerName {
+    /// Parses both labels.
+    ///
+    /// # Errors
+    /// When either is not a DNS label.
+    pub fn new(namespace: &str, name: &str) -> Result<Self, Error> {
+        FunctionName::new(namespace, name).map(Self)
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.0.namespace()
+    }
+
+    /// The name within the namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// What rendezvous order goes by: the same names, whatever they are the names of.
+    #[must_use]
+    pub const fn key(&self) -> &FunctionName {
+        &self.0
+    }
+}
+
+impl fmt::Display for TriggerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for TriggerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The times a trigger fires at. The same answers on every sidecar.
+pub trait Schedule: Send + Sync + fmt::Debug {
+    /// The first one after `after`.
+    fn next_after(&self, after: Time) -> Option<Time>;
+    /// The last one until `until`, that one included.
+    fn latest(&self, until: Time) -> Option<Time>;
+}
+
+/// What to do about times that were missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    /// Nothing.
+    None,
+    /// The last of them is fired, unless it is longer ago than this.
+    Last(Duration),
+}
+
+/// A trigger with a schedule.
+#[derive(Debug, Clone)]
+pub struct Cron {
+    /// Its uid.
+    pub uid: Uid,
+    /// Its name.
+    pub name: TriggerName,
+    /// When it fires.
+    pub schedule: Arc<dyn Schedule>,
+    /// What of the times that were missed.
+    pub catch_up: CatchUp,
+    /// No time up to this one is ever fired.
+    pub since: Time,
+    /// It does not fire while it is.
+    pub paused: bool,
+}
+
+impl Cron {
+    /// The key under which one firing is the same wherever it is made.
+    #[must_use]
+    pub fn idempotency_key(uid: &str, at: Time) -> String {
+        format!("cron:{uid}:{}", at.as_nanos() / 1_000_000_000)
+    }
+}

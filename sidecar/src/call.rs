@@ -1,0 +1,20 @@
+//! The path of a call once it is admitted: permit, forward, answer.
+//!
+//! One file per concern. Nothing here decides whom to call or who waits: the core does;
+//! nothing here starts instances: the control path does.
+
+pub mod answer;
+pub mod error;
+pub mod headers;
+pub mod reserve;
+
+mod forward;
+mod payload;
+mod send;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod upgrade;
+
+pub use payload::Payload;
+pub use send::{Call, Proxy, Queued, Reserve, Slot, pick};

@@ -1,0 +1,242 @@
+//! The one table from what went wrong with a call to what the caller sees (RFC 9457).
+//!
+//! Domain errors know no HTTP; everything a data-plane caller can get is listed here once.
+
+use std::time::Duration;
+
+use gateless_core::dispatch::Refusal;
+use gateless_core::hold::Full;
+use gateless_core::name::FunctionName;
+use gateless_core::router;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::endpoint::body::Body;
+use crate::endpoint::component::Ended;
+
+/// Where a call's time ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// No instance was there.
+    Hold,
+    /// Instances were there, all full.
+    Queue,
+    /// The function did not answer.
+    Run,
+}
+
+/// Why a call got no answer from its function.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request addresses no function.
+    #[error(transparent)]
+    Route(#[from] router::Error),
+    /// There is no such function.
+    #[error("function {0} does not exist")]
+    UnknownFunction(FunctionName),
+    /// It may be called by other functions only.
+    #[error("function {0} is cluster-only: other functions may call it, nobody outside")]
+    ClusterOnly(FunctionName),
+    /// It exists but has no revision to call.
+    #[error("function {0} has no revision")]
+    NoRevision(FunctionName),
+    /// A forwarded call was refused by this host's gate; never reaches an outside caller.
+    #[error("refused by the gate: {0:?}")]
+    Gate(Refusal),
+    /// As many calls wait as may.
+    #[error("function {function} is overloaded: {bound} is full")]
+    Overflow {
+        /// The function.
+        function: FunctionName,
+        /// Name of the bound.
+        bound: &'static str,
+    },
+    /// Nothing can be started.
+    #[error("function {function} cannot start: {reason}")]
+    Failing {
+        /// The function.
+        function: FunctionName,
+        /// As the host that tried reports it.
+        reason: String,
+    },
+    /// Its deadline passed.
+    #[error("the deadline passed {}", match .0 {
+        Phase::Hold => "while no instance was ready",
+        Phase::Queue => "while every instance was full",
+        Phase::Run => "before the function answered",
+    })]
+    Deadline(Phase),
+    /// The function took too long to begin its answer.
+    #[error("the function did not begin to answer within {} ms", .0.as_millis())]
+    ResponseStart(Duration),
+    /// The connection to the instance failed.
+    #[error("the instance broke off: {cause}")]
+    Instance {
+        /// What the connection says.
+        cause: String,
+        /// Whether the function may have seen the call.
+        seen: bool,
+    },
+    /// Components call each other in a circle.
+    #[error("the call came through more than {0} components, one calling the other")]
+    Loop(u32),
+    /// The component was ended, or ended without an answer.
+    #[error(transparent)]
+    Component(Box<Ended>),
+    /// Larger than the function allows.
+    #[error("the request body is larger than {0} bytes")]
+    BodyTooLarge(u64),
+    /// The caller's own body failed.
+    #[error("the request body could not be read: {0}")]
+    Body(String),
+    /// Malformed in a way not covered above.
+    #[error("{0}")]
+    BadRequest(String),
+    /// From the durable queue: its own code and status.
+    #[error("{detail}")]
+    Queue {
+        /// Status.
+        status: StatusCode,
+        /// Stable code.
+        code: &'static str,
+        /// For people.
+        detail: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+}
+
+impl Error {
+    /// Maps a refusal of the core for a caller of `function`.
+    #[must_use]
+    pub fn refused(function: &FunctionName, refusal: Refusal) -> Self {
+        let function = function.clone();
+        match refusal {
+            Refusal::Full(Full::Requests) => Self::Overflow {
+                function,
+                bound: "hold.max_requests",
+            },
+            Refusal::Full(Full::Bytes) => Self::Overflow {
+                function,
+                bound: "hold.max_bytes",
+            },
+            Refusal::Failing(reason) => Self::Failing {
+                function,
+                reason: reason.to_string(),
+            },
+            Refusal::Gone => Self::UnknownFunction(function),
+            refusal @ Refusal::NoInstance => Self::Gate(refusal),
+        }
+    }
+
+    /// Status, stable code, and what to do about it.
+    #[must_use]
+    pub fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Route(router::Error::Unnamed(_)) => (
+                S::NOT_FOUND,
+                "no_function_named",
+                "call /function/NAME or set the Host header",
+            ),
+            Self::Route(router::Error::BadName(_)) => (
+                S::NOT_FOUND,
+                "bad_function_name",
+                "names are DNS labels: a-z, 0-9 and -",
+            ),
+            Self::UnknownFunction(_) => (
+                S::NOT_FOUND,
+                "function_not_found",
+                "`gateless ls` shows what is deployed",
+            ),
+            Self::ClusterOnly(_) => (
+                S::FORBIDDEN,
+                "function_cluster_only",
+                "set visibility to public to open it",
+            ),
+            Self::NoRevision(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "no_revision",
+                "`gateless status` shows why none is ready",
+            ),
+            Self::Gate(_) => (S::SERVICE_UNAVAILABLE, "gate_refused", "try another host"),
+            Self::Overflow { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "overflow",
+                "retry later, or raise the bound or max_scale",
+            ),
+            Self::Failing { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "function_failing",
+                "`gateless status` shows its last log lines",
+            ),
+            Self::Deadline(_) => (
+                S::GATEWAY_TIMEOUT,
+                "deadline_exceeded",
+                "raise limits.timeout_ms or hold.max_wait_ms",
+            ),
+            Self::ResponseStart(_) => (
+                S::GATEWAY_TIMEOUT,
+                "response_start_timeout",
+                "raise limits.response_start_timeout_ms, or call it asynchronously",
+            ),
+            Self::Instance { .. } => (
+                S::BAD_GATEWAY,
+                "instance_failed",
+                "`gateless logs` shows what the instance said",
+            ),
+            Self::Loop(_) => (
+                S::LOOP_DETECTED,
+                "loop_detected",
+                "a function calls itself, directly or through others, without an end",
+            ),
+            Self::Component(ended) => (ended.status, ended.code, ended.hint),
+            Self::BodyTooLarge(_) => (
+                S::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "raise limits.max_request_body_bytes",
+            ),
+            Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
+            Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
+            Self::Queue {
+                status, code, hint, ..
+            } => (*status, code, hint),
+        }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let (status, code, hint) = self.row();
+        let mut response = problem(status, code, &self.to_string(), hint);
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// An `application/problem+json` answer.
+#[must_use]
+pub fn problem(status: StatusCode, code: &str, detail: &str, hint: &str) -> Response<Body> {
+    let document = json!({
+        "type": format!("urn:gateless:problem:{code}"),
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+        "hint": hint,
+    });
+    let mut response = Response::new(Body::from(document.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    response
+}

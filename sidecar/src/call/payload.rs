@@ -1,0 +1,212 @@
+//! A request's body before it is sent: whole, so that it can be sent again, or a stream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+
+use crate::call::error::Error;
+use crate::endpoint::body::{self, Body, Inbound};
+
+/// Bodies up to this many bytes are read whole before they go to another host, so that a
+/// refusal there costs nothing.
+pub(super) const SMALL: u64 = 64 << 10;
+
+/// See the module.
+pub enum Payload {
+    /// Can be sent any number of times.
+    Whole(Bytes),
+    /// Can be sent once.
+    Stream(Unread),
+    /// Was sent.
+    Spent,
+}
+
+impl Payload {
+    /// A request's body, empty ones without a stream.
+    #[must_use]
+    pub fn new(incoming: Inbound) -> Self {
+        if incoming.is_end_stream() {
+            Self::Whole(Bytes::new())
+        } else {
+            Self::Stream(Unread::new(incoming))
+        }
+    }
+
+    /// Whether it can be sent (again).
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        matches!(self, Self::Spent)
+    }
+
+    /// Bytes it keeps in memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Stream(_) | Self::Spent => 0,
+        }
+    }
+
+    /// What was read whole; nothing otherwise.
+    #[must_use]
+    pub fn whole(&self) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes.clone(),
+            Self::Stream(_) | Self::Spent => Bytes::new(),
+        }
+    }
+
+    /// Whether it says it has at most `limit` bytes.
+    #[must_use]
+    pub fn fits(&self, limit: u64) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64 <= limit,
+            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= limit),
+            Self::Spent => false,
+        }
+    }
+
+    /// Reads a stream whole if it says it is small.
+    ///
+    /// # Errors
+    /// When the caller's body fails.
+    pub async fn make_whole_if_small(&mut self) -> Result<(), Error> {
+        let small = match self {
+            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= SMALL),
+            Self::Whole(_) | Self::Spent => false,
+        };
+        if small {
+            self.make_whole(SMALL).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads a stream whole, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// When the caller's body fails or is larger.
+    pub async fn make_whole(&mut self, limit: u64) -> Result<(), Error> {
+        let incoming = match std::mem::replace(self, Self::Spent) {
+            Self::Stream(unread) => unread,
+            other => {
+                let size = other.bytes();
+                *self = other;
+                return if size > limit {
+                    Err(Error::BodyTooLarge(limit))
+                } else {
+                    Ok(())
+                };
+            }
+        };
+        if incoming.least_size() > limit {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        let Some(incoming) = incoming.into_inner() else {
+            return Ok(());
+        };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        match Limited::new(incoming, most).collect().await {
+            Ok(collected) => {
+                *self = Self::Whole(collected.to_bytes());
+                Ok(())
+            }
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(Error::BodyTooLarge(limit))
+            }
+            Err(error) => Err(Error::Body(error.to_string())),
+        }
+    }
+
+    /// A body to send, cut off past `limit` bytes.
+    pub fn take(&mut self, limit: u64) -> (Body, TooLarge) {
+        match std::mem::replace(self, Self::Spent) {
+            Self::Whole(bytes) => {
+                *self = Self::Whole(bytes.clone());
+                (Body::from(bytes), TooLarge(None))
+            }
+            Self::Stream(unread) => match unread.into_inner() {
+                Some(incoming) => {
+                    let (limited, exceeded) = body::Limited::new(incoming, limit);
+                    (Body::Limited(limited), TooLarge(Some(exceeded)))
+                }
+                None => (Body::empty(), TooLarge(None)),
+            },
+            Self::Spent => (Body::empty(), TooLarge(None)),
+        }
+    }
+}
+
+/// A body nobody has read yet.
+///
+/// If nobody ever does, because the call is refused, what the caller sends on is read and
+/// thrown away for a while: a connection closed over unread bytes takes the refusal with it.
+pub struct Unread(Option<Inbound>);
+
+/// Thrown away at most.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Unread {
+    /// Of a request.
+    #[must_use]
+    pub fn new(incoming: Inbound) -> Self {
+        Self(Some(incoming))
+    }
+
+    fn into_inner(mut self) -> Option<Inbound> {
+        self.0.take()
+    }
+
+    fn exact_size(&self) -> Option<u64> {
+        self.0.as_ref()?.size_hint().exact()
+    }
+
+    fn least_size(&self) -> u64 {
+        self.0.as_ref().map_or(0, |body| body.size_hint().lower())
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let Some(mut incoming) = self.0.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(tokio::time::timeout(LINGER, async move {
+            let mut left = LINGER_BYTES;
+            while let Some(Ok(frame)) = incoming.frame().await {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(size) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        }));
+    }
+}
+
+/// Tells after a failure whether the body was cut off for its size.
+pub struct TooLarge(Option<Arc<AtomicBool>>);
+
+impl TooLarge {
+    /// Whether it was.
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,414 @@
+//! One call from permit to answer: wait, forward, and try elsewhere when it was refused.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use std::hash::BuildHasher;
+
+use gateless_core::balancer::Outcome;
+use gateless_core::dispatch::{EndpointKey, FULL_FOR, Refusal};
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::time::Time;
+use gateless_core::{config, router};
+use http::{HeaderMap, Method, Response, Version, request};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
+
+use super::forward::{self, Sent};
+use super::headers::{Hops, MAX_HOPS};
+use super::payload::Payload;
+use super::timing::Timing;
+use crate::call::error::{Error, Phase};
+use crate::clock;
+use crate::endpoint::body::Body;
+use crate::runtime::{Ask, Endpoint, Function, Lease, Registry, Revision, Wait};
+
+/// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
+const MAX_UNSENT: u32 = 8;
+/// Revisions a call may see go while it waits.
+const MAX_SUCCESSORS: u32 = 3;
+/// Of a permit taken ahead at a peer.
+const RESERVE_FOR: Duration = Duration::from_secs(5);
+
+/// Takes permits at peers; implemented by the links between sidecars.
+pub trait Reserve: Send + Sync + 'static {
+    /// The permit's id, or `None` when the peer refused or is out of reach.
+    fn reserve(
+        &self,
+        node: &NodeId,
+        revision: &RevisionName,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Option<String>>;
+}
+
+/// What every call needs.
+pub struct Proxy {
+    /// Functions and endpoints.
+    pub registry: Arc<Registry>,
+    /// Between sidecars.
+    pub cluster_secret: String,
+    /// Suffix of function hosts.
+    pub domain: String,
+    /// Permits at peers.
+    pub reserve: Arc<dyn Reserve>,
+}
+
+/// A call on its way.
+pub struct Call {
+    /// Head, already cleaned for forwarding.
+    pub parts: request::Parts,
+    /// Body.
+    pub payload: Payload,
+    /// Sync before async.
+    pub class: Class,
+    /// From a peer or from here.
+    pub origin: Origin,
+    /// For fairness.
+    pub caller: Caller,
+    /// The sidecar that forwarded it.
+    pub peer: Option<NodeId>,
+    /// Whose address goes into `forwarded`; `None` when it is in there already.
+    pub client: Option<IpAddr>,
+    /// When it came.
+    pub arrived: Time,
+    /// When it must be over.
+    pub deadline: Option<Time>,
+    /// Other half of a 101.
+    pub upgrade: Option<OnUpgrade>,
+    /// A permit taken ahead.
+    pub permit: Option<Lease>,
+    /// From the own queue, and waiting for its first permit.
+    pub queued: Option<Queued>,
+}
+
+/// What a queued call's time counts from: it may stand in line for long.
+pub struct Queued {
+    /// When its answer is wanted, from its first permit.
+    pub within: Duration,
+    /// Told about that.
+    pub slot: Slot,
+}
+
+/// Tells that a queued call has its permit and goes out.
+pub struct Slot(oneshot::Sender<()>);
+
+impl Slot {
+    /// A slot, and what resolves when it is found.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (found, told) = oneshot::channel();
+        (Self(found), told)
+    }
+
+    /// The permit is there.
+    pub fn found(self) {
+        // Fails only with the attempt given up, and then nobody needs to know.
+        self.0.send(()).ok();
+    }
+}
+
+impl Call {
+    /// What its function's limits and its caller's wishes say: the earlier counts.
+    pub fn limit_time(&mut self, timeout: Option<Duration>, wished: Option<Duration>) {
+        let limits = timeout.into_iter().chain(wished).min();
+        self.deadline = limits.map(|limit| self.arrived + limit);
+    }
+
+    /// Its first permit is there.
+    fn depart(&mut self, timeout: Option<Duration>) {
+        if let Some(Queued { within, slot }) = self.queued.take() {
+            let limit = timeout.map_or(within, |timeout| timeout.min(within));
+            self.deadline = Some(clock::now() + limit);
+            slot.found();
+        }
+    }
+
+    /// Components it came through.
+    pub(super) fn hops(&self) -> Hops {
+        let hops = self.parts.extensions.get();
+        hops.copied().unwrap_or_default()
+    }
+
+    fn is_idempotent(&self) -> bool {
+        let method = &self.parts.method;
+        method.is_idempotent() && *method != Method::TRACE
+    }
+}
+
+impl Proxy {
+    /// Sends a call to a revision and gives back what the caller shall see.
+    ///
+    /// # Errors
+    /// When no answer came from the function.
+    pub async fn send(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: &mut Call,
+    ) -> Result<Response<Body>, Error> {
+        if call.hops().0 > MAX_HOPS {
+            return Err(Error::Loop(MAX_HOPS));
+        }
+        forward::prepare(call);
+        let mut next = self.send_to(function, revision, call).await;
+        for _ in 0..MAX_SUCCESSORS {
+            // A rollout took the revision away while the call waited for it.
+            let gone = matches!(next, Err(Error::UnknownFunction(_)));
+            if !gone || call.origin == Origin::Peer || call.payload.is_spent() {
+                break;
+            }
+            let Some(function) = self.registry.function(&function.config.name) else {
+                break;
+            };
+            let Some(index) = pick(&function.config, &call.parts.headers) else {
+                return Err(Error::NoRevision(function.config.name.clone()));
+            };
+            let Some(revision) = function.revision(index) else {
+                return Err(Error::NoRevision(function.config.name.clone()));
+            };
+            next = Box::pin(self.send_to(&function, revision, call)).await;
+        }
+        next
+    }
+
+    async fn send_to(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: &mut Call,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(size) = content_length(call)
+            && size > revision.config.limits.max_request_body
+        {
+            return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
+        }
+        let from_here = call.origin == Origin::Here;
+        let now = clock::now();
+        let mut timing = Timing {
+            route: now.since(call.arrived),
+            ..Timing::default()
+        };
+        let mut attempts = Attempts {
+            asking: Some(now),
+            ..Attempts::default()
+        };
+        loop {
+            let (lease, granted) = match call.permit.take() {
+                Some(lease) => (lease, now),
+                None => {
+                    self.permit(function, revision, call, &mut attempts, &mut timing)
+                        .await?
+                }
+            };
+            call.depart(revision.config.limits.timeout);
+            let (ahead, forwarded) = if lease.is_local() {
+                (Ahead(None), granted)
+            } else {
+                let secured = Box::pin(self.secure(&lease, revision, call)).await?;
+                let Some(ahead) = secured else {
+                    revision.refused(lease.key());
+                    attempts.look_again = true;
+                    continue;
+                };
+                (ahead, clock::now())
+            };
+            match forward::forward(self, lease, ahead, call, forwarded).await? {
+                Sent::Answer(answer) => {
+                    let took = answer.at.since(call.arrived);
+                    let response = answer.finish(call, &mut timing, forwarded);
+                    if from_here {
+                        let cold = timing.cold.then_some(timing.hold);
+                        function.metrics().answered(response.status(), took, cold);
+                    }
+                    return Ok(response);
+                }
+                Sent::Refused(_) if call.payload.is_spent() => {
+                    // What went into the connection cannot be sent to another.
+                    let cause = "refused when its body had been sent".to_owned();
+                    return Err(Error::Instance { cause, seen: false });
+                }
+                Sent::Refused(lease) => {
+                    revision.refused(lease.key());
+                    attempts.look_again = true;
+                }
+                Sent::Failed {
+                    mut lease,
+                    seen,
+                    error,
+                } => {
+                    lease.set_outcome(Outcome::Failed);
+                    if !self.may_retry(call, revision, &mut attempts, seen) {
+                        return Err(Error::Instance { cause: error, seen });
+                    }
+                    // A peer answers for its instances itself: a broken connection is its own end.
+                    if !seen || !lease.is_local() {
+                        revision.refused(lease.key());
+                    }
+                    tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
+                    attempts.avoid.push(lease.key());
+                    attempts.look_again = true;
+                }
+            }
+        }
+    }
+
+    /// Waits for a permit, at most until the deadline or the hold limit; says when it came.
+    async fn permit(
+        &self,
+        function: &Function,
+        revision: &Arc<Revision>,
+        call: &mut Call,
+        attempts: &mut Attempts,
+        timing: &mut Timing,
+    ) -> Result<(Lease, Time), Error> {
+        let began = attempts.asking.take().unwrap_or_else(clock::now);
+        let ask = Ask {
+            now: began,
+            class: call.class,
+            origin: call.origin,
+            caller: call.caller,
+            peer: call.peer.as_ref(),
+            bytes: call.payload.bytes() + 1_024,
+            again: attempts.look_again,
+            avoid: &attempts.avoid,
+        };
+        let refused = |refusal| match call.origin {
+            Origin::Here => Error::refused(&function.config.name, refusal),
+            Origin::Peer => Error::Gate(refusal),
+        };
+        match revision.ask(&ask).map_err(refused)? {
+            Ok(lease) => Ok((lease, began)),
+            // Boxed, as most calls need no room for it.
+            Err(wait) => {
+                let deadline = call.deadline;
+                let standing = stand(wait, revision, deadline, attempts, began, timing);
+                let (granted, at) = Box::pin(standing).await?;
+                granted.map(|lease| (lease, at)).map_err(refused)
+            }
+        }
+    }
+
+    /// Before a body goes to another host: it must be safe to be refused there.
+    ///
+    /// `None` when the peer refused.
+    async fn secure(
+        &self,
+        lease: &Lease,
+        revision: &Revision,
+        call: &mut Call,
+    ) -> Result<Option<Ahead>, Error> {
+        let Endpoint::Remote { node, .. } = &**lease.endpoint() else {
+            return Ok(Some(Ahead(None)));
+        };
+        call.payload.make_whole_if_small().await?;
+        if call.payload.is_whole() {
+            return Ok(Some(Ahead(None)));
+        }
+        let permit = self
+            .reserve
+            .reserve(node, revision.name(), RESERVE_FOR)
+            .await;
+        Ok(permit.map(|id| Ahead(Some(id))))
+    }
+
+    /// A failed send may be repeated when nobody saw it, or when the policy, the budget
+    /// and the method allow it.
+    fn may_retry(
+        &self,
+        call: &Call,
+        revision: &Revision,
+        attempts: &mut Attempts,
+        seen: bool,
+    ) -> bool {
+        if call.payload.is_spent() || call.upgrade.is_some() {
+            return false;
+        }
+        if !seen {
+            attempts.unsent += 1;
+            return attempts.unsent < MAX_UNSENT;
+        }
+        attempts.seen += 1;
+        let policy = revision.config.retries;
+        call.is_idempotent()
+            && call.origin == Origin::Here
+            && attempts.seen < policy.max_attempts
+            && revision.spend_retry()
+    }
+}
+
+/// Waits for a permit; says when it came, or its refusal.
+async fn stand(
+    mut wait: Wait,
+    revision: &Arc<Revision>,
+    deadline: Option<Time>,
+    attempts: &Attempts,
+    began: Time,
+    timing: &mut Timing,
+) -> Result<(Result<Lease, Refusal>, Time), Error> {
+    let end = began + revision.config.hold.max_wait;
+    let end = deadline.map_or(end, |deadline| deadline.min(end));
+    let timeout = tokio::time::sleep_until(clock::instant(end));
+    tokio::pin!(timeout);
+    let granted = loop {
+        tokio::select! {
+            biased;
+            granted = wait.granted() => break granted,
+            () = &mut timeout => {
+                return Err(Error::Deadline(match wait.cold {
+                    // It has been tried, and could be no more.
+                    _ if attempts.seen > 0 => Phase::Run,
+                    true => Phase::Hold,
+                    false => Phase::Queue,
+                }));
+            }
+            () = tokio::time::sleep(FULL_FOR), if attempts.look_again => revision.look_again(),
+        }
+    };
+    let at = clock::now();
+    let took = at.since(began);
+    timing.waited(wait.cold, took);
+    if wait.cold {
+        timing.start = revision.last_start().min(took);
+    }
+    Ok((granted, at))
+}
+
+/// A permit taken ahead at a peer, if one was needed.
+pub(super) struct Ahead(pub(super) Option<String>);
+
+#[derive(Default)]
+struct Attempts {
+    /// Now, as long as nothing has been waited for.
+    asking: Option<Time>,
+    avoid: Vec<EndpointKey>,
+    unsent: u32,
+    seen: u32,
+    look_again: bool,
+}
+
+fn content_length(call: &Call) -> Option<u64> {
+    super::headers::number(&call.parts.headers, &http::header::CONTENT_LENGTH)
+}
+
+/// Whether a request came over HTTP/2.
+pub(super) fn is_h2(version: Version) -> bool {
+    version == Version::HTTP_2
+}
+
+/// The revision a call without a tag goes to: by its sticky key, or by chance.
+#[must_use]
+pub fn pick(function: &config::Function, headers: &HeaderMap) -> Option<usize> {
+    if function.traffic.len() < 2 {
+        return router::pick_revision(function, 0);
+    }
+    let sticky = headers.get(super::headers::STICKY);
+    let hasher = StickyHasher::default();
+    let ticket = sticky.map_or_else(rand::random, |key| hasher.hash_one(key));
+    router::pick_revision(function, ticket)
+}
+
+/// Keys of the sticky split must agree on every sidecar and over restarts.
+type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

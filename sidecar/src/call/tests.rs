@@ -1,0 +1,164 @@
+//! What the proxy does with a component that has no room, and with one that answers whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateless_core::config;
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::{InstanceId, NodeId, RevisionName};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use super::{Call, Payload, Proxy, Reserve};
+use crate::clock;
+use crate::endpoint::body::{Body, Inbound};
+use crate::endpoint::component::{Component, Failure};
+use crate::instance::Target;
+use crate::instance::contract;
+use crate::runtime::{HoldCaps, Registry};
+use crate::telemetry::metrics::Metrics;
+
+/// Has no room for its first calls, and then says what it was called with.
+struct Narrow {
+    busy: AtomicU32,
+}
+
+impl Component for Narrow {
+    fn call<'a>(
+        &'a self,
+        request: &'a mut Request<Body>,
+        _: Option<Instant>,
+    ) -> BoxFuture<'a, Result<Response<Inbound>, Failure>> {
+        async move {
+            let count = |left: u32| left.checked_sub(1);
+            let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+            if self.busy.fetch_update(set, read, count).is_ok() {
+                return Err(Failure::Busy);
+            }
+            let (parts, body) = std::mem::take(request).into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let told = format!(
+                "{} {} {} {}",
+                parts.method,
+                parts.uri,
+                parts.headers["x-kept"].to_str().unwrap(),
+                String::from_utf8_lossy(&body),
+            );
+            Ok(Response::new(Inbound::Whole(Some(told.into()))))
+        }
+        .boxed()
+    }
+}
+
+struct NoPeers;
+
+impl Reserve for NoPeers {
+    fn reserve(
+        &self,
+        _: &NodeId,
+        _: &RevisionName,
+        _: Duration,
+    ) -> BoxFuture<'static, Option<String>> {
+        async { None }.boxed()
+    }
+}
+
+fn function(revision: config::Revision) -> config::Function {
+    config::Function {
+        name: revision.name.function().clone(),
+        uid: "uid-1".into(),
+        traffic: vec![config::TrafficTarget {
+            revision: 0,
+            percent: 100,
+            tag: None,
+        }],
+        revisions: vec![Arc::new(revision)],
+        candidate: None,
+        visibility: config::Visibility::Public,
+        async_policy: config::AsyncPolicy {
+            max_attempts: 1,
+            backoff_base: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+            max_age: Duration::ZERO,
+            attempt_timeout: Duration::ZERO,
+            result_ttl: Duration::ZERO,
+            max_queued: 0,
+            max_in_flight: 1,
+            max_result_bytes: 0,
+        },
+    }
+}
+
+/// A proxy before one function, whose only instance is `component`.
+fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
+    let metrics = Arc::<Metrics>::default();
+    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    let mut revision = contract::revision("narrow", contract::process(&["unused"]));
+    revision.hold.max_requests = 10;
+    revision.hold.max_bytes = 1 << 20;
+    let name = revision.name.clone();
+    registry.change([Arc::new(function(revision))], []);
+    let target = Target::Component(component);
+    assert!(registry.add_local(&name, &InstanceId::new("i"), target, Duration::ZERO));
+    let proxy = Proxy {
+        registry,
+        cluster_secret: "secret".into(),
+        domain: "gateless.local".into(),
+        reserve: Arc::new(NoPeers),
+    };
+    (proxy, name)
+}
+
+fn call(payload: Payload) -> Call {
+    let request = Request::post("/path?query").header("x-kept", "yes");
+    Call {
+        parts: request.body(()).unwrap().into_parts().0,
+        payload,
+        class: Class::Sync,
+        origin: Origin::Here,
+        caller: Caller(1),
+        peer: None,
+        client: None,
+        arrived: clock::now(),
+        deadline: None,
+        upgrade: None,
+        permit: None,
+        queued: None,
+    }
+}
+
+async fn told(busy: u32, payload: Payload) -> String {
+    let busy = AtomicU32::new(busy);
+    let (proxy, name) = proxy(Arc::new(Narrow { busy }));
+    let function = proxy.registry.function(name.function()).unwrap();
+    let revision = proxy.registry.revision(&name).unwrap();
+    let mut call = call(payload);
+    let sent = proxy.send(&function, &revision, &mut call).await;
+    let response = sent.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    // The component is through, so the next call need not wait until this answer is read.
+    assert_eq!(proxy.registry.in_flight(&InstanceId::new("i")), 0);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+fn streamed() -> Payload {
+    let body = Full::new(Bytes::from("streamed")).map_err(Into::into);
+    Payload::new(Inbound::Boxed(Box::pin(body)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_a_busy_component_did_not_take_is_made_again_with_all_it_had() {
+    let whole = Payload::Whole("whole".into());
+    assert_eq!(told(3, whole).await, "POST /path?query yes whole");
+    assert_eq!(told(3, streamed()).await, "POST /path?query yes streamed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_goes_to_a_component_as_it_came() {
+    assert_eq!(told(0, streamed()).await, "POST /path?query yes streamed");
+}

@@ -1,0 +1,357 @@
+//! The catalogue as this sidecar has it: valid resources only, and what was refused.
+//!
+//! Applying is pure: no stream, no disk. A resource that is refused leaves the last good
+//! one of its name in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gateless_core::config::Function;
+use gateless_core::name::FunctionName;
+use gateless_core::trigger::TriggerName;
+use gateless_proto::v1;
+use gateless_proto::v1::resource::Kind;
+use imbl::OrdMap;
+use prost::Message;
+
+use crate::catalogue::config::{self, Secret, SecretName, Trigger};
+
+/// Everything a sidecar may have to run, at one moment. Versions share what they have in common, so
+/// that a change among ten thousand functions is not ten thousand steps.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Identity of the catalogue `version` counts in; empty before the first one came.
+    pub id: String,
+    /// Version applied last.
+    pub version: u64,
+    /// By name.
+    pub functions: OrdMap<FunctionName, Arc<Function>>,
+    /// By namespace and name.
+    pub secrets: OrdMap<SecretName, Arc<Secret>>,
+    /// By name.
+    pub triggers: OrdMap<TriggerName, Arc<Trigger>>,
+}
+
+impl Catalogue {
+    /// A value of a secret.
+    #[must_use]
+    pub fn secret(&self, namespace: &str, name: &str, key: &str) -> Option<&[u8]> {
+        let name = SecretName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let value = self.secrets.get(&name)?.data.get(key)?;
+        Some(value)
+    }
+}
+
+/// Changes that count in a catalogue, or from a version, this sidecar does not have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("changes to catalogue {theirs:?} do not apply to {ours:?}")]
+pub(super) struct Foreign {
+    ours: String,
+    theirs: String,
+}
+
+/// The catalogue with what it was made of.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) catalogue: Catalogue,
+    /// Good resources by name, encoded: to be written to disk.
+    good: OrdMap<Arc<str>, Arc<[u8]>>,
+    /// Reason by resource name. Level: all that are refused now.
+    rejected: BTreeMap<String, String>,
+}
+
+enum Parsed {
+    Function(Box<Function>),
+    Secret(Arc<Secret>),
+    Trigger(Arc<Trigger>),
+}
+
+impl State {
+    /// Applies a snapshot or changes. Returns the accepted part of it.
+    pub(super) fn apply(
+        &mut self,
+        response: v1::WatchResponse,
+    ) -> Result<v1::WatchResponse, Foreign> {
+        if response.snapshot {
+            let names: BTreeSet<_> = response.changes.iter().map(|c| c.name.as_str()).collect();
+            let gone = self.names_not_in(&names);
+            gone.iter().for_each(|name| self.remove(name));
+        } else if response.catalogue_id != self.catalogue.id {
+            return Err(Foreign {
+                ours: self.catalogue.id.clone(),
+                theirs: response.catalogue_id,
+            });
+        }
+        let mut accepted = v1::WatchResponse {
+            api_port: 0,
+            changes: Vec::with_capacity(response.changes.len()),
+            ..response
+        };
+        for change in response.changes {
+            if self.change(&change) {
+                accepted.changes.push(change);
+            }
+        }
+        self.catalogue.id.clone_from(&accepted.catalogue_id);
+        self.catalogue.version = accepted.version;
+        Ok(accepted)
+    }
+
+    fn change(&mut self, change: &v1::Change) -> bool {
+        let Some(resource) = &change.resource else {
+            self.remove(&change.name);
+            return true;
+        };
+        match parse(&change.name, resource) {
+            Ok(parsed) => {
+                match parsed {
+                    Parsed::Function(mut f) => {
+                        if let Some(old) = self.catalogue.functions.get(&f.name) {
+                            share_revisions(old, &mut f);
+                        }
+                        self.catalogue
+                            .functions
+                            .insert(f.name.clone(), Arc::new(*f));
+                    }
+                    Parsed::Secret(s) => {
+                        self.catalogue.secrets.insert(s.name.clone(), s);
+                    }
+                    Parsed::Trigger(t) => {
+                        self.catalogue.triggers.insert(t.name.clone(), t);
+                    }
+                }
+                self.rejected.remove(&change.name);
+                let name = change.name.as_str().into();
+                self.good.insert(name, resource.encode_to_vec().into());
+                true
+            }
+            Err(reason) => {
+                tracing::warn!(resource = %change.name, %reason,
+                    "resource refused, the last good one stays");
+                self.rejected.insert(change.name.clone(), reason);
+                false
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.rejected.remove(name);
+        self.good.remove(name);
+        let Some((kind, name)) = name.split_once('/') else {
+            return;
+        };
+        let (namespace, of) = name.split_once('/').unwrap_or_default();
+        match kind {
+            "functions" => {
+                let name = FunctionName::new(namespace, of).ok();
+                name.and_then(|name| self.catalogue.functions.remove(&name));
+            }
+            "triggers" => {
+                let name = TriggerName::new(namespace, of).ok();
+                name.and_then(|name| self.catalogue.triggers.remove(&name));
+            }
+            _ => {
+                let (namespace, name) = (namespace.to_owned(), of.to_owned());
+                let name = SecretName { namespace, name };
+                self.catalogue.secrets.remove(&name);
+            }
+        }
+    }
+
+    fn names_not_in(&self, kept: &BTreeSet<&str>) -> Vec<String> {
+        let good = self.good.keys().map(|name| &**name);
+        let names = good.chain(self.rejected.keys().map(String::as_str));
+        let gone = names.filter(|name| !kept.contains(name));
+        gone.map(str::to_owned).collect()
+    }
+
+    /// All that is refused now.
+    pub(super) fn rejections(&self) -> Vec<v1::Rejection> {
+        let rejection = |(resource, reason): (&String, &String)| v1::Rejection {
+            resource: resource.clone(),
+            reason: reason.clone(),
+        };
+        self.rejected.iter().map(rejection).collect()
+    }
+
+    /// Restores what was refused before a restart.
+    pub(super) fn set_rejections(&mut self, rejected: Vec<v1::Rejection>) {
+        let rejected = rejected.into_iter().map(|r| (r.resource, r.reason));
+        self.rejected = rejected.collect();
+    }
+
+    pub(super) fn has_rejections(&self) -> bool {
+        !self.rejected.is_empty()
+    }
+
+    /// All good resources by name, encoded; cheap to clone and to hold while they are written.
+    pub(super) fn good(&self) -> OrdMap<Arc<str>, Arc<[u8]>> {
+        self.good.clone()
+    }
+}
+
+/// A revision never changes, so one that is known already is not kept twice.
+fn share_revisions(old: &Function, new: &mut Function) {
+    for revision in &mut new.revisions {
+        let known = old.revision(&revision.name);
+        if let Some(known) = known.filter(|known| known == &revision) {
+            *revision = known.clone();
+        }
+    }
+}
+
+fn parse(name: &str, resource: &v1::Resource) -> Result<Parsed, String> {
+    let text = |e: config::Error| e.to_string();
+    let (parsed, real) = match &resource.kind {
+        Some(Kind::Function(wire)) => {
+            let function = config::function(wire).map_err(text)?;
+            let real = format!("functions/{}", function.name);
+            (Parsed::Function(Box::new(function)), real)
+        }
+        Some(Kind::Secret(wire)) => {
+            let secret = config::secret(wire).map_err(text)?;
+            let real = format!("secrets/{}/{}", secret.name.namespace, secret.name.name);
+            (Parsed::Secret(Arc::new(secret)), real)
+        }
+        Some(Kind::Trigger(wire)) => {
+            let trigger = config::trigger(wire).map_err(text)?;
+            let real = format!("triggers/{}", trigger.name);
+            (Parsed::Trigger(Arc::new(trigger)), real)
+        }
+        None => return Err("this sidecar does not know this kind of resource".into()),
+    };
+    if name == real {
+        Ok(parsed)
+    } else {
+        Err(format!("it calls itself {real}"))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::catalogue::config::tests::sample;
+
+    pub(in crate::catalogue) fn change(function: v1::Function) -> v1::Change {
+        let name = format!("functions/{}/{}", function.namespace, function.name);
+        let kind = Some(Kind::Function(function));
+        let resource = Some(v1::Resource { kind });
+        v1::Change { name, resource }
+    }
+
+    fn response(id: &str, version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
+        v1::WatchResponse {
+            api_port: 0,
+            catalogue_id: id.into(),
+            version,
+            snapshot: false,
+            changes,
+        }
+    }
+
+    fn snapshot(version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
+        v1::WatchResponse {
+            api_port: 0,
+            snapshot: true,
+            ..response("c1", version, changes)
+        }
+    }
+
+    fn names(state: &State) -> Vec<String> {
+        let functions = state.catalogue.functions.keys();
+        functions.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn changes_add_replace_and_remove() {
+        let mut state = State::default();
+        let all = vec![change(sample("a")), change(sample("b"))];
+        state.apply(snapshot(1, all)).unwrap();
+        let mut newer = sample("b");
+        newer.uid = "again".into();
+        let mut gone = change(sample("a"));
+        gone.resource = None;
+        let changes = vec![gone, change(newer), change(sample("c"))];
+        state.apply(response("c1", 2, changes)).unwrap();
+        assert_eq!(names(&state), ["default/b", "default/c"]);
+        let b = "default/b".parse::<FunctionName>().unwrap();
+        let b = &state.catalogue.functions[&b];
+        assert_eq!((&*b.uid, state.catalogue.version), ("again", 2));
+        state.apply(snapshot(3, vec![change(sample("c"))])).unwrap();
+        assert_eq!(names(&state), ["default/c"]);
+        assert_eq!(state.good().len(), 1);
+    }
+
+    #[test]
+    fn bad_resource_is_refused_alone_and_the_last_good_one_stays() {
+        let mut state = State::default();
+        state.apply(snapshot(1, vec![change(sample("a"))])).unwrap();
+        let mut bad = sample("a");
+        bad.traffic[0].percent = 50;
+        let mut misnamed = change(sample("x"));
+        misnamed.name = "functions/default/y".into();
+        let unknown = v1::Change {
+            name: "triggers/default/t".into(),
+            resource: Some(v1::Resource::default()),
+        };
+        let changes = vec![change(bad.clone()), misnamed, unknown, change(sample("b"))];
+        let accepted = state.apply(response("c1", 2, changes)).unwrap();
+        assert_eq!(accepted.changes.len(), 1);
+        assert_eq!(names(&state), ["default/a", "default/b"]);
+        let rejected = state.rejections();
+        assert_eq!(rejected.len(), 3);
+        assert_eq!(rejected[0].resource, "functions/default/a");
+        assert_eq!(
+            rejected[0].reason,
+            "traffic: percentages sum to 50, not 100"
+        );
+        // A snapshot that still has the bad one keeps the last good one as well.
+        state.apply(snapshot(3, vec![change(bad)])).unwrap();
+        assert_eq!(names(&state), ["default/a"]);
+        assert_eq!(state.rejections().len(), 1);
+        state
+            .apply(response("c1", 4, vec![change(sample("a"))]))
+            .unwrap();
+        assert!(!state.has_rejections());
+    }
+
+    #[test]
+    fn bad_trigger_is_refused_alone_and_the_last_good_one_stays() {
+        use crate::catalogue::config::trigger::tests::{cron, sample as trigger, topic};
+        let named = |kind| v1::Change {
+            name: "triggers/default/t".into(),
+            resource: Some(v1::Resource {
+                kind: Some(Kind::Trigger(kind)),
+            }),
+        };
+        let mut state = State::default();
+        let good = named(trigger("t", cron("* * * * *")));
+        state.apply(snapshot(1, vec![good])).unwrap();
+        let bad = vec![named(trigger("t", cron("soon"))), change(sample("b"))];
+        state.apply(response("c1", 2, bad)).unwrap();
+        assert_eq!(names(&state), ["default/b"]);
+        let name = TriggerName::new("default", "t").unwrap();
+        assert!(state.catalogue.triggers[&name].cron().is_some());
+        assert_eq!(state.rejections()[0].resource, "triggers/default/t");
+        let better = vec![named(trigger("t", topic("orders")))];
+        state.apply(response("c1", 3, better)).unwrap();
+        assert!(state.catalogue.triggers[&name].cron().is_none());
+        assert!(!state.has_rejections());
+        let mut gone = named(trigger("t", topic("orders")));
+        gone.resource = None;
+        state.apply(response("c1", 4, vec![gone])).unwrap();
+        assert!(state.catalogue.triggers.is_empty());
+    }
+
+    #[test]
+    fn changes_to_another_catalogue_are_not_mixed_in() {
+        let mut state = State::default();
+        state.apply(snapshot(1, vec![change(sample("a"))])).unwrap();
+        let foreign = response("c2", 2, vec![change(sample("b"))]);
+        assert!(state.apply(foreign).is_err());
+        assert_eq!(names(&state), ["default/a"]);
+    }
+}

@@ -1,0 +1,205 @@
+//! The stream from the server: hello, changes in, acknowledgements and reports out.
+//!
+//! Dials for ever; that the server is away is normal and logged once, not at every attempt.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::Duration;
+
+use gateless_proto::v1::config_service_client::ConfigServiceClient;
+use gateless_proto::v1::{
+    Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::ServerChannel;
+use super::persist::Saver;
+use super::state::Catalogue;
+use crate::cluster::backoff::Backoff;
+use crate::cluster::outbox::Outbox;
+
+const BACKOFF_BASE: Duration = Duration::from_millis(100);
+const BACKOFF_CAP: Duration = Duration::from_secs(2);
+const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A snapshot is one message.
+const MAX_MESSAGE_BYTES: usize = 512 * 1024 * 1024;
+
+/// Acknowledgement, report or ownership: of each the latest counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Ack,
+    Status,
+    Owned,
+}
+
+/// The client of `ConfigService.Watch`.
+pub(super) struct Watcher {
+    channel: ServerChannel,
+    hello: WatchHello,
+    saver: Arc<Saver>,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+    connected: watch::Sender<bool>,
+    /// Of the server's management API; 0: not told.
+    api_port: AtomicU16,
+    /// Ask for everything instead of the difference.
+    ask_snapshot: AtomicBool,
+    // Both together: a report must not slip between a new stream and the latest one.
+    reports: Mutex<Reports>,
+}
+
+#[derive(Default)]
+struct Reports {
+    latest: Option<StatusReport>,
+    owned: Option<Owned>,
+    outbox: Option<Arc<Outbox<Key, WatchRequest>>>,
+}
+
+fn request(kind: watch_request::Kind) -> WatchRequest {
+    WatchRequest { kind: Some(kind) }
+}
+
+impl Watcher {
+    pub(super) fn new(channel: ServerChannel, hello: WatchHello, saver: Arc<Saver>) -> Self {
+        let (catalogue, refused) = saver.with_state(|s| (s.catalogue.clone(), s.has_rejections()));
+        Self {
+            channel,
+            hello,
+            saver,
+            catalogue: watch::channel(Arc::new(catalogue)).0,
+            connected: watch::channel(false).0,
+            api_port: AtomicU16::new(0),
+            // What an earlier run refused may be good for this version of the sidecar.
+            ask_snapshot: AtomicBool::new(refused),
+            reports: Mutex::default(),
+        }
+    }
+
+    pub(super) fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
+        self.catalogue.subscribe()
+    }
+
+    pub(super) fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.subscribe()
+    }
+
+    pub(super) fn report(&self, report: StatusReport) {
+        let mut reports = self.reports.lock();
+        reports.latest = Some(report.clone());
+        if let Some(outbox) = &reports.outbox {
+            outbox.push(Key::Status, request(watch_request::Kind::Status(report)));
+        }
+    }
+
+    pub(super) fn own(&self, functions: Vec<String>) {
+        let owned = Owned { functions };
+        let mut reports = self.reports.lock();
+        reports.owned = Some(owned.clone());
+        if let Some(outbox) = &reports.outbox {
+            outbox.push(Key::Owned, request(watch_request::Kind::Owned(owned)));
+        }
+    }
+
+    /// Keeps a stream up for ever.
+    pub(super) async fn run(&self) {
+        let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
+        let mut last_error = None;
+        loop {
+            let outbox = Outbox::new();
+            let status = self.stream(&outbox).await;
+            outbox.close();
+            self.reports.lock().outbox = None;
+            if self.connected.send_replace(false) {
+                backoff.reset();
+                last_error = None;
+            }
+            let error = (status.code(), status.message().to_owned());
+            if last_error.as_ref() != Some(&error) {
+                tracing::info!(server_error = %error.1, code = ?error.0,
+                    "no stream from the server, going on with the catalogue at hand");
+                last_error = Some(error);
+            }
+            tokio::time::sleep(backoff.next()).await;
+        }
+    }
+
+    /// One stream, to its end.
+    async fn stream(&self, outbox: &Arc<Outbox<Key, WatchRequest>>) -> Status {
+        match self.try_stream(outbox).await {
+            Ok(()) => Status::unavailable("the server ended the stream"),
+            Err(status) => *status,
+        }
+    }
+
+    async fn try_stream(&self, outbox: &Arc<Outbox<Key, WatchRequest>>) -> Result<(), Box<Status>> {
+        let hello = request(watch_request::Kind::Hello(self.hello()));
+        let mut client = ConfigServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let call = client.watch(outbox.clone().stream(Some(hello)));
+        let answer = tokio::time::timeout(ESTABLISH_TIMEOUT, call).await;
+        let answer = answer.map_err(|_| Status::deadline_exceeded("the server does not answer"))?;
+        let mut changes = answer?.into_inner();
+        {
+            let mut reports = self.reports.lock();
+            if let Some(report) = reports.latest.clone() {
+                outbox.push(Key::Status, request(watch_request::Kind::Status(report)));
+            }
+            if let Some(owned) = reports.owned.clone() {
+                outbox.push(Key::Owned, request(watch_request::Kind::Owned(owned)));
+            }
+            reports.outbox = Some(outbox.clone());
+        }
+        self.connected.send_replace(true);
+        tracing::info!("stream from the server is up");
+        while let Some(response) = changes.message().await? {
+            let ack = self.apply(response).await?;
+            outbox.push(Key::Ack, request(watch_request::Kind::Ack(ack)));
+        }
+        Ok(())
+    }
+
+    fn hello(&self) -> WatchHello {
+        let mut hello = self.hello.clone();
+        if !self.ask_snapshot.load(Ordering::Relaxed) {
+            (hello.catalogue_id, hello.catalogue_version) = self
+                .saver
+                .with_state(|s| (s.catalogue.id.clone(), s.catalogue.version));
+        }
+        hello
+    }
+
+    /// After [`Watcher::run`] was dropped.
+    pub(super) fn stopped(&self) {
+        self.connected.send_replace(false);
+        if let Some(outbox) = self.reports.lock().outbox.take() {
+            outbox.close();
+        }
+    }
+
+    pub(super) fn api_port(&self) -> u16 {
+        self.api_port.load(Ordering::Relaxed)
+    }
+
+    async fn apply(&self, response: WatchResponse) -> Result<WatchAck, Box<Status>> {
+        let api_port = u16::try_from(response.api_port).unwrap_or(0);
+        self.api_port.store(api_port, Ordering::Relaxed);
+        let (version, snapshot) = (response.version, response.snapshot);
+        let saver = self.saver.clone();
+        // Ten thousand functions take a while to check.
+        let applied = tokio::task::spawn_blocking(move || saver.apply(response)).await;
+        let applied = applied.map_err(|e| Status::internal(e.to_string()))?;
+        let applied = applied.map_err(|foreign| {
+            self.ask_snapshot.store(true, Ordering::Relaxed);
+            Status::data_loss(foreign.to_string())
+        })?;
+        if snapshot {
+            self.ask_snapshot.store(false, Ordering::Relaxed);
+        }
+        self.catalogue.send_replace(applied.catalogue);
+        Ok(WatchAck {
+            version,
+            rejected: applied.rejected,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The way in: doors, which function a call names, and what a sidecar answers itself.
+//!
+//! Nothing here waits for an instance or sends to one: an admitted call goes to [`crate::call`], one for
+//! later to [`crate::queue`].
+
+pub mod component;
+mod deferred;
+pub mod doors;
+mod internal;
+pub mod openfaas;
+mod peer;
+mod route;
+
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::call::Proxy;
+use crate::call::reserve::Reservations;
+use crate::queue::dispatcher::Dispatcher;
+use crate::telemetry::metrics::Metrics;
+use crate::{catalogue, cluster, queue, trigger};
+use openfaas::Relay;
+
+/// Everything a connection can reach.
+pub struct Edge {
+    /// Calls.
+    pub proxy: Arc<Proxy>,
+    /// Calls for later.
+    pub queue: queue::Local,
+    /// Delivers them.
+    pub dispatcher: Dispatcher,
+    /// Other sidecars.
+    pub cluster: cluster::Handle,
+    /// Hashes callers' addresses.
+    pub fairness: RandomState,
+    /// Permits peers took ahead.
+    pub reservations: Arc<Reservations>,
+    /// Schedules, events and topics.
+    pub triggers: trigger::Handle,
+    /// Services of the peer port.
+    pub grpc: tonic::service::Routes,
+    /// What the server told, and where it is.
+    pub catalogue: Arc<catalogue::Handle>,
+    /// Stands in for an OpenFaaS gateway.
+    pub openfaas: Relay,
+    /// Series.
+    pub metrics: Arc<Metrics>,
+    /// Calls other sidecars forwarded here; a shutdown waits until it stands still.
+    pub from_peers: AtomicU64,
+}

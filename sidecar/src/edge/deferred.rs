@@ -1,0 +1,176 @@
+//! Calls that are answered before they are done: accepted, delivered, asked about by id.
+//!
+//! The queue keeps and repeats them; here is only what ties it to the proxy and to the
+//! sidecar an id names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateless_proto::v1::CallRequest;
+use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
+use http::{HeaderValue, Response};
+
+use super::Edge;
+use crate::call::error::Error;
+use crate::call::{Call, headers};
+use crate::endpoint::body::Body;
+use crate::queue::deliver::to_answer;
+use crate::queue::dispatcher::Refused;
+use crate::queue::invoke::Exchange;
+use crate::queue::types::{Accepted, CallId};
+use crate::queue::{self, Queue as _, wire};
+use crate::runtime::{Function, Revision};
+
+fn to_response(response: Response<Bytes>) -> Response<Body> {
+    response.map(Body::from)
+}
+
+fn path(call: &Call) -> String {
+    call.parts
+        .uri
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned()
+}
+
+impl Edge {
+    /// `/async-function/...`: 202 once it is on disk.
+    ///
+    /// # Errors
+    /// When it could not be queued.
+    pub async fn accept(
+        &self,
+        function: &Function,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
+        call.payload
+            .make_whole(self.queue.config().max_body)
+            .await?;
+        let (path, body) = (path(&call), call.payload.whole());
+        introduce(&mut call);
+        let config = &function.config;
+        let accepted =
+            queue::http::accept(&self.queue, config, &call.parts, &path, body, "").await?;
+        Ok(to_response(accepted))
+    }
+
+    /// A sync call whose caller prefers a 202 to a wait longer than `wait` seconds (RFC 7240);
+    /// without a wait it is queued at once. One whose body is too large to keep stays sync.
+    ///
+    /// # Errors
+    /// As [`Proxy::send`] and [`Edge::accept`].
+    pub async fn prefer_async(
+        &self,
+        function: &Arc<Function>,
+        revision: &Arc<Revision>,
+        mut call: Call,
+        wait: Option<u64>,
+    ) -> Result<Response<Body>, Error> {
+        let limit = self.queue.config().max_body;
+        if !call.payload.fits(limit) || call.upgrade.is_some() {
+            return self.proxy.send(function, revision, &mut call).await;
+        }
+        let Some(wait) = wait else {
+            return self.accept(function, call).await;
+        };
+        call.payload.make_whole(limit).await?;
+        introduce(&mut call);
+        call.client = None;
+        let path = path(&call);
+        let name = &function.config.name;
+        let record = queue::http::record(name, &call.parts, &path, call.payload.whole())?;
+        // One that goes on as an async call keeps its key: sent again, it is that call.
+        if let Some(idempotency) = &record.idempotency
+            && let Some(before) = self.queue.accepted_before(name, idempotency).await?
+        {
+            return Ok(to_response(queue::http::accepted_response(&before, "")));
+        }
+        let (proxy, function, revision) = (self.proxy.clone(), function.clone(), revision.clone());
+        let mut exchange =
+            Box::pin(async move { proxy.send(&function, &revision, &mut call).await });
+        let patience = tokio::time::sleep(Duration::from_secs(wait));
+        tokio::select! {
+            answered = &mut exchange => return answered,
+            () = patience => {}
+        }
+        let exchange: Exchange = Box::pin(async move { to_answer(exchange.await) });
+        match self.dispatcher.adopt(record, exchange).await {
+            Ok(id) => {
+                let accepted = Accepted {
+                    id,
+                    replayed: false,
+                };
+                let mut response = to_response(queue::http::accepted_response(&accepted, ""));
+                let applied = HeaderValue::from_static("respond-async");
+                response.headers_mut().insert("preference-applied", applied);
+                Ok(response)
+            }
+            // The queue won't have it: then the caller waits after all.
+            Err(Refused { exchange, error }) => {
+                tracing::debug!(%error, "a call could not go on as an async one");
+                let answer = exchange.await.map_err(|error| Error::Instance {
+                    cause: error.message,
+                    seen: true,
+                })?;
+                Ok(answer.map(Body::boxed))
+            }
+        }
+    }
+
+    /// `/_gateless/calls/ID` and `/_gateless/calls/ID/result`, wherever the call lives.
+    ///
+    /// # Errors
+    /// When there is no such call, or its sidecar is out of reach.
+    pub async fn call_by_id(&self, rest: &str) -> Result<Response<Body>, Error> {
+        let (id, wants_result) = match rest.strip_suffix("/result") {
+            Some(id) => (id, true),
+            None => (rest, false),
+        };
+        let id = CallId::parse(id)?;
+        if id.node() == self.queue.node() {
+            let answer = if wants_result {
+                queue::http::result(&self.queue, &id).await?
+            } else {
+                queue::http::status(&self.queue, &id).await?
+            };
+            return Ok(to_response(answer));
+        }
+        let channel = self
+            .cluster
+            .channel(id.node())
+            .ok_or_else(|| Error::Queue {
+                status: http::StatusCode::SERVICE_UNAVAILABLE,
+                code: "sidecar_away",
+                detail: format!(
+                    "the call is on sidecar {}, which is not there now",
+                    id.node()
+                ),
+                hint: "ask again when that sidecar is back: its calls are on its disk",
+            })?;
+        let mut client = SidecarAdminClient::new(channel);
+        let request = CallRequest { id: id.to_string() };
+        let failed = |status: tonic::Status| Error::from(wire::remote(&status));
+        let answer = if wants_result {
+            let stream = client
+                .get_call_result(request)
+                .await
+                .map_err(failed)?
+                .into_inner();
+            queue::http::result_response(&id, wire::collect_result(stream).await?)
+        } else {
+            let call = client.get_call(request).await.map_err(failed)?.into_inner();
+            queue::http::status_response(&call)
+        };
+        Ok(to_response(answer))
+    }
+}
+
+/// A queued call tells who made it, not who delivered it.
+fn introduce(call: &mut Call) {
+    headers::strip_internal(&mut call.parts.headers);
+    if let Some(client) = call.client {
+        headers::add_forwarded(&mut call.parts.headers, client);
+        headers::ensure_traceparent(&mut call.parts.headers);
+    }
+}

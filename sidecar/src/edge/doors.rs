@@ -1,0 +1,133 @@
+//! The listeners: what kind of caller stands at the door, and which part answers.
+//!
+//! Public: anyone. Local: functions on this host. Peer: other sidecars, who prove it with
+//! the cluster secret. A door knows the paths; answers are made elsewhere.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Edge, openfaas, peer, route};
+use crate::call::error::Error;
+use crate::endpoint::alarm::ConnectionTimer;
+use crate::endpoint::body::Body;
+use crate::endpoint::stream::Stream;
+use crate::trigger::ingress::Route as Ingress;
+
+/// Who stands at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Anyone.
+    Public,
+    /// Functions on this host.
+    Local,
+    /// Other sidecars and the server.
+    Peer,
+}
+
+/// A client that sends no whole head within this is cut off.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Streams per HTTP/2 connection.
+const MAX_STREAMS: u32 = 1_024;
+
+/// Accepts until `stop`, then lets connections finish what they are in.
+pub async fn serve(
+    edge: Arc<Edge>,
+    listener: TcpListener,
+    door: Door,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                let serving = connection(edge.clone(), stream, client, door, stop.clone());
+                tasks.spawn(serving);
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: give others a moment to close theirs.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    edge: Arc<Edge>,
+    stream: TcpStream,
+    client: SocketAddr,
+    door: Door,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection was gone before it began");
+        return;
+    }
+    let service = service_fn(move |request| {
+        let edge = edge.clone();
+        async move { Ok::<_, Infallible>(answer(&edge, request, client, door).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(ConnectionTimer::default())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .adaptive_window(true);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(Stream(stream)), service);
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%client, error = %error, "connection ended");
+    }
+}
+
+/// What few requests ask for is boxed: every connection keeps room for the largest of the rest.
+async fn answer(
+    edge: &Arc<Edge>,
+    request: Request<Incoming>,
+    client: SocketAddr,
+    door: Door,
+) -> Response<Body> {
+    if request.uri().path().starts_with("/_gateless/") {
+        return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
+            Some(ingress) => Box::pin(edge.triggers.ingest(ingress, request)).await,
+            None => Box::pin(edge.internal(request)).await,
+        };
+    }
+    if door == Door::Public
+        && openfaas::is_gateways(request.uri().path())
+        && !route::is_named(edge, &request)
+    {
+        return Box::pin(edge.openfaas.answer(&edge.catalogue, request)).await;
+    }
+    let answered = match door {
+        Door::Peer => return peer::answer(edge, request).await,
+        Door::Public | Door::Local => route::outside(edge, request, client, door).await,
+    };
+    answered.unwrap_or_else(Error::into_response)
+}

@@ -1,0 +1,72 @@
+//! The sidecar's own paths under `/_gateless/`: probes, metrics, calls by id; and gRPC on the peer port.
+
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::Edge;
+use crate::call::error::{Error, problem};
+use crate::endpoint::body::Body;
+use crate::queue;
+
+impl Edge {
+    /// gRPC on the peer port.
+    pub async fn grpc(&self, request: Request<Incoming>) -> Response<Body> {
+        let answered = self
+            .grpc
+            .clone()
+            .oneshot(request.map(tonic::body::Body::new))
+            .await;
+        match answered {
+            Ok(response) => response.map(Body::boxed),
+            Err(never) => match never {},
+        }
+    }
+
+    /// The sidecar's own paths.
+    pub async fn internal(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if let Some(rest) = path.strip_prefix("/_gateless/calls/") {
+            if request.method() != http::Method::GET {
+                let hint = "cancel and replay calls through the server's API";
+                return problem(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "GET only",
+                    hint,
+                );
+            }
+            return self
+                .call_by_id(rest)
+                .await
+                .unwrap_or_else(Error::into_response);
+        }
+        match path {
+            "/_gateless/livez" => Response::new(Body::from("ok\n".to_owned())),
+            // Calls are still taken, but none should be sent here any more. Draining is no reason: a
+            // sidecar without instances is as good an entrance.
+            "/_gateless/readyz" if self.cluster.is_leaving() => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                "this sidecar is shutting down",
+                "send calls to another one",
+            ),
+            "/_gateless/readyz" => Response::new(Body::from("ok\n".to_owned())),
+            "/_gateless/metrics" => {
+                let held = self.proxy.registry.held();
+                let text = self.metrics.expose(held, &queue::lengths(&self.queue));
+                let mut response = Response::new(Body::from(text));
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                let kind = http::HeaderValue::from_static(kind);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "no such path",
+                "see the README",
+            ),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The peer door: gRPC of other sidecars and the server, and calls other sidecars forward.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::{NodeId, RevisionName};
+use http::header::HeaderValue;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use subtle::ConstantTimeEq;
+
+use super::Edge;
+use crate::call::error::Error;
+use crate::call::{Call, Payload, headers};
+use crate::clock;
+use crate::endpoint::body::Body;
+
+/// A request on the peer listener: gRPC, or a call another sidecar forwards.
+pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> Response<Body> {
+    if request.uri().path().starts_with("/gateless.v1.") {
+        return Box::pin(edge.grpc(request)).await;
+    }
+    let secret = request
+        .headers()
+        .get(headers::CLUSTER)
+        .map(HeaderValue::as_bytes);
+    let known = edge.proxy.cluster_secret.as_bytes();
+    if !secret.is_some_and(|secret| bool::from(secret.ct_eq(known))) {
+        return crate::call::error::problem(
+            http::StatusCode::UNAUTHORIZED,
+            "not_a_peer",
+            "this listener is for sidecars of the same cluster",
+            "call functions on the public listener",
+        );
+    }
+    let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    edge.from_peers.fetch_add(1, Ordering::Relaxed);
+    match forwarded(edge, request, on_upgrade).await {
+        Ok(response) => response,
+        Err(error) => {
+            // The caller's sidecar decides whether to try elsewhere.
+            let told = match &error {
+                Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
+                Error::Instance { seen: true, .. } => Some(headers::FAILED),
+                _ => None,
+            };
+            let mut response = error.into_response();
+            if let Some(name) = told {
+                let yes = HeaderValue::from_static("1");
+                response.headers_mut().insert(name, yes);
+            }
+            response
+        }
+    }
+}
+
+async fn forwarded(
+    edge: &Arc<Edge>,
+    request: Request<Incoming>,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
+    let (mut parts, incoming) = request.into_parts();
+    let payload = Payload::new(incoming.into());
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let name: RevisionName = text(headers::REVISION)
+        .and_then(|name| name.parse().ok())
+        .ok_or_else(|| Error::BadRequest("a forwarded call names its revision".into()))?;
+    let node = text(headers::NODE).map(NodeId::new);
+    let class = if text(headers::CLASS) == Some("async") {
+        Class::Async
+    } else {
+        Class::Sync
+    };
+    let permit = text(headers::PERMIT).map(|id| edge.reservations.take(id));
+    // A permit that ran out is a refusal: the body has not been touched.
+    let no_instance = || Error::Gate(gateless_core::dispatch::Refusal::NoInstance);
+    let permit = match permit {
+        Some(taken) => Some(taken.ok_or_else(no_instance)?),
+        None => None,
+    };
+    let registry = &edge.proxy.registry;
+    let function = registry.function(name.function()).ok_or_else(no_instance)?;
+    let revision = registry.revision(&name).ok_or_else(no_instance)?;
+    let wished = headers::number(&parts.headers, &headers::TIMEOUT_MS).map(Duration::from_millis);
+    let hops = headers::number(&parts.headers, &headers::HOPS);
+    if let Some(hops) = hops.and_then(|hops| u32::try_from(hops).ok()) {
+        parts.extensions.insert(headers::Hops(hops));
+    }
+    let caller = Caller(node.as_ref().map_or(0, |node| edge.fairness.hash_one(node)));
+    let mut call = Call {
+        parts,
+        payload,
+        class,
+        origin: Origin::Peer,
+        caller,
+        peer: node,
+        client: None,
+        arrived,
+        deadline: None,
+        upgrade,
+        permit,
+        queued: None,
+    };
+    // The caller's sidecar counts the function's own timeout, from the arrival there.
+    call.limit_time(None, wished);
+    call.parts.headers.remove(headers::REVISION);
+    edge.proxy.send(&function, &revision, &mut call).await
+}

@@ -1,0 +1,137 @@
+//! A call from outside or from this host: which function it names, which revision, sync or async.
+
+use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use gateless_core::config::Visibility;
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::router;
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::Edge;
+use super::doors::Door;
+use super::openfaas;
+use crate::call::error::Error;
+use crate::call::{Call, Payload, headers, pick};
+use crate::clock;
+use crate::endpoint::body::{Body, Inbound};
+use crate::runtime::Function;
+
+/// Whether the host names a function, whose paths are its own.
+pub(super) fn is_named(edge: &Edge, request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    router::route(host, "/", &edge.proxy.domain).is_ok()
+}
+
+/// A call from outside or from a function here.
+pub(super) async fn outside(
+    edge: &Arc<Edge>,
+    mut request: Request<Incoming>,
+    client: SocketAddr,
+    door: Door,
+) -> Result<Response<Body>, Error> {
+    let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    route(
+        edge,
+        request.map(Inbound::Wire),
+        client.ip(),
+        door,
+        on_upgrade,
+    )
+    .await
+}
+
+/// A call from a component here, which comes without a connection.
+pub(crate) async fn inside(edge: &Arc<Edge>, request: Request<Inbound>) -> Response<Body> {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let answered = route(edge, request, here, Door::Local, None).await;
+    answered.unwrap_or_else(Error::into_response)
+}
+
+async fn route(
+    edge: &Arc<Edge>,
+    request: Request<Inbound>,
+    client: IpAddr,
+    door: Door,
+    on_upgrade: Option<OnUpgrade>,
+) -> Result<Response<Body>, Error> {
+    let arrived = clock::now();
+    let (mut parts, incoming) = request.into_parts();
+    // First of all: a refusal below must not be lost over a body nobody reads.
+    let payload = Payload::new(incoming);
+    let host = parts
+        .uri
+        .host()
+        .or_else(|| parts.headers.get(header::HOST)?.to_str().ok());
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let route = router::route(host, path, &edge.proxy.domain)?;
+    let (function, tagged) = find(edge, &route)?;
+    if function.config.visibility == Visibility::ClusterOnly && door == Door::Public {
+        return Err(Error::ClusterOnly(function.config.name.clone()));
+    }
+    let is_async = route.is_async;
+    let rest = router::normalize(route.rest);
+    if rest != path {
+        parts.uri = rest
+            .parse()
+            .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
+    }
+    let caller = Caller(edge.fairness.hash_one(client));
+    let mut call = Call {
+        parts,
+        payload,
+        class: Class::Sync,
+        origin: Origin::Here,
+        caller,
+        peer: None,
+        client: Some(client),
+        arrived,
+        deadline: None,
+        upgrade: on_upgrade,
+        permit: None,
+        queued: None,
+    };
+    let answered = if is_async {
+        Box::pin(edge.accept(&function, call)).await
+    } else {
+        let index = tagged.or_else(|| pick(&function.config, &call.parts.headers));
+        match index.and_then(|index| function.revision(index)) {
+            None => Err(Error::NoRevision(function.config.name.clone())),
+            Some(revision) => {
+                let wishes = headers::wishes(&call.parts.headers);
+                call.limit_time(revision.config.limits.timeout, wishes.timeout);
+                match wishes.respond_async {
+                    Some(wait) => {
+                        Box::pin(edge.prefer_async(&function, revision, call, wait)).await
+                    }
+                    None => edge.proxy.send(&function, revision, &mut call).await,
+                }
+            }
+        }
+    };
+    answered.inspect_err(|error| function.metrics().refused(error.row().1))
+}
+
+/// The function, or the one a tag stands in front of.
+fn find(edge: &Edge, route: &router::Route<'_>) -> Result<(Arc<Function>, Option<usize>), Error> {
+    if let Some(function) = edge.proxy.registry.function(&route.name) {
+        return Ok((function, None));
+    }
+    if let Some(name) = openfaas::in_our_words(&route.name)
+        && let Some(function) = edge.proxy.registry.function(&name)
+    {
+        return Ok((function, None));
+    }
+    for (tag, name) in router::tag_candidates(&route.name) {
+        if let Some(function) = edge.proxy.registry.function(&name)
+            && let Some(index) = router::tagged_revision(&function.config, tag)
+        {
+            return Ok((function, Some(index)));
+        }
+    }
+    Err(Error::UnknownFunction(route.name.clone()))
+}

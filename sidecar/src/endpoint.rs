@@ -1,0 +1,9 @@
+//! What a call travels over: listeners' and instances' connections, bodies, timers, components in this process.
+//!
+//! The ground of the sidecar: it knows no function, no revision and no door, and decides nothing.
+
+pub(crate) mod alarm;
+pub mod body;
+pub mod component;
+pub mod pool;
+pub(crate) mod stream;

@@ -1,0 +1,180 @@
+//! Timers for deadlines that hardly ever come: putting one off costs nothing.
+//!
+//! Entering and leaving the runtime's timer wheel for each call costs more than everything
+//! the call's permit does. So an [`Alarm`] stays in the wheel at the earlier moment, looks
+//! again when that comes, and is used by one call after the other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt;
+use parking_lot::Mutex;
+use tokio::time::{Instant, Sleep};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    due: Instant,
+}
+
+impl Alarm {
+    pub(crate) fn new(due: Instant) -> Self {
+        let sleep = Box::pin(tokio::time::sleep_until(due));
+        Self { sleep, due }
+    }
+
+    /// Another moment, from now on.
+    pub(crate) fn set(&mut self, due: Instant) {
+        self.due = due;
+        if due < self.sleep.deadline() {
+            self.sleep.as_mut().reset(due);
+        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            if Instant::now() >= self.due {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(self.due);
+        }
+    }
+}
+
+/// Alarms nobody uses now, for those who need one; bounded.
+#[derive(Debug, Default)]
+pub struct Spare(Mutex<Vec<Alarm>>);
+
+/// Further ones are dropped. A spare one may keep the memory of the connection that had it
+/// last, until it rings.
+const MAX_SPARE: usize = 256;
+
+impl Spare {
+    /// One that rings at `due`.
+    pub(crate) fn take(&self, due: Instant) -> Alarm {
+        // Not in the condition: the lock would last until the end of its block.
+        let spare = self.0.lock().pop();
+        match spare {
+            Some(mut alarm) => {
+                alarm.set(due);
+                alarm
+            }
+            None => Alarm::new(due),
+        }
+    }
+
+    pub(crate) fn put_back(&self, alarm: Alarm) {
+        let mut spare = self.0.lock();
+        if spare.len() < MAX_SPARE {
+            spare.push(alarm);
+        }
+    }
+}
+
+/// hyper's timer for one connection: it asks for a new sleep per request, and gets the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectionTimer(Arc<Spare>);
+
+struct Lent {
+    alarm: Option<Alarm>,
+    spare: Arc<Spare>,
+}
+
+impl Future for Lent {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.alarm {
+            Some(alarm) => alarm.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl rt::Sleep for Lent {}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            self.spare.put_back(alarm);
+        }
+    }
+}
+
+impl rt::Timer for ConnectionTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(Lent {
+            alarm: Some(self.0.take(deadline.into())),
+            spare: self.0.clone(),
+        })
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: std::time::Instant) {
+        if let Some(mut lent) = sleep.as_mut().downcast_mut_pin::<Lent>()
+            && let Some(alarm) = &mut lent.alarm
+        {
+            alarm.set(deadline.into());
+        }
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    const STEP: Duration = Duration::from_secs(10);
+
+    async fn rings_after(alarm: &mut Alarm) -> Duration {
+        let began = Instant::now();
+        poll_fn(|cx| alarm.poll(cx)).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alarm_rings_when_it_was_last_set_to() {
+        let mut alarm = Alarm::new(Instant::now() + STEP);
+        alarm.set(Instant::now() + STEP * 3);
+        assert_eq!(rings_after(&mut alarm).await, STEP * 3);
+        alarm.set(Instant::now() + STEP * 2);
+        alarm.set(Instant::now() + STEP);
+        assert_eq!(rings_after(&mut alarm).await, STEP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn used_alarm_serves_the_next_call_at_its_own_time() {
+        let spare = Spare::default();
+        let first = spare.take(Instant::now() + STEP);
+        spare.put_back(first);
+        tokio::time::advance(STEP * 2).await;
+        let mut second = spare.take(Instant::now() + STEP);
+        assert_eq!(rings_after(&mut second).await, STEP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hyper_gets_one_sleep_again_and_again() {
+        use rt::Timer as _;
+        let timer = ConnectionTimer::default();
+        for _ in 0..3 {
+            let began = Instant::now();
+            let mut sleep = timer.sleep(STEP);
+            timer.reset(&mut sleep, timer.now() + STEP * 2);
+            sleep.await;
+            assert_eq!(began.elapsed(), STEP * 2);
+        }
+        assert_eq!(timer.0.0.lock().len(), 1);
+    }
+}

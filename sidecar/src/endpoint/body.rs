@@ -1,0 +1,198 @@
+//! The body types of the data plane: what comes in, and what is sent to callers, instances and peers.
+//!
+//! Enums and not boxes, so the common cases cost no allocation.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// Any body error.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// See the module.
+pub enum Body {
+    /// Known bytes, or nothing left.
+    Full(Option<Bytes>),
+    /// A request on its way in, cut off past a bound.
+    Limited(Limited),
+    /// Anything else.
+    Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+/// A body to read: of a caller's request, or of a function's answer.
+pub enum Inbound {
+    /// From a connection.
+    Wire(Incoming),
+    /// From a component in this process that is through with it; `None` for no bytes.
+    Whole(Option<Bytes>),
+    /// From a component in this process.
+    Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
+}
+
+impl From<Incoming> for Inbound {
+    fn from(incoming: Incoming) -> Self {
+        Self::Wire(incoming)
+    }
+}
+
+impl http_body::Body for Inbound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Wire(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(Into::into))),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Wire(incoming) => incoming.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Boxed(inner) => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Wire(incoming) => incoming.size_hint(),
+            Self::Whole(bytes) => whole_size(bytes.as_ref()),
+            Self::Boxed(inner) => inner.size_hint(),
+        }
+    }
+}
+
+/// A request body with a bound on its size.
+pub struct Limited {
+    inner: Inbound,
+    left: u64,
+    exceeded: Arc<AtomicBool>,
+}
+
+impl Limited {
+    /// At most `limit` bytes; the flag tells afterwards whether that was why it failed.
+    #[must_use]
+    pub fn new(inner: Inbound, limit: u64) -> (Self, Arc<AtomicBool>) {
+        let exceeded = Arc::new(AtomicBool::new(false));
+        (
+            Self {
+                inner,
+                left: limit,
+                exceeded: exceeded.clone(),
+            },
+            exceeded,
+        )
+    }
+
+    /// What it wraps.
+    pub fn into_inner(self) -> Inbound {
+        self.inner
+    }
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self::Full(None)
+    }
+
+    /// Boxes any other body.
+    pub fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Error>,
+    {
+        Self::Boxed(Box::pin(http_body_util::BodyExt::map_err(body, Into::into)))
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Full(Some(text.into()))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Full((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Limited(limited) => poll_limited(limited, cx),
+            Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Limited(limited) => limited.inner.is_end_stream(),
+            Self::Boxed(inner) => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => whole_size(bytes.as_ref()),
+            Self::Limited(limited) => limited.inner.size_hint(),
+            Self::Boxed(inner) => inner.size_hint(),
+        }
+    }
+}
+
+fn whole_size(bytes: Option<&Bytes>) -> SizeHint {
+    SizeHint::with_exact(bytes.map_or(0, |bytes| bytes.len() as u64))
+}
+
+fn poll_limited(
+    limited: &mut Limited,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    let polled = Pin::new(&mut limited.inner).poll_frame(cx);
+    if let Poll::Ready(Some(Ok(frame))) = &polled
+        && let Some(data) = frame.data_ref()
+    {
+        let size = data.len() as u64;
+        if size > limited.left {
+            limited.exceeded.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Err("request body too large".into())));
+        }
+        limited.left -= size;
+    }
+    polled
+}

@@ -1,0 +1,247 @@
+//! Where instances run: the driver trait, its events, and the drivers themselves.
+//!
+//! A driver starts, watches, stops and adopts instances; it deliberately decides nothing: how
+//! many run, when one is replaced, and how long to wait after a crash is for the reconciler.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gateless_core::config;
+use gateless_core::name::{FunctionName, InstanceId, RevisionName};
+use tokio::sync::mpsc;
+
+use crate::endpoint::component::Component;
+
+pub mod drivers;
+mod environment;
+pub mod fake;
+pub mod logs;
+pub mod process;
+mod wasm;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
+/// How many of its last lines an [`Exit`] carries.
+pub const LAST_LOG_LINES: usize = 20;
+
+/// Starts, watches, stops and adopts instances. Its events go to the channel it was made with.
+///
+/// For every accepted [`Driver::start`] there is exactly one [`Event::Exited`] in the end, before
+/// it at most one [`Event::Ready`]; a driver that is shut down with [`Shutdown::Leave`] says no
+/// more.
+pub trait Driver: Send + Sync + 'static {
+    /// Starts an instance; returns at once. An id that is already known is ignored.
+    fn start(&self, request: StartRequest);
+
+    /// Stops an instance: asked first, killed after the grace its revision allows. Unknown ids are
+    /// ignored, so it can be repeated. The caller drains the instance before this.
+    fn stop(&self, id: &InstanceId);
+
+    /// What an earlier driver on the same data left running, now watched by this one; call it once,
+    /// before the first start. What cannot be adopted is killed. Instances that are not ready yet
+    /// get a [`Event::Ready`] or [`Event::Exited`] later.
+    fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>>;
+
+    /// Log lines, oldest first; with `follow` it ends when the receiver is dropped.
+    fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine>;
+
+    /// Ends the driver. With [`Shutdown::Stop`] every instance's exit is reported first.
+    fn shutdown(&self, how: Shutdown) -> BoxFuture<'_, ()>;
+}
+
+/// What becomes of the instances when their driver ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// They go on, for the next driver to adopt.
+    Leave,
+    /// They are stopped, each with its grace.
+    Stop,
+}
+
+/// One instance to start.
+#[derive(Clone)]
+pub struct StartRequest {
+    /// Never used before.
+    pub id: InstanceId,
+    /// What to start.
+    pub revision: Arc<config::Revision>,
+    /// Environment from secrets: variable name to value. Never logged, never written to disk.
+    pub secrets: BTreeMap<String, String>,
+    /// The revision's bundle as a file; whoever fetched it has checked its digest.
+    pub bundle: Option<PathBuf>,
+    /// Where the instance reaches other functions.
+    pub gateless_url: String,
+}
+
+/// Where an instance takes calls.
+#[derive(Clone)]
+pub enum Target {
+    /// Behind a socket, always loopback.
+    Address(SocketAddr),
+    /// In this process.
+    Component(Arc<dyn Component>),
+}
+
+impl Target {
+    /// As status reports show it.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Component(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Component(_) => f.write_str("component"),
+        }
+    }
+}
+
+/// What happened to an instance.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// It takes calls.
+    Ready {
+        /// Which.
+        id: InstanceId,
+        /// Where.
+        target: Target,
+        /// Since [`Driver::start`].
+        started_in: Duration,
+    },
+    /// It is gone, and so is everything it started.
+    Exited {
+        /// Which.
+        id: InstanceId,
+        /// How and why.
+        exit: Exit,
+    },
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// The kind of end.
+    pub reason: ExitReason,
+    /// Exit code, if it exited.
+    pub code: Option<i32>,
+    /// Signal number, if one killed it.
+    pub signal: Option<i32>,
+    /// For people: `exited with code 3 before it was ready`.
+    pub message: String,
+    /// At most [`LAST_LOG_LINES`], both streams, oldest first.
+    pub last_log_lines: Vec<String>,
+    /// Whether it was ever ready.
+    pub was_ready: bool,
+}
+
+/// The kind of end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitReason {
+    /// By itself, with a code.
+    Exited,
+    /// Killed by a signal nobody here sent.
+    Signaled,
+    /// Not ready within the start timeout.
+    StartTimeout,
+    /// It never ran: bad command, bad bundle, no port, no room.
+    SpawnFailed,
+    /// As [`Driver::stop`] or a shutdown asked.
+    Stopped,
+    /// An adopted instance ended; only its parent, now dead, could have learnt how.
+    Unknown,
+}
+
+impl ExitReason {
+    /// As conditions and metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited => "Exited",
+            Self::Signaled => "Signaled",
+            Self::StartTimeout => "StartTimeout",
+            Self::SpawnFailed => "SpawnFailed",
+            Self::Stopped => "Stopped",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// An instance an earlier driver started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its id.
+    pub id: InstanceId,
+    /// What it runs.
+    pub revision: RevisionName,
+    /// The revision's uid when it was started.
+    pub revision_uid: Arc<str>,
+    /// Where it answers, or will.
+    pub address: SocketAddr,
+    /// Whether it answers now.
+    pub ready: bool,
+    /// Unix milliseconds.
+    pub started_at_ms: u64,
+}
+
+/// Which log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Of this function.
+    pub function: FunctionName,
+    /// Only of this revision.
+    pub revision: Option<RevisionName>,
+    /// Only of this instance.
+    pub instance: Option<InstanceId>,
+    /// The last so many; `None` means as many as [`logs::MAX_TAIL`].
+    pub tail: Option<usize>,
+    /// Not older than this, Unix milliseconds.
+    pub since_ms: Option<u64>,
+    /// Go on with new lines as they come.
+    pub follow: bool,
+}
+
+/// One line an instance wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was read, Unix milliseconds.
+    pub time_ms: u64,
+    /// The writer's revision.
+    pub revision: RevisionName,
+    /// The writer.
+    pub instance: InstanceId,
+    /// Where it wrote.
+    pub stream: LogStream,
+    /// Without its line end; cut at [`logs::MAX_LINE_BYTES`].
+    pub line: String,
+}
+
+/// Where a line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogStream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl LogStream {
+    /// As the API names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Delivers queued calls through the proxy, as async calls that wait behind sync ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::FunctionName;
+use gateless_core::router;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+
+use super::invoke::{Answer, Exchange, Invoke, InvokeError};
+use crate::call::error::{Error, Phase};
+use crate::call::{Call, Payload, Proxy, Queued, Slot};
+use crate::clock;
+use crate::endpoint::body::Body;
+
+/// All queued calls of a sidecar take turns as one caller.
+const QUEUE: Caller = Caller(0);
+
+/// An exchange as the dispatcher wants it.
+///
+/// # Errors
+/// When no answer came from the function.
+pub(crate) fn to_answer(sent: Result<Response<Body>, Error>) -> Result<Answer, InvokeError> {
+    match sent {
+        Ok(response) => Ok(response.map(BodyExt::boxed_unsync)),
+        Err(error) => {
+            let (status, code, _) = error.row();
+            let retryable = status.is_server_error() || status.as_u16() == 429;
+            let unmade = matches!(
+                error,
+                Error::Overflow { .. } | Error::Deadline(Phase::Hold | Phase::Queue)
+            );
+            Err(InvokeError {
+                retryable,
+                unmade,
+                code,
+                message: error.to_string(),
+            })
+        }
+    }
+}
+
+/// Delivers queued calls through the proxy.
+pub struct Invoker(pub Arc<Proxy>);
+
+impl Invoke for Invoker {
+    fn invoke(
+        &self,
+        function: &FunctionName,
+        request: Request<Bytes>,
+        within: Duration,
+        slot: Slot,
+    ) -> Exchange {
+        let (proxy, name) = (self.0.clone(), function.clone());
+        let queued = Queued { within, slot };
+        Box::pin(async move { to_answer(deliver(&proxy, &name, request, queued).await) })
+    }
+}
+
+async fn deliver(
+    proxy: &Proxy,
+    name: &FunctionName,
+    request: Request<Bytes>,
+    queued: Queued,
+) -> Result<Response<Body>, Error> {
+    let function = proxy
+        .registry
+        .function(name)
+        .ok_or_else(|| Error::UnknownFunction(name.clone()))?;
+    let revision = router::pick_revision(&function.config, rand::random())
+        .and_then(|index| function.revision(index))
+        .ok_or_else(|| Error::NoRevision(name.clone()))?
+        .clone();
+    let (parts, body) = request.into_parts();
+    let mut call = Call {
+        parts,
+        payload: Payload::Whole(body),
+        class: Class::Async,
+        origin: Origin::Here,
+        caller: QUEUE,
+        peer: None,
+        client: None,
+        arrived: clock::now(),
+        deadline: None,
+        upgrade: None,
+        permit: None,
+        queued: Some(queued),
+    };
+    proxy.send(&function, &revision, &mut call).await
+}

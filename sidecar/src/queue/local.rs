@@ -1,0 +1,422 @@
+//! The durable queue on this host's disk.
+//!
+//! [`Local`] is a cheap handle. Writes go through one writer thread (`writer`) and return
+//! when they are on disk; reads go to the engine (`engine`) directly; what is due is in
+//! memory (`index`). Deliberately knows neither HTTP nor how a call is delivered.
+
+mod accept;
+mod closed;
+mod engine;
+mod index;
+mod ops;
+mod read;
+mod source;
+#[cfg(test)]
+pub(super) mod tests;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use futures_util::future::BoxFuture;
+use gateless_core::call::Event;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::{FunctionName, NodeId};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::accept::{Accept, Taken};
+use self::engine::{Engine, Key, function_key, unavailable};
+use self::index::Index;
+use self::ops::{Op, Reply, Step, Stepped};
+use self::writer::{Queued, Writer};
+use super::clock::Clock;
+use super::codec::Head;
+use super::types::{
+    Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Idempotency, Record, View,
+};
+use super::{Error, Queue};
+use crate::telemetry::observe::Observer;
+
+/// Memory for operations that wait for the writer, KiB.
+const WAITING_KIB: u32 = 64 * 1024;
+
+/// Settings of a [`Local`] queue.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Made if missing; its parent is made too.
+    pub folder: PathBuf,
+    /// Part of every id.
+    pub node: NodeId,
+    /// Of one request body, bytes.
+    pub max_body: u64,
+    /// Of method, path and headers together, bytes.
+    pub max_head: u64,
+    /// Of all calls and results kept, bytes.
+    pub max_bytes: u64,
+    /// Calls not finished and callbacks not made: each takes about 400 bytes of memory.
+    pub max_open: u64,
+    /// Free space on the disk below which no call is accepted, bytes.
+    pub min_free_bytes: u64,
+    /// How long dead letters are kept, at least the function's `result_ttl`.
+    pub dead_ttl: Duration,
+    /// After this long without an answer of the disk a caller is told so.
+    pub commit_timeout: Duration,
+    /// Another one for tests.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The defaults: bodies up to 6 MiB (as AWS Lambda's), 16 GiB in all, a million open
+    /// calls, 256 MiB of disk in reserve, dead letters for 14 days.
+    #[must_use]
+    pub fn new(folder: PathBuf, node: NodeId) -> Self {
+        Self {
+            folder,
+            node,
+            max_body: 6 << 20,
+            max_head: 64 << 10,
+            max_bytes: 16 << 30,
+            max_open: 1_000_000,
+            min_free_bytes: 256 << 20,
+            dead_ttl: Duration::from_secs(14 * 86_400),
+            commit_timeout: Duration::from_secs(30),
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Handle to the queue. Cheap to clone.
+#[derive(Clone)]
+pub struct Local {
+    shared: Arc<Shared>,
+    ops: mpsc::Sender<Queued>,
+    /// Bounds what waits for the writer.
+    waiting: Arc<Semaphore>,
+}
+
+/// What handle and writer both hold.
+struct Shared {
+    config: Config,
+    /// A lock, held for single steps and never across a commit: the writer changes it, the
+    /// dispatcher takes what is due.
+    index: Mutex<Index>,
+    /// `None` while the disk fails.
+    engine: ArcSwapOption<Engine>,
+    up: watch::Sender<bool>,
+    activity: watch::Sender<u64>,
+    callback_bell: Arc<Notify>,
+    /// Told of every change once it is on disk.
+    observer: OnceLock<Arc<Observer>>,
+    /// Lets a test stop the writer before a commit.
+    #[cfg(test)]
+    hold_commits: Arc<Mutex<()>>,
+}
+
+impl Local {
+    /// Opens the queue, making it if there is none, and recovers: calls that were running
+    /// when the process died are due again. Blocks; not for an async thread.
+    ///
+    /// # Errors
+    /// When another process has it open, or the disk fails.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let engine = Arc::new(Engine::open(&config.folder)?);
+        let shared = Arc::new(Shared {
+            config,
+            index: Mutex::default(),
+            engine: ArcSwapOption::new(Some(engine.clone())),
+            up: watch::Sender::new(true),
+            activity: watch::Sender::new(0),
+            callback_bell: Arc::default(),
+            observer: OnceLock::new(),
+            #[cfg(test)]
+            hold_commits: Arc::default(),
+        });
+        writer::rebuild(&shared, &engine, |_| true)?;
+        let (ops, receiver) = mpsc::channel();
+        let writer = Writer::new(shared.clone(), engine);
+        std::thread::Builder::new()
+            .name("queue-writer".into())
+            .spawn(move || writer.run(&receiver))
+            .map_err(unavailable)?;
+        Ok(Self {
+            shared,
+            ops,
+            waiting: Arc::new(Semaphore::new(WAITING_KIB as usize)),
+        })
+    }
+
+    /// Writes what waits and closes the queue: it can be opened again after this. Every
+    /// handle answers `Unavailable` from then on.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if let Ok(permit) = self.waiting.clone().acquire_owned().await
+            && self.ops.send((Op::Close(reply), permit)).is_ok()
+        {
+            // An error means the writer is gone, and the queue closed.
+            let _ = closed.await;
+        }
+    }
+
+    /// From now on tells `observer` of changes; only the first one ever given is told.
+    pub fn tell(&self, observer: Arc<Observer>) {
+        self.shared.observer.set(observer).ok();
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    async fn submit<T>(&self, bytes: usize, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, Error> {
+        let kib = u32::try_from(bytes / 1024)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let waiting = self
+            .waiting
+            .clone()
+            .acquire_many_owned(kib.min(WAITING_KIB));
+        let permit = waiting.await.map_err(unavailable)?;
+        let (reply, answer) = oneshot::channel();
+        let closed = || Error::Unavailable("it is closed".into());
+        self.ops.send((op(reply), permit)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn take_in(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+        running: bool,
+    ) -> Result<Vec<Taken>, Error> {
+        let calls = calls.into_iter();
+        let accepts = calls.map(|(record, policy)| self.to_accept(record, policy, running));
+        let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
+        let bytes = accepts.iter().map(|a| a.head.len() + a.body.len()).sum();
+        self.submit(bytes, |reply| Op::Accept(accepts, reply)).await
+    }
+
+    fn to_accept(
+        &self,
+        record: Record,
+        policy: AsyncPolicy,
+        running: bool,
+    ) -> Result<Accept, Error> {
+        let config = &self.shared.config;
+        let size = record.body.len() as u64;
+        if size > config.max_body {
+            let limit = config.max_body;
+            return Err(Error::BodyTooLarge { size, limit });
+        }
+        let now = config.clock.now();
+        let head = Head::new(&record, now).to_bytes();
+        let size = head.len() as u64;
+        if size > config.max_head {
+            let limit = config.max_head;
+            return Err(Error::HeadTooLarge { size, limit });
+        }
+        let idempotency = record.idempotency.map(|i| {
+            let name = function_key(&record.function, i.key.as_bytes());
+            (name, i.digest)
+        });
+        Ok(Accept {
+            key: CallId::new(now, config.node.clone()).key(),
+            now,
+            function: record.function,
+            head,
+            body: record.body,
+            callback: record.callback.is_some(),
+            idempotency,
+            policy,
+            running,
+        })
+    }
+
+    async fn step(
+        &self,
+        id: &CallId,
+        event: Event,
+        result: Option<CallResult>,
+        policy: &AsyncPolicy,
+    ) -> Result<Stepped, Error> {
+        let bytes = result.as_ref().map_or(0, |r| r.body.len());
+        let step = Box::new(Step {
+            key: self.key(id)?,
+            event,
+            result,
+            policy: *policy,
+        });
+        self.submit(bytes, |reply| Op::Step(step, reply)).await
+    }
+
+    /// Another sidecar's call isn't here.
+    fn key(&self, id: &CallId) -> Result<Key, Error> {
+        if *id.node() == self.shared.config.node {
+            Ok(id.key())
+        } else {
+            Err(Error::NotFound(id.to_string()))
+        }
+    }
+
+    fn id(&self, key: Key) -> CallId {
+        CallId::from_key(key, self.shared.config.node.clone())
+    }
+}
+
+impl Queue for Local {
+    fn node(&self) -> &NodeId {
+        &self.shared.config.node
+    }
+
+    fn accept(
+        &self,
+        record: Record,
+        policy: &AsyncPolicy,
+    ) -> BoxFuture<'_, Result<Accepted, Error>> {
+        let one = vec![(record, *policy)];
+        Box::pin(async move {
+            let accepted = self.accept_many(one).await?.pop();
+            accepted.ok_or_else(|| Error::Unavailable("it took nothing in".into()))
+        })
+    }
+
+    fn accept_many(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+    ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
+        Box::pin(async move {
+            // Only here: a step that was given up on might still be made, and then nobody
+            // would see to it. A call is the dispatcher's, whoever waits for the answer.
+            let taken = self.take_in(calls, false);
+            let limit = self.shared.config.commit_timeout;
+            let taken = tokio::time::timeout(limit, taken).await;
+            let taken =
+                taken.map_err(|_| Error::Unavailable("its disk does not answer".into()))??;
+            let accepted = |taken: Taken| Accepted {
+                id: self.id(taken.key),
+                replayed: taken.replayed,
+            };
+            Ok(taken.into_iter().map(accepted).collect())
+        })
+    }
+
+    fn accepted_before(
+        &self,
+        function: &FunctionName,
+        idempotency: &Idempotency,
+    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>> {
+        let name = function_key(function, idempotency.key.as_bytes());
+        let digest = idempotency.digest;
+        Box::pin(async move {
+            let found = self.read(move |_, engine| accept::known(engine, &name));
+            match found.await? {
+                None => Ok(None),
+                Some((key, before)) if before == digest => Ok(Some(Accepted {
+                    id: self.id(key),
+                    replayed: true,
+                })),
+                Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
+            }
+        })
+    }
+
+    fn begin_running(
+        &self,
+        record: Record,
+        policy: &AsyncPolicy,
+    ) -> BoxFuture<'_, Result<(CallId, CancellationToken), Error>> {
+        let one = vec![(record, *policy)];
+        Box::pin(async move {
+            let taken = self.take_in(one, true).await?.pop();
+            let taken = taken.ok_or_else(|| Error::Unavailable("it took nothing in".into()))?;
+            Ok((self.id(taken.key), taken.cancelled))
+        })
+    }
+
+    fn finish(
+        &self,
+        id: &CallId,
+        ended: Ended,
+        policy: &AsyncPolicy,
+    ) -> BoxFuture<'_, Result<(), Error>> {
+        let (id, policy) = (id.clone(), *policy);
+        Box::pin(async move {
+            let (event, result) = match ended {
+                Ended::Answered {
+                    answer,
+                    retry_after,
+                } => {
+                    let status = answer.status;
+                    (
+                        Event::Answered {
+                            status,
+                            retry_after,
+                        },
+                        Some(answer),
+                    )
+                }
+                Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
+                Ended::NotMade => (Event::NotMade, None),
+            };
+            self.step(&id, event, result, &policy).await.map(drop)
+        })
+    }
+
+    fn cancel(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
+        let id = id.clone();
+        Box::pin(async move {
+            self.step(&id, Event::Cancel, None, &DEFAULT_POLICY).await?;
+            self.get(&id).await
+        })
+    }
+
+    fn replay(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
+        let id = id.clone();
+        Box::pin(async move {
+            self.step(&id, Event::Replay, None, &DEFAULT_POLICY).await?;
+            self.get(&id).await
+        })
+    }
+
+    fn get(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
+        let id = id.clone();
+        Box::pin(self.read_view(id))
+    }
+
+    fn result(&self, id: &CallId) -> BoxFuture<'_, Result<CallResult, Error>> {
+        let id = id.clone();
+        Box::pin(self.read_result(id))
+    }
+
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>> {
+        Box::pin(self.read_list(filter))
+    }
+
+    fn depths(&self) -> Vec<Depth> {
+        self.shared
+            .index
+            .lock()
+            .depths(self.shared.config.clock.now())
+    }
+
+    fn purge_dead(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
+        let function = function.clone();
+        Box::pin(self.each_dead(function, |key| {
+            self.submit(0, move |reply| Op::Purge(key, reply))
+        }))
+    }
+
+    fn replay_dead(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
+        let function = function.clone();
+        Box::pin(self.each_dead(function, move |key| async move {
+            let id = self.id(key);
+            self.step(&id, Event::Replay, None, &DEFAULT_POLICY)
+                .await
+                .map(drop)
+        }))
+    }
+}

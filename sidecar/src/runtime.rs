@@ -1,0 +1,332 @@
+//! What the hot path reads and the control path writes: functions, revisions, endpoints.
+//!
+//! Readers take an immutable [`Table`] without a lock; each revision has one short lock
+//! round its pure [`gateless_core::dispatch::Dispatch`], never held across an `.await`.
+//! It decides nothing itself.
+
+mod function;
+mod lease;
+mod revision;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gateless_core::config;
+use gateless_core::dispatch::Supply;
+use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
+use gateless_core::usage::Sample;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+pub use function::Function;
+pub use lease::Lease;
+pub use revision::{Ask, Endpoint, Revision, Wait};
+
+use crate::clock;
+use crate::endpoint::alarm::Spare;
+use crate::endpoint::pool::Pool;
+use crate::instance::Target;
+use crate::telemetry::metrics::Metrics;
+
+/// What the hot path tells the control path; bounded, and coalesced per revision.
+#[derive(Debug)]
+pub enum Signal {
+    /// Calls wait for capacity.
+    Wanted(RevisionName),
+    /// A closed gate is empty.
+    Drained(InstanceId),
+    /// These peers were refused and there is room now.
+    Room(RevisionName, Vec<NodeId>),
+}
+
+/// Bounds on what all functions together hold on one sidecar.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldCaps {
+    /// Calls; default 20,000.
+    pub requests: u64,
+    /// Bytes of their bodies and heads; default 256 MiB.
+    pub bytes: u64,
+}
+
+impl Default for HoldCaps {
+    fn default() -> Self {
+        Self {
+            requests: 20_000,
+            bytes: 256 << 20,
+        }
+    }
+}
+
+/// What every revision shares.
+pub(crate) struct Shared {
+    pub(crate) signals: mpsc::UnboundedSender<Signal>,
+    pub(crate) caps: HoldCaps,
+    pub(crate) held: AtomicU64,
+    pub(crate) held_bytes: AtomicU64,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// An immutable snapshot of everything callable. Snapshots share what they have in common.
+#[derive(Default, Clone)]
+struct Table {
+    functions: imbl::HashMap<FunctionName, Arc<Function>>,
+}
+
+/// A host with ready instances, as the owner tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostEndpoint {
+    /// The sidecar.
+    pub node: NodeId,
+    /// Its peer listener, host:port.
+    pub peer_address: String,
+    /// Instances.
+    pub ready: u32,
+}
+
+/// See the module.
+pub struct Registry {
+    node: NodeId,
+    table: ArcSwap<Table>,
+    shared: Arc<Shared>,
+    /// Kept apart from the table: instances of a revision that is gone still drain.
+    instances: Mutex<HashMap<InstanceId, Arc<Revision>>>,
+    peers: Mutex<HashMap<String, Arc<Pool>>>,
+}
+
+impl Registry {
+    /// Empty. Signals go to the receiver; they are at most one per revision and instance
+    /// at a time, so the channel is bounded by the catalogue although its type is not.
+    #[must_use]
+    pub fn new(
+        node: NodeId,
+        caps: HoldCaps,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Signal>) {
+        let (signals, receiver) = mpsc::unbounded_channel();
+        let shared = Shared {
+            signals,
+            caps,
+            held: AtomicU64::new(0),
+            held_bytes: AtomicU64::new(0),
+            metrics,
+        };
+        let registry = Self {
+            node,
+            table: ArcSwap::default(),
+            shared: Arc::new(shared),
+            instances: Mutex::default(),
+            peers: Mutex::default(),
+        };
+        (Arc::new(registry), receiver)
+    }
+
+    /// This sidecar.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// Takes in functions that are new or changed, and forgets those that are gone. A revision that
+    /// stays keeps its endpoints and its waiters; one that goes turns its waiters away.
+    pub fn change(
+        &self,
+        changed: impl IntoIterator<Item = Arc<config::Function>>,
+        gone: impl IntoIterator<Item = FunctionName>,
+    ) {
+        // Only the control path writes.
+        let mut table = Table::clone(&self.table.load());
+        let mut retired = Vec::new();
+        for config in changed {
+            let old = table.functions.get(&config.name).cloned();
+            if old
+                .as_ref()
+                .is_some_and(|old| Arc::ptr_eq(&old.config, &config))
+            {
+                continue;
+            }
+            let name = config.name.clone();
+            let function = Arc::new(Function::new(config, old.as_deref(), &self.shared));
+            table.functions.insert(name, function.clone());
+            retired.extend(old.map(|old| (old, Some(function))));
+        }
+        for name in gone {
+            let old = table.functions.remove(&name);
+            retired.extend(old.map(|old| (old, None)));
+        }
+        self.table.store(Arc::new(table));
+        for (old, new) in retired {
+            old.retire(new.as_deref());
+            if new.is_none() {
+                self.shared.metrics.forget(&old.config.name);
+            }
+        }
+    }
+
+    /// One function.
+    #[must_use]
+    pub fn function(&self, name: &FunctionName) -> Option<Arc<Function>> {
+        self.table.load().functions.get(name).cloned()
+    }
+
+    /// Functions that had a call so far.
+    #[must_use]
+    pub fn called(&self) -> Vec<Arc<Function>> {
+        let table = self.table.load();
+        let called = table.functions.values().filter(|f| f.was_called());
+        called.cloned().collect()
+    }
+
+    /// Instances here that take calls or finish them.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.instances.lock().len()
+    }
+
+    /// One revision.
+    #[must_use]
+    pub fn revision(&self, name: &RevisionName) -> Option<Arc<Revision>> {
+        let table = self.table.load();
+        table.functions.get(name.function())?.named(name).cloned()
+    }
+
+    /// Revisions that were of interest so far.
+    #[must_use]
+    pub fn known(&self) -> Vec<Arc<Revision>> {
+        let table = self.table.load();
+        let known = table
+            .functions
+            .values()
+            .flat_map(|function| function.known());
+        known.cloned().collect()
+    }
+
+    /// An instance on this host is ready. False when its revision is gone.
+    pub fn add_local(
+        &self,
+        name: &RevisionName,
+        id: &InstanceId,
+        target: Target,
+        started_in: Duration,
+    ) -> bool {
+        let Some(revision) = self.revision(name) else {
+            return false;
+        };
+        self.instances.lock().insert(id.clone(), revision.clone());
+        let endpoint = match target {
+            Target::Address(address) => Endpoint::Local {
+                id: id.clone(),
+                pool: Arc::new(Pool::new(address.to_string())),
+            },
+            Target::Component(component) => Endpoint::Component {
+                id: id.clone(),
+                component,
+                alarms: Spare::default(),
+            },
+        };
+        revision.add_local(id.clone(), endpoint, started_in);
+        true
+    }
+
+    /// Closes an instance's gate; [`Signal::Drained`] follows when it is empty, maybe at once.
+    pub fn close_local(&self, id: &InstanceId) {
+        let revision = self.instances.lock().get(id).cloned();
+        let drained = revision.is_none_or(|revision| revision.close_local(id));
+        if drained {
+            self.shared.signals.send(Signal::Drained(id.clone())).ok();
+        }
+    }
+
+    /// Forgets an instance that is gone.
+    pub fn remove_local(&self, id: &InstanceId) {
+        if let Some(revision) = self.instances.lock().remove(id) {
+            revision.remove_local(id);
+        }
+    }
+
+    /// Calls inside each instance on this host.
+    #[must_use]
+    pub fn in_flight(&self, id: &InstanceId) -> u32 {
+        let revision = self.instances.lock().get(id).cloned();
+        revision.map_or(0, |revision| revision.in_flight(id))
+    }
+
+    /// What the owner says of a revision: the other hosts that run it, and what is coming.
+    pub fn set_endpoints(&self, name: &RevisionName, hosts: Vec<HostEndpoint>, supply: Supply) {
+        let Some(revision) = self.revision(name) else {
+            return;
+        };
+        let mut peers = self.peers.lock();
+        let remotes = hosts
+            .into_iter()
+            .filter(|host| host.node != self.node)
+            .map(|host| {
+                let pool = peers
+                    .entry(host.peer_address.clone())
+                    .or_insert_with_key(|address| Arc::new(Pool::new(address.clone())));
+                let endpoint = Endpoint::Remote {
+                    node: host.node.clone(),
+                    pool: pool.clone(),
+                };
+                (host.node, host.ready, Arc::new(endpoint))
+            });
+        let remotes = remotes.collect();
+        drop(peers);
+        revision.set_endpoints(remotes, supply);
+    }
+
+    /// A peer that refused a call of ours has room again.
+    pub fn room(&self, name: &RevisionName, node: &NodeId) {
+        if let Some(revision) = self.revision(name) {
+            revision.room(node);
+        }
+    }
+
+    /// Closes connections to peers that are no more.
+    pub fn retain_peers(&self, alive: impl Fn(&str) -> bool) {
+        self.peers.lock().retain(|address, _| alive(address));
+    }
+
+    /// Demand for each revision somebody here wants or wanted since the last sample.
+    #[must_use]
+    pub fn demand(&self) -> Vec<(RevisionName, Demand)> {
+        let now = clock::now();
+        self.known()
+            .iter()
+            .map(|revision| (revision.name().clone(), revision.demand(now)))
+            .collect()
+    }
+
+    /// Who waits for one revision at this moment; its sample is empty, so the one under way goes on.
+    #[must_use]
+    pub fn waiting(&self, name: &RevisionName) -> Option<Demand> {
+        let now = clock::now();
+        self.revision(name).map(|revision| revision.waiting(now))
+    }
+
+    /// [`Signal::Wanted`] may come again; comes at once when calls wait.
+    pub fn rearm(&self, name: &RevisionName) {
+        if let Some(revision) = self.revision(name) {
+            revision.rearm();
+        }
+    }
+
+    /// Calls held now, over all functions.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.shared.held.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// One revision's demand at this sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Demand {
+    /// Averages since the last sample.
+    pub sample: Sample,
+    /// Waiting at this moment.
+    pub held: u64,
+    /// For how long the oldest has.
+    pub oldest: std::time::Duration,
+}

@@ -1,0 +1,75 @@
+//! Ends a sidecar without losing a call.
+//!
+//! Others must know that it goes before a connection ends: a request on its way over one that
+//! closes is lost, and nobody can tell whether it was seen.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalogue;
+use crate::edge::Edge;
+use crate::instance::{Driver, Shutdown};
+
+/// Connections that do not end by themselves are cut off after this.
+const GRACE: Duration = Duration::from_secs(30);
+/// No forwarded call for so long: the others know.
+const QUIET: Duration = Duration::from_millis(250);
+/// And they must know by then, or have no way to hear it.
+const LONGEST_QUIET: u32 = 20;
+
+/// What a shutdown stops.
+pub(crate) struct Stop {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) stop_accepting: CancellationToken,
+    pub(crate) stop_reconciling: CancellationToken,
+    pub(crate) connections: TaskTracker,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) catalogue: Arc<catalogue::Handle>,
+}
+
+impl Stop {
+    /// Leaves the cluster, serves until nobody forwards calls here any more, then closes.
+    pub(crate) async fn run(self, stop_instances: bool) {
+        // Before anybody takes over: what it has fired is known to them then.
+        self.edge.triggers.stop().await;
+        let alone = self.edge.cluster.members().borrow().len() <= 1;
+        self.edge.cluster.leave().await;
+        if !alone {
+            self.quiet().await;
+        }
+        self.stop_accepting.cancel();
+        self.connections.close();
+        if tokio::time::timeout(GRACE, self.connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some calls did not finish and are cut off");
+        }
+        self.edge.dispatcher.stop(GRACE).await;
+        self.stop_reconciling.cancel();
+        let how = if stop_instances {
+            Shutdown::Stop
+        } else {
+            Shutdown::Leave
+        };
+        self.driver.shutdown(how).await;
+        self.edge.queue.close().await;
+        self.catalogue.stop().await;
+    }
+
+    async fn quiet(&self) {
+        let mut before = self.edge.from_peers.load(Ordering::Relaxed);
+        for _ in 0..LONGEST_QUIET {
+            tokio::time::sleep(QUIET).await;
+            let now = self.edge.from_peers.load(Ordering::Relaxed);
+            if now == std::mem::replace(&mut before, now) {
+                return;
+            }
+        }
+        tracing::warn!("others still forward calls here");
+    }
+}

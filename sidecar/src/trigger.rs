@@ -1,0 +1,210 @@
+//! Triggers: schedules, events and topics that make async calls.
+//!
+//! All three end in the durable queue, as one commit each, and from there a call is like any other.
+//! Events and messages are taken by whichever sidecar they are sent to (`ingress`, `event`); a
+//! schedule is fired by one sidecar at a time (`cron`), as `gateless_core::trigger` decides.
+//! Deliberately delivers nothing itself and asks no server for anything.
+
+mod call;
+mod cron;
+mod event;
+pub mod ingress;
+mod saved;
+mod stats;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use gateless_core::name::NodeId;
+use gateless_core::trigger::{Level, Machine};
+use gateless_proto::v1;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use self::cron::Command;
+use self::stats::Stats;
+use self::table::Table;
+use crate::catalogue::Catalogue;
+use crate::cluster::Member;
+use crate::queue::Queue;
+use crate::queue::clock::{Clock, millis};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::observe::Observer;
+
+/// Questions of others that wait for the machine; past it they are refused.
+const COMMANDS: usize = 256;
+
+/// The other sidecars, as far as triggers go.
+pub trait Others: Send + Sync + 'static {
+    /// Asks or tells one of them.
+    fn share(
+        &self,
+        to: &NodeId,
+        levels: v1::TriggerLevels,
+    ) -> BoxFuture<'static, Result<v1::TriggerLevels, Status>>;
+}
+
+/// What triggers need.
+pub struct Parts {
+    /// This sidecar.
+    pub node: NodeId,
+    /// Triggers and their functions.
+    pub catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// Who lives.
+    pub members: watch::Receiver<Vec<Member>>,
+    /// How to reach them.
+    pub others: Arc<dyn Others>,
+    /// Where calls go.
+    pub queue: Arc<dyn Queue>,
+    /// Largest body the queue takes.
+    pub max_body: u64,
+    /// Schedules go by it.
+    pub clock: Clock,
+    /// Where counters are shown.
+    pub metrics: Arc<Metrics>,
+    /// Told of what they do.
+    pub observer: Arc<Observer>,
+    /// `triggers.json` lives in it.
+    pub data: PathBuf,
+}
+
+/// What handles and the task share.
+struct Inner {
+    node: NodeId,
+    table: ArcSwap<Table>,
+    queue: Arc<dyn Queue>,
+    max_body: u64,
+    clock: Clock,
+    stats: Stats,
+}
+
+/// Handle to a sidecar's triggers. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+    commands: mpsc::Sender<Command>,
+    stop: CancellationToken,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Begins to fire.
+pub async fn spawn(parts: Parts) -> Handle {
+    let path = parts.data.join("triggers.json");
+    let from = path.clone();
+    let saved = tokio::task::spawn_blocking(move || saved::load(&from)).await;
+    let saved = saved.unwrap_or_default();
+    let levels = saved.levels();
+    let table = Table::new(parts.catalogue.borrow().clone());
+    let inner = Arc::new(Inner {
+        node: parts.node,
+        table: ArcSwap::from_pointee(table),
+        queue: parts.queue,
+        max_body: parts.max_body,
+        clock: parts.clock,
+        stats: Stats::new(&parts.metrics, parts.observer, saved.counts),
+    });
+    let (commands, receiver) = mpsc::channel(COMMANDS);
+    let stop = CancellationToken::new();
+    let task = cron::Task {
+        inner: inner.clone(),
+        catalogue: parts.catalogue,
+        members: parts.members,
+        others: parts.others,
+        commands: receiver,
+        path,
+        stop: stop.clone(),
+    };
+    let machine = Machine::new(inner.node.clone(), inner.clock.now());
+    let task = tokio::spawn(task.run(machine, levels));
+    Handle {
+        inner,
+        commands,
+        stop,
+        task: Arc::new(Mutex::new(Some(task))),
+    }
+}
+
+impl Handle {
+    /// Fires nothing more, and returns when what was fired is known to others and saved.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        let task = self.task.lock().take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the task of triggers failed");
+        }
+    }
+
+    /// What this sidecar did for triggers of a namespace, or for the one of this name.
+    pub async fn statuses(&self, namespace: &str, name: &str) -> Vec<v1::TriggerStatus> {
+        let table = self.inner.table.load_full();
+        let triggers = table.catalogue.triggers.values();
+        let triggers = triggers.filter(|t| {
+            t.name.namespace() == namespace && (name.is_empty() || t.name.name() == name)
+        });
+        let triggers: Vec<_> = triggers.cloned().collect();
+        let uids: Vec<_> = triggers.iter().map(|t| t.uid.clone()).collect();
+        let (reply, owned) = oneshot::channel();
+        let asked = self.commands.send(Command::Owned { uids, reply }).await;
+        let owned = match asked {
+            Ok(()) => owned.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        let status = |(index, trigger): (usize, &Arc<crate::catalogue::config::Trigger>)| {
+            let counts = self.inner.stats.of(&trigger.uid);
+            v1::TriggerStatus {
+                namespace: trigger.name.namespace().to_owned(),
+                name: trigger.name.name().to_owned(),
+                uid: trigger.uid.to_string(),
+                owner: owned.get(index).copied().unwrap_or(false),
+                last_fired_at_ms: counts.last_fired_ms,
+                last_error: counts.last_error,
+                last_error_at_ms: counts.last_error_ms,
+                delivered: counts.delivered,
+                failed: counts.failed,
+                missed: counts.missed,
+                node_id: self.inner.node.to_string(),
+            }
+        };
+        triggers.iter().enumerate().map(status).collect()
+    }
+
+    /// Another sidecar tells what is settled, or asks because it is about to fire.
+    ///
+    /// # Errors
+    /// When this sidecar is busy or about to end: then it knows nothing that others don't.
+    pub async fn shared(&self, message: v1::TriggerLevels) -> Result<v1::TriggerLevels, Status> {
+        let gone = |_| Status::unavailable("this sidecar fires no triggers any more");
+        if !message.claim {
+            let command = Command::Told(cron::levels(message));
+            self.commands.send(command).await.map_err(|_| gone(()))?;
+            return Ok(v1::TriggerLevels::default());
+        }
+        let (reply, answer) = oneshot::channel();
+        let by = NodeId::new(&message.node_id);
+        let levels = cron::claimed(message);
+        let command = Command::Claim { by, levels, reply };
+        self.commands.send(command).await.map_err(|_| gone(()))?;
+        let levels: Vec<Level> = answer.await.map_err(|_| gone(()))?;
+        let node = &self.inner.node;
+        Ok(cron::message(
+            node,
+            false,
+            levels.into_iter().map(|(uid, at)| (uid, Some(at))),
+        ))
+    }
+}
+
+/// Since the epoch, as files and the wire have it.
+fn now_ms(clock: &Clock) -> u64 {
+    millis(clock.now())
+}
