@@ -19,6 +19,7 @@ pub mod name;
 pub mod owner;
 pub mod ownership;
 pub mod placement;
+pub mod policy;
 pub mod retry;
 pub mod router;
 mod schedule;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gateless_core::dispatch::Refusal;
 use gateless_core::hold::Full;
 use gateless_core::name::FunctionName;
+use gateless_core::policy;
 use gateless_core::router;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -107,6 +108,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Maps what the policy refused for a caller of `function`.
+    #[must_use]
+    pub fn not_admitted(function: &FunctionName, refused: policy::Refused) -> Self {
+        match refused {
+            policy::Refused::ClusterOnly => Self::ClusterOnly(function.clone()),
+        }
+    }
+
     /// Maps a refusal of the core for a caller of `function`.
     #[must_use]
     pub fn refused(function: &FunctionName, refusal: Refusal) -> Self {

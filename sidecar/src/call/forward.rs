@@ -363,7 +363,7 @@ impl Answer {
 
 fn annotate(response: &mut Response<Inbound>, call: &Call, timing: &Timing, revision: HeaderValue) {
     let map = response.headers_mut();
-    if call.origin == Origin::Peer {
+    if call.origin() == Origin::Peer {
         let queued = (timing.queue + timing.hold).as_micros();
         headers::set(map, headers::QUEUE_US, &queued.to_string());
         return;

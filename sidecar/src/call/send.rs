@@ -11,6 +11,7 @@ use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::{EndpointKey, FULL_FOR, Refusal};
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::policy::{Admitted, Identity, Policy, Subject};
 use gateless_core::time::Time;
 use gateless_core::{config, router};
 use http::{HeaderMap, Method, Response, Version, request};
@@ -54,22 +55,24 @@ pub struct Proxy {
     pub domain: String,
     /// Permits at peers.
     pub reserve: Arc<dyn Reserve>,
+    /// Who may call what.
+    pub policy: Policy,
 }
 
 /// A call on its way.
 pub struct Call {
+    /// The function it is for.
+    pub function: Arc<Function>,
+    /// Who makes it, as its door or task proves.
+    pub identity: Identity,
     /// Head, already cleaned for forwarding.
     pub parts: request::Parts,
     /// Body.
     pub payload: Payload,
     /// Sync before async.
     pub class: Class,
-    /// From a peer or from here.
-    pub origin: Origin,
     /// For fairness.
     pub caller: Caller,
-    /// The sidecar that forwarded it.
-    pub peer: Option<NodeId>,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
     pub client: Option<IpAddr>,
     /// When it came.
@@ -82,6 +85,16 @@ pub struct Call {
     pub permit: Option<Lease>,
     /// From the own queue, and waiting for its first permit.
     pub queued: Option<Queued>,
+}
+
+impl Subject for Call {
+    fn function(&self) -> &config::Function {
+        &self.function.config
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
 }
 
 /// What a queued call's time counts from: it may stand in line for long.
@@ -111,6 +124,46 @@ impl Slot {
 }
 
 impl Call {
+    /// A sync call without a deadline that arrives now, from an address that is in its headers already.
+    #[must_use]
+    pub fn new(
+        function: Arc<Function>,
+        identity: Identity,
+        parts: request::Parts,
+        payload: Payload,
+        caller: Caller,
+    ) -> Self {
+        Self {
+            function,
+            identity,
+            parts,
+            payload,
+            class: Class::Sync,
+            caller,
+            client: None,
+            arrived: clock::now(),
+            deadline: None,
+            upgrade: None,
+            permit: None,
+            queued: None,
+        }
+    }
+
+    /// Whether another sidecar holds it and only asks for a permit here.
+    pub(super) fn origin(&self) -> Origin {
+        match self.identity {
+            Identity::Sidecar(_) => Origin::Peer,
+            _ => Origin::Here,
+        }
+    }
+
+    fn peer(&self) -> Option<&NodeId> {
+        match &self.identity {
+            Identity::Sidecar(node) => node.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What its function's limits and its caller's wishes say: the earlier counts.
     pub fn limit_time(&mut self, timeout: Option<Duration>, wished: Option<Duration>) {
         let limits = timeout.into_iter().chain(wished).min();
@@ -139,44 +192,58 @@ impl Call {
 }
 
 impl Proxy {
-    /// Sends a call to a revision and gives back what the caller shall see.
+    /// Lets a call through the policy, at this moment.
+    ///
+    /// # Errors
+    /// Which rule refused it.
+    pub fn admit(&self, call: Call) -> Result<Admitted<Call>, Error> {
+        let name = call.function.config.name.clone();
+        let admitted = self.policy.admit(call, clock::now());
+        admitted.map_err(|refused| Error::not_admitted(&name, refused))
+    }
+
+    /// Sends a call to a revision of its function and gives back what the caller shall see.
     ///
     /// # Errors
     /// When no answer came from the function.
     pub async fn send(
         &self,
-        function: &Function,
         revision: &Arc<Revision>,
-        call: &mut Call,
+        call: &mut Admitted<Call>,
     ) -> Result<Response<Body>, Error> {
+        let call = call.get_mut();
         if call.hops().0 > MAX_HOPS {
             return Err(Error::Loop(MAX_HOPS));
         }
         forward::prepare(call);
-        let mut next = self.send_to(function, revision, call).await;
+        let mut next = self.send_to(revision, call).await;
         for _ in 0..MAX_SUCCESSORS {
             // A rollout took the revision away while the call waited for it.
             let gone = matches!(next, Err(Error::UnknownFunction(_)));
-            if !gone || call.origin == Origin::Peer || call.payload.is_spent() {
+            if !gone || call.origin() == Origin::Peer || call.payload.is_spent() {
                 break;
             }
-            let Some(function) = self.registry.function(&function.config.name) else {
+            let Some(function) = self.registry.function(&call.function.config.name) else {
                 break;
             };
-            let Some(index) = pick(&function.config, &call.parts.headers) else {
-                return Err(Error::NoRevision(function.config.name.clone()));
+            call.function = function;
+            // Its rules may be others than those it was admitted by.
+            let name = &call.function.config.name;
+            self.policy
+                .check(call, clock::now())
+                .map_err(|refused| Error::not_admitted(name, refused))?;
+            let index = pick(&call.function.config, &call.parts.headers);
+            let Some(revision) = index.and_then(|index| call.function.revision(index)) else {
+                return Err(Error::NoRevision(name.clone()));
             };
-            let Some(revision) = function.revision(index) else {
-                return Err(Error::NoRevision(function.config.name.clone()));
-            };
-            next = Box::pin(self.send_to(&function, revision, call)).await;
+            let revision = revision.clone();
+            next = Box::pin(self.send_to(&revision, call)).await;
         }
         next
     }
 
     async fn send_to(
         &self,
-        function: &Function,
         revision: &Arc<Revision>,
         call: &mut Call,
     ) -> Result<Response<Body>, Error> {
@@ -185,7 +252,7 @@ impl Proxy {
         {
             return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
         }
-        let from_here = call.origin == Origin::Here;
+        let from_here = call.origin() == Origin::Here;
         let now = clock::now();
         let mut timing = Timing {
             route: now.since(call.arrived),
@@ -199,7 +266,7 @@ impl Proxy {
             let (lease, granted) = match call.permit.take() {
                 Some(lease) => (lease, now),
                 None => {
-                    self.permit(function, revision, call, &mut attempts, &mut timing)
+                    self.permit(revision, call, &mut attempts, &mut timing)
                         .await?
                 }
             };
@@ -221,7 +288,9 @@ impl Proxy {
                     let response = answer.finish(call, &mut timing, forwarded);
                     if from_here {
                         let cold = timing.cold.then_some(timing.hold);
-                        function.metrics().answered(response.status(), took, cold);
+                        call.function
+                            .metrics()
+                            .answered(response.status(), took, cold);
                     }
                     return Ok(response);
                 }
@@ -258,7 +327,6 @@ impl Proxy {
     /// Waits for a permit, at most until the deadline or the hold limit; says when it came.
     async fn permit(
         &self,
-        function: &Function,
         revision: &Arc<Revision>,
         call: &mut Call,
         attempts: &mut Attempts,
@@ -268,15 +336,16 @@ impl Proxy {
         let ask = Ask {
             now: began,
             class: call.class,
-            origin: call.origin,
+            origin: call.origin(),
             caller: call.caller,
-            peer: call.peer.as_ref(),
+            peer: call.peer(),
             bytes: call.payload.bytes() + 1_024,
             again: attempts.look_again,
             avoid: &attempts.avoid,
         };
-        let refused = |refusal| match call.origin {
-            Origin::Here => Error::refused(&function.config.name, refusal),
+        let origin = call.origin();
+        let refused = |refusal| match origin {
+            Origin::Here => Error::refused(revision.name().function(), refusal),
             Origin::Peer => Error::Gate(refusal),
         };
         match revision.ask(&ask).map_err(refused)? {
@@ -333,7 +402,7 @@ impl Proxy {
         attempts.seen += 1;
         let policy = revision.config.retries;
         call.is_idempotent()
-            && call.origin == Origin::Here
+            && call.origin() == Origin::Here
             && attempts.seen < policy.max_attempts
             && revision.spend_retry()
     }

@@ -8,18 +8,18 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_core::config;
-use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::hold::Caller;
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
+use gateless_core::policy::{Identity, Policy};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::{Call, Payload, Proxy, Reserve};
-use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Failure};
 use crate::instance::Target;
 use crate::instance::contract;
-use crate::runtime::{HoldCaps, Registry};
+use crate::runtime::{Function, HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
 
 /// Has no room for its first calls, and then says what it was called with.
@@ -109,26 +109,15 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
         cluster_secret: "secret".into(),
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
+        policy: Policy::default(),
     };
     (proxy, name)
 }
 
-fn call(payload: Payload) -> Call {
+fn call(function: Arc<Function>, payload: Payload) -> Call {
     let request = Request::post("/path?query").header("x-kept", "yes");
-    Call {
-        parts: request.body(()).unwrap().into_parts().0,
-        payload,
-        class: Class::Sync,
-        origin: Origin::Here,
-        caller: Caller(1),
-        peer: None,
-        client: None,
-        arrived: clock::now(),
-        deadline: None,
-        upgrade: None,
-        permit: None,
-        queued: None,
-    }
+    let parts = request.body(()).unwrap().into_parts().0;
+    Call::new(function, Identity::Function, parts, payload, Caller(1))
 }
 
 async fn told(busy: u32, payload: Payload) -> String {
@@ -136,8 +125,8 @@ async fn told(busy: u32, payload: Payload) -> String {
     let (proxy, name) = proxy(Arc::new(Narrow { busy }));
     let function = proxy.registry.function(name.function()).unwrap();
     let revision = proxy.registry.revision(&name).unwrap();
-    let mut call = call(payload);
-    let sent = proxy.send(&function, &revision, &mut call).await;
+    let mut call = proxy.admit(call(function, payload)).unwrap();
+    let sent = proxy.send(&revision, &mut call).await;
     let response = sent.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     // The component is through, so the next call need not wait until this answer is read.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_core::policy::Admitted;
 use gateless_proto::v1::CallRequest;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use http::{HeaderValue, Response};
@@ -20,18 +21,10 @@ use crate::queue::dispatcher::Refused;
 use crate::queue::invoke::Exchange;
 use crate::queue::types::{Accepted, CallId};
 use crate::queue::{self, Queue as _, wire};
-use crate::runtime::{Function, Revision};
+use crate::runtime::Revision;
 
 fn to_response(response: Response<Bytes>) -> Response<Body> {
     response.map(Body::from)
-}
-
-fn path(call: &Call) -> String {
-    call.parts
-        .uri
-        .path_and_query()
-        .map_or("/", |path| path.as_str())
-        .to_owned()
 }
 
 impl Edge {
@@ -39,19 +32,11 @@ impl Edge {
     ///
     /// # Errors
     /// When it could not be queued.
-    pub async fn accept(
-        &self,
-        function: &Function,
-        mut call: Call,
-    ) -> Result<Response<Body>, Error> {
-        call.payload
-            .make_whole(self.queue.config().max_body)
-            .await?;
-        let (path, body) = (path(&call), call.payload.whole());
-        introduce(&mut call);
-        let config = &function.config;
-        let accepted =
-            queue::http::accept(&self.queue, config, &call.parts, &path, body, "").await?;
+    pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
+        let limit = self.queue.config().max_body;
+        call.get_mut().payload.make_whole(limit).await?;
+        introduce(call.get_mut());
+        let accepted = queue::http::accept(&self.queue, call).await?;
         Ok(to_response(accepted))
     }
 
@@ -59,36 +44,36 @@ impl Edge {
     /// without a wait it is queued at once. One whose body is too large to keep stays sync.
     ///
     /// # Errors
-    /// As [`Proxy::send`] and [`Edge::accept`].
-    pub async fn prefer_async(
+    /// As [`Proxy::send`](crate::call::Proxy::send) and [`Edge::accept`].
+    pub(super) async fn prefer_async(
         &self,
-        function: &Arc<Function>,
         revision: &Arc<Revision>,
-        mut call: Call,
+        mut admitted: Admitted<Call>,
         wait: Option<u64>,
     ) -> Result<Response<Body>, Error> {
         let limit = self.queue.config().max_body;
-        if !call.payload.fits(limit) || call.upgrade.is_some() {
-            return self.proxy.send(function, revision, &mut call).await;
+        if !admitted.get().payload.fits(limit) || admitted.get().upgrade.is_some() {
+            return self.proxy.send(revision, &mut admitted).await;
         }
         let Some(wait) = wait else {
-            return self.accept(function, call).await;
+            return self.accept(admitted).await;
         };
+        let call = admitted.get_mut();
         call.payload.make_whole(limit).await?;
-        introduce(&mut call);
+        introduce(call);
         call.client = None;
-        let path = path(&call);
-        let name = &function.config.name;
-        let record = queue::http::record(name, &call.parts, &path, call.payload.whole())?;
+        let record = queue::http::record(&admitted)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
         if let Some(idempotency) = &record.idempotency
-            && let Some(before) = self.queue.accepted_before(name, idempotency).await?
+            && let Some(before) = self
+                .queue
+                .accepted_before(&record.function, idempotency)
+                .await?
         {
             return Ok(to_response(queue::http::accepted_response(&before, "")));
         }
-        let (proxy, function, revision) = (self.proxy.clone(), function.clone(), revision.clone());
-        let mut exchange =
-            Box::pin(async move { proxy.send(&function, &revision, &mut call).await });
+        let (proxy, revision) = (self.proxy.clone(), revision.clone());
+        let mut exchange = Box::pin(async move { proxy.send(&revision, &mut admitted).await });
         let patience = tokio::time::sleep(Duration::from_secs(wait));
         tokio::select! {
             answered = &mut exchange => return answered,

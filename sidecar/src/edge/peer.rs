@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::hold::{Caller, Class};
 use gateless_core::name::{NodeId, RevisionName};
+use gateless_core::policy::Identity;
 use http::header::HeaderValue;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -97,22 +98,12 @@ async fn forwarded(
         parts.extensions.insert(headers::Hops(hops));
     }
     let caller = Caller(node.as_ref().map_or(0, |node| edge.fairness.hash_one(node)));
-    let mut call = Call {
-        parts,
-        payload,
-        class,
-        origin: Origin::Peer,
-        caller,
-        peer: node,
-        client: None,
-        arrived,
-        deadline: None,
-        upgrade,
-        permit,
-        queued: None,
-    };
+    let mut call = Call::new(function, Identity::Sidecar(node), parts, payload, caller);
+    (call.class, call.arrived) = (class, arrived);
+    (call.upgrade, call.permit) = (upgrade, permit);
     // The caller's sidecar counts the function's own timeout, from the arrival there.
     call.limit_time(None, wished);
     call.parts.headers.remove(headers::REVISION);
-    edge.proxy.send(&function, &revision, &mut call).await
+    let mut admitted = edge.proxy.admit(call)?;
+    edge.proxy.send(&revision, &mut admitted).await
 }

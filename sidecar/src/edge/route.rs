@@ -4,8 +4,8 @@ use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use gateless_core::config::Visibility;
-use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::hold::Caller;
+use gateless_core::policy::{Admitted, Identity};
 use gateless_core::router;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -70,9 +70,6 @@ async fn route(
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let route = router::route(host, path, &edge.proxy.domain)?;
     let (function, tagged) = find(edge, &route)?;
-    if function.config.visibility == Visibility::ClusterOnly && door == Door::Public {
-        return Err(Error::ClusterOnly(function.config.name.clone()));
-    }
     let is_async = route.is_async;
     let rest = router::normalize(route.rest);
     if rest != path {
@@ -81,39 +78,40 @@ async fn route(
             .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
     }
     let caller = Caller(edge.fairness.hash_one(client));
-    let mut call = Call {
-        parts,
-        payload,
-        class: Class::Sync,
-        origin: Origin::Here,
-        caller,
-        peer: None,
-        client: Some(client),
-        arrived,
-        deadline: None,
-        upgrade: on_upgrade,
-        permit: None,
-        queued: None,
+    let identity = match door {
+        Door::Public => Identity::Anonymous,
+        Door::Local => Identity::Function,
+        Door::Peer => Identity::Sidecar(None),
     };
-    let answered = if is_async {
-        Box::pin(edge.accept(&function, call)).await
-    } else {
-        let index = tagged.or_else(|| pick(&function.config, &call.parts.headers));
-        match index.and_then(|index| function.revision(index)) {
-            None => Err(Error::NoRevision(function.config.name.clone())),
-            Some(revision) => {
-                let wishes = headers::wishes(&call.parts.headers);
-                call.limit_time(revision.config.limits.timeout, wishes.timeout);
-                match wishes.respond_async {
-                    Some(wait) => {
-                        Box::pin(edge.prefer_async(&function, revision, call, wait)).await
-                    }
-                    None => edge.proxy.send(&function, revision, &mut call).await,
-                }
-            }
-        }
+    let counted = function.clone();
+    let mut call = Call::new(function, identity, parts, payload, caller);
+    (call.client, call.arrived, call.upgrade) = (Some(client), arrived, on_upgrade);
+    let answered = match edge.proxy.admit(call) {
+        Err(refused) => Err(refused),
+        Ok(call) if is_async => Box::pin(edge.accept(call)).await,
+        Ok(call) => send(edge, call, tagged).await,
     };
-    answered.inspect_err(|error| function.metrics().refused(error.row().1))
+    answered.inspect_err(|error| counted.metrics().refused(error.row().1))
+}
+
+/// Picks the revision and waits for its answer, or for as long as the caller prefers to wait.
+async fn send(
+    edge: &Arc<Edge>,
+    mut admitted: Admitted<Call>,
+    tagged: Option<usize>,
+) -> Result<Response<Body>, Error> {
+    let call = admitted.get_mut();
+    let index = tagged.or_else(|| pick(&call.function.config, &call.parts.headers));
+    let Some(revision) = index.and_then(|index| call.function.revision(index)) else {
+        return Err(Error::NoRevision(call.function.config.name.clone()));
+    };
+    let revision = revision.clone();
+    let wishes = headers::wishes(&call.parts.headers);
+    call.limit_time(revision.config.limits.timeout, wishes.timeout);
+    match wishes.respond_async {
+        Some(wait) => Box::pin(edge.prefer_async(&revision, admitted, wait)).await,
+        None => edge.proxy.send(&revision, &mut admitted).await,
+    }
 }
 
 /// The function, or the one a tag stands in front of.

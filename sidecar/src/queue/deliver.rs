@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::hold::{Caller, Class};
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Identity;
 use gateless_core::router;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -13,7 +14,6 @@ use http_body_util::BodyExt;
 use super::invoke::{Answer, Exchange, Invoke, InvokeError};
 use crate::call::error::{Error, Phase};
 use crate::call::{Call, Payload, Proxy, Queued, Slot};
-use crate::clock;
 use crate::endpoint::body::Body;
 
 /// All queued calls of a sidecar take turns as one caller.
@@ -75,19 +75,14 @@ async fn deliver(
         .ok_or_else(|| Error::NoRevision(name.clone()))?
         .clone();
     let (parts, body) = request.into_parts();
-    let mut call = Call {
+    let mut call = Call::new(
+        function,
+        Identity::Queue,
         parts,
-        payload: Payload::Whole(body),
-        class: Class::Async,
-        origin: Origin::Here,
-        caller: QUEUE,
-        peer: None,
-        client: None,
-        arrived: clock::now(),
-        deadline: None,
-        upgrade: None,
-        permit: None,
-        queued: Some(queued),
-    };
-    proxy.send(&function, &revision, &mut call).await
+        Payload::Whole(body),
+        QUEUE,
+    );
+    (call.class, call.queued) = (Class::Async, Some(queued));
+    let mut admitted = proxy.admit(call)?;
+    proxy.send(&revision, &mut admitted).await
 }

@@ -6,8 +6,8 @@
 //! same. Deliberately no routing and no peers: the proxy finds the sidecar an id names.
 
 use bytes::Bytes;
-use gateless_core::config::Function;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use gateless_proto::v1;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::types::{Accepted, CallId, CallResult, Header, Idempotency, Record};
 use super::{Error, Queue, callback, headers};
+use crate::call::Call;
 
 /// Longest idempotency key, characters.
 const KEY_CHARS: usize = 255;
@@ -22,30 +23,34 @@ const KEY_CHARS: usize = 255;
 /// Marks a result whose body was cut at the function's `max_result_bytes`.
 pub const TRUNCATED: &str = "x-gateless-result-truncated";
 
-/// Takes a call: 202 with its id, once it is on disk. `path` is path and query as the
-/// function shall see them; `base` is put before the URLs in the answer and may be empty.
+/// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk.
 ///
 /// # Errors
 /// As [`record`] and [`Queue::accept`].
-pub async fn accept(
-    queue: &dyn Queue,
-    function: &Function,
-    parts: &request::Parts,
-    path: &str,
-    body: Bytes,
-    base: &str,
-) -> Result<Response<Bytes>, Error> {
-    let record = record(&function.name, parts, path, body)?;
-    let accepted = queue.accept(record, &function.async_policy).await?;
-    Ok(accepted_response(&accepted, base))
+pub async fn accept(queue: &dyn Queue, call: Admitted<Call>) -> Result<Response<Bytes>, Error> {
+    let policy = call.get().function.config.async_policy;
+    let accepted = queue.accept(record(&call)?, &policy).await?;
+    Ok(accepted_response(&accepted, ""))
 }
 
-/// A request as it is kept. Also for `Prefer: wait`, before the call is made: a request can
+/// A call as it is kept. Also for `Prefer: wait`, before the call is made: a request can
 /// only become an async one if it was kept.
 ///
 /// # Errors
 /// When `x-callback-url` or `idempotency-key` is unusable.
-pub fn record(
+pub fn record(call: &Admitted<Call>) -> Result<Record, Error> {
+    let call = call.get();
+    let path = call.parts.uri.path_and_query();
+    let path = path.map_or("/", |path| path.as_str());
+    kept_request(
+        &call.function.config.name,
+        &call.parts,
+        path,
+        call.payload.whole(),
+    )
+}
+
+fn kept_request(
     function: &FunctionName,
     parts: &request::Parts,
     path: &str,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
+use gateless_core::policy::Policy;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_wasm::Engine;
@@ -347,6 +348,7 @@ pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::
         cluster_secret: config.cluster_secret.trim().to_owned(),
         domain: config.domain.clone(),
         reserve: Arc::new(Peers(peers.clone())),
+        policy: Policy::default(),
     }
 }
 

@@ -1,15 +1,24 @@
 //! What callers of the async path see.
 
-use gateless_core::config::Visibility;
+use std::sync::Arc;
+
+use gateless_core::config::{self, Visibility};
+use gateless_core::hold::Caller;
+use gateless_core::name::NodeId;
+use gateless_core::policy::{Identity, Policy};
+use gateless_core::time::Time;
 use http::Request;
 
 use super::*;
+use crate::call::Payload;
 use crate::queue::local::tests::Fixture;
 use crate::queue::types::DEFAULT_POLICY;
 use crate::queue::{Error, Source};
+use crate::runtime::{HoldCaps, Registry};
+use crate::telemetry::metrics::Metrics;
 
-fn function() -> Function {
-    Function {
+fn function() -> config::Function {
+    config::Function {
         name: FunctionName::new("default", "hello").unwrap(),
         uid: "u".into(),
         revisions: vec![],
@@ -20,18 +29,27 @@ fn function() -> Function {
     }
 }
 
+fn admitted(parts: request::Parts, body: &'static str) -> Admitted<Call> {
+    let metrics = Arc::<Metrics>::default();
+    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    registry.change([Arc::new(function())], []);
+    let function = registry.function(&function().name).unwrap();
+    let payload = Payload::Whole(body.into());
+    let call = Call::new(function, Identity::Function, parts, payload, Caller(0));
+    Policy::default().admit(call, Time::ZERO).unwrap()
+}
+
 async fn send(
     fixture: &Fixture,
     headers: &[(&str, &str)],
     body: &'static str,
 ) -> Result<Response<Bytes>, Error> {
-    let mut request = Request::post("/async-function/hello/x?y=1");
+    let mut request = Request::post("/x?y=1");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let (queue, body) = (&fixture.queue, body.into());
-    accept(queue, &function(), &parts, "/x?y=1", body, "http://here").await
+    accept(&fixture.queue, admitted(parts, body)).await
 }
 
 fn json(response: &Response<Bytes>) -> Value {
@@ -46,7 +64,7 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
     let id = response.headers()["x-call-id"].to_str().unwrap().to_owned();
     let document = json(&response);
     assert_eq!(document["id"], id.as_str());
-    let url = format!("http://here/_gateless/calls/{id}");
+    let url = format!("/_gateless/calls/{id}");
     assert_eq!(document["status_url"], url.as_str());
     assert_eq!(response.headers()["location"], url.as_str());
     assert_eq!(document["result_url"], format!("{url}/result"));

@@ -1,0 +1,97 @@
+//! Who may call what: the one decision every call passes before it is held, queued or sent.
+//!
+//! A call comes out as [`Admitted`], which nothing else can make: what accepts, holds or sends takes only that,
+//! so a way round the policy does not compile. Deliberately no proof of identities: a door, a token or a
+//! certificate proves them at the edge, before.
+
+use crate::config::{Function, Visibility};
+use crate::name::NodeId;
+use crate::time::Time;
+
+/// Who makes a call, as the connection or the task it came from proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// Anyone: it came through the public door.
+    Anonymous,
+    /// A function on this host: through the local door, or a component in the sidecar itself.
+    Function,
+    /// Another sidecar, which has admitted the call; its node, where it said it.
+    Sidecar(Option<NodeId>),
+    /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered.
+    Queue,
+    /// A trigger of the catalogue, which has the rights of whoever made it.
+    Trigger,
+}
+
+/// What the policy must know of a call.
+pub trait Subject {
+    /// The function it is for.
+    fn function(&self) -> &Function;
+    /// Who makes it.
+    fn identity(&self) -> &Identity;
+}
+
+/// Why a call is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The function is for other functions only.
+    ClusterOnly,
+}
+
+/// A call that the policy has let through. Made by [`Policy::admit`] alone.
+#[derive(Debug)]
+pub struct Admitted<C>(C);
+
+impl<C> Admitted<C> {
+    /// The call.
+    pub fn get(&self) -> &C {
+        &self.0
+    }
+
+    /// The call, to send it.
+    pub fn get_mut(&mut self) -> &mut C {
+        &mut self.0
+    }
+
+    /// The call in another form: what a queue keeps of it, for example.
+    ///
+    /// # Errors
+    /// Those of the conversion.
+    pub fn try_map<D, E>(self, convert: impl FnOnce(C) -> Result<D, E>) -> Result<Admitted<D>, E> {
+        convert(self.0).map(Admitted)
+    }
+
+    /// The call alone, which nobody takes any more.
+    pub fn into_inner(self) -> C {
+        self.0
+    }
+}
+
+/// The rules of this sidecar. Every door, class and protocol passes the same.
+#[derive(Debug, Default)]
+pub struct Policy {}
+
+impl Policy {
+    /// Lets a call through or refuses it; `now` is for what counts over time.
+    ///
+    /// # Errors
+    /// Which rule refused it. Nothing of the call was kept.
+    pub fn admit<C: Subject>(&self, call: C, now: Time) -> Result<Admitted<C>, Refused> {
+        self.check(&call, now)?;
+        Ok(Admitted(call))
+    }
+
+    /// Whether an admitted call may still be sent: its function's rules may have changed while it waited.
+    ///
+    /// # Errors
+    /// As [`Policy::admit`].
+    pub fn check(&self, call: &impl Subject, _now: Time) -> Result<(), Refused> {
+        match (call.function().visibility, call.identity()) {
+            (Visibility::ClusterOnly, Identity::Anonymous) => Err(Refused::ClusterOnly),
+            (Visibility::Public | Visibility::ClusterOnly, _) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Every identity against every visibility.
+
+use super::*;
+use crate::config::Scaling;
+use crate::fixture;
+
+struct Call {
+    function: Function,
+    identity: Identity,
+}
+
+impl Subject for Call {
+    fn function(&self) -> &Function {
+        &self.function
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+#[track_caller]
+fn check(visibility: Visibility, identity: Identity, expected: Result<(), Refused>) {
+    let function = Function {
+        visibility,
+        ..fixture::function("hello", Scaling::default())
+    };
+    let call = Call { function, identity };
+    let admitted = Policy::default().admit(call, Time::ZERO);
+    assert_eq!(admitted.map(|_| ()), expected);
+}
+
+#[test]
+fn anyone_may_call_a_public_function() {
+    for identity in [
+        Identity::Anonymous,
+        Identity::Function,
+        Identity::Sidecar(None),
+        Identity::Queue,
+        Identity::Trigger,
+    ] {
+        check(Visibility::Public, identity, Ok(()));
+    }
+}
+
+#[test]
+fn cluster_only_function_is_out_of_reach_from_outside_alone() {
+    check(
+        Visibility::ClusterOnly,
+        Identity::Anonymous,
+        Err(Refused::ClusterOnly),
+    );
+    for identity in [
+        Identity::Function,
+        Identity::Sidecar(Some(NodeId::new("a"))),
+        Identity::Queue,
+        Identity::Trigger,
+    ] {
+        check(Visibility::ClusterOnly, identity, Ok(()));
+    }
+}
