@@ -10,6 +10,7 @@ pub mod reserve;
 
 mod forward;
 mod payload;
+mod request;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ mod timing;
 mod upgrade;
 
 pub use payload::Payload;
-pub use send::{Call, Proxy, Queued, Reserve, Slot, pick};
+pub use request::{Call, Queued, Slot};
+pub use send::{Proxy, Reserve, pick};

@@ -7,3 +7,4 @@ pub mod body;
 pub mod component;
 pub mod pool;
 pub(crate) mod stream;
+pub mod target;

@@ -4,24 +4,24 @@
 //! many run, when one is replaced, and how long to wait after a crash is for the reconciler.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gateless_core::config;
+use gateless_core::config::{self, Kind};
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
-use tokio::sync::mpsc;
 
-use crate::endpoint::component::Component;
+pub use crate::endpoint::target::Target;
+pub use registry::Drivers;
 
-pub mod drivers;
 mod environment;
 pub mod fake;
+pub mod folder;
 pub mod logs;
 pub mod process;
-mod wasm;
+pub mod registry;
+pub mod wasm;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -35,6 +35,9 @@ pub const LAST_LOG_LINES: usize = 20;
 /// it at most one [`Event::Ready`]; a driver that is shut down with [`Shutdown::Leave`] says no
 /// more.
 pub trait Driver: Send + Sync + 'static {
+    /// The runtime whose revisions it runs.
+    fn kind(&self) -> Kind;
+
     /// Starts an instance; returns at once. An id that is already known is ignored.
     fn start(&self, request: StartRequest);
 
@@ -46,9 +49,6 @@ pub trait Driver: Send + Sync + 'static {
     /// before the first start. What cannot be adopted is killed. Instances that are not ready yet
     /// get a [`Event::Ready`] or [`Event::Exited`] later.
     fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>>;
-
-    /// Log lines, oldest first; with `follow` it ends when the receiver is dropped.
-    fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine>;
 
     /// Ends the driver. With [`Shutdown::Stop`] every instance's exit is reported first.
     fn shutdown(&self, how: Shutdown) -> BoxFuture<'_, ()>;
@@ -76,35 +76,6 @@ pub struct StartRequest {
     pub bundle: Option<PathBuf>,
     /// Where the instance reaches other functions.
     pub gateless_url: String,
-}
-
-/// Where an instance takes calls.
-#[derive(Clone)]
-pub enum Target {
-    /// Behind a socket, always loopback.
-    Address(SocketAddr),
-    /// In this process.
-    Component(Arc<dyn Component>),
-}
-
-impl Target {
-    /// As status reports show it.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Address(address) => Some(*address),
-            Self::Component(_) => None,
-        }
-    }
-}
-
-impl std::fmt::Debug for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Address(address) => write!(f, "{address}"),
-            Self::Component(_) => f.write_str("component"),
-        }
-    }
 }
 
 /// What happened to an instance.
@@ -178,7 +149,7 @@ impl ExitReason {
 }
 
 /// An instance an earlier driver started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Adopted {
     /// Its id.
     pub id: InstanceId,
@@ -187,7 +158,7 @@ pub struct Adopted {
     /// The revision's uid when it was started.
     pub revision_uid: Arc<str>,
     /// Where it answers, or will.
-    pub address: SocketAddr,
+    pub target: Target,
     /// Whether it answers now.
     pub ready: bool,
     /// Unix milliseconds.

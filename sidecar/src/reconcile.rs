@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::Catalogue;
 use crate::clock;
 use crate::cluster;
-use crate::instance::{self, Driver};
+use crate::instance::{self, Drivers};
 use crate::runtime::{Registry, Signal};
 use crate::telemetry::metrics::Length;
 use crate::telemetry::observe::{Observer, Sampler};
@@ -66,7 +66,7 @@ pub struct Parts {
     /// Of the peers.
     pub peer_events: mpsc::Receiver<cluster::Event>,
     /// Runs instances.
-    pub driver: Arc<dyn Driver>,
+    pub drivers: Arc<Drivers>,
     /// Of the driver.
     pub instance_events: mpsc::Receiver<instance::Event>,
     /// Artifacts and status reports.
@@ -221,15 +221,15 @@ impl Reconciler {
     }
 
     async fn adopt(&mut self) {
-        let driver = self.parts.driver.clone();
-        for adopted in driver.adopt().await {
+        let drivers = self.parts.drivers.clone();
+        for adopted in drivers.adopt().await {
             let now = clock::now();
             let (id, name) = (adopted.id.clone(), adopted.revision.clone());
             tracing::info!(instance = %id, revision = %name, "adopted a running instance");
             self.status.started(&id, adopted.started_at_ms);
             if adopted.ready {
-                self.status.ready(&id, Some(adopted.address));
-                let target = instance::Target::Address(adopted.address);
+                self.status.ready(&id, adopted.target.address());
+                let target = adopted.target;
                 self.parts
                     .registry
                     .add_local(&name, &id, target, Duration::ZERO);
@@ -292,7 +292,7 @@ impl Reconciler {
             Started::Go { id, request } => {
                 if self.effects.is_pending(&id) {
                     self.effects.done(&id);
-                    self.parts.driver.start(*request);
+                    self.parts.drivers.start(*request);
                 }
             }
             Started::Failed { id, message } => {

@@ -28,7 +28,7 @@ pub use revision::{Ask, Endpoint, Revision, Wait};
 use crate::clock;
 use crate::endpoint::alarm::Spare;
 use crate::endpoint::pool::Pool;
-use crate::instance::Target;
+use crate::endpoint::target::Target;
 use crate::telemetry::metrics::Metrics;
 
 /// What the hot path tells the control path; bounded, and coalesced per revision.
@@ -216,11 +216,11 @@ impl Registry {
         };
         self.instances.lock().insert(id.clone(), revision.clone());
         let endpoint = match target {
-            Target::Address(address) => Endpoint::Local {
+            Target::Http { address } => Endpoint::Local {
                 id: id.clone(),
                 pool: Arc::new(Pool::new(address.to_string())),
             },
-            Target::Component(component) => Endpoint::Component {
+            Target::InProcess(component) => Endpoint::Component {
                 id: id.clone(),
                 component,
                 alarms: Spare::default(),

@@ -128,8 +128,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let local = addresses.local;
     let router = Arc::<Router>::default();
     let engine = parts::open_engine(&config, &router)?;
-    let (driver, instance_events) =
-        parts::open_driver(&config, &node, engine.clone()).map_err(data_error)?;
+    let instances = parts::open_drivers(&config, &node, engine.clone()).map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
@@ -149,7 +148,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let observer = &host.observer;
     let triggers =
         parts::triggers(&config, &node, &control, &queue, &peers, &metrics, observer).await;
-    let admin = parts::admin(&queue, &driver, node, host.clone(), triggers.clone());
+    let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
         proxy,
@@ -173,8 +172,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         catalogue,
         peers,
         peer_events,
-        driver: driver.clone(),
-        instance_events,
+        drivers: instances.drivers.clone(),
+        instance_events: instances.events,
         control: control.clone(),
         backlog: Arc::new(parts::Backlog(queue)),
         observer: host.observer,
@@ -190,7 +189,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         stop_accepting,
         stop_reconciling,
         connections,
-        driver,
+        drivers: instances.drivers,
         catalogue: control,
     };
     Ok(addresses.running(gossip, stop))

@@ -91,7 +91,36 @@ pub enum Runtime {
     Wasm(Wasm),
 }
 
+/// What a [`Runtime`] is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// [`Runtime::Process`].
+    Process,
+    /// [`Runtime::Wasm`].
+    Wasm,
+}
+
+impl Kind {
+    /// As the API names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Wasm => "wasm",
+        }
+    }
+}
+
 impl Runtime {
+    /// Which it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Process(_) => Kind::Process,
+            Self::Wasm(_) => Kind::Wasm,
+        }
+    }
+
     /// The uploaded artifact an instance is started from.
     #[must_use]
     pub fn artifact(&self) -> Option<&str> {

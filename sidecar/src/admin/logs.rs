@@ -1,7 +1,5 @@
 //! Instances' log lines for the admin service.
 
-use std::sync::Arc;
-
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
@@ -9,12 +7,13 @@ use gateless_proto::v1;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::admin::Logs;
-use crate::instance::{Driver, LogLine, LogQuery};
+use crate::instance::logs::Logs as Store;
+use crate::instance::{LogLine, LogQuery};
 
-/// What the driver keeps, with this node's name on every line.
+/// What the store keeps, with this node's name on every line.
 pub(crate) struct InstanceLogs {
-    /// Has the lines.
-    pub(crate) driver: Arc<dyn Driver>,
+    /// Has the lines of every driver.
+    pub(crate) store: Store,
     /// This sidecar.
     pub(crate) node: NodeId,
 }
@@ -50,7 +49,7 @@ impl Logs for InstanceLogs {
             line: line.line,
             node_id: node_id.clone(),
         };
-        ReceiverStream::new(self.driver.logs(query))
+        ReceiverStream::new(self.store.query(query))
             .map(wire)
             .boxed()
     }

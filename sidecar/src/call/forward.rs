@@ -15,7 +15,8 @@ use gateless_core::time::Time;
 
 use super::answer::{Held, Tracked};
 use super::payload::{Payload, SMALL, Unread};
-use super::send::{Ahead, Call, Proxy, is_h2};
+use super::request::Call;
+use super::send::{Ahead, Proxy, is_h2};
 use super::timing::Timing;
 use super::{headers, upgrade};
 use crate::call::error::{Error, Phase};

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full};
 use super::{Call, Payload, Proxy, Reserve};
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Failure};
-use crate::instance::Target;
+use crate::endpoint::target::Target;
 use crate::instance::contract;
 use crate::runtime::{Function, HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
@@ -102,7 +102,7 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
     revision.hold.max_bytes = 1 << 20;
     let name = revision.name.clone();
     registry.change([Arc::new(function(revision))], []);
-    let target = Target::Component(component);
+    let target = Target::InProcess(component);
     assert!(registry.add_local(&name, &InstanceId::new("i"), target, Duration::ZERO));
     let proxy = Proxy {
         registry,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use gateless_core::config::Kind;
 use gateless_core::name::{InstanceId, RevisionName};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc};
@@ -25,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use super::process::now_ms;
 use super::{
     Adopted, Driver, Event, ExitReason, LAST_LOG_LINES, LogLine, LogQuery, LogStream, Shutdown,
-    StartRequest,
+    StartRequest, Target,
 };
 use life::Life;
 
@@ -99,6 +100,43 @@ impl Default for World {
 }
 
 impl World {
+    /// Lines, oldest first; with `follow` it ends when the receiver is dropped.
+    pub fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
+        let (sender, receiver) = mpsc::channel(256);
+        let lines = self.lines.lock();
+        let mut live = self.follow.subscribe();
+        let wanted = lines.iter().filter(|line| matches(&query, line));
+        let mut history: Vec<LogLine> = wanted.cloned().collect();
+        drop(lines);
+        history.drain(
+            ..history
+                .len()
+                .saturating_sub(query.tail.unwrap_or(LOG_LINES)),
+        );
+        tokio::spawn(async move {
+            for line in history {
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+            if !query.follow {
+                return;
+            }
+            loop {
+                let line = tokio::select! {
+                    line = live.recv() => line,
+                    () = sender.closed() => return,
+                };
+                match line {
+                    Ok(line) if matches(&query, &line) => drop(sender.send(line).await),
+                    Err(broadcast::error::RecvError::Closed) => return,
+                    _ => {}
+                }
+            }
+        });
+        receiver
+    }
+
     /// Instances of `revision` started from now on follow `script`.
     pub fn script(&self, revision: &RevisionName, script: Script) {
         self.scripts.lock().insert(revision.clone(), script);
@@ -216,6 +254,10 @@ impl Drop for FakeDriver {
 }
 
 impl Driver for FakeDriver {
+    fn kind(&self) -> Kind {
+        Kind::Process
+    }
+
     fn start(&self, request: StartRequest) {
         self.world.started.fetch_add(1, Ordering::SeqCst);
         let process = request.revision.runtime.process();
@@ -306,7 +348,7 @@ impl Driver for FakeDriver {
                 id: id.clone(),
                 revision: instance.request.revision.clone(),
                 revision_uid: instance.request.revision_uid.clone(),
-                address,
+                target: Target::Http { address },
                 ready: true,
                 started_at_ms: instance.request.started_at_ms,
             });
@@ -315,42 +357,6 @@ impl Driver for FakeDriver {
             self.watch(life);
         }
         std::future::ready(adopted).boxed()
-    }
-
-    fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
-        let (sender, receiver) = mpsc::channel(256);
-        let lines = self.world.lines.lock();
-        let mut live = self.world.follow.subscribe();
-        let wanted = lines.iter().filter(|line| matches(&query, line));
-        let mut history: Vec<LogLine> = wanted.cloned().collect();
-        drop(lines);
-        history.drain(
-            ..history
-                .len()
-                .saturating_sub(query.tail.unwrap_or(LOG_LINES)),
-        );
-        tokio::spawn(async move {
-            for line in history {
-                if sender.send(line).await.is_err() {
-                    return;
-                }
-            }
-            if !query.follow {
-                return;
-            }
-            loop {
-                let line = tokio::select! {
-                    line = live.recv() => line,
-                    () = sender.closed() => return,
-                };
-                match line {
-                    Ok(line) if matches(&query, &line) => drop(sender.send(line).await),
-                    Err(broadcast::error::RecvError::Closed) => return,
-                    _ => {}
-                }
-            }
-        });
-        receiver
     }
 
     fn shutdown(&self, how: Shutdown) -> BoxFuture<'_, ()> {

@@ -35,7 +35,7 @@ const READER_LINES: usize = 256;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub struct Bounds {
     /// Of a raw file, on disk; what a flood writes beyond it before it is copied is skipped.
     pub raw_bytes: u64,
     /// Of a revision's log; the oldest go first.
@@ -89,7 +89,7 @@ struct Found {
 
 /// Talks to the thread; it ends with the last of these.
 #[derive(Debug, Clone)]
-pub(super) struct Logs {
+pub struct Logs {
     shared: Arc<Shared>,
 }
 
@@ -107,8 +107,11 @@ impl Drop for Shared {
 }
 
 impl Logs {
-    /// Starts the thread.
-    pub(super) fn open(root: PathBuf, bounds: Bounds) -> io::Result<Self> {
+    /// Starts the thread that keeps lines in `root`.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or no thread started.
+    pub fn open(root: PathBuf, bounds: Bounds) -> io::Result<Self> {
         let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let wake = Arc::new(wake);
         let (commands, receiver) = blocking::sync_channel(COMMANDS);
@@ -143,8 +146,9 @@ impl Logs {
         answer.await.unwrap_or_default()
     }
 
-    /// Answers a query; must run inside the runtime.
-    pub(super) fn query(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
+    /// Lines, oldest first; with `follow` it ends when the receiver is dropped. Must run inside the runtime.
+    #[must_use]
+    pub fn query(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
         let (lines, receiver) = mpsc::channel(READER_LINES);
         let (reply, answer) = oneshot::channel();
         self.try_send(Command::Query(query.clone(), reply));

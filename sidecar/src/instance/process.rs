@@ -19,23 +19,23 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use gateless_core::config::Kind;
 use gateless_core::name::{InstanceId, NodeId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::logs::{self, Logs};
-use super::{Adopted, Driver, Event, LogLine, LogQuery, Shutdown, StartRequest};
+use super::folder::Folder;
+use super::logs::Logs;
+use super::{Adopted, Driver, Event, Shutdown, StartRequest, Target};
 use bundle::Bundles;
-use manifest::Data;
 pub(super) use manifest::now_ms;
 pub use ports::DEFAULT_RANGE;
 use supervise::Running;
@@ -46,8 +46,6 @@ const SWEEP_DELAY: Duration = Duration::from_secs(1);
 /// A node's process driver, as it is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Holds `instances/`, `bundles/` and `logs/`; one driver at a time.
-    pub data: PathBuf,
     /// In every instance's environment.
     pub node: NodeId,
     /// Ports instances get; shared with the host's other sidecars.
@@ -63,10 +61,9 @@ pub struct Config {
 impl Config {
     /// The defaults: 1000 instances, 4 starts at once, the sidecar's own `PATH`.
     #[must_use]
-    pub fn new(data: PathBuf, node: NodeId) -> Self {
+    pub fn new(node: NodeId) -> Self {
         let path = std::env::var("PATH").unwrap_or_default();
         Self {
-            data,
             node,
             ports: DEFAULT_RANGE,
             path: if path.is_empty() {
@@ -95,7 +92,7 @@ struct Handle {
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    data: Data,
+    folder: Arc<Folder>,
     bundles: Bundles,
     logs: Logs,
     boot: String,
@@ -116,21 +113,21 @@ struct Inner {
 }
 
 impl ProcessDriver {
-    /// Opens the data folder, exclusively. Must run inside the runtime its tasks will use.
+    /// Runs instances in `folder`, and writes what they say to `logs`. Must run inside the runtime its tasks
+    /// will use.
     ///
     /// # Errors
-    /// When the folder cannot be used, or another sidecar uses it.
-    pub fn open(config: Config, events: mpsc::Sender<Event>) -> io::Result<Self> {
-        let data = Data::open(&config.data).map_err(|error| {
-            let folder = config.data.display();
-            let message =
-                format!("data folder {folder} cannot be used, or another sidecar does: {error}");
-            io::Error::new(error.kind(), message)
-        })?;
+    /// When the folder cannot be used.
+    pub fn open(
+        config: Config,
+        folder: Arc<Folder>,
+        logs: Logs,
+        events: mpsc::Sender<Event>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
-            bundles: Bundles::open(data.bundles(), bundle::Bounds::default())?,
-            logs: Logs::open(data.logs(), logs::Bounds::default())?,
+            bundles: Bundles::open(folder.bundles(), bundle::Bounds::default())?,
+            logs,
             boot: procfs::boot_id(),
             events: sender,
             instances: Mutex::default(),
@@ -141,7 +138,7 @@ impl ProcessDriver {
             left: CancellationToken::new(),
             closing: CancellationToken::new(),
             swept: Notify::new(),
-            data,
+            folder,
             config,
         });
         inner.runtime.spawn(forward(receiver, events));
@@ -151,13 +148,6 @@ impl ProcessDriver {
             .runtime
             .spawn(left.run_until_cancelled_owned(sweeping));
         Ok(Self { inner })
-    }
-}
-
-impl ProcessDriver {
-    /// Where log lines are kept, for instances that are no processes.
-    pub(super) fn log_store(&self) -> Logs {
-        self.inner.logs.clone()
     }
 }
 
@@ -215,7 +205,7 @@ impl Inner {
     }
 
     async fn forget(self: &Arc<Self>, id: &InstanceId) {
-        let folder = self.data.instance(id.as_str());
+        let folder = self.folder.instance(id.as_str());
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
         self.instances.lock().remove(id);
         self.swept.notify_one();
@@ -256,6 +246,10 @@ impl Inner {
 }
 
 impl Driver for ProcessDriver {
+    fn kind(&self) -> Kind {
+        Kind::Process
+    }
+
     fn start(&self, request: StartRequest) {
         match self.inner.admit(&request) {
             Ok(Some(stop)) => {
@@ -294,11 +288,6 @@ impl Driver for ProcessDriver {
         .boxed()
     }
 
-    fn logs(&self, query: LogQuery) -> mpsc::Receiver<LogLine> {
-        let _runtime = self.inner.runtime.enter();
-        self.inner.logs.query(query)
-    }
-
     fn shutdown(&self, how: Shutdown) -> BoxFuture<'_, ()> {
         self.inner.closing.cancel();
         match how {
@@ -334,7 +323,9 @@ impl Inner {
             id: id.clone(),
             revision: survivor.revision,
             revision_uid: manifest.revision_uid.into(),
-            address: running.address(),
+            target: Target::Http {
+                address: running.address(),
+            },
             ready: survivor.ready,
             started_at_ms: manifest.started_at_ms,
         };

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config;
+use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
 use gateless_wasm::{CallError, Engine, InstanceSpec, LoadError};
 use http::{Request, Response, StatusCode};
@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::environment::environment;
 use super::logs::{Logs, Spoken};
-use super::{Event, Exit, ExitReason, LogStream, StartRequest, Target};
+use super::{Adopted, Driver, Event, Exit, ExitReason, LogStream, Shutdown, StartRequest, Target};
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Ended, Failure};
 
@@ -30,8 +30,8 @@ const COMPILATIONS: usize = 1;
 #[cfg(test)]
 mod tests;
 
-/// Starts and stops components; a part of [`super::drivers::Drivers`].
-pub(super) struct WasmDriver {
+/// Starts and stops components.
+pub struct WasmDriver {
     inner: Arc<Inner>,
 }
 
@@ -61,12 +61,9 @@ enum State {
 }
 
 impl WasmDriver {
-    pub(super) fn new(
-        node: NodeId,
-        engine: Engine,
-        logs: Logs,
-        events: mpsc::Sender<Event>,
-    ) -> Self {
+    /// Runs components in `engine`, and writes what they say to `logs`.
+    #[must_use]
+    pub fn new(node: NodeId, engine: Engine, logs: Logs, events: mpsc::Sender<Event>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 node,
@@ -79,9 +76,20 @@ impl WasmDriver {
             }),
         }
     }
+}
+
+impl Driver for WasmDriver {
+    fn kind(&self) -> Kind {
+        Kind::Wasm
+    }
+
+    /// Components end with the sidecar they ran in.
+    fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>> {
+        std::future::ready(Vec::new()).boxed()
+    }
 
     /// Must run inside the runtime.
-    pub(super) fn start(&self, request: StartRequest) {
+    fn start(&self, request: StartRequest) {
         let inner = self.inner.clone();
         {
             let mut instances = inner.instances.lock();
@@ -100,7 +108,7 @@ impl WasmDriver {
         });
     }
 
-    pub(super) fn stop(&self, id: &InstanceId) {
+    fn stop(&self, id: &InstanceId) {
         let mut instances = self.inner.instances.lock();
         match instances.known.get_mut(id) {
             Some(state @ State::Loading) => *state = State::Unwanted,
@@ -113,8 +121,8 @@ impl WasmDriver {
         }
     }
 
-    /// Every end is told before this is over.
-    pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
+    /// What is in this process ends with it, whatever becomes of the rest.
+    fn shutdown(&self, _: Shutdown) -> BoxFuture<'_, ()> {
         let ready: Vec<InstanceId> = {
             let mut instances = self.inner.instances.lock();
             instances.closing = true;
@@ -216,7 +224,7 @@ impl Inner {
                 instances.known.insert(id.clone(), State::Ready);
                 return Event::Ready {
                     id: id.clone(),
-                    target: Target::Component(component),
+                    target: Target::InProcess(component),
                     started_in: began.elapsed(),
                 };
             }

@@ -143,14 +143,14 @@ impl Effects {
         let Some(sha256) = revision.runtime.artifact().map(str::to_owned) else {
             // The common case stays in this turn: no task, no wake-up.
             self.fetching.remove(&id);
-            parts.driver.start(request);
+            parts.drivers.start(request);
             return;
         };
         if let Some(path) = parts.control.artifact_here(&sha256) {
             // It was fetched ahead: no task either.
             self.fetching.remove(&id);
             request.bundle = Some(path);
-            parts.driver.start(request);
+            parts.drivers.start(request);
             return;
         }
         let control = parts.control.clone();
@@ -185,7 +185,7 @@ impl Effects {
                 },
             );
         } else {
-            parts.driver.stop(id);
+            parts.drivers.stop(id);
         }
     }
 }

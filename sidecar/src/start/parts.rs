@@ -28,9 +28,11 @@ use crate::cluster::drain::Draining;
 use crate::edge::Edge;
 use crate::edge::component::Router;
 use crate::edge::doors::{self, Door};
-use crate::instance::Driver;
-use crate::instance::drivers::Drivers;
-use crate::instance::process;
+use crate::instance::Drivers;
+use crate::instance::folder::Folder;
+use crate::instance::logs::{Bounds, Logs};
+use crate::instance::process::{self, ProcessDriver};
+use crate::instance::wasm::WasmDriver;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::invoke::Lookup;
@@ -330,15 +332,12 @@ pub(super) fn host(
 
 pub(super) fn admin(
     queue: &queue::Local,
-    driver: &Arc<dyn Driver>,
+    logs: Logs,
     node: NodeId,
     host: Host,
     triggers: trigger::Handle,
 ) -> Admin {
-    let logs = InstanceLogs {
-        driver: driver.clone(),
-        node,
-    };
+    let logs = InstanceLogs { store: logs, node };
     Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers)
 }
 
@@ -372,15 +371,33 @@ pub(super) fn raise_descriptor_limit() {
     drop(far);
 }
 
-pub(super) fn open_driver(
+/// What runs instances here, what they say, and what happens to them.
+pub(super) struct Instances {
+    pub(super) drivers: Arc<Drivers>,
+    pub(super) logs: Logs,
+    pub(super) events: mpsc::Receiver<crate::instance::Event>,
+}
+
+pub(super) fn open_drivers(
     config: &Config,
     this: &NodeId,
     engine: Engine,
-) -> io::Result<(Arc<dyn Driver>, mpsc::Receiver<crate::instance::Event>)> {
-    let (sender, receiver) = mpsc::channel(1_024);
-    let mut setup = process::Config::new(config.data.clone(), this.clone());
+) -> io::Result<Instances> {
+    let (sender, events) = mpsc::channel(1_024);
+    let folder = Arc::new(Folder::open(&config.data)?);
+    let logs = Logs::open(folder.logs(), Bounds::default())?;
+    let mut drivers = Drivers::new(sender.clone());
+    let mut setup = process::Config::new(this.clone());
     setup.max_instances = config.capacity as usize;
-    Ok((Arc::new(Drivers::open(setup, engine, sender)?), receiver))
+    let process = ProcessDriver::open(setup, folder, logs.clone(), sender.clone())?;
+    drivers.register(Arc::new(process));
+    let wasm = WasmDriver::new(this.clone(), engine, logs.clone(), sender);
+    drivers.register(Arc::new(wasm));
+    Ok(Instances {
+        drivers: Arc::new(drivers),
+        logs,
+        events,
+    })
 }
 
 /// Compiled components are kept beside the artifacts; the least recently loaded go when they are too many.

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalogue;
 use crate::edge::Edge;
-use crate::instance::{Driver, Shutdown};
+use crate::instance::{Drivers, Shutdown};
 
 /// Connections that do not end by themselves are cut off after this.
 const GRACE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(crate) struct Stop {
     pub(crate) stop_accepting: CancellationToken,
     pub(crate) stop_reconciling: CancellationToken,
     pub(crate) connections: TaskTracker,
-    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) drivers: Arc<Drivers>,
     pub(crate) catalogue: Arc<catalogue::Handle>,
 }
 
@@ -56,7 +56,7 @@ impl Stop {
         } else {
             Shutdown::Leave
         };
-        self.driver.shutdown(how).await;
+        self.drivers.shutdown(how).await;
         self.edge.queue.close().await;
         self.catalogue.stop().await;
     }

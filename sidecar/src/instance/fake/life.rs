@@ -92,7 +92,7 @@ impl Life {
         }
         let ready = Event::Ready {
             id: self.id.clone(),
-            target: Target::Address(address),
+            target: Target::Http { address },
             started_in: begin.elapsed(),
         };
         let _ = events.send(ready).await;

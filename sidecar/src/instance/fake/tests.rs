@@ -22,6 +22,10 @@ impl Host for Stage {
         Opened {
             driver: Arc::new(FakeDriver::new(self.0.clone(), sender)),
             events,
+            logs: {
+                let world = self.0.clone();
+                Box::new(move |query| world.logs(query))
+            },
         }
     }
 

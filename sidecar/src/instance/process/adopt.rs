@@ -35,7 +35,7 @@ pub(super) struct Remains {
 /// Sorts what the folders tell, and kills every process of the node that is not going on. Blocks.
 pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
     let (mut survivors, mut remains) = (Vec::new(), Vec::new());
-    let entries = fs::read_dir(inner.data.instances());
+    let entries = fs::read_dir(inner.folder.instances());
     for entry in entries.into_iter().flatten().flatten() {
         let folder = entry.path();
         let id = InstanceId::new(&entry.file_name().to_string_lossy());

@@ -1,21 +1,19 @@
-//! What is on disk about each instance, and the lock on the data folder.
+//! What is on disk about each process.
 //!
 //! `instances/ID/manifest.json` is written before the spawn and again after it, so a sidecar killed
 //! at any moment leaves behind enough to adopt the instance or to kill it. Not synced to the
 //! platter: it must outlive a process, not a power cut, which no instance outlives either.
 //! Holds no secret and no environment.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "manifest.json";
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One instance, as it is kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,66 +69,9 @@ pub(in crate::instance) fn now_ms() -> u64 {
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The data folder, held by one driver at a time.
-#[derive(Debug)]
-pub(super) struct Data {
-    root: PathBuf,
-    _lock: File,
-}
-
-impl Data {
-    /// Makes the folders and takes the lock; a predecessor that was just killed may need a moment
-    /// to let go of it.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
-        for folder in ["instances", "bundles", "logs"] {
-            fs::create_dir_all(root.join(folder))?;
-        }
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(root.join("instances.lock"))?;
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            if error != rustix::io::Errno::WOULDBLOCK || Instant::now() >= deadline {
-                return Err(error.into());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let root = fs::canonicalize(root)?;
-        Ok(Self { root, _lock: lock })
-    }
-
-    pub(super) fn instances(&self) -> PathBuf {
-        self.root.join("instances")
-    }
-
-    pub(super) fn instance(&self, id: &str) -> PathBuf {
-        self.instances().join(id)
-    }
-
-    pub(super) fn bundles(&self) -> PathBuf {
-        self.root.join("bundles")
-    }
-
-    pub(super) fn logs(&self) -> PathBuf {
-        self.root.join("logs")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_data_folder_has_one_driver() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Data::open(folder.path()).unwrap();
-        assert!(Data::open(folder.path()).is_err());
-        drop(first);
-        assert!(Data::open(folder.path()).is_ok());
-    }
 
     #[test]
     fn a_manifest_reads_back() {

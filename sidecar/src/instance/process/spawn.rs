@@ -72,7 +72,7 @@ pub(super) fn spawn(
     bundle: Option<&Path>,
 ) -> Result<Spawned, Error> {
     let process = request.revision.runtime.process().ok_or(Error::NoProcess)?;
-    let folder = inner.data.instance(request.id.as_str());
+    let folder = inner.folder.instance(request.id.as_str());
     let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     let temporary = folder.join("tmp");
     make(&temporary).map_err(step("make the instance's folder"))?;

@@ -280,7 +280,9 @@ async fn until_ready(
         Outcome::Found(Verdict::Ready) => {
             inner.tell(Event::Ready {
                 id: InstanceId::new(&running.manifest.id),
-                target: Target::Address(running.address()),
+                target: Target::Http {
+                    address: running.address(),
+                },
                 started_in: asked.elapsed(),
             });
             running.manifest.was_ready = true;

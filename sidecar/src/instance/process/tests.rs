@@ -18,8 +18,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::sync::mpsc;
 
 use super::{Config, ProcessDriver, procfs};
-use crate::instance::Target;
 use crate::instance::contract::{self, Host, Opened, PATIENCE, Program, contract};
+use crate::instance::folder::Folder;
+use crate::instance::logs::{Bounds, Logs};
+use crate::instance::{Event, Target};
 
 /// A data folder and node of a test's own; whatever happens, no process of it stays.
 pub(super) struct Node {
@@ -42,14 +44,36 @@ impl Node {
     }
 
     fn config(&self) -> Config {
-        let mut config = Config::new(self.data(), self.id.clone());
+        let mut config = Config::new(self.id.clone());
         config.ports = self.ports.clone();
         config
+    }
+
+    fn opened(&self, config: Config) -> Opened {
+        let (sender, events) = mpsc::channel(64);
+        let (driver, logs) = open(&self.data(), config, sender);
+        Opened {
+            driver: Arc::new(driver),
+            events,
+            logs: Box::new(move |query| logs.query(query)),
+        }
     }
 
     fn instance_folder(&self, id: &InstanceId) -> PathBuf {
         self.data().join("instances").join(id.as_str())
     }
+}
+
+/// A driver on a data folder, and what its instances say.
+pub(super) fn open(
+    data: &Path,
+    config: Config,
+    events: mpsc::Sender<Event>,
+) -> (ProcessDriver, Logs) {
+    let folder = Arc::new(Folder::open(data).unwrap());
+    let logs = Logs::open(folder.logs(), Bounds::default()).unwrap();
+    let driver = ProcessDriver::open(config, folder, logs.clone(), events).unwrap();
+    (driver, logs)
 }
 
 impl Drop for Node {
@@ -86,12 +110,7 @@ pub(super) fn of(revision: &mut config::Revision) -> &mut config::Process {
 
 impl Host for Node {
     fn open(&self) -> Opened {
-        let (sender, events) = mpsc::channel(64);
-        let driver = ProcessDriver::open(self.config(), sender).unwrap();
-        Opened {
-            driver: Arc::new(driver),
-            events,
-        }
+        self.opened(self.config())
     }
 
     fn revision(&self, name: &str, program: Program) -> config::Revision {

@@ -5,15 +5,16 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config;
+use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
 use gateless_wasm::{Engine, NoRoutes, Settings};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::instance::contract::{self, Host, Opened, Program, ask, contract};
-use crate::instance::drivers::Drivers;
-use crate::instance::{Driver, ExitReason, StartRequest, Target, process};
+use crate::instance::logs::{Bounds, Logs};
+use crate::instance::wasm::WasmDriver;
+use crate::instance::{Driver, ExitReason, StartRequest, Target};
 
 #[path = "../../../wasm/tests/support/guest.rs"]
 mod guest;
@@ -42,9 +43,13 @@ impl Node {
 }
 
 /// Fills in the file, as the reconciler does when it has the artifact.
-struct WithFile(Drivers);
+struct WithFile(WasmDriver);
 
 impl Driver for WithFile {
+    fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
     fn start(&self, mut request: StartRequest) {
         let wanted = request.revision.runtime.wasm().unwrap();
         let good = wanted.component_sha256 == digest(component());
@@ -59,10 +64,6 @@ impl Driver for WithFile {
 
     fn adopt(&self) -> BoxFuture<'_, Vec<crate::instance::Adopted>> {
         self.0.adopt()
-    }
-
-    fn logs(&self, query: crate::instance::LogQuery) -> mpsc::Receiver<crate::instance::LogLine> {
-        self.0.logs(query)
     }
 
     fn shutdown(&self, how: crate::instance::Shutdown) -> BoxFuture<'_, ()> {
@@ -85,11 +86,12 @@ impl Host for Node {
         let opening = OPENING.lock();
         let engine = Engine::open(settings, Arc::new(NoRoutes)).unwrap();
         drop(opening);
-        let config = process::Config::new(self.0.path().to_owned(), NodeId::new("n"));
-        let drivers = Drivers::open(config, engine, sender).unwrap();
+        let logs = Logs::open(self.0.path().join("logs"), Bounds::default()).unwrap();
+        let driver = WasmDriver::new(NodeId::new("n"), engine, logs.clone(), sender);
         Opened {
-            driver: Arc::new(WithFile(drivers)),
+            driver: Arc::new(WithFile(driver)),
             events,
+            logs: Box::new(move |query| logs.query(query)),
         }
     }
 

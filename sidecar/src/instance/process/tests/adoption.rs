@@ -75,12 +75,16 @@ async fn an_instance_outlives_its_sidecars_sigkill_and_is_adopted() {
     let id = InstanceId::new("survivor");
     assert_eq!(adopted.len(), 1, "{adopted:?}");
     assert_eq!(
-        (&adopted[0].id, adopted[0].address, adopted[0].ready),
-        (&id, address, true)
+        (
+            &adopted[0].id,
+            adopted[0].target.address(),
+            adopted[0].ready
+        ),
+        (&id, Some(address), true)
     );
     get(address, "/print/after").await.unwrap();
 
-    let mut lines = opened.driver.logs(query("hello", false));
+    let mut lines = (opened.logs)(query("hello", false));
     let mut seen = Vec::new();
     while let Some(line) = next_line(&mut lines).await {
         seen.push(line.line);
@@ -120,7 +124,7 @@ async fn an_adopted_instance_is_stopped_with_its_group() {
 async fn one_that_was_still_starting_is_waited_for() {
     let node = Node::new();
     let first = node.open();
-    let mut lines = first.driver.logs(query("hello", true));
+    let mut lines = (first.logs)(query("hello", true));
     let mut revision = serving("hello", &[]);
     let script = "echo waiting; while [ ! -e ../go ]; do sleep 0.01; done; exec \"$@\"";
     let mut command = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
@@ -135,7 +139,10 @@ async fn one_that_was_still_starting_is_waited_for() {
     let adopted = second.driver.adopt().await;
     assert!(!adopted[0].ready);
     std::fs::write(node.instance_folder(&id).join("go"), "").unwrap();
-    assert_eq!(second.ready(&id).await, adopted[0].address);
+    assert_eq!(
+        second.ready(&id).await,
+        adopted[0].target.address().unwrap()
+    );
     second.close().await;
 }
 
@@ -177,7 +184,7 @@ async fn a_pid_that_now_is_anothers_is_left_alone() {
     leave_manifest(&node, "rebooted", noted("another-boot".into(), start_time));
 
     let opened = node.open();
-    assert_eq!(opened.driver.adopt().await, []);
+    assert!(opened.driver.adopt().await.is_empty());
     assert!(
         innocent.0.try_wait().unwrap().is_none(),
         "an innocent process was killed"
@@ -193,7 +200,7 @@ async fn a_start_that_was_interrupted_leaves_no_process() {
     let spawn = |id| Bystander::new(&[(INSTANCE_MARK, id), (NODE_MARK, node.id.as_str())]);
     let mut orphans = [spawn("interrupted"), spawn("never-noted")];
     let opened = node.open();
-    assert_eq!(opened.driver.adopt().await, []);
+    assert!(opened.driver.adopt().await.is_empty());
     for orphan in &mut orphans {
         assert!(!orphan.0.wait().unwrap().success());
     }

@@ -68,7 +68,7 @@ async fn a_stop_ends_the_whole_group_and_what_left_it() {
     let mut command = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
     command.append(&mut of(&mut revision).command);
     of(&mut revision).command = command;
-    let mut lines = opened.driver.logs(query("hello", true));
+    let mut lines = (opened.logs)(query("hello", true));
     let id = opened.start("one", revision);
     opened.ready(&id).await;
     let mut pids = Vec::new();
@@ -276,7 +276,7 @@ async fn a_stolen_port_is_given_up_for_another() {
     let mut command = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
     command.append(&mut of(&mut revision).command);
     of(&mut revision).command = command;
-    let mut lines = opened.driver.logs(query("hello", true));
+    let mut lines = (opened.logs)(query("hello", true));
     let id = opened.start("one", revision);
     let line = next_line(&mut lines).await.unwrap().line;
     let port: u16 = line.strip_prefix("port ").unwrap().parse().unwrap();
@@ -346,12 +346,7 @@ async fn a_full_sidecar_and_a_bad_id_are_refused() {
     let node = Node::new();
     let mut config = node.config();
     config.max_instances = 1;
-    let (sender, events) = tokio::sync::mpsc::channel(8);
-    let driver = super::ProcessDriver::open(config, sender).unwrap();
-    let mut opened = Opened {
-        driver: std::sync::Arc::new(driver),
-        events,
-    };
+    let mut opened = node.opened(config);
     let first = opened.start("one", serving("hello", &[]));
     opened.ready(&first).await;
     for (id, expected) in [

@@ -36,7 +36,7 @@ async fn logs_outlive_the_instance_and_name_the_stream() {
     );
     let id = opened.start("one", shell("hello", &long));
     opened.exit(&id).await;
-    let mut lines = opened.driver.logs(query("hello", false));
+    let mut lines = (opened.logs)(query("hello", false));
     let first = next_line(&mut lines).await.unwrap();
     assert_eq!(
         (first.stream, first.line.len()),
@@ -51,7 +51,7 @@ async fn logs_outlive_the_instance_and_name_the_stream() {
 
     let mut later = query("hello", false);
     later.since_ms = Some(second.time_ms + 1);
-    assert_eq!(next_line(&mut opened.driver.logs(later)).await, None);
+    assert_eq!(next_line(&mut (opened.logs)(later)).await, None);
     opened.close().await;
 }
 
@@ -63,7 +63,7 @@ async fn a_flood_stays_bounded_and_its_end_is_kept() {
         "one",
         shell("hello", "seq 4000000; echo done; exec sleep 1000"),
     );
-    let mut lines = opened.driver.logs(query("hello", true));
+    let mut lines = (opened.logs)(query("hello", true));
     while next_line(&mut lines).await.unwrap().line != "done" {}
     let raw = std::fs::metadata(node.instance_folder(&id).join("stdout.log")).unwrap();
     assert!(raw.len() > 24 << 20);

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use gateless_core::name::NodeId;
 use tokio::sync::mpsc;
 
-use crate::instance::process::{Config, ProcessDriver};
+use crate::instance::process::Config;
 use crate::instance::{Driver, Event, StartRequest, contract};
 
 /// Names the mode; without it the test below is an empty one.
@@ -101,7 +101,7 @@ fn drive() {
         let data = PathBuf::from(std::env::var(DATA).unwrap());
         let node = NodeId::new(&std::env::var(NODE).unwrap());
         let (sender, mut events) = mpsc::channel(8);
-        let driver = ProcessDriver::open(Config::new(data, node), sender).unwrap();
+        let (driver, _logs) = super::open(&data, Config::new(node), sender);
         let id = gateless_core::name::InstanceId::new("survivor");
         let request: StartRequest = contract::request(&id, super::serving("hello", &[]));
         driver.start(request);

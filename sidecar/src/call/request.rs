@@ -1,0 +1,151 @@
+//! A call on its way: what was asked, by whom, and what it keeps until it is answered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateless_core::config;
+use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::name::NodeId;
+use gateless_core::policy::{Identity, Subject};
+use gateless_core::time::Time;
+use http::{Method, request};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
+
+use super::headers::Hops;
+use super::payload::Payload;
+use crate::clock;
+use crate::runtime::{Function, Lease};
+
+/// A call on its way.
+pub struct Call {
+    /// The function it is for.
+    pub function: Arc<Function>,
+    /// Who makes it, as its door or task proves.
+    pub identity: Identity,
+    /// Head, already cleaned for forwarding.
+    pub parts: request::Parts,
+    /// Body.
+    pub payload: Payload,
+    /// Sync before async.
+    pub class: Class,
+    /// For fairness.
+    pub caller: Caller,
+    /// Whose address goes into `forwarded`; `None` when it is in there already.
+    pub client: Option<IpAddr>,
+    /// When it came.
+    pub arrived: Time,
+    /// When it must be over.
+    pub deadline: Option<Time>,
+    /// Other half of a 101.
+    pub upgrade: Option<OnUpgrade>,
+    /// A permit taken ahead.
+    pub permit: Option<Lease>,
+    /// From the own queue, and waiting for its first permit.
+    pub queued: Option<Queued>,
+}
+
+impl Subject for Call {
+    fn function(&self) -> &config::Function {
+        &self.function.config
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+/// What a queued call's time counts from: it may stand in line for long.
+pub struct Queued {
+    /// When its answer is wanted, from its first permit.
+    pub within: Duration,
+    /// Told about that.
+    pub slot: Slot,
+}
+
+/// Tells that a queued call has its permit and goes out.
+pub struct Slot(oneshot::Sender<()>);
+
+impl Slot {
+    /// A slot, and what resolves when it is found.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (found, told) = oneshot::channel();
+        (Self(found), told)
+    }
+
+    /// The permit is there.
+    pub fn found(self) {
+        // Fails only with the attempt given up, and then nobody needs to know.
+        self.0.send(()).ok();
+    }
+}
+
+impl Call {
+    /// A sync call without a deadline that arrives now, from an address that is in its headers already.
+    #[must_use]
+    pub fn new(
+        function: Arc<Function>,
+        identity: Identity,
+        parts: request::Parts,
+        payload: Payload,
+        caller: Caller,
+    ) -> Self {
+        Self {
+            function,
+            identity,
+            parts,
+            payload,
+            class: Class::Sync,
+            caller,
+            client: None,
+            arrived: clock::now(),
+            deadline: None,
+            upgrade: None,
+            permit: None,
+            queued: None,
+        }
+    }
+
+    /// Whether another sidecar holds it and only asks for a permit here.
+    pub(super) fn origin(&self) -> Origin {
+        match self.identity {
+            Identity::Sidecar(_) => Origin::Peer,
+            _ => Origin::Here,
+        }
+    }
+
+    pub(super) fn peer(&self) -> Option<&NodeId> {
+        match &self.identity {
+            Identity::Sidecar(node) => node.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What its function's limits and its caller's wishes say: the earlier counts.
+    pub fn limit_time(&mut self, timeout: Option<Duration>, wished: Option<Duration>) {
+        let limits = timeout.into_iter().chain(wished).min();
+        self.deadline = limits.map(|limit| self.arrived + limit);
+    }
+
+    /// Its first permit is there.
+    pub(super) fn depart(&mut self, timeout: Option<Duration>) {
+        if let Some(Queued { within, slot }) = self.queued.take() {
+            let limit = timeout.map_or(within, |timeout| timeout.min(within));
+            self.deadline = Some(clock::now() + limit);
+            slot.found();
+        }
+    }
+
+    /// Components it came through.
+    pub(super) fn hops(&self) -> Hops {
+        let hops = self.parts.extensions.get();
+        hops.copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_idempotent(&self) -> bool {
+        let method = &self.parts.method;
+        method.is_idempotent() && *method != Method::TRACE
+    }
+}

@@ -1,0 +1,87 @@
+//! The data folder's part for instances, held by one sidecar at a time.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+
+/// How long a predecessor that was just killed may take to let go.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Folders for instances, unpacked bundles and logs, and the lock on them.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folders and takes the lock.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or another sidecar uses it.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Self::lock(root).map_err(|error| {
+            let folder = root.display();
+            let message =
+                format!("data folder {folder} cannot be used, or another sidecar does: {error}");
+            io::Error::new(error.kind(), message)
+        })
+    }
+
+    fn lock(root: &Path) -> io::Result<Self> {
+        for folder in ["instances", "bundles", "logs"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(root.join("instances.lock"))?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK || Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let root = fs::canonicalize(root)?;
+        Ok(Self { root, _lock: lock })
+    }
+
+    pub(super) fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
+    pub(super) fn instance(&self, id: &str) -> PathBuf {
+        self.instances().join(id)
+    }
+
+    pub(super) fn bundles(&self) -> PathBuf {
+        self.root.join("bundles")
+    }
+
+    /// Where [`Logs`](super::logs::Logs) keep their lines.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_folder_has_one_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::open(folder.path()).unwrap();
+        assert!(Folder::open(folder.path()).is_err());
+        drop(first);
+        assert!(Folder::open(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,180 @@
+//! Which room of the sidecar may import which: by the paths in the code, in both directions.
+//!
+//! Tests and fakes may reach everything, and are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{none, read, rust_files};
+
+const ROOT: &str = "sidecar/src/";
+
+/// A room, and every room it may import. What it does not name is forbidden.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("endpoint", &["clock"]),
+    ("telemetry", &[]),
+    ("runtime", &["clock", "endpoint", "telemetry"]),
+    ("call", &["clock", "endpoint", "runtime"]),
+    ("cluster", &[]),
+    ("catalogue", &["cluster"]),
+    ("instance", &["endpoint"]),
+    ("queue", &["call", "clock", "endpoint", "telemetry"]),
+    (
+        "trigger",
+        &[
+            "call",
+            "catalogue",
+            "cluster",
+            "endpoint",
+            "queue",
+            "telemetry",
+        ],
+    ),
+    (
+        "edge",
+        &[
+            "call",
+            "catalogue",
+            "clock",
+            "cluster",
+            "endpoint",
+            "queue",
+            "runtime",
+            "telemetry",
+            "trigger",
+        ],
+    ),
+    (
+        "reconcile",
+        &[
+            "catalogue",
+            "clock",
+            "cluster",
+            "instance",
+            "runtime",
+            "telemetry",
+        ],
+    ),
+    (
+        "admin",
+        &[
+            "cluster",
+            "instance",
+            "queue",
+            "runtime",
+            "telemetry",
+            "trigger",
+        ],
+    ),
+    (
+        "start",
+        &[
+            "admin",
+            "call",
+            "catalogue",
+            "cluster",
+            "edge",
+            "instance",
+            "queue",
+            "reconcile",
+            "runtime",
+            "telemetry",
+            "trigger",
+        ],
+    ),
+];
+
+/// The room a file is in: `sidecar/src/call/send.rs` and `sidecar/src/call.rs` are in `call`.
+fn room(file: &str) -> Option<&str> {
+    let inside = file.strip_prefix(ROOT)?;
+    let first = inside.split('/').next()?;
+    Some(first.strip_suffix(".rs").unwrap_or(first)).filter(|room| *room != "lib")
+}
+
+fn is_test(file: &str) -> bool {
+    let support = [
+        "/tests/",
+        "/tests.rs",
+        "/fake.rs",
+        "/fake/",
+        "/contract.rs",
+        "/memory.rs",
+    ];
+    support.iter().any(|part| file.contains(part))
+}
+
+/// Every name that follows `crate::`, in a path or in a group of them.
+fn imports(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        let letters = text.trim_start().chars();
+        letters
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let mut found = BTreeSet::new();
+    for (at, start) in code.match_indices("crate::") {
+        // Not the end of a longer name, such as `some_crate::`.
+        if code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + start.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => {
+                let group = group.split('}').next().unwrap_or(group);
+                found.extend(group.split(',').map(word));
+            }
+            None => drop(found.insert(word(rest))),
+        }
+    }
+    found
+}
+
+#[test]
+fn rooms_of_the_sidecar_import_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let files = rust_files();
+    for file in files.iter().filter(|file| !is_test(file)) {
+        let Some(room) = room(file) else { continue };
+        let Some(may) = allowed.get(room) else {
+            wrong.push(format!("{file} is in no known room"));
+            continue;
+        };
+        for import in imports(&read(file)) {
+            let known = allowed.contains_key(import.as_str());
+            if known && import != room && !may.contains(&import.as_str()) {
+                wrong.push(format!("{file} imports {import}"));
+            }
+            used.entry(room).or_default().insert(import);
+        }
+    }
+    none("a room imports what it must not", wrong);
+    let unused = ROOMS.iter().flat_map(|(room, may)| {
+        let used = used.get(room).cloned().unwrap_or_default();
+        let unused = may.iter().filter(move |other| !used.contains(**other));
+        unused.map(move |other| format!("{room} may import {other}, and does not"))
+    });
+    none("allowed imports that nobody needs", unused.collect());
+}
+
+#[test]
+fn rooms_import_in_no_circle() {
+    let mut settled = BTreeSet::new();
+    let mut left: Vec<_> = ROOMS.to_vec();
+    while !left.is_empty() {
+        let before = left.len();
+        left.retain(|(room, may)| {
+            let ready = may.iter().all(|other| settled.contains(other));
+            if ready {
+                settled.insert(*room);
+            }
+            !ready
+        });
+        let circle = left.iter().map(|(room, _)| (*room).to_owned());
+        if left.len() == before {
+            none("rooms in a circle", circle.collect());
+        }
+    }
+}
