@@ -3,13 +3,14 @@
 
 import { client } from "./api/client.ts";
 import { getSession } from "./api/sdk.ts";
-import { cell, listeners } from "./store/signal.ts";
+import { signal } from "@preact/signals";
+import { listeners } from "./store/listeners.ts";
 import { session } from "./store/session.ts";
 import type { ServerEvent } from "./store/event.ts";
 
 export type Connection = "off" | "connecting" | "live" | "lost";
 
-export const connection = cell<Connection>("off");
+export const connection = signal<Connection>("off");
 
 /** Batches of events, in order. */
 export const batches = listeners<ServerEvent[]>();
@@ -18,7 +19,7 @@ export const batches = listeners<ServerEvent[]>();
 export const resets = listeners<void>();
 
 /** How far the server's clock is ahead of this one, in milliseconds. */
-export const clockSkew = cell(0);
+export const clockSkew = signal(0);
 
 const TYPES = ["hello", "reset", "function", "sample", "decision", "instance", "call", "sidecar", "trigger"];
 const BATCH_MS = 100;
@@ -38,20 +39,20 @@ function flush(): void {
   timer = 0;
   const batch = waiting;
   waiting = [];
-  if (batch.length > MAX_BATCH) resets.tell();
-  else if (batch.length > 0) batches.tell(batch);
+  if (batch.length > MAX_BATCH) resets.emit();
+  else if (batch.length > 0) batches.emit(batch);
 }
 
 function heard(event: ServerEvent): void {
   if (event.type === "hello") {
-    clockSkew.set(Date.parse(event.time) - Date.now());
+    clockSkew.value = Date.parse(event.time) - Date.now();
     // A greeting means that the stream begins here: whatever was read before may have missed something.
-    resets.tell();
+    resets.emit();
     return;
   }
   if (event.type === "reset") {
     waiting = [];
-    resets.tell();
+    resets.emit();
     return;
   }
   if (waiting.length <= MAX_BATCH) waiting.push(event);
@@ -59,16 +60,16 @@ function heard(event: ServerEvent): void {
 }
 
 function open(): void {
-  if (!session.get()) return;
-  connection.set(failures === 0 ? "connecting" : "lost");
+  if (!session.value) return;
+  connection.value = failures === 0 ? "connecting" : "lost";
   const opened = new EventSource("/v1/events");
   source = opened;
   opened.onopen = () => {
     failures = 0;
-    connection.set("live");
+    connection.value = "live";
   };
   opened.onerror = () => {
-    connection.set("lost");
+    connection.value = "lost";
     // The browser tries again by itself unless the answer was no stream.
     if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
     // If the session has ended, this finds out.
@@ -99,26 +100,23 @@ function close(): void {
   clearTimeout(retry);
   clearTimeout(timer);
   [waiting, timer, failures] = [[], 0, 0];
-  connection.set("off");
+  connection.value = "off";
 }
 
 /** Follows the session: open while somebody is signed in. */
 export function startEvents(): void {
   let last: string | undefined;
-  const follow = () => {
-    const who = session.get();
+  session.subscribe((who) => {
     const key = who ? `${who.token_id} ${who.namespace}` : undefined;
     if (key === last) return;
     last = key;
     close();
     if (who) open();
-  };
-  session.on(follow);
-  follow();
+  });
   let hidden = 0;
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hidden);
     if (document.hidden) hidden = window.setTimeout(close, HIDDEN_MS);
-    else if (source === null && session.get()) open();
+    else if (source === null && session.value) open();
   });
 }

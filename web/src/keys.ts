@@ -1,12 +1,12 @@
 // Keyboard: `/` searches, `g` and a letter goes somewhere, j and k walk through a list, `?` lists all of it.
 // Never while somebody types, and never with a modifier, which belongs to the browser.
 
-import { cell } from "./store/signal.ts";
+import { signal } from "@preact/signals";
 import { go, href, route, type Screen } from "./router.ts";
 import { homeNamespace } from "./store/session.ts";
 import { toggleTheme } from "./store/theme.ts";
 
-export const helpShown = cell(false);
+export const helpShown = signal(false);
 
 export const JUMPS: [key: string, screen: Screen, label: string][] = [
   ["f", "functions", "Functions"],
@@ -29,7 +29,7 @@ function typing(target: EventTarget | null): boolean {
 }
 
 export function here(): string {
-  return route.get().params.ns ?? homeNamespace();
+  return route.value.params.ns ?? homeNamespace();
 }
 
 function walk(step: number): void {
@@ -62,7 +62,7 @@ function pressed(event: KeyboardEvent): void {
       document.querySelector<HTMLInputElement>("main input[type=search]")?.focus();
       break;
     case "?":
-      helpShown.set(true);
+      helpShown.value = true;
       break;
     case "n":
       go(href("register", { ns: here() }));

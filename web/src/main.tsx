@@ -22,10 +22,9 @@ import { Login } from "./screens/Login.tsx";
 import { Shell } from "./parts/Shell.tsx";
 import { go, href, useRoute } from "./router.ts";
 import { homeNamespace, readSession, session, visited } from "./store/session.ts";
-import { useCell } from "./store/signal.ts";
 
 function App() {
-  const who = useCell(session);
+  const who = session.value;
   const route = useRoute();
   const ns = route.params.ns;
   const atRoot = location.pathname === "/";

@@ -1,6 +1,6 @@
 // Paths to screens and back, over the browser's history. Deliberately a table and two functions instead of a library.
 
-import { cell, useCell } from "./store/signal.ts";
+import { signal } from "@preact/signals";
 
 /** Screens and their paths; `:ns` is the namespace. */
 const PATHS = {
@@ -66,7 +66,7 @@ export function href(screen: Screen, params: Record<string, string> = {}, query:
 
 const here = () => parse(location.pathname, location.search);
 
-export const route = cell<Route>(here());
+export const route = signal<Route>(here());
 
 /** Called before leaving; false stays. Set by screens with unsaved work. */
 let mayLeave: () => boolean = () => true;
@@ -78,7 +78,7 @@ export function guard(check: () => boolean): () => void {
 export function go(to: string, how: "push" | "replace" = "push"): void {
   if (how === "push" && !mayLeave()) return;
   history[how === "push" ? "pushState" : "replaceState"](null, "", to);
-  route.set(here());
+  route.value = here();
   if (how === "push") {
     scrollTo(0, 0);
     // A reader of the screen continues at the new page's heading.
@@ -86,7 +86,7 @@ export function go(to: string, how: "push" | "replace" = "push"): void {
   }
 }
 
-addEventListener("popstate", () => route.set(here()));
+addEventListener("popstate", () => (route.value = here()));
 
 /** Links stay plain anchors, so that they can be opened in a tab and copied. */
 document.addEventListener("click", (event) => {
@@ -98,7 +98,7 @@ document.addEventListener("click", (event) => {
 });
 
 export function useRoute(): Route {
-  return useCell(route);
+  return route.value;
 }
 
 /** Changes parts of the query in place, as filters do. */

@@ -3,13 +3,13 @@
 
 import { client } from "@gateless/sdk/generated/client.gen.ts";
 import { GatelessError } from "@gateless/sdk/error.ts";
-import { listeners } from "../store/signal.ts";
+import { listeners } from "../store/listeners.ts";
 
 /** Told when the server no longer knows the session. */
 export const unauthorized = listeners<void>();
 
 client.interceptors.response.use((response) => {
-  if (response.status === 401) unauthorized.tell();
+  if (response.status === 401) unauthorized.emit();
   return response;
 });
 client.interceptors.error.use((error, response) => GatelessError.fromAnswer(response, error));

@@ -7,7 +7,6 @@ import type { Stats } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
 import { clock, number } from "../logic/format.ts";
 import { timeline } from "../logic/timeline.ts";
-import { useCell } from "../store/signal.ts";
 import { theme } from "../store/theme.ts";
 
 export interface ChartProps {
@@ -40,7 +39,7 @@ export function Chart({ stats, seconds, marked, onMark, label }: ChartProps) {
   const tip = useRef<HTMLDivElement>(null);
   const latest = useRef<ChartProps>({ stats, seconds, marked, onMark, label });
   latest.current = { stats, seconds, marked, onMark, label };
-  const shade = useCell(theme);
+  const shade = theme.value;
   const plot = useRef<uPlot>(undefined);
 
   useEffect(() => {
@@ -80,7 +79,7 @@ export function Chart({ stats, seconds, marked, onMark, label }: ChartProps) {
 }
 
 function data({ stats, seconds }: ChartProps): uPlot.AlignedData {
-  const now = (Date.now() + clockSkew.get()) / 1000;
+  const now = (Date.now() + clockSkew.value) / 1000;
   const line = timeline(stats.samples, now - seconds, now);
   return [line.time, line.ready, line.inFlight, line.held];
 }

@@ -1,7 +1,6 @@
 // The list of keys, shown by `?`.
 
 import { helpShown, JUMPS } from "../keys.ts";
-import { useCell } from "../store/signal.ts";
 import { Dialog } from "./Dialog.tsx";
 
 const OTHERS: [keys: string[], what: string][] = [
@@ -16,10 +15,10 @@ const OTHERS: [keys: string[], what: string][] = [
 ];
 
 export function Help() {
-  if (!useCell(helpShown)) return null;
+  if (!helpShown.value) return null;
   const rows: [string[], string][] = [...OTHERS, ...JUMPS.map(([key, , label]): [string[], string] => [["g", key], label])];
   return (
-    <Dialog title="Keyboard" onClose={() => helpShown.set(false)}>
+    <Dialog title="Keyboard" onClose={() => (helpShown.value = false)}>
       <dl class="keys">
         {rows.map(([keys, what]) => (
           <div key={what}>

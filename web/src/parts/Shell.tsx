@@ -6,7 +6,6 @@ import { connection } from "../events.ts";
 import { helpShown, here } from "../keys.ts";
 import { go, href, useRoute, type Screen } from "../router.ts";
 import { may, namespaces, session, signOut, visited, type Right } from "../store/session.ts";
-import { useCell } from "../store/signal.ts";
 import { theme, toggleTheme } from "../store/theme.ts";
 import { Icon, type IconName } from "./Icon.tsx";
 import { Help } from "./Help.tsx";
@@ -46,7 +45,7 @@ const UNDER: Partial<Record<Screen, Screen>> = { function: "functions", register
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const route = useRoute();
-  const who = useCell(session);
+  const who = session.value;
   const active = route.screen && (UNDER[route.screen] ?? route.screen);
   const ns = here();
   return (
@@ -91,8 +90,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
 }
 
 function Namespace() {
-  const known = useCell(namespaces);
-  const who = useCell(session);
+  const known = namespaces.value;
+  const who = session.value;
   const current = here();
   const [text, setText] = useState<string | null>(null);
   if (who?.namespace !== "*") return <p class="namespace"><span>Namespace</span> {who?.namespace}</p>;
@@ -145,9 +144,9 @@ const CONNECTION = {
 } as const;
 
 function Foot() {
-  const state = useCell(connection);
-  const shade = useCell(theme);
-  const who = useCell(session);
+  const state = connection.value;
+  const shade = theme.value;
+  const who = session.value;
   const [tone, label] = CONNECTION[state];
   const other = shade === "dark" ? "light" : "dark";
   return (
@@ -161,7 +160,7 @@ function Foot() {
         <button type="button" class="icon" aria-label={`Switch to ${other} theme`} title={`Switch to ${other} theme (m)`} onClick={toggleTheme}>
           <Icon name={shade === "dark" ? "sun" : "moon"} />
         </button>
-        <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => helpShown.set(true)}>
+        <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => (helpShown.value = true)}>
           <Icon name="help" />
         </button>
         <button type="button" class="icon" aria-label="Sign out" title="Sign out" onClick={() => void attempt(signOut)}>

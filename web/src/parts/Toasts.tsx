@@ -1,7 +1,7 @@
 // Short notes of what was done. Said to screen readers; gone by themselves, unless they are problems.
 
 import { problemOf } from "../api/client.ts";
-import { cell, useCell } from "../store/signal.ts";
+import { signal } from "@preact/signals";
 import { Icon } from "./Icon.tsx";
 
 interface Toast {
@@ -13,14 +13,14 @@ interface Toast {
 
 const SHOWN_MS = 4000;
 const MAX_SHOWN = 4;
-const toasts = cell<Toast[]>([]);
+const toasts = signal<Toast[]>([]);
 let count = 0;
 
-const dismiss = (id: number) => toasts.set(toasts.get().filter((toast) => toast.id !== id));
+const dismiss = (id: number) => (toasts.value = toasts.value.filter((toast) => toast.id !== id));
 
 function add(toast: Omit<Toast, "id">): void {
   const id = ++count;
-  toasts.set([...toasts.get(), { id, ...toast }].slice(-MAX_SHOWN));
+  toasts.value = [...toasts.value, { id, ...toast }].slice(-MAX_SHOWN);
   if (!toast.bad) setTimeout(() => dismiss(id), SHOWN_MS);
 }
 
@@ -42,7 +42,7 @@ export async function attempt(action: () => Promise<string | void>): Promise<boo
 }
 
 export function Toasts() {
-  const shown = useCell(toasts);
+  const shown = toasts.value;
   return (
     <div class="toasts" role="status" aria-live="polite">
       {shown.map((toast) => (

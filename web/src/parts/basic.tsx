@@ -50,9 +50,9 @@ export function Badge({ children, tone = "idle", title }: { children: ComponentC
 
 /** Redraws once in `ms`, for what only shows how long ago something was. */
 export function useNow(ms = 1000): number {
-  const [now, setNow] = useState(() => Date.now() + clockSkew.get());
+  const [now, setNow] = useState(() => Date.now() + clockSkew.value);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now() + clockSkew.get()), ms);
+    const timer = setInterval(() => setNow(Date.now() + clockSkew.value), ms);
     return () => clearInterval(timer);
   }, [ms]);
   return now;

@@ -14,7 +14,6 @@ import { parseDuration, writeDuration } from "../logic/units.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { session } from "../store/session.ts";
-import { useCell } from "../store/signal.ts";
 import { Table } from "../parts/Table.tsx";
 
 const ROLES = [
@@ -26,7 +25,7 @@ const ROLES = [
 
 export function Tokens() {
   const tokens = useLive(resources.tokens());
-  const who = useCell(session);
+  const who = session.value;
   const [creating, setCreating] = useState(false);
   const [revoking, setRevoking] = useState<TokenInfo | null>(null);
   const items = tokens.value ?? [];

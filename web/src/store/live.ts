@@ -1,7 +1,8 @@
-// The store: what was fetched once, kept right by events. A resource says how it is read and what an event does to it;
+// The store: what was fetched once, kept right by events, as a signal that components read. A resource says how it is read and what an event does to it;
 // everything else (sharing, races between reading and events, reading anew after a reset) is here. Nothing polls.
 
-import { useEffect, useReducer } from "preact/hooks";
+import { batch, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { batches, resets } from "../events.ts";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { session } from "./session.ts";
@@ -32,83 +33,88 @@ const MAX_MISSED = 5000;
 /** Resources no component follows are kept, so that going back is instant; the oldest go first. */
 const MAX_IDLE = 40;
 
-class Entry<T> {
+interface State<T> {
   value: T | undefined;
   problem: GatelessError | undefined;
-  loading = false;
-  readonly followers = new Set<() => void>();
+  loading: boolean;
+}
+
+class Entry<T> {
+  readonly state = signal<State<T>>({ value: undefined, problem: undefined, loading: false });
+  /** Components on the page that show it. */
+  followers = 0;
   private missed: ServerEvent[] = [];
   private again = false;
   private timer = 0;
 
   constructor(public resource: Resource<T>) {}
 
+  change(part: Partial<State<T>>): void {
+    this.state.value = { ...this.state.peek(), ...part };
+  }
+
   async read(): Promise<void> {
-    if (this.loading) {
+    if (this.state.peek().loading) {
       this.again = true;
       return;
     }
-    this.loading = true;
     this.missed = [];
-    this.tell();
-    try {
-      this.value = await this.resource.load();
-      this.problem = undefined;
-    } catch (error) {
-      this.problem = problemOf(error);
-    }
-    this.loading = false;
-    // What happened while the answer was on its way; patches are safe to repeat.
-    const missed = this.missed;
+    this.change({ loading: true });
+    const part = await this.resource.load().then(
+      (value): Partial<State<T>> => ({ value, problem: undefined }),
+      (error: unknown): Partial<State<T>> => ({ problem: problemOf(error) }),
+    );
+    batch(() => {
+      this.change({ ...part, loading: false });
+      // What happened while the answer was on its way; patches are safe to repeat.
+      this.patch(this.missed);
+    });
     this.missed = [];
-    this.patch(missed);
-    this.tell();
     if (this.again) this.soon();
     this.again = false;
   }
 
-  heard(events: ServerEvent[]): void {
-    if (this.loading && this.missed.length < MAX_MISSED) this.missed.push(...events);
-    else if (this.loading) this.again = true;
+  receive(events: ServerEvent[]): void {
+    const { loading } = this.state.peek();
+    if (loading && this.missed.length < MAX_MISSED) this.missed.push(...events);
+    else if (loading) this.again = true;
     this.patch(events);
   }
 
   private patch(events: ServerEvent[]): void {
     const { apply } = this.resource;
-    if (!apply || this.value === undefined) return;
-    const before = this.value;
+    const before = this.state.peek().value;
+    if (!apply || before === undefined) return;
+    let value: T = before;
     for (const event of events) {
-      const next: T | Again<T> | typeof RELOAD = apply(this.value, event);
-      if (next instanceof Again) this.value = next.state;
-      else if (next !== RELOAD) this.value = next;
+      const next: T | Again<T> | typeof RELOAD = apply(value, event);
+      if (next instanceof Again) value = next.state;
+      else if (next !== RELOAD) value = next;
       if (next === RELOAD || next instanceof Again) this.soon();
     }
-    if (this.value !== before) this.tell();
+    if (value !== before) this.change({ value });
   }
 
   /** A burst of events is one reading. */
   soon(): void {
     this.timer ||= window.setTimeout(() => {
       this.timer = 0;
-      if (this.followers.size > 0) void this.read();
+      if (this.followers > 0) void this.read();
     }, this.resource.pace ?? RELOAD_MS);
-  }
-
-  tell(): void {
-    this.followers.forEach((redraw) => redraw());
   }
 }
 
 const entries = new Map<string, Entry<any>>();
 
+const followed = () => [...entries.values()].filter((entry) => entry.followers > 0);
+
 batches.on((events) => {
-  for (const entry of entries.values()) if (entry.followers.size > 0) entry.heard(events);
+  // One drawing, however many of them it concerns.
+  batch(() => followed().forEach((entry) => entry.receive(events)));
 });
-resets.on(() => {
-  for (const entry of entries.values()) if (entry.followers.size > 0) void entry.read();
-});
+resets.on(() => followed().forEach((entry) => void entry.read()));
 // Another may sign in on the same page; nothing of the one before may show.
-session.on((who) => {
+session.subscribe((who) => {
   if (!who) entries.clear();
 });
 
@@ -116,7 +122,7 @@ function entryOf<T>(resource: Resource<T>): Entry<T> {
   let entry = entries.get(resource.key) as Entry<T> | undefined;
   if (!entry) {
     entry = new Entry(resource);
-    const idle = [...entries].filter(([, one]) => one.followers.size === 0);
+    const idle = [...entries].filter(([, one]) => one.followers === 0);
     for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) entries.delete(key);
     entries.set(resource.key, entry);
   }
@@ -126,24 +132,22 @@ function entryOf<T>(resource: Resource<T>): Entry<T> {
 
 /** Follows a resource for as long as the component lives; null: nothing yet. */
 export function useLive<T>(resource: Resource<T> | null): Live<T> {
-  const [, redraw] = useReducer((count: number) => count + 1, 0);
   const entry = resource && entryOf(resource);
   useEffect(() => {
     if (!entry) return;
-    const follower = () => redraw(0);
-    entry.followers.add(follower);
-    if (!entry.loading) void entry.read();
-    return () => void entry.followers.delete(follower);
+    entry.followers += 1;
+    if (!entry.state.peek().loading) void entry.read();
+    return () => void (entry.followers -= 1);
   }, [entry]);
+  const { value, problem, loading = false } = entry?.state.value ?? {};
   return {
-    value: entry?.value,
-    problem: entry?.problem,
-    loading: entry !== null && (entry.loading || (entry.value === undefined && entry.problem === undefined)),
+    value,
+    problem,
+    loading: entry !== null && (loading || (value === undefined && problem === undefined)),
     reload: () => void entry?.read(),
     set: (change) => {
-      if (!entry || entry.value === undefined) return;
-      entry.value = change(entry.value);
-      entry.tell();
+      const known = entry?.state.peek().value;
+      if (entry && known !== undefined) entry.change({ value: change(known) });
     },
   };
 }
@@ -151,6 +155,6 @@ export function useLive<T>(resource: Resource<T> | null): Live<T> {
 /** After an own change: whoever shows it reads it again. `prefix` of the key. */
 export function refresh(...prefixes: string[]): void {
   for (const [key, entry] of entries) {
-    if (prefixes.some((prefix) => key.startsWith(prefix)) && entry.followers.size > 0) entry.soon();
+    if (prefixes.some((prefix) => key.startsWith(prefix)) && entry.followers > 0) entry.soon();
   }
 }

@@ -37,7 +37,7 @@ export const functions = (namespace: string): Resource<reduce.Functions<Gateless
 
 export const pulses = (namespace: string): Resource<reduce.Pulses> => ({
   key: `pulses ${namespace}`,
-  load: async () => reduce.pulsesOf(await api.listStats({ client, path: { namespace } }), Date.now() + clockSkew.get()),
+  load: async () => reduce.pulsesOf(await api.listStats({ client, path: { namespace } }), Date.now() + clockSkew.value),
   apply: reduce.pulses(namespace),
 });
 

@@ -1,21 +1,21 @@
 // Who is signed in, and to which namespace the page looks. Never the token: that is in a cookie scripts cannot read.
 
-import { useCell, cell } from "./signal.ts";
+import { signal } from "@preact/signals";
 import { client, unauthorized } from "../api/client.ts";
 import { createSession, deleteSession, getSession } from "../api/sdk.ts";
 import type { Session } from "../api/sdk.ts";
 import { recall, remember } from "./remember.ts";
 
 /** undefined: not known yet; null: nobody. */
-export const session = cell<Session | null | undefined>(undefined);
+export const session = signal<Session | null | undefined>(undefined);
 
-unauthorized.on(() => session.set(null));
+unauthorized.on(() => (session.value = null));
 
 export async function readSession(): Promise<void> {
   try {
-    session.set(await getSession({ client }));
+    session.value = await getSession({ client });
   } catch (error) {
-    session.set(null);
+    session.value = null;
     throw error;
   }
 }
@@ -27,7 +27,7 @@ export async function signIn(token: string): Promise<void> {
 
 export async function signOut(): Promise<void> {
   await deleteSession({ client });
-  session.set(null);
+  session.value = null;
 }
 
 export type Right = "read" | "internals" | "invoke" | "deploy" | "admin" | "cluster";
@@ -47,25 +47,25 @@ export function may(who: Session | null | undefined, right: Right): boolean {
 }
 
 export function useMay(right: Right): boolean {
-  return may(useCell(session), right);
+  return may(session.value, right);
 }
 
 const KEY = "gateless.namespaces";
 const MAX_REMEMBERED = 20;
 
 /** Namespaces this browser has been to: the API has no list of them, as they exist only through what is in them. */
-export const namespaces = cell<string[]>(recall(KEY, ["default"]));
+export const namespaces = signal<string[]>(recall(KEY, ["default"]));
 
 export function visited(namespace: string): void {
-  const known = namespaces.get();
+  const known = namespaces.value;
   if (known[0] === namespace) return;
   const next = [namespace, ...known.filter((one) => one !== namespace)].slice(0, MAX_REMEMBERED);
-  namespaces.set(next);
+  namespaces.value = next;
   remember(KEY, next);
 }
 
 /** Where a visitor without a path begins. */
 export function homeNamespace(): string {
-  const own = session.get()?.namespace;
-  return own && own !== "*" ? own : (namespaces.get()[0] ?? "default");
+  const own = session.value?.namespace;
+  return own && own !== "*" ? own : (namespaces.value[0] ?? "default");
 }

@@ -1,6 +1,6 @@
 // Dark or light: the system's choice until somebody makes another. `public/theme.js` applies it before the first paint.
 
-import { cell } from "./signal.ts";
+import { signal } from "@preact/signals";
 
 export type Theme = "dark" | "light";
 
@@ -13,8 +13,8 @@ function current(): Theme {
   return system.matches ? "dark" : "light";
 }
 
-export const theme = cell<Theme>(current());
-system.addEventListener("change", () => theme.set(current()));
+export const theme = signal<Theme>(current());
+system.addEventListener("change", () => (theme.value = current()));
 
 export function toggleTheme(): void {
   const next = current() === "dark" ? "light" : "dark";
@@ -24,5 +24,5 @@ export function toggleTheme(): void {
   } catch {
     // It lasts as long as the page.
   }
-  theme.set(next);
+  theme.value = next;
 }
