@@ -1,7 +1,8 @@
 """What a live server does not do when it is well: a sidecar that is gone, one that refuses, a stream that breaks.
 
 The list of sidecars is the real server's, with one that is gone before it and this server in the place of the first. Calls of
-`flaky` are refused once per path; the event stream breaks after every event and goes on after the one the client names.
+`flaky` are refused once per path; the event stream breaks after every event and goes on after the one the client names, but in
+the namespace `endless` the second event has no end.
 """
 
 import contextlib
@@ -38,13 +39,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, self.server.sidecars())
         after = self.headers.get("last-event-id")
         number = 1 if after is None else int(after.removeprefix("e-")) + 1
-        event = f"id: e-{number}\nevent: function\ndata: {json.dumps({'function': 'f', 'number': number})}\n\n"
+        # All that the format allows: comments, blocks without data, several lines of data, a field without a space.
+        event = f"id: e-{number}\nevent:function\ndata: {{\"function\": \"f\",\ndata: \"number\": {number}}}\n\n"
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         # No length and no chunks: the end of the connection is the end of the stream.
         self.send_header("connection", "close")
         self.end_headers()
-        self.wfile.write(f": hello\n\n{event}".encode())
+        self.wfile.write(f": hello\n\nevent: none\n\n{event}".encode())
+        # It ends when the client has had enough, or with the connection.
+        with contextlib.suppress(ConnectionError):
+            while self.path.startswith("/v1/namespaces/endless/"):
+                self.wfile.write(b"data: " + b"x" * 65536 + b"\n")
 
     def log_message(self, *_):
         pass

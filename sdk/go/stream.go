@@ -172,11 +172,15 @@ func (e *Events) read() (*Event, error) {
 	size := 0
 	for e.lines.Scan() {
 		line := e.lines.Text()
-		if line == "" && len(data) > 0 {
-			if kind == "" {
-				kind = "message"
+		if line == "" {
+			if len(data) > 0 {
+				if kind == "" {
+					kind = "message"
+				}
+				return &Event{ID: e.options.LastEventID, Type: kind, Data: json.RawMessage(strings.Join(data, "\n"))}, nil
 			}
-			return &Event{ID: e.options.LastEventID, Type: kind, Data: json.RawMessage(strings.Join(data, "\n"))}, nil
+			kind, size = "", 0
+			continue
 		}
 		name, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")

@@ -34,7 +34,7 @@ func main() {
 		{"create", s.create}, {"wait", s.wait}, {"invoke", s.invoke}, {"dead letter", s.deadLetter}, {"async", s.queue},
 		{"scale", s.scale}, {"deadline", s.deadline},
 		{"404", s.notFound}, {"412", s.changedMeanwhile}, {"stream", s.stream}, {"unreachable", s.unreachable},
-		{"failover", s.failover}, {"retry", s.retry}, {"resume", s.resume},
+		{"failover", s.failover}, {"retry", s.retry}, {"resume", s.resume}, {"endless", s.endless},
 		{"events", s.events}, {"delete", s.delete},
 	}
 	done := []string{}
@@ -264,10 +264,11 @@ func (s smoke) unreachable(ctx context.Context) error {
 	return failure(err, 0, "unreachable")
 }
 
-func faulty() *gateless.Client {
+func faulty(more ...gateless.Option) *gateless.Client {
 	retry := gateless.DefaultRetry
 	retry.Base = time.Millisecond
-	return gateless.New(os.Getenv("SDK_FAKE"), gateless.WithToken("t"), gateless.WithRetry(retry))
+	options := append([]gateless.Option{gateless.WithToken("t"), gateless.WithRetry(retry)}, more...)
+	return gateless.New(os.Getenv("SDK_FAKE"), options...)
 }
 
 // The first sidecar of the list is gone, the second refuses once: a POST without a key goes on to it, and no further.
@@ -304,6 +305,18 @@ func (s smoke) resume(ctx context.Context) error {
 		if event.ID != fmt.Sprintf("e-%d", number) || event.Type != "function" {
 			return fmt.Errorf("event %d is %+v", number, event)
 		}
+	}
+	return nil
+}
+
+func (s smoke) endless(ctx context.Context) error {
+	events := faulty(gateless.WithNamespace("endless")).Events(ctx, gateless.EventOptions{})
+	defer events.Close()
+	if event, err := events.Next(); err != nil || event.ID != "e-1" {
+		return fmt.Errorf("%+v, %v", event, err)
+	}
+	if _, err := events.Next(); gateless.CodeOf(err) != "bad_answer" {
+		return fmt.Errorf("an event without an end: %v", err)
 	}
 	return nil
 }

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from httpx_sse import EventSource, SSEError
 
 from .errors import GatelessError
 
 # No log line or event comes near it.
-_MAX_CHARS = 4 * 1024 * 1024
+_MAX_SIZE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def _lines(response: httpx.Response) -> Iterator[str]:
         rest += decoder.decode(chunk)
         *whole, rest = rest.split("\n")
         yield from (line.removesuffix("\r") for line in whole)
-        if len(rest) > _MAX_CHARS:
-            raise GatelessError(0, "bad_answer", f"a line is longer than {_MAX_CHARS} characters")
+        if len(rest) > _MAX_SIZE:
+            raise GatelessError(0, "bad_answer", f"a line is longer than {_MAX_SIZE} characters")
     if rest:
         yield rest
 
@@ -50,24 +51,33 @@ def json_lines(response: httpx.Response) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+class _Bounded(httpx.SyncByteStream):
+    """A body of events, of which none may be endless: what comes without a blank line is counted."""
+
+    def __init__(self, body: httpx.SyncByteStream) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._body:
+            blank = max(chunk.rfind(b"\n\n"), chunk.rfind(b"\r\n\r\n"))
+            size = size + len(chunk) if blank < 0 else len(chunk) - blank
+            if size > _MAX_SIZE:
+                raise GatelessError(0, "bad_answer", f"an event is longer than {_MAX_SIZE} bytes")
+            yield chunk
+
+    def close(self) -> None:
+        self._body.close()
+
+
 def server_events(response: httpx.Response) -> Iterator[Event]:
     """Server-sent events whose data is JSON."""
-    id: str | None = None
-    kind, data, size = "", [], 0
-    for line in _lines(response):
-        if line == "":
-            if data:
-                yield Event(id, kind or "message", json.loads("\n".join(data)))
-            kind, data, size = "", [], 0
-            continue
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        size += len(value)
-        if size > _MAX_CHARS:
-            raise GatelessError(0, "bad_answer", f"an event is longer than {_MAX_CHARS} characters")
-        if name == "id":
-            id = value
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            data.append(value)
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    response.stream = _Bounded(response.stream)
+    try:
+        for event in EventSource(response).iter_sse():
+            # A block that only sets the id is none for a program.
+            if event.data:
+                yield Event(event.id or None, event.event, json.loads(event.data))
+    except SSEError as error:
+        raise GatelessError(0, "bad_answer", str(error)) from error

@@ -134,8 +134,15 @@ def resume(_):
     assert [(event.id, event.data["number"]) for event in seen] == [("e-1", 1), ("e-2", 2), ("e-3", 3)]
 
 
-def faulty():
-    return Gateless(os.environ["SDK_FAKE"], token="t", retry=RetryPolicy(base=0.001))
+def endless(_):
+    with faulty(namespace="endless") as client:
+        stream = client.events()
+        assert next(stream).id == "e-1"
+        failure(0, "bad_answer", next, stream)
+
+
+def faulty(**options):
+    return Gateless(os.environ["SDK_FAKE"], token="t", **options, retry=RetryPolicy(base=0.001))
 
 
 def delete(gateless):
@@ -145,7 +152,7 @@ def delete(gateless):
 CHECKS = {
     "create": create, "wait": wait, "invoke": invoke, "dead letter": dead_letter, "async": queue, "scale": scale, "deadline": deadline, "404": not_found,
     "412": changed_meanwhile, "stream": stream, "unreachable": unreachable, "failover": failover,
-    "retry": retry, "resume": resume, "events": events, "delete": delete,
+    "retry": retry, "resume": resume, "endless": endless, "events": events, "delete": delete,
 }
 
 if not os.environ.get("SDK_EVENTS"):

@@ -290,6 +290,14 @@ impl Smoke {
             );
         }
         self.done.push("resume");
+        let endless = Gateless::builder(env::var("SDK_FAKE")?)
+            .token("t")
+            .namespace("endless")
+            .build()?;
+        let mut events = endless.events::<Value>(EventQuery::default());
+        ensure!(events.next().await?.id.as_deref() == Some("e-1"));
+        failure(events.next().await, None, "bad_answer")?;
+        self.done.push("endless");
         Ok(())
     }
 

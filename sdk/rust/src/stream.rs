@@ -1,14 +1,18 @@
 //! Answers that do not end: log lines as JSON lines, and server-sent events.
 //!
-//! Read with `next`, so no stream library is needed. Deliberately bounded: a line or an event too large to be one is
+//! Read with `next`, so a caller needs no stream library. Deliberately bounded: a line or an event too large to be one is
 //! an error.
 
+use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
+use sse_stream::SseByteStream;
 
 use crate::client::{Gateless, segment};
 use crate::error::Error;
@@ -159,19 +163,67 @@ pub struct Event<T> {
     pub data: T,
 }
 
+/// The blocks of a body of events.
+type Blocks = SseByteStream<BoxStream<'static, Result<Bytes, Error>>>;
+
+/// Reads a body's events; one that does not end is an error, where the reader itself would keep all of it.
+fn blocks(response: Response) -> Blocks {
+    let mut pending = Pending::default();
+    let chunks = response.bytes_stream().map(move |chunk| {
+        let chunk = chunk.map_err(|error| Error::transport("the server", &error))?;
+        pending.add(&chunk)?;
+        Ok(chunk)
+    });
+    SseByteStream::new(chunks.boxed())
+}
+
+/// How much has come since the last blank line, which ends an event.
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: usize,
+    in_line: bool,
+}
+
+impl Pending {
+    fn add(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        for byte in chunk {
+            match byte {
+                b'\r' => {}
+                b'\n' if !self.in_line => self.bytes = 0,
+                b'\n' => self.in_line = false,
+                _ => self.in_line = true,
+            }
+            self.bytes += 1;
+            if self.bytes > MAX_BYTES {
+                return Err(bad(format!("an event is longer than {MAX_BYTES} bytes")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Events as they come.
-#[derive(Debug)]
 pub struct Events<T> {
     client: Gateless,
     query: EventQuery,
-    text: Option<Text>,
+    blocks: Option<Blocks>,
     /// Connections since the last event.
     failures: u32,
     items: PhantomData<fn() -> T>,
 }
 
+impl<T> fmt::Debug for Events<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Events");
+        debug
+            .field("query", &self.query)
+            .field("failures", &self.failures);
+        debug.finish_non_exhaustive()
+    }
+}
+
 impl<T: DeserializeOwned> Events<T> {
-    async fn connect(&self) -> Result<Text, Error> {
+    async fn connect(&self) -> Result<Blocks, Error> {
         let path = if self.query.all_namespaces {
             "/v1/events".to_owned()
         } else {
@@ -188,7 +240,7 @@ impl<T: DeserializeOwned> Events<T> {
         if let Some(id) = &self.query.last_event_id {
             request = request.header("last-event-id", id);
         }
-        self.client.send(request).await.map(Text::new)
+        self.client.send(request).await.map(blocks)
     }
 
     /// The next event. A connection that breaks is taken up again after the last event, as often as the retry
@@ -207,7 +259,7 @@ impl<T: DeserializeOwned> Events<T> {
                 Err(error @ (Error::Transport { .. } | Error::Timeout { .. })) => error,
                 Err(error) => return Err(error),
             };
-            self.text = None;
+            self.blocks = None;
             self.failures += 1;
             let policy = self.client.policy();
             let Some(pause) = policy.pause(self.failures, None, rand::random()) else {
@@ -218,64 +270,37 @@ impl<T: DeserializeOwned> Events<T> {
     }
 
     async fn read(&mut self) -> Result<Option<Event<T>>, Error> {
-        let text = match &mut self.text {
-            Some(text) => text,
+        let blocks = match &mut self.blocks {
+            Some(blocks) => blocks,
             None => {
-                let text = self.connect().await?;
-                self.text.insert(text)
+                let blocks = self.connect().await?;
+                self.blocks.insert(blocks)
             }
         };
-        let mut fields = Fields::default();
-        while let Some(line) = text.next().await? {
-            if !line.is_empty() {
-                fields.line(&String::from_utf8_lossy(&line))?;
-                continue;
-            }
-            if let Some(id) = fields.id.take() {
+        while let Some(block) = blocks.next().await {
+            let block = block.map_err(broken)?;
+            if let Some(id) = block.id {
                 self.query.last_event_id = Some(id);
             }
-            if let Some(data) = fields.data.take() {
+            if let Some(data) = block.data {
                 return Ok(Some(Event {
                     id: self.query.last_event_id.clone(),
-                    kind: fields.kind.unwrap_or_else(|| "message".into()),
+                    kind: block.event.unwrap_or_else(|| "message".into()),
                     data: serde_json::from_str(&data).map_err(|error| bad(error.to_string()))?,
                 }));
             }
-            fields = Fields::default();
         }
         Ok(None)
     }
 }
 
-/// What has come of an event.
-#[derive(Debug, Default)]
-struct Fields {
-    id: Option<String>,
-    kind: Option<String>,
-    data: Option<String>,
-}
-
-impl Fields {
-    fn line(&mut self, line: &str) -> Result<(), Error> {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match name {
-            "id" => self.id = Some(value.to_owned()),
-            "event" => self.kind = Some(value.to_owned()),
-            "data" => match &mut self.data {
-                Some(data) if data.len() + value.len() > MAX_BYTES => {
-                    return Err(bad(format!("an event is longer than {MAX_BYTES} bytes")));
-                }
-                Some(data) => {
-                    data.push('\n');
-                    data.push_str(value);
-                }
-                None => self.data = Some(value.to_owned()),
-            },
-            // Comments keep the connection alive; other fields are the future's.
-            _ => {}
-        }
-        Ok(())
+fn broken(error: sse_stream::Error) -> Error {
+    match error {
+        sse_stream::Error::Body(cause) => match cause.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => bad(other.to_string()),
+        },
+        other => bad(other.to_string()),
     }
 }
 
@@ -300,7 +325,7 @@ impl Gateless {
         Events {
             client: self.clone(),
             query,
-            text: None,
+            blocks: None,
             failures: 0,
             items: PhantomData,
         }
@@ -311,22 +336,23 @@ impl Gateless {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn an_events_fields_are_read_as_the_standard_says() {
+        let body = ": alive\n\nid: b-7\r\n: alive\r\nevent:call\r\ndata: {\"a\":\r\ndata:1}\r\nretry: 5\r\n\r\n";
+        let block = blocks(response(body)).next().await.unwrap().unwrap();
+        assert_eq!(block.id.as_deref(), Some("b-7"));
+        assert_eq!(block.event.as_deref(), Some("call"));
+        assert_eq!(block.data.as_deref(), Some("{\"a\":\n1}"));
+    }
+
     #[test]
-    fn an_events_fields_are_read_as_the_standard_says() {
-        let mut fields = Fields::default();
-        for line in [
-            "id: b-7",
-            ": alive",
-            "event:call",
-            "data: {\"a\":",
-            "data:1}",
-            "retry: 5",
-        ] {
-            fields.line(line).unwrap();
+    fn comments_do_not_count_and_an_endless_event_is_an_error() {
+        let mut pending = Pending::default();
+        for _ in 0..MAX_BYTES / 8 {
+            pending.add(b": alive\r\n\r\n").unwrap();
         }
-        assert_eq!(fields.id.as_deref(), Some("b-7"));
-        assert_eq!(fields.kind.as_deref(), Some("call"));
-        assert_eq!(fields.data.as_deref(), Some("{\"a\":\n1}"));
+        pending.add(&vec![b'x'; MAX_BYTES - 2]).unwrap();
+        assert_eq!(pending.add(b"xxx").unwrap_err().code(), "bad_answer");
     }
 
     fn response(body: &'static str) -> Response {

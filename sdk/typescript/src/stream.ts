@@ -1,6 +1,7 @@
 // Bodies that do not end: JSON lines and server-sent events, as async iterators.
 // Deliberately bounded: a line or an event too large to be one ends the stream with an error.
 
+import { EventSourceParserStream, ParseError } from "eventsource-parser/stream";
 import { GatelessError } from "./error.js";
 
 /** No log line or event comes near it. */
@@ -25,7 +26,7 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> 
       const parts = rest.split("\n");
       rest = parts.pop() ?? "";
       for (const part of parts) yield part.endsWith("\r") ? part.slice(0, -1) : part;
-      if (rest.length > MAX_CHARS) throw new GatelessError(0, "stream", `a line is longer than ${MAX_CHARS} characters`);
+      if (rest.length > MAX_CHARS) throw new GatelessError(0, "bad_answer", `a line is longer than ${MAX_CHARS} characters`);
       if (done) break;
     }
     if (rest !== "") yield rest;
@@ -44,24 +45,19 @@ export async function* jsonLines<T>(body: ReadableStream<Uint8Array>): AsyncGene
 
 /** Server-sent events whose data is JSON. */
 export async function* serverEvents<T>(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent<T>> {
-  let id: string | undefined;
-  let type = "";
-  let data: string[] = [];
-  let chars = 0;
-  for await (const line of lines(body)) {
-    if (line === "") {
-      if (data.length > 0) yield { id, type: type || "message", data: JSON.parse(data.join("\n")) as T };
-      [type, data, chars] = ["", [], 0];
-      continue;
+  const parser = new EventSourceParserStream({ maxBufferSize: MAX_CHARS });
+  // What a parser's bound says is no broken connection, which would be taken up again.
+  const events = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).pipeThrough(parser).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await events.read();
+      if (done) return;
+      yield { id: value.id, type: value.event ?? "message", data: JSON.parse(value.data) as T };
     }
-    const colon = line.indexOf(":");
-    if (colon === 0) continue;
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-    chars += value.length;
-    if (chars > MAX_CHARS) throw new GatelessError(0, "stream", `an event is longer than ${MAX_CHARS} characters`);
-    if (field === "data") data.push(value);
-    else if (field === "event") type = value;
-    else if (field === "id") id = value;
+  } catch (error) {
+    if (error instanceof ParseError) throw new GatelessError(0, "bad_answer", error.message, { cause: error });
+    throw error;
+  } finally {
+    await events.cancel().catch(() => undefined);
   }
 }

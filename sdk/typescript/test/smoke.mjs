@@ -121,6 +121,11 @@ await check("resume", async () => {
   }
   assert.deepEqual(seen, [1, 2, 3].map((number) => [`e-${number}`, "function", number]));
 });
+await check("endless", async () => {
+  const events = faulty.events({ namespace: "endless" });
+  assert.equal((await events.next()).value.id, "e-1");
+  await failure(events.next(), 0, "bad_answer");
+});
 if (process.env.SDK_EVENTS) {
   await check("events", async () => {
     const events = gateless.events({ types: ["hello", "function"] });
