@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gateless_sdk::{Error, Gateless};
+use gateless_sdk::{Error, Gateless, Policy};
 pub(crate) use gateless_sdk::{Listing, segment};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
@@ -14,6 +14,13 @@ use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 use crate::login::{Remote, Target};
+
+/// How often somebody without a login asks whether the server is there: 3 s on average, in which `gateless up` has started.
+const PATIENCE: Policy = Policy {
+    attempts: 10,
+    base: Duration::from_millis(100),
+    max: Duration::from_secs(1),
+};
 
 /// Long enough for a slow disk, short enough that a dead server is noticed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,8 +40,19 @@ pub(crate) struct Reply {
 
 impl Client {
     /// Decides server, token and namespace from flags, environment and login.
-    pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
-        Self::at(remote.resolve()?)
+    ///
+    /// Nobody has a login before `gateless up` saves one, which it does before its server answers: so who types the next command at
+    /// once waits for that answer here.
+    pub(crate) async fn new(remote: &Remote) -> Result<Self, Failure> {
+        let target = remote.resolve()?;
+        if target.has_login() {
+            return Self::at(target);
+        }
+        let patient = Gateless::builder(&target.server).retry(PATIENCE).build()?;
+        match patient.get("/livez", &[]).await {
+            Err(Error::Unreachable { .. }) => Self::at(target),
+            _ => Self::at(remote.resolve()?),
+        }
     }
 
     /// A client of this server.

@@ -65,7 +65,11 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
     parts::block_on_with("warn", async {
         let mut signals = Signals::new()?;
         let listen = listen_at(args.listen, USUAL_API);
-        let server = start_server(parts::loopback_server(data, listen, secret.clone())).await?;
+        let server = start_server(
+            parts::loopback_server(data, listen, secret.clone()),
+            |_, _| (),
+        )
+        .await?;
         let listen = listen_at(args.function_listen, USUAL_CALLS);
         let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret);
         let sidecar = match start_sidecar(config).await {

@@ -9,6 +9,7 @@ use crate::commands::{
     traffic, triggers,
 };
 use crate::failure::Failure;
+use crate::login::Remote;
 use crate::output::Output;
 
 /// Connects and runs.
@@ -17,49 +18,59 @@ pub(crate) async fn client_command(
     out: &mut Output,
 ) -> Result<(), Failure> {
     use ClientCommand as C;
-    let client = |remote| Client::new(remote);
+    let client = async |remote: &Remote| Client::new(remote).await;
     match command {
         C::Deploy(Scoped { args, remote }) => {
-            deploy::deploy(&mut client(&remote)?, out, &args).await
+            deploy::deploy(&mut client(&remote).await?, out, &args).await
         }
-        C::Diff(Scoped { args, remote }) => deploy::diff(&mut client(&remote)?, out, &args).await,
+        C::Diff(Scoped { args, remote }) => {
+            deploy::diff(&mut client(&remote).await?, out, &args).await
+        }
         C::Import(Scoped { args, remote }) => import::import(&remote, out, &args).await,
-        C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote)?, out, &args).await,
+        C::Ls(Scoped { args, remote }) => functions::ls(&client(&remote).await?, out, &args).await,
         C::Status(Scoped { args, remote }) => {
-            functions::status(&client(&remote)?, out, &args).await
+            functions::status(&client(&remote).await?, out, &args).await
         }
-        C::Invoke(Scoped { args, remote }) => invoke::invoke(&client(&remote)?, out, &args).await,
-        C::Logs(Scoped { args, remote }) => logs::logs(&client(&remote)?, out, &args).await,
+        C::Invoke(Scoped { args, remote }) => {
+            invoke::invoke(&client(&remote).await?, out, &args).await
+        }
+        C::Logs(Scoped { args, remote }) => logs::logs(&client(&remote).await?, out, &args).await,
         C::Delete(Scoped { args, remote }) => {
-            functions::delete(&client(&remote)?, out, &args).await
+            functions::delete(&client(&remote).await?, out, &args).await
         }
         C::Traffic(Scoped { args, remote }) => {
-            traffic::traffic(&client(&remote)?, out, &args).await
+            traffic::traffic(&client(&remote).await?, out, &args).await
         }
         C::Rollback(Scoped { args, remote }) => {
-            traffic::rollback(&client(&remote)?, out, &args).await
+            traffic::rollback(&client(&remote).await?, out, &args).await
         }
         C::Revisions(Scoped { args, remote }) => {
-            functions::revisions(&client(&remote)?, out, &args).await
+            functions::revisions(&client(&remote).await?, out, &args).await
         }
         C::Instances(Scoped { args, remote }) => {
-            functions::instances(&client(&remote)?, out, &args).await
+            functions::instances(&client(&remote).await?, out, &args).await
         }
         C::Sidecars(Scoped { args, remote }) => {
-            sidecars::sidecars(&client(&remote)?, out, &args).await
+            sidecars::sidecars(&client(&remote).await?, out, &args).await
         }
-        C::Top(Scoped { args, remote }) => top::top(&client(&remote)?, out, &args).await,
-        C::Events(Scoped { args, remote }) => events::events(&client(&remote)?, out, &args).await,
-        C::Doctor(Scoped { remote, .. }) => doctor::doctor(&client(&remote)?, out).await,
+        C::Top(Scoped { args, remote }) => top::top(&client(&remote).await?, out, &args).await,
+        C::Events(Scoped { args, remote }) => {
+            events::events(&client(&remote).await?, out, &args).await
+        }
+        C::Doctor(Scoped { remote, .. }) => doctor::doctor(&client(&remote).await?, out).await,
         C::Trigger(Scoped { args, remote }) => {
-            triggers::trigger(&client(&remote)?, out, &args).await
+            triggers::trigger(&client(&remote).await?, out, &args).await
         }
         C::Invocations(Scoped { args, remote }) => {
-            calls::invocations(&client(&remote)?, out, &args).await
+            calls::invocations(&client(&remote).await?, out, &args).await
         }
-        C::Dlq(Scoped { args, remote }) => calls::dlq(&client(&remote)?, out, &args).await,
-        C::Queue(Scoped { remote, .. }) => calls::queue(&client(&remote)?, out).await,
-        C::Secret(Scoped { args, remote }) => secrets::secret(&client(&remote)?, out, &args).await,
-        C::Token(Scoped { args, remote }) => tokens::token(&client(&remote)?, out, &args).await,
+        C::Dlq(Scoped { args, remote }) => calls::dlq(&client(&remote).await?, out, &args).await,
+        C::Queue(Scoped { remote, .. }) => calls::queue(&client(&remote).await?, out).await,
+        C::Secret(Scoped { args, remote }) => {
+            secrets::secret(&client(&remote).await?, out, &args).await
+        }
+        C::Token(Scoped { args, remote }) => {
+            tokens::token(&client(&remote).await?, out, &args).await
+        }
     }
 }

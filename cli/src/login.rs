@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:7780";
+const DEFAULT_SOURCE: &str = "the default";
 
 /// Flags every client command has.
 #[derive(Debug, Clone, Default, Args)]
@@ -58,6 +59,13 @@ pub(crate) struct Target {
     pub(crate) namespace_is_explicit: bool,
 }
 
+impl Target {
+    /// Whether anything but the defaults says which server, or as whom.
+    pub(crate) fn has_login(&self) -> bool {
+        self.token.is_some() || self.server_source != DEFAULT_SOURCE
+    }
+}
+
 impl Remote {
     /// Flags and environment over the saved login over the defaults.
     pub(crate) fn resolve(&self) -> Result<Target, Failure> {
@@ -71,7 +79,7 @@ impl Remote {
         let (server, server_source) = match (&self.server, login.server) {
             (Some(server), _) => (server.clone(), given),
             (None, Some(server)) => (server, "from the saved login"),
-            (None, None) => (DEFAULT_SERVER.into(), "the default"),
+            (None, None) => (DEFAULT_SERVER.into(), DEFAULT_SOURCE),
         };
         let (token, token_source) = match (&self.token, login.token) {
             (Some(token), _) => (Some(token.clone()), "--token or GATELESS_TOKEN"),

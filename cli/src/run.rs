@@ -25,7 +25,14 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     let secret = secret_file(&data.join("cluster-secret"), true)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let server = start_server(args.listen.config(data.join("server"), secret.clone())).await?;
+        let config = args.listen.config(data.join("server"), secret.clone());
+        let server = start_server(config, |api, token| {
+            // A login that cannot be kept is no reason to run nothing.
+            if let Err(failure) = save_first_login(out, &url(api), token) {
+                out.note(format!("the login was not saved: {failure}"));
+            }
+        })
+        .await?;
         let grpc = url(server.grpc);
         let config = args.host.config(
             Some(grpc),
@@ -40,12 +47,6 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
                 return Err(failure);
             }
         };
-        if let Some(token) = &server.first_admin_token {
-            // A login that cannot be kept is no reason to run nothing.
-            if let Err(failure) = save_first_login(out, &url(server.api), token) {
-                out.note(format!("the login was not saved: {failure}"));
-            }
-        }
         let mut ready = server_ready(&server);
         ready.append(&mut sidecar_ready(&sidecar));
         announce(out, ready)?;
@@ -64,7 +65,7 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
     let secret = args.secret.read(&data, true)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let server = start_server(args.listen.config(data, secret)).await?;
+        let server = start_server(args.listen.config(data, secret), |_, _| ()).await?;
         announce(out, server_ready(&server))?;
         signals.until_ended(out, server.shutdown()).await
     })

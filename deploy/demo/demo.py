@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cluster import ROOT, Callbacks, call, connect, expect, run, wait_until
 
-BINARY = Path(os.environ.get("GATELESS_BIN", ROOT / "target/release/gateless")).resolve()
+BINARY = Path(os.environ.get("GATELESS_BIN", ROOT / "target/demo/gateless")).resolve()
 EXAMPLES = ROOT / "examples"
 PAYLOAD = os.urandom(256 * 1024)
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()

@@ -38,7 +38,7 @@ def profdata(triple):
 def build(triple, *flags):
     """With `--target`, so that flags reach what is shipped and not what only builds it."""
     flags = " ".join(filter(None, [os.environ.get("RUSTFLAGS", ""), *flags]))
-    command = [CARGO, "build", "--locked", "--profile", "dist", "-p", "gateless", "--target", triple, "--target-dir", TARGET]
+    command = [CARGO, "build", "--locked", "--profile", "dist", "-p", "gateless", "--features", "dashboard", "--target", triple, "--target-dir", TARGET]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "RUSTFLAGS": flags})
     return TARGET / triple / "dist" / "gateless"
 

@@ -17,4 +17,4 @@ pub mod store;
 pub mod web;
 
 pub use self::http::openapi;
-pub use self::run::{Config, Error, Running, run};
+pub use self::run::{Config, Error, Running, run, run_and_tell};

@@ -125,6 +125,18 @@ impl Running {
 /// # Errors
 /// [`Error`]; nothing runs then.
 pub async fn run(config: Config) -> Result<Running, Error> {
+    run_and_tell(config, |_, _| ()).await
+}
+
+/// [`run`], which gives the API's address and the first admin token, if it makes one, to `tell` before it answers anybody: who waits
+/// for an answer finds what `tell` left.
+///
+/// # Errors
+/// [`Error`]; nothing runs then.
+pub async fn run_and_tell(
+    config: Config,
+    tell: impl FnOnce(SocketAddr, &str),
+) -> Result<Running, Error> {
     let secret = &config.cluster_secret;
     if secret.len() < 16 || !secret.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::Secret);
@@ -133,7 +145,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let restored = store.restored().cloned();
     let store = Arc::new(store);
     let catalogue: Arc<dyn Store> = store.clone();
-    match start(&config, catalogue).await {
+    match start(&config, catalogue, tell).await {
         Ok(started) => Ok(Running {
             api: started.api,
             grpc: started.grpc,
@@ -159,7 +171,11 @@ struct Started {
     tasks: JoinSet<()>,
 }
 
-async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error> {
+async fn start(
+    config: &Config,
+    store: Arc<dyn Store>,
+    tell: impl FnOnce(SocketAddr, &str),
+) -> Result<Started, Error> {
     let path = config.data.join("keys");
     let keys = Keys::open(&path).map_err(|source| Error::Keys { path, source })?;
     let artifacts = Artifacts::open(config.data.join("artifacts")).await?;
@@ -172,6 +188,9 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     service.set_api_port(api.port());
     let metrics = Arc::new(Metrics::default());
     let first_admin_token = auth.first_admin(Timestamp::now()).await?;
+    if let Some(token) = &first_admin_token {
+        tell(api, token);
+    }
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();

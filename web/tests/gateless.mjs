@@ -17,7 +17,7 @@ const ANY = "127.0.0.1:0";
 export class Gateless {
   /** Starts one, with `extra` sidecars beside the one in its own process. */
   static async up({ sidecars = 0 } = {}) {
-    if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build -p gateless, or set GATELESS_BIN`);
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build -p gateless --features dashboard, or set GATELESS_BIN`);
     const self = new Gateless();
     self.folder = await mkdtemp(join(tmpdir(), "gateless-web-"));
     self.children = [];

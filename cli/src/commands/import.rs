@@ -58,7 +58,7 @@ pub(crate) async fn import(
         all.notes.extend(read.notes);
     }
     let done = if args.apply {
-        apply_all(&mut Client::new(remote)?, out, &all.functions).await
+        apply_all(&mut Client::new(remote).await?, out, &all.functions).await
     } else {
         check_new(args, &all.functions)?;
         write_all(args, &all.functions)?

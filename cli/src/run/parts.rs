@@ -16,11 +16,13 @@ use crate::output::{Format, Output};
 /// Instances at once on a developer's machine.
 const LOOPBACK_CAPACITY: u32 = 20;
 
-/// A running server.
+/// A running server, and its first admin token to `tell` before it answers anybody.
 pub(crate) async fn start_server(
     config: gateless_server::Config,
+    tell: impl FnOnce(SocketAddr, &str),
 ) -> Result<gateless_server::Running, Failure> {
-    gateless_server::run(config).await.map_err(|error| {
+    let started = gateless_server::run_and_tell(config, tell).await;
+    started.map_err(|error| {
         Failure::new(Exit::Failure, "start", "the server does not start")
             .cause(error)
             .hint("is another one running? choose other addresses with --listen and --grpc-listen")

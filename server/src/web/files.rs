@@ -1,0 +1,118 @@
+//! The dashboard's files, embedded when the server is built, and what a browser gets for a path.
+//!
+//! Public: they hold no data, which comes through the API with a session. Deliberately no templates:
+//! what `make web` built is what is sent.
+
+use std::borrow::Cow;
+
+use axum::response::Response;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::page;
+
+/// `build.rs` has seen to it that they are there.
+#[derive(RustEmbed)]
+#[folder = "../web/dist"]
+struct Dist;
+
+const INDEX: &str = "index.html";
+/// Vite puts a hash of the content into the names of what is in there.
+const HASHED: &str = "assets/";
+
+/// A file of the dashboard, or its front page: the paths of its screens are its own. `None`: it is the
+/// name of a file that is not there.
+pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
+    let path = path.trim_start_matches('/');
+    let screen = !path.rsplit('/').next().unwrap_or_default().contains('.');
+    let name = match Dist::get(path) {
+        Some(_) => path,
+        None if screen => INDEX,
+        None => return None,
+    };
+    let file = Dist::get(name)?;
+    let etag = HeaderValue::from_str(&format!(
+        "\"{}\"",
+        hex::encode(&file.metadata.sha256_hash()[..16])
+    ));
+    let etag = etag.unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+    let cache = match name.starts_with(HASHED) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
+    let cache = HeaderValue::from_static(cache);
+    if is_same(headers, &etag) {
+        let mut response = page(cache, Cow::Borrowed(&[]));
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(CONTENT_TYPE);
+        response.headers_mut().insert(ETAG, etag);
+        return Some(response);
+    }
+    let kind = kind(name, &file);
+    let (encoding, data) = match compressed(name, headers) {
+        Some((encoding, file)) => (Some(encoding), file.data),
+        None => (None, file.data),
+    };
+    let mut response = page(cache, data);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(ETAG, etag);
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    Some(response)
+}
+
+fn is_same(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let list = headers
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let mut known = list.into_iter().flat_map(|list| list.split(','));
+    known.any(|known| known.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
+}
+
+fn kind(name: &str, file: &EmbeddedFile) -> HeaderValue {
+    let kind = file.metadata.mimetype();
+    let text = kind.starts_with("text/") || kind == "application/javascript";
+    let kind = match text {
+        true => format!("{kind}; charset=utf-8"),
+        false if name.ends_with(".map") => "application/json".to_owned(),
+        false => kind.to_owned(),
+    };
+    HeaderValue::from_str(&kind)
+        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
+}
+
+/// The file as it was compressed when it was built, if it was and the browser takes it.
+fn compressed(name: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+    let accepted = headers.get(ACCEPT_ENCODING)?.to_str().ok()?;
+    let takes = |encoding: &str| {
+        accepted.split(',').any(|one| {
+            let mut parts = one.split(';').map(str::trim);
+            let refused = |q: &str| matches!(q, "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+            parts.next() == Some(encoding) && !parts.next().is_some_and(refused)
+        })
+    };
+    [("br", "br"), ("gzip", "gz")]
+        .into_iter()
+        .filter(|(encoding, _)| takes(encoding))
+        .find_map(|(encoding, ending)| Some((encoding, Dist::get(&format!("{name}.{ending}"))?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::CACHE_CONTROL;
+
+    use super::*;
+
+    #[test]
+    fn screens_are_the_front_page_and_unknown_files_are_not_there() {
+        let response = serve("/functions", &HeaderMap::new()).unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
+        assert!(serve("/assets/none-1234.js", &HeaderMap::new()).is_none());
+        assert!(serve("/../Cargo.toml", &HeaderMap::new()).is_none());
+    }
+}
