@@ -76,9 +76,11 @@ class Shell:
         os.set_inheritable(writing, True)
         self.marks = os.fdopen(reading, "r")
         self.process = subprocess.Popen(
-            [*enter, "bash", "--norc", "-m"], cwd=folder / "gateless", env={**env, "MARKS": str(writing)}, stdin=subprocess.PIPE,
+            [*enter, "bash", "--norc"], cwd=folder / "gateless", env={**env, "MARKS": str(writing)}, stdin=subprocess.PIPE,
             stdout=self.log, stderr=self.log, pass_fds=[writing], text=True, start_new_session=True)
         os.close(writing)
+        # Jobs in groups of their own, which Ctrl-C is for, as at a terminal.
+        self.run("set -m")
 
     def said(self, since=0):
         """What was printed after that place, background jobs' output too."""
@@ -129,7 +131,7 @@ def environment(folder):
     home = folder / "home"
     home.mkdir()
     (home / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
-    own = {name: value for name, value in os.environ.items() if not name.startswith("GATELESS_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("GATELESS_", "CARGO_"))}
     real = Path.home()
     return {
         **own, "HOME": str(home), "CARGO_NET_OFFLINE": "true", "BASH_FUNC_make%%": '() { command make -n "$@" >/dev/null; }',
@@ -171,9 +173,12 @@ def hosts(folder, env, blocks):
             secret = shell.run("cat /var/lib/gateless/server/cluster-secret").strip()
             token = re.search(r'"first_admin_token":"([^"]+)"', ready)[1]
             server = address
-    ask = f"gateless --server http://{server}:7780 --token {token} -o json sidecars"
-    expected = len(shells) - 1
-    shells[server].run(f'until [ "$({ask} | grep -o \'"connected": *true\' | wc -l)" = {expected} ]; do sleep 0.1; done')
+    ask = f"gateless sidecars --server http://{server}:7780 --token {token} -o json"
+    end = time.monotonic() + SECONDS
+    while len(re.findall(r'"connected": *true', shells[server].run(ask))) < len(shells) - 1:
+        if time.monotonic() > end:
+            fail(f"the sidecars never found the server:\n{shells[server].said()}")
+        time.sleep(0.1)
     for shell in reversed(shells.values()):
         shell.end()
 
@@ -209,7 +214,7 @@ def document(name, binaries):
         folder = Path(folder)
         built, env = checkout(folder, binaries), environment(folder)
         shell, elsewhere = Shell(folder, env), []
-        if DOCUMENTS[name]:
+        if name != "README.md":  # which says itself how to get it
             shell.run(f"export PATH={built}:$PATH")
         for command in DOCUMENTS[name]:
             shell.run(command)

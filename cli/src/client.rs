@@ -49,7 +49,7 @@ impl Client {
             return Self::at(target);
         }
         let patient = Gateless::builder(&target.server).retry(PATIENCE).build()?;
-        match patient.get("/livez", &[]).await {
+        match patient.get::<Value>("/livez", &[]).await {
             Err(Error::Unreachable { .. }) => Self::at(target),
             _ => Self::at(remote.resolve()?),
         }

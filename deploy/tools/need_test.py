@@ -86,6 +86,8 @@ class Need(unittest.TestCase):
     def test_the_table_asks_for_what_the_projects_say(self):
         web = json.loads((ROOT / "web" / "package.json").read_text())
         self.assertEqual(f">={row('node')[0]}", web["engines"]["node"])
+        go = re.search(r"^go (.*)", (ROOT / "sdk" / "go" / "go.mod").read_text(), re.MULTILINE)[1]
+        self.assertEqual(row("go")[0], go)
         rust = re.search(r'^rust-version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
         self.assertEqual(row("cargo")[0], rust)
 

@@ -27,6 +27,8 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Error> {
     let port: u16 = std::env::var("PORT")?.parse()?;
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    // What a function prints is its log: `gateless logs checksum`.
+    eprintln!("digesting what is posted to port {port}");
     let mut terminate = signal(SignalKind::terminate())?;
     let (ending, ended) = watch::channel(false);
     let mut connections = JoinSet::new();
