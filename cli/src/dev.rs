@@ -65,11 +65,7 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
     parts::block_on_with("warn", async {
         let mut signals = Signals::new()?;
         let listen = listen_at(args.listen, USUAL_API);
-        let server = start_server(
-            parts::loopback_server(data, listen, secret.clone()),
-            |_, _| (),
-        )
-        .await?;
+        let mut server = start_server(parts::loopback_server(data, listen, secret.clone())).await?;
         let listen = listen_at(args.function_listen, USUAL_CALLS);
         let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret);
         let sidecar = match start_sidecar(config).await {
@@ -82,7 +78,9 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         let namespace = project.manifest.namespace.as_deref().unwrap_or("default");
         let calls = url(sidecar.public);
         let result = async {
-            let token = token(data, server.first_admin_token.as_deref())?;
+            let admin = parts::first_admin(&server, out).await;
+            let token = token(data, admin.as_ref().map(|admin| admin.token.as_str()))?;
+            server.answer();
             let mut ready = server_ready(&server);
             ready.append(&mut sidecar_ready(&sidecar));
             announce(out, &url(server.api), &calls, &token, ready)?;
@@ -156,10 +154,6 @@ fn announce(
         return Ok(());
     }
     let mut event = object(&json!({"event": "ready", "token": token}));
-    event.extend(
-        ready
-            .into_iter()
-            .filter(|(key, _)| key != "first_admin_token"),
-    );
+    event.extend(ready);
     out.document(&serde_json::Value::Object(event))
 }

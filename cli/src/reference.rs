@@ -21,7 +21,7 @@ fn describe(command: &Command, path: &str, out: &mut String) {
         .get_subcommands()
         .filter(|c| c.get_name() != "help")
         .collect();
-    if inner.is_empty() {
+    if inner.is_empty() || !command.is_subcommand_required_set() {
         out.push_str(&format!("\n### `{}`\n\n", path.trim()));
         out.push_str(&format!("{}.\n", sentence(command.get_about())));
         let own = command.get_arguments().filter(|a| is_own(a));

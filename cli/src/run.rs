@@ -7,11 +7,15 @@
 mod args;
 pub(crate) mod parts;
 
+use serde_json::json;
+
+use self::args::{RecoverArgs, ServerCommand};
 pub(crate) use self::args::{ServerArgs, SidecarArgs, UpArgs};
 use self::parts::{
-    Signals, announce, block_on, server_ready, sidecar_ready, start_server, start_sidecar, url,
+    Signals, announce, announce_admin, block_on, block_on_with, first_admin, server_ready,
+    sidecar_ready, start_server, start_sidecar, url,
 };
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::login::file::{Login, Logins};
 use crate::output::Output;
 use crate::secret_file::secret_file;
@@ -26,13 +30,7 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     block_on(async {
         let mut signals = Signals::new()?;
         let config = args.listen.config(data.join("server"), secret.clone());
-        let server = start_server(config, |api, token| {
-            // A login that cannot be kept is no reason to run nothing.
-            if let Err(failure) = save_first_login(out, &url(api), token) {
-                out.note(format!("the login was not saved: {failure}"));
-            }
-        })
-        .await?;
+        let mut server = start_server(config).await?;
         let grpc = url(server.grpc);
         let config = args.host.config(
             Some(grpc),
@@ -47,27 +45,76 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
                 return Err(failure);
             }
         };
+        // Last: what is made here is shown once, so nothing may fail after it.
+        let admin = first_admin(&server, out).await;
+        let mut kept = false;
+        if let Some(admin) = &admin {
+            match save_first_login(out, &url(server.api), &admin.token) {
+                Ok(()) => kept = true,
+                // A login that cannot be kept is no reason to run nothing.
+                Err(failure) => out.note(format!("the login was not saved: {failure}")),
+            }
+        }
+        // Who waits for the API to answer may count on the login.
+        server.answer();
         let mut ready = server_ready(&server);
         ready.append(&mut sidecar_ready(&sidecar));
-        announce(out, ready)?;
-        signals
-            .until_ended(out, async {
-                sidecar.shutdown(!args.host.keep_instances).await;
-                server.shutdown().await;
-            })
-            .await
+        let announced = announce_admin(out, &server, admin, kept, ready).await;
+        let shutdown = async {
+            sidecar.shutdown(!args.host.keep_instances).await;
+            server.shutdown().await;
+        };
+        match announced {
+            Ok(()) => signals.until_ended(out, shutdown).await,
+            Err(failure) => {
+                shutdown.await;
+                Err(failure)
+            }
+        }
     })
 }
 
 /// `gateless server`
 pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure> {
+    if let Some(ServerCommand::Recover(args)) = &args.command {
+        return recover(args, out);
+    }
     let data = args.data.folder("server")?;
     let secret = args.secret.read(&data, true)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let server = start_server(args.listen.config(data, secret), |_, _| ()).await?;
-        announce(out, server_ready(&server))?;
-        signals.until_ended(out, server.shutdown()).await
+        let mut server = start_server(args.listen.config(data, secret)).await?;
+        let admin = first_admin(&server, out).await;
+        server.answer();
+        match announce_admin(out, &server, admin, false, server_ready(&server)).await {
+            Ok(()) => signals.until_ended(out, server.shutdown()).await,
+            Err(failure) => {
+                server.shutdown().await;
+                Err(failure)
+            }
+        }
+    })
+}
+
+/// `gateless server recover`
+fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failure> {
+    let given = args.data.folder("server")?;
+    // The folder of `gateless up` has the server's in it.
+    let of_up = given.join("server");
+    let data = if of_up.join("catalogue").is_dir() {
+        of_up
+    } else {
+        given
+    };
+    block_on_with("warn", async {
+        let path = gateless_server::recover(&data).await.map_err(|error| {
+            Failure::new(Exit::Failure, "recover", "no admin token was made")
+                .cause(error)
+                .hint("stop the server first; --data names its folder, or that of gateless up")
+        })?;
+        let path = path.display().to_string();
+        out.note("an admin token, good for a year; log in with it and delete the file");
+        out.item(&json!({"token_file": path}), |_| path.clone())
     })
 }
 

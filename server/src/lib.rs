@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod http;
 pub mod metrics;
 pub mod openfaas;
+mod recover;
 mod run;
 pub mod service;
 pub mod sidecars;
@@ -17,4 +18,5 @@ pub mod store;
 pub mod web;
 
 pub use self::http::openapi;
-pub use self::run::{Config, Error, Running, run, run_and_tell};
+pub use self::recover::{Error as RecoverError, recover};
+pub use self::run::{Config, Error, FirstAdmin, Running, prepare, run};

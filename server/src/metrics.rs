@@ -108,7 +108,7 @@ impl Metrics {
     }
 
     /// All of them as text.
-    pub fn encode(&self, service: &Service) -> String {
+    pub async fn encode(&self, service: &Service) -> String {
         let sidecars = service.registry().list();
         let connected = sidecars.iter().filter(|sidecar| sidecar.connected);
         let rejections: usize = connected
@@ -119,7 +119,10 @@ impl Metrics {
             .set(i64::try_from(connected.count()).unwrap_or(i64::MAX));
         self.rejections
             .set(i64::try_from(rejections).unwrap_or(i64::MAX));
-        self.catalogue_version.set(service.store().revision());
+        // A store that cannot say leaves the last one standing.
+        if let Ok(revision) = service.store().revision().await {
+            self.catalogue_version.set(revision);
+        }
         self.writable
             .set(i64::from(service.store().health() == Health::Writable));
         let mut text = String::new();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -15,13 +16,13 @@ use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::keys::Keys;
 use crate::auth::{self, Auth};
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
 use crate::service::{Changes, Service};
 use crate::sidecars::Registry;
-use crate::store::artifacts::{self, Artifacts};
+use crate::store::artifacts::Artifacts;
+use crate::store::blobs::{self, FileBlobs};
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
 use crate::{events, grpc, http};
@@ -66,18 +67,10 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The artifacts' folder does not open.
     #[error(transparent)]
-    Artifacts(#[from] artifacts::Error),
+    Artifacts(#[from] blobs::Error),
     /// Tokens or keys do not load.
     #[error(transparent)]
     Auth(#[from] auth::Error),
-    /// The signing keys' file.
-    #[error("the signing keys in {path}: {source}")]
-    Keys {
-        /// Their folder.
-        path: PathBuf,
-        /// What failed.
-        source: io::Error,
-    },
     /// The table of images.
     #[error(transparent)]
     Images(#[from] crate::openfaas::images::Error),
@@ -97,16 +90,45 @@ pub struct Running {
     pub api: SocketAddr,
     /// Where the config stream listens.
     pub grpc: SocketAddr,
-    /// Made when there is no other live admin token: at the first start. Show it once.
-    pub first_admin_token: Option<String>,
     /// Set when the store was broken and restored from an export.
     pub restored: Option<Restored>,
     store: Arc<SledStore>,
+    auth: Arc<Auth>,
+    /// `None` once the API answers.
+    unanswered: Option<(TcpListener, Router)>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 impl Running {
+    /// From now on the API answers.
+    pub fn answer(&mut self) {
+        if let Some((listener, router)) = self.unanswered.take() {
+            let serve = axum::serve(listener, router)
+                .with_graceful_shutdown(self.stop.clone().cancelled_owned())
+                .into_future();
+            self.tasks.spawn(ended("the API", serve));
+        }
+    }
+
+    /// An admin token, made when there is no other that is live: at the first start. It is known to nobody else, so
+    /// this comes last, when nothing can fail any more; show it once.
+    ///
+    /// # Errors
+    /// Those of [`Auth::issue`]; the server runs on, and `gateless server recover` makes one.
+    pub async fn first_admin(&self) -> Result<Option<FirstAdmin>, auth::Error> {
+        let made = self.auth.first_admin(Timestamp::now()).await?;
+        Ok(made.map(|(token, info)| FirstAdmin { token, id: info.id }))
+    }
+
+    /// For a first token that could not be shown: the next start makes another.
+    ///
+    /// # Errors
+    /// Those of [`Auth::revoke`].
+    pub async fn take_back(&self, admin: &FirstAdmin) -> Result<(), auth::Error> {
+        self.auth.revoke(&admin.id).await
+    }
+
     /// Stops taking requests, lets those that run finish for up to five seconds, closes the store.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
@@ -120,23 +142,29 @@ impl Running {
     }
 }
 
+/// A token for whoever started the server first.
+pub struct FirstAdmin {
+    /// The token.
+    pub token: String,
+    id: String,
+}
+
 /// Starts a server.
 ///
 /// # Errors
 /// [`Error`]; nothing runs then.
 pub async fn run(config: Config) -> Result<Running, Error> {
-    run_and_tell(config, |_, _| ()).await
+    let mut running = prepare(config).await?;
+    running.answer();
+    Ok(running)
 }
 
-/// [`run`], which gives the API's address and the first admin token, if it makes one, to `tell` before it answers anybody: who waits
-/// for an answer finds what `tell` left.
+/// Starts a server whose API takes connections and answers nobody before [`Running::answer`]: who waits for an
+/// answer finds what was done until then, such as a login with the first admin's token.
 ///
 /// # Errors
 /// [`Error`]; nothing runs then.
-pub async fn run_and_tell(
-    config: Config,
-    tell: impl FnOnce(SocketAddr, &str),
-) -> Result<Running, Error> {
+pub async fn prepare(config: Config) -> Result<Running, Error> {
     let secret = &config.cluster_secret;
     if secret.len() < 16 || !secret.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::Secret);
@@ -145,13 +173,14 @@ pub async fn run_and_tell(
     let restored = store.restored().cloned();
     let store = Arc::new(store);
     let catalogue: Arc<dyn Store> = store.clone();
-    match start(&config, catalogue, tell).await {
+    match start(&config, catalogue).await {
         Ok(started) => Ok(Running {
             api: started.api,
             grpc: started.grpc,
-            first_admin_token: started.first_admin_token,
             restored,
             store,
+            auth: started.auth,
+            unanswered: Some(started.unanswered),
             stop: started.stop,
             tasks: started.tasks,
         }),
@@ -166,35 +195,27 @@ pub async fn run_and_tell(
 struct Started {
     api: SocketAddr,
     grpc: SocketAddr,
-    first_admin_token: Option<String>,
+    auth: Arc<Auth>,
+    unanswered: (TcpListener, Router),
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
-async fn start(
-    config: &Config,
-    store: Arc<dyn Store>,
-    tell: impl FnOnce(SocketAddr, &str),
-) -> Result<Started, Error> {
-    let path = config.data.join("keys");
-    let keys = Keys::open(&path).map_err(|source| Error::Keys { path, source })?;
-    let artifacts = Artifacts::open(config.data.join("artifacts")).await?;
+async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error> {
+    let images = config.images.as_deref().map(Images::load).transpose()?;
+    let blobs = FileBlobs::open(config.data.join("artifacts")).await?;
+    let artifacts = Artifacts::new(Arc::new(blobs));
     let (api_listener, api) = listen(config.listen).await?;
     let (grpc_listener, grpc) = listen(config.grpc_listen).await?;
-    let auth = Arc::new(Auth::open(Arc::clone(&store), keys).await?);
+    let auth = Arc::new(Auth::open(Arc::clone(&store)).await?);
     let changes = Changes::default();
     let registry = Arc::new(Registry::new(&config.cluster_secret, changes.clone()));
     let service = Arc::new(Service::new(store, artifacts, registry, changes));
     service.set_api_port(api.port());
     let metrics = Arc::new(Metrics::default());
-    let first_admin_token = auth.first_admin(Timestamp::now()).await?;
-    if let Some(token) = &first_admin_token {
-        tell(api, token);
-    }
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let images = config.images.as_deref().map(Images::load).transpose()?;
     let router = http::router(
         Arc::clone(&service),
         Arc::clone(&auth),
@@ -202,10 +223,6 @@ async fn start(
         Arc::new(images.unwrap_or_default()),
         stop.clone(),
     );
-    let serve = axum::serve(api_listener, router)
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .into_future();
-    tasks.spawn(ended("the API", serve));
     let config_service = grpc::server(
         Arc::clone(&service),
         metrics,
@@ -223,11 +240,12 @@ async fn start(
         );
     tasks.spawn(ended("the config stream", serve));
     tasks.spawn(events::observe::run(Arc::clone(&service), stop.clone()));
-    tasks.spawn(chores(service, auth, stop.clone()));
+    tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,
         grpc,
-        first_admin_token,
+        auth,
+        unanswered: (api_listener, router),
         stop,
         tasks,
     })
@@ -249,7 +267,7 @@ async fn ended<E: fmt::Display>(what: &str, serve: impl Future<Output = Result<(
     }
 }
 
-/// What is to be done now and then: expired tokens, artifacts nobody names.
+/// What is to be done at the start, and now and then: expired tokens, revisions and artifacts nobody names.
 async fn chores(service: Arc<Service>, auth: Arc<Auth>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(CHORES_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -261,6 +279,11 @@ async fn chores(service: Arc<Service>, auth: Arc<Auth>, stop: CancellationToken)
         let now = Timestamp::now();
         if let Err(error) = auth.prune(now).await {
             tracing::warn!(%error, "expired tokens cannot be removed");
+        }
+        match service.collect_revisions(now).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed revisions no function names"),
+            Err(error) => tracing::warn!(%error, "revisions cannot be collected"),
         }
         match service.collect_artifacts(now).await {
             Ok(collected) if collected.artifacts > 0 => {

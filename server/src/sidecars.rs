@@ -57,15 +57,6 @@ pub struct Sidecar {
     pub owns: Arc<[String]>,
 }
 
-impl Sidecar {
-    /// How many versions it is behind the newest it must have; 0: it is up to date.
-    pub fn lag(&self, newest: u64) -> u64 {
-        newest
-            .max(self.sent_version)
-            .saturating_sub(self.applied_version)
-    }
-}
-
 #[derive(Debug)]
 struct Known {
     /// Of the stream that speaks for it; 0: none does.

@@ -43,7 +43,7 @@ async fn artifacts_are_fetched_in_chunks() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
     let content = vec![7_u8; 200_000];
-    let digest = gateless_server::store::artifacts::Digest::of(&content).to_string();
+    let digest = gateless_server::store::blobs::Digest::of(&content).to_string();
     let request = Request::put(format!("/v1/namespaces/default/artifacts/{digest}"))
         .header("authorization", format!("Bearer {}", server.admin().await))
         .body(content.clone().into())

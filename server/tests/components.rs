@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Answer, HANDLER, Server};
 use gateless_server::service::artifacts::GRACE;
-use gateless_server::store::artifacts::Digest;
+use gateless_server::store::blobs::Digest;
 use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};

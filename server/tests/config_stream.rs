@@ -4,10 +4,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::fake::{Sidecar, function, hello, names, serve_config};
 use common::{Server, empty_spec, spec};
 use gateless_proto::v1::watch_request::Kind;
 use gateless_proto::v1::{RevisionStatus, StatusReport, WatchHello};
+use gateless_server::store::blobs::MemoryBlobs;
+use gateless_server::store::{LogBounds, MemoryStore};
 use serde_json::{Value, json};
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
@@ -148,6 +152,38 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
         let mut sidecar = Sidecar::open(address, hello).await;
         assert!(sidecar.next().await.snapshot);
     }
+}
+
+#[tokio::test]
+async fn a_stream_behind_the_change_log_goes_on_with_a_snapshot() {
+    let bounds = LogBounds {
+        events: 10,
+        bytes: usize::MAX,
+    };
+    let store = Arc::new(MemoryStore::new(bounds));
+    let server = Server::over(store, Arc::new(MemoryBlobs::default())).await;
+    let address = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let first = sidecar.next().await;
+    sidecar.ack(first.version, &[]).await;
+    let how = gateless_server::service::functions::How::default();
+    let put = async |name: &str| {
+        let data = [("k".to_owned(), "v".to_owned())].into();
+        let put = server.service.put_secret(("default", name), &data, &how);
+        put.await.unwrap();
+    };
+    // Nobody else has a turn meanwhile, so the log forgets what the stream has not seen.
+    for n in 0..30 {
+        put(&format!("s{n:02}")).await;
+    }
+    let again = sidecar.next().await;
+    assert!(again.snapshot);
+    assert_eq!(again.changes.len(), 30);
+    assert_eq!(again.version, server.store.revision().await.unwrap());
+    put("later").await;
+    let change = sidecar.next().await;
+    assert!(!change.snapshot);
+    assert_eq!(names(&change), [("secrets/default/later", true)]);
 }
 
 #[tokio::test]
@@ -402,5 +438,5 @@ async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
             sidecar.ack(version, &[]).await;
         }
     }
-    assert_eq!(version, server.service.newest_pushed());
+    assert_eq!(version, server.store.revision().await.unwrap());
 }

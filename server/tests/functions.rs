@@ -319,7 +319,7 @@ async fn a_read_only_catalogue_reads_and_says_so() {
         .call("PUT", HELLO, Some(&token), Some(spec("a")))
         .await
         .expect(201);
-    server.store.set_read_only(Some("the disk failed".into()));
+    server.break_store();
     server
         .call("GET", HELLO, Some(&token), None)
         .await

@@ -6,6 +6,7 @@ mod common;
 
 use common::{Answer, Server};
 use gateless_server::auth::Role;
+use gateless_server::store::{self, Write};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -132,8 +133,80 @@ async fn artifacts_nobody_names_are_removed_after_a_day() {
     server.service.collect_artifacts(now).await.unwrap();
     server.admin_call("HEAD", &uri, None).await.expect(200);
     let later = now + std::time::Duration::from_secs(25 * 3600);
-    server.service.collect_artifacts(later).await.unwrap();
+    let collected = server.service.collect_artifacts(later).await.unwrap();
+    assert_eq!((collected.artifacts, collected.bytes), (1, 5));
     server.admin_call("HEAD", &uri, None).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_old_artifact_that_is_named_again_is_not_collected_meanwhile() {
+    let server = Server::start().await;
+    let uri = artifact("default");
+    upload(&server, "default", "hello").await.expect(201);
+    let key = uri.rsplit('/').next().unwrap();
+    let key = format!("artifacts/default/{key}");
+    // As if it had been uploaded 20 hours ago.
+    let used_at = jiff::Timestamp::now() - std::time::Duration::from_secs(20 * 3600);
+    let claim = json!({"size": 5, "used_at": used_at.to_string()}).to_string();
+    let claim = Write::put(&key, claim).unwrap();
+    server.store.write(claim).await.unwrap();
+    let spec = json!({"spec": {"kind": "process", "process": {
+        "command": ["./x"],
+        "bundle": {"sha256": key.rsplit('/').next().unwrap(), "format": "executable"},
+    }}});
+    let function = "/v1/namespaces/default/functions/hello";
+    server
+        .admin_call("PUT", function, Some(spec))
+        .await
+        .expect(201);
+    server
+        .admin_call("DELETE", function, None)
+        .await
+        .expect(204);
+    // Its day began anew when it was about to be named.
+    let later = jiff::Timestamp::now() + std::time::Duration::from_secs(5 * 3600);
+    let collected = server.service.collect_artifacts(later).await.unwrap();
+    assert_eq!(collected.artifacts, 0);
+    server.admin_call("HEAD", &uri, None).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_revision_no_function_names_is_removed_in_the_end() {
+    let server = Server::start().await;
+    let function = "/v1/namespaces/default/functions/hello";
+    for command in ["a", "b"] {
+        let spec = json!({"spec": {"kind": "process", "process": {"command": [command]}}});
+        let put = server.admin_call("PUT", function, Some(spec)).await;
+        assert!(put.status.is_success());
+    }
+    // What is left when a server dies between a revision's record and the function that names it, and when it dies
+    // after it deleted a function.
+    let kept = store::list(&*server.store, "revisions/").await.unwrap();
+    let kept = kept.entries;
+    let [first, _] = &kept[..] else {
+        panic!("{kept:?}")
+    };
+    let mut left: Value = serde_json::from_slice(&first.value).unwrap();
+    left["uid"] = json!("left");
+    for key in [
+        "revisions/default/hello/left",
+        "revisions/default/gone/left",
+    ] {
+        let record = Write::put(key, left.to_string()).unwrap();
+        server.store.write(record).await.unwrap();
+    }
+    let uri = format!("{function}/revisions");
+    let listed = server.admin_call("GET", &uri, None).await.expect(200);
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 2);
+
+    let now = jiff::Timestamp::now();
+    let young = server.service.collect_revisions(now).await.unwrap();
+    assert_eq!(young, 0);
+    let later = now + std::time::Duration::from_secs(2 * 3600);
+    let removed = server.service.collect_revisions(later).await.unwrap();
+    assert_eq!(removed, 2);
+    let found = store::list(&*server.store, "revisions/").await.unwrap();
+    assert_eq!(found.entries, kept);
 }
 
 #[tokio::test]

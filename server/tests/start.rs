@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use gateless_server::{Config, Error, Running, run};
+use gateless_server::{Config, Error, RecoverError, Running, run};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -39,13 +39,13 @@ async fn the_first_token_is_made_once_and_outlives_a_restart() {
     let server = run(config.clone()).await.unwrap();
     assert_ne!(server.api.port(), 0);
     assert_ne!(server.grpc.port(), 0);
-    let token = server.first_admin_token.clone().unwrap();
+    let token = server.first_admin().await.unwrap().unwrap().token;
     assert_eq!(status(&server, "/v1/version", &token).await, 200);
     assert!(matches!(run(config.clone()).await, Err(Error::Store(_))));
     server.shutdown().await;
 
     let again = run(config).await.unwrap();
-    assert_eq!(again.first_admin_token, None);
+    assert!(again.first_admin().await.unwrap().is_none());
     assert_eq!(status(&again, "/v1/version", &token).await, 200);
     assert_eq!(status(&again, "/v1/version", "x").await, 401);
     again.shutdown().await;
@@ -63,5 +63,50 @@ async fn a_server_that_does_not_start_leaves_its_folder_free() {
         ..good.clone()
     };
     assert!(matches!(run(busy).await, Err(Error::Listen { .. })));
-    run(good).await.unwrap().shutdown().await;
+    let images = Config {
+        images: Some(folder.path().join("none.toml")),
+        ..good.clone()
+    };
+    assert!(matches!(run(images).await, Err(Error::Images(_))));
+    // Nobody was given a token yet, so none is lost.
+    let server = run(good).await.unwrap();
+    assert!(server.first_admin().await.unwrap().is_some());
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_first_token_that_could_not_be_shown_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = run(config(folder.path(), "a-secret-of-the-cluster")).await;
+    let server = server.unwrap();
+    let lost = server.first_admin().await.unwrap().unwrap();
+    server.take_back(&lost).await.unwrap();
+    assert_eq!(status(&server, "/v1/version", &lost.token).await, 401);
+    let shown = server.first_admin().await.unwrap().unwrap();
+    assert_eq!(status(&server, "/v1/version", &shown.token).await, 200);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_has_the_folder_of_a_stopped_server_gets_back_in() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let none = gateless_server::recover(folder.path()).await.unwrap_err();
+    assert!(matches!(none, RecoverError::NoCatalogue(_)), "{none}");
+    let config = config(folder.path(), "a-secret-of-the-cluster");
+    let server = run(config.clone()).await.unwrap();
+    let busy = gateless_server::recover(folder.path()).await.unwrap_err();
+    assert!(matches!(busy, RecoverError::Store(_)), "{busy}");
+    server.shutdown().await;
+
+    for _ in 0..2 {
+        let path = gateless_server::recover(folder.path()).await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let token = std::fs::read_to_string(path).unwrap();
+        let server = run(config.clone()).await.unwrap();
+        assert_eq!(status(&server, "/v1/tokens", token.trim()).await, 200);
+        server.shutdown().await;
+    }
 }

@@ -3,7 +3,8 @@
 //! A token is printed once, to stdout, and kept nowhere. Deliberately no renewal: make a new
 //! one and revoke the old.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use gateless_sdk::types::Role;
 use reqwest::Method;
 use serde_json::json;
 
@@ -24,8 +25,9 @@ pub(crate) struct TokenArgs {
 enum TokenCommand {
     /// Make a token and print it, once.
     Create {
-        /// What it may do.
-        #[arg(long)]
+        /// What it may do: admin (everything, tokens too), deployer (functions, secrets and calls), invoker
+        /// (calls) or viewer (reading).
+        #[arg(long, value_parser = role)]
         role: Role,
         /// How long it is good.
         #[arg(long, default_value = "30d", value_name = "DURATION")]
@@ -46,27 +48,10 @@ enum TokenCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Role {
-    /// Everything, tokens too.
-    Admin,
-    /// Functions, secrets and calls.
-    Deployer,
-    /// Calls.
-    Invoker,
-    /// Reading.
-    Viewer,
-}
-
-impl Role {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Deployer => "deployer",
-            Self::Invoker => "invoker",
-            Self::Viewer => "viewer",
-        }
-    }
+/// A role by its name; which there are, the OpenAPI document says, and with it the SDK.
+fn role(text: &str) -> Result<Role, String> {
+    text.parse()
+        .map_err(|_| "a role is admin, deployer, invoker or viewer".to_owned())
 }
 
 /// `gateless token`
@@ -89,7 +74,7 @@ pub(crate) async fn token(
             };
             let mut body = json!({
                 "namespace": namespace,
-                "role": role.name(),
+                "role": role,
                 "ttl_seconds": ttl.0.div_ceil(1000),
             });
             if let Some(description) = description {

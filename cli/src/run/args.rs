@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -32,13 +32,33 @@ pub(crate) struct UpArgs {
 
 /// Run the management server.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ServerArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<ServerCommand>,
     #[command(flatten)]
     pub(super) data: DataArgs,
     #[command(flatten)]
     pub(super) listen: ServerListen,
     #[command(flatten)]
     pub(super) secret: SecretFile,
+}
+
+/// What can be done with a server's folder besides running it.
+#[derive(Debug, Subcommand)]
+pub(super) enum ServerCommand {
+    /// Make a new admin token, on the server's own machine and while it is stopped.
+    ///
+    /// For when nobody has one any more. The token is written to a file only its owner can read; its path is
+    /// printed.
+    Recover(RecoverArgs),
+}
+
+/// `gateless server recover`
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    #[command(flatten)]
+    pub(super) data: DataArgs,
 }
 
 /// Run a sidecar.

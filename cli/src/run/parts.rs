@@ -16,12 +16,11 @@ use crate::output::{Format, Output};
 /// Instances at once on a developer's machine.
 const LOOPBACK_CAPACITY: u32 = 20;
 
-/// A running server, and its first admin token to `tell` before it answers anybody.
+/// A server whose API is still to be told to answer.
 pub(crate) async fn start_server(
     config: gateless_server::Config,
-    tell: impl FnOnce(SocketAddr, &str),
 ) -> Result<gateless_server::Running, Failure> {
-    let started = gateless_server::run_and_tell(config, tell).await;
+    let started = gateless_server::prepare(config).await;
     started.map_err(|error| {
         Failure::new(Exit::Failure, "start", "the server does not start")
             .cause(error)
@@ -83,13 +82,49 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
+/// A token for whoever starts the server first; asked for when everything else runs. A server without any admin
+/// runs, too.
+pub(crate) async fn first_admin(
+    server: &gateless_server::Running,
+    out: &mut Output,
+) -> Option<gateless_server::FirstAdmin> {
+    match server.first_admin().await {
+        Ok(admin) => admin,
+        Err(error) => {
+            out.note(format!(
+                "nobody can administer this server: {error}; stop it and run gateless server recover"
+            ));
+            None
+        }
+    }
+}
+
 /// Where the server listens, for [`announce`].
 pub(crate) fn server_ready(server: &gateless_server::Running) -> Map<String, Value> {
-    let mut ready = object(&json!({"api": url(server.api), "grpc": url(server.grpc)}));
-    if let Some(token) = &server.first_admin_token {
-        ready.insert("first_admin_token".into(), json!(token));
+    object(&json!({"api": url(server.api), "grpc": url(server.grpc)}))
+}
+
+/// [`announce`] with the first admin's token. One that nobody could be told of, and that was not `kept` elsewhere,
+/// is taken back, so that the next start makes another.
+pub(crate) async fn announce_admin(
+    out: &mut Output,
+    server: &gateless_server::Running,
+    admin: Option<gateless_server::FirstAdmin>,
+    kept: bool,
+    mut ready: Map<String, Value>,
+) -> Result<(), Failure> {
+    if let Some(admin) = &admin {
+        ready.insert("first_admin_token".into(), json!(admin.token));
     }
-    ready
+    let announced = announce(out, ready);
+    if let (Err(_), Some(admin), false) = (&announced, &admin, kept)
+        && let Err(error) = server.take_back(admin).await
+    {
+        out.note(format!(
+            "the first admin token could not be shown, and is lost: {error}"
+        ));
+    }
+    announced
 }
 
 /// Where the sidecar listens, for [`announce`].

@@ -12,6 +12,7 @@ mod follow;
 mod invoke;
 mod login;
 mod resources;
+mod start;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

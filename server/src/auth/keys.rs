@@ -1,9 +1,7 @@
-//! The signing keys: Ed25519, two live (current and previous), in one file only the owner can read.
+//! The signing keys: Ed25519, two live (current and previous), one record of the catalogue, so that every server on
+//! it signs and checks with the same. It does not know where the record is kept.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
@@ -16,6 +14,7 @@ const PKCS8_PREFIX: [u8; 16] = [
 ];
 
 /// One key.
+#[derive(Clone)]
 pub struct Key {
     stored: Stored,
     encoding: EncodingKey,
@@ -71,61 +70,53 @@ struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeyFile {
+struct StoredRing {
     current: Stored,
     previous: Option<Stored>,
 }
 
 /// The live keys.
-pub struct Keys {
-    /// `None`: in memory only.
-    path: Option<PathBuf>,
+pub struct Ring {
     current: Key,
     previous: Option<Key>,
 }
 
-impl Keys {
-    /// Keys that die with the process, for tests.
+impl Ring {
+    /// With a first key.
     ///
     /// # Errors
     /// None that are known.
-    pub fn ephemeral() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
-            path: None,
             current: Key::new()?,
             previous: None,
         })
     }
 
-    /// Those in the folder; a first one is made if there is none.
+    /// As [`Ring::to_bytes`] wrote it.
     ///
     /// # Errors
-    /// When the file cannot be read, written or understood.
-    pub fn open(dir: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
-        let path = dir.join("signing.json");
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let file: KeyFile = serde_json::from_slice(&bytes)?;
-                Ok(Self {
-                    path: Some(path),
-                    current: Key::from_stored(file.current)?,
-                    previous: file.previous.map(Key::from_stored).transpose()?,
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let keys = Self {
-                    path: Some(path),
-                    ..Self::ephemeral()?
-                };
-                keys.save(&keys.current, None)?;
-                Ok(keys)
-            }
-            Err(error) => Err(error),
-        }
+    /// When it is not understood. The message holds nothing of a key.
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        let unreadable =
+            |_| io::Error::new(io::ErrorKind::InvalidData, "their record is not readable");
+        let stored: StoredRing = serde_json::from_slice(bytes).map_err(unreadable)?;
+        Ok(Self {
+            current: Key::from_stored(stored.current)?,
+            previous: stored.previous.map(Key::from_stored).transpose()?,
+        })
+    }
+
+    /// For the catalogue, and nobody else.
+    ///
+    /// # Errors
+    /// None that are known.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let stored = StoredRing {
+            current: self.current.stored.clone(),
+            previous: self.previous.as_ref().map(|key| key.stored.clone()),
+        };
+        Ok(serde_json::to_vec(&stored)?)
     }
 
     /// The one that signs.
@@ -139,42 +130,14 @@ impl Keys {
         previous.chain([&self.current]).find(|key| key.id() == id)
     }
 
-    /// Whether tokens signed with it are still good.
-    pub fn is_live(&self, id: &str) -> bool {
-        self.find(id).is_some()
-    }
-
-    /// A new current key; the current becomes the previous, the previous is gone.
+    /// With a new current key; the current is the previous then, the previous is gone.
     ///
     /// # Errors
-    /// When the file cannot be written; nothing changed then.
-    pub fn rotate(&mut self) -> io::Result<()> {
-        let new = Key::new()?;
-        self.save(&new, Some(&self.current))?;
-        self.previous = Some(std::mem::replace(&mut self.current, new));
-        Ok(())
-    }
-
-    fn save(&self, current: &Key, previous: Option<&Key>) -> io::Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let file = KeyFile {
-            current: current.stored.clone(),
-            previous: previous.map(|key| key.stored.clone()),
-        };
-        let partial = path.with_extension("partial");
-        let mut options = OpenOptions::new();
-        let mut out = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
-        out.write_all(&serde_json::to_vec(&file)?)?;
-        out.sync_all()?;
-        fs::rename(&partial, path)?;
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    /// None that are known.
+    pub fn rotated(&self) -> io::Result<Self> {
+        Ok(Self {
+            current: Key::new()?,
+            previous: Some(self.current.clone()),
+        })
     }
 }

@@ -1,86 +1,46 @@
 //! Tokens: issuing, checking, revoking. A token is a JWT signed with Ed25519, so whoever checks one
 //! needs no secret; what it may do is in [`policy`].
 //!
-//! A token is valid only while its id is listed: the catalogue keeps its metadata (never the token),
-//! this module a copy in memory. Revoking removes it from both.
+//! A token is valid only while its id is listed: the catalogue keeps its metadata (never the token) and the keys,
+//! [`known`] a copy in memory that follows it. Revoking removes the entry, on every server of the store.
 
 pub mod keys;
+mod known;
 pub mod policy;
+mod token;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header, Validation};
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use tokio_util::task::AbortOnDropHandle;
 
-use self::keys::Keys;
-use crate::store::{Commit, Store};
+use self::keys::Ring;
+use self::known::Known;
+pub use self::token::{Grant, Principal, Role, TokenInfo};
+use crate::store::{self, Expect, Follow, Revision, Store, Write};
 
-/// The most tokens that are live at a time; issuing past it is refused.
+/// The most live tokens of one namespace; those for all namespaces (`*`) are counted as one. Issuing past it is
+/// refused, so nobody can take the places of others.
+pub const MAX_NAMESPACE_TOKENS: usize = 1_000;
+/// The most live tokens of all namespaces together, besides those for all of them.
 pub const MAX_TOKENS: usize = 10_000;
 /// The longest life of a token, in seconds: one year.
 pub const MAX_TTL_SECONDS: u64 = 365 * 24 * 3600;
 const ISSUER: &str = "gateless";
-const PREFIX: &str = "tokens/";
-
-/// What a token's holder may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything in its namespace; with namespace `*` also tokens, keys and sidecars.
-    Admin,
-    /// Functions, secrets, artifacts and their calls.
-    Deployer,
-    /// Reads functions; reads, cancels and replays their calls.
-    Invoker,
-    /// Reads.
-    Viewer,
-}
-
-/// A token's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TokenInfo {
-    /// Names it for revocation.
-    pub id: String,
-    /// The one namespace it is good for; `*`: all.
-    #[schema(example = "default")]
-    pub namespace: String,
-    /// What its holder may do.
-    pub role: Role,
-    /// For people.
-    pub description: String,
-    /// The signing key.
-    pub key_id: String,
-    /// When it was issued.
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
-    /// When it stops being valid.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
-}
-
-/// What is asked of a new token.
-#[derive(Debug, Clone)]
-pub struct Grant {
-    /// A namespace or `*`.
-    pub namespace: String,
-    /// What its holder may do.
-    pub role: Role,
-    /// How long.
-    pub ttl_seconds: u64,
-    /// For people.
-    pub description: String,
-}
-
-/// Who asks, once the token was checked.
-#[derive(Debug, Clone)]
-pub struct Principal {
-    /// The token's metadata.
-    pub token: Arc<TokenInfo>,
-}
+/// Everything that is followed.
+const PREFIX: &str = "auth/";
+const TOKENS: &str = "auth/tokens/";
+const KEYS: &str = "auth/keys";
+/// Expired tokens removed at a time, and together.
+const PRUNED: usize = 1_000;
+const PRUNED_AT_ONCE: usize = 16;
+/// How often a rotation is tried again because another server rotated, too.
+const ATTEMPTS: usize = 8;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
@@ -109,77 +69,105 @@ pub enum Error {
     #[error("the token was revoked")]
     Revoked,
     /// Too many live tokens.
-    #[error("there are {MAX_TOKENS} live tokens, the most there may be")]
-    TooMany,
+    #[error("there are {limit} live tokens of {of}, the most there may be")]
+    TooMany {
+        /// Of one namespace, of `*`, or of all namespaces together.
+        of: String,
+        /// The bound.
+        limit: usize,
+    },
     /// No such token.
     #[error("there is no token {0}")]
     Unknown(String),
     /// The catalogue failed.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
-    /// The keys' file failed.
+    /// The keys' record is not what it must be.
     #[error("the signing keys: {0}")]
     Keys(#[from] std::io::Error),
+    /// The keys' record is gone or not readable.
+    #[error("the catalogue has no signing keys that can be read")]
+    NoKeys,
+    /// Others rotated the keys again and again.
+    #[error("the signing keys are being rotated by others at the same time")]
+    Contended,
     /// Signing failed.
     #[error("signing a token: {0}")]
     Sign(jsonwebtoken::errors::Error),
 }
 
+impl Error {
+    const ALTERED: Self = Self::Invalid("it is malformed or was altered");
+    const ROTATED: Self = Self::Invalid("its signing key was rotated away");
+}
+
 /// The tokens of one catalogue.
 pub struct Auth {
     store: Arc<dyn Store>,
-    /// A lock, as rotation replaces the keys while requests are checked; never across `.await`.
-    keys: RwLock<Keys>,
-    /// A lock for the same reason.
-    live: RwLock<HashMap<String, Arc<TokenInfo>>>,
+    known: Arc<Known>,
+    _follower: AbortOnDropHandle<()>,
 }
 
 impl Auth {
-    /// Loads what the catalogue lists.
+    /// Loads what the catalogue lists, makes the first keys if there are none, and follows both from now on.
+    /// Called in a runtime.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub async fn open(store: Arc<dyn Store>, keys: Keys) -> Result<Self, Error> {
-        let mut live = HashMap::new();
-        for entry in crate::service::scan_all(&*store, PREFIX).await? {
-            match serde_json::from_slice::<TokenInfo>(&entry.value) {
-                Ok(token) => {
-                    live.insert(token.id.clone(), Arc::new(token));
-                }
-                Err(error) => {
-                    tracing::error!(key = entry.key, %error, "a token's record is not readable");
-                }
+    /// [`Error::Store`], [`Error::Keys`] or [`Error::NoKeys`].
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, Error> {
+        if store.get(KEYS).await?.is_none() {
+            let first = Write::put(KEYS, Ring::new()?.to_bytes()?)?.expecting(Expect::Absent);
+            match store.write(first).await {
+                // Another server on the store was faster.
+                Ok(_) | Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        let known = Arc::new(Known::default());
+        let mut follow = Follow::entries(Arc::clone(&store), PREFIX);
+        match follow.next().await {
+            Some(update) => known.apply(update),
+            None => return Err(store::Error::Closed.into()),
+        }
+        known.ring()?;
+        let follower = Arc::clone(&known);
+        let follower = tokio::spawn(async move {
+            while let Some(update) = follow.next().await {
+                follower.apply(update);
+            }
+            follower.end();
+        });
         Ok(Self {
             store,
-            keys: RwLock::new(keys),
-            live: RwLock::new(live),
+            known,
+            _follower: AbortOnDropHandle::new(follower),
         })
     }
 
     /// A first admin token, if nobody could otherwise administer: none that is live and signed with a
-    /// live key. So whoever can restart the server can get back in.
+    /// live key.
     ///
     /// # Errors
     /// Those of [`Auth::issue`].
-    pub async fn first_admin(&self, now: Timestamp) -> Result<Option<String>, Error> {
+    pub async fn first_admin(&self, now: Timestamp) -> Result<Option<(String, TokenInfo)>, Error> {
         let admin = |token: &TokenInfo| {
             token.role == Role::Admin
                 && token.namespace == "*"
-                && token.expires_at > now
-                && self.keys.read().is_live(&token.key_id)
+                && self.known.standing(token, now).is_ok()
         };
-        if self.live.read().values().any(|token| admin(token)) {
+        if self.known.tokens().iter().any(|token| admin(token)) {
             return Ok(None);
         }
-        let grant = Grant {
-            namespace: "*".to_owned(),
-            role: Role::Admin,
-            ttl_seconds: MAX_TTL_SECONDS,
-            description: "first admin".to_owned(),
-        };
-        Ok(Some(self.issue(grant, now).await?.0))
+        self.issue(Grant::admin("first admin"), now).await.map(Some)
+    }
+
+    /// An admin token for whoever has the server's data folder; no bound keeps it from being made.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn recover(&self, now: Timestamp) -> Result<String, Error> {
+        let grant = Grant::admin("made by gateless server recover");
+        Ok(self.make(grant, now).await?.0)
     }
 
     /// A new token and its metadata; the token is nowhere kept.
@@ -188,9 +176,32 @@ impl Auth {
     /// [`Error::TooMany`], [`Error::Store`].
     pub async fn issue(&self, grant: Grant, now: Timestamp) -> Result<(String, TokenInfo), Error> {
         self.prune(now).await?;
-        if self.live.read().len() >= MAX_TOKENS {
-            return Err(Error::TooMany);
+        self.check_room(&grant.namespace)?;
+        self.make(grant, now).await
+    }
+
+    /// Servers that issue in the same moment may pass a bound by as many.
+    fn check_room(&self, namespace: &str) -> Result<(), Error> {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for token in self.known.tokens() {
+            *counts.entry(token.namespace.clone()).or_default() += 1;
         }
+        let of_all = counts.remove("*").unwrap_or(0);
+        let together = counts.values().sum::<usize>();
+        let (own, together) = match namespace {
+            "*" => (of_all, 0),
+            namespace => (counts.get(namespace).copied().unwrap_or(0), together),
+        };
+        let (of, limit) = match () {
+            () if own >= MAX_NAMESPACE_TOKENS => (namespace, MAX_NAMESPACE_TOKENS),
+            () if together >= MAX_TOKENS => ("all namespaces", MAX_TOKENS),
+            () => return Ok(()),
+        };
+        let of = of.to_owned();
+        Err(Error::TooMany { of, limit })
+    }
+
+    async fn make(&self, grant: Grant, now: Timestamp) -> Result<(String, TokenInfo), Error> {
         let ttl = i64::try_from(grant.ttl_seconds.min(MAX_TTL_SECONDS)).unwrap_or(i64::MAX);
         let issued = now.as_second();
         let expires = issued.saturating_add(ttl);
@@ -204,28 +215,24 @@ impl Auth {
             iat: issued,
             exp: expires,
         };
-        let (token, key_id) = {
-            let keys = self.keys.read();
-            let key = keys.current();
-            let mut header = Header::new(Algorithm::EdDSA);
-            header.kid = Some(key.id().to_owned());
-            let token = jsonwebtoken::encode(&header, &claims, key.encoding());
-            (token.map_err(Error::Sign)?, key.id().to_owned())
-        };
+        let ring = self.known.ring()?;
+        let key = ring.current();
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(key.id().to_owned());
+        let token = jsonwebtoken::encode(&header, &claims, key.encoding()).map_err(Error::Sign)?;
         let info = TokenInfo {
-            id: id.clone(),
+            id,
             namespace: grant.namespace,
             role: grant.role,
             description: grant.description,
-            key_id,
+            key_id: key.id().to_owned(),
             created_at: Timestamp::from_second(issued).unwrap_or(now),
             expires_at: Timestamp::from_second(expires).unwrap_or(now),
         };
-        let key = format!("{PREFIX}{id}");
-        let value = serde_json::to_vec(&info).unwrap_or_default();
-        let commit = Commit::new().absent(&key).put(&key, value);
-        self.store.commit(commit).await?;
-        self.live.write().insert(id, Arc::new(info.clone()));
+        let key = format!("{TOKENS}{}", info.id);
+        let value = serde_json::to_vec(&info).map_err(std::io::Error::from)?;
+        let listed = Write::put(key, value)?.expecting(Expect::Absent);
+        self.known.reached(self.store.write(listed).await?).await?;
         Ok((token, info))
     }
 
@@ -234,37 +241,35 @@ impl Auth {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Expired`] or [`Error::Revoked`].
     pub fn check(&self, token: &str, now: Timestamp) -> Result<Principal, Error> {
-        const ALTERED: Error = Error::Invalid("it is malformed or was altered");
-        let header = jsonwebtoken::decode_header(token).map_err(|_| ALTERED)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::ALTERED)?;
         let kid = header.kid.unwrap_or_default();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss"]);
         // Expiry is checked below, against the caller's clock.
         validation.validate_exp = false;
-        let claims = {
-            let keys = self.keys.read();
-            let key = keys
-                .find(&kid)
-                .ok_or(Error::Invalid("its signing key was rotated away"))?;
-            jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation)
-                .map_err(|_| ALTERED)?
-                .claims
-        };
+        let ring = self.known.ring()?;
+        let key = ring.find(&kid).ok_or(Error::ROTATED)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation);
+        let claims = claims.map_err(|_| Error::ALTERED)?.claims;
         if claims.exp <= now.as_second() {
             return Err(Error::Expired);
         }
-        let live = self.live.read();
-        let token = live.get(&claims.jti).ok_or(Error::Revoked)?;
-        Ok(Principal {
-            token: Arc::clone(token),
-        })
+        let token = self.known.get(&claims.jti).ok_or(Error::Revoked)?;
+        self.known.standing(&token, now)?;
+        Ok(Principal { token })
+    }
+
+    /// Comes true when what a token may do ended, and says why: it was revoked, on whichever server, it expired, or
+    /// its key was rotated away. What lasts longer than a moment waits for this beside its own end.
+    pub fn ended(&self, principal: &Principal) -> impl Future<Output = Error> + Send + use<> {
+        self.known.ended(Arc::clone(&principal.token))
     }
 
     /// Live tokens by id.
     pub fn list(&self, now: Timestamp) -> Vec<TokenInfo> {
-        let live = self.live.read();
-        let unexpired = live.values().filter(|token| token.expires_at > now);
+        let live = self.known.tokens();
+        let unexpired = live.iter().filter(|token| token.expires_at > now);
         let mut tokens: Vec<_> = unexpired.map(|token| (**token).clone()).collect();
         tokens.sort_by(|a, b| a.id.cmp(&b.id));
         tokens
@@ -272,32 +277,52 @@ impl Auth {
 
     /// One live token.
     pub fn get(&self, id: &str) -> Option<Arc<TokenInfo>> {
-        self.live.read().get(id).cloned()
+        self.known.get(id)
     }
 
-    /// Makes a token invalid at once.
+    /// Makes a token invalid at once; on other servers as soon as they learn of it.
     ///
     /// # Errors
     /// [`Error::Unknown`] or [`Error::Store`].
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
-        if self.get(id).is_none() {
-            return Err(Error::Unknown(id.chars().take(64).collect()));
+        match self.remove(id).await? {
+            Some(revision) => self.known.reached(revision).await,
+            None => Err(Error::Unknown(id.chars().take(64).collect())),
         }
-        let commit = Commit::new().delete(format!("{PREFIX}{id}"));
-        self.store.commit(commit).await?;
-        self.live.write().remove(id);
-        Ok(())
+    }
+
+    /// `None`: it is not listed.
+    async fn remove(&self, id: &str) -> Result<Option<Revision>, Error> {
+        let removal = Write::delete(format!("{TOKENS}{id}"))?.expecting(Expect::Present);
+        match self.store.write(removal).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(store::Error::Conflict { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A new signing key; the one before stays valid, older ones do not. Answers with both ids.
     ///
     /// # Errors
-    /// [`Error::Keys`].
-    pub fn rotate(&self) -> Result<(String, String), Error> {
-        let mut keys = self.keys.write();
-        let previous = keys.current().id().to_owned();
-        keys.rotate()?;
-        Ok((keys.current().id().to_owned(), previous))
+    /// [`Error::Keys`], [`Error::Contended`] or [`Error::Store`].
+    pub async fn rotate(&self) -> Result<(String, String), Error> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.store.get(KEYS).await?.ok_or(Error::NoKeys)?;
+            let before = Ring::from_bytes(&entry.value)?;
+            let after = before.rotated()?;
+            let rotated =
+                Write::put(KEYS, after.to_bytes()?)?.expecting(Expect::At(entry.revision));
+            match self.store.write(rotated).await {
+                Ok(revision) => {
+                    self.known.reached(revision).await?;
+                    let (current, previous) = (after.current().id(), before.current().id());
+                    return Ok((current.to_owned(), previous.to_owned()));
+                }
+                Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contended)
     }
 
     /// Removes what expired.
@@ -305,22 +330,21 @@ impl Auth {
     /// # Errors
     /// [`Error::Store`].
     pub async fn prune(&self, now: Timestamp) -> Result<(), Error> {
-        let expired: Vec<String> = {
-            let live = self.live.read();
-            let old = live.values().filter(|token| token.expires_at <= now);
-            old.map(|token| token.id.clone()).take(1000).collect()
-        };
-        if expired.is_empty() {
-            return Ok(());
+        let live = self.known.tokens();
+        let expired = live.into_iter().filter(|token| token.expires_at <= now);
+        let removals = expired.take(PRUNED).map(|token| async move {
+            // Another server may have been faster.
+            self.remove(&token.id).await
+        });
+        let mut removals = stream::iter(removals).buffer_unordered(PRUNED_AT_ONCE);
+        let mut last = None;
+        while let Some(removed) = removals.next().await {
+            last = last.max(removed?);
         }
-        let delete = |commit: Commit, id: &String| commit.delete(format!("{PREFIX}{id}"));
-        let commit = expired.iter().fold(Commit::new(), delete);
-        self.store.commit(commit).await?;
-        let mut live = self.live.write();
-        for id in &expired {
-            live.remove(id);
+        match last {
+            Some(revision) => self.known.reached(revision).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

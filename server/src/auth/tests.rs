@@ -1,7 +1,5 @@
 //! Tokens over their life: issued, checked, expired, revoked, rotated away.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 use crate::store::MemoryStore;
 
@@ -17,8 +15,7 @@ fn grant(role: Role, ttl_seconds: u64) -> Grant {
 }
 
 async fn auth() -> Auth {
-    let store = Arc::new(MemoryStore::default());
-    Auth::open(store, Keys::ephemeral().unwrap()).await.unwrap()
+    Auth::open(Arc::new(MemoryStore::default())).await.unwrap()
 }
 
 fn later(seconds: i64) -> Timestamp {
@@ -60,7 +57,7 @@ async fn an_altered_token_is_refused() {
         );
     }
     let mut header = Header::new(Algorithm::HS256);
-    header.kid = Some(auth.keys.read().current().id().to_owned());
+    header.kid = Some(auth.known.ring().unwrap().current().id().to_owned());
     let key = jsonwebtoken::EncodingKey::from_secret(b"guess");
     let forged = jsonwebtoken::encode(&header, &serde_json::json!({"jti": "x"}), &key).unwrap();
     assert!(matches!(auth.check(&forged, NOW), Err(Error::Invalid(_))));
@@ -70,10 +67,10 @@ async fn an_altered_token_is_refused() {
 async fn two_keys_are_live_and_older_ones_are_not() {
     let auth = auth().await;
     let (first, _) = auth.issue(grant(Role::Admin, 10), NOW).await.unwrap();
-    auth.rotate().unwrap();
+    auth.rotate().await.unwrap();
     let (second, _) = auth.issue(grant(Role::Admin, 10), NOW).await.unwrap();
     assert!(auth.check(&first, NOW).is_ok());
-    auth.rotate().unwrap();
+    auth.rotate().await.unwrap();
     assert!(matches!(auth.check(&first, NOW), Err(Error::Invalid(_))));
     assert!(auth.check(&second, NOW).is_ok());
 }
@@ -81,23 +78,96 @@ async fn two_keys_are_live_and_older_ones_are_not() {
 #[tokio::test]
 async fn the_first_admin_token_is_made_once_and_again_when_nobody_could_get_in() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    let dir = tempfile::tempdir().unwrap();
-    let open = async || {
-        let keys = Keys::open(&dir.path().join("keys")).unwrap();
-        Auth::open(Arc::clone(&store), keys).await.unwrap()
-    };
+    let open = async || Auth::open(Arc::clone(&store)).await.unwrap();
     let auth = open().await;
-    let token = auth.first_admin(NOW).await.unwrap().unwrap();
+    let (token, _) = auth.first_admin(NOW).await.unwrap().unwrap();
     assert!(auth.first_admin(NOW).await.unwrap().is_none());
 
     let again = open().await;
     assert!(again.first_admin(NOW).await.unwrap().is_none());
     assert!(again.check(&token, NOW).is_ok());
-    let path = dir.path().join("keys/signing.json");
-    let mode = std::fs::metadata(path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
 
     let lapsed = later(i64::try_from(MAX_TTL_SECONDS).unwrap());
     assert!(again.first_admin(lapsed).await.unwrap().is_some());
     assert_eq!(again.list(lapsed).len(), 1);
+}
+
+/// As many tokens as one namespace may have, listed without being signed.
+async fn fill(auth: &Auth, grant: Grant) {
+    let (_, info) = auth.issue(grant, NOW).await.unwrap();
+    let mut last = 0;
+    for n in 1..MAX_NAMESPACE_TOKENS {
+        let info = TokenInfo {
+            id: format!("t{n}"),
+            ..info.clone()
+        };
+        let value = serde_json::to_vec(&info).unwrap();
+        let listed = Write::put(format!("{TOKENS}{}", info.id), value).unwrap();
+        last = auth.store.write(listed).await.unwrap();
+    }
+    auth.known.reached(last).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_namespace_can_take_the_places_of_others() {
+    let auth = auth().await;
+    let of = |namespace: &str| Grant {
+        namespace: namespace.into(),
+        ..grant(Role::Viewer, 10)
+    };
+    fill(&auth, of("a")).await;
+    let refused = auth.issue(of("a"), NOW).await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::TooMany { of, limit: MAX_NAMESPACE_TOKENS } if of == "a"),
+        "{refused}"
+    );
+    auth.issue(of("b"), NOW).await.unwrap();
+    assert!(auth.first_admin(NOW).await.unwrap().is_some());
+    // What expired leaves its place.
+    auth.issue(of("a"), later(10)).await.unwrap();
+    assert_eq!(auth.list(later(10)).len(), 2);
+}
+
+#[tokio::test]
+async fn a_way_back_in_is_never_refused_for_a_bound() {
+    let auth = auth().await;
+    fill(&auth, grant(Role::Viewer, 10)).await;
+    let refused = auth.first_admin(NOW).await.unwrap_err();
+    assert!(matches!(refused, Error::TooMany { .. }), "{refused}");
+    let token = auth.recover(NOW).await.unwrap();
+    assert_eq!(auth.check(&token, NOW).unwrap().token.role, Role::Admin);
+}
+
+#[tokio::test]
+async fn servers_on_one_store_agree_on_tokens_and_keys() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::minimal(Default::default()));
+    let one = Auth::open(Arc::clone(&store)).await.unwrap();
+    let other = Auth::open(Arc::clone(&store)).await.unwrap();
+    let now = Timestamp::now();
+    let (token, info) = one.issue(grant(Role::Viewer, 60), now).await.unwrap();
+    let at = store.revision().await.unwrap();
+    other.known.reached(at).await.unwrap();
+    let principal = other.check(&token, now).unwrap();
+
+    let ended = other.ended(&principal);
+    one.revoke(&info.id).await.unwrap();
+    assert!(matches!(ended.await, Error::Revoked));
+    assert!(matches!(other.check(&token, now), Err(Error::Revoked)));
+
+    let (token, _) = other.issue(grant(Role::Viewer, 60), now).await.unwrap();
+    let principal = other.check(&token, now).unwrap();
+    let ended = other.ended(&principal);
+    one.rotate().await.unwrap();
+    let (current, _) = one.rotate().await.unwrap();
+    assert!(matches!(ended.await, Error::Invalid(_)));
+    assert_eq!(other.known.ring().unwrap().current().id(), current);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_token_began_ends_with_it() {
+    let auth = auth().await;
+    let now = Timestamp::now();
+    let (token, _) = auth.issue(grant(Role::Viewer, 3), now).await.unwrap();
+    let principal = auth.check(&token, now).unwrap();
+    assert!(matches!(auth.ended(&principal).await, Error::Expired));
 }

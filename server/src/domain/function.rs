@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::spec::Spec;
 use super::traffic::Target;
 
-/// A function. Its version is the store's `mod_revision` of its key.
+/// A function. Its version is the store's revision of its key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     /// Its namespace.
@@ -38,6 +38,8 @@ pub struct Function {
 pub struct RevisionHead {
     /// For example `hello-00001`.
     pub name: String,
+    /// The revision's own: names its record.
+    pub uid: String,
     /// Its number.
     pub number: u64,
     /// When an instance was first ready (or none had to be).
@@ -78,6 +80,11 @@ impl Function {
     /// One of its revisions.
     pub fn revision(&self, name: &str) -> Option<&RevisionHead> {
         self.revisions.iter().find(|r| r.name == name)
+    }
+
+    /// Whether a revision's uid is that of one of its own.
+    pub fn has(&self, uid: &str) -> bool {
+        self.revisions.iter().any(|r| r.uid == uid)
     }
 
     /// `NAMESPACE/NAME`.

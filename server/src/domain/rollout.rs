@@ -27,7 +27,7 @@ pub struct Outcome {
     pub function: Function,
     /// The new revision, if the spec made one.
     pub revision: Option<Revision>,
-    /// Names of revisions that are no longer kept.
+    /// Uids of revisions that are no longer kept.
     pub removed: Vec<String>,
     /// Whether anything changed at all.
     pub changed: bool,
@@ -76,6 +76,7 @@ pub fn apply(
         function.last_number = number;
         function.revisions.push(RevisionHead {
             name: made.name.clone(),
+            uid: made.uid.clone(),
             number,
             ready_at: made.spec.starts_empty().then_some(now),
         });
@@ -128,7 +129,7 @@ fn forget_old(function: &mut Function) -> Vec<String> {
         .into_iter()
         .partition(|r| keep.contains(&r.name));
     function.revisions = kept;
-    gone.into_iter().map(|r: RevisionHead| r.name).collect()
+    gone.into_iter().map(|r: RevisionHead| r.uid).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub use self::check::check;
 use super::conditions::{Finding, Seen, Status, accepted};
 
-/// A trigger. Its version is the store's `mod_revision` of its key.
+/// A trigger. Its version is the store's revision of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     /// Its namespace.

@@ -99,12 +99,11 @@ impl Observer {
             self.lags.clear();
             return;
         }
-        let newest = self.service.newest_pushed();
         let registry = self.service.registry();
         let mut connected = HashMap::new();
         for sidecar in registry.list() {
             if sidecar.connected {
-                let lag = sidecar.lag(newest);
+                let lag = self.service.lag(&sidecar);
                 connected.insert(sidecar.node_id, (sidecar.hello.peer_address, lag));
             }
         }

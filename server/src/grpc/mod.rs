@@ -9,7 +9,6 @@ use futures_util::stream::BoxStream;
 use gateless_proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest, WatchRequest, WatchResponse};
 use subtle::ConstantTimeEq;
-use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -17,9 +16,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::metrics::Metrics;
 use crate::service::Service;
-use crate::store::artifacts::Error as ArtifactError;
+use crate::store::blobs::Error as ArtifactError;
 
-const CHUNK_BYTES: usize = 64 * 1024;
 /// A status report of a host with very many instances is larger than tonic's default of 4 MiB.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -91,7 +89,7 @@ impl ConfigService for Config {
         let digest = sha256
             .parse()
             .map_err(|error: ArtifactError| Status::invalid_argument(error.to_string()))?;
-        let artifact = match self.service.artifact_files().get(digest).await {
+        let artifact = match self.service.artifacts().get(digest).await {
             Ok(Some(artifact)) => artifact,
             Ok(None) => return Err(Status::not_found(format!("there is no artifact {sha256}"))),
             Err(error) => {
@@ -99,14 +97,13 @@ impl ConfigService for Config {
                 return Err(Status::internal("the artifact cannot be read"));
             }
         };
-        let chunks =
-            ReaderStream::with_capacity(artifact.file, CHUNK_BYTES).map(|chunk| match chunk {
-                Ok(data) => Ok(ArtifactChunk { data: data.into() }),
-                Err(error) => {
-                    tracing::error!(%error, "an artifact cannot be read");
-                    Err(Status::internal("the artifact cannot be read"))
-                }
-            });
+        let chunks = artifact.content.map(|chunk| match chunk {
+            Ok(data) => Ok(ArtifactChunk { data: data.into() }),
+            Err(error) => {
+                tracing::error!(%error, "an artifact cannot be read");
+                Err(Status::internal("the artifact cannot be read"))
+            }
+        });
         Ok(Response::new(chunks.boxed()))
     }
 }

@@ -1,8 +1,9 @@
 //! One sidecar's config stream: a snapshot or the difference, then changes as they are committed.
 //!
 //! Level-triggered: what is kept for a slow sidecar is the *names* of resources that changed, and what is
-//! sent is their state at the time of sending. So a burst of changes of one resource is one message, and
-//! memory is bounded by the number of resources. At most [`WINDOW`] messages are sent ahead of the acks.
+//! sent is their state at the time of sending. So a burst of changes of one resource is one message. At most
+//! [`WINDOW`] messages are sent ahead of the acks. A sidecar so slow that more than [`MAX_DIRTY`] names wait for it,
+//! or that the change log forgot what it has not been sent, gets a snapshot.
 //!
 //! A message may be only part of the difference (a large one is cut); all but the last part then carry
 //! the version the sidecar already had, so a break in between loses nothing.
@@ -33,6 +34,9 @@ const WINDOW: usize = 8;
 const MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many commits are taken together when they are there already.
 const MAX_COALESCED: usize = 10_000;
+
+/// The most names kept for a sidecar.
+const MAX_DIRTY: usize = 100_000;
 
 /// Serves a stream until either side ends it.
 pub(super) fn open(
@@ -106,18 +110,18 @@ impl Feed {
         hello: WatchHello,
     ) -> Result<(Self, Watch), Status> {
         let store = service.store();
-        let current = store.revision();
+        let current = store.revision().await.map_err(|error| failed(&error))?;
         let same = hello.catalogue_id == store.identity().to_string();
         let had = hello.catalogue_version;
         let difference = match same && had <= current {
-            true => store.watch("", had + 1).await.ok(),
+            true => store.watch("", had).await.ok(),
             false => None,
         };
         let snapshot = difference.is_none();
         let changes = match difference {
             Some(changes) => changes,
             None => store
-                .watch("", current + 1)
+                .watch("", current)
                 .await
                 .map_err(|error| failed(&error))?,
         };
@@ -151,7 +155,7 @@ impl Feed {
         sender: &mpsc::Sender<Result<WatchResponse, Status>>,
     ) -> Result<(), Status> {
         // The difference since the hello is in the change log already: have it all before sending.
-        self.take_ready(changes)?;
+        self.take_ready(changes).await?;
         loop {
             let may_send = self.unacked.len() < WINDOW
                 && (self.first || self.snapshot || !self.dirty.is_empty());
@@ -161,8 +165,8 @@ impl Feed {
                     None => return Ok(()),
                 },
                 batch = changes.next() => {
-                    self.take(batch)?;
-                    self.take_ready(changes)?;
+                    self.take(batch, changes).await?;
+                    self.take_ready(changes).await?;
                 }
                 permit = sender.reserve(), if may_send => {
                     let Ok(permit) = permit else {
@@ -177,29 +181,52 @@ impl Feed {
     }
 
     /// Takes commits that are there already, so that a burst becomes one message.
-    fn take_ready(&mut self, changes: &mut Watch) -> Result<(), Status> {
+    async fn take_ready(&mut self, changes: &mut Watch) -> Result<(), Status> {
         for _ in 0..MAX_COALESCED {
             match changes.next().now_or_never() {
-                Some(batch) => self.take(batch)?,
+                Some(batch) => self.take(batch, changes).await?,
                 None => break,
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, batch: Option<store::Result<Batch>>) -> Result<(), Status> {
+    async fn take(
+        &mut self,
+        batch: Option<store::Result<Batch>>,
+        changes: &mut Watch,
+    ) -> Result<(), Status> {
         match batch {
             Some(Ok(batch)) => {
                 let names = batch.events.iter().map(store::Event::key);
                 let pushed = names.filter(|name| PUSHED.iter().any(|p| name.starts_with(p)));
                 self.dirty.extend(pushed.map(str::to_owned));
                 self.version = self.version.max(batch.revision);
+                if self.dirty.len() > MAX_DIRTY {
+                    self.start_over(self.version);
+                }
                 Ok(())
             }
-            // It comes back with what it has, and gets a snapshot.
+            // More changed than the log remembers, before this sidecar was served.
+            Some(Err(store::Error::Compacted { .. })) => {
+                let store = self.service.store();
+                let current = store.revision().await.map_err(|error| failed(&error))?;
+                let watch = store.watch("", current).await;
+                *changes = watch.map_err(|error| failed(&error))?;
+                self.start_over(current);
+                Ok(())
+            }
+            // It comes back with what it has.
             Some(Err(error)) => Err(failed(&error)),
             None => Err(Status::unavailable("the server is shutting down")),
         }
+    }
+
+    /// Everything is sent again, as it is at `version` or later.
+    fn start_over(&mut self, version: u64) {
+        self.dirty.clear();
+        self.snapshot = true;
+        self.version = self.version.max(version);
     }
 
     async fn receive(&mut self, request: WatchRequest) -> Result<(), Status> {
@@ -296,7 +323,7 @@ impl Feed {
         self.dirty.clear();
         let mut changes = Vec::new();
         for prefix in PUSHED {
-            for entry in service::scan_all(&**self.service.store(), prefix).await? {
+            for entry in store::list(&**self.service.store(), prefix).await?.entries {
                 let change = self.service.resource(&entry.key).await?;
                 changes.extend(change.filter(|change| change.resource.is_some()));
             }

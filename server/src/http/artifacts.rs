@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use tokio_util::io::ReaderStream;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,7 +15,8 @@ use super::Api;
 use super::extract::ArtifactPath;
 use super::openapi::{Binary, Problems};
 use super::problem::Problem;
-use crate::store::artifacts::{Artifact, Error, MAX_ARTIFACT_BYTES};
+use crate::store::artifacts::MAX_ARTIFACT_BYTES;
+use crate::store::blobs::{Blob, Error};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get_artifact, head_artifact, put_artifact))
@@ -73,7 +73,7 @@ async fn put_artifact(
     Ok((status, Json(body)).into_response())
 }
 
-fn head(artifact: &Artifact, sha256: &str) -> Response {
+fn head(artifact: &Blob, sha256: &str) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, artifact.size_bytes.into());
@@ -99,8 +99,7 @@ fn head(artifact: &Artifact, sha256: &str) -> Response {
 async fn get_artifact(State(api): State<Api>, path: ArtifactPath) -> Result<Response, Problem> {
     let artifact = api.service.artifact(&path.namespace, &path.sha256).await?;
     let mut response = head(&artifact, &path.sha256);
-    let content = ReaderStream::with_capacity(artifact.file, 64 * 1024);
-    *response.body_mut() = Body::from_stream(content);
+    *response.body_mut() = Body::from_stream(artifact.content);
     Ok(response)
 }
 

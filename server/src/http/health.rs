@@ -74,7 +74,11 @@ async fn get_readyz(State(api): State<Api>) -> Result<Json<HealthBody>, Problem>
 )]
 async fn get_metrics(State(api): State<Api>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], api.metrics.encode(&api.service)).into_response()
+    (
+        [(CONTENT_TYPE, kind)],
+        api.metrics.encode(&api.service).await,
+    )
+        .into_response()
 }
 
 /// What runs here.
@@ -94,13 +98,13 @@ struct Version {
     operation_id = "getVersion", summary = "The server's and the catalogue's version",
     responses((status = 200, description = "The versions.", body = Version), Problems),
 )]
-async fn get_version(State(api): State<Api>) -> Json<Version> {
+async fn get_version(State(api): State<Api>) -> Result<Json<Version>, Problem> {
     let store = api.service.store();
-    Json(Version {
+    Ok(Json(Version {
         version: env!("CARGO_PKG_VERSION"),
         catalogue_id: store.identity().to_string(),
-        catalogue_version: store.revision(),
-    })
+        catalogue_version: store.revision().await?,
+    }))
 }
 
 #[utoipa::path(

@@ -15,7 +15,7 @@ use crate::domain::document::Fault;
 use crate::domain::{self, FieldError};
 use crate::service;
 use crate::sidecars::clients::CallError;
-use crate::store::{self, artifacts};
+use crate::store::{self, blobs};
 
 /// Why a request failed (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -197,9 +197,9 @@ impl From<store::Error> for Problem {
     }
 }
 
-impl From<artifacts::Error> for Problem {
-    fn from(error: artifacts::Error) -> Self {
-        use artifacts::Error as E;
+impl From<blobs::Error> for Problem {
+    fn from(error: blobs::Error) -> Self {
+        use blobs::Error as E;
         let text = error.to_string();
         match error {
             E::InvalidDigest => Self::parameter("sha256", text),
@@ -259,7 +259,7 @@ impl From<auth::Error> for Problem {
                 "token_revoked",
                 "ask an administrator for a new one",
             ),
-            E::TooMany => (
+            E::TooMany { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_tokens",
                 "revoke those nobody uses",
@@ -269,9 +269,9 @@ impl From<auth::Error> for Problem {
                 "token_not_found",
                 "GET /v1/tokens lists them",
             ),
+            E::Contended => (StatusCode::CONFLICT, "contended", "try again"),
             E::Store(error) => return error.into(),
-            E::Keys(error) => return Self::internal(&error),
-            E::Sign(error) => return Self::internal(&error),
+            E::Keys(_) | E::NoKeys | E::Sign(_) => return Self::internal(&text),
         };
         Self::new(status, code, text).hint(hint)
     }

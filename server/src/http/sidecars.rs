@@ -84,13 +84,14 @@ list!(
     SidecarList as SidecarList of SidecarBody
 );
 
-/// What a token of `namespace` may see of a sidecar, when the newest catalogue version is `newest`.
-fn body(sidecar: Sidecar, namespace: &str, newest: u64) -> SidecarBody {
+/// What a token of `namespace` may see of a sidecar.
+fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
+    let lag = api.service.lag(&sidecar);
     let is_visible = |ns: Option<&str>| namespace == "*" || ns == Some(namespace);
     let owned = sidecar.owns.iter();
     let owned = owned.filter(|function| is_visible(function.split('/').next()));
     SidecarBody {
-        lag: sidecar.lag(newest),
+        lag,
         id: sidecar.node_id.clone(),
         node_id: sidecar.node_id,
         connected: sidecar.connected,
@@ -128,12 +129,9 @@ async fn list_sidecars(
     Extension(principal): Extension<Principal>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<SidecarList>, Problem> {
-    let newest = api.service.newest_pushed();
     let namespace = principal.token.namespace.as_str();
     let all = api.service.registry().list().into_iter();
-    let items = all
-        .map(|sidecar| body(sidecar, namespace, newest))
-        .collect();
+    let items = all.map(|sidecar| body(&api, sidecar, namespace)).collect();
     let key = |sidecar: &SidecarBody| sidecar.node_id.clone();
     let (items, next_page_token) = page::cut(items, key, &query)?;
     Ok(Json(SidecarList {
@@ -156,7 +154,7 @@ async fn drain_sidecar(
     path: SidecarPath,
 ) -> Result<Json<SidecarBody>, Problem> {
     let sidecar = api.service.set_draining(&path.id, true).await?;
-    Ok(Json(body(sidecar, "*", api.service.newest_pushed())))
+    Ok(Json(body(&api, sidecar, "*")))
 }
 
 #[utoipa::path(
@@ -171,5 +169,5 @@ async fn resume_sidecar(
     path: SidecarPath,
 ) -> Result<Json<SidecarBody>, Problem> {
     let sidecar = api.service.set_draining(&path.id, false).await?;
-    Ok(Json(body(sidecar, "*", api.service.newest_pushed())))
+    Ok(Json(body(&api, sidecar, "*")))
 }

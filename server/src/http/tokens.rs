@@ -193,6 +193,6 @@ struct KeysRotated {
     responses((status = 200, description = "The live keys' ids.", body = KeysRotated), Problems),
 )]
 async fn rotate_keys(State(api): State<Api>) -> Result<Json<KeysRotated>, Problem> {
-    let (current, previous) = api.auth.rotate()?;
+    let (current, previous) = api.auth.rotate().await?;
     Ok(Json(KeysRotated { current, previous }))
 }

@@ -1,5 +1,5 @@
-//! Artifacts: who may name which. The files are kept once by content; a namespace may name one only
-//! after it uploaded the content itself.
+//! Artifacts: who may name which. The content is kept once; a namespace may name it only after it uploaded it
+//! itself: that is its claim. What nobody names any more is removed in the end.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,24 +10,33 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{bytes, keys, parse};
+use super::commit::{keys, parse, put};
 use super::{Error, Result, Service};
 use crate::domain::function::Revision;
-use crate::store::Commit;
-use crate::store::artifacts::{Artifact, Collected, Digest};
+use crate::store::blobs::{Blob, Digest};
+use crate::store::{self, Expect, Write};
 
-/// How long an artifact that no revision names is kept.
+/// How long an artifact that no revision names is kept: a client may take so long from upload to deploy.
 pub const GRACE: Duration = Duration::from_secs(24 * 3600);
-/// Deletions per commit.
-const STEP: usize = 500;
+/// Blobs looked at together.
+const PAGE: usize = 500;
 
 /// A namespace's claim on an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
     /// Bytes.
     pub size: u64,
-    /// When it was last uploaded.
-    pub uploaded_at: Timestamp,
+    /// When it was last uploaded, or about to be named.
+    pub used_at: Timestamp,
+}
+
+/// What a collection removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// How many artifacts.
+    pub artifacts: u64,
+    /// How many bytes.
+    pub bytes: u64,
 }
 
 impl Service {
@@ -48,10 +57,10 @@ impl Service {
         let new = self.store.get(&key).await?.is_none();
         let record = ArtifactRecord {
             size,
-            uploaded_at: Timestamp::now(),
+            used_at: Timestamp::now(),
         };
-        let commit = Commit::new().put(&key, bytes(&key, &record)?);
-        self.store.commit(commit).await?;
+        let claim = put(&key, &record, Expect::Anything)?;
+        self.store.write(claim).await?;
         Ok((size, new))
     }
 
@@ -59,7 +68,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Artifact`] or the store's.
-    pub async fn artifact(&self, namespace: &str, sha256: &str) -> Result<Artifact> {
+    pub async fn artifact(&self, namespace: &str, sha256: &str) -> Result<Blob> {
         let digest: Digest = sha256.parse()?;
         let missing = || Error::not_found("artifact", format!("{namespace}/{sha256}"));
         let claimed = self.store.get(&keys::artifact(namespace, sha256)).await?;
@@ -67,37 +76,72 @@ impl Service {
         self.artifacts.get(digest).await?.ok_or_else(missing)
     }
 
-    /// Removes what no kept revision names and was not uploaded within [`GRACE`].
+    /// Removes what no kept revision names and was not used within [`GRACE`]: claims first, then the content that
+    /// nobody claims. Several servers may do it at once.
     ///
     /// # Errors
     /// [`Error::Artifact`] or the store's.
     pub async fn collect_artifacts(&self, now: Timestamp) -> Result<Collected> {
-        let mut named: HashSet<String> = HashSet::new();
-        for entry in super::scan_all(&*self.store, "revisions/").await? {
+        let named = self.named_artifacts().await?;
+        let mut claimed: HashSet<Digest> = HashSet::new();
+        for entry in store::list(&*self.store, "artifacts/").await?.entries {
+            let record = parse::<ArtifactRecord>(&entry)?.value;
+            let age = now.duration_since(record.used_at);
+            let stale = age.is_positive() && age.unsigned_abs() > GRACE;
+            if stale && !named.contains(&entry.key) && self.forget(&entry).await? {
+                continue;
+            }
+            let digest = entry.key.rsplit('/').next().unwrap_or_default();
+            claimed.extend(digest.parse::<Digest>());
+        }
+        self.collect_blobs(&claimed, SystemTime::from(now) - GRACE)
+            .await
+    }
+
+    /// The claims that revisions rest on.
+    async fn named_artifacts(&self) -> Result<HashSet<String>> {
+        let mut named = HashSet::new();
+        for entry in store::list(&*self.store, "revisions/").await?.entries {
             let namespace = entry.key.split('/').nth(1).unwrap_or_default();
             let revision = parse::<Revision>(&entry)?.value;
             if let Some(sha256) = revision.spec.artifact() {
                 named.insert(keys::artifact(namespace, sha256));
             }
         }
-        let mut live: HashSet<Digest> = HashSet::new();
-        let mut stale = Vec::new();
-        for entry in super::scan_all(&*self.store, "artifacts/").await? {
-            let record = parse::<ArtifactRecord>(&entry)?.value;
-            let age = now.duration_since(record.uploaded_at);
-            if !named.contains(&entry.key) && age.is_positive() && age.unsigned_abs() > GRACE {
-                stale.push(entry);
-            } else if let Some(digest) = entry.key.rsplit('/').next() {
-                live.extend(digest.parse::<Digest>());
+        Ok(named)
+    }
+
+    /// Removes a record unless it changed since it was read.
+    pub(super) async fn forget(&self, entry: &store::Entry) -> Result<bool> {
+        let removal = Write::delete(&entry.key)?.expecting(Expect::At(entry.revision));
+        match self.store.write(removal).await {
+            Ok(_) => Ok(true),
+            Err(store::Error::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn collect_blobs(
+        &self,
+        claimed: &HashSet<Digest>,
+        before: SystemTime,
+    ) -> Result<Collected> {
+        let blobs = self.artifacts.blobs();
+        let mut collected = Collected::default();
+        let mut after = None;
+        loop {
+            let page = blobs.list(after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(collected);
+            };
+            after = Some(last.digest);
+            for blob in page {
+                let dead = !claimed.contains(&blob.digest) && blob.stored_at < before;
+                if dead && blobs.delete(blob.digest, before).await? {
+                    collected.artifacts += 1;
+                    collected.bytes += blob.size_bytes;
+                }
             }
         }
-        for entries in stale.chunks(STEP) {
-            let forget = |commit: Commit, entry| commit.unchanged(entry).delete(&entry.key);
-            // A conflict is an upload in this very moment: leave everything for the next round.
-            let commit = entries.iter().fold(Commit::new(), forget);
-            self.store.commit(commit).await?;
-        }
-        let collected = self.artifacts.collect(&live, SystemTime::now(), GRACE);
-        Ok(collected.await?)
     }
 }

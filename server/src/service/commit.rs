@@ -1,12 +1,13 @@
 //! Records in the catalogue: keys, reading, and changing one with retries when others were faster.
-
-use std::sync::atomic::Ordering;
+//!
+//! Each command is one compare-and-swap ([`Decision`]); nothing else of it decides anything, so it needs no store
+//! that can change several keys at once. Where one can, it is spared the garbage of commands that broke off.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Error, Result, Service};
-use crate::store::{self, Commit, Entry};
+use crate::store::{self, Check, Entry, Expect, Transaction, Write};
 
 /// How often a change is decided again because the record changed meanwhile.
 pub(super) const ATTEMPTS: usize = 32;
@@ -16,7 +17,7 @@ pub(super) const ATTEMPTS: usize = 32;
 pub struct Versioned<T> {
     /// The record.
     pub value: T,
-    /// The store's `mod_revision`: never the same twice, also when deleted and created again.
+    /// The store's revision of it: never the same twice, also when deleted and created again.
     pub version: u64,
 }
 
@@ -65,9 +66,9 @@ pub mod keys {
     pub fn revisions(namespace: &str, name: &str) -> String {
         format!("revisions/{namespace}/{name}/")
     }
-    /// Of one revision.
-    pub fn revision(namespace: &str, name: &str, revision: &str) -> String {
-        format!("revisions/{namespace}/{name}/{revision}")
+    /// Of one revision, by its uid: no other attempt to make one has the same key.
+    pub fn revision(namespace: &str, name: &str, uid: &str) -> String {
+        format!("revisions/{namespace}/{name}/{uid}")
     }
     /// Of secrets in a namespace.
     pub fn secrets(namespace: &str) -> String {
@@ -102,19 +103,56 @@ pub fn parse<T: DeserializeOwned>(entry: &Entry) -> Result<Versioned<T>> {
     })?;
     Ok(Versioned {
         value,
-        version: entry.mod_revision,
+        version: entry.revision,
     })
 }
 
-/// A record's bytes.
+/// The write that creates or replaces a record.
 ///
 /// # Errors
-/// [`Error::Record`], which no record of ours causes.
-pub fn bytes<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::Record {
+/// [`Error::Record`], which no record of ours causes, or the store's when it is too large.
+pub fn put<T: Serialize>(key: &str, value: &T, expect: Expect) -> Result<Write> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::Record {
         key: key.to_owned(),
         reason: error.to_string(),
-    })
+    })?;
+    Ok(Write::put(key, bytes)?.expecting(expect))
+}
+
+/// How a record must still be when it is changed that was read at this version, or was not there.
+pub fn unchanged(version: Option<u64>) -> Expect {
+    version.map_or(Expect::Absent, Expect::At)
+}
+
+/// What a command comes to.
+#[derive(Debug, Default)]
+pub(super) struct Decision {
+    /// What it rests on. It was so when it was decided; a store with transactions sees to it that it still is.
+    pub(super) rests_on: Vec<Check>,
+    /// What must be there before it counts, under keys of its own: garbage if it never does.
+    pub(super) before: Vec<Write>,
+    /// What makes it so, or finds that others were faster; `None`: there is nothing to change.
+    pub(super) swap: Option<Write>,
+    /// Keys nothing names any more once it is so.
+    pub(super) garbage: Vec<String>,
+}
+
+impl Decision {
+    /// Only this.
+    pub(super) fn swap(write: Write) -> Self {
+        Self {
+            swap: Some(write),
+            ..Self::default()
+        }
+    }
+
+    /// The same as one transaction, if it fits into one.
+    fn transaction(&self, swap: &Write) -> Option<Transaction> {
+        let garbage = self.garbage.iter().map(Write::delete);
+        let garbage = garbage.collect::<store::Result<Vec<_>>>().ok()?;
+        let writes = self.before.iter().chain([swap]).cloned().chain(garbage);
+        Transaction::new(self.rests_on.clone(), writes.collect()).ok()
+    }
 }
 
 impl Service {
@@ -129,34 +167,62 @@ impl Service {
         }
     }
 
-    /// Commits what was decided; `None`: others were faster, decide again. Without writes nothing is
-    /// committed, and the version is 0.
-    pub(super) async fn try_commit(&self, commit: Commit) -> Result<Option<u64>> {
-        if commit.writes.is_empty() {
-            return Ok(Some(0));
-        }
-        match self.store.commit(commit).await {
-            Ok(version) => {
-                // Only functions, secrets and triggers are changed through here, and all are pushed.
-                self.pushed.fetch_max(version, Ordering::AcqRel);
-                self.changes.bump();
-                Ok(Some(version))
-            }
+    /// Carries out what was decided and answers with its version, if there was something to change; `None`: others
+    /// were faster, decide again.
+    pub(super) async fn try_commit(&self, decision: Decision) -> Result<Option<Option<u64>>> {
+        let Some(swap) = decision.swap.clone() else {
+            return Ok(Some(None));
+        };
+        let written = match (self.store.transactions(), decision.transaction(&swap)) {
+            (Some(transactions), Some(all)) => transactions.transact(all).await,
+            _ => self.one_by_one(decision, swap).await,
+        };
+        match written {
+            Ok(version) => Ok(Some(Some(version))),
             Err(store::Error::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn one_by_one(&self, decision: Decision, swap: Write) -> store::Result<u64> {
+        let made = decision.before.iter().map(|write| write.key().to_owned());
+        let made: Vec<String> = made.collect();
+        for write in decision.before {
+            self.store.write(write).await?;
+        }
+        let written = self.store.write(swap).await;
+        match &written {
+            Ok(_) => self.discard(decision.garbage).await,
+            Err(store::Error::Conflict { .. }) => self.discard(made).await,
+            // Nobody knows whether it counts: what is garbage is found out later (`reconcile.rs`).
+            Err(_) => {}
+        }
+        written
+    }
+
+    /// Removes what nothing names. What cannot be removed now is garbage for [`Service::collect_revisions`].
+    async fn discard(&self, keys: Vec<String>) {
+        for key in keys {
+            let removed = match Write::delete(&key) {
+                Ok(write) => self.store.write(write).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(key, %error, "what nothing names any more stays for now");
+            }
+        }
+    }
 }
 
-/// Decides (to a commit, with its checks in it, and a result) and commits, again when others were
-/// faster; yields the commit's version, 0 if there was nothing to write, and the result. A macro, as
-/// futures of async closures that borrow are not `Send`.
+/// Decides (to a [`Decision`] and a result) and carries it out, again when others were faster; yields the version,
+/// if there was something to change, and the result. A macro, as futures of async closures that borrow are not
+/// `Send`.
 macro_rules! change {
     ($service:expr, $what:expr, $decide:block) => {
         'changed: {
             for _ in 0..$crate::service::commit::ATTEMPTS {
-                let (commit, result) = $decide;
-                if let Some(version) = $service.try_commit(commit).await? {
+                let (decision, result) = $decide;
+                if let Some(version) = $service.try_commit(decision).await? {
                     break 'changed (version, result);
                 }
             }

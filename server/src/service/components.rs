@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use futures_util::TryStreamExt as _;
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::Semaphore;
 
 use super::{Error, Result, Service};
@@ -14,7 +14,7 @@ use crate::domain::component::{self, Fault, Handler};
 use crate::domain::spec::Wasm;
 use crate::domain::validate::Faults;
 use crate::store;
-use crate::store::artifacts::{Digest, MAX_ARTIFACT_BYTES};
+use crate::store::blobs::Digest;
 
 /// Verdicts remembered; the oldest go. A few hundred bytes each.
 const MAX_REMEMBERED: usize = 10_000;
@@ -106,8 +106,10 @@ impl Service {
             source,
         };
         let mut content = Vec::with_capacity(usize::try_from(artifact.size_bytes).unwrap_or(0));
-        let mut file = artifact.file.take(MAX_ARTIFACT_BYTES);
-        file.read_to_end(&mut content).await.map_err(unreadable)?;
+        let mut chunks = artifact.content;
+        while let Some(chunk) = chunks.try_next().await.map_err(unreadable)? {
+            content.extend_from_slice(&chunk);
+        }
         let judged = tokio::task::spawn_blocking(move || component::inspect(&content));
         let verdict = judged.await.map_err(|error| unreadable(error.into()))?;
         self.components.remember(digest, verdict.clone());

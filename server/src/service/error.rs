@@ -3,7 +3,7 @@
 use crate::domain;
 use crate::sidecars::clients::CallError;
 use crate::store;
-use crate::store::artifacts;
+use crate::store::blobs;
 
 /// An operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +62,9 @@ pub enum Error {
     /// The catalogue.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// An artifact's file.
+    /// An artifact's content.
     #[error(transparent)]
-    Artifact(#[from] artifacts::Error),
+    Artifact(#[from] blobs::Error),
     /// A sidecar that had to be asked.
     #[error(transparent)]
     Sidecar(#[from] CallError),

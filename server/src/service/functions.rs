@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::commit::{Precondition, Versioned, bytes, change, keys, parse};
+use super::commit::{Decision, Precondition, Versioned, change, keys, parse, put, unchanged};
 use super::{Error, Result, Service};
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout::{self, Apply};
 use crate::domain::traffic::{self, Target};
 use crate::domain::{self, patch, validate};
-use crate::store::Commit;
+use crate::store::{self, Expect, Write};
 
 /// A function and how it is.
 #[derive(Debug, Clone)]
@@ -166,38 +166,33 @@ impl Service {
             how.precondition.check("function", &full, version)?;
             let current = current.map(|c| c.value);
             let mut apply = wanted(current.as_ref())?;
-            let mut commit = self.check_references(ns, &mut apply.spec).await?;
+            let rests_on = self
+                .check_references(ns, &mut apply.spec, how.dry_run)
+                .await?;
             let uid = uuid::Uuid::now_v7().simple().to_string();
             let at = (Timestamp::now(), uid.as_str());
             let outcome = rollout::apply(current.as_ref(), (ns, name), &apply, at);
             let function = outcome.function;
+            let mut decision = Decision::default();
             if outcome.changed && !how.dry_run {
-                commit = match version {
-                    Some(version) => commit.at(&key, version),
-                    None => commit.absent(&key),
-                };
-                commit = commit.put(&key, bytes(&key, &function)?);
+                decision = Decision::swap(put(&key, &function, unchanged(version))?);
+                decision.rests_on = rests_on;
                 if let Some(revision) = outcome.revision {
-                    let key = keys::revision(ns, name, &revision.name);
-                    let value = bytes(&key, &revision)?;
-                    commit = commit.put(key, value);
+                    let key = keys::revision(ns, name, &revision.uid);
+                    decision.before.push(put(&key, &revision, Expect::Absent)?);
                 }
-                for old in outcome.removed {
-                    commit = commit.delete(keys::revision(ns, name, &old));
-                }
+                let garbage = outcome.removed.iter();
+                decision.garbage = garbage.map(|uid| keys::revision(ns, name, uid)).collect();
             }
-            (commit, (function, version))
+            (decision, (function, version))
         });
-        let version = match committed {
-            0 => before.unwrap_or(0),
-            committed => committed,
-        };
+        let version = committed.or(before).unwrap_or(0);
         let view = self.view(Versioned { value, version });
-        if committed == 0 && before.is_none() {
+        if committed.is_none() && before.is_none() {
             let uid = &view.function.value.uid;
             self.transitions.lock().forget(uid);
         }
-        if committed > 0 {
+        if committed.is_some() {
             let latest = view
                 .function
                 .value
@@ -227,16 +222,18 @@ impl Service {
             let current = self.function_record(name).await?;
             how.precondition
                 .check("function", &full, Some(current.version))?;
-            let mut commit = Commit::new();
+            let mut decision = Decision::default();
             if !how.dry_run {
-                commit = commit.at(&key, current.version).delete(&key);
-                for revision in &current.value.revisions {
-                    commit = commit.delete(keys::revision(name.0, name.1, &revision.name));
-                }
+                let expected = Expect::At(current.version);
+                decision = Decision::swap(Write::delete(&key)?.expecting(expected));
+                let revisions = current.value.revisions.iter();
+                decision.garbage = revisions
+                    .map(|revision| keys::revision(name.0, name.1, &revision.uid))
+                    .collect();
             }
-            (commit, current.value.uid)
+            (decision, current.value.uid)
         });
-        if committed > 0 {
+        if committed.is_some() {
             self.transitions.lock().forget(&uid);
             self.events()
                 .function(name, "deleted", "", "deleted".to_owned());
@@ -285,18 +282,18 @@ impl Service {
             let Versioned { mut value, version } = self.function_record(name).await?;
             how.precondition.check("function", &full, Some(version))?;
             let targets = targets(&value)?;
-            let mut commit = Commit::new();
+            let mut decision = Decision::default();
             if value.traffic != targets {
                 value.traffic = targets;
                 value.updated_at = Timestamp::now();
                 if !how.dry_run {
-                    commit = commit.at(&key, version).put(&key, bytes(&key, &value)?);
+                    decision = Decision::swap(put(&key, &value, Expect::At(version))?);
                 }
             }
-            (commit, Versioned { value, version })
+            (decision, Versioned { value, version })
         });
-        function.version = committed.max(function.version);
-        if committed > 0 {
+        function.version = committed.unwrap_or(function.version);
+        if committed.is_some() {
             let message = traffic::describe(&function.value.traffic);
             let most = function
                 .value
@@ -318,12 +315,13 @@ impl Service {
     pub async fn revisions(&self, name: Name<'_>) -> Result<(Function, Vec<Revision>)> {
         let function = self.function_record(name).await?.value;
         let prefix = keys::revisions(name.0, name.1);
-        let entries = super::scan_all(&*self.store, &prefix).await?;
+        let entries = store::list(&*self.store, &prefix).await?.entries;
         let parsed = entries
             .iter()
             .map(|entry| Ok(parse::<Revision>(entry)?.value));
         let mut revisions: Vec<Revision> = parsed.collect::<Result<_>>()?;
-        revisions.retain(|revision| function.revision(&revision.name).is_some());
+        // What an apply that did not count left behind is not one of them.
+        revisions.retain(|revision| function.has(&revision.uid));
         revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
         Ok((function, revisions))
     }

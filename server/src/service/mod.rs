@@ -15,23 +15,26 @@ pub mod invoke;
 pub mod logs;
 pub mod namespaces;
 pub mod observe;
+mod pushed;
+pub mod reconcile;
 pub mod references;
 pub mod resources;
 pub mod secrets;
 pub mod triggers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use self::error::Error;
 use crate::domain::conditions::Transitions;
 use crate::events::Bus;
-use crate::sidecars::Registry;
+use crate::sidecars::{Registry, Sidecar};
+use crate::store::Store;
 use crate::store::artifacts::Artifacts;
-use crate::store::{Entry, MAX_PAGE_ENTRIES, Store};
 
 /// What the service's operations answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -67,8 +70,8 @@ pub struct Service {
     changes: Changes,
     /// A short lock, never across `.await`.
     transitions: Mutex<Transitions>,
-    /// The newest catalogue version that changed something sidecars get.
-    pushed: AtomicU64,
+    pushed: pushed::Pushed,
+    _follower: AbortOnDropHandle<()>,
     entrances: invoke::Entrances,
     components: components::Components,
 }
@@ -84,30 +87,32 @@ impl Service {
         self.api_port.store(port, Ordering::Relaxed);
     }
 
-    /// Over a store and its artifacts.
+    /// Over a store and its artifacts; from now on it follows the store. Called in a runtime.
     pub fn new(
         store: Arc<dyn Store>,
         artifacts: Artifacts,
         registry: Arc<Registry>,
         changes: Changes,
     ) -> Self {
+        let pushed = pushed::Pushed::default();
         Self {
+            _follower: pushed.follow(Arc::clone(&store), changes.clone()),
             api_port: AtomicU16::new(0),
             store,
             artifacts,
             registry,
             changes,
             transitions: Mutex::default(),
-            pushed: AtomicU64::new(0),
+            pushed,
             entrances: invoke::Entrances::default(),
             components: components::Components::default(),
         }
     }
 
-    /// The newest catalogue version since the start that changed something sidecars get; what changed
-    /// before the start they are sent when they connect.
-    pub fn newest_pushed(&self) -> u64 {
-        self.pushed.load(Ordering::Acquire)
+    /// How many versions a sidecar is behind; 0: it is up to date.
+    pub fn lag(&self, sidecar: &Sidecar) -> u64 {
+        let unapplied = u64::from(sidecar.sent_version > sidecar.applied_version);
+        self.pushed.since(sidecar.applied_version).max(unapplied)
     }
 
     /// The catalogue.
@@ -115,8 +120,8 @@ impl Service {
         &self.store
     }
 
-    /// The artifacts' files.
-    pub fn artifact_files(&self) -> &Artifacts {
+    /// The artifacts.
+    pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
     }
 
@@ -133,23 +138,5 @@ impl Service {
     /// To wait for changes.
     pub fn changes(&self) -> &Changes {
         &self.changes
-    }
-}
-
-/// Everything under a prefix.
-///
-/// # Errors
-/// The store's.
-pub async fn scan_all(store: &dyn Store, prefix: &str) -> crate::store::Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let after = entries.last().map(|entry| entry.key.clone());
-        let page = store
-            .scan(prefix, after.as_deref(), MAX_PAGE_ENTRIES)
-            .await?;
-        entries.extend(page.entries);
-        if !page.more {
-            return Ok(entries);
-        }
     }
 }

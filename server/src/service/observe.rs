@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::commit::{Versioned, bytes, change, keys, parse};
+use super::commit::{Decision, Versioned, change, keys, parse, put};
 use super::functions::{Name, View};
 use super::{Error, Result, Service};
 use crate::domain::conditions::Status;
 use crate::domain::function::Function;
 use crate::domain::rollout;
-use crate::store::Commit;
+use crate::store::Expect;
 
 /// What can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -56,15 +56,17 @@ impl Service {
             let Some(ready) = rollout::ready(&function.value, &status.revision, now) else {
                 return Ok(());
             };
-            let revision = keys::revision(ns, name, &status.revision);
-            let made = self.store.get(&revision).await?.map(|e| e.create_revision);
-            if made.is_none_or(|made| made > applied) {
+            // Its record is written once, before the function names it and after an earlier one of that name went.
+            let head = function.value.revision(&status.revision);
+            let uid = head.map_or("", |head| head.uid.as_str());
+            let made = self.store.get(&keys::revision(ns, name, uid)).await?;
+            if made.is_none_or(|made| made.revision > applied) {
                 return Ok(());
             }
-            let commit = Commit::new().unchanged(&entry);
-            (commit.put(&key, bytes(&key, &ready)?), ())
+            let swap = put(&key, &ready, Expect::At(function.version))?;
+            (Decision::swap(swap), ())
         });
-        if committed > 0 {
+        if committed.is_some() {
             tracing::info!(
                 function = key,
                 revision = status.revision,

@@ -1,16 +1,15 @@
 //! What a spec names must exist: secrets and their keys, and uploaded artifacts; a component must be one.
 
-use super::commit::{keys, parse};
+use super::commit::{ATTEMPTS, keys, parse, put};
 use super::secrets::SecretRecord;
-use super::{Result, Service};
+use super::{Error, Result, Service};
 use crate::domain::spec::Spec;
 use crate::domain::validate::Faults;
-use crate::service::artifacts::ArtifactRecord;
-use crate::store::Commit;
+use crate::service::artifacts::{ArtifactRecord, GRACE};
+use crate::store::{self, Check, Expect};
 
 impl Service {
-    /// Checks what the spec names and fills in an artifact's size; the commit requires that it is all
-    /// still there.
+    /// Checks what the spec names and fills in an artifact's size; answers with what the decision rests on.
     ///
     /// # Errors
     /// [`crate::domain::Error::Invalid`] with each missing thing's pointer.
@@ -18,9 +17,10 @@ impl Service {
         &self,
         namespace: &str,
         spec: &mut Spec,
-    ) -> Result<Commit> {
+        dry_run: bool,
+    ) -> Result<Vec<Check>> {
         let mut faults = Faults::default();
-        let mut commit = Commit::new();
+        let mut rests_on = Vec::new();
         for (index, reference) in spec.secrets.iter().enumerate() {
             let key = keys::secret(namespace, &reference.secret);
             let Some(entry) = self.store.get(&key).await? else {
@@ -37,13 +37,13 @@ impl Service {
                     format_args!("secret {} has no key {}", reference.secret, reference.key),
                 );
             }
-            commit = commit.unchanged(&entry);
+            rests_on.push(Check::new(key, Expect::At(entry.revision)));
         }
         if let Some(bundle) = spec.process.as_mut().and_then(|p| p.bundle.as_mut()) {
             let named = (bundle.sha256.as_str(), &mut bundle.size);
             let found = self.check_artifact(namespace, named, "/spec/process/bundle", &mut faults);
             if let Some(key) = found.await? {
-                commit = commit.present(key);
+                rests_on.push(self.renew(key, dry_run).await?);
             }
         }
         if let Some(wasm) = &mut spec.wasm {
@@ -51,12 +51,15 @@ impl Service {
             let named = (component.sha256.as_str(), &mut component.size);
             let found = self.check_artifact(namespace, named, "/spec/wasm/component", &mut faults);
             if let Some(key) = found.await? {
-                commit = commit.present(key);
+                rests_on.push(self.renew(key, dry_run).await?);
                 self.check_component(wasm, &mut faults).await?;
             }
         }
         faults.finish()?;
-        Ok(commit)
+        // A key may be named more than once.
+        rests_on.sort_by(|a: &Check, b| a.key().cmp(b.key()));
+        rests_on.dedup();
+        Ok(rests_on)
     }
 
     /// Fills in the artifact's size; the key of the namespace's claim on it, if it has one.
@@ -85,5 +88,30 @@ impl Service {
         }
         *size = actual;
         Ok(Some(key))
+    }
+
+    /// Sees to it that a claim on an artifact is not collected before what is about to name it does.
+    async fn renew(&self, key: String, dry_run: bool) -> Result<Check> {
+        for _ in 0..ATTEMPTS {
+            let Some(claim) = self.load::<ArtifactRecord>(&key).await? else {
+                break;
+            };
+            let now = jiff::Timestamp::now();
+            let age = now.duration_since(claim.value.used_at);
+            if dry_run || age.unsigned_abs() < GRACE / 2 {
+                break;
+            }
+            let renewed = ArtifactRecord {
+                used_at: now,
+                ..claim.value
+            };
+            let renew = put(&key, &renewed, Expect::At(claim.version))?;
+            match self.store.write(renew).await {
+                Ok(_) => break,
+                Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(Error::Store(error)),
+            }
+        }
+        Ok(Check::new(key, Expect::Present))
     }
 }

@@ -69,7 +69,7 @@ impl Service {
             .iter()
             .filter(|r| pushed.contains(&r.name))
         {
-            let key = keys::revision(&record.value.namespace, &record.value.name, &head.name);
+            let key = keys::revision(&record.value.namespace, &record.value.name, &head.uid);
             let revision = self.load::<Revision>(&key).await?;
             revisions.extend(revision.map(|revision| revision.value));
         }

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Versioned, bytes, change, keys, parse};
+use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::How;
 use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
@@ -17,7 +17,7 @@ use crate::domain::names::{self, pointer_segment};
 use crate::domain::rollout;
 use crate::domain::spec::Spec;
 use crate::domain::validate::Faults;
-use crate::store::Commit;
+use crate::store::{self, Expect, Write};
 
 /// The most keys of one secret.
 pub const MAX_KEYS: usize = 64;
@@ -97,17 +97,13 @@ impl Service {
                     data: data.clone(),
                 },
             };
-            let mut commit = Commit::new();
+            let mut decision = Decision::default();
             if !same && !how.dry_run {
-                commit = match version {
-                    Some(version) => commit.at(&key, version),
-                    None => commit.absent(&key),
-                };
-                commit = commit.put(&key, bytes(&key, &record)?);
+                decision = Decision::swap(put(&key, &record, unchanged(version))?);
             }
-            (commit, (record, version))
+            (decision, (record, version))
         });
-        let version = committed.max(before.unwrap_or(0));
+        let version = committed.or(before).unwrap_or(0);
         Ok((Versioned { value, version }, before.is_none()))
     }
 
@@ -142,6 +138,9 @@ impl Service {
 
     /// Deletes a secret that neither a function's spec nor a revision with traffic names.
     ///
+    /// A function that is applied in the same moment may end up naming a secret that is gone: its instances do not
+    /// start then and say why, until the secret is put again.
+    ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Precondition`], [`Error::InUse`], or the store's.
     pub async fn delete_secret(&self, (ns, name): (&str, &str), how: &How) -> Result<()> {
@@ -156,22 +155,28 @@ impl Service {
                 let name = full.clone();
                 return Err(Error::InUse { name, functions });
             }
-            let commit = match how.dry_run {
-                true => Commit::new(),
-                false => Commit::new().at(&key, current.version).delete(&key),
+            let expected = Expect::At(current.version);
+            let decision = match how.dry_run {
+                true => Decision::default(),
+                false => Decision::swap(Write::delete(&key)?.expecting(expected)),
             };
-            (commit, ())
+            (decision, ())
         });
         Ok(())
     }
 
     async fn users_of(&self, namespace: &str, secret: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
-        for entry in super::scan_all(&*self.store, &keys::functions(namespace)).await? {
+        for entry in store::list(&*self.store, &keys::functions(namespace))
+            .await?
+            .entries
+        {
             let function = parse::<Function>(&entry)?.value;
             let mut specs = vec![function.spec.clone()];
-            for revision in rollout::pushed(&function) {
-                let key = keys::revision(namespace, &function.name, &revision);
+            let pushed = rollout::pushed(&function);
+            let heads = function.revisions.iter();
+            for head in heads.filter(|head| pushed.contains(&head.name)) {
+                let key = keys::revision(namespace, &function.name, &head.uid);
                 let found = self.load::<Revision>(&key).await?;
                 specs.extend(found.map(|revision| revision.value.spec));
             }

@@ -10,12 +10,12 @@ use gateless_proto::v1::{ListTriggersRequest, TriggerStatus};
 use jiff::Timestamp;
 
 use super::calls::Gathered;
-use super::commit::{Versioned, bytes, change, keys, parse};
+use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::{How, Name};
 use super::{Error, Result, Service};
 use crate::domain::conditions::Condition;
 use crate::domain::trigger::{self, Spec, Trigger};
-use crate::store::Commit;
+use crate::store::{Expect, Write};
 
 /// A trigger and how it is.
 #[derive(Debug, Clone)]
@@ -71,23 +71,19 @@ impl Service {
             let uid = uuid::Uuid::now_v7().simple().to_string();
             let at = (Timestamp::now(), uid.as_str());
             let trigger = Trigger::put((ns, name), old.as_ref(), spec, at);
-            let mut commit = Commit::new();
+            let mut decision = Decision::default();
             if old.as_ref() != Some(&trigger) && !how.dry_run {
-                commit = match version {
-                    Some(version) => commit.at(&key, version),
-                    None => commit.absent(&key),
-                };
-                commit = commit.put(&key, bytes(&key, &trigger)?);
+                decision = Decision::swap(put(&key, &trigger, unchanged(version))?);
             }
-            (commit, (trigger, version))
+            (decision, (trigger, version))
         });
-        let version = committed.max(before.unwrap_or(0));
-        if committed > 0 {
+        let version = committed.or(before).unwrap_or(0);
+        if committed.is_some() {
             self.events().trigger((ns, name), &spec.function, "applied");
         }
         let uid = value.uid.clone();
         let view = self.trigger_view(Versioned { value, version }).await?;
-        if committed == 0 && before.is_none() {
+        if committed.is_none() && before.is_none() {
             self.transitions.lock().forget(&uid);
         }
         Ok((view, before.is_none()))
@@ -152,13 +148,14 @@ impl Service {
             let current = self.trigger_record((ns, name)).await?;
             how.precondition
                 .check("trigger", &full, Some(current.version))?;
-            let commit = match how.dry_run {
-                true => Commit::new(),
-                false => Commit::new().at(&key, current.version).delete(&key),
+            let expected = Expect::At(current.version);
+            let decision = match how.dry_run {
+                true => Decision::default(),
+                false => Decision::swap(Write::delete(&key)?.expecting(expected)),
             };
-            (commit, current.value)
+            (decision, current.value)
         });
-        if committed > 0 {
+        if committed.is_some() {
             self.transitions.lock().forget(&gone.uid);
             let function = &gone.spec.function;
             self.events().trigger((ns, name), function, "deleted");

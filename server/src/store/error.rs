@@ -8,21 +8,21 @@ use super::Revision;
 /// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A check of a commit did not hold; nothing was written.
+    /// A key was not as expected; nothing was written.
     #[error(
-        "{key} is not as the commit expected (it is at revision {actual:?}); read it again and retry"
+        "{key} is not as the write expected (it is at revision {actual:?}); read it again and retry"
     )]
     Conflict {
-        /// The key of the first check that failed.
+        /// The first key that was not.
         key: String,
-        /// The key's `mod_revision` now; `None` if it does not exist.
+        /// Its revision now; `None` if it does not exist.
         actual: Option<Revision>,
     },
     /// The change log does not reach back that far.
-    #[error("changes before revision {oldest} are compacted; list again and watch from there")]
+    #[error("changes up to revision {compacted} are compacted; list again and watch from there")]
     Compacted {
-        /// The oldest revision a watch can start from.
-        oldest: Revision,
+        /// The oldest revision a watch can start after.
+        compacted: Revision,
     },
     /// The request can never work.
     #[error("invalid store request: {reason}")]
@@ -30,13 +30,13 @@ pub enum Error {
         /// Which bound or rule it breaks.
         reason: String,
     },
-    /// Commits are refused since an earlier write failed. The outcome of the commit is unknown.
+    /// Writes are refused since an earlier one failed. The outcome of this one is unknown.
     #[error("the catalogue is read-only: {reason}")]
     ReadOnly {
         /// Why, and what to do.
         reason: String,
     },
-    /// The disk is too full to accept a commit or an artifact; it works again once there is room.
+    /// The disk is too full to accept a write or an artifact; it works again once there is room.
     #[error(
         "{path} has {available_bytes} bytes free and {needed_bytes} are needed; free some space, then retry"
     )]
@@ -64,6 +64,19 @@ pub enum Error {
     Export {
         /// What is wrong and in which line.
         reason: String,
+    },
+    /// Another version of the program wrote it.
+    #[error(
+        "{what} has format {found} and this version reads format {reads}; {}",
+        if found > reads { "use the newer version that wrote it" } else { "no later version reads it" }
+    )]
+    Format {
+        /// The store's folder, or an export.
+        what: String,
+        /// The format it has.
+        found: u32,
+        /// The format this version reads and writes.
+        reads: u32,
     },
     /// Another process has the store open.
     #[error("{path} is in use by another process; stop it, or use another data folder")]
@@ -101,7 +114,7 @@ impl Error {
         move |source| Self::Io { what, source }
     }
 
-    /// The same failure for the next commit of a group that failed as a whole.
+    /// The same failure for the next write of a group that failed as a whole.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::NoSpace {

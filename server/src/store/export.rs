@@ -3,8 +3,8 @@
 //! JSON lines, so that it outlives the engine and can be read with common tools:
 //!
 //! ```text
-//! {"format":"gateless-catalogue","format_version":1,"catalogue":"<uuid>","revision":7,"count":1}
-//! {"key":"...","create_revision":3,"mod_revision":7,"version":2,"value":"<base64>"}
+//! {"format":"gateless-catalogue","format_version":2,"catalogue":"<uuid>","revision":7,"count":1}
+//! {"key":"...","revision":7,"value":"<base64>"}
 //! {"sha256":"<of every byte before this line>"}
 //! ```
 //!
@@ -24,7 +24,8 @@ use uuid::Uuid;
 use super::{Entry, Error, ExportSummary, MAX_KEY_BYTES, MAX_VALUE_BYTES, Result, Revision};
 
 const FORMAT: &str = "gateless-catalogue";
-const FORMAT_VERSION: u32 = 1;
+/// Goes up when an older version could not read what a newer one writes.
+pub(super) const FORMAT_VERSION: u32 = 2;
 /// A line longer than any entry's: base64 is 4/3, a key's escapes are at most sixfold.
 const MAX_LINE_BYTES: u64 = (MAX_VALUE_BYTES / 3 * 4 + MAX_KEY_BYTES * 6 + 1024) as u64;
 
@@ -46,6 +47,13 @@ impl Export {
     }
 }
 
+/// What the first line of an export of any version has.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+    format_version: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -58,9 +66,7 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 struct Line {
     key: String,
-    create_revision: Revision,
-    mod_revision: Revision,
-    version: u64,
+    revision: Revision,
     value: String,
 }
 
@@ -90,9 +96,7 @@ pub(super) fn write(export: &Export, to: &mut dyn Write) -> io::Result<()> {
     for entry in &export.entries {
         let json = serde_json::to_vec(&Line {
             key: entry.key.clone(),
-            create_revision: entry.create_revision,
-            mod_revision: entry.mod_revision,
-            version: entry.version,
+            revision: entry.revision,
             value: STANDARD.encode(&entry.value),
         });
         line(&mut to, json)?;
@@ -110,10 +114,9 @@ pub(super) fn read(from: &mut dyn BufRead) -> Result<Export> {
         number: 0,
         hash: Sha256::new(),
     };
-    let header: Header = lines.next()?;
-    if header.format != FORMAT || header.format_version != FORMAT_VERSION {
-        return Err(lines.invalid("it is not an export of a version this server reads"));
-    }
+    let first = lines.line()?;
+    lines.check_format(&first)?;
+    let header: Header = lines.parse(&first)?;
     let mut entries: Vec<Entry> = Vec::new();
     for _ in 0..header.count {
         let line: Line = lines.next()?;
@@ -151,6 +154,27 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn next<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let line = self.line()?;
+        self.parse(&line)
+    }
+
+    /// Of any version, the first line says which.
+    fn check_format(&self, line: &[u8]) -> Result<()> {
+        let format: Format = self.parse(line)?;
+        if format.format != FORMAT {
+            return Err(self.invalid("it is not an export of a catalogue"));
+        }
+        match format.format_version {
+            FORMAT_VERSION => Ok(()),
+            found => Err(Error::Format {
+                what: "the export".to_owned(),
+                found,
+                reads: FORMAT_VERSION,
+            }),
+        }
+    }
+
+    fn line(&mut self) -> Result<Vec<u8>> {
         self.number += 1;
         let mut line = Vec::new();
         (&mut *self.from)
@@ -163,8 +187,12 @@ impl Lines<'_> {
             );
         }
         self.hash.update(&line);
+        Ok(line)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, line: &[u8]) -> Result<T> {
         // The parser's own message could quote a secret.
-        serde_json::from_slice(&line).map_err(|_| self.invalid("it is not what belongs there"))
+        serde_json::from_slice(line).map_err(|_| self.invalid("it is not what belongs there"))
     }
 
     fn invalid(&self, reason: &str) -> Error {
@@ -180,18 +208,14 @@ impl Lines<'_> {
         let sound = !line.key.is_empty()
             && line.key.len() <= MAX_KEY_BYTES
             && value.len() <= MAX_VALUE_BYTES
-            && (1..=line.mod_revision).contains(&line.create_revision)
-            && line.mod_revision <= revision
-            && line.version >= 1;
+            && (1..=revision).contains(&line.revision);
         if !sound {
             return Err(self.invalid("no catalogue can have this entry"));
         }
         Ok(Entry {
             key: line.key,
             value: Bytes::from(value),
-            create_revision: line.create_revision,
-            mod_revision: line.mod_revision,
-            version: line.version,
+            revision: line.revision,
         })
     }
 }

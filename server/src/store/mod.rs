@@ -1,175 +1,70 @@
-//! The catalogue's store, in etcd's shape: revisions, checked commits, watch from a revision.
+//! The catalogue's store, in etcd's shape: revisions, compare-and-swap, watch after a revision.
 //!
-//! [`Store`] is narrow on purpose, so that one machine can run on sled and a replicated server on
-//! etcd. It knows keys and bytes; what they mean is `service`'s business. It has no leases, no
-//! per-key history and no reads of the past: the catalogue needs none of them.
+//! [`Store`] is narrow on purpose, so that one machine can run on sled, and several servers on etcd, PostgreSQL or
+//! Kubernetes' own resources. It knows keys and bytes; what they mean is `service`'s business. What every store has
+//! is a compare-and-swap of one key; several keys at once are [`Transactions`], which a store may lack. It has no
+//! leases, no per-key history and no reads of the past: the catalogue needs none of them.
 //!
 //! ```text
-//! list:    page = store.scan("functions/", None, 500)      page.revision says when
-//! follow:  store.watch("functions/", page.revision + 1)    one Batch per commit, no gap, no duplicate
-//! change:  store.commit(Commit::new().unchanged(&entry).put(key, value))
+//! list:    listing = list(store, "functions/")              listing.revision says when
+//! follow:  store.watch("functions/", listing.revision)      every change after it, no gap, no duplicate
+//! change:  store.write(Write::put(key, value)?.expecting(Expect::At(entry.revision)))
 //! ```
 
 pub mod artifacts;
+pub mod blobs;
 #[cfg(test)]
 mod conformance;
 pub mod error;
 mod export;
+mod follow;
 pub mod memory;
 mod plan;
 mod shared;
 pub mod sled;
 mod space;
 mod state;
+mod write;
 mod writer;
 
 use std::io;
 
 pub use self::error::Error;
+pub use self::follow::{Follow, Update};
 pub use self::memory::MemoryStore;
 pub use self::sled::SledStore;
 pub use self::state::LogBounds;
+pub use self::write::{
+    Check, Expect, MAX_KEY_BYTES, MAX_REQUEST_BYTES, MAX_TRANSACTION_OPERATIONS, MAX_VALUE_BYTES,
+    Transaction, Write,
+};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-/// The number of a commit. Dense: the first is 1, every commit that changes something is the next.
-/// Only comparable within one [`Store::identity`].
+/// When something changed: every later change has a higher number. Nothing follows from the distance of two, and
+/// none can be computed from another. Only comparable within one [`Store::identity`].
 pub type Revision = u64;
 
 /// What the store's operations answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The longest key, in bytes. A key is not empty.
-pub const MAX_KEY_BYTES: usize = 1024;
-/// The largest value, in bytes.
-pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
-/// The most checks, and the most writes, in one commit.
-pub const MAX_COMMIT_OPERATIONS: usize = 1024;
-/// The most bytes of values in one commit.
-pub const MAX_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 /// The most entries in one page of [`Store::scan`]; a larger limit is cut to it.
 pub const MAX_PAGE_ENTRIES: usize = 10_000;
 
-/// One key, its value and where it stands in the history.
+/// One key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key; at most [`MAX_KEY_BYTES`].
     pub key: String,
     /// The value; at most [`MAX_VALUE_BYTES`].
     pub value: Bytes,
-    /// The revision that created the key (again, if it was deleted in between).
-    pub create_revision: Revision,
-    /// The revision that last wrote the key.
-    pub mod_revision: Revision,
-    /// How often the key was written since it was created: 1 after creation.
-    pub version: u64,
+    /// The revision that last wrote the key; never the same twice, also when it was deleted in between.
+    pub revision: Revision,
 }
 
-/// A condition a commit depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// The key does not exist.
-    Absent {
-        /// The key.
-        key: String,
-    },
-    /// The key exists.
-    Present {
-        /// The key.
-        key: String,
-    },
-    /// The key exists and was last written at this revision.
-    ModRevision {
-        /// The key.
-        key: String,
-        /// The expected [`Entry::mod_revision`].
-        revision: Revision,
-    },
-}
-
-/// One change to one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
-    /// Creates or replaces the key.
-    Put {
-        /// The key.
-        key: String,
-        /// Its new value.
-        value: Bytes,
-    },
-    /// Removes the key; nothing happens if there is none.
-    Delete {
-        /// The key.
-        key: String,
-    },
-}
-
-/// Checks and writes that happen together or not at all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commit {
-    /// All must hold, else nothing is written and the answer is [`Error::Conflict`].
-    pub checks: Vec<Check>,
-    /// The changes; a key may occur once.
-    pub writes: Vec<Write>,
-}
-
-impl Commit {
-    /// A commit with nothing in it.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Requires that the key does not exist.
-    #[must_use]
-    pub fn absent(mut self, key: impl Into<String>) -> Self {
-        self.checks.push(Check::Absent { key: key.into() });
-        self
-    }
-
-    /// Requires that the key exists.
-    #[must_use]
-    pub fn present(mut self, key: impl Into<String>) -> Self {
-        self.checks.push(Check::Present { key: key.into() });
-        self
-    }
-
-    /// Requires that the key was last written at `revision`.
-    #[must_use]
-    pub fn at(mut self, key: impl Into<String>, revision: Revision) -> Self {
-        self.checks.push(Check::ModRevision {
-            key: key.into(),
-            revision,
-        });
-        self
-    }
-
-    /// Requires that the entry is still the one that was read.
-    #[must_use]
-    pub fn unchanged(self, entry: &Entry) -> Self {
-        self.at(entry.key.clone(), entry.mod_revision)
-    }
-
-    /// Creates or replaces a key.
-    #[must_use]
-    pub fn put(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.writes.push(Write::Put {
-            key: key.into(),
-            value: value.into(),
-        });
-        self
-    }
-
-    /// Removes a key.
-    #[must_use]
-    pub fn delete(mut self, key: impl Into<String>) -> Self {
-        self.writes.push(Write::Delete { key: key.into() });
-        self
-    }
-}
-
-/// What happened to one key in one commit.
+/// What happened to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The key was written; the entry as it was right after.
@@ -178,7 +73,7 @@ pub enum Event {
     Delete {
         /// The key.
         key: String,
-        /// The revision of the commit that removed it.
+        /// When.
         revision: Revision,
     },
 }
@@ -193,10 +88,11 @@ impl Event {
     }
 }
 
-/// The events of one commit, in the order of its writes (a watch leaves out those of other prefixes).
+/// The events of one revision: of one write, or of one transaction in the order of its writes (a watch leaves out
+/// those of other prefixes).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// The commit's revision.
+    /// When it happened.
     pub revision: Revision,
     /// At least one event.
     pub events: Vec<Event>,
@@ -207,8 +103,7 @@ pub struct Batch {
 pub struct Page {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// The store's revision when the page was read; follow with a watch from the next.
-    /// With several pages, watch from the *first* page's revision + 1.
+    /// The store's revision when the page was read. With several pages, watch after the *first* page's.
     pub revision: Revision,
     /// Whether there are more entries; ask again with `after` = the last key.
     pub more: bool,
@@ -218,12 +113,12 @@ pub struct Page {
 /// behind the change log (list again). It ends without one when the store is closed.
 pub type Watch = BoxStream<'static, Result<Batch>>;
 
-/// Whether commits are accepted.
+/// Whether writes are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// Reads and commits work.
+    /// Reads and writes work.
     Writable,
-    /// Reads serve the last durable state, commits are refused.
+    /// Reads serve the last durable state, writes are refused.
     ReadOnly {
         /// Why, and what to do about it.
         reason: String,
@@ -243,8 +138,8 @@ pub struct ExportSummary {
 
 /// A revisioned key-value store. Cheap to share as `Arc<dyn Store>`.
 ///
-/// Reads are linearizable on one server: they show every acknowledged commit, and nothing that is
-/// not durable yet.
+/// Reads are linearizable, also over several servers on one store: they show every acknowledged write, and nothing
+/// that is not durable yet.
 pub trait Store: Send + Sync + 'static {
     /// The entry at `key`.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>>>;
@@ -258,39 +153,76 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>>;
 
-    /// Writes, if all checks hold, and answers with the commit's revision once it is durable.
+    /// Changes one key if it is as expected, and answers with the change's revision once it is durable.
     ///
-    /// A commit that changes nothing (no writes, or deletes of absent keys) answers with the current
-    /// revision. After [`Error::ReadOnly`] the outcome is unknown until the store is opened again;
-    /// after every other error nothing was written. Dropping the future does not undo the commit.
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision>>;
+    /// A deletion of what is not there changes nothing and answers with the current revision. After
+    /// [`Error::ReadOnly`] the outcome is unknown until the store is opened again; after every other error nothing
+    /// was written. Dropping the future does not undo the write.
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Revision>>;
 
-    /// Every commit that touches `prefix` from `from` (inclusive, 0 is 1) on, first those of the past.
+    /// Several keys at once, where the store can; `None`: it cannot, and nobody may need it to.
+    fn transactions(&self) -> Option<&dyn Transactions>;
+
+    /// Every change of `prefix` after a revision (0: from the beginning), first those of the past.
     ///
     /// # Errors
-    /// [`Error::Compacted`] when the change log no longer reaches back to `from`: list again.
-    fn watch<'a>(&'a self, prefix: &'a str, from: Revision) -> BoxFuture<'a, Result<Watch>>;
+    /// [`Error::Compacted`] when the change log no longer reaches back that far: list again.
+    fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch>>;
 
-    /// The revision of the last durable commit; 0 in a new store.
-    fn revision(&self) -> Revision;
+    /// The revision of the last durable change; 0 in a new store.
+    fn revision(&self) -> BoxFuture<'_, Result<Revision>>;
 
     /// The catalogue's id. New when a store is created, and when it was restored from an export that
     /// may be behind: whoever remembers revisions compares this first and starts over when it differs.
     fn identity(&self) -> Uuid;
 
-    /// Whether commits are accepted; for readiness.
+    /// Whether writes are accepted; for readiness.
     fn health(&self) -> Health;
 
     /// Writes everything, as of one revision, as JSON lines (`export.rs` has the format).
     fn export(&self, to: Box<dyn io::Write + Send>) -> BoxFuture<'_, Result<ExportSummary>>;
 
-    /// Reads an export into a store that never had a commit; keeps revisions, takes a new identity.
+    /// Reads an export into a store that was never written to; keeps revisions, takes a new identity.
     ///
     /// # Errors
-    /// [`Error::NotEmpty`], or [`Error::Export`] when the export is torn or altered. Nothing is written then.
+    /// [`Error::NotEmpty`], [`Error::Format`] when another version wrote the export, or [`Error::Export`] when it is
+    /// torn or altered. Nothing is written then.
     fn import(&self, from: Box<dyn io::BufRead + Send>) -> BoxFuture<'_, Result<ExportSummary>>;
 
-    /// Finishes waiting commits, writes what is written on shutdown, ends watches. Later commits
+    /// Finishes waiting writes, writes what is written on shutdown, ends watches. Later writes
     /// answer [`Error::Closed`]. Safe to call twice.
     fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Writes of several keys that happen together or not at all: what a store may have.
+pub trait Transactions: Send + Sync {
+    /// Writes, if all checks and expectations hold; all else as [`Store::write`].
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Revision>>;
+}
+
+/// Everything under a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// In key order.
+    pub entries: Vec<Entry>,
+    /// What changed after this is not all in it: watch from here.
+    pub revision: Revision,
+}
+
+/// Reads everything under a prefix, page by page.
+///
+/// # Errors
+/// The store's.
+pub async fn list(store: &dyn Store, prefix: &str) -> Result<Listing> {
+    let first = store.scan(prefix, None, MAX_PAGE_ENTRIES).await?;
+    let (mut entries, revision, mut more) = (first.entries, first.revision, first.more);
+    while more {
+        let after = entries.last().map(|entry| entry.key.clone());
+        let page = store
+            .scan(prefix, after.as_deref(), MAX_PAGE_ENTRIES)
+            .await?;
+        entries.extend(page.entries);
+        more = page.more;
+    }
+    Ok(Listing { entries, revision })
 }

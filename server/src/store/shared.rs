@@ -16,14 +16,14 @@ use super::export::{self, Export};
 use super::state::State;
 use super::{Batch, Error, ExportSummary, Health, Result, Revision, Watch};
 
-/// How many commits a watch takes from the log at a time; bounds what it buffers and the lock time.
+/// How many batches a watch takes from the log at a time; bounds what it buffers and the lock time.
 const WATCH_STEP: usize = 128;
 
 /// What an engine shares with its readers.
 pub(super) struct Shared {
     /// A lock, as a read must see one revision; held for map operations only, never across I/O.
     pub(super) state: RwLock<State>,
-    /// `Some` since commits are refused.
+    /// `Some` since writes are refused.
     read_only: RwLock<Option<String>>,
     progress: watch::Sender<Progress>,
 }
@@ -108,17 +108,16 @@ impl Shared {
         }))
     }
 
-    pub(super) fn watch(self: &Arc<Self>, prefix: &str, from: Revision) -> Result<Watch> {
-        let next = from.max(1);
-        let oldest = self.state.read().oldest();
-        if next < oldest {
-            return Err(Error::Compacted { oldest });
+    pub(super) fn watch(self: &Arc<Self>, prefix: &str, after: Revision) -> Result<Watch> {
+        let compacted = self.state.read().compacted();
+        if after < compacted {
+            return Err(Error::Compacted { compacted });
         }
         let cursor = Cursor {
             progress: self.progress.subscribe(),
             shared: Arc::clone(self),
             prefix: prefix.to_owned(),
-            next,
+            reached: after,
             buffer: VecDeque::new(),
             failed: false,
         };
@@ -133,7 +132,7 @@ struct Cursor {
     progress: watch::Receiver<Progress>,
     shared: Arc<Shared>,
     prefix: String,
-    next: Revision,
+    reached: Revision,
     buffer: VecDeque<Batch>,
     failed: bool,
 }
@@ -153,19 +152,19 @@ impl Cursor {
                 .shared
                 .state
                 .read()
-                .history(&self.prefix, self.next, WATCH_STEP);
+                .history(&self.prefix, self.reached, WATCH_STEP);
             match history {
                 Err(error) => {
                     self.failed = true;
                     return Some(Err(error));
                 }
-                Ok((_, next)) if next == self.next => {
+                Ok((_, reached)) if reached == self.reached => {
                     if known.closed || self.progress.changed().await.is_err() {
                         return None;
                     }
                 }
-                Ok((batches, next)) => {
-                    self.next = next;
+                Ok((batches, reached)) => {
+                    self.reached = reached;
                     self.buffer.extend(batches);
                 }
             }

@@ -28,7 +28,8 @@ use super::shared::{Shared, blocking};
 use super::state::LogBounds;
 use super::writer::{self, Request};
 use super::{
-    Commit, Entry, Error, ExportSummary, Health, Page, Result, Revision, Store, Watch, export,
+    Entry, Error, ExportSummary, Health, Page, Result, Revision, Store, Transaction, Transactions,
+    Watch, Write, export,
 };
 
 /// How a [`SledStore`] is kept.
@@ -58,7 +59,7 @@ impl Default for Options {
 pub struct Restored {
     /// The export it was restored from.
     pub from: PathBuf,
-    /// The revision it is at now; commits after it are lost.
+    /// The revision it is at now; changes after it are lost.
     pub revision: Revision,
     /// Where the broken store is kept, if there was one.
     pub set_aside: Option<PathBuf>,
@@ -169,16 +170,20 @@ impl Store for SledStore {
         future::ready(Ok(page)).boxed()
     }
 
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision>> {
-        self.request(|reply| Request::Commit(commit, reply)).boxed()
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Revision>> {
+        self.transact(write.into())
     }
 
-    fn watch<'a>(&'a self, prefix: &'a str, from: Revision) -> BoxFuture<'a, Result<Watch>> {
-        future::ready(self.shared.watch(prefix, from)).boxed()
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
     }
 
-    fn revision(&self) -> Revision {
-        self.shared.revision()
+    fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch>> {
+        future::ready(self.shared.watch(prefix, after)).boxed()
+    }
+
+    fn revision(&self) -> BoxFuture<'_, Result<Revision>> {
+        future::ready(Ok(self.shared.revision())).boxed()
     }
 
     fn identity(&self) -> Uuid {
@@ -223,6 +228,13 @@ impl Store for SledStore {
             Ok(())
         }
         .boxed()
+    }
+}
+
+impl Transactions for SledStore {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Revision>> {
+        self.request(|reply| Request::Write(transaction, reply))
+            .boxed()
     }
 }
 

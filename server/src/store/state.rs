@@ -38,8 +38,10 @@ pub(super) struct State {
     pub(super) identity: Uuid,
     entries: BTreeMap<String, Entry>,
     totals: Totals,
-    /// Contiguous revisions, the last is `totals.revision` unless it is empty.
+    /// Rising revisions, the last is `totals.revision` unless it is empty.
     log: VecDeque<Arc<Batch>>,
+    /// The newest revision that is not in the log.
+    compacted: Revision,
     log_events: usize,
     log_bytes: usize,
     bounds: LogBounds,
@@ -52,6 +54,7 @@ impl State {
             entries: BTreeMap::new(),
             totals: Totals::default(),
             log: VecDeque::new(),
+            compacted: 0,
             log_events: 0,
             log_bytes: 0,
             bounds,
@@ -67,6 +70,7 @@ impl State {
     ) -> Self {
         let mut state = Self::new(identity, bounds);
         state.totals.revision = revision;
+        state.compacted = revision;
         for entry in entries {
             state.totals.add(&entry);
             state.entries.insert(entry.key.clone(), entry);
@@ -81,20 +85,22 @@ impl State {
         *self = Self::with_entries(identity, self.bounds, export.revision, export.entries);
     }
 
-    /// Puts a log behind the entries; `false` (and no log) unless it is contiguous and up to date.
-    pub(super) fn attach_log(&mut self, batches: Vec<Batch>) -> bool {
-        let dense = batches
+    /// Puts a log behind the entries that begins after `compacted`; `false` (and no log) unless its revisions rise
+    /// to the state's own.
+    pub(super) fn attach_log(&mut self, batches: Vec<Batch>, compacted: Revision) -> bool {
+        let revisions = batches.iter().map(|batch| batch.revision);
+        let rising = [compacted].into_iter().chain(revisions).collect::<Vec<_>>();
+        let rises = rising
             .windows(2)
-            .all(|pair| matches!(pair, [a, b] if a.revision + 1 == b.revision));
-        let current = batches
-            .last()
-            .is_none_or(|last| last.revision == self.totals.revision);
-        if dense && current {
+            .all(|pair| matches!(pair, [a, b] if a < b));
+        let sound = rises && rising.last() == Some(&self.totals.revision);
+        if sound {
+            self.compacted = compacted;
             for batch in batches {
                 self.remember(Arc::new(batch));
             }
         }
-        dense && current
+        sound
     }
 
     pub(super) fn bounds(&self) -> LogBounds {
@@ -105,11 +111,9 @@ impl State {
         self.totals
     }
 
-    /// The oldest revision a watch can start from.
-    pub(super) fn oldest(&self) -> Revision {
-        self.log
-            .front()
-            .map_or(self.totals.revision + 1, |batch| batch.revision)
+    /// The oldest revision a watch can start after.
+    pub(super) fn compacted(&self) -> Revision {
+        self.compacted
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
@@ -139,23 +143,22 @@ impl State {
         }
     }
 
-    /// What happened to `prefix` from `next` on, at most `limit` commits, and where to go on.
+    /// What happened to `prefix` after a revision, in at most `limit` batches of the log, and where to go on.
     pub(super) fn history(
         &self,
         prefix: &str,
-        next: Revision,
+        after: Revision,
         limit: usize,
     ) -> Result<(Vec<Batch>, Revision)> {
-        let oldest = self.oldest();
-        if next < oldest {
-            return Err(Error::Compacted { oldest });
+        if after < self.compacted {
+            let compacted = self.compacted;
+            return Err(Error::Compacted { compacted });
         }
-        let skip = usize::try_from(next - oldest).unwrap_or(usize::MAX);
-        let end = skip.saturating_add(limit).min(self.log.len());
-        if skip >= end {
-            return Ok((Vec::new(), next));
-        }
-        let batches = self.log.range(skip..end).filter_map(|batch| {
+        let from = self.log.partition_point(|batch| batch.revision <= after);
+        let to = from.saturating_add(limit).min(self.log.len());
+        let mut reached = after;
+        let batches = self.log.range(from..to).filter_map(|batch| {
+            reached = batch.revision;
             let ours = batch.events.iter().filter(|e| e.key().starts_with(prefix));
             let events: Vec<_> = ours.cloned().collect();
             (!events.is_empty()).then_some(Batch {
@@ -163,7 +166,7 @@ impl State {
                 events,
             })
         });
-        Ok((batches.collect(), oldest + end as u64))
+        Ok((batches.collect(), reached))
     }
 
     /// Makes a durable plan visible.
@@ -184,13 +187,14 @@ impl State {
         self.log_events += batch.events.len();
         self.log_bytes += bytes(&batch);
         self.log.push_back(batch);
-        // The newest commit stays whatever its size, so that a watcher that keeps up always can.
+        // The newest change stays whatever its size, so that a watcher that keeps up always can.
         while self.log.len() > 1
             && (self.log_events > self.bounds.events || self.log_bytes > self.bounds.bytes)
         {
             if let Some(oldest) = self.log.pop_front() {
                 self.log_events -= oldest.events.len();
                 self.log_bytes -= bytes(&oldest);
+                self.compacted = oldest.revision;
             }
         }
     }

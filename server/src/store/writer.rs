@@ -1,8 +1,8 @@
-//! Group commit: one thread makes all commits that wait durable with one write to the disk.
+//! Group commit: one thread makes all writes that wait durable with one write to the disk.
 //!
-//! While the disk works on a group, the next one gathers; so the more commits there are, the fewer
+//! While the disk works on a group, the next one gathers; so the more writes there are, the fewer
 //! disk writes each needs. Nobody is answered, and no read or watch sees a group, before the disk has
-//! it: a conflict, too, can rest on a commit of the same group.
+//! it: a conflict, too, can rest on a write of the same group.
 //!
 //! When the disk fails in mid write, nobody can say what it holds (after a failed fsync the kernel may
 //! call lost pages clean). So the store turns read-only until it is opened again, which reads back and
@@ -21,11 +21,13 @@ use super::export::Export;
 use super::plan::{Plan, Planner, Totals};
 use super::shared::Shared;
 use super::state::State;
-use super::{Commit, Entry, Error, ExportSummary, Result, Revision, Write};
+use super::{Entry, Error, ExportSummary, Result, Revision, Transaction};
 
-/// How many commits wait before `commit` itself waits for a place.
+/// How many writes wait before `write` itself waits for a place.
 const MAX_WAITING: usize = 256;
-/// A group takes no more commits once it has this many bytes of values.
+/// How far apart revisions are.
+const STEP: Revision = 1;
+/// A group takes no more writes once it has this many bytes of values.
 const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// What has to be on the disk before anybody is told of it.
@@ -35,8 +37,8 @@ pub(super) struct Change<'a> {
     pub(super) plan: &'a Plan,
     /// Entries that come without history: an import.
     pub(super) imported: &'a [Entry],
-    /// The change log before this revision is no longer needed.
-    pub(super) oldest: Revision,
+    /// The change log up to this revision is no longer needed.
+    pub(super) compacted: Revision,
 }
 
 /// The disk under a store. It may panic: that counts as a failure.
@@ -50,7 +52,7 @@ pub(super) trait Disk: Send + 'static {
 
 /// A request to the writer thread, with where the answer goes.
 pub(super) enum Request {
-    Commit(Commit, oneshot::Sender<Result<Revision>>),
+    Write(Transaction, oneshot::Sender<Result<Revision>>),
     Import(Export, oneshot::Sender<Result<ExportSummary>>),
     /// Finish what waits, then end.
     Close,
@@ -74,7 +76,7 @@ struct Writer<D> {
     disk: D,
 }
 
-type Waiting = (Commit, oneshot::Sender<Result<Revision>>);
+type Waiting = (Transaction, oneshot::Sender<Result<Revision>>);
 
 impl<D: Disk> Writer<D> {
     fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -85,14 +87,14 @@ impl<D: Disk> Writer<D> {
                     let _gone = reply.send(self.import(export));
                 }
                 Request::Close => requests.close(),
-                Request::Commit(commit, reply) => {
-                    let mut size = bytes(&commit);
-                    let mut group = vec![(commit, reply)];
+                Request::Write(transaction, reply) => {
+                    let mut size = transaction.value_bytes();
+                    let mut group = vec![(transaction, reply)];
                     while size < MAX_GROUP_BYTES && group.len() < MAX_WAITING {
                         match requests.try_recv() {
-                            Ok(Request::Commit(commit, reply)) => {
-                                size += bytes(&commit);
-                                group.push((commit, reply));
+                            Ok(Request::Write(transaction, reply)) => {
+                                size += transaction.value_bytes();
+                                group.push((transaction, reply));
                             }
                             Ok(other) => {
                                 next = Some(other);
@@ -116,20 +118,19 @@ impl<D: Disk> Writer<D> {
     fn commit(&mut self, group: Vec<Waiting>) {
         let (answers, plan) = {
             let state = self.shared.state.read();
-            let mut planner = Planner::new(&state);
+            let mut planner = Planner::new(&state, STEP);
             let mut answers = Vec::with_capacity(group.len());
-            for (commit, reply) in group {
-                answers.push((reply, planner.add(commit)));
+            for (transaction, reply) in group {
+                answers.push((reply, planner.add(transaction)));
             }
             (answers, planner.finish())
         };
         let durable = self.make_durable(plan);
         for (reply, answer) in answers {
-            // Whatever a commit was told to be, it rests on the group; a receiver that is gone is fine.
-            let _gone = reply.send(match (&durable, answer) {
-                (Ok(()), answer) => answer,
-                (Err(_), Err(invalid @ Error::Invalid { .. })) => Err(invalid),
-                (Err(failure), _) => Err(failure.again()),
+            // Whatever a write was told to be, it rests on the group; a receiver that is gone is fine.
+            let _gone = reply.send(match &durable {
+                Ok(()) => answer,
+                Err(failure) => Err(failure.again()),
             });
         }
     }
@@ -140,16 +141,16 @@ impl<D: Disk> Writer<D> {
             return Ok(());
         }
         self.disk.room()?;
-        let (identity, oldest) = {
+        let (identity, compacted) = {
             let state = self.shared.state.read();
-            (state.identity, state.oldest())
+            (state.identity, state.compacted())
         };
         self.persist(&Change {
             identity,
             totals: plan.totals,
             plan: &plan,
             imported: &[],
-            oldest,
+            compacted,
         })?;
         self.shared.publish(|state| state.apply(plan));
         Ok(())
@@ -173,7 +174,7 @@ impl<D: Disk> Writer<D> {
             totals: imported.totals(),
             plan: &Plan::default(),
             imported: &imported.entries(),
-            oldest: imported.oldest(),
+            compacted: imported.compacted(),
         })?;
         self.shared.publish(|state| *state = imported);
         Ok(summary)
@@ -193,14 +194,6 @@ impl<D: Disk> Writer<D> {
         self.shared.set_read_only(Some(reason.clone()));
         Err(Error::ReadOnly { reason })
     }
-}
-
-fn bytes(commit: &Commit) -> usize {
-    let values = commit.writes.iter().map(|write| match write {
-        Write::Put { value, .. } => value.len(),
-        Write::Delete { .. } => 0,
-    });
-    values.sum()
 }
 
 /// The text of a panic.

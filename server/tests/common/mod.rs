@@ -1,4 +1,6 @@
 //! A server over a store in memory, called without a socket; and the routes of the OpenAPI document.
+//!
+//! In the test binary `minimal_store` the store has no more than every store must have.
 
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
 #![allow(clippy::unwrap_used, reason = "a test helper fails its test")]
@@ -9,13 +11,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use gateless_server::auth::keys::Keys;
 use gateless_server::auth::{Auth, Grant, Role};
 use gateless_server::metrics::Metrics;
 use gateless_server::service::{Changes, Service};
 use gateless_server::sidecars::Registry;
 use gateless_server::store::artifacts::Artifacts;
-use gateless_server::store::{MemoryStore, Store};
+use gateless_server::store::blobs::{Blobs, MemoryBlobs};
+use gateless_server::store::{LogBounds, MemoryStore, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -34,8 +36,12 @@ pub(crate) struct Server {
     pub(crate) auth: Arc<Auth>,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
-    /// The store, to break it.
-    pub(crate) store: Arc<MemoryStore>,
+    /// The catalogue.
+    pub(crate) store: Arc<dyn Store>,
+    /// The same, to break it.
+    memory: Option<Arc<MemoryStore>>,
+    /// The artifacts' content.
+    pub(crate) blobs: Arc<dyn Blobs>,
     /// Cancelled when the test ends.
     pub(crate) shutdown: CancellationToken,
     router: Router,
@@ -92,17 +98,35 @@ impl Answer {
 impl Server {
     /// With nothing in it.
     pub(crate) async fn start() -> Self {
+        let bounds = LogBounds::default();
+        let store = match env!("CARGO_CRATE_NAME") {
+            "minimal_store" => MemoryStore::minimal(bounds),
+            _ => MemoryStore::new(bounds),
+        };
+        let memory = Arc::new(store);
+        let mut server = Self::over(memory.clone(), Arc::new(MemoryBlobs::default())).await;
+        server.memory = Some(memory);
+        server
+    }
+
+    /// Another server on the same store.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::over(Arc::clone(&self.store), Arc::clone(&self.blobs)).await
+    }
+
+    /// On a store that may have something in it.
+    pub(crate) async fn over(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(MemoryStore::default());
-        let catalogue: Arc<dyn Store> = store.clone();
-        let artifacts = Artifacts::open(folder.path().join("artifacts"))
-            .await
-            .unwrap();
-        let keys = Keys::ephemeral().unwrap();
-        let auth = Arc::new(Auth::open(Arc::clone(&catalogue), keys).await.unwrap());
+        let artifacts = Artifacts::new(Arc::clone(&blobs));
+        let auth = Arc::new(Auth::open(Arc::clone(&store)).await.unwrap());
         let changes = Changes::default();
         let registry = Arc::new(Registry::new(SECRET, changes.clone()));
-        let service = Arc::new(Service::new(catalogue, artifacts, registry, changes));
+        let service = Arc::new(Service::new(
+            Arc::clone(&store),
+            artifacts,
+            registry,
+            changes,
+        ));
         let metrics = Arc::new(Metrics::default());
         let shutdown = CancellationToken::new();
         let router = gateless_server::http::router(
@@ -117,10 +141,18 @@ impl Server {
             auth,
             metrics,
             store,
+            memory: None,
+            blobs,
             shutdown,
             router,
             folder,
         }
+    }
+
+    /// From now on the catalogue is read-only.
+    pub(crate) fn break_store(&self) {
+        let memory = self.memory.as_ref().unwrap();
+        memory.set_read_only(Some("the disk failed".into()));
     }
 
     /// A token that lives for an hour.

@@ -14,11 +14,12 @@ fn applied(current: Option<&Function>, spec: Spec) -> Outcome {
         spec,
         labels: BTreeMap::new(),
     };
+    let uid = format!("u{}", current.map_or(1, |f| f.last_number + 1));
     super::apply(
         current,
         ("default", "f"),
         &apply,
-        (Timestamp::UNIX_EPOCH, "u"),
+        (Timestamp::UNIX_EPOCH, &uid),
     )
 }
 
@@ -151,7 +152,7 @@ fn old_revisions_are_forgotten_unless_they_have_traffic_or_a_tag() {
         .traffic
         .push(target(Some("f-00002"), 0, Some("keep")));
     let outcome = applied(Some(&function), spec("next"));
-    assert_eq!(outcome.removed, ["f-00001"]);
+    assert_eq!(outcome.removed, ["u1"]);
     let outcome = applied(Some(&outcome.function), spec("and next"));
     assert_eq!(outcome.removed, Vec::<String>::new());
     assert!(outcome.function.revision("f-00002").is_some());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Made, Subject};
-use crate::store::{Commit, Error, LogBounds, Store};
+use super::{Made, Subject, delete, put, write};
+use crate::store::{Error, LogBounds, Store};
 
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -31,16 +31,10 @@ async fn exported(store: &Arc<dyn Store>) -> Vec<u8> {
 async fn filled(make: &impl Fn(LogBounds) -> Made) -> Subject {
     let subject = make(LogBounds::default()).await;
     for i in 0..5 {
-        let commit = Commit::new()
-            .put(format!("k{i}"), vec![i; 20])
-            .put("\"ä\n", "v");
-        subject.store.commit(commit).await.unwrap();
+        write(&subject.store, put(format!("k{i}"), vec![i; 20])).await;
+        write(&subject.store, put("\"ä\n", "v")).await;
     }
-    subject
-        .store
-        .commit(Commit::new().delete("k0"))
-        .await
-        .unwrap();
+    write(&subject.store, delete("k0")).await;
     subject
 }
 
@@ -50,12 +44,12 @@ pub(in crate::store) async fn an_export_imports_into_an_empty_store(
     let (subject, empty) = (filled(&make).await, make(LogBounds::default()).await);
     let (source, target) = (&subject.store, &empty.store);
     let bytes = exported(source).await;
-    let before = target.identity();
+    let (before, at) = (target.identity(), source.revision().await.unwrap());
     let summary = target
         .import(Box::new(Cursor::new(bytes.clone())))
         .await
         .unwrap();
-    assert_eq!((summary.revision, summary.entries), (6, 5));
+    assert_eq!((summary.revision, summary.entries), (at, 5));
     assert_eq!(summary.catalogue, source.identity());
     let identities = [before, source.identity()];
     assert!(!identities.contains(&target.identity()));
@@ -64,17 +58,41 @@ pub(in crate::store) async fn an_export_imports_into_an_empty_store(
         target.scan("", None, 99).await,
     );
     assert_eq!(a.unwrap(), b.unwrap());
-    let error = target.watch("", 1).await.err().unwrap();
-    assert!(matches!(error, Error::Compacted { oldest: 7 }), "{error}");
-    assert_eq!(
-        target.commit(Commit::new().put("k1", "2")).await.unwrap(),
-        7
+    let error = target.watch("", at - 1).await.err().unwrap();
+    assert!(
+        matches!(error, Error::Compacted { compacted } if compacted == at),
+        "{error}"
     );
-    let error = target
-        .import(Box::new(Cursor::new(bytes)))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::NotEmpty { revision: 7 }), "{error}");
+    let next = write(target, put("k1", "2")).await;
+    assert!(next > at);
+    let error = target.import(Box::new(Cursor::new(bytes))).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, Error::NotEmpty { revision } if revision == next),
+        "{error}"
+    );
+}
+
+pub(in crate::store) async fn an_export_of_another_format_is_refused_by_its_number(
+    make: impl Fn(LogBounds) -> Made,
+) {
+    let (subject, empty) = (filled(&make).await, make(LogBounds::default()).await);
+    let text = String::from_utf8(exported(&subject.store).await).unwrap();
+    let newer = text.replacen("\"format_version\":2", "\"format_version\":12", 1);
+    let error = empty.store.import(Box::new(Cursor::new(newer))).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Format {
+                found: 12,
+                reads: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("newer version"), "{error}");
 }
 
 pub(in crate::store) async fn a_torn_or_altered_export_is_refused(
@@ -96,11 +114,11 @@ pub(in crate::store) async fn a_torn_or_altered_export_is_refused(
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let outcome = empty.store.import(Box::new(Cursor::new(bytes))).await;
         assert!(
-            matches!(outcome, Err(Error::Export { .. })),
+            matches!(outcome, Err(Error::Export { .. } | Error::Format { .. })),
             "{outcome:?} {text}"
         );
     }
-    assert_eq!(empty.store.revision(), 0);
+    assert_eq!(empty.store.revision().await.unwrap(), 0);
     empty
         .store
         .import(Box::new(Cursor::new(bytes)))

@@ -3,10 +3,11 @@
 //! ```text
 //! "m"                     totals: written with every change, so that lost pages are noticed
 //! "e" key                 an entry
-//! "l" revision (8, BE)    the change log: one record for each commit
+//! "l" revision (8, BE)    the change log: one record for each revision
 //! ```
 //!
-//! Values are protobuf, so that fields can be added; a layout that cannot be read gets a new number.
+//! Values are protobuf, so that fields can be added; a layout that an older version cannot read gets a new number.
+//! Each record of the log names the revision before it, so that one that is missing is noticed.
 
 use bytes::Bytes;
 use prost::Message;
@@ -15,7 +16,8 @@ use uuid::Uuid;
 use crate::store::plan::Totals;
 use crate::store::{Batch, Entry, Event, Revision};
 
-const LAYOUT: u32 = 1;
+/// Goes up when an older version could not read what a newer one writes.
+pub(super) const LAYOUT: u32 = 2;
 
 pub(super) const META_KEY: &[u8] = b"m";
 pub(super) const ENTRY_PREFIX: &[u8] = b"e";
@@ -38,12 +40,8 @@ struct StoredMeta {
 #[derive(Clone, PartialEq, Message)]
 struct StoredEntry {
     #[prost(uint64, tag = "1")]
-    create_revision: u64,
-    #[prost(uint64, tag = "2")]
-    mod_revision: u64,
-    #[prost(uint64, tag = "3")]
-    version: u64,
-    #[prost(bytes = "bytes", tag = "4")]
+    revision: u64,
+    #[prost(bytes = "bytes", tag = "2")]
     value: Bytes,
 }
 
@@ -60,6 +58,9 @@ struct StoredEvent {
 struct StoredBatch {
     #[prost(message, repeated, tag = "1")]
     events: Vec<StoredEvent>,
+    /// The revision of the record before.
+    #[prost(uint64, tag = "2")]
+    after: u64,
 }
 
 pub(super) fn entry_key(key: &str) -> Vec<u8> {
@@ -81,13 +82,17 @@ pub(super) fn encode_meta(identity: Uuid, totals: Totals) -> Vec<u8> {
     meta.encode_to_vec()
 }
 
-pub(super) fn decode_meta(bytes: &[u8]) -> Result<(Uuid, Totals), String> {
+/// What the totals' record says.
+pub(super) enum Meta {
+    Totals(Uuid, Totals),
+    /// Another version wrote it, with this layout.
+    Other(u32),
+}
+
+pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, String> {
     let meta = StoredMeta::decode(bytes).map_err(|_| "its totals are damaged".to_owned())?;
     if meta.layout != LAYOUT {
-        return Err(format!(
-            "it has layout {}, this server reads {LAYOUT}",
-            meta.layout
-        ));
+        return Ok(Meta::Other(meta.layout));
     }
     let identity = Uuid::from_slice(&meta.identity);
     let digest = <[u8; 16]>::try_from(meta.digest.as_slice());
@@ -99,14 +104,12 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<(Uuid, Totals), String> {
         count: meta.count,
         digest: u128::from_be_bytes(digest),
     };
-    Ok((identity, totals))
+    Ok(Meta::Totals(identity, totals))
 }
 
 fn stored(entry: &Entry) -> StoredEntry {
     StoredEntry {
-        create_revision: entry.create_revision,
-        mod_revision: entry.mod_revision,
-        version: entry.version,
+        revision: entry.revision,
         value: entry.value.clone(),
     }
 }
@@ -115,9 +118,7 @@ fn entry(key: String, stored: StoredEntry) -> Entry {
     Entry {
         key,
         value: stored.value,
-        create_revision: stored.create_revision,
-        mod_revision: stored.mod_revision,
-        version: stored.version,
+        revision: stored.revision,
     }
 }
 
@@ -133,7 +134,7 @@ pub(super) fn decode_entry(key: &[u8], value: &[u8]) -> Result<Entry, String> {
     Ok(entry(key, stored))
 }
 
-pub(super) fn encode_batch(batch: &Batch) -> Vec<u8> {
+pub(super) fn encode_batch(batch: &Batch, after: Revision) -> Vec<u8> {
     let events = batch.events.iter().map(|event| match event {
         Event::Put(entry) => StoredEvent {
             key: entry.key.clone(),
@@ -146,15 +147,17 @@ pub(super) fn encode_batch(batch: &Batch) -> Vec<u8> {
     });
     let batch = StoredBatch {
         events: events.collect(),
+        after,
     };
     batch.encode_to_vec()
 }
 
-/// `None` if the record is damaged.
-pub(super) fn decode_batch(key: &[u8], value: &[u8]) -> Option<Batch> {
+/// A record of the log, and the revision of the one before it; `None` if it is damaged.
+pub(super) fn decode_batch(key: &[u8], value: &[u8]) -> Option<(Batch, Revision)> {
     let revision = key.strip_prefix(LOG_PREFIX)?.try_into().ok()?;
     let revision = Revision::from_be_bytes(revision);
     let stored = StoredBatch::decode(value).ok()?;
+    let after = stored.after;
     let events = stored.events.into_iter().map(|event| match event.entry {
         Some(stored) => Event::Put(entry(event.key, stored)),
         None => Event::Delete {
@@ -162,8 +165,9 @@ pub(super) fn decode_batch(key: &[u8], value: &[u8]) -> Option<Batch> {
             revision,
         },
     });
-    Some(Batch {
+    let batch = Batch {
         revision,
         events: events.collect(),
-    })
+    };
+    Some((batch, after))
 }

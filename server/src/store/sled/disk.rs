@@ -4,7 +4,7 @@
 //! file's size; values above its inline limit go to files of their own, which it does not sync at
 //! all. So every write here ends with fdatasync of the database file and of new blob files.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use ::sled::{Batch, Config, Db};
+use ::sled::{Config, Db};
 
-use super::codec;
+use super::codec::{self, Meta};
 use crate::store::plan::Totals;
 use crate::store::space;
 use crate::store::state::{LogBounds, State};
 use crate::store::writer::{Change, Disk, panic_message};
-use crate::store::{Error, Event, Result, Revision};
+use crate::store::{Batch, Error, Event, Result, Revision};
 
 /// sled's page cache. Small: reads are served from memory of our own.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -45,8 +45,10 @@ pub(super) struct SledDisk {
     dir: PathBuf,
     file: File,
     synced_blobs: HashSet<OsString>,
-    /// The log before this revision is gone from the disk.
-    oldest: Revision,
+    /// The revisions whose records are in the log, oldest first.
+    logged: VecDeque<Revision>,
+    /// The newest revision on the disk.
+    newest: Revision,
 }
 
 /// Creates a store that shows `state` (without a log), durable to the last file.
@@ -56,7 +58,7 @@ pub(super) fn create(dir: &Path, state: &State) -> Result<()> {
     let attempt = || -> ::sled::Result<()> {
         let db = config(dir).open()?;
         for entries in state.entries().chunks(CREATE_STEP) {
-            let mut batch = Batch::default();
+            let mut batch = ::sled::Batch::default();
             for entry in entries {
                 batch.insert(codec::entry_key(&entry.key), codec::encode_entry(entry));
             }
@@ -90,7 +92,16 @@ fn try_load(dir: &Path, bounds: LogBounds) -> Result<(SledDisk, State), Failure>
     let Some(meta) = meta else {
         return Err(Failure::Broken("its totals are missing".to_owned()));
     };
-    let (identity, totals) = codec::decode_meta(&meta).map_err(Failure::Broken)?;
+    let (identity, totals) = match codec::decode_meta(&meta).map_err(Failure::Broken)? {
+        Meta::Totals(identity, totals) => (identity, totals),
+        Meta::Other(found) => {
+            return Err(Failure::Refused(Error::Format {
+                what: format!("the catalogue in {}", dir.display()),
+                found,
+                reads: codec::LAYOUT,
+            }));
+        }
+    };
     let mut entries = Vec::new();
     for pair in db.scan_prefix(codec::ENTRY_PREFIX) {
         let (key, value) = pair.map_err(classify)?;
@@ -98,7 +109,7 @@ fn try_load(dir: &Path, bounds: LogBounds) -> Result<(SledDisk, State), Failure>
     }
     let mut state = State::with_entries(identity, bounds, totals.revision, entries);
     check(state.totals(), totals)?;
-    let oldest = load_log(&db, &mut state)?;
+    let logged = load_log(&db, &mut state)?;
     let path = dir.join("db");
     let file = File::open(&path).map_err(|source| {
         Failure::Refused(Error::io(format!("opening {}", path.display()))(source))
@@ -112,7 +123,8 @@ fn try_load(dir: &Path, bounds: LogBounds) -> Result<(SledDisk, State), Failure>
         dir: dir.to_owned(),
         file,
         synced_blobs: HashSet::new(),
-        oldest,
+        logged,
+        newest: totals.revision,
     };
     Ok((disk, state))
 }
@@ -172,30 +184,37 @@ fn check(found: Totals, expected: Totals) -> Result<(), Failure> {
 }
 
 /// A log that is not whole is dropped: the entries are right, so watchers only have to list again.
-fn load_log(db: &Db, state: &mut State) -> Result<Revision, Failure> {
-    let mut oldest = state.totals().revision + 1;
-    let mut batches = Some(Vec::new());
+fn load_log(db: &Db, state: &mut State) -> Result<VecDeque<Revision>, Failure> {
+    let mut keys = Vec::new();
+    let mut whole = Some((Vec::<Batch>::new(), None));
     for pair in db.scan_prefix(codec::LOG_PREFIX) {
         let (key, value) = pair.map_err(classify)?;
-        match (&mut batches, codec::decode_batch(&key, &value)) {
-            (Some(batches), Some(batch)) => {
-                oldest = oldest.min(batch.revision);
+        whole = whole.and_then(|(mut batches, mut compacted)| {
+            let (batch, after) = codec::decode_batch(&key, &value)?;
+            let compacted: Revision = *compacted.get_or_insert(after);
+            let before = batches.last().map_or(compacted, |last| last.revision);
+            (after == before).then(|| {
                 batches.push(batch);
-            }
-            _ => batches = None,
+                (batches, Some(compacted))
+            })
+        });
+        keys.push(key);
+    }
+    if let Some((batches, compacted)) = whole {
+        let logged = batches.iter().map(|batch| batch.revision).collect();
+        let compacted = compacted.unwrap_or(state.totals().revision);
+        if batches.is_empty() || state.attach_log(batches, compacted) {
+            return Ok(logged);
         }
     }
-    if !batches.is_some_and(|batches| state.attach_log(batches)) {
-        tracing::warn!(
-            revision = state.totals().revision,
-            "the catalogue's change log is damaged and was dropped; its entries are complete"
-        );
-        for key in db.scan_prefix(codec::LOG_PREFIX).keys() {
-            db.remove(key.map_err(classify)?).map_err(classify)?;
-        }
-        oldest = state.totals().revision + 1;
+    tracing::warn!(
+        revision = state.totals().revision,
+        "the catalogue's change log is damaged and was dropped; its entries are complete"
+    );
+    for key in keys {
+        db.remove(key).map_err(classify)?;
     }
-    Ok(oldest)
+    Ok(VecDeque::new())
 }
 
 impl Disk for SledDisk {
@@ -204,13 +223,14 @@ impl Disk for SledDisk {
     }
 
     fn persist(&mut self, change: &Change<'_>) -> Result<(), String> {
-        let mut batch = Batch::default();
+        let mut batch = ::sled::Batch::default();
         for entry in change.imported {
             batch.insert(codec::entry_key(&entry.key), codec::encode_entry(entry));
         }
         // In order: of several writes to one key, the batch keeps the last.
-        for commit in &change.plan.batches {
-            for event in &commit.events {
+        let mut newest = self.newest;
+        for made in &change.plan.batches {
+            for event in &made.events {
                 match event {
                     Event::Put(entry) => {
                         batch.insert(codec::entry_key(&entry.key), codec::encode_entry(entry));
@@ -218,10 +238,13 @@ impl Disk for SledDisk {
                     Event::Delete { key, .. } => batch.remove(codec::entry_key(key)),
                 }
             }
-            batch.insert(codec::log_key(commit.revision), codec::encode_batch(commit));
+            let record = codec::encode_batch(made, newest);
+            batch.insert(codec::log_key(made.revision), record);
+            newest = made.revision;
         }
-        for revision in self.oldest..change.oldest {
-            batch.remove(codec::log_key(revision));
+        let gone = self.logged.partition_point(|r| *r <= change.compacted);
+        for revision in self.logged.range(..gone) {
+            batch.remove(codec::log_key(*revision));
         }
         let meta = codec::encode_meta(change.identity, change.totals);
         batch.insert(codec::META_KEY, meta);
@@ -230,7 +253,10 @@ impl Disk for SledDisk {
         self.db.apply_batch(batch).map_err(|e| e.to_string())?;
         self.db.flush().map_err(|e| e.to_string())?;
         self.sync().map_err(|e| e.to_string())?;
-        self.oldest = self.oldest.max(change.oldest);
+        self.logged.drain(..gone);
+        let made = change.plan.batches.iter().map(|made| made.revision);
+        self.logged.extend(made);
+        self.newest = change.totals.revision;
         Ok(())
     }
 }

@@ -60,6 +60,11 @@ impl Exports {
                 File::open(&path).map_err(Error::io(format!("opening {}", path.display())))?;
             match export::read(&mut BufReader::new(file)) {
                 Ok(export) => return Ok(Some((path, export))),
+                // Whole, and newer than what this version can read: an older one must not pass for it.
+                Err(Error::Format { found, reads, .. }) => {
+                    let what = path.display().to_string();
+                    return Err(Error::Format { what, found, reads });
+                }
                 Err(error) => tracing::error!(path = %path.display(), %error, "ignoring an export"),
             }
         }
@@ -143,7 +148,7 @@ impl Exporter {
                 let state = shared.state.read();
                 (state.identity, state.totals().revision)
             };
-            // A catalogue without a commit has nothing to lose.
+            // A catalogue that was never written to has nothing to lose.
             if revision == 0 || last == Some((identity, revision)) {
                 return;
             }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A store is restored when it does not open, fails its checks, is missing, or is behind its own
-//! newest export. What was committed after that export is lost then, and this is said loudly. A
+//! newest export. What was written after that export is lost then, and this is said loudly. A
 //! store that cannot be restored is never replaced by an empty one.
 
 use std::fs::{self, File, TryLockError};
@@ -133,7 +133,7 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
-/// An export shows only durable commits, so a store behind its own export has lost some.
+/// An export shows only durable writes, so a store behind its own export has lost some.
 fn behind(state: &State, export: Option<(Uuid, Revision)>) -> Option<String> {
     let (identity, exported) = export?;
     let revision = state.totals().revision;
@@ -174,7 +174,7 @@ fn restore(dir: &Path, from: PathBuf, state: &State, reason: String) -> Result<R
         from = %from.display(),
         revision,
         set_aside = ?set_aside,
-        "the catalogue did not open and was restored from an export; commits after it are lost"
+        "the catalogue did not open and was restored from an export; changes after it are lost"
     );
     Ok(Restored {
         from,

@@ -5,7 +5,11 @@ use std::sync::mpsc as gate;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::store::{Health, LogBounds};
+use crate::store::{Expect, Health, LogBounds, Write};
+
+fn put(key: impl Into<String>, value: &'static str) -> Write {
+    Write::put(key, value).unwrap()
+}
 
 /// What the disk does with the next group.
 enum Order {
@@ -72,26 +76,29 @@ fn world() -> World {
 }
 
 impl World {
-    async fn send(&self, commit: Commit) -> oneshot::Receiver<Result<Revision>> {
+    async fn send(&self, write: Write) -> oneshot::Receiver<Result<Revision>> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::Commit(commit, reply)).await;
+        let sent = self
+            .requests
+            .send(Request::Write(write.into(), reply))
+            .await;
         assert!(sent.is_ok());
         answer
     }
 }
 
 #[tokio::test]
-async fn commits_that_wait_share_one_write_and_show_only_after_it() {
+async fn writes_that_wait_share_one_disk_write_and_show_only_after_it() {
     let mut world = world();
-    let first = world.send(Commit::new().put("k", "1")).await;
+    let first = world.send(put("k", "1")).await;
     assert_eq!(world.began.recv().await, Some(1));
     // The disk is busy: these wait, and two of them rest on others of the same group.
     let mut waiting = Vec::new();
     for i in 0..50 {
-        waiting.push(world.send(Commit::new().put(format!("k{i}"), "1")).await);
+        waiting.push(world.send(put(format!("k{i}"), "1")).await);
     }
-    let conflict = world.send(Commit::new().absent("k7").put("k7", "2")).await;
-    let chained = world.send(Commit::new().present("k8").put("k8", "2")).await;
+    let conflict = world.send(put("k7", "2").expecting(Expect::Absent)).await;
+    let chained = world.send(put("k8", "2").expecting(Expect::Present)).await;
     assert_eq!(world.shared.revision(), 0);
 
     world.orders.send(Order::Write).unwrap();
@@ -113,10 +120,10 @@ async fn commits_that_wait_share_one_write_and_show_only_after_it() {
 async fn a_failed_write_acknowledges_nobody_and_makes_the_store_read_only() {
     for order in [Order::Fail, Order::Panic] {
         let mut world = world();
-        let first = world.send(Commit::new().put("a", "1")).await;
+        let first = world.send(put("a", "1")).await;
         assert_eq!(world.began.recv().await, Some(1));
-        let waiting = world.send(Commit::new().put("b", "1")).await;
-        let conflict = world.send(Commit::new().absent("b").put("b", "2")).await;
+        let waiting = world.send(put("b", "1")).await;
+        let conflict = world.send(put("b", "2").expecting(Expect::Absent)).await;
         world.orders.send(Order::Write).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
         world.orders.send(order).unwrap();
@@ -124,7 +131,7 @@ async fn a_failed_write_acknowledges_nobody_and_makes_the_store_read_only() {
             let answer = answer.await.unwrap();
             assert!(matches!(answer, Err(Error::ReadOnly { .. })), "{answer:?}");
         }
-        let later = world.send(Commit::new().put("c", "1")).await.await.unwrap();
+        let later = world.send(put("c", "1")).await.await.unwrap();
         assert!(matches!(later, Err(Error::ReadOnly { .. })), "{later:?}");
         assert!(matches!(world.shared.health(), Health::ReadOnly { .. }));
         assert_eq!(world.shared.revision(), 1);
@@ -135,12 +142,12 @@ async fn a_failed_write_acknowledges_nobody_and_makes_the_store_read_only() {
 #[tokio::test]
 async fn a_full_disk_refuses_until_there_is_room() {
     let world = world();
-    let commit = Commit::new().put("a", "1");
+    let write = put("a", "1");
     world.full.store(true, std::sync::atomic::Ordering::SeqCst);
-    let refused = world.send(commit.clone()).await.await.unwrap();
+    let refused = world.send(write.clone()).await.await.unwrap();
     assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
     assert_eq!(world.shared.health(), Health::Writable);
     world.full.store(false, std::sync::atomic::Ordering::SeqCst);
     world.orders.send(Order::Write).unwrap();
-    assert_eq!(world.send(commit).await.await.unwrap().unwrap(), 1);
+    assert_eq!(world.send(write).await.await.unwrap().unwrap(), 1);
 }

@@ -1,7 +1,7 @@
 //! kill -9 at any moment: what was acknowledged is there. The test binary is its own victim.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use rand::Rng;
@@ -31,11 +31,13 @@ async fn victim() {
             for n in 0_usize.. {
                 let key = format!("k{writer}/{}", n % 50);
                 let size = if n % 40 == 0 { 300_000 } else { n % 2000 };
-                let mut commit = Commit::new().put(key.clone(), vec![writer; size]);
+                let mut writes = vec![put(key.clone(), vec![writer; size])];
                 if n % 3 == 0 {
-                    commit = commit.delete(format!("k{writer}/{}", (n + 25) % 50));
+                    let other = format!("k{writer}/{}", (n + 25) % 50);
+                    writes.push(Write::delete(other).unwrap());
                 }
-                let revision = store.commit(commit).await.unwrap();
+                let both = Transaction::new(Vec::new(), writes).unwrap();
+                let revision = store.transact(both).await.unwrap();
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "ack {revision} {key} {size}").unwrap();
             }
@@ -94,12 +96,15 @@ async fn no_acknowledged_commit_is_lost_by_kill_9() {
         }
         let store = open(dir.path()).await;
         assert_eq!(store.restored(), None, "round {round}");
-        let last = store.revision();
-        let history = store.watch("", 1).await.unwrap();
-        let history: Vec<_> = history.take(usize::try_from(last).unwrap()).collect().await;
+        let last = store.revision().await.unwrap();
+        let history = store.watch("", 0).await.unwrap();
+        store.close().await.unwrap();
+        let history: Vec<_> = history.map(Result::unwrap).collect().await;
         let mut model = BTreeMap::new();
-        for (batch, revision) in history.into_iter().map(Result::unwrap).zip(1..) {
-            assert_eq!(batch.revision, revision);
+        let seen: BTreeSet<_> = history.iter().map(|batch| batch.revision).collect();
+        assert!(acknowledged.keys().all(|revision| seen.contains(revision)));
+        for batch in history {
+            let revision = batch.revision;
             if let Some((key, size)) = acknowledged.get(&revision) {
                 let Some(Event::Put(entry)) = batch.events.first() else {
                     panic!("revision {revision} is not what was acknowledged");

@@ -13,8 +13,8 @@ async fn filled(dir: &Path) -> (Vec<Entry>, Vec<Entry>) {
     for round in 0..2_u8 {
         let store = open(dir).await;
         for i in 0..10_u8 {
-            let commit = Commit::new().put(format!("k{i}"), vec![round + i; 3000]);
-            store.commit(commit).await.unwrap();
+            let write = put(format!("k{i}"), vec![round + i; 3000]);
+            store.write(write).await.unwrap();
         }
         contents.push(everything(&store).await);
         store.close().await.unwrap();
@@ -54,7 +54,7 @@ async fn a_corrupt_store_is_set_aside_and_restored() {
     assert!(restored.set_aside.unwrap().join("db").exists());
     assert_eq!(everything(&store).await, newest);
     assert_ne!(store.identity(), identity);
-    assert_eq!(store.commit(Commit::new().put("k", "v")).await.unwrap(), 21);
+    assert!(store.write(put("k", "v")).await.unwrap() > restored.revision);
     store.close().await.unwrap();
     assert_eq!(open(dir.path()).await.restored(), None);
     assert_eq!(set_aside(dir.path()), 1);
@@ -103,7 +103,7 @@ async fn a_store_behind_its_own_export_is_restored() {
     let dir = TempDir::new().unwrap();
     let copy = TempDir::new().unwrap();
     let store = open(dir.path()).await;
-    store.commit(Commit::new().put("k", "old")).await.unwrap();
+    store.write(put("k", "old")).await.unwrap();
     drop(store);
     let status = std::process::Command::new("cp")
         .arg("-r")
@@ -112,7 +112,7 @@ async fn a_store_behind_its_own_export_is_restored() {
         .status();
     assert!(status.unwrap().success());
     let store = open(dir.path()).await;
-    store.commit(Commit::new().put("k", "new")).await.unwrap();
+    store.write(put("k", "new")).await.unwrap();
     store.close().await.unwrap();
     fs::remove_dir_all(dir.path().join("db")).unwrap();
     fs::rename(copy.path().join("db"), dir.path().join("db")).unwrap();
@@ -144,6 +144,72 @@ async fn without_a_valid_export_it_refuses_and_touches_nothing() {
         .err()
         .unwrap();
     assert!(matches!(error, Error::Unrecoverable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_of_another_version_is_refused_by_its_number_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    filled(dir.path()).await;
+    {
+        let db = ::sled::open(dir.path().join("db")).unwrap();
+        let mut meta = db.get(codec::META_KEY).unwrap().unwrap().to_vec();
+        // The first field, and its value.
+        assert_eq!(meta[..2], [0x08, 2]);
+        meta[1] = 12;
+        db.insert(codec::META_KEY, meta).unwrap();
+        db.flush().unwrap();
+    }
+    for _ in 0..2 {
+        let error = SledStore::open(dir.path(), Options::default()).await;
+        let error = error.err().unwrap();
+        assert!(
+            matches!(
+                error,
+                Error::Format {
+                    found: 12,
+                    reads: 2,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(error.to_string().contains("newer version"), "{error}");
+    }
+    assert_eq!(set_aside(dir.path()), 0);
+}
+
+#[tokio::test]
+async fn an_export_of_a_newer_version_is_not_passed_over_for_an_older_one() {
+    let dir = TempDir::new().unwrap();
+    filled(dir.path()).await;
+    overwrite(dir.path());
+    let newest = exports(dir.path()).pop().unwrap();
+    let text = fs::read_to_string(&newest).unwrap();
+    let newer = text.replacen("\"format_version\":2", "\"format_version\":3", 1);
+    fs::write(&newest, newer).unwrap();
+    let error = SledStore::open(dir.path(), Options::default()).await;
+    let error = error.err().unwrap();
+    assert!(matches!(error, Error::Format { found: 3, .. }), "{error}");
+    assert_eq!(set_aside(dir.path()), 0);
+}
+
+#[tokio::test]
+async fn a_log_with_a_hole_is_dropped_and_the_entries_stay() {
+    let dir = TempDir::new().unwrap();
+    let (_, newest) = filled(dir.path()).await;
+    {
+        let db = ::sled::open(dir.path().join("db")).unwrap();
+        assert!(db.remove(codec::log_key(7)).unwrap().is_some());
+        db.flush().unwrap();
+    }
+    let store = open(dir.path()).await;
+    assert_eq!(store.restored(), None);
+    assert_eq!(everything(&store).await, newest);
+    let error = store.watch("", 0).await.err().unwrap();
+    assert!(
+        matches!(error, Error::Compacted { compacted: 20 }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -181,6 +247,6 @@ async fn any_damage_is_noticed_or_harmless() {
         // The newest export shows all of it, so restored or not, all of it must be there.
         let store = open(dir.path()).await;
         assert_eq!(everything(&store).await, newest);
-        assert_eq!(store.revision(), 20);
+        assert_eq!(store.revision().await.unwrap(), 20);
     }
 }

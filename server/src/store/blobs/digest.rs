@@ -1,4 +1,4 @@
-//! How artifacts are named. Only a parsed name ever becomes part of a path.
+//! How blobs are named. Only a parsed name ever becomes part of a path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,18 @@ use super::Error;
 
 /// A sha256, written as 64 lowercase hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest(pub(super) [u8; 32]);
+pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(<sha2::Sha256 as sha2::Digest>::digest(bytes).into())
+    }
+}
+
+impl From<sha2::Sha256> for Digest {
+    fn from(hash: sha2::Sha256) -> Self {
+        Self(sha2::Digest::finalize(hash).into())
     }
 }
 

@@ -1,0 +1,86 @@
+//! The first start of a server: its one-time token is never lost, and there is a way back in.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{code, document, stderr};
+
+fn command(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateless"));
+    command.args(args).env_clear().env("HOME", home);
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// A part that runs, and what it said when it was ready. Killed when it is dropped.
+struct Running(Child, Value);
+
+impl Running {
+    fn start(home: &Path, args: &[&str]) -> Self {
+        let mut command = command(home, args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        Self(child, serde_json::from_str(&line).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn a_first_start_that_fails_leaves_the_token_to_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let any = "127.0.0.1:0";
+    let up = ["up", "--listen", any, "--grpc-listen", any];
+    let up = [&up[..], &["--local-listen", any, "--peer-listen", any]].concat();
+    let up = [&up[..], &["--gossip-listen", any]].concat();
+    let failing = [&up[..], &["--function-listen", &taken]].concat();
+    let failed = command(home.path(), &failing).output().unwrap();
+    assert_eq!(code(&failed), 1);
+
+    let good = [&up[..], &["--function-listen", any]].concat();
+    let running = Running::start(home.path(), &good);
+    assert!(running.1["first_admin_token"].is_string(), "{}", running.1);
+    drop(running);
+    let again = Running::start(home.path(), &good);
+    assert!(again.1["first_admin_token"].is_null(), "{}", again.1);
+}
+
+#[test]
+fn a_new_admin_token_is_made_for_a_stopped_server_only() {
+    let home = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0";
+    let server = ["server", "--listen", any, "--grpc-listen", any];
+    let recover = ["server", "recover", "-o", "json"];
+    let without = command(home.path(), &recover).output().unwrap();
+    assert_eq!(document(&without)["code"], "recover");
+    let running = Running::start(home.path(), &server);
+    let busy = command(home.path(), &recover).output().unwrap();
+    assert_eq!(code(&busy), 1);
+    drop(running);
+
+    let made = command(home.path(), &recover).output().unwrap();
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    let file = document(&made)["token_file"].as_str().unwrap().to_owned();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let token = std::fs::read_to_string(file).unwrap();
+    let running = Running::start(home.path(), &server);
+    let api = running.1["api"].as_str().unwrap().to_owned();
+    let args = ["token", "ls", "--server", &api, "--token", token.trim()];
+    let listed = command(home.path(), &args).output().unwrap();
+    assert_eq!(code(&listed), 0);
+}

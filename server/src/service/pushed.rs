@@ -1,0 +1,86 @@
+//! Which changes of the catalogue concern sidecars, whoever made them: this server or another on the same store.
+//!
+//! Learnt from a watch alone, so that several servers agree. Only changes since this server started are counted:
+//! what was before, a sidecar is sent when it connects.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Changes;
+use super::resources::PUSHED;
+use crate::store::{Event, Follow, Revision, Store, Update};
+
+/// The most changes counted; who is further behind is that far behind at least.
+const MOST: usize = 10_000;
+
+/// The versions of those changes.
+#[derive(Clone, Default)]
+pub(super) struct Pushed(Arc<Mutex<BTreeSet<Revision>>>);
+
+impl Pushed {
+    /// How many there were after a version.
+    pub(super) fn since(&self, version: Revision) -> u64 {
+        let versions = self.0.lock();
+        let later = (Bound::Excluded(version), Bound::Unbounded);
+        versions.range(later).count() as u64
+    }
+
+    fn add(&self, version: Revision) {
+        let mut versions = self.0.lock();
+        versions.insert(version);
+        if versions.len() > MOST {
+            versions.pop_first();
+        }
+    }
+
+    /// Follows the store, and wakes whoever waits for changes, until the handle is dropped or the store is closed.
+    pub(super) fn follow(&self, store: Arc<dyn Store>, changes: Changes) -> AbortOnDropHandle<()> {
+        let pushed = self.clone();
+        let task = async move {
+            let mut follow = Follow::changes(store, "");
+            let mut first = true;
+            while let Some(update) = follow.next().await {
+                match update {
+                    Update::Changed(batch) if batch.events.iter().any(concerns) => {
+                        pushed.add(batch.revision);
+                    }
+                    Update::Changed(_) => continue,
+                    // After a gap: something that concerns them may have been in it.
+                    Update::Reset(listing) if !first => pushed.add(listing.revision),
+                    Update::Reset(_) => {}
+                }
+                first = false;
+                changes.bump();
+            }
+        };
+        AbortOnDropHandle::new(tokio::spawn(task))
+    }
+}
+
+fn concerns(event: &Event) -> bool {
+    PUSHED.iter().any(|prefix| event.key().starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_counted_and_not_subtracted() {
+        let pushed = Pushed::default();
+        for version in [7, 100, 5_000] {
+            pushed.add(version);
+        }
+        let since = [0, 6, 7, 99, 100, 4_999, 5_000, u64::MAX];
+        let counts = since.map(|version| pushed.since(version));
+        assert_eq!(counts, [3, 3, 2, 2, 1, 1, 0, 0]);
+        for version in 0..2 * MOST as u64 {
+            pushed.add(version);
+        }
+        assert_eq!(pushed.since(0), MOST as u64);
+    }
+}
