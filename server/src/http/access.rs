@@ -1,15 +1,24 @@
 //! The gate in front of every route: a token, and whether its role may. Closed by default.
+//!
+//! What a token opened ends with the token, here and for every route: a handler that still works is dropped, and an
+//! answer that is still being sent breaks off, so that nobody takes it for whole.
 
 use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http_body::{Body as _, Frame, SizeHint};
 use jiff::Timestamp;
 
 use super::problem::Problem;
@@ -49,8 +58,63 @@ pub(super) async fn check(
         return Err(Problem::parameter("namespace", "must be a DNS label"));
     }
     policy::check(&principal.token, need, namespace)?;
+    let mut ended = Box::pin(api.auth.ended(&principal));
     request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    tokio::select! {
+        // A request may revoke its own token, and is answered.
+        biased;
+        response = next.run(request) => Ok(response.map(|body| Guarded::around(body, ended))),
+        error = &mut ended => Err(error.into()),
+    }
+}
+
+/// An answer that is sent no longer than its token is good.
+struct Guarded<F> {
+    body: Body,
+    /// `None` once it has ended.
+    ended: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = Error> + Send + 'static> Guarded<F> {
+    fn around(body: Body, ended: Pin<Box<F>>) -> Body {
+        // One whose length is known is in memory already.
+        match body.size_hint().exact() {
+            Some(_) => body,
+            None => Body::new(Self {
+                body,
+                ended: Some(ended),
+            }),
+        }
+    }
+}
+
+impl<F: Future<Output = Error>> http_body::Body for Guarded<F> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // First, as a body that always has something to send would never let it come to that.
+        let ended = self
+            .ended
+            .as_mut()
+            .map(|ended| ended.as_mut().poll(context));
+        if let Some(Poll::Ready(error)) = ended {
+            (self.body, self.ended) = (Body::empty(), None);
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Who asks: by the authorization header, or where there is none by the session's cookie.
