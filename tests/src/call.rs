@@ -138,6 +138,23 @@ impl Caller {
         }
     }
 
+    /// The same listener with a connection for each call, and less patience.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn once(&self, patience: Duration) -> Self {
+        let client = Client::builder()
+            .http1_only()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .timeout(patience);
+        Self {
+            base: self.base.clone(),
+            client: client.build().unwrap(),
+        }
+    }
+
     /// A request one may add to.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
@@ -160,18 +177,30 @@ impl Caller {
         send(self.request(Method::GET, path).header("x-test-id", id)).await
     }
 
+    /// The state of an async call, wherever it is; `unknown` when nobody knows it, and what was said
+    /// instead when nobody can tell.
+    pub async fn state_of(&self, id: &str) -> String {
+        let path = format!("/_gateless/calls/{id}");
+        match send(self.request(Method::GET, &path)).await {
+            Ok(answer) if answer.status == 404 => "unknown".to_owned(),
+            Ok(answer) => match answer.json()["state"].as_str() {
+                Some(state) => state.to_owned(),
+                None => answer.text(),
+            },
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Waits until an async call has come to its end, wherever it is: `succeeded` or `dead`.
     ///
     /// # Panics
     /// When it does not.
     pub async fn ended(&self, id: &str) -> String {
         eventually(&format!("call {id} ends"), async || {
-            let path = format!("/_gateless/calls/{id}");
-            let answer = send(self.request(Method::GET, &path)).await;
-            let answer = answer.map_err(|error| error.to_string())?;
-            match answer.json()["state"].as_str() {
-                Some(end @ ("succeeded" | "dead")) => Ok(end.to_owned()),
-                _ => Err(format!("{answer:?}")),
+            let state = self.state_of(id).await;
+            match state.as_str() {
+                "succeeded" | "dead" => Ok(state),
+                _ => Err(state),
             }
         })
         .await

@@ -1,7 +1,8 @@
 //! One server and some sidecars that share a cluster secret, in one temporary folder.
 //!
-//! Every port is free at the first start and the same at every restart. When it is dropped,
-//! every process of it ends, instances left behind by killed sidecars included.
+//! On loopback, or each on a host of a [`Network`]. Every port is free at the first start and the same
+//! at every restart. When it is dropped, every process of it ends, instances left behind by killed
+//! sidecars included.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::disk::Disk;
 use crate::instances::{self, Instance};
+use crate::network::{Network, Place};
 use crate::process::{MARK, Process};
 use crate::sidecar::Sidecar;
 use crate::spec::Spec;
@@ -46,6 +49,10 @@ pub struct Cluster {
     pub api: Api,
     mark: String,
     server_args: Vec<String>,
+    /// Of the sidecars, in their order; none on loopback.
+    pub disks: Vec<Disk>,
+    /// What connects the hosts; none on loopback.
+    pub network: Option<Network>,
     folder: TempDir,
 }
 
@@ -55,6 +62,19 @@ impl Cluster {
     /// # Panics
     /// When it does not come up.
     pub async fn start(setup: Setup) -> Self {
+        Self::begin(setup, None).await
+    }
+
+    /// Starts one whose sidecars and server have a host each, the server the last, and whose sidecars
+    /// have a disk each.
+    ///
+    /// # Panics
+    /// When it does not come up, and outside a test's own world.
+    pub async fn on_network(setup: Setup) -> Self {
+        Self::begin(setup, Some(Network::new(setup.sidecars + 1))).await
+    }
+
+    async fn begin(setup: Setup, network: Option<Network>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("gateless-")
             .tempdir()
@@ -62,27 +82,11 @@ impl Cluster {
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let secret = folder.path().join("cluster-secret");
         fs::write(&secret, format!("secret-of-{mark}")).unwrap();
-        let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let server_args = |listen: &str, grpc: &str| {
-            [
-                "server",
-                "--listen",
-                listen,
-                "--grpc-listen",
-                grpc,
-                "--data",
-            ]
-            .map(String::from)
-            .into_iter()
-            .chain([
-                path("server"),
-                "--cluster-secret-file".into(),
-                path("cluster-secret"),
-            ])
-            .collect::<Vec<String>>()
-        };
-        let args = server_args("127.0.0.1:0", "127.0.0.1:0");
-        let server = Process::start(&mark, &folder.path().join("server.log"), &args, &[]);
+        let place = place(network.as_ref(), setup.sidecars);
+        let free = place.free_port();
+        let log = folder.path().join("server.log");
+        let args = server_args(folder.path(), &free, &free);
+        let server = Process::start_at(&place, &mark, &log, &args, &[]);
         let server = server.unwrap_or_else(|e| panic!("{e}"));
         let (api, grpc) = (server.address("api"), server.address("grpc"));
         let plain = |url: &str| url.trim_start_matches("http://").to_owned();
@@ -91,11 +95,16 @@ impl Cluster {
             api: Api::new(api.clone(), server.address("first_admin_token")),
             server: Some(server),
             mark,
-            server_args: server_args(&plain(&api), &plain(&grpc)),
+            server_args: server_args(folder.path(), &plain(&api), &plain(&grpc)),
+            disks: Vec::new(),
+            network,
             folder,
         };
-        for _ in 0..setup.sidecars {
-            let index = cluster.sidecars.len();
+        for index in 0..setup.sidecars {
+            if cluster.network.is_some() {
+                let data = cluster.file(&format!("sidecar-{index}"));
+                cluster.disks.push(Disk::mount(&data));
+            }
             let grpc = Some(grpc.clone());
             let sidecar = cluster.make_sidecar(index, grpc, setup.capacity, "cluster-secret");
             cluster.sidecars.push(sidecar);
@@ -150,6 +159,7 @@ impl Cluster {
         }
         let mut sidecar = Sidecar {
             index,
+            place: place(self.network.as_ref(), index),
             folder,
             mark: self.mark.clone(),
             common,
@@ -190,7 +200,8 @@ impl Cluster {
                 let own = metrics
                     .lines()
                     .find(|line| line.starts_with("gateless_members "));
-                when(own == Some(&line), own.map(String::from))
+                let seen = format!("{:?} at {}", own, sidecar.index);
+                when(own == Some(&line), seen)
             })
             .await;
         }
@@ -317,7 +328,8 @@ impl Cluster {
     /// When it does not start.
     pub fn start_server(&mut self) {
         let log = self.folder.path().join("server.log");
-        let server = Process::start(&self.mark, &log, &self.server_args, &[]);
+        let place = place(self.network.as_ref(), self.sidecars.len());
+        let server = Process::start_at(&place, &self.mark, &log, &self.server_args, &[]);
         self.server = Some(server.unwrap_or_else(|e| panic!("{e}")));
     }
 
@@ -330,6 +342,24 @@ impl Cluster {
         let found = self.sidecars.iter().position(|s| s.node() == node);
         found.unwrap_or_else(|| panic!("no sidecar {node:?}"))
     }
+}
+
+/// Of the host with this number, or here where there are none.
+fn place(network: Option<&Network>, host: usize) -> Place {
+    network.map_or(Place::Here, |network| network.place(host))
+}
+
+fn server_args(folder: &Path, listen: &str, grpc: &str) -> Vec<String> {
+    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let args = [
+        ("--listen", listen.to_owned()),
+        ("--grpc-listen", grpc.to_owned()),
+        ("--data", path("server")),
+        ("--cluster-secret-file", path("cluster-secret")),
+    ];
+    let args = args.map(|(flag, value)| [flag.to_owned(), value]);
+    let command = std::iter::once("server".to_owned());
+    command.chain(args.into_iter().flatten()).collect()
 }
 
 /// One line of what functions saw.

@@ -78,7 +78,9 @@ pub fn is_alive(pid: u32) -> bool {
         .unwrap_or(false)
 }
 
-fn marked(mark: &str) -> Vec<(u32, BTreeMap<String, String>)> {
+/// Every process that carries this mark, and its environment.
+#[must_use]
+pub fn marked(mark: &str) -> Vec<(u32, BTreeMap<String, String>)> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries

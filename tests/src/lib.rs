@@ -11,16 +11,22 @@
 
 pub mod api;
 pub mod call;
+pub mod chaos;
+pub mod checker;
 pub mod cluster;
+pub mod disk;
 pub mod events;
 pub mod fake_server;
 pub mod fsync_gate;
+pub mod history;
 pub mod instances;
 pub mod load;
+pub mod network;
 pub mod process;
 pub mod sidecar;
 pub mod spec;
 pub mod wait;
+pub mod world;
 
 pub use api::Api;
 pub use call::{Answer, Caller};

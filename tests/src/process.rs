@@ -12,16 +12,29 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::network::Place;
+
 /// Marks every process of one test's cluster, instances included.
 pub const MARK: &str = "TEST_CLUSTER";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const TAIL_BYTES: u64 = 6_000;
 
-/// A program next to the running test: `target/<profile>/NAME`.
-fn built(name: &str) -> PathBuf {
+/// A program of the same build as the running one: `target/<profile>/NAME`.
+///
+/// # Panics
+/// When the running one cannot be found.
+#[must_use]
+pub fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    // target/<profile>/deps/TEST
-    own.ancestors().nth(2).unwrap().join(name)
+    let folder = own.parent().unwrap();
+    // Tests are in target/<profile>/deps.
+    let is_deps = folder.ends_with("deps");
+    let profile = if is_deps {
+        folder.parent().unwrap()
+    } else {
+        folder
+    };
+    profile.join(name)
 }
 
 /// The binary under test.
@@ -73,7 +86,24 @@ impl Process {
         args: &[String],
         env: &[(String, String)],
     ) -> Result<Self, String> {
-        let mut child = Self::command(mark, log, args)
+        Self::start_at(&Place::Here, mark, log, args, env)
+    }
+
+    /// [`Process::start`] on a host.
+    ///
+    /// # Errors
+    /// The end of its log, when it ends or says nothing.
+    ///
+    /// # Panics
+    /// When it cannot be run at all.
+    pub fn start_at(
+        place: &Place,
+        mark: &str,
+        log: &Path,
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<Self, String> {
+        let mut child = Self::command(place, mark, log, args)
             .envs(env.iter().cloned())
             .stdout(Stdio::piped())
             .spawn()
@@ -109,7 +139,7 @@ impl Process {
     /// When it cannot be run, or does not end.
     #[must_use]
     pub fn run_to_end(mark: &str, log: &Path, args: &[String]) -> (ExitStatus, String) {
-        let child = Self::command(mark, log, args)
+        let child = Self::command(&Place::Here, mark, log, args)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -122,10 +152,10 @@ impl Process {
         (status, process.log_tail())
     }
 
-    fn command(mark: &str, log: &Path, args: &[String]) -> Command {
+    fn command(place: &Place, mark: &str, log: &Path, args: &[String]) -> Command {
         let log_file = OpenOptions::new().create(true).append(true).open(log);
         let home = log.parent().unwrap();
-        let mut command = Command::new(gateless_bin());
+        let mut command = place.command(&gateless_bin());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GATELESS_") && name != "GATELESS_LOG" {
                 command.env_remove(name);

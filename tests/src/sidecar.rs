@@ -7,12 +7,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::call::Caller;
+use crate::network::Place;
 use crate::process::Process;
 
 /// One sidecar of a cluster.
 #[derive(Debug)]
 pub struct Sidecar {
     pub(crate) index: usize,
+    pub(crate) place: Place,
     pub(crate) folder: PathBuf,
     pub(crate) mark: String,
     pub(crate) common: Vec<String>,
@@ -38,12 +40,18 @@ impl Sidecar {
     pub fn start(&mut self) {
         let mut args = self.common.clone();
         for (flag, name) in LISTENERS {
+            // Functions call the sidecar of their own host.
+            let place = if name == "local" {
+                &Place::Here
+            } else {
+                &self.place
+            };
             let known = self.addresses.get(name).cloned();
-            args.extend([flag.into(), known.unwrap_or_else(|| "127.0.0.1:0".into())]);
+            args.extend([flag.into(), known.unwrap_or_else(|| place.free_port())]);
         }
         let log = self.folder.join(format!("sidecar-{}.log", self.index));
-        let process =
-            Process::start(&self.mark, &log, &args, &self.env).unwrap_or_else(|e| panic!("{e}"));
+        let process = Process::start_at(&self.place, &self.mark, &log, &args, &self.env);
+        let process = process.unwrap_or_else(|e| panic!("{e}"));
         for (_, name) in LISTENERS {
             let address = process.address(name);
             let address = address.trim_start_matches("http://").to_owned();

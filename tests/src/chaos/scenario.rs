@@ -1,0 +1,103 @@
+//! Single faults that last, done to a host that matters, and what callers elsewhere notice of it.
+//!
+//! Deliberately one at a time: what comes of several together is what seeds are for.
+
+use std::time::Duration;
+
+use super::SIDECARS;
+use super::fault::Fault;
+use super::plan::Step;
+use super::run::{Report, run};
+use super::workload::{Calls, USUAL};
+use crate::cluster::Cluster;
+use crate::history::Kind;
+
+/// Calls are made for so long before.
+const BEFORE: Duration = Duration::from_secs(3);
+/// Longer than any silence may go unnoticed.
+const LASTS: Duration = Duration::from_secs(6);
+
+/// A fault by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// For the table.
+    pub name: &'static str,
+    /// What is known to be wrong there: an item of the table of open ones in docs/faults.md.
+    pub open: Option<&'static str>,
+    /// The function whose first instance's host it is done to.
+    function: &'static str,
+    calls: Calls,
+    fault: fn(usize) -> Fault,
+}
+
+const fn usual(name: &'static str, fault: fn(usize) -> Fault) -> Scenario {
+    Scenario {
+        name,
+        open: None,
+        function: "work",
+        calls: USUAL,
+        fault,
+    }
+}
+
+const fn open(name: &'static str, fault: fn(usize) -> Fault, item: &'static str) -> Scenario {
+    Scenario {
+        open: Some(item),
+        ..usual(name, fault)
+    }
+}
+
+fn neighbour(host: usize) -> usize {
+    (host + 1) % SIDECARS
+}
+
+/// Calls for a function that may not have a second instance, too.
+const SINGLE: Calls = &[
+    (Kind::Get, "work", 30),
+    (Kind::Post, "work", 30),
+    (Kind::Get, "single", 30),
+    (Kind::Post, "single", 30),
+];
+
+/// Every one there is.
+pub const SCENARIOS: &[Scenario] = &[
+    usual("sidecar killed", Fault::KillSidecar),
+    usual("instances killed", Fault::KillInstances),
+    open("host powered off", Fault::PowerOff, "12.6"),
+    open("host silent", Fault::Silence, "12.6"),
+    open("host frozen", Fault::Freeze, "12.6"),
+    open("host cut off, both ways", Fault::CutOff, "12.6"),
+    open("host not heard", Fault::CutFrom, "12.6"),
+    open("host hears nobody", Fault::CutTo, "12.6"),
+    open(
+        "two hosts cut from each other",
+        |host| Fault::CutPair(host, neighbour(host)),
+        "12.6",
+    ),
+    Scenario {
+        name: "two hosts cut from each other, one has the only instance there may be",
+        function: "single",
+        calls: SINGLE,
+        ..open("", |host| Fault::CutPair(host, neighbour(host)), "12.7")
+    },
+    open("one instance frozen", Fault::FreezeInstance, "12.9"),
+    usual("a fifth of a host's frames lost", Fault::Loss),
+    usual("host cut from the server", Fault::CutServer),
+    usual("server killed", |_| Fault::KillServer),
+];
+
+/// Runs one.
+pub async fn run_scenario(scenario: &Scenario) -> Report {
+    let steps = |cluster: &Cluster| {
+        let instances = cluster.instances();
+        let instance = instances.iter().find(|i| i.function == scenario.function);
+        let host = cluster.by_node(&instance.unwrap().node);
+        let fault = (scenario.fault)(host);
+        vec![Step {
+            at: BEFORE,
+            lasts: LASTS,
+            fault,
+        }]
+    };
+    run(scenario.calls, steps).await
+}
