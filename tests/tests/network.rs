@@ -13,8 +13,8 @@ use gateless_tests::network::Network;
 use gateless_tests::process::MARK;
 use gateless_tests::wait::PATIENCE;
 use gateless_tests::world::{self, World};
-use rustix::process::Signal;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use rustix::process::Signal;
 
 /// One without anything that may harm a call, and two with.
 const SEEDS: [u64; 3] = [4, 5, 6];
@@ -124,7 +124,7 @@ fn silence_and_cuts() -> Result<(), Failed> {
 
 /// A world within this one, and in the middle a program to kill.
 fn nothing_outlives() -> Result<(), Failed> {
-    for signal in [Signal::INT, Signal::KILL] {
+    for signal in [Signal::TERM, Signal::KILL] {
         let mark = format!("{}-{signal:?}", std::process::id());
         let world = world::outer();
         let mut program = Command::new("python3")
