@@ -212,7 +212,11 @@ impl Process {
         }
     }
 
-    fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -17,8 +17,9 @@ use super::workload::{Workload, work};
 use crate::cluster::Cluster;
 use crate::instances;
 
-/// A sidecar that is told to end has this long; calls under way are short.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than a sidecar may take to end: 5 s for its peers, 30 s for calls, 30 s for attempts. Calls here are
+/// short, but one to a host that is silent takes all of that.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Whether each sidecar can be called at all.
 pub(super) type Doors = Arc<[AtomicBool; SIDECARS]>;
@@ -81,8 +82,8 @@ impl Injector {
             }
             Fault::Restart(host) => {
                 self.close(host);
-                self.restart(host).await;
-                self.open(host);
+                let process = self.cluster.sidecars[host].process.as_ref();
+                process.unwrap().signal(Signal::TERM);
             }
             Fault::FullDisk(host) => self.cluster.disks[host].fill(),
             Fault::KillServer => self.cluster.kill_server(),
@@ -98,8 +99,9 @@ impl Injector {
     }
 
     /// Undoes it.
-    pub(super) fn end(&mut self, fault: Fault) {
+    pub(super) async fn end(&mut self, fault: Fault) {
         match fault {
+            Fault::Restart(host) => self.restart(host).await,
             Fault::KillSidecar(host) => self.start(host),
             Fault::PowerOff(host) => {
                 self.network().unsilence(host);
@@ -120,7 +122,7 @@ impl Injector {
             Fault::FullDisk(host) => self.cluster.disks[host].empty(),
             Fault::KillServer => self.cluster.start_server(),
             Fault::Loss(host) => self.network().make_reliable(host),
-            Fault::KillInstances(_) | Fault::Restart(_) | Fault::Rollout | Fault::Flood => {}
+            Fault::KillInstances(_) | Fault::Rollout | Fault::Flood => {}
             cut => self.each_cut(cut, |from, to| self.network().mend(from, to)),
         }
     }
@@ -142,13 +144,14 @@ impl Injector {
         self.open(host);
     }
 
+    /// What was told to end has ended, and is there again.
     async fn restart(&mut self, host: usize) {
         let process = self.cluster.sidecars[host].process.take();
         let ended = tokio::task::spawn_blocking(move || {
-            process.map(|mut process| process.terminate(DRAIN_PATIENCE))
+            process.map(|mut process| process.wait_for_end(DRAIN_PATIENCE))
         });
         assert!(ended.await.unwrap().is_some_and(|status| status.success()));
-        self.cluster.sidecars[host].start();
+        self.start(host);
     }
 
     /// Every direction between hosts that a fault cuts.

@@ -109,7 +109,7 @@ async fn inject(injector: &mut Injector, load: &Workload, steps: &[Step]) -> Vec
             });
             injector.begin(fault, load).await;
         } else {
-            injector.end(fault);
+            injector.end(fault).await;
             incidents[going[&n]].to = load.now() + aftermath(fault);
         }
     }
