@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cluster;
 use crate::cluster::drain::Draining;
-use crate::queue::Queue;
+use crate::queue::Calls;
 use crate::queue::types::{CallId, Filter};
 use crate::queue::wire::{call, result_messages, status};
 use crate::runtime::Registry;
@@ -43,7 +43,7 @@ pub(crate) struct Host {
 
 /// The service.
 pub struct Admin {
-    queue: Arc<dyn Queue>,
+    queue: Arc<dyn Calls>,
     logs: Arc<dyn Logs>,
     host: Host,
     triggers: trigger::Handle,
@@ -52,7 +52,7 @@ pub struct Admin {
 impl Admin {
     /// Over this host's queue, logs, instances and triggers.
     pub(crate) fn new(
-        queue: Arc<dyn Queue>,
+        queue: Arc<dyn Calls>,
         logs: Arc<dyn Logs>,
         host: Host,
         triggers: trigger::Handle,

@@ -27,7 +27,7 @@ pub struct Edge {
     /// Calls.
     pub proxy: Arc<Proxy>,
     /// Calls for later.
-    pub queue: queue::Local,
+    pub queue: queue::Queue,
     /// Delivers them.
     pub dispatcher: Dispatcher,
     /// Other sidecars.

@@ -18,6 +18,7 @@ use crate::cluster::node;
 use crate::edge::Edge;
 use crate::edge::component::Router;
 use crate::edge::openfaas::Relay;
+use crate::queue::Queue;
 use crate::reconcile;
 use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
@@ -152,7 +153,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let admin = secret.guard(SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
         proxy,
-        queue: queue.clone(),
+        queue: Queue::of(&queue),
         dispatcher,
         cluster: peers.clone(),
         fairness: std::hash::RandomState::new(),
@@ -175,7 +176,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         drivers: instances.drivers.clone(),
         instance_events: instances.events,
         control: control.clone(),
-        backlog: Arc::new(parts::Backlog(queue)),
+        backlog: Arc::new(parts::Backlog(queue.clone())),
         observer: host.observer,
         capacity: config.capacity,
         draining: host.draining.watch(),
@@ -186,6 +187,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (connections, stop_accepting) = parts::serve(&edge, listeners);
     let stop = Stop {
         edge,
+        queue,
         stop_accepting,
         stop_reconciling,
         connections,

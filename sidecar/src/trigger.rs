@@ -34,7 +34,7 @@ use self::stats::Stats;
 use self::table::Table;
 use crate::catalogue::Catalogue;
 use crate::cluster::Member;
-use crate::queue::Queue;
+use crate::queue::Inbox;
 use crate::queue::clock::{Clock, millis};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::observe::Observer;
@@ -63,7 +63,7 @@ pub struct Parts {
     /// How to reach them.
     pub others: Arc<dyn Others>,
     /// Where calls go.
-    pub queue: Arc<dyn Queue>,
+    pub queue: Arc<dyn Inbox>,
     /// Largest body the queue takes.
     pub max_body: u64,
     /// Schedules go by it.
@@ -80,7 +80,7 @@ pub struct Parts {
 struct Inner {
     node: NodeId,
     table: ArcSwap<Table>,
-    queue: Arc<dyn Queue>,
+    queue: Arc<dyn Inbox>,
     max_body: u64,
     clock: Clock,
     stats: Stats,

@@ -21,10 +21,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
+use gateless_sidecar::queue::clock::Clock;
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, DEFAULT_POLICY, Record};
-use gateless_sidecar::queue::{Dispatcher, InvokeError, Local, Lookup, Queue, Source};
+use gateless_sidecar::queue::{Calls, Dispatcher, Inbox, InvokeError, Local, Lookup, Queue};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -83,7 +84,8 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
     };
     let policies = |_: &FunctionName| Lookup::Known(POLICY);
     Dispatcher::start(
-        Arc::new(queue.clone()),
+        Queue::of(queue),
+        Clock::System,
         Arc::new(invoke),
         Arc::new(policies),
         "",
@@ -158,12 +160,18 @@ async fn accepted_calls_survive_sigkill_and_reach_an_end() {
     let recovered = queue.depths().pop();
     eprintln!("{} calls told of; recovered: {recovered:?}", ids.len());
     let dispatcher = dispatch(&queue, false);
-    let bell = async {
-        while queue.open(&function()) > 0 {
+    let open = |queue: &Local| {
+        let depths = queue.depths().into_iter();
+        depths
+            .map(|d| d.queued + d.running + d.retrying)
+            .sum::<u64>()
+    };
+    let delivered = async {
+        while open(&queue) > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), bell)
+    tokio::time::timeout(Duration::from_secs(120), delivered)
         .await
         .expect("calls remain");
     dispatcher.stop(Duration::from_secs(10)).await;

@@ -17,7 +17,7 @@ use std::process::Command;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, DEFAULT_POLICY, Record};
-use gateless_sidecar::queue::{Error, Local, Queue, Source};
+use gateless_sidecar::queue::{Calls, Error, Inbox, Local, lifecycle};
 
 const FOLDER: &str = "GATELESS_TEST_SMALL_DISK";
 
@@ -64,7 +64,7 @@ async fn child_process() {
     let error = fill(&queue, &mut ids).await;
     assert_eq!(error.code(), "queue_unavailable", "{error}");
     assert!(*queue.up().borrow());
-    queue.cancel(&ids[0]).await.unwrap();
+    queue.change(&ids[0], lifecycle::cancel).await.unwrap();
     queue.close().await;
 
     // Without one it meets the end of the disk.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{DEFAULT_POLICY, Record};
-use gateless_sidecar::queue::{Local, Queue};
+use gateless_sidecar::queue::{Inbox, Local};
 use serde_json::json;
 
 struct Args {

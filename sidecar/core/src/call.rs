@@ -14,6 +14,8 @@
 //! early or late, never lost. Deliberately knows nothing of storage, of the request, or of
 //! who runs it; whoever does writes every change to disk before acting on it.
 
+pub mod callback;
+
 use std::time::Duration;
 
 use crate::config::AsyncPolicy;
@@ -180,6 +182,14 @@ impl Call {
         }
     }
 
+    /// A call accepted while its first attempt is under way already.
+    #[must_use]
+    pub fn under_way(now: Time) -> Self {
+        let mut call = Self::new(now);
+        call.begin_attempt(now);
+        call
+    }
+
     /// When something is to be done without an event: an attempt is due.
     #[must_use]
     pub const fn next_deadline(&self) -> Option<Time> {
@@ -190,9 +200,9 @@ impl Call {
         }
     }
 
-    /// A call found running when its sidecar starts: nobody will ever report how that
-    /// attempt ended, so it counts as made and the call is due again at once. Whether it has
-    /// attempts left is decided when it starts, with the policy of then.
+    /// A call whose attempt has lost its lease, as every attempt has when its sidecar is killed: nobody will
+    /// ever report how that attempt ended, so it counts as made and the call is due again at once. Whether it
+    /// has attempts left is decided when it starts, with the policy of then.
     pub fn recover(&mut self, now: Time) {
         if let State::Running(_) = self.state {
             self.end_attempt(now, None, "interrupted: the sidecar stopped");
@@ -264,6 +274,10 @@ impl Call {
         if self.tries >= policy.max_attempts {
             return self.die(now, Reason::MaxAttempts);
         }
+        Action::Dispatch(self.begin_attempt(now))
+    }
+
+    fn begin_attempt(&mut self, now: Time) -> u32 {
         let number = self
             .attempts
             .last()
@@ -281,7 +295,7 @@ impl Call {
         });
         self.tries = self.tries.saturating_add(1);
         self.state = State::Running(now);
-        Action::Dispatch(number)
+        number
     }
 
     fn answered(

@@ -16,11 +16,12 @@ use super::Edge;
 use crate::call::error::Error;
 use crate::call::{Call, headers};
 use crate::endpoint::body::Body;
+use crate::queue::calls::Location;
 use crate::queue::deliver::to_answer;
 use crate::queue::dispatcher::Refused;
 use crate::queue::invoke::Exchange;
 use crate::queue::types::{Accepted, CallId};
-use crate::queue::{self, Queue as _, wire};
+use crate::queue::{self, wire};
 use crate::runtime::Revision;
 
 fn to_response(response: Response<Bytes>) -> Response<Body> {
@@ -33,10 +34,10 @@ impl Edge {
     /// # Errors
     /// When it could not be queued.
     pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
-        let limit = self.queue.config().max_body;
+        let limit = self.queue.inbox.max_body();
         call.get_mut().payload.make_whole(limit).await?;
         introduce(call.get_mut());
-        let accepted = queue::http::accept(&self.queue, call).await?;
+        let accepted = queue::http::accept(&*self.queue.inbox, call).await?;
         Ok(to_response(accepted))
     }
 
@@ -51,7 +52,7 @@ impl Edge {
         mut admitted: Admitted<Call>,
         wait: Option<u64>,
     ) -> Result<Response<Body>, Error> {
-        let limit = self.queue.config().max_body;
+        let limit = self.queue.inbox.max_body();
         if !admitted.get().payload.fits(limit) || admitted.get().upgrade.is_some() {
             return self.proxy.send(revision, &mut admitted).await;
         }
@@ -65,10 +66,7 @@ impl Edge {
         let record = queue::http::record(&admitted)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
         if let Some(idempotency) = &record.idempotency
-            && let Some(before) = self
-                .queue
-                .accepted_before(&record.function, idempotency)
-                .await?
+            && let Some(before) = self.queue.inbox.find(&record.function, idempotency).await?
         {
             return Ok(to_response(queue::http::accepted_response(&before, "")));
         }
@@ -113,26 +111,23 @@ impl Edge {
             None => (rest, false),
         };
         let id = CallId::parse(id)?;
-        if id.node() == self.queue.node() {
-            let answer = if wants_result {
-                queue::http::result(&self.queue, &id).await?
-            } else {
-                queue::http::status(&self.queue, &id).await?
-            };
-            return Ok(to_response(answer));
-        }
-        let channel = self
-            .cluster
-            .channel(id.node())
-            .ok_or_else(|| Error::Queue {
-                status: http::StatusCode::SERVICE_UNAVAILABLE,
-                code: "sidecar_away",
-                detail: format!(
-                    "the call is on sidecar {}, which is not there now",
-                    id.node()
-                ),
-                hint: "ask again when that sidecar is back: its calls are on its disk",
-            })?;
+        let node = match self.queue.calls.locate(&id) {
+            Location::Sidecar(node) => node,
+            Location::Here => {
+                let answer = if wants_result {
+                    queue::http::result(&*self.queue.calls, &id).await?
+                } else {
+                    queue::http::status(&*self.queue.calls, &id).await?
+                };
+                return Ok(to_response(answer));
+            }
+        };
+        let channel = self.cluster.channel(&node).ok_or_else(|| Error::Queue {
+            status: http::StatusCode::SERVICE_UNAVAILABLE,
+            code: "sidecar_away",
+            detail: format!("the call is on sidecar {node}, which is not there now"),
+            hint: "ask again when that sidecar is back: its calls are on its disk",
+        })?;
         let mut client = SidecarAdminClient::new(channel);
         let request = CallRequest { id: id.to_string() };
         let failed = |status: tonic::Status| Error::from(wire::remote(&status));

@@ -54,7 +54,9 @@ impl Edge {
             "/_gateless/readyz" => Response::new(Body::from("ok\n".to_owned())),
             "/_gateless/metrics" => {
                 let held = self.proxy.registry.held();
-                let text = self.metrics.expose(held, &queue::lengths(&self.queue));
+                let text = self
+                    .metrics
+                    .expose(held, &queue::lengths(&*self.queue.calls));
                 let mut response = Response::new(Body::from(text));
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 let kind = http::HeaderValue::from_static(kind);

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use gateless_core::call::callback::Sent;
 use gateless_core::call::retryable_status;
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -32,8 +33,10 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::types::{CallId, Callback};
-use super::{Error, Source};
+use super::clock::Clock;
+use super::types::Callback;
+use super::work::{Delivery, Update};
+use super::{Error, Work, attempt, lifecycle};
 
 /// Callbacks under way at once.
 const IN_FLIGHT: usize = 32;
@@ -125,7 +128,7 @@ impl tower::Service<Name> for Resolver {
 type HttpClient = Client<HttpConnector<Resolver>, Full<Bytes>>;
 
 struct Sender {
-    queue: Arc<dyn Source>,
+    clock: Clock,
     client: HttpClient,
     local_url: String,
     /// A short lock, never across an await. Bounded: only hosts with callbacks under way.
@@ -169,77 +172,82 @@ fn host_of(url: &str) -> String {
     authority.map_or_else(String::new, |a| a.as_str().to_ascii_lowercase())
 }
 
-/// Makes callbacks until told to stop.
-pub(super) async fn run(queue: Arc<dyn Source>, local_url: String, stopping: CancellationToken) {
+/// Makes callbacks until it is stopped.
+pub(super) async fn run(
+    work: Arc<dyn Work>,
+    clock: Clock,
+    local_url: String,
+    stopping: CancellationToken,
+) {
     let mut connector = HttpConnector::new_with_resolver(Resolver);
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let sender = Arc::new(Sender {
-        queue: queue.clone(),
+        clock,
         client,
         local_url,
         hosts: Mutex::default(),
     });
-    let (bell, clock, mut up) = (queue.callback_bell(), queue.clock(), queue.up());
     let mut sending = JoinSet::new();
+    let mut next = None;
     loop {
         let stop = stopping.is_cancelled();
         if stop && sending.is_empty() {
             return;
         }
-        let mut next = None;
-        if *up.borrow_and_update() && !stop {
-            for id in queue.claim_callbacks(IN_FLIGHT - sending.len()) {
-                sending.spawn(sender.clone().send(id));
-            }
-            if sending.len() < IN_FLIGHT {
-                next = queue.next_callback();
-            }
+        if stop {
+            next = None;
+        } else if next.is_none() && sending.len() < IN_FLIGHT {
+            next = Some(work.next_callbacks(IN_FLIGHT - sending.len()));
         }
         tokio::select! {
-            () = bell.notified() => {}
-            () = clock.sleep_until(next) => {}
+            Some(taken) = async { Some(next.as_mut()?.await) }, if next.is_some() => {
+                next = None;
+                match taken {
+                    Ok(callbacks) => for callback in callbacks {
+                        sending.spawn(sender.clone().send(callback));
+                    },
+                    Err(error) => {
+                        tracing::debug!(%error, "no more callbacks to make");
+                        stopping.cancelled().await;
+                    }
+                }
+            }
             Some(_) = sending.join_next() => {}
-            _ = up.changed() => {}
             () = stopping.cancelled(), if !stop => {}
         }
     }
 }
 
 impl Sender {
-    async fn send(self: Arc<Self>, id: CallId) {
-        let callback = match self.queue.callback(&id).await {
-            Ok(callback) => callback,
-            // Replayed or forgotten meanwhile, or the disk fails and all is rebuilt after.
-            Err(error) => return tracing::debug!(%id, %error, "no callback to make"),
-        };
+    async fn send(self: Arc<Self>, delivery: Delivery<Callback>) {
+        let Delivery {
+            job: callback,
+            lease,
+        } = delivery;
+        let (id, number) = (&callback.id, callback.attempt);
         let host = host_of(&callback.url);
         if let Err(wait) = enter(&mut self.hosts.lock(), &host) {
-            return self.queue.postpone_callback(&id, wait);
+            return lease.release(wait);
         }
         let posted = self.post(&callback).await;
         leave(&mut self.hosts.lock(), &host);
-        let (delivered, retryable) = match posted {
-            Ok(status) if (200..300).contains(&status) => (true, false),
+        let sent = match posted {
+            Ok(status) if (200..300).contains(&status) => Sent::Taken,
             Ok(status) => {
-                tracing::debug!(%id, status, attempt = callback.attempt, "callback refused");
-                (false, retryable_status(status))
+                tracing::debug!(%id, status, number, "callback refused");
+                match retryable_status(status) {
+                    true => Sent::Failed,
+                    false => Sent::Refused,
+                }
             }
             Err(error) => {
-                tracing::debug!(%id, %error, attempt = callback.attempt, "callback failed");
-                (false, true)
+                tracing::debug!(%id, %error, number, "callback failed");
+                Sent::Failed
             }
         };
-        let mut up = self.queue.up();
-        while let Err(Error::Unavailable(_)) = self
-            .queue
-            .callback_done(&callback, delivered, retryable)
-            .await
-        {
-            if up.wait_for(|up| *up).await.is_err() {
-                return;
-            }
-        }
+        let next = lifecycle::callback_sent(number, sent, self.clock.now());
+        attempt::settle(lease, Update::Callback(next)).await;
     }
 
     async fn post(

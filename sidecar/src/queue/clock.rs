@@ -1,4 +1,4 @@
-//! The wall clock of the async path, and a fake one that moves when told.
+//! The wall clock of the async path, and a fake one that moves when it is advanced.
 //!
 //! Calls outlive the process, so their times are [`Time`] since the Unix epoch and not the
 //! monotonic clock of `crate::clock`. tokio's paused clock is no use in tests here: it jumps
@@ -19,7 +19,7 @@ pub enum Clock {
     /// The machine's.
     #[default]
     System,
-    /// Moves only when told.
+    /// Moves only when it is advanced.
     Manual(Manual),
 }
 

@@ -79,6 +79,8 @@ struct StateMessage {
     result_bytes: u64,
     #[prost(uint64, tag = "15")]
     ttl: u64,
+    #[prost(uint32, tag = "16")]
+    epoch: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -112,6 +114,8 @@ pub(super) struct Stored {
     pub(super) function: FunctionName,
     /// State and attempts.
     pub(super) call: Call,
+    /// Of its last lease, or later.
+    pub(super) epoch: u32,
     /// `None`: not wanted. `Pending` before the call is finished, too.
     pub(super) callback: CallbackState,
     /// Callback attempts made.
@@ -243,6 +247,7 @@ impl Stored {
             status: self.status.map_or(0, u32::from),
             result_bytes: self.result_bytes,
             ttl: nanos(self.ttl),
+            epoch: self.epoch,
         })
     }
 
@@ -289,6 +294,7 @@ impl Stored {
             status: status(message.status),
             result_bytes: message.result_bytes,
             ttl: Duration::from_nanos(message.ttl),
+            epoch: message.epoch,
         })
     }
 }
@@ -351,6 +357,7 @@ mod tests {
         let stored = Stored {
             function: FunctionName::new("default", "hello").unwrap(),
             call,
+            epoch: 4,
             callback: CallbackState::Failed,
             callback_tries: 3,
             callback_due: Time::from_millis(1),

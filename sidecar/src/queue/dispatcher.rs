@@ -1,33 +1,28 @@
 //! Delivers queued calls: one task for each function that has any, woken by events.
 //!
 //! It bounds how many attempts run at once and leaves waiting for a slot to [`Invoke`], which
-//! holds an async call just as it holds a sync one. That an attempt begins is on disk before
-//! it is made, and how it ended afterwards, so a crash at any point leads to another attempt
-//! and never to a lost call. Deliberately decides nothing: `gateless_core::call` does.
+//! holds an async call just as it holds a sync one. One attempt is `attempt`'s. Deliberately knows nothing of
+//! when a call is due or how it is kept: that is the engine's, behind [`Work`].
 
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
-use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
-use http::{HeaderName, HeaderValue, Request, header};
-use http_body_util::BodyExt;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::callback;
-use super::headers;
-use super::invoke::{Exchange, Invoke, InvokeError, Lookup, Policies, Slot};
-use super::types::{Attempt, CallId, CallResult, Ended, Record, Started};
-use super::{Error, Source};
+use super::attempt::{self, UnderWay};
+use super::calls::Decision;
+use super::clock::Clock;
+use super::invoke::{Exchange, Invoke, InvokeError, Lookup, Policies};
+use super::types::{CallId, Record};
+use super::work::{Delivery, Job, Update};
+use super::{Error, Queue, callback, lifecycle};
 
-/// The longest an expired result is kept beyond its time.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Calls of a deleted function that are buried at once.
+const BURIED_AT_ONCE: usize = 256;
 
 /// Handle to the dispatcher. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +32,8 @@ pub struct Dispatcher {
 }
 
 struct Shared {
-    queue: Arc<dyn Source>,
+    queue: Queue,
+    clock: Clock,
     invoke: Arc<dyn Invoke>,
     policies: Arc<dyn Policies>,
     config: watch::Sender<u64>,
@@ -45,17 +41,19 @@ struct Shared {
 }
 
 impl Dispatcher {
-    /// Begins to deliver. `local_url` is where callbacks to a path are sent, for example
-    /// `http://127.0.0.1:8081`.
+    /// Begins to deliver. `clock` is the queue's; `local_url` is where callbacks to a path are sent, for
+    /// example `http://127.0.0.1:8081`.
     #[must_use]
     pub fn start(
-        queue: Arc<dyn Source>,
+        queue: Queue,
+        clock: Clock,
         invoke: Arc<dyn Invoke>,
         policies: Arc<dyn Policies>,
         local_url: &str,
     ) -> Self {
         let shared = Arc::new(Shared {
             queue,
+            clock,
             invoke,
             policies,
             config: watch::Sender::new(0),
@@ -90,7 +88,7 @@ impl Dispatcher {
     /// for this or not.
     ///
     /// # Errors
-    /// As [`super::Queue::accept`]; the exchange comes back, to be waited for as before.
+    /// As [`super::Work::adopt`]; the exchange comes back, to be waited for as before.
     pub async fn adopt(&self, record: Record, exchange: Exchange) -> Result<CallId, Refused> {
         let shared = self.shared.clone();
         let (reply, answer) = oneshot::channel();
@@ -99,18 +97,19 @@ impl Dispatcher {
                 Lookup::Known(policy) => policy,
                 Lookup::NotYet | Lookup::Deleted => super::types::DEFAULT_POLICY,
             };
-            match shared.queue.begin_running(record, &policy).await {
+            match shared.queue.work.adopt(record, &policy).await {
                 Err(error) => {
                     let _ = reply.send(Err(Refused { error, exchange }));
                 }
-                Ok((id, cancelled)) => {
-                    let _ = reply.send(Ok(id.clone()));
+                Ok(Delivery { job, lease }) => {
+                    let _ = reply.send(Ok(lease.id().clone()));
                     let attempt = UnderWay {
+                        lease,
+                        call: job.call,
                         exchange,
                         slot: None,
-                        cancelled,
                     };
-                    shared.see_through(&id, attempt, &policy).await;
+                    attempt::see_through(attempt, &policy, &shared.clock).await;
                 }
             }
         });
@@ -136,38 +135,27 @@ pub struct Refused {
     pub exchange: Exchange,
 }
 
-/// An attempt recorded as begun.
-struct UnderWay {
-    exchange: Exchange,
-    /// Comes when it has its slot; `None` when it has.
-    slot: Option<oneshot::Receiver<()>>,
-    cancelled: CancellationToken,
-}
-
 /// Sees to it that every function with open calls has its task.
 async fn run(shared: Arc<Shared>, local_url: String) {
-    let mut helpers = JoinSet::new();
     let stopping = shared.stopping.clone();
-    helpers.spawn(callback::run(
-        shared.queue.clone(),
+    let work = shared.queue.work.clone();
+    let clock = shared.clock.clone();
+    let mut callbacks = JoinSet::new();
+    callbacks.spawn(callback::run(
+        work.clone(),
+        clock,
         local_url,
         stopping.clone(),
     ));
-    helpers.spawn(sweep(shared.queue.clone(), stopping.clone()));
-    let mut activity = shared.queue.activity();
     let mut functions = JoinSet::new();
     let mut served = HashSet::new();
     while !stopping.is_cancelled() {
-        activity.mark_unchanged();
-        for function in shared.queue.active() {
-            if served.insert(function.clone()) {
-                functions.spawn(shared.clone().serve(function));
-            }
-        }
         tokio::select! {
             () = stopping.cancelled() => {}
-            // Fails only with the queue gone.
-            changed = activity.changed() => if changed.is_err() { break },
+            found = work.functions(&served) => for function in found {
+                served.insert(function.clone());
+                functions.spawn(shared.clone().serve(function));
+            },
             Some(ended) = functions.join_next() => match ended {
                 Ok(function) => drop(served.remove(&function)),
                 Err(error) => {
@@ -180,222 +168,89 @@ async fn run(shared: Arc<Shared>, local_url: String) {
         }
     }
     while functions.join_next().await.is_some() {}
-    while helpers.join_next().await.is_some() {}
-}
-
-async fn sweep(queue: Arc<dyn Source>, stopping: CancellationToken) {
-    let clock = queue.clock();
-    loop {
-        let latest = clock.now() + SWEEP_EVERY;
-        let next = match queue.sweep().await {
-            Ok(Some(next)) => next.min(latest),
-            Ok(None) | Err(_) => latest,
-        };
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = clock.sleep_until(Some(next)) => {}
-        }
-    }
+    while callbacks.join_next().await.is_some() {}
 }
 
 impl Shared {
     /// Delivers one function's calls until it has none.
     async fn serve(self: Arc<Self>, function: FunctionName) -> FunctionName {
-        let queue = &self.queue;
-        let (bell, clock) = (queue.bell(&function), queue.clock());
-        let (mut config, mut up) = (self.config.subscribe(), queue.up());
+        let work = &self.queue.work;
+        let mut config = self.config.subscribe();
         let mut attempts = JoinSet::new();
+        let mut next = None;
+        // Whether every call is finished, as far as those under way have said.
+        let mut drained = false;
         loop {
             let stopping = self.stopping.is_cancelled();
-            if attempts.is_empty() && (stopping || queue.open(&function) == 0) {
-                return function;
+            if attempts.is_empty() && (stopping || drained) {
+                return function.clone();
             }
-            let ready = *up.borrow_and_update() && !stopping;
-            let mut next = None;
-            match self.policies.policy(&function) {
-                Lookup::Known(policy) if ready => {
-                    let most = usize::try_from(policy.max_in_flight.max(1)).unwrap_or(usize::MAX);
-                    for id in queue.claim(&function, most.saturating_sub(attempts.len())) {
-                        attempts.spawn(self.clone().attempt(function.clone(), id, policy));
-                    }
-                    if attempts.len() < most {
-                        next = queue.next_due(&function);
-                    }
-                }
-                Lookup::Deleted if ready => {
-                    if let Err(error) = queue.function_deleted(&function).await {
-                        tracing::warn!(%function, %error, "calls of a deleted function remain");
-                    }
-                }
-                _ => {}
+            let lookup = self.policies.policy(&function);
+            let most = match lookup {
+                Lookup::Known(policy) => usize::try_from(policy.max_in_flight.max(1)),
+                Lookup::Deleted => Ok(BURIED_AT_ONCE),
+                Lookup::NotYet => Ok(0),
+            };
+            let room = most.unwrap_or(usize::MAX).saturating_sub(attempts.len());
+            if stopping || room == 0 {
+                next = None;
+            } else if next.is_none() && !drained {
+                next = Some(work.next(&function, room));
+            }
+            if lookup == Lookup::Deleted && !stopping {
+                self.bury_waiting(&function).await;
             }
             tokio::select! {
-                () = bell.notified() => {}
-                () = clock.sleep_until(next) => {}
-                Some(ended) = attempts.join_next() => if let Err(error) = ended {
-                    // Its call stays running until the next start recovers it.
-                    tracing::error!(%function, %error, "an attempt panicked");
-                },
-                // These fail only with the queue or the dispatcher gone, and then so are we.
+                Some(taken) = async { Some(next.as_mut()?.await) }, if next.is_some() => {
+                    next = None;
+                    match taken {
+                        Ok(deliveries) => {
+                            drained = deliveries.is_empty();
+                            for delivery in deliveries {
+                                attempts.spawn(self.clone().deliver(function.clone(), delivery));
+                            }
+                        }
+                        Err(error) => {
+                            tracing::debug!(%function, %error, "no more calls to deliver");
+                            drained = true;
+                        }
+                    }
+                }
+                Some(ended) = attempts.join_next() => {
+                    drained = false;
+                    if let Err(error) = ended {
+                        // Its call is due again.
+                        tracing::error!(%function, %error, "an attempt panicked");
+                    }
+                }
+                // Fails only with the dispatcher gone, and then so are we.
                 _ = config.changed() => {}
-                _ = up.changed() => {}
                 () = self.stopping.cancelled(), if !stopping => {}
             }
         }
     }
 
-    async fn attempt(self: Arc<Self>, function: FunctionName, id: CallId, policy: AsyncPolicy) {
-        match self.queue.start(&id, &policy).await {
-            Ok(Started::Attempt(attempt)) => {
-                let cancelled = attempt.cancelled.clone();
-                match request(&id, *attempt) {
-                    Ok(request) => {
-                        let (invoke, within) = (self.invoke.clone(), policy.attempt_timeout);
-                        let (slot, found) = Slot::new();
-                        let exchange: Exchange = Box::pin(async move {
-                            invoke.invoke(&function, request, within, slot).await
-                        });
-                        let attempt = UnderWay {
-                            exchange,
-                            slot: Some(found),
-                            cancelled,
-                        };
-                        self.see_through(&id, attempt, &policy).await;
-                    }
-                    Err(error) => {
-                        let error = format!("the record makes no request: {error}");
-                        let ended = Ended::Failed {
-                            retryable: false,
-                            error,
-                        };
-                        self.finish(&id, ended, &policy).await;
-                    }
+    async fn deliver(self: Arc<Self>, function: FunctionName, delivery: Delivery<Job>) {
+        match self.policies.policy(&function) {
+            Lookup::Known(policy) => {
+                attempt::make(delivery, &self.invoke, function, &policy, &self.clock).await;
+            }
+            Lookup::Deleted => {
+                let decided = lifecycle::function_deleted(&delivery.job.call, self.clock.now());
+                if let Ok(Decision::Change(change)) = decided {
+                    attempt::settle(delivery.lease, Update::Call(change)).await;
                 }
             }
-            // Ended, or somebody was faster.
-            Ok(Started::Over) | Err(Error::Conflict { .. } | Error::NotFound(_)) => {}
-            Err(error) => {
-                tracing::warn!(%id, %error, "cannot begin an attempt");
-                self.queue.unclaim(&id);
-            }
+            // Dropped, it is due again.
+            Lookup::NotYet => {}
         }
     }
 
-    /// Waits for an attempt's answer, whole, and has the queue keep it.
-    async fn see_through(&self, id: &CallId, attempt: UnderWay, policy: &AsyncPolicy) {
-        let UnderWay {
-            exchange,
-            mut slot,
-            cancelled,
-        } = attempt;
-        let clock = self.queue.clock();
-        let end = || Some(clock.now() + policy.attempt_timeout);
-        let mut deadline = slot.is_none().then(end).flatten();
-        let answer = AssertUnwindSafe(collect(exchange, policy.max_result_bytes)).catch_unwind();
-        tokio::pin!(answer);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                // The queue knows already.
-                () = cancelled.cancelled() => return,
-                ended = &mut answer => break ended.unwrap_or_else(|_| Ended::Failed {
-                    retryable: true,
-                    error: "the attempt panicked".into(),
-                }),
-                // Dropped without a word, the answer says why in a moment.
-                _ = async { slot.as_mut()?.await.ok() }, if slot.is_some() => {
-                    (slot, deadline) = (None, end());
-                }
-                () = clock.sleep_until(deadline) => break Ended::Failed {
-                    retryable: true,
-                    error: format!("no answer within {} ms", policy.attempt_timeout.as_millis()),
-                },
-            }
-        };
-        self.finish(id, ended, policy).await;
-    }
-
-    /// Doesn't give up: while the disk fails the answer is kept in memory.
-    async fn finish(&self, id: &CallId, ended: Ended, policy: &AsyncPolicy) {
-        let mut up = self.queue.up();
-        loop {
-            match self.queue.finish(id, ended.clone(), policy).await {
-                Err(Error::Unavailable(reason)) => {
-                    tracing::warn!(%id, reason, "keeping an answer until the queue can write");
-                    if up.wait_for(|up| *up).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error @ Error::Damaged(_)) => {
-                    return tracing::error!(%id, %error, "an answer is lost");
-                }
-                // A conflict: cancelled meanwhile, or written in spite of an error before.
-                Ok(()) | Err(_) => return,
-            }
+    /// Those of a deleted function which are not due yet, too.
+    async fn bury_waiting(&self, function: &FunctionName) {
+        if let Err(error) = self.queue.calls.function_deleted(function).await {
+            tracing::warn!(%function, %error, "calls of a deleted function remain");
         }
-    }
-}
-
-fn request(id: &CallId, attempt: Attempt) -> Result<Request<Bytes>, http::Error> {
-    let record = attempt.record;
-    let mut request = Request::builder()
-        .method(record.method.as_str())
-        .uri(record.path.as_str())
-        .body(record.body)?;
-    let target = request.headers_mut();
-    for (name, value) in record.headers {
-        let name = HeaderName::from_bytes(name.as_bytes())?;
-        target.append(name, HeaderValue::from_maybe_shared(value)?);
-    }
-    target.insert("x-call-id", HeaderValue::try_from(id.to_string())?);
-    target.insert("x-gateless-attempt", attempt.number.into());
-    target.insert("x-gateless-async", HeaderValue::from_static("true"));
-    Ok(request)
-}
-
-/// The whole answer, its body cut at `limit`: what is beyond is read, so that the function
-/// can finish, but not kept.
-async fn collect(exchange: Exchange, limit: u64) -> Ended {
-    let (parts, mut body) = match exchange.await {
-        Ok(answer) => answer.into_parts(),
-        Err(error) if error.unmade => return Ended::NotMade,
-        Err(error) => {
-            return Ended::Failed {
-                retryable: error.retryable,
-                error: error.to_string(),
-            };
-        }
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut kept, mut truncated) = (BytesMut::new(), false);
-    while let Some(frame) = body.frame().await {
-        let data = match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(data)) => data,
-            // Trailers.
-            Ok(Err(_)) => continue,
-            Err(error) => {
-                return Ended::Failed {
-                    retryable: true,
-                    error: format!("the answer broke off: {error}"),
-                };
-            }
-        };
-        let room = limit - kept.len();
-        truncated |= data.len() > room;
-        kept.extend_from_slice(&data[..data.len().min(room)]);
-    }
-    let retry_after = parts
-        .headers
-        .get(header::RETRY_AFTER)
-        .and_then(headers::retry_after);
-    Ended::Answered {
-        answer: CallResult {
-            status: parts.status.as_u16(),
-            headers: headers::kept(&parts.headers),
-            body: kept.freeze(),
-            truncated,
-        },
-        retry_after,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with an async call, and how each is told to a caller.
+//! What can go wrong with an async call, and how each is reported to a caller.
 //!
 //! `status` and `code` are the queue's rows of the table in `crate::call::error`, which turns them
 //! into problems.
@@ -84,6 +84,14 @@ pub enum Error {
         /// Its state.
         state: &'static str,
     },
+    /// Its delivery was taken from its holder: cancelled, or given out anew.
+    #[error("the lease {epoch} of call {id} is over")]
+    Stale {
+        /// The call.
+        id: String,
+        /// Of the lease.
+        epoch: u32,
+    },
     /// As another sidecar put it.
     #[error("{detail}")]
     Remote {
@@ -116,7 +124,7 @@ impl Error {
             Self::NotFound(_) => "call_not_found",
             Self::NotFinished { .. } => "call_not_finished",
             Self::NoResult { .. } => "call_has_no_result",
-            Self::Conflict { .. } => "call_state_conflict",
+            Self::Conflict { .. } | Self::Stale { .. } => "call_state_conflict",
             Self::Remote { code, .. } => code,
             Self::Damaged(_) => "queue_damaged",
         }
@@ -135,9 +143,10 @@ impl Error {
             }
             Self::IdempotencyConflict(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::NotFinished { .. } | Self::Conflict { .. } | Self::IdempotencyTaken(_) => {
-                StatusCode::CONFLICT
-            }
+            Self::NotFinished { .. }
+            | Self::Conflict { .. }
+            | Self::Stale { .. }
+            | Self::IdempotencyTaken(_) => StatusCode::CONFLICT,
             Self::NoResult { .. } => StatusCode::GONE,
             Self::Remote { status, .. } => *status,
             Self::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -163,7 +172,7 @@ impl Error {
             Self::NotFound(_) => "`gateless invocations` lists calls",
             Self::NotFinished { .. } => "ask again later, or give an x-callback-url",
             Self::NoResult { .. } => "see the call's attempts, and replay it",
-            Self::Conflict { .. } => "see the call's state",
+            Self::Conflict { .. } | Self::Stale { .. } => "see the call's state",
             Self::Remote { .. } => "see detail",
             Self::Damaged(_) => "see the sidecar's log",
         }

@@ -1,8 +1,8 @@
 //! The async path's HTTP: what the proxy answers to `/async-function/...` and
 //! `/_gateless/calls/...`.
 //!
-//! Requests are parsed into records and records told of as JSON here, nowhere else. A call is
-//! told of from its wire form, so one of this sidecar and one fetched from a peer look the
+//! Requests are parsed into records and records shown as JSON here, nowhere else. A call is
+//! shown from its wire form, so one of this sidecar and one fetched from a peer look the
 //! same. Deliberately no routing and no peers: the proxy finds the sidecar an id names.
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::types::{Accepted, CallId, CallResult, Header, Idempotency, Record};
-use super::{Error, Queue, callback, headers};
+use super::{Calls, Error, Inbox, callback, headers};
 use crate::call::Call;
 
 /// Longest idempotency key, characters.
@@ -26,10 +26,10 @@ pub const TRUNCATED: &str = "x-gateless-result-truncated";
 /// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk.
 ///
 /// # Errors
-/// As [`record`] and [`Queue::accept`].
-pub async fn accept(queue: &dyn Queue, call: Admitted<Call>) -> Result<Response<Bytes>, Error> {
+/// As [`record`] and [`Inbox::accept`].
+pub async fn accept(inbox: &dyn Inbox, call: Admitted<Call>) -> Result<Response<Bytes>, Error> {
     let policy = call.get().function.config.async_policy;
-    let accepted = queue.accept(record(&call)?, &policy).await?;
+    let accepted = inbox.accept(record(&call)?, &policy).await?;
     Ok(accepted_response(&accepted, ""))
 }
 
@@ -143,18 +143,18 @@ pub fn accepted_response(accepted: &Accepted, base: &str) -> Response<Bytes> {
 /// What is known of a call of this sidecar.
 ///
 /// # Errors
-/// As [`Queue::get`].
-pub async fn status(queue: &dyn Queue, id: &CallId) -> Result<Response<Bytes>, Error> {
-    let view = queue.get(id).await?;
+/// As [`Calls::get`].
+pub async fn status(calls: &dyn Calls, id: &CallId) -> Result<Response<Bytes>, Error> {
+    let view = calls.get(id).await?;
     Ok(status_response(&super::wire::call(&view)))
 }
 
 /// The result of a call of this sidecar.
 ///
 /// # Errors
-/// As [`Queue::result`].
-pub async fn result(queue: &dyn Queue, id: &CallId) -> Result<Response<Bytes>, Error> {
-    let result = queue.result(id).await?;
+/// As [`Calls::result`].
+pub async fn result(calls: &dyn Calls, id: &CallId) -> Result<Response<Bytes>, Error> {
+    let result = calls.result(id).await?;
     Ok(result_response(id, result))
 }
 

@@ -2,17 +2,20 @@
 //!
 //! [`Local`] is a cheap handle. Writes go through one writer thread (`writer`) and return
 //! when they are on disk; reads go to the engine (`engine`) directly; what is due is in
-//! memory (`index`). Deliberately knows neither HTTP nor how a call is delivered.
+//! memory (`index`). What has expired is removed by a task of its own (`sweep`). Deliberately knows neither HTTP
+//! nor how a call is delivered, and decides nothing of a call's life.
 
 mod accept;
+mod batch;
+mod calls;
 mod closed;
 mod engine;
 mod index;
-mod ops;
 mod read;
-mod source;
+mod sweep;
 #[cfg(test)]
 pub(super) mod tests;
+mod work;
 mod writer;
 
 use std::path::PathBuf;
@@ -22,24 +25,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
-use gateless_core::call::Event;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::accept::{Accept, Taken};
+use self::batch::{Op, Reply};
 use self::engine::{Engine, Key, function_key, unavailable};
 use self::index::Index;
-use self::ops::{Op, Reply, Step, Stepped};
 use self::writer::{Queued, Writer};
 use super::clock::Clock;
 use super::codec::Head;
-use super::types::{
-    Accepted, CallId, CallResult, DEFAULT_POLICY, Depth, Ended, Filter, Idempotency, Record, View,
-};
-use super::{Error, Queue};
+use super::types::{Accepted, CallId, Idempotency, Record};
+use super::{Error, Inbox};
 use crate::telemetry::observe::Observer;
 
 /// Memory for operations that wait for the writer, KiB.
@@ -64,7 +64,7 @@ pub struct Config {
     pub min_free_bytes: u64,
     /// How long dead letters are kept, at least the function's `result_ttl`.
     pub dead_ttl: Duration,
-    /// After this long without an answer of the disk a caller is told so.
+    /// After this long without an answer of the disk a caller gets an error.
     pub commit_timeout: Duration,
     /// Another one for tests.
     pub clock: Clock,
@@ -94,27 +94,62 @@ impl Config {
 #[derive(Clone)]
 pub struct Local {
     shared: Arc<Shared>,
-    ops: mpsc::Sender<Queued>,
-    /// Bounds what waits for the writer.
-    waiting: Arc<Semaphore>,
+    writes: Writes,
+    /// Stops the sweep with the last handle.
+    _closed: Arc<DropGuard>,
 }
 
 /// What handle and writer both hold.
 struct Shared {
     config: Config,
-    /// A lock, held for single steps and never across a commit: the writer changes it, the
-    /// dispatcher takes what is due.
+    /// A lock, held for single steps and never across a commit: the writer changes calls,
+    /// [`super::Work`] takes what is due.
     index: Mutex<Index>,
     /// `None` while the disk fails.
     engine: ArcSwapOption<Engine>,
     up: watch::Sender<bool>,
+    /// Changes when a function without open calls gets one.
     activity: watch::Sender<u64>,
-    callback_bell: Arc<Notify>,
-    /// Told of every change once it is on disk.
+    /// Notified when a callback is due at another time than before.
+    callbacks_changed: Notify,
+    /// Nothing is waited for any longer.
+    closed: CancellationToken,
+    /// Gets every change once it is on disk.
     observer: OnceLock<Arc<Observer>>,
     /// Lets a test stop the writer before a commit.
     #[cfg(test)]
     hold_commits: Arc<Mutex<()>>,
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+struct Writes {
+    ops: mpsc::Sender<Queued>,
+    /// Bounds what waits for the writer.
+    waiting: Arc<Semaphore>,
+}
+
+impl Writes {
+    /// Has an operation made that holds about so many bytes.
+    async fn submit<T>(&self, bytes: usize, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, Error> {
+        let kib = u32::try_from(bytes / 1024)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let waiting = self
+            .waiting
+            .clone()
+            .acquire_many_owned(kib.min(WAITING_KIB));
+        let permit = waiting.await.map_err(unavailable)?;
+        let (reply, answer) = oneshot::channel();
+        self.ops
+            .send((op(reply), Some(permit)))
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("it is closed".into())
 }
 
 impl Local {
@@ -131,39 +166,50 @@ impl Local {
             engine: ArcSwapOption::new(Some(engine.clone())),
             up: watch::Sender::new(true),
             activity: watch::Sender::new(0),
-            callback_bell: Arc::default(),
+            callbacks_changed: Notify::new(),
+            closed: CancellationToken::new(),
             observer: OnceLock::new(),
             #[cfg(test)]
             hold_commits: Arc::default(),
         });
-        writer::rebuild(&shared, &engine, |_| true)?;
+        writer::rebuild(&shared, &engine)?;
         let (ops, receiver) = mpsc::channel();
         let writer = Writer::new(shared.clone(), engine);
         std::thread::Builder::new()
             .name("queue-writer".into())
             .spawn(move || writer.run(&receiver))
             .map_err(unavailable)?;
-        Ok(Self {
-            shared,
+        let writes = Writes {
             ops,
             waiting: Arc::new(Semaphore::new(WAITING_KIB as usize)),
+        };
+        sweep::start(&shared, &writes);
+        Ok(Self {
+            _closed: Arc::new(shared.closed.clone().drop_guard()),
+            shared,
+            writes,
         })
     }
 
     /// Writes what waits and closes the queue: it can be opened again after this. Every
     /// handle answers `Unavailable` from then on.
     pub async fn close(&self) {
+        self.shared.closed.cancel();
         let (reply, closed) = oneshot::channel();
-        if let Ok(permit) = self.waiting.clone().acquire_owned().await
-            && self.ops.send((Op::Close(reply), permit)).is_ok()
+        if let Ok(permit) = self.writes.waiting.clone().acquire_owned().await
+            && self
+                .writes
+                .ops
+                .send((Op::Close(reply), Some(permit)))
+                .is_ok()
         {
             // An error means the writer is gone, and the queue closed.
             let _ = closed.await;
         }
     }
 
-    /// From now on tells `observer` of changes; only the first one ever given is told.
-    pub fn tell(&self, observer: Arc<Observer>) {
+    /// From now on reports changes to `observer`; only the first one ever given gets them.
+    pub fn observe(&self, observer: Arc<Observer>) {
         self.shared.observer.set(observer).ok();
     }
 
@@ -173,31 +219,17 @@ impl Local {
         &self.shared.config
     }
 
-    async fn submit<T>(&self, bytes: usize, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, Error> {
-        let kib = u32::try_from(bytes / 1024)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        let waiting = self
-            .waiting
-            .clone()
-            .acquire_many_owned(kib.min(WAITING_KIB));
-        let permit = waiting.await.map_err(unavailable)?;
-        let (reply, answer) = oneshot::channel();
-        let closed = || Error::Unavailable("it is closed".into());
-        self.ops.send((op(reply), permit)).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+    /// Whether it can write at present.
+    #[must_use]
+    pub fn up(&self) -> watch::Receiver<bool> {
+        self.shared.up.subscribe()
     }
 
-    async fn take_in(
-        &self,
-        calls: Vec<(Record, AsyncPolicy)>,
-        running: bool,
-    ) -> Result<Vec<Taken>, Error> {
-        let calls = calls.into_iter();
-        let accepts = calls.map(|(record, policy)| self.to_accept(record, policy, running));
-        let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
+    async fn take_in(&self, accepts: Vec<Accept>) -> Result<Vec<Taken>, Error> {
         let bytes = accepts.iter().map(|a| a.head.len() + a.body.len()).sum();
-        self.submit(bytes, |reply| Op::Accept(accepts, reply)).await
+        self.writes
+            .submit(bytes, |reply| Op::Accept(accepts, reply))
+            .await
     }
 
     fn to_accept(
@@ -236,23 +268,6 @@ impl Local {
         })
     }
 
-    async fn step(
-        &self,
-        id: &CallId,
-        event: Event,
-        result: Option<CallResult>,
-        policy: &AsyncPolicy,
-    ) -> Result<Stepped, Error> {
-        let bytes = result.as_ref().map_or(0, |r| r.body.len());
-        let step = Box::new(Step {
-            key: self.key(id)?,
-            event,
-            result,
-            policy: *policy,
-        });
-        self.submit(bytes, |reply| Op::Step(step, reply)).await
-    }
-
     /// Another sidecar's call isn't here.
     fn key(&self, id: &CallId) -> Result<Key, Error> {
         if *id.node() == self.shared.config.node {
@@ -267,21 +282,9 @@ impl Local {
     }
 }
 
-impl Queue for Local {
-    fn node(&self) -> &NodeId {
-        &self.shared.config.node
-    }
-
-    fn accept(
-        &self,
-        record: Record,
-        policy: &AsyncPolicy,
-    ) -> BoxFuture<'_, Result<Accepted, Error>> {
-        let one = vec![(record, *policy)];
-        Box::pin(async move {
-            let accepted = self.accept_many(one).await?.pop();
-            accepted.ok_or_else(|| Error::Unavailable("it took nothing in".into()))
-        })
+impl Inbox for Local {
+    fn max_body(&self) -> u64 {
+        self.shared.config.max_body
     }
 
     fn accept_many(
@@ -289,9 +292,12 @@ impl Queue for Local {
         calls: Vec<(Record, AsyncPolicy)>,
     ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
         Box::pin(async move {
-            // Only here: a step that was given up on might still be made, and then nobody
-            // would see to it. A call is the dispatcher's, whoever waits for the answer.
-            let taken = self.take_in(calls, false);
+            let calls = calls.into_iter();
+            let accepts = calls.map(|(record, policy)| self.to_accept(record, policy, false));
+            let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
+            // Only here: an update that was given up on might still be made, and then nobody
+            // would see to it. A call is delivered, whoever waits for the answer.
+            let taken = self.take_in(accepts);
             let limit = self.shared.config.commit_timeout;
             let taken = tokio::time::timeout(limit, taken).await;
             let taken =
@@ -304,7 +310,7 @@ impl Queue for Local {
         })
     }
 
-    fn accepted_before(
+    fn find(
         &self,
         function: &FunctionName,
         idempotency: &Idempotency,
@@ -322,101 +328,5 @@ impl Queue for Local {
                 Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
             }
         })
-    }
-
-    fn begin_running(
-        &self,
-        record: Record,
-        policy: &AsyncPolicy,
-    ) -> BoxFuture<'_, Result<(CallId, CancellationToken), Error>> {
-        let one = vec![(record, *policy)];
-        Box::pin(async move {
-            let taken = self.take_in(one, true).await?.pop();
-            let taken = taken.ok_or_else(|| Error::Unavailable("it took nothing in".into()))?;
-            Ok((self.id(taken.key), taken.cancelled))
-        })
-    }
-
-    fn finish(
-        &self,
-        id: &CallId,
-        ended: Ended,
-        policy: &AsyncPolicy,
-    ) -> BoxFuture<'_, Result<(), Error>> {
-        let (id, policy) = (id.clone(), *policy);
-        Box::pin(async move {
-            let (event, result) = match ended {
-                Ended::Answered {
-                    answer,
-                    retry_after,
-                } => {
-                    let status = answer.status;
-                    (
-                        Event::Answered {
-                            status,
-                            retry_after,
-                        },
-                        Some(answer),
-                    )
-                }
-                Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
-                Ended::NotMade => (Event::NotMade, None),
-            };
-            self.step(&id, event, result, &policy).await.map(drop)
-        })
-    }
-
-    fn cancel(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
-        let id = id.clone();
-        Box::pin(async move {
-            self.step(&id, Event::Cancel, None, &DEFAULT_POLICY).await?;
-            self.get(&id).await
-        })
-    }
-
-    fn replay(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
-        let id = id.clone();
-        Box::pin(async move {
-            self.step(&id, Event::Replay, None, &DEFAULT_POLICY).await?;
-            self.get(&id).await
-        })
-    }
-
-    fn get(&self, id: &CallId) -> BoxFuture<'_, Result<View, Error>> {
-        let id = id.clone();
-        Box::pin(self.read_view(id))
-    }
-
-    fn result(&self, id: &CallId) -> BoxFuture<'_, Result<CallResult, Error>> {
-        let id = id.clone();
-        Box::pin(self.read_result(id))
-    }
-
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>> {
-        Box::pin(self.read_list(filter))
-    }
-
-    fn depths(&self) -> Vec<Depth> {
-        self.shared
-            .index
-            .lock()
-            .depths(self.shared.config.clock.now())
-    }
-
-    fn purge_dead(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
-        let function = function.clone();
-        Box::pin(self.each_dead(function, |key| {
-            self.submit(0, move |reply| Op::Purge(key, reply))
-        }))
-    }
-
-    fn replay_dead(&self, function: &FunctionName) -> BoxFuture<'_, Result<u64, Error>> {
-        let function = function.clone();
-        Box::pin(self.each_dead(function, move |key| async move {
-            let id = self.id(key);
-            self.step(&id, Event::Replay, None, &DEFAULT_POLICY)
-                .await
-                .map(drop)
-        }))
     }
 }

@@ -1,4 +1,4 @@
-//! The words of the async path: ids, records, results, and what is told of a call.
+//! The values of the async path: ids, records, results, and what is shown of a call.
 //!
 //! Valid values only; requests are parsed in `http`, disk formats live in `codec`.
 
@@ -10,7 +10,6 @@ use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
@@ -153,28 +152,6 @@ pub struct Accepted {
     pub replayed: bool,
 }
 
-/// Whether an attempt is to be made.
-#[derive(Debug)]
-pub enum Started {
-    /// Yes; it is on disk that it began.
-    Attempt(Box<Attempt>),
-    /// No: the call ended instead (too old, out of attempts).
-    Over,
-}
-
-/// An attempt to make.
-#[derive(Debug)]
-pub struct Attempt {
-    /// From 1.
-    pub number: u32,
-    /// What to send.
-    pub record: Record,
-    /// When it was accepted.
-    pub accepted_at: Time,
-    /// Fires when the call is cancelled.
-    pub cancelled: CancellationToken,
-}
-
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
@@ -235,7 +212,7 @@ impl CallbackState {
     }
 }
 
-/// What is told of a call.
+/// What is shown of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// Its id.
@@ -294,6 +271,13 @@ pub struct Filter {
     pub before: Option<CallId>,
 }
 
+impl Filter {
+    /// Whether calls in that state are asked for.
+    pub(super) fn wants(&self, state: &str) -> bool {
+        self.states.is_empty() || self.states.iter().any(|s| s == state)
+    }
+}
+
 /// One function's queue on this sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depth {
@@ -330,6 +314,4 @@ pub struct Callback {
     pub result: Option<CallResult>,
     /// How long the last attempt took.
     pub took: Duration,
-    /// When the call will be forgotten; differs after a replay.
-    pub expires_at: Time,
 }

@@ -127,9 +127,10 @@ pub fn status(error: Error) -> Status {
         Error::Full { .. } => Code::ResourceExhausted,
         Error::Unavailable(_) => Code::Unavailable,
         Error::NotFound(_) => Code::NotFound,
-        Error::NotFinished { .. } | Error::NoResult { .. } | Error::Conflict { .. } => {
-            Code::FailedPrecondition
-        }
+        Error::NotFinished { .. }
+        | Error::NoResult { .. }
+        | Error::Conflict { .. }
+        | Error::Stale { .. } => Code::FailedPrecondition,
         Error::Damaged(_) | Error::Remote { .. } => Code::Internal,
         Error::BodyTooLarge { .. }
         | Error::HeadTooLarge { .. }

@@ -33,6 +33,7 @@ use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
 use crate::instance::wasm::WasmDriver;
+use crate::queue::Queue;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::invoke::Lookup;
@@ -130,7 +131,7 @@ pub(super) struct Backlog(pub(super) queue::Local);
 
 impl reconcile::Backlog for Backlog {
     fn due(&self) -> Vec<(FunctionName, u32)> {
-        let depths = queue::Queue::depths(&self.0)
+        let depths = queue::Calls::depths(&self.0)
             .into_iter()
             .filter(|depth| depth.due > 0);
         depths
@@ -172,7 +173,8 @@ pub(super) fn deliver(
     };
     let invoker = Arc::new(Invoker(proxy.clone()));
     let url = format!("http://{local}");
-    let dispatcher = Dispatcher::start(Arc::new(queue.clone()), invoker, Arc::new(policies), &url);
+    let (policies, clock) = (Arc::new(policies), queue.config().clock.clone());
+    let dispatcher = Dispatcher::start(Queue::of(queue), clock, invoker, policies, &url);
     let told = dispatcher.clone();
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {
@@ -321,7 +323,7 @@ pub(super) fn host(
     peers: &cluster::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
-    queue.tell(observer.clone());
+    queue.observe(observer.clone());
     Ok(Host {
         observer,
         draining: Arc::new(Draining::open(&config.data)?),

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::catalogue;
 use crate::edge::Edge;
 use crate::instance::{Drivers, Shutdown};
+use crate::queue::Local;
 
 /// Connections that do not end by themselves are cut off after this.
 const GRACE: Duration = Duration::from_secs(30);
@@ -24,6 +25,7 @@ const LONGEST_QUIET: u32 = 20;
 /// What a shutdown stops.
 pub(crate) struct Stop {
     pub(crate) edge: Arc<Edge>,
+    pub(crate) queue: Local,
     pub(crate) stop_accepting: CancellationToken,
     pub(crate) stop_reconciling: CancellationToken,
     pub(crate) connections: TaskTracker,
@@ -57,7 +59,7 @@ impl Stop {
             Shutdown::Leave
         };
         self.drivers.shutdown(how).await;
-        self.edge.queue.close().await;
+        self.queue.close().await;
         self.catalogue.stop().await;
     }
 

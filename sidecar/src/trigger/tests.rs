@@ -17,10 +17,10 @@ use super::ingress::Route;
 use super::*;
 use crate::catalogue::config::tests::sample as function;
 use crate::catalogue::config::trigger::tests::{cron, events, sample, topic};
-use crate::queue::Local;
 use crate::queue::clock::Manual;
 use crate::queue::local;
 use crate::queue::types::{Filter, View};
+use crate::queue::{Calls, Local};
 
 const START: Time = Time::from_millis(1_800_000_000_000);
 

@@ -1,4 +1,4 @@
-//! Delivery over a real queue with a scripted function and a clock that moves when told.
+//! Delivery over a queue in memory with a scripted function, on a clock that moves when it is set.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -10,9 +10,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::queue::contract::fixture::{Fixture, function, keyed, record};
 use crate::queue::invoke::Answer;
-use crate::queue::local::tests::{Fixture, function, record};
 use crate::queue::types::{CallbackState, DEFAULT_POLICY, View};
+use bytes::Bytes;
+use gateless_core::config::AsyncPolicy;
+use http::Request;
+use http_body_util::BodyExt;
 
 fn known(_: &FunctionName) -> Lookup {
     Lookup::Known(DEFAULT_POLICY)
@@ -46,26 +50,20 @@ fn dispatch(
     policies: impl Policies,
     local_url: &str,
 ) -> Dispatcher {
-    let queue = Arc::new(fixture.queue.clone());
-    Dispatcher::start(queue, invoke, Arc::new(policies), local_url)
+    let clock = Clock::Manual(fixture.clock.clone());
+    let queue = fixture.queue.clone();
+    Dispatcher::start(queue, clock, invoke, Arc::new(policies), local_url)
 }
 
 async fn accept(fixture: &Fixture, record: Record) -> CallId {
-    use crate::queue::Queue;
-    fixture
-        .queue
-        .accept(record, &DEFAULT_POLICY)
-        .await
-        .unwrap()
-        .id
+    fixture.accept(record).await.unwrap().id
 }
 
-/// Looks until it holds; the queue tells nobody when a call changes.
+/// Looks until it holds; nobody is notified of a call's changes.
 async fn until(fixture: &Fixture, id: &CallId, holds: impl Fn(&View) -> bool) -> View {
-    use crate::queue::Queue;
     let look = async {
         loop {
-            let view = fixture.queue.get(id).await.unwrap();
+            let view = fixture.queue.calls.get(id).await.unwrap();
             if holds(&view) {
                 return view;
             }
@@ -83,7 +81,7 @@ async fn state(fixture: &Fixture, id: &CallId, state: &str) -> View {
 
 #[tokio::test]
 async fn function_gets_the_request_and_its_answer_is_kept() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (sent, mut seen) = mpsc::unbounded_channel();
     let invoke = move |name: &FunctionName, request: Request<Bytes>, within: Duration| {
         sent.send((name.clone(), request, within)).unwrap();
@@ -109,7 +107,7 @@ async fn function_gets_the_request_and_its_answer_is_kept() {
 
 #[tokio::test]
 async fn failing_function_is_retried_until_it_answers() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let invoke = scripted(|n| {
         now(if n <= 2 {
             reply(500, "")
@@ -134,7 +132,7 @@ async fn failing_function_is_retried_until_it_answers() {
 
 #[tokio::test]
 async fn attempts_at_once_are_bounded() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let gate = Arc::new(Semaphore::new(0));
     let (started, mut starts) = mpsc::unbounded_channel();
@@ -178,7 +176,7 @@ async fn attempts_at_once_are_bounded() {
 
 #[tokio::test]
 async fn cancelled_attempt_is_aborted_and_silent_one_times_out() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (dropped, mut drops) = mpsc::unbounded_channel::<u32>();
     let (started, mut starts) = mpsc::unbounded_channel();
     struct Tell(mpsc::UnboundedSender<u32>, u32);
@@ -198,8 +196,7 @@ async fn cancelled_attempt_is_aborted_and_silent_one_times_out() {
     let dispatcher = dispatch(&fixture, invoke, known, "");
     let id = accept(&fixture, record("a")).await;
     starts.recv().await.unwrap();
-    use crate::queue::Queue;
-    fixture.queue.cancel(&id).await.unwrap();
+    fixture.queue.calls.cancel(&id).await.unwrap();
     assert_eq!(drops.recv().await, Some(1));
 
     let id = accept(&fixture, record("b")).await;
@@ -216,7 +213,7 @@ async fn cancelled_attempt_is_aborted_and_silent_one_times_out() {
 
 #[tokio::test]
 async fn calls_wait_for_the_configuration_and_die_with_their_function() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let lookup = Arc::new(parking_lot::Mutex::new(Lookup::NotYet));
     let invoke = scripted(|_| now(reply(200, "")));
     let policies = {
@@ -240,7 +237,7 @@ async fn calls_wait_for_the_configuration_and_die_with_their_function() {
 
 #[tokio::test]
 async fn long_answer_is_cut_and_a_panic_is_a_failed_attempt() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let invoke = scripted(|n| match n {
         1 => Box::pin(async { panic!("as meant") }),
         _ => now(reply(200, "0123456789")),
@@ -259,15 +256,14 @@ async fn long_answer_is_cut_and_a_panic_is_a_failed_attempt() {
     let id = accept(&fixture, record("a")).await;
     let view = state(&fixture, &id, "succeeded").await;
     assert_eq!(view.call.attempts[0].error, "the attempt panicked");
-    use crate::queue::Queue;
-    let result = fixture.queue.result(&id).await.unwrap();
+    let result = fixture.queue.calls.result(&id).await.unwrap();
     assert_eq!((&result.body[..], result.truncated), (&b"0123"[..], true));
     dispatcher.stop(Duration::from_secs(9)).await;
 }
 
 #[tokio::test]
 async fn sync_call_goes_on_as_an_async_one() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let dispatcher = dispatch(
         &fixture,
         scripted(|_| now(reply(200, "retried"))),
@@ -276,22 +272,26 @@ async fn sync_call_goes_on_as_an_async_one() {
     );
     let (answer, waiting) = oneshot::channel();
     let exchange: Exchange = Box::pin(async move { waiting.await.unwrap() });
-    let id = dispatcher.adopt(record("a"), exchange).await.ok().unwrap();
+    let first = keyed("a", "k", 1);
+    let idempotency = first.idempotency.clone().unwrap();
+    let id = dispatcher.adopt(first, exchange).await.ok().unwrap();
     let view = state(&fixture, &id, "running").await;
     assert_eq!(view.call.tries, 1);
     answer.send(reply(200, "first")).unwrap();
     state(&fixture, &id, "succeeded").await;
-    use crate::queue::Queue;
-    assert_eq!(&fixture.queue.result(&id).await.unwrap().body[..], b"first");
+    assert_eq!(
+        &fixture.queue.calls.result(&id).await.unwrap().body[..],
+        b"first"
+    );
     dispatcher.stop(Duration::from_secs(9)).await;
 
-    let full = Fixture::new(|c| c.max_open = 0);
-    let dispatcher = dispatch(&full, scripted(|_| now(reply(200, ""))), known, "");
-    let refused = dispatcher
-        .adopt(record("a"), now(reply(200, "still here")))
-        .await;
+    let again = Record {
+        idempotency: Some(idempotency),
+        ..record("a")
+    };
+    let refused = dispatcher.adopt(again, now(reply(200, "still here"))).await;
     let refused = refused.err().unwrap();
-    assert_eq!(refused.error.code(), "queue_full");
+    assert_eq!(refused.error.code(), "idempotency_key_taken");
     assert!(refused.exchange.await.is_ok(), "the exchange comes back");
     dispatcher.stop(Duration::from_secs(9)).await;
 }
@@ -322,7 +322,7 @@ async fn receiver(statuses: &'static [u16]) -> (String, mpsc::UnboundedReceiver<
 
 #[tokio::test]
 async fn callback_is_retried_until_it_is_taken() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (url, mut received) = receiver(&[503, 200]).await;
     let dispatcher = dispatch(&fixture, scripted(|_| now(reply(404, "made"))), known, &url);
     let record = Record {
@@ -362,7 +362,7 @@ async fn callback_is_retried_until_it_is_taken() {
 
 #[tokio::test]
 async fn refused_callback_is_given_up() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (url, _received) = receiver(&[410]).await;
     let dispatcher = dispatch(&fixture, scripted(|_| now(reply(200, "made"))), known, &url);
     let record = Record {
@@ -376,7 +376,7 @@ async fn refused_callback_is_given_up() {
 
 #[tokio::test]
 async fn slow_host_does_not_hold_up_callbacks_to_others() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let slow_url = format!("http://{}/cb", slow.local_addr().unwrap());
     let (connected, mut connections) = mpsc::unbounded_channel();

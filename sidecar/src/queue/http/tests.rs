@@ -11,9 +11,9 @@ use http::Request;
 
 use super::*;
 use crate::call::Payload;
-use crate::queue::local::tests::Fixture;
+use crate::queue::Error;
+use crate::queue::contract::fixture::{self, Fixture};
 use crate::queue::types::DEFAULT_POLICY;
-use crate::queue::{Error, Source};
 use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -49,7 +49,7 @@ async fn send(
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    accept(&fixture.queue, admitted(parts, body)).await
+    accept(&*fixture.queue.inbox, admitted(parts, body)).await
 }
 
 fn json(response: &Response<Bytes>) -> Value {
@@ -58,7 +58,7 @@ fn json(response: &Response<Bytes>) -> Value {
 
 #[tokio::test]
 async fn accepted_call_is_answered_202_with_where_to_look() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let response = send(&fixture, &[("x-own", "1")], "body").await.unwrap();
     assert_eq!(response.status(), 202);
     let id = response.headers()["x-call-id"].to_str().unwrap().to_owned();
@@ -70,7 +70,7 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
     assert_eq!(document["result_url"], format!("{url}/result"));
 
     let id = CallId::parse(&id).unwrap();
-    let shown = json(&status(&fixture.queue, &id).await.unwrap());
+    let shown = json(&status(&*fixture.queue.calls, &id).await.unwrap());
     assert_eq!(
         (&shown["state"], &shown["path"]),
         (&"queued".into(), &"/x?y=1".into())
@@ -82,23 +82,20 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
 
 #[tokio::test]
 async fn result_is_the_functions_answer() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let response = send(&fixture, &[], "body").await.unwrap();
     let id = CallId::parse(response.headers()["x-call-id"].to_str().unwrap()).unwrap();
-    let early = result(&fixture.queue, &id).await.unwrap_err();
+    let early = result(&*fixture.queue.calls, &id).await.unwrap_err();
     assert_eq!(
         (early.status(), early.code()),
         (StatusCode::CONFLICT, "call_not_finished")
     );
-    fixture.queue.claim(&function().name, 1);
-    fixture.queue.start(&id, &DEFAULT_POLICY).await.unwrap();
-    let ended = crate::queue::local::tests::answer(404);
-    fixture
-        .queue
-        .finish(&id, ended, &DEFAULT_POLICY)
+    let begun = fixture.begin().await;
+    begun
+        .end(fixture::answer(404), fixture.now())
         .await
         .unwrap();
-    let response = result(&fixture.queue, &id).await.unwrap();
+    let response = result(&*fixture.queue.calls, &id).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["x-function-status"], "404");
     assert_eq!(response.headers()["etag"], "x");
@@ -107,7 +104,7 @@ async fn result_is_the_functions_answer() {
 
 #[tokio::test]
 async fn idempotency_key_gives_the_same_call_or_a_refusal() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let key = [("idempotency-key", "k1")];
     let first = send(&fixture, &key, "a").await.unwrap();
     let second = send(&fixture, &key, "a").await.unwrap();
@@ -121,7 +118,7 @@ async fn idempotency_key_gives_the_same_call_or_a_refusal() {
 
 #[tokio::test]
 async fn unusable_requests_are_refused_before_anything_is_queued() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let check = async |name: &str, value: &str, expected: &str| {
         let error = send(&fixture, &[(name, value)], "a").await.unwrap_err();
         assert_eq!(error.code(), expected, "{name}: {value}");
@@ -137,17 +134,17 @@ async fn unusable_requests_are_refused_before_anything_is_queued() {
     check("idempotency-key", "", "bad_idempotency_key").await;
     check("idempotency-key", "a b", "bad_idempotency_key").await;
     check("idempotency-key", &"x".repeat(256), "bad_idempotency_key").await;
-    assert!(fixture.queue.depths().is_empty());
+    assert!(fixture.queue.calls.depths().is_empty());
 }
 
 #[tokio::test]
 async fn unknown_ids_and_other_sidecars_ids_are_not_found() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let mine = "0190f5f0c0de7000800000000000abcd-0badcafe";
     let other = "0190f5f0c0de7000800000000000abcd-deadbeef";
     for id in [mine, other] {
         let id = CallId::parse(id).unwrap();
-        let error = status(&fixture.queue, &id).await.unwrap_err();
+        let error = status(&*fixture.queue.calls, &id).await.unwrap_err();
         assert_eq!(error.status(), StatusCode::NOT_FOUND);
     }
     for text in [

@@ -6,17 +6,19 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use gateless_core::call::{Call, Event};
+use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
-use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, OVERHEAD};
 use super::engine::{Engine, Key, function_key, unavailable};
-use super::ops::{OVERHEAD, Work};
 use crate::queue::Error;
 use crate::queue::codec::Stored;
 use crate::queue::types::CallbackState;
+
+/// Of the lease under which a call is taken in that is under way already.
+pub(super) const ADOPTED_EPOCH: u32 = 1;
 
 /// A call to take in.
 pub(super) struct Accept {
@@ -37,7 +39,6 @@ pub(super) struct Accept {
 pub(super) struct Taken {
     pub(super) key: Key,
     pub(super) replayed: bool,
-    pub(super) cancelled: CancellationToken,
 }
 
 /// What is to be done with one of several.
@@ -64,7 +65,7 @@ impl Accept {
     }
 }
 
-impl Work<'_> {
+impl Batch<'_> {
     /// Takes all of them in, or none.
     pub(super) fn accept(&mut self, accepts: Vec<Accept>) -> Result<Vec<Taken>, Error> {
         let mut planned = Planned::default();
@@ -153,15 +154,14 @@ impl Work<'_> {
 
     fn put(&mut self, accept: Accept) -> Taken {
         let size = accept.size();
-        let mut call = Call::new(accept.now);
-        if accept.running {
-            // A fresh call always has an attempt left, unless its age is over by policy.
-            let _ = call.on_event(accept.now, &Event::Start, &accept.policy, 0);
-            self.starting.push(accept.key);
-        }
+        let (call, epoch) = match accept.running {
+            true => (Call::under_way(accept.now), ADOPTED_EPOCH),
+            false => (Call::new(accept.now), 0),
+        };
         let stored = Stored {
             function: accept.function.clone(),
             call,
+            epoch,
             callback: if accept.callback {
                 CallbackState::Pending
             } else {
@@ -191,26 +191,21 @@ impl Work<'_> {
         }
         self.stored += size;
         self.changed(key, &stored);
-        let mut index = self.shared.index.lock();
-        self.activated |= index.put(key, stored);
-        let cancelled = if accept.running {
-            index.attempt(key)
-        } else {
-            CancellationToken::new()
-        };
+        if !accept.running {
+            self.waiting.push(key);
+        }
+        self.activated |= self.shared.index.lock().put(key, stored);
         Taken {
             key,
             replayed: false,
-            cancelled,
         }
     }
 }
 
-fn replayed(key: Key) -> Taken {
+const fn replayed(key: Key) -> Taken {
     Taken {
         key,
         replayed: true,
-        cancelled: CancellationToken::new(),
     }
 }
 

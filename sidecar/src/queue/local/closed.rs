@@ -1,35 +1,31 @@
-//! Finished calls: how they end, are replayed, told of, and forgotten.
+//! Finished calls: how they are kept, opened again for a replay, and forgotten.
 //!
-//! The second half of [`Work`]; the first, in `ops`, is the life before that.
+//! The second half of [`Batch`]; the first, in `batch`, is the life before that.
 
 use std::time::Duration;
 
-use gateless_core::call::{Action, State};
-use gateless_core::retry::Backoff;
+use gateless_core::call::State;
+use gateless_core::call::callback::Next;
 use gateless_core::time::Time;
 
+use super::batch::{Batch, CallbackSent, OVERHEAD};
 use super::engine::{Key, expiry_key, function_key, split_expiry_key, unavailable};
-use super::ops::{CallbackDone, OVERHEAD, Work};
 use crate::queue::Error;
 use crate::queue::codec::{Stored, result_to_bytes};
 use crate::queue::types::{CallResult, CallbackState};
 
 /// Expired calls removed in one batch.
 const SWEPT_AT_ONCE: usize = 500;
-/// A callback is tried this often, over about seven minutes.
-const CALLBACK_TRIES: u32 = 10;
-const CALLBACK_BACKOFF: Backoff = Backoff {
-    base: Duration::from_secs(1),
-    max: Duration::from_secs(60),
-};
+/// So much longer a result is kept whose callback isn't made yet.
+const KEPT_FOR_CALLBACK: Duration = Duration::from_secs(60);
 
-impl Work<'_> {
+impl Batch<'_> {
     pub(super) fn close(
         &mut self,
         key: Key,
         mut stored: Stored,
         result: Option<CallResult>,
-        action: Action,
+        callback: bool,
     ) {
         let engine = self.engine;
         let is_dead = matches!(stored.call.state, State::Dead(..));
@@ -50,16 +46,12 @@ impl Work<'_> {
         self.changed(key, &stored);
         let mut index = self.shared.index.lock();
         index.take(key);
-        let attempt = index.attempt_ended(key);
-        if action == Action::Abort {
-            self.aborted.extend(attempt);
-        }
         if is_dead {
             index.dead(&stored.function, 1);
             self.batch
                 .insert(&engine.dead, function_key(&stored.function, &key), []);
         }
-        if matches!(stored.call.state, State::Cancelled(_)) {
+        if !callback {
             stored.callback = CallbackState::None;
         }
         if stored.callback == CallbackState::Pending {
@@ -76,7 +68,7 @@ impl Work<'_> {
         self.closed.insert(key, Some(stored));
     }
 
-    /// Undoes [`Work::close`] for a replay.
+    /// Undoes [`Batch::close`] for a replay.
     pub(super) fn reopen(&mut self, key: Key, before: &Stored, stored: &mut Stored) {
         let engine = self.engine;
         let mut index = self.shared.index.lock();
@@ -88,6 +80,7 @@ impl Work<'_> {
         if before.callback == CallbackState::Pending {
             self.callbacks.retain(|(_, other)| *other != key);
             index.take_callback(before.callback_due, key);
+            index.callback_leases.remove(&key);
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
             self.batch.remove(&engine.callbacks, key);
         }
@@ -121,46 +114,35 @@ impl Work<'_> {
         stored.ok_or_else(|| Error::NotFound(self.id(key).to_string()))
     }
 
-    pub(super) fn callback(&mut self, done: &CallbackDone) -> Result<(), Error> {
-        let mut stored = match self.finished(done.key) {
-            Ok(stored) if stored.expires_at == done.expires_at => stored,
-            // Replayed meanwhile: that one's callback is another matter.
-            _ => return Ok(()),
+    pub(super) fn callback(&mut self, sent: &CallbackSent) -> Result<(), Error> {
+        let key = sent.key;
+        let mut stored = match self.finished(key) {
+            Ok(stored) if stored.epoch == sent.epoch => stored,
+            // Replayed or forgotten meanwhile: a replay's callback is another one.
+            _ => return Err(self.stale(key, sent.epoch)),
         };
         if stored.callback != CallbackState::Pending {
-            return Ok(());
+            return Err(self.stale(key, sent.epoch));
         }
         stored.callback_tries += 1;
-        if !done.delivered && done.retryable && stored.callback_tries < CALLBACK_TRIES {
-            let delay = CALLBACK_BACKOFF.delay(stored.callback_tries, rand::random(), None);
-            stored.callback_due = self.now + delay;
-            self.callbacks.push((stored.callback_due, done.key));
+        let mut index = self.shared.index.lock();
+        index.callback_leases.remove(&key);
+        if let Next::Again(at) = sent.next {
+            stored.callback_due = at;
+            self.callbacks.push((at, key));
         } else {
-            let delivered = done.delivered;
-            stored.callback = if delivered {
-                CallbackState::Delivered
-            } else {
-                CallbackState::Failed
+            stored.callback = match sent.next {
+                Next::Delivered => CallbackState::Delivered,
+                _ => CallbackState::Failed,
             };
-            let mut index = self.shared.index.lock();
             index.callbacks_pending = index.callbacks_pending.saturating_sub(1);
-            self.batch.remove(&self.engine.callbacks, done.key);
+            self.batch.remove(&self.engine.callbacks, key);
         }
+        drop(index);
         self.batch
-            .insert(&self.engine.closed, done.key, stored.to_bytes());
-        self.closed.insert(done.key, Some(stored));
+            .insert(&self.engine.closed, key, stored.to_bytes());
+        self.closed.insert(key, Some(stored));
         Ok(())
-    }
-
-    pub(super) fn purge(&mut self, key: Key) -> Result<(), Error> {
-        let stored = self.finished(key)?;
-        if !matches!(stored.call.state, State::Dead(..)) {
-            return Err(Error::Conflict {
-                id: self.id(key).to_string(),
-                state: stored.call.state.as_str(),
-            });
-        }
-        self.forget(key, &stored)
     }
 
     pub(super) fn sweep(&mut self) -> Result<Option<Time>, Error> {
@@ -194,14 +176,15 @@ impl Work<'_> {
         let engine = self.engine;
         self.batch
             .remove(&engine.expiry, expiry_key(stored.expires_at, key));
-        stored.expires_at = self.now + CALLBACK_BACKOFF.max;
+        stored.expires_at = self.now + KEPT_FOR_CALLBACK;
         self.batch
             .insert(&engine.expiry, expiry_key(stored.expires_at, key), []);
         self.batch.insert(&engine.closed, key, stored.to_bytes());
         self.closed.insert(key, Some(stored));
     }
 
-    fn forget(&mut self, key: Key, stored: &Stored) -> Result<(), Error> {
+    /// Removes every trace of a finished call.
+    pub(super) fn forget(&mut self, key: Key, stored: &Stored) -> Result<(), Error> {
         let engine = self.engine;
         if let Some(name) = engine.head(key)?.and_then(|head| head.idempotency_key) {
             let name = function_key(&stored.function, name.as_bytes());

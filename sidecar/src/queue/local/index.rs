@@ -1,13 +1,14 @@
-//! What the local queue keeps in memory: every call that isn't finished, by what is due.
+//! What the local queue keeps in memory: every call that isn't finished, by what is due, and who holds a lease.
 //!
-//! Rebuilt from disk at start. Only the writer thread changes it, together with the batch it
-//! is about to commit; when that commit fails it is rebuilt. Deliberately no I/O here.
+//! Rebuilt from disk at start. Calls are changed by the writer thread only, together with the batch it
+//! is about to commit; when that commit fails they are rebuilt, and leases stay. What is put in is not given out
+//! before [`Index::enqueue`], after the commit. Deliberately no I/O here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateless_core::call::State;
+use gateless_core::call::{Call, State};
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 use tokio::sync::Notify;
@@ -17,18 +18,37 @@ use super::engine::Key;
 use crate::queue::codec::Stored;
 use crate::queue::types::Depth;
 
-/// See the module.
+/// A lease of an attempt.
+pub(super) struct Leased {
+    pub(super) epoch: u32,
+    /// Fires when somebody else ends it.
+    pub(super) cancelled: CancellationToken,
+}
+
+/// A call given out.
+pub(super) struct Claimed {
+    pub(super) key: Key,
+    pub(super) epoch: u32,
+    pub(super) call: Call,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// Open calls and pending callbacks.
 #[derive(Default)]
 pub(super) struct Index {
     /// Bounded by `max_open`.
     open: HashMap<Key, Stored>,
     /// Bounded by the catalogue: a function is known to it before a call is accepted.
     functions: HashMap<FunctionName, Function>,
-    /// One for each attempt under way.
-    attempts: HashMap<Key, CancellationToken>,
-    /// Callbacks by the time they are due, given out or not. Bounded by `max_open` as well:
+    /// One for each call given out.
+    pub(super) leases: HashMap<Key, Leased>,
+    /// Calls released until later than they were due. Bounded by `open`.
+    postponed: HashMap<Key, Time>,
+    /// Callbacks by the time they are due, without those given out. Bounded by `max_open` as well:
     /// a call with a callback counts until that is made.
     callbacks: BTreeSet<(Time, Key)>,
+    /// The epochs of callbacks given out.
+    pub(super) callback_leases: HashMap<Key, u32>,
     /// How many callbacks aren't made yet, those given out among them.
     pub(super) callbacks_pending: u64,
     /// Bytes kept on disk.
@@ -45,7 +65,8 @@ struct Function {
     running: u64,
     retrying: u64,
     dead: u64,
-    bell: Arc<Notify>,
+    /// Notified when something is due at another time than before, or nothing is left.
+    changed: Arc<Notify>,
 }
 
 impl Function {
@@ -105,7 +126,7 @@ impl Index {
     }
 
     /// Puts in a call that isn't finished, in place of what was known of it. True when its
-    /// function had none open before: somebody must begin to look after it.
+    /// function had none open before: somebody must begin to serve it.
     pub(super) fn put(&mut self, key: Key, stored: Stored) -> bool {
         let known = self.take(key).is_some();
         let function = self.functions.entry(stored.function.clone()).or_default();
@@ -113,28 +134,38 @@ impl Index {
         if let Some(counter) = function.counter(stored.call.state) {
             *counter += 1;
         }
-        if let Some(due) = stored.call.next_deadline() {
-            function.delayed.insert((due, key));
-            function.bell.notify_one();
-        }
         self.open.insert(key, stored);
         first
+    }
+
+    /// Lets a call be given out, once it is on disk that it waits; not while somebody holds it.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        if let Some(stored) = self.open.get(&key)
+            && let Some(due) = stored.call.next_deadline()
+            && !self.leases.contains_key(&key)
+            && let Some(function) = self.functions.get_mut(&stored.function)
+        {
+            let due = self.postponed.get(&key).copied().unwrap_or(due);
+            function.delayed.insert((due, key));
+            function.changed.notify_one();
+        }
     }
 
     /// Takes out a call.
     pub(super) fn take(&mut self, key: Key) -> Option<Stored> {
         let stored = self.open.remove(&key)?;
+        let postponed = self.postponed.remove(&key);
         if let Some(function) = self.functions.get_mut(&stored.function) {
             if let Some(counter) = function.counter(stored.call.state) {
                 *counter = counter.saturating_sub(1);
             }
-            if let Some(due) = stored.call.next_deadline() {
+            if let Some(due) = postponed.or(stored.call.next_deadline()) {
                 function.ready.remove(&(due, key));
                 function.delayed.remove(&(due, key));
             }
             if function.open() == 0 {
-                // So that whoever looks after it can stop.
-                function.bell.notify_one();
+                // So that whoever serves it can stop.
+                function.changed.notify_one();
             }
         }
         Some(stored)
@@ -146,25 +177,59 @@ impl Index {
         function.dead = function.dead.saturating_add_signed(change);
     }
 
-    /// Gives out due calls, the longest due first. They are out of line until they change.
-    pub(super) fn claim(&mut self, function: &FunctionName, now: Time, max: usize) -> Vec<Key> {
+    /// Gives out due calls, the longest due first, each under a new lease.
+    pub(super) fn claim(&mut self, function: &FunctionName, now: Time, max: usize) -> Vec<Claimed> {
         let Some(function) = self.functions.get_mut(function) else {
             return Vec::new();
         };
         function.promote(now);
-        let due = std::iter::from_fn(|| function.ready.pop_first());
-        due.take(max).map(|(_, key)| key).collect()
+        let mut claimed = Vec::new();
+        while claimed.len() < max
+            && let Some((_, key)) = function.ready.pop_first()
+        {
+            self.postponed.remove(&key);
+            let Some(stored) = self.open.get_mut(&key) else {
+                continue;
+            };
+            stored.epoch = stored.epoch.wrapping_add(1);
+            let (epoch, cancelled) = (stored.epoch, CancellationToken::new());
+            let leased = Leased {
+                epoch,
+                cancelled: cancelled.clone(),
+            };
+            self.leases.insert(key, leased);
+            claimed.push(Claimed {
+                key,
+                epoch,
+                call: stored.call.clone(),
+                cancelled,
+            });
+        }
+        claimed
     }
 
-    /// Puts a claimed call back in line, unchanged.
-    pub(super) fn unclaim(&mut self, key: Key) {
-        if let Some(stored) = self.open.get(&key)
-            && let Some(due) = stored.call.next_deadline()
-            && let Some(function) = self.functions.get_mut(&stored.function)
-        {
-            function.delayed.insert((due, key));
-            function.bell.notify_one();
+    /// Ends a lease. A call that wasn't begun is due again, then; true when it was, or isn't known
+    /// yet: its state on disk must be seen to.
+    pub(super) fn release(&mut self, key: Key, epoch: u32, due: Time) -> bool {
+        if self.leases.get(&key).is_none_or(|held| held.epoch != epoch) {
+            return false;
         }
+        self.leases.remove(&key);
+        let Some(stored) = self.open.get_mut(&key) else {
+            return true;
+        };
+        let Some(deadline) = stored.call.next_deadline() else {
+            return true;
+        };
+        if stored.epoch == epoch {
+            // An update that is on its way to the writer comes too late now.
+            stored.epoch = stored.epoch.wrapping_add(1);
+        }
+        if due > deadline {
+            self.postponed.insert(key, due);
+        }
+        self.enqueue(key);
+        false
     }
 
     /// When the function's next call is due; `None`: none is in line.
@@ -174,12 +239,12 @@ impl Index {
         first.map(|(due, _)| *due)
     }
 
-    /// Rings when something changes for the function.
-    pub(super) fn bell(&mut self, function: &FunctionName) -> Arc<Notify> {
+    /// Notified when something changes for the function; one waits for it.
+    pub(super) fn changed(&mut self, function: &FunctionName) -> Arc<Notify> {
         self.functions
             .entry(function.clone())
             .or_default()
-            .bell
+            .changed
             .clone()
     }
 
@@ -219,16 +284,6 @@ impl Index {
         depths
     }
 
-    /// An attempt begins; the token fires when the call is cancelled.
-    pub(super) fn attempt(&mut self, key: Key) -> CancellationToken {
-        self.attempts.entry(key).or_default().clone()
-    }
-
-    /// An attempt has ended.
-    pub(super) fn attempt_ended(&mut self, key: Key) -> Option<CancellationToken> {
-        self.attempts.remove(&key)
-    }
-
     /// A callback is to be made then.
     pub(super) fn put_callback(&mut self, due: Time, key: Key) {
         self.callbacks.insert((due, key));
@@ -257,15 +312,24 @@ impl Index {
         self.callbacks.first().map(|(due, _)| *due)
     }
 
-    /// Forgets every call before it is rebuilt from disk; bells and attempts under way stay.
+    /// Ends the lease of a callback; it is due again, then.
+    pub(super) fn release_callback(&mut self, key: Key, epoch: u32, due: Time) {
+        if self.callback_leases.get(&key) == Some(&epoch) {
+            self.callback_leases.remove(&key);
+            self.put_callback(due, key);
+        }
+    }
+
+    /// Forgets every call before it is rebuilt from disk; leases stay.
     pub(super) fn clear(&mut self) {
         self.open.clear();
+        self.postponed.clear();
         self.callbacks.clear();
         self.callbacks_pending = 0;
         for function in self.functions.values_mut() {
-            let bell = function.bell.clone();
+            let changed = function.changed.clone();
             *function = Function {
-                bell,
+                changed,
                 ..Function::default()
             };
         }

@@ -13,7 +13,7 @@ use super::engine::{Engine, Key, function_prefix, split_function_key, unavailabl
 use super::{Local, Shared};
 use crate::queue::Error;
 use crate::queue::codec::{Head, Stored, result_from_bytes};
-use crate::queue::types::{CallId, CallResult, Callback, Filter, Record, View};
+use crate::queue::types::{CallId, CallResult, Callback, CallbackState, Filter, Record, View};
 
 /// Entries looked at for one page, so that a rare state can't make a list read everything.
 const SCANNED: usize = 20_000;
@@ -44,35 +44,18 @@ impl Local {
         .await
     }
 
-    /// The record of a call whose attempt is on disk as begun, and so must be seen to: waits
-    /// while the disk fails.
-    pub(super) async fn read_started(&self, id: &CallId) -> Result<(Record, Time), Error> {
-        let mut up = self.shared.up.subscribe();
-        loop {
-            match self.read_record(id.clone()).await {
-                Err(Error::Unavailable(_)) => {
-                    // Fails only with the queue itself gone.
-                    up.changed().await.map_err(unavailable)?;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    async fn read_record(&self, id: CallId) -> Result<(Record, Time), Error> {
-        let key = self.key(&id)?;
+    /// The records of calls given out. One that can't be read is an error of its own, so that its call can end;
+    /// that the disk fails is one of all.
+    pub(super) async fn read_records(
+        &self,
+        ids: Vec<CallId>,
+    ) -> Result<Vec<Result<Record, Error>>, Error> {
         self.read(move |_, engine| {
-            let missing = || Error::NotFound(id.to_string());
-            let head = engine.head(key)?.ok_or_else(missing)?;
-            let accepted_at = Time::from_nanos(head.accepted_at);
-            let body = match head.body_bytes {
-                0 => Bytes::new(),
-                _ => {
-                    let body = engine.bodies.get(key).map_err(unavailable)?;
-                    Bytes::copy_from_slice(&body.ok_or_else(missing)?)
-                }
-            };
-            Ok((head.into_record(body)?, accepted_at))
+            let records = ids.into_iter().map(|id| match record(engine, &id) {
+                Err(error @ Error::Unavailable(_)) => Err(error),
+                record => Ok(record),
+            });
+            records.collect()
         })
         .await
     }
@@ -99,28 +82,23 @@ impl Local {
         .await
     }
 
-    pub(super) async fn read_callback(&self, id: CallId) -> Result<Callback, Error> {
-        let key = self.key(&id)?;
+    /// The callbacks of these calls and the epochs they belong to, without those that are no longer to be made.
+    pub(super) async fn read_callbacks(
+        &self,
+        keys: Vec<Key>,
+    ) -> Result<Vec<(Callback, u32)>, Error> {
+        let node = self.shared.config.node.clone();
         self.read(move |_, engine| {
-            let (head, stored) = call(engine, &id, key)?;
-            let value = engine.results.get(key).map_err(unavailable)?;
-            Ok(Callback {
-                url: head
-                    .callback
-                    .ok_or_else(|| Error::NotFound(id.to_string()))?,
-                id,
-                function: stored.function,
-                attempt: stored.callback_tries.saturating_add(1),
-                state: stored.call.state.as_str(),
-                result: value.map(|v| result_from_bytes(&v)).transpose()?,
-                took: stored
-                    .call
-                    .attempts
-                    .last()
-                    .map(|a| a.took)
-                    .unwrap_or_default(),
-                expires_at: stored.expires_at,
-            })
+            let mut callbacks = Vec::new();
+            for key in keys {
+                let id = CallId::from_key(key, node.clone());
+                match callback(engine, id, key) {
+                    Ok(callback) => callbacks.extend(callback),
+                    Err(error @ Error::Unavailable(_)) => return Err(error),
+                    Err(error) => tracing::debug!(%error, "no callback to make"),
+                }
+            }
+            Ok(callbacks)
         })
         .await
     }
@@ -148,18 +126,11 @@ impl Local {
         .await
     }
 
-    /// Does something to every dead letter there is of a function now; says to how many.
-    pub(super) async fn each_dead<F>(
-        &self,
-        function: FunctionName,
-        act: impl Fn(Key) -> F,
-    ) -> Result<u64, Error>
-    where
-        F: Future<Output = Result<(), Error>>,
-    {
-        let prefix = function_prefix(&function);
-        let keys = self.read(move |_, engine| keys_under(&engine.dead, &prefix));
-        self.each(keys.await?, act).await
+    /// Every dead letter there is of a function now.
+    pub(super) async fn dead(&self, function: &FunctionName) -> Result<Vec<Key>, Error> {
+        let prefix = function_prefix(function);
+        self.read(move |_, engine| keys_under(&engine.dead, &prefix))
+            .await
     }
 
     /// Does something to each of these calls; says to how many it could be done.
@@ -182,10 +153,6 @@ impl Local {
 }
 
 impl Filter {
-    fn wants(&self, state: &str) -> bool {
-        self.states.is_empty() || self.states.iter().any(|s| s == state)
-    }
-
     fn only(&self, states: &[&str]) -> bool {
         !self.states.is_empty() && self.states.iter().all(|s| states.contains(&s.as_str()))
     }
@@ -195,6 +162,45 @@ fn call(engine: &Engine, id: &CallId, key: Key) -> Result<(Head, Stored), Error>
     let missing = || Error::NotFound(id.to_string());
     let stored = engine.state(key)?.ok_or_else(missing)?;
     Ok((engine.head(key)?.ok_or_else(missing)?, stored))
+}
+
+fn record(engine: &Engine, id: &CallId) -> Result<Record, Error> {
+    let missing = || Error::NotFound(id.to_string());
+    let head = engine.head(id.key())?.ok_or_else(missing)?;
+    let body = match head.body_bytes {
+        0 => Bytes::new(),
+        _ => {
+            let body = engine.bodies.get(id.key()).map_err(unavailable)?;
+            Bytes::copy_from_slice(&body.ok_or_else(missing)?)
+        }
+    };
+    head.into_record(body)
+}
+
+/// `None` when the call isn't finished or its callback isn't pending any more.
+fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u32)>, Error> {
+    let (head, stored) = call(engine, &id, key)?;
+    if stored.call.state.finished_at().is_none() || stored.callback != CallbackState::Pending {
+        return Ok(None);
+    }
+    let value = engine.results.get(key).map_err(unavailable)?;
+    let callback = Callback {
+        url: head
+            .callback
+            .ok_or_else(|| Error::NotFound(id.to_string()))?,
+        id,
+        function: stored.function,
+        attempt: stored.callback_tries.saturating_add(1),
+        state: stored.call.state.as_str(),
+        result: value.map(|v| result_from_bytes(&v)).transpose()?,
+        took: stored
+            .call
+            .attempts
+            .last()
+            .map(|a| a.took)
+            .unwrap_or_default(),
+    };
+    Ok(Some((callback, stored.epoch)))
 }
 
 fn view(id: CallId, head: Head, stored: Stored) -> View {

@@ -1,61 +1,47 @@
-//! The local queue by itself: durability, bounds, idempotency, order, replay, recovery.
+//! What only the local queue promises: durability, recovery, its own bounds, and that nothing is left behind.
+//!
+//! What every engine must do is in `contract`.
 
-use bytes::Bytes;
-use gateless_core::call::State;
-
+use gateless_core::call::callback::Next;
 use gateless_core::time::Time;
 
 use super::*;
-use crate::queue::Source;
+use crate::queue::Queue;
+use crate::queue::calls::Calls;
 use crate::queue::clock::Manual;
-use crate::queue::types::{CallbackState, Idempotency, Started};
+use crate::queue::contract::fixture::{
+    Fixture as Steps, NODE, START, answer, dead_letters, failed, function, keyed, of, record,
+    with_callback, with_default,
+};
+use crate::queue::types::{CallbackState, DEFAULT_POLICY};
+use crate::queue::work::{Update, Work};
 
-const START: Time = Time::from_millis(1_800_000_000_000);
-
-pub(in crate::queue) struct Fixture {
-    pub(in crate::queue) queue: Local,
-    pub(in crate::queue) clock: Manual,
+/// A local queue that can be restarted.
+struct Fixture {
+    queue: Local,
+    steps: Steps,
     folder: tempfile::TempDir,
 }
 
-pub(in crate::queue) fn function() -> FunctionName {
-    FunctionName::new("default", "hello").unwrap()
-}
+impl std::ops::Deref for Fixture {
+    type Target = Steps;
 
-pub(in crate::queue) fn record(body: &'static str) -> Record {
-    Record {
-        function: function(),
-        method: "POST".into(),
-        path: "/work?x=1".into(),
-        headers: vec![("content-type".into(), "text/plain".into())],
-        body: body.into(),
-        callback: None,
-        idempotency: None,
-    }
-}
-
-pub(in crate::queue) fn answer(status: u16) -> Ended {
-    Ended::Answered {
-        answer: CallResult {
-            status,
-            headers: vec![("etag".into(), "x".into())],
-            body: "made".into(),
-            truncated: false,
-        },
-        retry_after: None,
+    fn deref(&self) -> &Steps {
+        &self.steps
     }
 }
 
 impl Fixture {
-    pub(in crate::queue) fn new(change: impl FnOnce(&mut Config)) -> Self {
+    fn new(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Manual::new(START);
-        let mut config = Config::new(folder.path().join("queue"), NodeId::new("0badcafe"));
+        let mut config = Config::new(folder.path().join("queue"), NodeId::new(NODE));
         config.clock = Clock::Manual(clock.clone());
         change(&mut config);
+        let queue = Local::open(config).unwrap();
         Self {
-            queue: Local::open(config).unwrap(),
-            clock,
+            steps: Steps::over(Queue::of(&queue), clock),
+            queue,
             folder,
         }
     }
@@ -65,117 +51,49 @@ impl Fixture {
         let config = self.queue.config().clone();
         self.queue.close().await;
         self.queue = Local::open(config).unwrap();
+        self.steps = Steps::over(Queue::of(&self.queue), self.steps.clock.clone());
     }
 
-    async fn accept(&self, record: Record) -> Result<Accepted, Error> {
-        self.queue.accept(record, &DEFAULT_POLICY).await
+    fn stored(&self) -> u64 {
+        self.queue.shared.index.lock().stored
     }
-
-    async fn start(&self) -> CallId {
-        let id = self.queue.claim(&function(), 1).pop().unwrap();
-        let started = self.queue.start(&id, &DEFAULT_POLICY).await.unwrap();
-        assert!(matches!(started, Started::Attempt(_)), "{started:?}");
-        id
-    }
-
-    async fn state(&self, id: &CallId) -> &'static str {
-        self.queue
-            .get(id)
-            .await
-            .map_or("unknown", |v| v.call.state.as_str())
-    }
-
-    /// A call that failed for good.
-    async fn dead(&self, body: &'static str) -> CallId {
-        let accepted = self.accept(record(body)).await.unwrap();
-        self.start().await;
-        let error = "boom".to_owned();
-        let ended = Ended::Failed {
-            retryable: false,
-            error,
-        };
-        self.queue
-            .finish(&accepted.id, ended, &DEFAULT_POLICY)
-            .await
-            .unwrap();
-        accepted.id
-    }
-}
-
-#[tokio::test]
-async fn accepted_call_is_delivered_and_its_result_kept() {
-    let fixture = Fixture::new(|_| {});
-    let id = fixture.accept(record("body")).await.unwrap().id;
-    let claimed = fixture.queue.claim(&function(), 9);
-    assert_eq!(claimed, std::slice::from_ref(&id));
-    assert!(
-        fixture.queue.claim(&function(), 9).is_empty(),
-        "given out once"
-    );
-    let Started::Attempt(attempt) = fixture.queue.start(&id, &DEFAULT_POLICY).await.unwrap() else {
-        panic!("no attempt");
-    };
-    assert_eq!((attempt.number, attempt.accepted_at), (1, START));
-    assert_eq!(attempt.record, record("body"));
-    let early = fixture.queue.result(&id).await.unwrap_err();
-    assert_eq!(early.code(), "call_not_finished");
-    fixture
-        .queue
-        .finish(&id, answer(201), &DEFAULT_POLICY)
-        .await
-        .unwrap();
-    let result = fixture.queue.result(&id).await.unwrap();
-    assert_eq!((result.status, &result.body[..]), (201, &b"made"[..]));
-    let late = fixture
-        .queue
-        .finish(&id, answer(200), &DEFAULT_POLICY)
-        .await
-        .unwrap_err();
-    assert_eq!(late.code(), "call_state_conflict");
 }
 
 #[tokio::test]
 #[allow(
     clippy::await_holding_lock,
-    reason = "the writer thread is to stand still meanwhile"
+    reason = "the writer thread is to wait meanwhile"
 )]
-async fn nothing_is_answered_before_it_is_on_disk() {
+async fn nothing_is_answered_or_given_out_before_it_is_on_disk() {
     let fixture = Fixture::new(|_| {});
     let hold = fixture.queue.shared.hold_commits.clone();
     let held = hold.lock();
     let mut accept = std::pin::pin!(fixture.accept(record("a")));
-    // The writer has taken it in and stands before the commit.
+    // The writer has taken it in and waits before the commit.
     while fixture.queue.depths().is_empty() {
         assert!(futures_util::poll!(&mut accept).is_pending());
         tokio::task::yield_now().await;
     }
     assert!(futures_util::poll!(&mut accept).is_pending());
-    let id = fixture.queue.claim(&function(), 1).pop().unwrap();
-    assert_eq!(fixture.state(&id).await, "unknown");
+    assert!(fixture.nothing_is_due());
     drop(held);
-    assert_eq!(accept.await.unwrap().id, id);
-}
-
-#[tokio::test]
-async fn calls_are_given_out_in_the_order_they_came() {
-    let fixture = Fixture::new(|_| {});
-    let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(fixture.accept(record("x")).await.unwrap().id);
-        fixture.clock.advance(Duration::from_nanos(300));
-    }
-    assert_eq!(fixture.queue.claim(&function(), 5), ids[..5]);
-    assert_eq!(fixture.queue.claim(&function(), 99), ids[5..]);
+    let id = accept.await.unwrap().id;
+    assert_eq!(fixture.next(1).await[0].lease.id(), &id);
 }
 
 #[tokio::test]
 async fn restart_keeps_calls_and_retries_those_that_ran() {
     let mut fixture = Fixture::new(|_| {});
     let running = fixture.accept(record("a")).await.unwrap().id;
-    assert_eq!(fixture.start().await, running);
+    let begun = fixture.begin().await;
+    let (id, epoch) = (begun.lease.id().clone(), begun.lease.epoch());
+    assert_eq!(id, running);
     let dead = fixture.accept(record("c")).await.unwrap().id;
-    assert_eq!(fixture.queue.function_deleted(&function()).await, Ok(1));
+    let calls = &fixture.steps.queue.calls;
+    assert_eq!(calls.function_deleted(&function()).await, Ok(1));
     let queued = fixture.accept(record("b")).await.unwrap().id;
+    // As in a kill: nobody gives its lease back.
+    std::mem::forget(begun);
     fixture.restart().await;
     assert_eq!(fixture.state(&running).await, "retrying");
     assert_eq!(fixture.state(&queued).await, "queued");
@@ -185,77 +103,40 @@ async fn restart_keeps_calls_and_retries_those_that_ran() {
         (depth.queued, depth.retrying, depth.dead, depth.due),
         (1, 1, 1, 2)
     );
-    assert_eq!(fixture.queue.claim(&function(), 9).len(), 2);
-    let view = fixture.queue.get(&running).await.unwrap();
+    let view = fixture.view(&running).await;
     assert_eq!(view.call.tries, 1, "the lost attempt counts");
+    let again = fixture.next(9).await;
+    let again = again.iter().find(|d| d.lease.id() == &running).unwrap();
+    assert!(again.lease.epoch() > epoch, "epochs grow over restarts");
 }
 
 #[tokio::test]
-async fn retry_becomes_due_when_its_time_comes() {
-    let fixture = Fixture::new(|_| {});
-    let id = fixture.accept(record("a")).await.unwrap().id;
-    fixture.start().await;
-    let ended = Ended::Answered {
-        answer: CallResult {
-            status: 503,
-            headers: vec![],
-            body: Bytes::new(),
-            truncated: false,
-        },
-        retry_after: Some(Duration::from_secs(7)),
-    };
-    fixture
-        .queue
-        .finish(&id, ended, &DEFAULT_POLICY)
-        .await
-        .unwrap();
-    let due = fixture.queue.next_due(&function()).unwrap();
-    assert_eq!(due, START + Duration::from_secs(7));
-    assert!(fixture.queue.claim(&function(), 1).is_empty());
-    fixture.clock.advance(Duration::from_secs(7));
-    assert_eq!(fixture.queue.claim(&function(), 1), [id]);
-}
-
-#[tokio::test]
-async fn same_key_is_the_same_call_and_another_body_is_refused() {
+async fn attempt_cut_off_by_the_close_is_made_again() {
     let mut fixture = Fixture::new(|_| {});
-    let keyed = |digest| Record {
-        idempotency: Some(Idempotency {
-            key: "k".into(),
-            digest: [digest; 32],
-        }),
-        ..record("a")
-    };
-    let (one, two) = tokio::join!(fixture.accept(keyed(1)), fixture.accept(keyed(1)));
-    let (one, two) = (one.unwrap(), two.unwrap());
-    assert_eq!(one.id, two.id);
-    assert!(one.replayed != two.replayed);
+    let id = fixture.accept(record("a")).await.unwrap().id;
+    drop(fixture.begin().await);
     fixture.restart().await;
-    assert!(fixture.accept(keyed(1)).await.unwrap().replayed);
-    let other = fixture.accept(keyed(2)).await.unwrap_err();
+    assert_eq!(fixture.begin().await.lease.id(), &id);
+}
+
+#[tokio::test]
+async fn keys_survive_a_restart() {
+    let mut fixture = Fixture::new(|_| {});
+    let first = fixture.accept(keyed("a", "k", 1)).await.unwrap();
+    fixture.restart().await;
+    let again = fixture.accept(keyed("a", "k", 1)).await.unwrap();
+    assert!(again.replayed && again.id == first.id);
+    let other = fixture.accept(keyed("a", "k", 2)).await.unwrap_err();
     assert_eq!(other.code(), "idempotency_key_reused");
-    // Once the result is forgotten the key is free.
-    fixture.queue.claim(&function(), 1);
-    fixture.queue.cancel(&one.id).await.unwrap();
-    fixture.clock.advance(DEFAULT_POLICY.result_ttl);
-    assert_eq!(fixture.queue.sweep().await, Ok(None));
-    assert!(!fixture.accept(keyed(2)).await.unwrap().replayed);
 }
 
 #[tokio::test]
 async fn every_bound_is_refused_by_name() {
     let check = async |change: fn(&mut Config), policy: AsyncPolicy, expected: &str| {
         let fixture = Fixture::new(change);
-        fixture
-            .queue
-            .accept(record("first"), &policy)
-            .await
-            .unwrap();
-        let error = fixture
-            .queue
-            .accept(record("second"), &policy)
-            .await
-            .unwrap_err();
+        let inbox = &fixture.queue;
+        inbox.accept(record("first"), &policy).await.unwrap();
+        let error = inbox.accept(record("second"), &policy).await.unwrap_err();
         assert_eq!(error.code(), "queue_full");
         assert!(error.to_string().contains(expected), "{error}");
     };
@@ -276,81 +157,53 @@ async fn every_bound_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn cancelling_stops_the_attempt_under_way() {
-    let fixture = Fixture::new(|_| {});
-    let id = fixture.accept(record("a")).await.unwrap().id;
-    fixture.queue.claim(&function(), 1);
-    let Started::Attempt(attempt) = fixture.queue.start(&id, &DEFAULT_POLICY).await.unwrap() else {
-        panic!("no attempt");
-    };
-    let view = fixture.queue.cancel(&id).await.unwrap();
-    attempt.cancelled.cancelled().await;
-    assert!(matches!(view.call.state, State::Cancelled(_)));
-    assert_eq!(
-        fixture.queue.cancel(&id).await.unwrap_err().code(),
-        "call_state_conflict"
-    );
-    assert_eq!(
-        fixture.queue.result(&id).await.unwrap_err().code(),
-        "call_has_no_result"
-    );
+async fn refused_call_under_way_leaves_no_lease_behind() {
+    let fixture = Fixture::new(|c| c.max_open = 0);
+    let adopted = fixture.queue.adopt(record("a"), &DEFAULT_POLICY).await;
+    assert_eq!(adopted.unwrap_err().code(), "queue_full");
+    assert!(fixture.queue.shared.index.lock().leases.is_empty());
 }
 
 #[tokio::test]
-async fn dead_letters_are_listed_replayed_and_purged() {
-    let mut fixture = Fixture::new(|_| {});
-    let mut ids = Vec::new();
-    for body in ["a", "b", "c"] {
-        ids.push(fixture.dead(body).await);
-        fixture.clock.advance(Duration::from_millis(1));
-    }
-    let filter = Filter {
-        namespace: "default".into(),
-        function: None,
-        states: vec!["dead".into()],
-        limit: 2,
-        before: None,
+async fn of_several_calls_none_is_taken_when_a_bound_is_reached() {
+    let check = async |change: fn(&mut Config), many: Vec<(Record, AsyncPolicy)>, code: &str| {
+        let fixture = Fixture::new(change);
+        let error = fixture.queue.accept_many(many).await.unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(fixture.queue.depths().is_empty());
+        assert_eq!(fixture.stored(), 0);
+        // What was refused left no key behind.
+        assert!(!fixture.accept(keyed("x", "k", 9)).await.unwrap().replayed);
     };
-    let page = fixture.queue.list(filter.clone()).await.unwrap();
-    let page: Vec<_> = page.into_iter().map(|v| v.id).collect();
-    assert_eq!(page, [ids[2].clone(), ids[1].clone()], "newest first");
-    let before = page.last().cloned();
-    let rest = fixture
-        .queue
-        .list(Filter {
-            before,
-            ..filter.clone()
-        })
-        .await
-        .unwrap();
-    assert_eq!(rest[0].reason(), "not_retryable: boom");
-    assert_eq!(rest.len(), 1);
+    let many = with_default(vec![keyed("0", "k", 1), of("a", "1"), of("b", "2")]);
+    check(|c| c.max_open = 2, many.clone(), "queue_full").await;
+    check(|c| c.max_bytes = 1_500, many, "queue_full").await;
+    let many = with_default(vec![keyed("0", "k", 1), of("a", "much too long")]);
+    check(|c| c.max_body = 5, many, "body_too_large").await;
+}
 
-    fixture.queue.replay(&ids[0]).await.unwrap();
-    assert_eq!(fixture.state(&ids[0]).await, "queued");
-    assert_eq!(fixture.queue.replay_dead(&function()).await, Ok(2));
-    assert_eq!(fixture.queue.depths()[0].queued, 3);
-    for _ in 0..3 {
-        let id = fixture.start().await;
-        let ended = Ended::Failed {
-            retryable: false,
-            error: "again".into(),
-        };
-        fixture
-            .queue
-            .finish(&id, ended, &DEFAULT_POLICY)
-            .await
-            .unwrap();
+#[tokio::test]
+async fn purged_dead_letters_leave_nothing_behind() {
+    let mut fixture = Fixture::new(|_| {});
+    for body in ["a", "b", "c"] {
+        fixture.dead(body).await;
     }
     fixture.restart().await;
-    assert_eq!(fixture.queue.purge_dead(&function()).await, Ok(3));
-    assert_eq!(fixture.state(&ids[0]).await, "unknown");
-    assert!(fixture.queue.depths().is_empty());
-    assert_eq!(
-        fixture.queue.shared.index.lock().stored,
-        0,
-        "nothing is left"
-    );
+    let calls = &fixture.steps.queue.calls;
+    assert_eq!(calls.list(dead_letters(9)).await.unwrap().len(), 3);
+    assert_eq!(calls.replay_dead(&function()).await, Ok(3));
+    for _ in 0..3 {
+        let begun = fixture.begin().await;
+        begun.end(failed("again"), fixture.now()).await.unwrap();
+    }
+    fixture.restart().await;
+    let calls = &fixture.steps.queue.calls;
+    assert_eq!(calls.purge_dead(&function()).await, Ok(3));
+    assert!(calls.depths().is_empty());
+    assert_eq!(fixture.stored(), 0, "nothing is left");
+    let index = fixture.queue.shared.index.lock();
+    assert!(index.leases.is_empty() && index.callback_leases.is_empty());
+    drop(index);
     drop(fixture.folder);
 }
 
@@ -358,18 +211,10 @@ async fn dead_letters_are_listed_replayed_and_purged() {
 async fn results_are_forgotten_after_their_time_but_not_before_the_callback() {
     let fixture = Fixture::new(|_| {});
     let plain = fixture.accept(record("a")).await.unwrap().id;
-    let called = Record {
-        callback: Some("http://x/".into()),
-        ..record("b")
-    };
-    let called = fixture.accept(called).await.unwrap().id;
+    let called = fixture.accept(with_callback("b")).await.unwrap().id;
     for _ in 0..2 {
-        let id = fixture.start().await;
-        fixture
-            .queue
-            .finish(&id, answer(200), &DEFAULT_POLICY)
-            .await
-            .unwrap();
+        let begun = fixture.begin().await;
+        begun.end(answer(200), fixture.now()).await.unwrap();
     }
     let next = fixture.queue.sweep().await.unwrap();
     assert_eq!(next, Some(START + DEFAULT_POLICY.result_ttl));
@@ -377,52 +222,34 @@ async fn results_are_forgotten_after_their_time_but_not_before_the_callback() {
     fixture.queue.sweep().await.unwrap();
     assert_eq!(fixture.state(&plain).await, "unknown");
     assert_eq!(fixture.state(&called).await, "succeeded");
-    let id = fixture.queue.claim_callbacks(9).pop().unwrap();
-    let callback = fixture.queue.callback(&id).await.unwrap();
-    assert_eq!((callback.url.as_str(), callback.attempt), ("http://x/", 1));
-    fixture
-        .queue
-        .callback_done(&callback, true, true)
-        .await
-        .unwrap();
-    let view = fixture.queue.get(&called).await.unwrap();
+    let callback = fixture.queue.next_callbacks(9).await.unwrap().pop();
+    let delivered = Update::Callback(Next::Delivered);
+    callback.unwrap().lease.settle(delivered).await.unwrap();
+    let view = fixture.view(&called).await;
     assert_eq!(view.callback_state, CallbackState::Delivered);
     fixture.clock.advance(Duration::from_secs(60));
     assert_eq!(fixture.queue.sweep().await, Ok(None));
     assert_eq!(fixture.state(&called).await, "unknown");
-    assert_eq!(fixture.queue.shared.index.lock().stored, 0);
+    assert_eq!(fixture.stored(), 0);
 }
 
 #[tokio::test]
-async fn pending_callbacks_survive_a_restart_and_are_given_up_in_the_end() {
+async fn pending_callbacks_survive_restarts() {
     let mut fixture = Fixture::new(|_| {});
-    let record = Record {
-        callback: Some("http://x/".into()),
-        ..record("b")
-    };
-    let id = fixture.accept(record).await.unwrap().id;
-    fixture.start().await;
-    fixture
-        .queue
-        .finish(&id, answer(200), &DEFAULT_POLICY)
-        .await
-        .unwrap();
-    for attempt in 1..=10 {
+    let id = fixture.accept(with_callback("b")).await.unwrap().id;
+    let begun = fixture.begin().await;
+    begun.end(answer(200), fixture.now()).await.unwrap();
+    let wait = Duration::from_secs(5);
+    for attempt in 1..=3 {
         fixture.restart().await;
-        let due = fixture.queue.next_callback().unwrap();
-        let now = fixture.queue.clock().now();
-        fixture.clock.advance(due.since(now));
-        assert_eq!(fixture.queue.claim_callbacks(9), std::slice::from_ref(&id));
-        let callback = fixture.queue.callback(&id).await.unwrap();
-        assert_eq!(callback.attempt, attempt);
-        fixture
-            .queue
-            .callback_done(&callback, false, true)
-            .await
-            .unwrap();
+        let callback = fixture.queue.next_callbacks(9).await.unwrap().pop();
+        let callback = callback.unwrap();
+        assert_eq!((&callback.job.id, callback.job.attempt), (&id, attempt));
+        let at: Time = fixture.now() + wait;
+        let again = Update::Callback(Next::Again(at));
+        callback.lease.settle(again).await.unwrap();
+        fixture.clock.advance(wait);
     }
-    let view = fixture.queue.get(&id).await.unwrap();
-    assert_eq!(view.callback_state, CallbackState::Failed);
-    assert_eq!(fixture.queue.next_callback(), None);
+    let view = fixture.view(&id).await;
+    assert_eq!(view.callback_state, CallbackState::Pending);
 }
-mod many;

@@ -8,7 +8,6 @@
 //! failed fsync nobody knows what is on disk). So the writer drops it, answers
 //! `Unavailable`, and opens it again once the disk allows, rebuilding what is in memory.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -18,8 +17,8 @@ use gateless_core::time::Time;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
+use super::batch::{Batch, Op};
 use super::engine::{Engine, Key, split_function_key, unavailable};
-use super::ops::{Op, Work};
 use crate::queue::Error;
 use crate::queue::codec::Stored;
 use crate::queue::types::CallbackState;
@@ -29,15 +28,14 @@ const BATCH_OPS: usize = 4096;
 /// Time between attempts to open the queue again.
 const REOPEN_EVERY: Duration = Duration::from_millis(250);
 
-/// An operation and its share of the memory for operations that wait.
-pub(super) type Queued = (Op, OwnedSemaphorePermit);
+/// An operation and its share of the memory for operations that wait; without one when it cannot wait for it,
+/// which only a lease's end can't.
+pub(super) type Queued = (Op, Option<OwnedSemaphorePermit>);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
     engine: Option<Arc<Engine>>,
     sweep_from: Time,
-    /// Attempts whose beginning may or may not be on disk; nobody makes them.
-    orphans: HashSet<Key>,
     reopen_at: Instant,
 }
 
@@ -47,12 +45,11 @@ impl Writer {
             shared,
             engine: Some(engine),
             sweep_from: Time::ZERO,
-            orphans: HashSet::new(),
             reopen_at: Instant::now(),
         }
     }
 
-    /// Until told to close, or nobody is left to tell.
+    /// Until it is closed, or every handle is dropped.
     pub(super) fn run(mut self, ops: &Receiver<Queued>) {
         let mut batch = Vec::new();
         loop {
@@ -93,16 +90,15 @@ impl Writer {
             return;
         };
         let room = has_room(&shared);
-        let mut work = Work::new(&shared, &engine, &mut self.sweep_from, room);
+        let mut batch = Batch::new(&shared, &engine, &mut self.sweep_from, room);
         let mut permits = Vec::new();
         for (op, permit) in ops {
-            work.apply(op);
+            batch.apply(op);
             permits.push(permit);
         }
-        if let Err((error, starting)) = work.commit() {
+        if let Err(error) = batch.commit() {
             tracing::error!(%error, "queue cannot write, closing it until the disk allows");
             drop(engine);
-            self.orphans.extend(starting);
             self.drop_engine();
             self.reopen_at = Instant::now() + REOPEN_EVERY;
         }
@@ -129,14 +125,7 @@ impl Writer {
         self.reopen_at = Instant::now() + REOPEN_EVERY;
         let opened = has_room_to_open(&self.shared)
             .and_then(|()| Engine::open(&self.shared.config.folder))
-            .and_then(|engine| {
-                let orphans = std::mem::take(&mut self.orphans);
-                let rebuilt = rebuild(&self.shared, &engine, |key| orphans.contains(&key));
-                if rebuilt.is_err() {
-                    self.orphans = orphans;
-                }
-                rebuilt.map(|()| Arc::new(engine))
-            });
+            .and_then(|engine| rebuild(&self.shared, &engine).map(|()| Arc::new(engine)));
         match opened {
             Ok(engine) => {
                 tracing::info!("queue is open again");
@@ -145,7 +134,7 @@ impl Writer {
                 self.shared.engine.store(Some(engine));
                 self.shared.up.send_replace(true);
                 self.shared.activity.send_modify(|version| *version += 1);
-                self.shared.callback_bell.notify_one();
+                self.shared.callbacks_changed.notify_one();
             }
             Err(error) => tracing::debug!(%error, "queue does not open yet"),
         }
@@ -176,13 +165,9 @@ fn free_bytes(shared: &Shared) -> Result<u64, Error> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Fills the index from disk. Calls found running for which `abandoned` holds have lost their
+/// Fills the index from disk. Calls found running which nobody holds have lost their
 /// attempt: they are due again, and that is on disk before this returns.
-pub(super) fn rebuild(
-    shared: &Shared,
-    engine: &Engine,
-    abandoned: impl Fn(Key) -> bool,
-) -> Result<(), Error> {
+pub(super) fn rebuild(shared: &Shared, engine: &Engine) -> Result<(), Error> {
     let now = shared.config.clock.now();
     let mut batch = engine.batch();
     let mut index = shared.index.lock();
@@ -200,11 +185,23 @@ pub(super) fn rebuild(
                 continue;
             }
         };
-        if matches!(stored.call.state, State::Running(_)) && abandoned(key) {
+        let held = index.leases.get(&key).map(|held| held.epoch);
+        match held {
+            // What was given out is on disk only once it was begun.
+            Some(epoch) if epoch >= stored.epoch => stored.epoch = epoch,
+            // Somebody else changed it, and that reached the disk although the commit failed.
+            Some(_) => {
+                let held = index.leases.remove(&key);
+                held.inspect(|held| held.cancelled.cancel());
+            }
+            None => {}
+        }
+        if matches!(stored.call.state, State::Running(_)) && !index.leases.contains_key(&key) {
             stored.call.recover(now);
             batch.insert(&engine.open, key, stored.to_bytes());
         }
         index.put(key, stored);
+        index.enqueue(key);
     }
     for entry in engine.dead.iter() {
         let key = entry.key().map_err(unavailable)?;
@@ -220,7 +217,9 @@ pub(super) fn rebuild(
         if let Some(stored) = engine.state(key)?
             && stored.callback == CallbackState::Pending
         {
-            index.put_callback(stored.callback_due, key);
+            if !index.callback_leases.contains_key(&key) {
+                index.put_callback(stored.callback_due, key);
+            }
             index.callbacks_pending += 1;
         }
     }

@@ -1,7 +1,7 @@
-//! Calls that stand in line for a slot.
+//! Calls that wait for a slot.
 
 use super::*;
-use crate::queue::Queue;
+use crate::queue::invoke::Slot;
 
 /// Keeps its calls in line until it is told otherwise.
 struct Line {
@@ -29,7 +29,7 @@ impl Invoke for Line {
 
 #[tokio::test]
 async fn waiting_for_a_slot_is_no_attempt_and_takes_none_of_its_time() {
-    let fixture = Fixture::new(|_| {});
+    let fixture = Fixture::memory();
     let (places, mut line) = mpsc::unbounded_channel();
     let dispatcher = dispatch(&fixture, Arc::new(Line { places }), known, "");
     let id = accept(&fixture, record("a")).await;
@@ -45,19 +45,19 @@ async fn waiting_for_a_slot_is_no_attempt_and_takes_none_of_its_time() {
                 }
             }
         };
-        let view = fixture.queue.get(&id).await.unwrap();
+        let view = fixture.queue.calls.get(&id).await.unwrap();
         assert_eq!((view.call.tries, view.call.attempts.len()), (1, 1));
     }
     fixture.clock.advance(DEFAULT_POLICY.attempt_timeout);
     tokio::task::yield_now().await;
-    let view = fixture.queue.get(&id).await.unwrap();
+    let view = fixture.queue.calls.get(&id).await.unwrap();
     assert_eq!(view.call.state.as_str(), "running", "still in line");
     place.send(Ok(())).unwrap();
     let view = loop {
         // Its time begins when the dispatcher hears of the slot, which nothing here tells.
         fixture.clock.advance(DEFAULT_POLICY.attempt_timeout / 10);
         tokio::task::yield_now().await;
-        let view = fixture.queue.get(&id).await.unwrap();
+        let view = fixture.queue.calls.get(&id).await.unwrap();
         if view
             .call
             .attempts

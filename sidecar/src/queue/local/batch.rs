@@ -1,4 +1,4 @@
-//! What each operation writes: one [`Work`] is one batch, one fsync.
+//! What each operation writes: one [`Batch`] is one commit, one fsync.
 //!
 //! Operations are applied to the index one after another as they are put into the batch, so
 //! each sees what those before it did. Deliberately doesn't commit and answers nobody before
@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use fjall::OwnedWriteBatch;
-use gateless_core::call::{Action, Event};
-use gateless_core::config::AsyncPolicy;
+use gateless_core::call::State;
+use gateless_core::call::callback::Next;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 use tokio::sync::oneshot;
@@ -18,8 +18,9 @@ use super::Shared;
 use super::accept::{Accept, Taken};
 use super::engine::{Engine, Key, unavailable};
 use crate::queue::Error;
+use crate::queue::calls::{Change, Decide, Decision};
 use crate::queue::codec::Stored;
-use crate::queue::types::{CallId, CallResult};
+use crate::queue::types::CallId;
 use crate::telemetry::observe;
 
 /// Counted for each call besides its bytes: keys, state, indices.
@@ -34,44 +35,38 @@ type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 pub(super) enum Op {
     /// All of them or none.
     Accept(Vec<Accept>, Reply<Vec<Taken>>),
-    Step(Box<Step>, Reply<Stepped>),
-    Callback(CallbackDone, Reply<()>),
-    /// Forgets a dead letter.
-    Purge(Key, Reply<()>),
+    /// A step in a call's life.
+    Change(Key, By, Reply<()>),
+    /// A callback was sent.
+    Callback(CallbackSent, Reply<()>),
+    /// The attempt under a lease of this epoch is lost.
+    Recover(Key, u32),
     /// Forgets what has expired; answers when to come again.
     Sweep(Reply<Option<Time>>),
     /// Stops the writer.
     Close(oneshot::Sender<()>),
 }
 
-/// A step in a call's life.
-pub(super) struct Step {
-    pub(super) key: Key,
-    pub(super) event: Event,
-    pub(super) result: Option<CallResult>,
-    pub(super) policy: AsyncPolicy,
+/// Who changes a call.
+pub(super) enum By {
+    /// The holder of a lease of this epoch.
+    Holder(u32, Box<Change>),
+    /// Anybody else.
+    Anybody(Decide),
 }
 
-/// It was made.
-pub(super) struct Stepped {
-    pub(super) action: Action,
-    pub(super) cancelled: CancellationToken,
-}
-
-/// How a callback attempt ended.
-pub(super) struct CallbackDone {
+/// How sending a callback ended.
+pub(super) struct CallbackSent {
     pub(super) key: Key,
-    /// Expiry of the call when the callback was given out: it differs after a replay.
-    pub(super) expires_at: Time,
-    pub(super) delivered: bool,
-    pub(super) retryable: bool,
+    pub(super) epoch: u32,
+    pub(super) next: Next,
 }
 
 /// Calls and what became of them.
 type Changed = Vec<(Key, FunctionName, observe::Call)>;
 
 /// One batch in the making.
-pub(super) struct Work<'a> {
+pub(super) struct Batch<'a> {
     pub(super) shared: &'a Shared,
     pub(super) engine: &'a Engine,
     pub(super) batch: OwnedWriteBatch,
@@ -81,12 +76,14 @@ pub(super) struct Work<'a> {
     pub(super) idempotency: HashMap<Vec<u8>, Option<(Key, [u8; 32])>>,
     answers: Vec<Answer>,
     pub(super) stored: u64,
-    /// Attempts that begin in this batch: if it fails nobody makes them.
-    pub(super) starting: Vec<Key>,
-    pub(super) aborted: Vec<CancellationToken>,
     pub(super) activated: bool,
-    /// Callbacks to put in line, which nobody may see before the batch is on disk: unlike a
-    /// call they are not begun by another operation.
+    /// Calls to be given out once the batch is on disk.
+    pub(super) waiting: Vec<Key>,
+    /// Calls whose lease is over once it is.
+    ended: Vec<Key>,
+    /// Those leases among them which somebody else ended.
+    cancelled: Vec<CancellationToken>,
+    /// Callbacks to be given out once it is.
     pub(super) callbacks: Vec<(Time, Key)>,
     pub(super) sweep_from: &'a mut Time,
     /// For the observer, if anybody watches.
@@ -94,7 +91,7 @@ pub(super) struct Work<'a> {
     pub(super) room: Result<(), Error>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Batch<'a> {
     /// An empty batch. `room` says whether the disk has space for more calls.
     pub(super) fn new(
         shared: &'a Shared,
@@ -111,9 +108,10 @@ impl<'a> Work<'a> {
             idempotency: HashMap::new(),
             answers: Vec::new(),
             stored: shared.index.lock().stored,
-            starting: Vec::new(),
-            aborted: Vec::new(),
             activated: false,
+            waiting: Vec::new(),
+            ended: Vec::new(),
+            cancelled: Vec::new(),
             callbacks: Vec::new(),
             sweep_from,
             changed: shared
@@ -132,18 +130,15 @@ impl<'a> Work<'a> {
                 let result = self.accept(accepts);
                 self.answer(reply, result);
             }
-            Op::Step(step, reply) => {
-                let result = self.step(*step);
+            Op::Change(key, by, reply) => {
+                let result = self.change(key, by);
                 self.answer(reply, result);
             }
-            Op::Callback(done, reply) => {
-                let result = self.callback(&done);
+            Op::Callback(sent, reply) => {
+                let result = self.callback(&sent);
                 self.answer(reply, result);
             }
-            Op::Purge(key, reply) => {
-                let result = self.purge(key);
-                self.answer(reply, result);
-            }
+            Op::Recover(key, epoch) => self.recover(key, epoch),
             Op::Sweep(reply) => {
                 let result = self.sweep();
                 self.answer(reply, result);
@@ -160,7 +155,7 @@ impl<'a> Work<'a> {
     }
 
     /// Writes the batch, then answers everybody.
-    pub(super) fn commit(mut self) -> Result<(), (Error, Vec<Key>)> {
+    pub(super) fn commit(mut self) -> Result<(), Error> {
         let committed = if self.batch.is_empty() {
             Ok(())
         } else {
@@ -172,13 +167,19 @@ impl<'a> Work<'a> {
         if committed.is_ok() {
             let mut index = self.shared.index.lock();
             index.stored = self.stored;
+            for key in self.ended.drain(..) {
+                index.leases.remove(&key);
+            }
+            for key in self.waiting.drain(..) {
+                index.enqueue(key);
+            }
             for (due, key) in self.callbacks.drain(..) {
                 index.put_callback(due, key);
-                self.shared.callback_bell.notify_one();
+                self.shared.callbacks_changed.notify_one();
             }
             drop(index);
-            tell(self.shared, self.changed.take());
-            self.aborted.iter().for_each(CancellationToken::cancel);
+            report(self.shared, self.changed.take());
+            self.cancelled.iter().for_each(CancellationToken::cancel);
         } else {
             // Nothing is confirmed from here on until the queue is open again.
             self.shared.up.send_replace(false);
@@ -189,7 +190,7 @@ impl<'a> Work<'a> {
         if self.activated {
             self.shared.activity.send_modify(|version| *version += 1);
         }
-        committed.map_err(|error| (error, self.starting))
+        committed
     }
 
     pub(super) fn changed(&mut self, key: Key, stored: &Stored) {
@@ -204,46 +205,82 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn step(&mut self, step: Step) -> Result<Stepped, Error> {
-        let key = step.key;
+    fn change(&mut self, key: Key, by: By) -> Result<(), Error> {
         let open = self.shared.index.lock().get(key).cloned();
         let was_open = open.is_some();
-        let mut stored = match open {
-            Some(stored) => stored,
-            None => self.finished(key)?,
-        };
-        let before = stored.clone();
-        let policy = &step.policy;
-        let action = stored
-            .call
-            .on_event(self.now, &step.event, policy, rand::random())
-            .map_err(|conflict| Error::Conflict {
-                id: self.id(key).to_string(),
-                state: conflict.0,
-            })?;
-        let mut cancelled = CancellationToken::new();
-        match action {
-            Action::Dispatch(_) => {
-                stored.ttl = policy.result_ttl;
-                self.starting.push(key);
-                self.write_open(key, stored);
-                cancelled = self.shared.index.lock().attempt(key);
+        let (mut stored, change, held) = match by {
+            By::Holder(epoch, change) => {
+                let stored = open.filter(|stored| stored.epoch == epoch);
+                let stale = || self.stale(key, epoch);
+                (stored.ok_or_else(stale)?, *change, true)
             }
-            Action::Enqueue(_) => {
-                self.shared.index.lock().attempt_ended(key);
-                if !was_open {
-                    self.reopen(key, &before, &mut stored);
+            By::Anybody(decide) => {
+                let stored = match open {
+                    Some(stored) => stored,
+                    None => self.finished(key)?,
+                };
+                let conflict = |state| Error::Conflict {
+                    id: self.id(key).to_string(),
+                    state,
+                };
+                match decide(&stored.call, self.now).map_err(|c| conflict(c.0))? {
+                    Decision::Change(change) => (stored, change, false),
+                    Decision::Forget if was_open => {
+                        return Err(conflict(stored.call.state.as_str()));
+                    }
+                    Decision::Forget => return self.forget(key, &stored),
                 }
-                self.write_open(key, stored);
             }
-            Action::Finish | Action::Abort => self.close(key, stored, step.result, action),
+        };
+        if !held {
+            // A lease that was given out before this is over.
+            stored.epoch = stored.epoch.wrapping_add(1);
         }
-        Ok(Stepped { action, cancelled })
+        if !was_open {
+            let before = stored.clone();
+            self.reopen(key, &before, &mut stored);
+        }
+        stored.call = change.call;
+        stored.ttl = change.keep.unwrap_or(stored.ttl);
+        if !matches!(stored.call.state, State::Running(_)) {
+            self.end_lease(key, held);
+        }
+        match stored.call.state.finished_at() {
+            None => self.write_open(key, stored),
+            Some(_) => self.close(key, stored, change.result, change.callback),
+        }
+        Ok(())
+    }
+
+    fn end_lease(&mut self, key: Key, by_holder: bool) {
+        self.ended.push(key);
+        if !by_holder && let Some(held) = self.shared.index.lock().leases.get(&key) {
+            self.cancelled.push(held.cancelled.clone());
+        }
+    }
+
+    /// Nobody will report how the attempt ended.
+    fn recover(&mut self, key: Key, epoch: u32) {
+        let open = self.shared.index.lock().get(key).cloned();
+        if let Some(mut stored) = open.filter(|stored| stored.epoch == epoch)
+            && matches!(stored.call.state, State::Running(_))
+        {
+            stored.call.recover(self.now);
+            self.write_open(key, stored);
+        }
+    }
+
+    pub(super) fn stale(&self, key: Key, epoch: u32) -> Error {
+        let id = self.id(key).to_string();
+        Error::Stale { id, epoch }
     }
 
     fn write_open(&mut self, key: Key, stored: Stored) {
         self.changed(key, &stored);
         self.batch.insert(&self.engine.open, key, stored.to_bytes());
+        if stored.call.next_deadline().is_some() {
+            self.waiting.push(key);
+        }
         self.activated |= self.shared.index.lock().put(key, stored);
     }
 
@@ -252,8 +289,8 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Tells the observer what is on disk now.
-fn tell(shared: &Shared, changed: Option<Changed>) {
+/// Reports to the observer what is on disk now.
+fn report(shared: &Shared, changed: Option<Changed>) {
     let Some(observer) = shared.observer.get() else {
         return;
     };

@@ -1,0 +1,102 @@
+//! Taking calls in: all or none, and what an idempotency key stands for.
+
+use gateless_core::config::AsyncPolicy;
+
+use super::fixture::{Fixture, function, keyed, of, record, with_default};
+use crate::queue::types::DEFAULT_POLICY;
+
+pub(in crate::queue) async fn several_calls_are_taken_in_together(queue: Fixture) {
+    let inbox = &queue.queue.inbox;
+    assert_eq!(inbox.accept_many(Vec::new()).await, Ok(Vec::new()));
+    let many = with_default(vec![of("a", "1"), of("b", "2"), of("a", "3")]);
+    let accepted = inbox.accept_many(many).await.unwrap();
+    let ids: Vec<_> = accepted.iter().map(|a| a.id.clone()).collect();
+    assert_eq!(ids.len(), 3);
+    for (accepted, (name, size)) in accepted.iter().zip([("a", 1), ("b", 1), ("a", 1)]) {
+        assert!(!accepted.replayed);
+        let view = queue.view(&accepted.id).await;
+        assert_eq!((view.function.name(), view.body_bytes), (name, size));
+    }
+    let a = of("a", "").function;
+    let given = queue.queue.work.next(&a, 9).await.unwrap();
+    let mut given: Vec<_> = given.iter().map(|d| d.lease.id().clone()).collect();
+    given.sort();
+    let mut expected = vec![ids[0].clone(), ids[2].clone()];
+    expected.sort();
+    assert_eq!(given, expected);
+}
+
+pub(in crate::queue) async fn of_several_calls_none_is_taken_when_one_is_refused(queue: Fixture) {
+    let two = AsyncPolicy {
+        max_queued: 2,
+        ..DEFAULT_POLICY
+    };
+    let mut full = vec![(keyed("0", "k", 1), DEFAULT_POLICY)];
+    full.extend(["1", "2", "3"].map(|body| (of("a", body), two)));
+    let reused = with_default(vec![keyed("0", "k", 1), keyed("1", "k", 2)]);
+    for (many, code) in [(full, "queue_full"), (reused, "idempotency_key_reused")] {
+        let error = queue.queue.inbox.accept_many(many).await.unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(queue.queue.calls.depths().is_empty(), "{code}");
+    }
+    // What was refused left no key behind.
+    assert!(!queue.accept(keyed("x", "k", 9)).await.unwrap().replayed);
+}
+
+pub(in crate::queue) async fn of_several_calls_those_known_are_the_calls_they_were(queue: Fixture) {
+    let first = queue.accept(keyed("0", "k", 1)).await.unwrap();
+    let many = with_default(vec![
+        keyed("1", "l", 1),
+        keyed("0", "k", 1),
+        keyed("1", "l", 1),
+        record("2"),
+    ]);
+    let accepted = queue.queue.inbox.accept_many(many).await.unwrap();
+    let replayed: Vec<bool> = accepted.iter().map(|a| a.replayed).collect();
+    assert_eq!(replayed, [false, true, true, false]);
+    assert_eq!(accepted[1].id, first.id);
+    assert_eq!(accepted[2].id, accepted[0].id);
+    assert_eq!(queue.queue.calls.depths()[0].queued, 3);
+}
+
+pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refused(
+    queue: Fixture,
+) {
+    let (one, two) = tokio::join!(
+        queue.accept(keyed("a", "k", 1)),
+        queue.accept(keyed("a", "k", 1))
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.id, two.id);
+    assert!(one.replayed != two.replayed);
+    let other = queue.accept(keyed("a", "k", 2)).await.unwrap_err();
+    assert_eq!(other.code(), "idempotency_key_reused");
+    // Another function's key is another key.
+    let elsewhere = crate::queue::types::Record {
+        function: of("b", "").function,
+        ..keyed("a", "k", 1)
+    };
+    assert!(!queue.accept(elsewhere).await.unwrap().replayed);
+    // Once the result is forgotten the key is free.
+    queue.queue.calls.cancel(&one.id).await.unwrap();
+    queue.clock.advance(DEFAULT_POLICY.result_ttl);
+    let forgotten = async || queue.state(&one.id).await == "unknown";
+    queue.until(forgotten).await;
+    assert!(!queue.accept(keyed("a", "k", 2)).await.unwrap().replayed);
+}
+
+pub(in crate::queue) async fn full_function_is_refused_by_name(queue: Fixture) {
+    let one = AsyncPolicy {
+        max_queued: 1,
+        ..DEFAULT_POLICY
+    };
+    let inbox = &queue.queue.inbox;
+    inbox.accept(record("first"), &one).await.unwrap();
+    let error = inbox.accept(record("second"), &one).await.unwrap_err();
+    assert_eq!(error.code(), "queue_full");
+    assert!(error.to_string().contains("async.max_queued"), "{error}");
+    let begun = queue.begin().await;
+    inbox.accept(record("third"), &one).await.unwrap();
+    assert_eq!(queue.queue.calls.depths()[0].function, function());
+    drop(begun);
+}

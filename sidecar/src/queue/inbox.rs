@@ -1,0 +1,52 @@
+//! How calls come into a queue.
+//!
+//! Deliberately knows nothing of what happens to them afterwards.
+
+use futures_util::future::BoxFuture;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
+
+use super::Error;
+use super::types::{Accepted, Idempotency, Record};
+
+/// Takes calls in.
+pub trait Inbox: Send + Sync + 'static {
+    /// Largest body of a call, bytes.
+    fn max_body(&self) -> u64;
+
+    /// Takes several calls in: all of them, or none. When this returns they are durable; the answers are in
+    /// their order. An idempotency key used before gives the call it was used for.
+    ///
+    /// # Errors
+    /// A bound is reached, the queue cannot write, or a key was used for something else.
+    fn accept_many(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+    ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>>;
+
+    /// The call that was accepted under an idempotency key, if one was.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyConflict`] when the key was used for something else.
+    fn find(
+        &self,
+        function: &FunctionName,
+        idempotency: &Idempotency,
+    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>>;
+
+    /// Takes one call in.
+    ///
+    /// # Errors
+    /// As [`Inbox::accept_many`].
+    fn accept(
+        &self,
+        record: Record,
+        policy: &AsyncPolicy,
+    ) -> BoxFuture<'_, Result<Accepted, Error>> {
+        let accepted = self.accept_many(vec![(record, *policy)]);
+        Box::pin(async move {
+            let nothing = || Error::Unavailable("it took nothing in".into());
+            accepted.await?.pop().ok_or_else(nothing)
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What is answered of the local queue's calls, and what changes them.
+//!
+//! A change is decided in the writer thread, on the call as it is then.
+
+use futures_util::future::BoxFuture;
+use gateless_core::name::FunctionName;
+
+use super::Local;
+use super::batch::{By, Op};
+use super::engine::Key;
+use crate::queue::Error;
+use crate::queue::calls::{Among, Calls, Decide, Location};
+use crate::queue::types::{CallId, CallResult, Depth, Filter, View};
+
+impl Local {
+    async fn decide(&self, key: Key, decide: Decide) -> Result<(), Error> {
+        let change = |reply| Op::Change(key, By::Anybody(decide), reply);
+        self.writes.submit(0, change).await
+    }
+}
+
+impl Calls for Local {
+    fn locate(&self, id: &CallId) -> Location {
+        if *id.node() == self.shared.config.node {
+            Location::Here
+        } else {
+            Location::Sidecar(id.node().clone())
+        }
+    }
+
+    fn get<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<View, Error>> {
+        Box::pin(self.read_view(id.clone()))
+    }
+
+    fn result<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<CallResult, Error>> {
+        Box::pin(self.read_result(id.clone()))
+    }
+
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>> {
+        Box::pin(self.read_list(filter))
+    }
+
+    fn depths(&self) -> Vec<Depth> {
+        let now = self.shared.config.clock.now();
+        self.shared.index.lock().depths(now)
+    }
+
+    fn change<'a>(&'a self, id: &'a CallId, decide: Decide) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { self.decide(self.key(id)?, decide).await })
+    }
+
+    fn change_all<'a>(
+        &'a self,
+        function: &'a FunctionName,
+        among: Among,
+        decide: Decide,
+    ) -> BoxFuture<'a, Result<u64, Error>> {
+        Box::pin(async move {
+            let keys = match among {
+                Among::Waiting => self.shared.index.lock().idle(function),
+                Among::Dead => self.dead(function).await?,
+            };
+            self.each(keys, |key| self.decide(key, decide)).await
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Taking calls into memory: all of them or none.
+
+use std::collections::HashMap;
+
+use futures_util::future::BoxFuture;
+use gateless_core::call::Call;
+use gateless_core::config::AsyncPolicy;
+use gateless_core::name::FunctionName;
+use gateless_core::time::Time;
+
+use super::{Entry, Memory, State};
+use crate::queue::types::{Accepted, CallId, CallbackState, Idempotency, Record};
+use crate::queue::{Error, Inbox};
+
+const MAX_BODY: u64 = 6 << 20;
+
+impl Inbox for Memory {
+    fn max_body(&self) -> u64 {
+        MAX_BODY
+    }
+
+    fn accept_many(
+        &self,
+        calls: Vec<(Record, AsyncPolicy)>,
+    ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.check(&calls)?;
+            let mut accepted = Vec::with_capacity(calls.len());
+            for (record, policy) in calls {
+                let known = state.known(&record.function, record.idempotency.as_ref())?;
+                accepted.push(match known {
+                    Some(id) => Accepted { id, replayed: true },
+                    None => Accepted {
+                        id: self.put(&mut state, record, &policy, Call::new),
+                        replayed: false,
+                    },
+                });
+            }
+            drop(state);
+            self.notify();
+            Ok(accepted)
+        })
+    }
+
+    fn find(
+        &self,
+        function: &FunctionName,
+        idempotency: &Idempotency,
+    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>> {
+        let known = self.state().known(function, Some(idempotency));
+        let accepted = known.map(|id| id.map(|id| Accepted { id, replayed: true }));
+        Box::pin(std::future::ready(accepted))
+    }
+}
+
+impl Memory {
+    /// Puts in a call that was checked, in the state `begin` makes.
+    pub(super) fn put(
+        &self,
+        state: &mut State,
+        record: Record,
+        policy: &AsyncPolicy,
+        begin: impl Fn(Time) -> Call,
+    ) -> CallId {
+        let now = self.now();
+        let id = CallId::new(now, self.shared.node.clone());
+        if let Some(Idempotency { key, digest }) = &record.idempotency {
+            let key = (record.function.clone(), key.clone());
+            state.keys.insert(key, (id.clone(), *digest));
+        }
+        let callback = match record.callback {
+            Some(_) => CallbackState::Pending,
+            None => CallbackState::None,
+        };
+        let entry = Entry {
+            record,
+            accepted_at: now,
+            call: begin(now),
+            due: now,
+            epoch: 0,
+            lease: None,
+            keep: policy.result_ttl,
+            expires_at: now,
+            result: None,
+            callback,
+            callback_tries: 0,
+            callback_due: now,
+            callback_leased: false,
+        };
+        state.calls.insert(id.clone(), entry);
+        id
+    }
+}
+
+impl State {
+    /// The call a key was used for.
+    pub(super) fn known(
+        &self,
+        function: &FunctionName,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Option<CallId>, Error> {
+        let Some(Idempotency { key, digest }) = idempotency else {
+            return Ok(None);
+        };
+        match self.keys.get(&(function.clone(), key.clone())) {
+            None => Ok(None),
+            Some((id, before)) if before == digest => Ok(Some(id.clone())),
+            Some((id, _)) => Err(Error::IdempotencyConflict(id.to_string())),
+        }
+    }
+
+    /// Refuses what would have to be refused in the middle of taking them in.
+    pub(super) fn check(&self, calls: &[(Record, AsyncPolicy)]) -> Result<(), Error> {
+        let mut waiting: HashMap<&FunctionName, u64> = HashMap::new();
+        let mut keys = HashMap::new();
+        for (record, policy) in calls {
+            let (size, limit) = (record.body.len() as u64, MAX_BODY);
+            if size > limit {
+                return Err(Error::BodyTooLarge { size, limit });
+            }
+            if self
+                .known(&record.function, record.idempotency.as_ref())?
+                .is_some()
+            {
+                continue;
+            }
+            if let Some(Idempotency { key, digest }) = &record.idempotency {
+                match keys.insert((&record.function, key), digest) {
+                    Some(before) if before == digest => continue,
+                    Some(_) => return Err(Error::IdempotencyConflict(key.clone())),
+                    None => {}
+                }
+            }
+            let entries = self.calls.values();
+            let count =
+                entries.filter(|entry| entry.record.function == record.function && entry.waits());
+            let also = waiting.entry(&record.function).or_default();
+            let limit = u64::from(policy.max_queued);
+            if count.count() as u64 + *also >= limit {
+                let bound = "async.max_queued";
+                return Err(Error::Full { bound, limit });
+            }
+            *also += 1;
+        }
+        Ok(())
+    }
+}
