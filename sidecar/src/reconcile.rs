@@ -94,7 +94,7 @@ struct Reconciler {
     pokes: BTreeMap<RevisionName, Time>,
     /// Last sample of every revision with load.
     sampled: BTreeMap<RevisionName, Load>,
-    status: status::Board,
+    status: status::Status,
     status_due: Option<Time>,
     /// To make the last report.
     status_took: Duration,
@@ -116,7 +116,7 @@ pub async fn run(parts: Parts) {
         started,
         pokes: BTreeMap::new(),
         sampled: BTreeMap::new(),
-        status: status::Board::default(),
+        status: status::Status::default(),
         status_due: None,
         status_took: Duration::ZERO,
         next_sample: clock::now() + SAMPLE,
@@ -165,7 +165,7 @@ impl Reconciler {
             .collect();
         for name in due {
             self.pokes.remove(&name);
-            self.parts.registry.rearm(&name);
+            self.parts.registry.signal_handled(&name);
         }
         if now >= self.next_sample {
             self.next_sample = now + SAMPLE;

@@ -86,7 +86,7 @@ pub struct HostEndpoint {
     pub ready: u32,
 }
 
-/// See the module.
+/// Every function, revision, instance and peer connection that a call can reach from this sidecar.
 pub struct Registry {
     node: NodeId,
     table: ArcSwap<Table>,
@@ -307,9 +307,9 @@ impl Registry {
     }
 
     /// [`Signal::Wanted`] may come again; comes at once when calls wait.
-    pub fn rearm(&self, name: &RevisionName) {
+    pub fn signal_handled(&self, name: &RevisionName) {
         if let Some(revision) = self.revision(name) {
-            revision.rearm();
+            revision.signal_handled();
         }
     }
 

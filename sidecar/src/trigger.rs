@@ -43,7 +43,7 @@ use crate::telemetry::observe::Observer;
 const COMMANDS: usize = 256;
 
 /// The other sidecars, as far as triggers go.
-pub trait Others: Send + Sync + 'static {
+pub trait Peers: Send + Sync + 'static {
     /// Asks or tells one of them.
     fn share(
         &self,
@@ -61,7 +61,7 @@ pub struct Parts {
     /// Who lives.
     pub members: watch::Receiver<Vec<Member>>,
     /// How to reach them.
-    pub others: Arc<dyn Others>,
+    pub others: Arc<dyn Peers>,
     /// Where calls go.
     pub queue: Arc<dyn Inbox>,
     /// Largest body the queue takes.

@@ -31,7 +31,7 @@ pub struct Past {
     newest: Timestamp,
 }
 
-/// See the module.
+/// The last ten minutes of every function, one point a second.
 #[derive(Debug, Default)]
 pub struct History {
     functions: BTreeMap<Function, Past>,

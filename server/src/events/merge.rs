@@ -17,7 +17,7 @@ pub const TOO_OLD: Duration = Duration::from_secs(3);
 /// Namespace and name.
 pub type Function = (String, String);
 
-/// See the module.
+/// Sums sidecars' samples of the same second.
 #[derive(Debug, Default)]
 pub struct Merger {
     sidecars: BTreeMap<String, (Instant, Samples)>,

@@ -30,7 +30,7 @@ pub const MAX_LISTENERS: usize = 64;
 /// For so long after the last listener sidecars go on being observed, so that a chart has a past.
 pub const LINGER: Duration = Duration::from_secs(600);
 
-/// See the module.
+/// Gives events their numbers and hands them to listeners.
 pub struct Bus {
     /// A short lock, never across `.await`: an event gets its number and goes out in one step.
     ring: Mutex<Ring>,

@@ -28,7 +28,7 @@ pub enum Resume {
     TooOld,
 }
 
-/// See the module.
+/// The latest events, numbered, for listeners that come back.
 #[derive(Debug)]
 pub struct Ring {
     boot: String,

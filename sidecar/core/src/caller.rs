@@ -48,7 +48,7 @@ pub enum Event {
     /// To be given every second: every revision with load that isn't zero.
     Samples(Vec<(RevisionName, Load)>),
     /// A call is held with nothing in sight.
-    Poke(RevisionName, Load),
+    Held(RevisionName, Load),
     /// An owner's answer or push.
     Endpoints {
         /// The owner.
@@ -156,7 +156,7 @@ impl Caller {
             Event::Lost(node) => self.lose(now, node, out),
             Event::Linked(node) => self.linked(now, node, out),
             Event::Samples(samples) => self.sampled(now, samples, out),
-            Event::Poke(name, load) => self.set_load(now, name, *load, out),
+            Event::Held(name, load) => self.set_load(now, name, *load, out),
             Event::Endpoints { from, endpoints } => self.learn(now, from, endpoints, out),
         }
         self.pass_time(now, out);

@@ -32,7 +32,7 @@ pub const FULL_FOR: Duration = Duration::from_millis(50);
 /// Grants made: whom to wake, and with what.
 pub type Grants<W, E> = Vec<(Waiter<W>, Permit<E>)>;
 
-/// See the module.
+/// The endpoints, gates and waiting calls of one revision on one sidecar.
 #[derive(Debug)]
 pub struct Dispatch<W, E> {
     concurrency: Option<u32>,

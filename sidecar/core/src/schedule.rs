@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::name::RevisionName;
 use crate::time::Time;
 
-/// See the module.
+/// Deadlines by key, the earliest first.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     in_order: BTreeSet<(Time, RevisionName)>,

@@ -16,7 +16,7 @@ use gateless_core::time::Time;
 use super::answer::{Held, Tracked};
 use super::payload::{Payload, SMALL, Unread};
 use super::request::Call;
-use super::send::{Ahead, Proxy, is_h2};
+use super::send::{Proxy, Reservation, is_h2};
 use super::timing::Timing;
 use super::{headers, upgrade};
 use crate::call::error::{Error, Phase};
@@ -78,7 +78,7 @@ pub(super) fn prepare(call: &mut Call) {
 pub(super) async fn forward(
     proxy: &Proxy,
     lease: Lease,
-    ahead: Ahead,
+    reservation: Reservation,
     call: &mut Call,
     began: Time,
 ) -> Result<Sent, Error> {
@@ -87,7 +87,7 @@ pub(super) async fn forward(
     let (body, too_large) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
-    let mut request = write(proxy, &lease, ahead, call, body, began);
+    let mut request = write(proxy, &lease, reservation, call, body, began);
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
@@ -96,7 +96,7 @@ pub(super) async fn forward(
     let sent = tokio::select! {
         biased;
         sent = send(&endpoint, &mut request, call.upgrade.is_some(), until) => Some(sent),
-        () = rings(&endpoint, end, &mut alarm) => None,
+        () = elapsed(&endpoint, end, &mut alarm) => None,
     };
     let Some(sent) = sent else {
         return Err(
@@ -190,7 +190,7 @@ fn answered(
 
 /// When `end` comes; never, without one. Takes the alarm only when it is first asked: a component
 /// mostly answers before.
-async fn rings(endpoint: &Endpoint, end: Option<Time>, alarm: &mut Option<Alarm>) {
+async fn elapsed(endpoint: &Endpoint, end: Option<Time>, alarm: &mut Option<Alarm>) {
     let Some(end) = end else {
         return pending().await;
     };
@@ -238,7 +238,7 @@ async fn send(
 fn write(
     proxy: &Proxy,
     lease: &Lease,
-    ahead: Ahead,
+    reservation: Reservation,
     call: &mut Call,
     body: Body,
     now: Time,
@@ -266,7 +266,7 @@ fn write(
             false
         }
         Endpoint::Remote { .. } => {
-            sign(proxy, lease, ahead, call, &mut request);
+            add_peer_headers(proxy, lease, reservation, call, &mut request);
             is_h2(call.parts.version) && call.upgrade.is_none()
         }
     };
@@ -296,7 +296,13 @@ fn write(
 }
 
 /// What a peer must know of a forwarded call.
-fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut Request<Body>) {
+fn add_peer_headers(
+    proxy: &Proxy,
+    lease: &Lease,
+    reservation: Reservation,
+    call: &Call,
+    request: &mut Request<Body>,
+) {
     let map = request.headers_mut();
     headers::set(map, headers::CLUSTER, &proxy.cluster_secret);
     headers::set(map, headers::NODE, proxy.registry.node().as_str());
@@ -307,7 +313,7 @@ fn sign(proxy: &Proxy, lease: &Lease, ahead: Ahead, call: &Call, request: &mut R
     if call.hops().0 > 0 {
         map.insert(headers::HOPS, HeaderValue::from(call.hops().0));
     }
-    if let Some(permit) = ahead.0 {
+    if let Some(permit) = reservation.0 {
         headers::set(map, headers::PERMIT, &permit);
     }
 }

@@ -15,7 +15,7 @@ use crate::endpoint::body::{self, Body, Inbound};
 /// refusal there costs nothing.
 pub(super) const SMALL: u64 = 64 << 10;
 
-/// See the module.
+/// A request's body, and whether it can be sent again.
 pub enum Payload {
     /// Can be sent any number of times.
     Whole(Bytes),

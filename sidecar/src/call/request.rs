@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// Its first permit is there.
-    pub(super) fn depart(&mut self, timeout: Option<Duration>) {
+    pub(super) fn permitted(&mut self, timeout: Option<Duration>) {
         if let Some(Queued { within, slot }) = self.queued.take() {
             let limit = timeout.map_or(within, |timeout| timeout.min(within));
             self.deadline = Some(clock::now() + limit);

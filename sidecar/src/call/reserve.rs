@@ -18,7 +18,7 @@ pub const MAX: usize = 4_096;
 /// Longest a reservation may stand.
 pub const MAX_TTL: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Permits that peers took ahead, by their ids.
 #[derive(Default)]
 pub struct Reservations {
     leases: Mutex<HashMap<String, Lease>>,

@@ -134,19 +134,19 @@ impl Proxy {
                         .await?
                 }
             };
-            call.depart(revision.config.limits.timeout);
-            let (ahead, forwarded) = if lease.is_local() {
-                (Ahead(None), granted)
+            call.permitted(revision.config.limits.timeout);
+            let (reservation, forwarded) = if lease.is_local() {
+                (Reservation(None), granted)
             } else {
                 let secured = Box::pin(self.secure(&lease, revision, call)).await?;
-                let Some(ahead) = secured else {
+                let Some(reservation) = secured else {
                     revision.refused(lease.key());
                     attempts.look_again = true;
                     continue;
                 };
-                (ahead, clock::now())
+                (reservation, clock::now())
             };
-            match forward::forward(self, lease, ahead, call, forwarded).await? {
+            match forward::forward(self, lease, reservation, call, forwarded).await? {
                 Sent::Answer(answer) => {
                     let took = answer.at.since(call.arrived);
                     let response = answer.finish(call, &mut timing, forwarded);
@@ -217,8 +217,8 @@ impl Proxy {
             // Boxed, as most calls need no room for it.
             Err(wait) => {
                 let deadline = call.deadline;
-                let standing = stand(wait, revision, deadline, attempts, began, timing);
-                let (granted, at) = Box::pin(standing).await?;
+                let waiting = wait_for_permit(wait, revision, deadline, attempts, began, timing);
+                let (granted, at) = Box::pin(waiting).await?;
                 granted.map(|lease| (lease, at)).map_err(refused)
             }
         }
@@ -232,19 +232,19 @@ impl Proxy {
         lease: &Lease,
         revision: &Revision,
         call: &mut Call,
-    ) -> Result<Option<Ahead>, Error> {
+    ) -> Result<Option<Reservation>, Error> {
         let Endpoint::Remote { node, .. } = &**lease.endpoint() else {
-            return Ok(Some(Ahead(None)));
+            return Ok(Some(Reservation(None)));
         };
         call.payload.make_whole_if_small().await?;
         if call.payload.is_whole() {
-            return Ok(Some(Ahead(None)));
+            return Ok(Some(Reservation(None)));
         }
         let permit = self
             .reserve
             .reserve(node, revision.name(), RESERVE_FOR)
             .await;
-        Ok(permit.map(|id| Ahead(Some(id))))
+        Ok(permit.map(|id| Reservation(Some(id))))
     }
 
     /// A failed send may be repeated when nobody saw it, or when the policy, the budget
@@ -273,7 +273,7 @@ impl Proxy {
 }
 
 /// Waits for a permit; says when it came, or its refusal.
-async fn stand(
+async fn wait_for_permit(
     mut wait: Wait,
     revision: &Arc<Revision>,
     deadline: Option<Time>,
@@ -310,7 +310,7 @@ async fn stand(
 }
 
 /// A permit taken ahead at a peer, if one was needed.
-pub(super) struct Ahead(pub(super) Option<String>);
+pub(super) struct Reservation(pub(super) Option<String>);
 
 #[derive(Default)]
 struct Attempts {

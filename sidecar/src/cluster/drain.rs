@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// The flag: there when the sidecar drains.
 const FILE: &str = "draining";
 
-/// See the module.
+/// Whether this sidecar drains, on disk and for those who watch it.
 pub(crate) struct Draining {
     folder: PathBuf,
     state: watch::Sender<bool>,

@@ -13,7 +13,7 @@ use super::{Edge, route};
 use crate::call::headers;
 use crate::endpoint::body::Inbound;
 
-/// See the module. Made before the edge it leads to.
+/// Routes components' outgoing requests. Made before the edge it leads to.
 #[derive(Default)]
 pub(crate) struct Router {
     edge: OnceLock<(Weak<Edge>, String)>,

@@ -36,7 +36,7 @@ impl Edge {
     pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
         let limit = self.queue.inbox.max_body();
         call.get_mut().payload.make_whole(limit).await?;
-        introduce(call.get_mut());
+        add_origin_headers(call.get_mut());
         let accepted = queue::http::accept(&*self.queue.inbox, call).await?;
         Ok(to_response(accepted))
     }
@@ -61,7 +61,7 @@ impl Edge {
         };
         let call = admitted.get_mut();
         call.payload.make_whole(limit).await?;
-        introduce(call);
+        add_origin_headers(call);
         call.client = None;
         let record = queue::http::record(&admitted)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
@@ -147,7 +147,7 @@ impl Edge {
 }
 
 /// A queued call tells who made it, not who delivered it.
-fn introduce(call: &mut Call) {
+fn add_origin_headers(call: &mut Call) {
     headers::strip_internal(&mut call.parts.headers);
     if let Some(client) = call.client {
         headers::add_forwarded(&mut call.parts.headers, client);

@@ -44,13 +44,13 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
         Ok(response) => response,
         Err(error) => {
             // The caller's sidecar decides whether to try elsewhere.
-            let told = match &error {
+            let marker = match &error {
                 Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
                 Error::Instance { seen: true, .. } => Some(headers::FAILED),
                 _ => None,
             };
             let mut response = error.into_response();
-            if let Some(name) = told {
+            if let Some(name) = marker {
                 let yes = HeaderValue::from_static("1");
                 response.headers_mut().insert(name, yes);
             }

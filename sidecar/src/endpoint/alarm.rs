@@ -14,7 +14,7 @@ use hyper::rt;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
-/// See the module.
+/// A timer that is cheap to put off.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// See the module.
+/// A body to send, to a caller, an instance or a peer.
 pub enum Body {
     /// Known bytes, or nothing left.
     Full(Option<Bytes>),

@@ -34,7 +34,7 @@ pub enum Error {
     Sent(hyper::Error),
 }
 
-/// See the module.
+/// Idle connections to one address, and how to make more.
 pub struct Pool {
     address: String,
     /// A lock, because checkout must be atomic; a few instructions long.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 /// Bytes up to which pieces are put together.
 const PIECE: usize = 2 << 10;
 
-/// See the module.
+/// A caller's TCP connection that joins small writes.
 pub(crate) struct Stream(pub(crate) TcpStream);
 
 impl AsyncRead for Stream {

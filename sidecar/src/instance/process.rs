@@ -188,7 +188,7 @@ impl Inner {
         self.runtime.spawn(self.tasks.track_future(task));
     }
 
-    fn tell(&self, event: Event) {
+    fn emit(&self, event: Event) {
         let _ = self.events.send(event);
     }
 
@@ -257,7 +257,7 @@ impl Driver for ProcessDriver {
                     .run(supervise::start(self.inner.clone(), request, stop));
             }
             Ok(None) => {}
-            Err(message) => self.inner.tell(Event::Exited {
+            Err(message) => self.inner.emit(Event::Exited {
                 id: request.id,
                 exit: exit::spawn_failed(message),
             }),

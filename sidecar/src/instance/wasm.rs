@@ -104,7 +104,7 @@ impl Driver for WasmDriver {
             let (id, began) = (request.id.clone(), Instant::now());
             let loaded = inner.load(request).await;
             let event = inner.settle(&id, began, loaded);
-            inner.tell(event).await;
+            inner.emit(event).await;
         });
     }
 
@@ -241,10 +241,10 @@ impl Inner {
     async fn end(&self, id: InstanceId) {
         let mut exit = exit(ExitReason::Stopped, "stopped".to_owned(), true);
         exit.last_log_lines = self.logs.finish(&id).await;
-        self.tell(Event::Exited { id, exit }).await;
+        self.emit(Event::Exited { id, exit }).await;
     }
 
-    async fn tell(&self, event: Event) {
+    async fn emit(&self, event: Event) {
         // Nobody listens any more: the sidecar ends.
         self.events.send(event).await.ok();
     }

@@ -193,7 +193,7 @@ impl Machines {
     }
 
     pub(super) fn poke(&mut self, now: Time, revision: RevisionName, load: Load) {
-        self.caller(now, &caller::Event::Poke(revision, load));
+        self.caller(now, &caller::Event::Held(revision, load));
     }
 
     pub(super) fn caller(&mut self, now: Time, event: &caller::Event) {

@@ -13,7 +13,7 @@ use super::machines::Machines;
 use crate::instance::{Exit, ExitReason};
 
 #[derive(Default)]
-struct Seen {
+struct Running {
     started_at_ms: u64,
     address: Option<SocketAddr>,
 }
@@ -25,8 +25,8 @@ struct LastExit {
 
 /// What the machines don't keep: addresses, clock times, last words.
 #[derive(Default)]
-pub(super) struct Board {
-    instances: BTreeMap<InstanceId, Seen>,
+pub(super) struct Status {
+    instances: BTreeMap<InstanceId, Running>,
     /// Latest end that nobody asked for. Bounded by the configuration.
     exits: BTreeMap<RevisionName, LastExit>,
 }
@@ -38,11 +38,11 @@ fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Board {
+impl Status {
     pub(super) fn started(&mut self, id: &InstanceId, at_ms: u64) {
         self.instances.insert(
             id.clone(),
-            Seen {
+            Running {
                 started_at_ms: at_ms,
                 address: None,
             },
@@ -90,7 +90,7 @@ impl Board {
     ) -> v1::StatusReport {
         let mut instances = Vec::new();
         for (id, name, state, _) in machines.host_machine().instances() {
-            let seen = self.instances.entry(id.clone()).or_insert_with(|| Seen {
+            let seen = self.instances.entry(id.clone()).or_insert_with(|| Running {
                 started_at_ms: unix_ms(),
                 address: None,
             });

@@ -11,7 +11,7 @@ use gateless_core::name::RevisionName;
 use super::{Revision, Shared};
 use crate::telemetry::metrics::FunctionMetrics;
 
-/// See the module.
+/// A function with its revisions in the order of its configuration, and its counters.
 pub struct Function {
     /// Its configuration.
     pub config: Arc<config::Function>,

@@ -85,7 +85,7 @@ pub struct Ask<'a> {
     pub avoid: &'a [EndpointKey],
 }
 
-/// See the module.
+/// A revision: its configuration, and the endpoints and waiters behind its lock.
 pub struct Revision {
     /// Immutable.
     pub config: Arc<config::Revision>,
@@ -97,7 +97,7 @@ pub struct Revision {
     /// A `Wanted` is under way: no second one.
     wanted: AtomicBool,
     /// Calls that had come to wait when the last `Wanted` was sent.
-    told: AtomicU64,
+    waited_at_signal: AtomicU64,
     retired: AtomicBool,
     /// How long the newest instance here took to start, in nanoseconds.
     last_start: AtomicU64,
@@ -147,7 +147,7 @@ impl Revision {
             core,
             shared,
             wanted: AtomicBool::new(false),
-            told: AtomicU64::new(0),
+            waited_at_signal: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             last_start: AtomicU64::new(0),
             refused_peers: Mutex::default(),
@@ -247,7 +247,7 @@ impl Revision {
     /// Tells the control path that somebody waits, unless it is being told already.
     fn want(&self) {
         if !self.wanted.swap(true, Ordering::AcqRel) {
-            self.told
+            self.waited_at_signal
                 .store(self.core.lock().waited(), Ordering::Relaxed);
             self.shared
                 .signals
@@ -385,11 +385,12 @@ impl Revision {
         waiting(&self.core.lock(), now, Sample::default())
     }
 
-    pub(super) fn rearm(&self) {
+    pub(super) fn signal_handled(&self) {
         self.wanted.store(false, Ordering::Release);
         // Who came while the flag was set told nobody.
         let core = self.core.lock();
-        let news = core.held() > 0 && core.waited() != self.told.load(Ordering::Relaxed);
+        let news =
+            core.held() > 0 && core.waited() != self.waited_at_signal.load(Ordering::Relaxed);
         drop(core);
         if news {
             self.want();

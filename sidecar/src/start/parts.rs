@@ -67,7 +67,7 @@ impl Reserve for Peers {
     }
 }
 
-impl trigger::Others for Peers {
+impl trigger::Peers for Peers {
     fn share(
         &self,
         to: &NodeId,

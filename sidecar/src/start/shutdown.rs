@@ -18,9 +18,9 @@ use crate::queue::Local;
 /// Connections that do not end by themselves are cut off after this.
 const GRACE: Duration = Duration::from_secs(30);
 /// No forwarded call for so long: the others know.
-const QUIET: Duration = Duration::from_millis(250);
+const UNUSED_FOR: Duration = Duration::from_millis(250);
 /// And they must know by then, or have no way to hear it.
-const LONGEST_QUIET: u32 = 20;
+const MOST_LOOKS: u32 = 20;
 
 /// What a shutdown stops.
 pub(crate) struct Stop {
@@ -41,7 +41,7 @@ impl Stop {
         let alone = self.edge.cluster.members().borrow().len() <= 1;
         self.edge.cluster.leave().await;
         if !alone {
-            self.quiet().await;
+            self.wait_until_unused().await;
         }
         self.stop_accepting.cancel();
         self.connections.close();
@@ -63,10 +63,10 @@ impl Stop {
         self.catalogue.stop().await;
     }
 
-    async fn quiet(&self) {
+    async fn wait_until_unused(&self) {
         let mut before = self.edge.from_peers.load(Ordering::Relaxed);
-        for _ in 0..LONGEST_QUIET {
-            tokio::time::sleep(QUIET).await;
+        for _ in 0..MOST_LOOKS {
+            tokio::time::sleep(UNUSED_FOR).await;
             let now = self.edge.from_peers.load(Ordering::Relaxed);
             if now == std::mem::replace(&mut before, now) {
                 return;

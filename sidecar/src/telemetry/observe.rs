@@ -26,7 +26,7 @@ pub use sampler::{Level, Sampler};
 /// Changes a watcher may be behind.
 const BEHIND: usize = 4096;
 
-/// See the module.
+/// Hands changes and samples to whoever watches.
 #[derive(Debug)]
 pub struct Observer {
     sender: broadcast::Sender<v1::Observation>,

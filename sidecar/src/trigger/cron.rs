@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::saved::{self, Saved};
 use super::table::Table;
-use super::{Inner, Others, call, now_ms};
+use super::{Inner, Peers, call, now_ms};
 use crate::catalogue::Catalogue;
 use crate::catalogue::config::{Source, Trigger};
 use crate::cluster::Member;
@@ -61,7 +61,7 @@ pub(super) struct Task {
     pub(super) inner: Arc<Inner>,
     pub(super) catalogue: watch::Receiver<Arc<Catalogue>>,
     pub(super) members: watch::Receiver<Vec<Member>>,
-    pub(super) others: Arc<dyn Others>,
+    pub(super) others: Arc<dyn Peers>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) path: PathBuf,
     pub(super) stop: CancellationToken,
@@ -148,8 +148,8 @@ impl Task {
                 if let Ok(Some(event @ Event::Fired { .. })) = done {
                     machine.on_event(clock.now(), &event, &mut out);
                 }
-                let tell = |action: &Action| matches!(action, Action::Tell { .. });
-                for action in out.into_iter().filter(tell) {
+                let share = |action: &Action| matches!(action, Action::Share { .. });
+                for action in out.into_iter().filter(share) {
                     self.carry_out(action, &mut work, &mut Tickets::new());
                 }
             }
@@ -203,7 +203,7 @@ impl Task {
                     })
                 });
             }
-            Action::Tell { to, levels } => {
+            Action::Share { to, levels } => {
                 let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
                 let levels = levels
                     .into_iter()
@@ -212,7 +212,7 @@ impl Task {
                 let told = self.share(to.clone(), false, levels);
                 work.spawn(async move {
                     let failed = told.await.is_none();
-                    failed.then_some(Event::Untold { to, uids })
+                    failed.then_some(Event::ShareFailed { to, uids })
                 });
             }
             Action::Answer { ticket, levels } => {

@@ -40,7 +40,7 @@ struct Fires {
 
 const OUTCOMES: [&str; 4] = ["delivered", "duplicate", "failed", "missed"];
 
-/// See the module.
+/// Counters by trigger, for people, the API and Prometheus.
 pub(super) struct Stats {
     /// A short lock. Bounded by the catalogue.
     counts: Mutex<HashMap<Uid, (TriggerName, Counts)>>,

@@ -9,7 +9,7 @@ use gateless_core::trigger::{Cron, Uid};
 use crate::catalogue::Catalogue;
 use crate::catalogue::config::{Source, Trigger};
 
-/// See the module.
+/// The catalogue's triggers by event type and by topic.
 pub(super) struct Table {
     pub(super) catalogue: Arc<Catalogue>,
     by_uid: HashMap<Uid, Arc<Trigger>>,

@@ -28,7 +28,7 @@ const START: Time = Time::from_millis(1_800_000_000_000);
 #[derive(Default)]
 struct Cluster(Mutex<BTreeMap<NodeId, Handle>>);
 
-impl Others for Arc<Cluster> {
+impl Peers for Arc<Cluster> {
     fn share(
         &self,
         to: &NodeId,

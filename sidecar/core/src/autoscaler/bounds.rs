@@ -63,7 +63,7 @@ pub struct Config {
     pub reachable: bool,
     /// How long a revision is active at least.
     pub stable_window: Duration,
-    /// See the module.
+    /// The grace period that the module describes: how long routes may take to move before scaling to zero.
     pub grace: Duration,
     /// How long the last instances stay after the revision became inactive; ignored while
     /// unreachable.

@@ -41,7 +41,7 @@ impl World {
     }
 
     fn poke(&mut self, held: u32) -> Vec<Action> {
-        self.event(&Event::Poke(revision_name("f", 1), waiting(held)))
+        self.event(&Event::Held(revision_name("f", 1), waiting(held)))
     }
 
     fn tick(&mut self) -> Vec<Action> {

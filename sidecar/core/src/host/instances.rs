@@ -57,7 +57,7 @@ impl Instance {
     }
 }
 
-/// See the module.
+/// This host's instances, with counts by revision and state.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
     all: BTreeMap<InstanceId, Instance>,

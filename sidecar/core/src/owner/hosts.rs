@@ -23,7 +23,7 @@ const IN_FLIGHT: Duration = Duration::from_secs(1);
 const REPORT_TTL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
-struct Told {
+struct Assigned {
     desired: u32,
     at: Time,
     term: Term,
@@ -31,61 +31,73 @@ struct Told {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct HostView {
-    told: Option<Told>,
-    said: Option<(Time, RevisionInstances)>,
+    assigned: Option<Assigned>,
+    reported: Option<(Time, RevisionInstances)>,
 }
 
 impl HostView {
     pub(super) fn reported(&mut self, now: Time, report: &RevisionInstances) {
-        self.said = Some((now, report.clone()));
+        self.reported = Some((now, report.clone()));
         if self.is_silent(now) {
             // It lives, and the assignment it never answered was lost.
-            self.told = None;
+            self.assigned = None;
         }
     }
 
-    pub(super) fn told(&mut self, now: Time, desired: u32, term: &Term) {
+    pub(super) fn assigned(&mut self, now: Time, desired: u32, term: &Term) {
         // A silent host stays silent, however often it is told.
-        let at = match &self.told {
-            Some(told) if !self.answered(told) => told.at,
+        let at = match &self.assigned {
+            Some(assigned) if !self.answered(assigned) => assigned.at,
             _ => now,
         };
         let term = term.clone();
-        self.told = Some(Told { desired, at, term });
+        self.assigned = Some(Assigned { desired, at, term });
     }
 
     pub(super) fn ready(&self) -> u32 {
-        self.said.as_ref().map_or(0, |(_, report)| report.ready)
+        self.reported.as_ref().map_or(0, |(_, report)| report.ready)
     }
 
     pub(super) fn alive(&self) -> u32 {
-        self.said.as_ref().map_or(0, |(_, report)| report.alive())
+        self.reported
+            .as_ref()
+            .map_or(0, |(_, report)| report.alive())
     }
 
     pub(super) fn failure(&self) -> Option<Arc<str>> {
-        self.said.as_ref()?.1.failure.clone()
+        self.reported.as_ref()?.1.failure.clone()
     }
 
     /// Nothing runs there, nothing is to, and it isn't failing to.
     pub(super) fn is_empty(&self) -> bool {
         let nothing = |(_, r): &(Time, RevisionInstances)| r.alive() == 0 && r.draining == 0;
-        self.told.as_ref().is_none_or(|told| told.desired == 0)
-            && self.said.as_ref().is_none_or(nothing)
+        self.assigned
+            .as_ref()
+            .is_none_or(|assigned| assigned.desired == 0)
+            && self.reported.as_ref().is_none_or(nothing)
     }
 
     /// Instances it has or is about to have.
     pub(super) fn count(&self, now: Time) -> u32 {
-        let Some(told) = &self.told else {
+        let Some(assigned) = &self.assigned else {
             return self.alive();
         };
-        if !self.answered(told) {
-            let waiting = now < told.at + ANSWER;
-            return if waiting { told.desired } else { self.alive() };
+        if !self.answered(assigned) {
+            let waiting = now < assigned.at + ANSWER;
+            return if waiting {
+                assigned.desired
+            } else {
+                self.alive()
+            };
         }
-        match &self.said {
-            Some((_, said)) if said.failure.is_some() || said.term > told.term => said.alive(),
-            Some((_, said)) if now >= told.at + IN_FLIGHT => said.alive().max(told.desired),
-            _ => told.desired,
+        match &self.reported {
+            Some((_, reported)) if reported.failure.is_some() || reported.term > assigned.term => {
+                reported.alive()
+            }
+            Some((_, reported)) if now >= assigned.at + IN_FLIGHT => {
+                reported.alive().max(assigned.desired)
+            }
+            _ => assigned.desired,
         }
     }
 
@@ -98,8 +110,11 @@ impl HostView {
         demanding: bool,
     ) -> placement::Host {
         let of_revision = self.count(now);
-        let said = self.said.as_ref().filter(|(at, _)| now < *at + REPORT_TTL);
-        let (capacity, others) = said.map_or((capacity, 0), |(_, report)| {
+        let reported = self
+            .reported
+            .as_ref()
+            .filter(|(at, _)| now < *at + REPORT_TTL);
+        let (capacity, others) = reported.map_or((capacity, 0), |(_, report)| {
             let others = report.host_instances.saturating_sub(report.alive());
             (report.host_capacity, others)
         });
@@ -116,62 +131,65 @@ impl HostView {
 
     /// It waits after failed starts, and the wait was at least `least`.
     pub(super) fn backs_off(&self, now: Time, least: Duration) -> bool {
-        self.said
+        self.reported
             .as_ref()
-            .is_some_and(|(at, said)| said.backoff >= least && *at + said.backoff > now)
+            .is_some_and(|(at, reported)| reported.backoff >= least && *at + reported.backoff > now)
     }
 
     /// How many it runs that this owner knew nothing of: it was told to run none, or wasn't
     /// told at all.
     pub(super) fn surplus(&self, now: Time, report: &RevisionInstances) -> u32 {
-        match &self.told {
-            Some(told) if told.desired > 0 || now < told.at + IN_FLIGHT => 0,
+        match &self.assigned {
+            Some(assigned) if assigned.desired > 0 || now < assigned.at + IN_FLIGHT => 0,
             _ => report.alive().saturating_sub(self.count(now)),
         }
     }
 
     /// Whether an assignment of `count` is due.
-    pub(super) fn must_tell(
+    pub(super) fn must_assign(
         &self,
         now: Time,
         count: u32,
         refresh: bool,
         authority: &Authority,
     ) -> bool {
-        let Some(told) = &self.told else {
+        let Some(assigned) = &self.assigned else {
             return count > 0 || self.alive() > 0;
         };
-        if told.desired != count {
+        if assigned.desired != count {
             return true;
         }
-        if !refresh || now < told.at + IN_FLIGHT {
+        if !refresh || now < assigned.at + IN_FLIGHT {
             return false;
         }
-        if !self.answered(told) {
+        if !self.answered(assigned) {
             return count > 0 || self.alive() > 0;
         }
-        let Some((_, said)) = &self.said else {
+        let Some((_, reported)) = &self.reported else {
             return false;
         };
-        let other = &said.term.owner;
-        let mine = said.term.is_none() || *other == authority.node;
+        let other = &reported.term.owner;
+        let mine = reported.term.is_none() || *other == authority.node;
         let weaker = || {
             !authority.members.contains_key(other)
                 || ownership::precedes(&authority.name, &authority.node, other)
         };
-        let wrong = said.alive() != count && said.failure.is_none();
-        let held = said.alive() > 0 || count > 0;
+        let wrong = reported.alive() != count && reported.failure.is_none();
+        let held = reported.alive() > 0 || count > 0;
         wrong || held && !mine && weaker()
     }
 
     /// When time alone changes something.
     pub(super) fn next_deadline(&self, now: Time) -> Option<Time> {
         let answer = self
-            .told
+            .assigned
             .as_ref()
-            .filter(|told| !self.answered(told))
-            .map(|told| told.at + ANSWER);
-        let backoff = self.said.as_ref().map(|(at, said)| *at + said.backoff);
+            .filter(|assigned| !self.answered(assigned))
+            .map(|assigned| assigned.at + ANSWER);
+        let backoff = self
+            .reported
+            .as_ref()
+            .map(|(at, reported)| *at + reported.backoff);
         answer
             .into_iter()
             .chain(backoff)
@@ -179,9 +197,9 @@ impl HostView {
             .min()
     }
 
-    fn answered(&self, told: &Told) -> bool {
-        self.said.as_ref().is_some_and(|(at, said)| {
-            *at >= told.at && (said.term >= told.term || said.failure.is_some())
+    fn answered(&self, assigned: &Assigned) -> bool {
+        self.reported.as_ref().is_some_and(|(at, reported)| {
+            *at >= assigned.at && (reported.term >= assigned.term || reported.failure.is_some())
         })
     }
 
@@ -189,12 +207,12 @@ impl HostView {
     /// and report there. A question changes neither.
     pub(super) fn must_ask(&self, now: Time) -> bool {
         let outdated = |(at, _): &(Time, RevisionInstances)| now >= *at + REPORT_TTL;
-        self.is_silent(now) || !self.is_empty() && self.said.as_ref().is_some_and(outdated)
+        self.is_silent(now) || !self.is_empty() && self.reported.as_ref().is_some_and(outdated)
     }
 
     /// It was told something and hasn't answered in time.
     fn is_silent(&self, now: Time) -> bool {
-        let late = |told: &Told| !self.answered(told) && now >= told.at + ANSWER;
-        self.told.as_ref().is_some_and(late)
+        let late = |assigned: &Assigned| !self.answered(assigned) && now >= assigned.at + ANSWER;
+        self.assigned.as_ref().is_some_and(late)
     }
 }

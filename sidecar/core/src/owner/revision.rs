@@ -262,8 +262,8 @@ impl Revision {
             starting: alive - ready,
             load,
         };
-        let told = |old: &Decision| old.desired == decision.desired && old.panic == decision.panic;
-        if !self.decided.as_ref().is_some_and(told) {
+        let same = |old: &Decision| old.desired == decision.desired && old.panic == decision.panic;
+        if !self.decided.as_ref().is_some_and(same) {
             out.push(Action::Decided(decision.clone()));
         }
         self.decided = Some(decision);
@@ -292,9 +292,9 @@ impl Revision {
             if refresh && view.must_ask(now) {
                 out.push(authority.question(&node, &self.config.name));
             }
-            if view.must_tell(now, count, refresh, authority) {
+            if view.must_assign(now, count, refresh, authority) {
                 authority.claim(now);
-                view.told(now, count, &authority.term);
+                view.assigned(now, count, &authority.term);
                 let reason = self.reason.clone();
                 out.push(authority.assign(&node, &self.config.name, count, reason));
             }

@@ -126,7 +126,7 @@ fn total(actions: &[Action]) -> u32 {
     assigned(actions).iter().map(|(_, a)| a.desired).sum()
 }
 
-fn told(actions: &[Action]) -> Option<&Endpoints> {
+fn endpoints_in(actions: &[Action]) -> Option<&Endpoints> {
     actions.iter().rev().find_map(|action| match action {
         Action::Endpoints { endpoints, .. } => Some(endpoints),
         _ => None,
@@ -144,7 +144,7 @@ fn demand_at_zero_is_placed_at_once_where_it_is_and_answered() {
         (to, assignment.desired, assignment.term.number),
         (&world.nodes[2], 1, 1)
     );
-    let answer = told(&actions).unwrap();
+    let answer = endpoints_in(&actions).unwrap();
     assert_eq!(
         (answer.sequence, answer.starting, answer.desired),
         (7, 1, 1)
@@ -164,7 +164,10 @@ fn a_ready_instance_is_pushed_to_every_caller() {
         .iter()
         .filter(|a| matches!(a, Action::Endpoints { .. }));
     assert_eq!(pushed.count(), 2);
-    assert_eq!(told(&actions).unwrap().hosts[0].node, world.nodes[0]);
+    assert_eq!(
+        endpoints_in(&actions).unwrap().hosts[0].node,
+        world.nodes[0]
+    );
 }
 
 #[test]
@@ -301,14 +304,14 @@ fn callers_are_told_when_nothing_can_start() {
     world.report(0, report.clone());
     let actions = world.report(1, report);
     assert_eq!(
-        told(&actions).unwrap().failure.as_deref(),
+        endpoints_in(&actions).unwrap().failure.as_deref(),
         Some("exit code 1")
     );
     // And when the back-off is over it is tried again.
     world.demand(0, held(1));
     let actions = world.until(3);
     assert!(total(&actions) > 0);
-    assert_eq!(told(&actions).unwrap().failure, None);
+    assert_eq!(endpoints_in(&actions).unwrap().failure, None);
 }
 
 #[test]
@@ -317,10 +320,10 @@ fn a_dead_hosts_instances_and_callers_no_longer_count() {
     world.demand(2, held(1));
     world.report(2, instances(&rev(1), 1, 0));
     let caller = world.demand(0, held(1));
-    assert_eq!(told(&caller).unwrap().hosts.len(), 1);
+    assert_eq!(endpoints_in(&caller).unwrap().hosts.len(), 1);
     world.nodes.pop();
     let actions = world.members();
-    assert!(told(&actions).unwrap().hosts.is_empty());
+    assert!(endpoints_in(&actions).unwrap().hosts.is_empty());
     assert_eq!(total(&actions), 1, "another is started at once");
 }
 

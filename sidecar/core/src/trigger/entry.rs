@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub(super) settled: Time,
     pub(super) role: Role,
     /// Who knows `settled`.
-    pub(super) told: BTreeSet<NodeId>,
+    pub(super) shared_with: BTreeSet<NodeId>,
     pub(super) in_flight: Option<Time>,
     /// After a failed firing.
     pub(super) retry: Option<Time>,
@@ -51,7 +51,7 @@ impl Entry {
             cron,
             settled,
             role: Role::Other,
-            told: BTreeSet::new(),
+            shared_with: BTreeSet::new(),
             in_flight: None,
             retry: None,
             failures: 0,
@@ -68,7 +68,7 @@ impl Entry {
     pub(super) fn settle(&mut self, at: Time) {
         if at > self.settled {
             self.settled = at;
-            self.told.clear();
+            self.shared_with.clear();
         }
     }
 }
@@ -77,7 +77,7 @@ impl Entry {
 #[derive(Default)]
 pub(super) struct Post {
     pub(super) asks: BTreeMap<NodeId, Vec<(Uid, Option<Time>)>>,
-    pub(super) tells: BTreeMap<NodeId, Vec<Level>>,
+    pub(super) shares: BTreeMap<NodeId, Vec<Level>>,
 }
 
 /// On the way to own a trigger; returns when to look again.
@@ -139,20 +139,20 @@ pub(super) fn run(entry: &mut Entry, now: Time, out: &mut Vec<Action>) -> Option
                     at,
                 });
                 (entry.settled, entry.failures, entry.retry) = (at, 0, None);
-                entry.told.clear();
+                entry.shared_with.clear();
             }
         }
     }
 }
 
 /// Tells the next in order what is settled; returns when to look again.
-pub(super) fn tell(
+pub(super) fn share(
     entry: &mut Entry,
     (this, members): (&NodeId, &BTreeSet<NodeId>),
     now: Time,
     post: &mut Post,
 ) -> Option<Time> {
-    entry.told.retain(|node| members.contains(node));
+    entry.shared_with.retain(|node| members.contains(node));
     let level = entry.level()?;
     if let Some(retell) = entry.retell
         && retell > now
@@ -162,9 +162,9 @@ pub(super) fn tell(
     entry.retell = None;
     let order = ownership::order(entry.cron.name.key(), members);
     for node in order.into_iter().filter(|n| n != this).take(SUCCESSORS) {
-        if entry.told.insert(node.clone()) {
+        if entry.shared_with.insert(node.clone()) {
             let uid = entry.cron.uid.clone();
-            post.tells.entry(node).or_default().push((uid, level));
+            post.shares.entry(node).or_default().push((uid, level));
         }
     }
     None

@@ -33,7 +33,7 @@ struct Waiting {
     uids: Vec<Uid>,
 }
 
-/// See the module.
+/// Decides which schedules this sidecar fires, and when.
 pub struct Machine {
     this: NodeId,
     members: BTreeSet<NodeId>,
@@ -105,10 +105,10 @@ impl Machine {
                 }
                 touched.extend(asked.iter().cloned());
             }
-            Event::Untold { to, uids } => {
+            Event::ShareFailed { to, uids } => {
                 for uid in uids {
                     if let Some(entry) = self.entries.get_mut(uid) {
-                        entry.told.remove(to);
+                        entry.shared_with.remove(to);
                         entry.retell = Some(now + RETELL);
                     }
                 }
@@ -130,15 +130,15 @@ impl Machine {
             self.evaluate(now, &uid, &mut post, out);
         }
         self.answer(out);
-        let Post { asks, tells } = post;
+        let Post { asks, shares } = post;
         out.extend(
             asks.into_iter()
                 .map(|(to, levels)| Action::Ask { to, levels }),
         );
         out.extend(
-            tells
+            shares
                 .into_iter()
-                .map(|(to, levels)| Action::Tell { to, levels }),
+                .map(|(to, levels)| Action::Share { to, levels }),
         );
     }
 
@@ -246,8 +246,8 @@ impl Machine {
             // Its new owner may not have waited for this.
             let key = entry.cron.name.key();
             if let Some(owner) = ownership::first(key, &self.members).filter(|o| **o != self.this) {
-                let tell = post.tells.entry(owner.clone()).or_default();
-                tell.push((uid.clone(), at));
+                let share = post.shares.entry(owner.clone()).or_default();
+                share.push((uid.clone(), at));
             }
         }
     }
@@ -272,8 +272,8 @@ impl Machine {
         let mut wake = entry::take_over(entry, (&self.this, &self.members), self.begins, now, post);
         if matches!(entry.role, Role::Owner) {
             wake = entry::run(entry, now, out);
-            let told = entry::tell(entry, (&self.this, &self.members), now, post);
-            wake = wake.into_iter().chain(told).min();
+            let next = entry::share(entry, (&self.this, &self.members), now, post);
+            wake = wake.into_iter().chain(next).min();
         }
         entry.wake = wake;
         self.wakes.extend(wake.map(|wake| (wake, uid.clone())));

@@ -216,10 +216,10 @@ impl World {
                     },
                 );
             }
-            Action::Tell { to, levels } => {
+            Action::Share { to, levels } => {
                 let uids = levels.iter().map(|(uid, _)| uid.clone()).collect();
                 if !self.send(&to, Event::Learned(levels)) {
-                    self.send(&id(name), Event::Untold { to, uids });
+                    self.send(&id(name), Event::ShareFailed { to, uids });
                 }
             }
         }

@@ -42,7 +42,7 @@ pub enum Event {
         levels: Vec<Level>,
     },
     /// A sidecar could not be told.
-    Untold {
+    ShareFailed {
         /// Which.
         to: NodeId,
         /// Of what.
@@ -83,8 +83,8 @@ pub enum Action {
         /// About these, of which this is known here.
         levels: Vec<(Uid, Option<Time>)>,
     },
-    /// Tell a sidecar; only a failure is answered, with [`Event::Untold`].
-    Tell {
+    /// Tell a sidecar; only a failure is answered, with [`Event::ShareFailed`].
+    Share {
         /// Whom.
         to: NodeId,
         /// What.

@@ -278,7 +278,7 @@ async fn until_ready(
     inner.starting.fetch_sub(1, Ordering::Relaxed);
     match outcome {
         Outcome::Found(Verdict::Ready) => {
-            inner.tell(Event::Ready {
+            inner.emit(Event::Ready {
                 id: InstanceId::new(&running.manifest.id),
                 target: Target::Http {
                     address: running.address(),
@@ -317,5 +317,5 @@ async fn until_ready(
 async fn finish(inner: &Arc<Inner>, id: InstanceId, mut exit: Exit) {
     exit.last_log_lines = inner.logs.finish(&id).await;
     inner.forget(&id).await;
-    inner.tell(Event::Exited { id, exit });
+    inner.emit(Event::Exited { id, exit });
 }

@@ -33,7 +33,7 @@ pub(super) struct Claimed {
     pub(super) cancelled: CancellationToken,
 }
 
-/// Open calls and pending callbacks.
+/// What is due when, by function, and the callbacks that wait; rebuilt from disk at start.
 #[derive(Default)]
 pub(super) struct Index {
     /// Bounded by `max_open`.

@@ -6,7 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// See the module.
+/// Exposes what the engine counts, at the moment it is scraped.
 #[derive(Debug)]
 pub(crate) struct EngineNumbers(pub(crate) Engine);
 

@@ -49,7 +49,7 @@ struct Last {
     latencies: Option<Box<[u32; BUCKETS]>>,
 }
 
-/// See the module. Made when somebody begins to watch; what came before counts for nothing.
+/// The counts at the last look. Made when somebody begins to watch; what came before counts for nothing.
 #[derive(Debug)]
 pub struct Sampler {
     at: Time,

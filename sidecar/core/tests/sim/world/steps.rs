@@ -59,7 +59,7 @@ impl World {
 
     fn poke(&mut self, n: usize) {
         if self.nodes[n].held > 0 {
-            let event = caller::Event::Poke(self.revision.clone(), self.load_of(n));
+            let event = caller::Event::Held(self.revision.clone(), self.load_of(n));
             self.step(n, Step::Caller(event));
         }
     }
