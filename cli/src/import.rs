@@ -13,6 +13,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use gateless_common::name::check_label;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -358,18 +359,12 @@ fn body(table: &toml::Table) -> Result<Value, Error> {
 
 /// A name becomes a folder and a part of host names.
 fn label(what: &str, text: String) -> Result<String, Error> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let good = text.len() <= 63
-        && text.starts_with(ends)
-        && text.ends_with(ends)
-        && text.chars().all(inner);
-    if good {
-        return Ok(text);
+    match check_label(&text) {
+        Ok(()) => Ok(text),
+        Err(rule) => Err(Error::new(format!(
+            "{what} is {text:?}, not a DNS label: it {rule}"
+        ))),
     }
-    Err(Error::new(format!(
-        "{what} is {text:?}, not a DNS label: a-z, 0-9 and -, at most 63"
-    )))
 }
 
 #[cfg(test)]

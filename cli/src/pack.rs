@@ -14,14 +14,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
+use gateless_common::limits::ARTIFACT_BYTES;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::ignore::Ignore;
 use crate::failure::{Exit, Failure};
 
-/// The server takes no larger bundle.
-const MAX_BYTES: u64 = 256 << 20;
 /// Next to what `function.toml` says, one pattern a line.
 const IGNORE_FILE: &str = ".gatelessignore";
 
@@ -65,13 +64,13 @@ pub(crate) fn pack(path: &Path, patterns: &[String]) -> Result<Artifact, Failure
     } else {
         pack_executable(path, &meta)?
     };
-    if artifact.size > MAX_BYTES {
+    if artifact.size > ARTIFACT_BYTES {
         return Err(Failure::new(
             Exit::Failure,
             "bundle_too_large",
             format!("the bundle {} has {} bytes", path.display(), artifact.size),
         )
-        .cause(format!("the server takes at most {MAX_BYTES}"))
+        .cause(format!("the server takes at most {ARTIFACT_BYTES}"))
         .hint(format!(
             "leave files out with ignore = [\"...\"] in function.toml or with {IGNORE_FILE}"
         )));

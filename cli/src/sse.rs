@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use gateless_common::backoff::{self, Reconnect};
 use gateless_sdk::{EventQuery, Events};
 use serde_json::Value;
 
@@ -11,20 +12,23 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Between attempts to come back: doubled from the first to the last.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Between attempts to come back.
+const PAUSE: backoff::Backoff = backoff::Backoff {
+    base: Duration::from_millis(400),
+    max: Duration::from_secs(5),
+};
 
 /// How a stream that can break is begun again.
-pub(crate) struct Backoff(Duration);
+pub(crate) struct Backoff(Reconnect);
 
 impl Backoff {
     pub(crate) const fn new() -> Self {
-        Self(PAUSE.0)
+        Self(Reconnect::new(PAUSE))
     }
 
     /// It works again.
     pub(crate) const fn reset(&mut self) {
-        self.0 = PAUSE.0;
+        self.0.succeeded();
     }
 
     /// Says why, the first time, and waits.
@@ -34,13 +38,12 @@ impl Backoff {
         if !why.is_passing() {
             return Err(why);
         }
-        if self.0 == PAUSE.0 {
+        if self.0.failures() == 0 {
             out.note(format!(
                 "{why}\nconnecting again until it answers; Ctrl-C ends it"
             ));
         }
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(PAUSE.1);
+        tokio::time::sleep(self.0.failed(rand::random())).await;
         Ok(())
     }
 }

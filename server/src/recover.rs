@@ -3,12 +3,11 @@
 //! Only from the machine itself: nothing of it is reachable over the network. The token goes into a file that only
 //! its owner can read, never to where it could end in a journal.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateless_common::io::{PRIVATE, replacement};
 use jiff::Timestamp;
 
 use crate::auth::{self, Auth};
@@ -59,24 +58,16 @@ pub async fn recover(data: &Path) -> Result<PathBuf, Error> {
 
 async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, Error> {
     let path = data.join(TOKEN_FILE);
-    let partial = data.join(format!("{TOKEN_FILE}.partial"));
     let failed = |source| Error::File {
         path: path.clone(),
         source,
     };
     let auth = Auth::open(store).await?;
     // Opened before the token is made: one that cannot be kept is not.
-    let opened = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial);
-    let mut file = opened.map_err(failed)?;
+    let mut file = replacement(&path, PRIVATE).map_err(failed)?;
     let token = auth.recover(Timestamp::now()).await?;
     writeln!(file, "{token}")
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&partial, &path))
+        .and_then(|()| file.commit())
         .map_err(failed)?;
     Ok(path)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use gateless_common::secret::ClusterSecret;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -32,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const CHORES_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a server needs to know.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Of the REST API; the port may be 0.
     pub listen: SocketAddr,
@@ -40,28 +41,15 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Everything it keeps; one server at a time.
     pub data: PathBuf,
-    /// Shared with every sidecar; visible ASCII.
-    pub cluster_secret: String,
+    /// Shared with every sidecar.
+    pub cluster_secret: ClusterSecret,
     /// Table of what image names stand for; none: no image can be deployed.
     pub images: Option<PathBuf>,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("listen", &self.listen)
-            .field("grpc_listen", &self.grpc_listen)
-            .field("data", &self.data)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The secret would not go into a header, or is too easy to guess.
-    #[error("the cluster secret must have at least 16 characters, all visible ASCII")]
-    Secret,
     /// The catalogue does not open.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -165,10 +153,6 @@ pub async fn run(config: Config) -> Result<Running, Error> {
 /// # Errors
 /// [`Error`]; nothing runs then.
 pub async fn prepare(config: Config) -> Result<Running, Error> {
-    let secret = &config.cluster_secret;
-    if secret.len() < 16 || !secret.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::Secret);
-    }
     let store = SledStore::open(config.data.join("catalogue"), Options::default()).await?;
     let restored = store.restored().cloned();
     let store = Arc::new(store);

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::secret::ClusterSecret;
 use gateless_proto::v1::{InstanceStatus, RevisionStatus, WatchHello};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -103,7 +104,7 @@ struct Inner {
 
 impl Registry {
     /// With nobody in it. `secret` is what sidecars ask of a caller.
-    pub fn new(secret: &str, changes: Changes) -> Self {
+    pub fn new(secret: &ClusterSecret, changes: Changes) -> Self {
         Self {
             known: Mutex::default(),
             clients: Clients::new(secret),

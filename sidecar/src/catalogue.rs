@@ -119,7 +119,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true);
     // An artifact on its way must not share a window, nor a broken connection, with config.
-    let connect = || ServerChannel::new(endpoint.connect_lazy(), config.secret.attach_bearer());
+    let connect = || ServerChannel::new(endpoint.connect_lazy(), Attach::to_server(&config.secret));
     let folder = config.data.clone();
     let (log, state, artifacts) = blocking(move || {
         let (log, state) = load(&folder)?;

@@ -5,7 +5,6 @@
 //! to a function passes through.
 
 pub mod auth;
-pub(crate) mod backoff;
 pub mod drain;
 mod gossip;
 mod link;
@@ -43,7 +42,7 @@ const EVENTS: usize = 1024;
 const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `PeerService`, behind the check of the cluster secret. Mount it on the peer port, for
-/// example with `tonic::service::Routes::new(server).add_service(secret.guard(admin))`,
+/// example with `tonic::service::Routes::new(server).add_service(Check::guard(&secret, admin))`,
 /// which is a `tower::Service<http::Request<B>>`.
 pub type PeerServer = InterceptedService<PeerServiceServer<Service>, Check>;
 
@@ -172,11 +171,14 @@ pub async fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Event>, Pee
         leaving: AtomicBool::new(false),
     });
     let (events, events_out) = mpsc::channel(EVENTS);
-    let server = config.secret.guard(PeerServiceServer::new(Service {
-        shared: shared.clone(),
-        events: events.clone(),
-        reserver: config.reserver,
-    }));
+    let server = Check::guard(
+        &config.secret,
+        PeerServiceServer::new(Service {
+            shared: shared.clone(),
+            events: events.clone(),
+            reserver: config.reserver,
+        }),
+    );
     tokio::spawn(follow(shared.clone(), gossip.members.clone(), events));
     Ok((Handle { shared, gossip }, events_out, server))
 }

@@ -13,7 +13,7 @@ use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::reserve::Reservations;
-use crate::cluster::auth::ClusterSecret;
+use crate::cluster::auth::{Check, ClusterSecret};
 use crate::cluster::node;
 use crate::edge::Edge;
 use crate::edge::component::Router;
@@ -46,7 +46,7 @@ pub struct Config {
     /// Gossip addresses of others, host:port.
     pub join: Vec<String>,
     /// At least 16 characters, the same on every sidecar and the server.
-    pub cluster_secret: String,
+    pub cluster_secret: ClusterSecret,
     /// Suffix of function hosts.
     pub domain: String,
     /// Instances this host may run.
@@ -78,9 +78,6 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
-    /// The cluster secret is none.
-    #[error(transparent)]
-    Secret(#[from] crate::cluster::auth::BadSecret),
     /// Gossip cannot start.
     #[error(transparent)]
     Peers(#[from] cluster::Error),
@@ -123,7 +120,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         cause,
     };
     parts::raise_descriptor_limit();
-    let secret = ClusterSecret::new(&config.cluster_secret)?;
+    let secret = config.cluster_secret.clone();
     let node = node::id(&config.data).map_err(data_error)?;
     let (listeners, addresses) = parts::bind_all(&config).await?;
     let local = addresses.local;
@@ -150,7 +147,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let triggers =
         parts::triggers(&config, &node, &control, &queue, &peers, &metrics, observer).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
-    let admin = secret.guard(SidecarAdminServer::new(admin));
+    let admin = Check::guard(&secret, SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
         proxy,
         queue: Queue::of(&queue),

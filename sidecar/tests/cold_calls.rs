@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use gateless_common::secret::ClusterSecret;
 use gateless_proto::v1::{self, config_service_server};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -173,7 +174,7 @@ async fn sidecar(
         gossip_listen: any,
         advertise_host: "127.0.0.1".into(),
         join,
-        cluster_secret: SECRET.into(),
+        cluster_secret: ClusterSecret::new(SECRET).unwrap(),
         domain: "gateless.local".into(),
         capacity: 10,
         management_relay: true,

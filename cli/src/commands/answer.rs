@@ -4,8 +4,9 @@
 
 use std::time::Instant;
 
+use gateless_common::header;
 use gateless_sdk::Error;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ impl Shown {
         if !given.is_empty() {
             return Some(given);
         }
-        Some(trace::phases(text(headers, "server-timing")))
+        Some(trace::phases(text(headers, header::SERVER_TIMING)))
     }
 }
 
@@ -96,7 +97,7 @@ pub(crate) async fn show_answer(
 fn answer_status(response: &Response, shown: &Shown) -> StatusCode {
     let own = shown
         .is_result
-        .then(|| response.headers().get("x-function-status"))
+        .then(|| response.headers().get(header::FUNCTION_STATUS))
         .flatten()
         .and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok());
     own.unwrap_or_else(|| response.status())
@@ -140,9 +141,9 @@ fn is_json(headers: &serde_json::Map<String, Value>) -> bool {
 fn summary(status: StatusCode, headers: &HeaderMap, start: Instant) -> String {
     let mut line = format!("{status} in {}", took(start));
     for (label, name) in [
-        ("revision", "x-gateless-revision"),
-        ("cold start", "x-gateless-cold-start"),
-        ("timing", "server-timing"),
+        ("revision", header::REVISION),
+        ("cold start", header::COLD_START),
+        ("timing", header::SERVER_TIMING),
     ] {
         let value = text(headers, name);
         if !value.is_empty() {
@@ -161,7 +162,7 @@ pub(crate) fn took(start: Instant) -> String {
     format!("{:.1} ms", millis(start))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default()
 }

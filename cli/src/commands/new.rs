@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gateless_common::name::check_function;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -14,8 +15,6 @@ use crate::manifest::SCHEMA;
 use crate::output::Output;
 use crate::templates::Template;
 
-/// Names are DNS labels, so no longer.
-const MAX_NAME: usize = 63;
 /// Where templates' `#:schema` points editors to.
 const SCHEMA_FILE: &str = ".gateless/function.schema.json";
 
@@ -68,21 +67,15 @@ pub(crate) fn new(args: &NewArgs, out: &mut Output) -> Result<(), Failure> {
 
 /// The server's rule, and a letter first: package names of some languages want one.
 fn check_name(name: &str) -> Result<(), Failure> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let good = name.len() <= MAX_NAME
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name.chars().all(inner);
-    if good {
-        return Ok(());
-    }
-    Err(
+    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let checked = check_function(name).and(letter.then_some(()).ok_or("must begin with a letter"));
+    checked.map_err(|rule| {
         Failure::usage(format!("{name:?} is no name for a function"))
             .cause(format!(
-                "it is part of host names: a-z, 0-9 and -, a letter first, at most {MAX_NAME}"
+                "a function's name is part of host names: it {rule}"
             ))
-            .hint("gateless new hello -t python"),
-    )
+            .hint("gateless new hello -t python")
+    })
 }
 
 fn check_empty(folder: &Path) -> Result<(), Failure> {

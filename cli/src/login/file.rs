@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use gateless_common::io::{PRIVATE, private_dir, replace};
 use serde::{Deserialize, Serialize};
 
 use super::user_folder;
@@ -96,17 +97,10 @@ impl Logins {
     }
 }
 
-/// Writes a file with mode 0600 that is never seen half-written.
+/// Replaces a file that only its user reads, in a folder that is made private if it is missing.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".gateless-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    private_dir(path.parent().unwrap_or(Path::new(".")))?;
+    replace(path, bytes, PRIVATE)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use gateless_common::secret::ClusterSecret;
 
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -129,7 +130,11 @@ pub(super) struct ServerListen {
 
 impl ServerListen {
     /// A server at these addresses.
-    pub(super) fn config(&self, data: PathBuf, cluster_secret: String) -> gateless_server::Config {
+    pub(super) fn config(
+        &self,
+        data: PathBuf,
+        cluster_secret: ClusterSecret,
+    ) -> gateless_server::Config {
         gateless_server::Config {
             listen: self.listen,
             grpc_listen: self.grpc_listen,
@@ -150,7 +155,7 @@ pub(super) struct SecretFile {
 
 impl SecretFile {
     /// The secret in the file given, or in `data`, made first when `create` says so.
-    pub(super) fn read(&self, data: &Path, create: bool) -> Result<String, Failure> {
+    pub(super) fn read(&self, data: &Path, create: bool) -> Result<ClusterSecret, Failure> {
         let path = self.cluster_secret_file.clone();
         secret_file(&path.unwrap_or_else(|| data.join("cluster-secret")), create)
     }
@@ -223,7 +228,7 @@ impl HostArgs {
         server: Option<String>,
         data: PathBuf,
         listen: SocketAddr,
-        cluster_secret: String,
+        cluster_secret: ClusterSecret,
     ) -> Result<gateless_sidecar::Config, Failure> {
         let advertise_host = match (&self.advertise_host, self.peer_listen.ip()) {
             (Some(host), _) => host.clone(),

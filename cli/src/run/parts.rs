@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use gateless_common::secret::ClusterSecret;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,7 +44,7 @@ pub(crate) async fn start_sidecar(
 pub(crate) fn loopback_server(
     data: &Path,
     listen: SocketAddr,
-    cluster_secret: String,
+    cluster_secret: ClusterSecret,
 ) -> gateless_server::Config {
     gateless_server::Config {
         listen,
@@ -59,7 +60,7 @@ pub(crate) fn loopback_sidecar(
     server: String,
     data: &Path,
     listen: SocketAddr,
-    cluster_secret: String,
+    cluster_secret: ClusterSecret,
 ) -> gateless_sidecar::Config {
     gateless_sidecar::Config {
         server: Some(server),

@@ -4,6 +4,7 @@
 //! deploys sees the fault, not the first caller. Pure: bytes in, a verdict out. It compiles nothing, and
 //! whether a function's limits are enough once it runs, only its calls can tell.
 
+use gateless_common::wasi::{HANDLER_0_2, HANDLER_0_3, HANDLERS};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::Types;
 use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds, Validator};
@@ -14,10 +15,6 @@ mod tests;
 
 use self::bytes::Kind;
 
-/// The interface that is called, up to the patch version.
-const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
-/// The same in WASI 0.3, which sidecars call that are started with `--wasi-0-3`.
-const HANDLER_0_3: &str = "wasi:http/handler@0.3.";
 /// What a command exports.
 const COMMAND: &str = "wasi:cli/run@";
 /// What sidecars offer in version 0.2: packages, and interfaces where it is not the whole package.
@@ -103,7 +100,7 @@ pub enum Fault {
     /// A program, not a handler.
     #[error(
         "this is a command component: it exports {run}, so it runs once and ends; it is not an HTTP handler. \
-         Export wasi:http/incoming-handler@0.2 or wasi:http/handler@0.3 instead, or deploy the program as kind \"process\""
+         Export {HANDLERS} instead, or deploy the program as kind \"process\""
     )]
     Command {
         /// The export.
@@ -111,7 +108,7 @@ pub enum Fault {
     },
     /// A component for something else.
     #[error(
-        "this component exports neither wasi:http/incoming-handler@0.2 nor wasi:http/handler@0.3; it exports {}",
+        "this component does not export {HANDLERS}; it exports {}",
         listed_or_nothing(.exports)
     )]
     World {
@@ -234,7 +231,7 @@ fn check_handler(exports: &[String], types: &Types) -> Result<&'static str, Faul
             .find(|name| name.starts_with(prefix))
             .cloned()
     };
-    let handler = [HANDLER_0_3, HANDLER]
+    let handler = [HANDLER_0_3, HANDLER_0_2]
         .into_iter()
         .find_map(|handler| Some((handler, find(handler)?)));
     let Some((handler, export)) = handler else {

@@ -5,7 +5,6 @@ use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::FieldError;
-use super::names::pointer_segment;
 
 /// Why a document is not the type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +95,12 @@ fn pointer(path: &Path, text: &str) -> String {
         }
     }
     pointer
+}
+
+/// A key of a map as a JSON pointer's segment, cut so that an error stays short.
+pub fn pointer_segment(key: &str) -> String {
+    let cut: String = key.chars().take(128).collect();
+    cut.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

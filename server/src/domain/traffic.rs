@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use gateless_common::name;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::function::Function;
-use super::names;
 use super::validate::Faults;
 use super::{Error, FieldError};
 
@@ -104,7 +104,7 @@ pub fn check(function: &Function, targets: &[Target]) -> Result<(), Error> {
             faults.add(pointer("percent"), "must be 0 to 100");
         }
         if let Some(tag) = &target.tag {
-            faults.check(pointer("tag"), names::check_label(tag));
+            faults.check(pointer("tag"), name::check_label(tag));
             if tag.len() + 1 + function.name.len() > 63 {
                 faults.add(pointer("tag"), "TAG-NAME must have at most 63 characters");
             }

@@ -8,10 +8,11 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::FieldError;
-use super::names::{self, pointer_segment};
+use super::document::pointer_segment;
 use super::spec::{
     AsyncPolicy, Hold, Kind, Limits, Process, ReadinessKind, Retries, SecretRef, Spec,
 };
+use gateless_common::name;
 
 mod scaling;
 mod wasm;
@@ -165,13 +166,13 @@ fn check_process(faults: &mut Faults, process: &Process) {
 }
 
 fn check_artifact(faults: &mut Faults, pointer: &str, sha256: &str, size: u64) {
-    if !names::is_sha256(sha256) {
+    if !name::is_sha256(sha256) {
         faults.add(
             format!("{pointer}/sha256"),
             "must be 64 lowercase hex digits",
         );
     }
-    let most = crate::store::artifacts::MAX_ARTIFACT_BYTES;
+    let most = gateless_common::limits::ARTIFACT_BYTES;
     faults.range(&format!("{pointer}/size"), size, 0..=most);
 }
 
@@ -202,7 +203,7 @@ fn check_env(faults: &mut Faults, env: &BTreeMap<String, String>) {
     }
     for (name, value) in env {
         let pointer = format!("/spec/env/{}", pointer_segment(name));
-        faults.check(&pointer, names::check_env(name));
+        faults.check(&pointer, name::check_env(name));
         if value.len() > MAX_ENV_VALUE_BYTES || value.contains('\0') {
             faults.add(&pointer, "must have at most 32768 bytes and no NUL");
         }
@@ -219,9 +220,9 @@ fn check_secrets(faults: &mut Faults, secrets: &[SecretRef], env: &BTreeMap<Stri
     let mut seen = BTreeSet::new();
     for (index, secret) in secrets.iter().enumerate() {
         let pointer = |field: &str| format!("/spec/secrets/{index}/{field}");
-        faults.check(pointer("env"), names::check_env(&secret.env));
-        faults.check(pointer("secret"), names::check_label(&secret.secret));
-        faults.check(pointer("key"), names::check_secret_key(&secret.key));
+        faults.check(pointer("env"), name::check_env(&secret.env));
+        faults.check(pointer("secret"), name::check_label(&secret.secret));
+        faults.check(pointer("key"), name::check_secret_key(&secret.key));
         if env.contains_key(&secret.env) || !seen.insert(&secret.env) {
             faults.add(pointer("env"), "this variable is set twice");
         }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use gateless_common::secret::ClusterSecret;
 use gateless_proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest, WatchRequest, WatchResponse};
-use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -28,16 +28,15 @@ pub struct Config {
     shutdown: CancellationToken,
 }
 
-/// Compares the secret in constant time.
+/// Lets those in who show the cluster secret.
 #[derive(Clone)]
-pub struct ClusterSecret(Arc<[u8]>);
+pub struct Check(ClusterSecret);
 
-impl Interceptor for ClusterSecret {
+impl Interceptor for Check {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let value = request.metadata().get("authorization");
         let given = value.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        let same = given.is_some_and(|given| bool::from(given.ct_eq(&self.0)));
-        match same {
+        match given.is_some_and(|given| self.0.matches(given)) {
             true => Ok(request),
             false => Err(Status::unauthenticated(
                 "this needs authorization: Bearer CLUSTER_SECRET; every part must be given the same one",
@@ -50,16 +49,16 @@ impl Interceptor for ClusterSecret {
 pub fn server(
     service: Arc<Service>,
     metrics: Arc<Metrics>,
-    secret: &str,
+    secret: &ClusterSecret,
     shutdown: CancellationToken,
-) -> InterceptedService<ConfigServiceServer<Config>, ClusterSecret> {
+) -> InterceptedService<ConfigServiceServer<Config>, Check> {
     let config = Config {
         service,
         metrics,
         shutdown,
     };
     let server = ConfigServiceServer::new(config).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    InterceptedService::new(server, ClusterSecret(secret.as_bytes().into()))
+    InterceptedService::new(server, Check(secret.clone()))
 }
 
 #[tonic::async_trait]

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use gateless_common::limits::ARTIFACT_BYTES;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -15,7 +16,6 @@ use super::Api;
 use super::extract::ArtifactPath;
 use super::openapi::{Binary, Problems};
 use super::problem::Problem;
-use crate::store::artifacts::MAX_ARTIFACT_BYTES;
 use crate::store::blobs::{Blob, Error};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -52,8 +52,8 @@ async fn put_artifact(
 ) -> Result<Response, Problem> {
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_ARTIFACT_BYTES) {
-        let limit_bytes = MAX_ARTIFACT_BYTES;
+    if length.is_some_and(|length| length > ARTIFACT_BYTES) {
+        let limit_bytes = ARTIFACT_BYTES;
         return Err(Error::TooLarge { limit_bytes }.into());
     }
     let body = request.into_body().into_data_stream();

@@ -4,9 +4,10 @@
 //! patch of something unseen is a mistake; everywhere else it is optional.
 
 use axum::extract::FromRequestParts;
+use gateless_common::problem::Code;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -98,8 +99,7 @@ impl Change {
             return Ok(self.0);
         }
         Err(Problem::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "precondition_required",
+            Code::PreconditionRequired,
             "this change needs an if-match header",
         )
         .hint("get it, send its etag as if-match; if-match: * accepts any"))

@@ -10,7 +10,8 @@ use axum::extract::State;
 use axum::response::sse::{Event as Message, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use gateless_common::problem::Code;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -216,12 +217,8 @@ fn open(api: Api, filter: Filter, headers: &HeaderMap) -> Result<Response, Probl
     let last = headers.get("last-event-id");
     let last = last.map(|value| value.to_str().unwrap_or_default());
     let listener = api.service.events().listen(last).map_err(|full| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_listeners",
-            full.to_string(),
-        )
-        .hint("close a dashboard nobody looks at, or try again later")
+        Problem::new(Code::TooManyListeners, full.to_string())
+            .hint("close a dashboard nobody looks at, or try again later")
     })?;
     let first = match &listener.start {
         Start::Fresh(id) => Some((

@@ -1,16 +1,17 @@
 //! What handlers take out of a request; whatever is wrong with it becomes a [`Problem`].
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use gateless_common::name;
+use gateless_common::problem::Code;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::domain::document;
-use crate::domain::names;
 use crate::domain::validate::MAX_SPEC_BYTES;
 
 /// A JSON body of at most `MAX` bytes.
@@ -70,12 +71,8 @@ fn expect(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
         "" => "the request has no content-type".to_owned(),
         other => format!("the content-type is {:.80}", other),
     };
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "wrong_content_type",
-        detail,
-    )
-    .hint(format!("send content-type: {}", types.join(" or "))))
+    Err(Problem::new(Code::WrongContentType, detail)
+        .hint(format!("send content-type: {}", types.join(" or "))))
 }
 
 /// The whole body, at most `limit` bytes.
@@ -83,13 +80,11 @@ pub(super) async fn read(request: Request, limit: usize) -> Result<bytes::Bytes,
     match Limited::new(request.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
+            Code::BodyTooLarge,
             format!("the body may have at most {limit} bytes"),
         )),
         Err(error) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "upload_broken",
+            Code::UploadBroken,
             format!("the body broke off: {error}"),
         )),
     }
@@ -164,7 +159,7 @@ path! {
     NamespacePath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
     }
 }
 path! {
@@ -172,10 +167,10 @@ path! {
     FunctionPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The function, a DNS label of at most 52 characters.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
-        name: names::check_function,
+        name: name::check_function,
     }
 }
 path! {
@@ -183,13 +178,13 @@ path! {
     RevisionPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The function.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
-        name: names::check_function,
+        name: name::check_function,
         /// The revision, for example `hello-00001`.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        revision: names::check_label,
+        revision: name::check_label,
     }
 }
 path! {
@@ -197,10 +192,10 @@ path! {
     InvocationPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The function.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
-        name: names::check_function,
+        name: name::check_function,
         /// The call's id, as `x-call-id` gave it.
         id: any,
     }
@@ -210,19 +205,19 @@ path! {
     SecretPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The secret, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        name: names::check_label,
+        name: name::check_label,
     }
 }
 path! {
     /// One trigger.
     TriggerPath {
         /// The namespace, a DNS label.
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The trigger, a DNS label.
-        name: names::check_label,
+        name: name::check_label,
     }
 }
 path! {
@@ -230,10 +225,10 @@ path! {
     ArtifactPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
-        namespace: names::check_label,
+        namespace: name::check_label,
         /// The sha256 of the content, 64 lowercase hex digits.
         #[param(pattern = "^[0-9a-f]{64}$")]
-        sha256: |text| match names::is_sha256(text) {
+        sha256: |text| match name::is_sha256(text) {
             true => Ok(()),
             false => Err("must be 64 lowercase hex digits"),
         },

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use gateless_common::problem::Code;
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -372,7 +373,7 @@ async fn wait_for_function(
                 .map(|c| format!("{}: {}", c.reason, c.message))
                 .collect();
             let detail = format!("not so within {timeout} ms; {}", state.join("; "));
-            Err(Problem::new(StatusCode::CONFLICT, "wait_timeout", detail)
+            Err(Problem::new(Code::WaitTimeout, detail)
                 .hint("wait again, or look at the function's conditions"))
         }
     }

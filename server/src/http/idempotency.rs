@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use gateless_common::problem::Code;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -174,27 +175,23 @@ pub(super) async fn replay(
     let body = extract::read(Request::new(body), MAX_BODY).await?;
     let query = parts.uri.query().unwrap_or_default();
     let fingerprint = digest(&[query.as_bytes(), &body]);
-    let conflict = |status, code, detail: &str| Problem::new(status, code, detail);
     match api.answers.begin(key, fingerprint, Instant::now()) {
         Begin::First => {}
         Begin::Again(answer) => return Ok(answer.into_response()),
         Begin::Running => {
             let detail = "the first request with this idempotency-key is still running";
             return Err(
-                conflict(StatusCode::CONFLICT, "idempotency_in_progress", detail)
-                    .hint("try again in a moment"),
+                Problem::new(Code::IdempotencyInProgress, detail).hint("try again in a moment")
             );
         }
         Begin::Other => {
             let detail = "this idempotency-key was used for another request";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(conflict(status, "idempotency_key_reused", detail)
+            return Err(Problem::new(Code::IdempotencyKeyReused, detail)
                 .hint("make a new key for every request, repeat it only to retry"));
         }
         Begin::Full => {
             let detail = "too many requests with an idempotency-key are running";
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            return Err(conflict(status, "too_many_requests", detail));
+            return Err(Problem::new(Code::TooManyRequests, detail));
         }
     }
     let mut running = Running {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use gateless_common::header;
 use gateless_proto::v1::{Attempt, Call};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
@@ -290,7 +291,7 @@ async fn get_invocation_result(
         set("sandbox; default-src 'none'"),
     );
     headers.insert("content-disposition", set("attachment"));
-    headers.insert("x-function-status", HeaderValue::from(head.status));
+    headers.insert(header::FUNCTION_STATUS, HeaderValue::from(head.status));
     *response.status_mut() = StatusCode::OK;
     Ok(response)
 }

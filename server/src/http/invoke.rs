@@ -7,10 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use gateless_common::problem::Code;
+use gateless_common::{header, hop};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -154,7 +153,7 @@ fn parse(request: InvokeRequest) -> Result<Invocation, Problem> {
     }
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
-        match header(name, value) {
+        match parse_header(name, value) {
             Ok((name, value)) => drop(headers.insert(name, value)),
             Err(detail) => fault(&format!("/headers/{}", name.replace('/', "~1")), detail),
         }
@@ -188,23 +187,13 @@ fn parse(request: InvokeRequest) -> Result<Invocation, Problem> {
     }
 }
 
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let name: HeaderName = name.parse().map_err(|_| "is no header name")?;
     let value = HeaderValue::from_str(value).map_err(|_| "must be visible ASCII")?;
-    let connection = [
-        HOST,
-        CONNECTION,
-        CONTENT_LENGTH,
-        EXPECT,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
-    if connection.contains(&name) {
+    if hop::is_set_by_sender(&name) {
         return Err("is set by the connection");
     }
-    if name.as_str().starts_with("x-gateless-") && name != "x-gateless-sticky" {
+    if header::is_ours(&name) && name != header::STICKY {
         return Err("is for sidecars only");
     }
     Ok((name, value))
@@ -222,13 +211,13 @@ fn told(invoked: Invoked) -> InvokeResponse {
             })
             .or_insert_with(|| value.into_owned());
     }
-    let text = |name: &str| {
+    let text = |name: HeaderName| {
         invoked
             .headers
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let phases = text("server-timing").map(phases).unwrap_or_default();
+    let phases = text(header::SERVER_TIMING).map(phases).unwrap_or_default();
     let (body, body_base64) = match String::from_utf8(invoked.body.to_vec()) {
         Ok(text) => (Some(text), None),
         // A character may have been cut in two.
@@ -240,8 +229,8 @@ fn told(invoked: Invoked) -> InvokeResponse {
     };
     InvokeResponse {
         status: invoked.status.as_u16(),
-        call_id: text("x-call-id").map(str::to_owned),
-        cold_start: text("x-gateless-cold-start") == Some("true"),
+        call_id: text(header::CALL_ID).map(str::to_owned),
+        cold_start: text(header::COLD_START) == Some("true"),
         headers,
         body,
         body_base64,
@@ -270,34 +259,26 @@ fn phases(text: &str) -> Vec<PhaseBody> {
 
 fn problem(failed: Failed) -> Problem {
     let text = failed.to_string();
-    let (status, code, hint) = match failed {
+    let (code, hint) = match failed {
         Failed::NoSidecar => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no_sidecar",
+            Code::NoSidecar,
             "start a sidecar; GET /v1/sidecars lists them",
         ),
         Failed::Unreachable { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "sidecar_unreachable",
+            Code::SidecarUnreachable,
             "the server must reach the sidecars' public_url for this; callers may well reach it",
         ),
         Failed::Timeout(_) => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "invoke_timeout",
+            Code::InvokeTimeout,
             "send a larger timeout_ms, or call it with async",
         ),
-        Failed::Broken { .. } => (
-            StatusCode::BAD_GATEWAY,
-            "answer_broken",
-            "the function's logs may say why",
-        ),
+        Failed::Broken { .. } => (Code::AnswerBroken, "the function's logs may say why"),
         Failed::Url(_) => (
-            StatusCode::BAD_REQUEST,
-            "invalid_parameter",
+            Code::InvalidParameter,
             "path must be a path with or without a query",
         ),
     };
-    Problem::new(status, code, text).hint(hint)
+    Problem::new(code, text).hint(hint)
 }
 
 #[cfg(test)]

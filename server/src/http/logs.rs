@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gateless_common::header;
+use gateless_common::limits::LOG_LINES;
 use gateless_proto::v1::LogLine;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
@@ -86,8 +88,8 @@ async fn stream_logs(
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Problem> {
     let tail = query.tail.unwrap_or(DEFAULT_TAIL);
-    if tail > logs::MAX_TAIL {
-        let detail = format!("must be at most {}", logs::MAX_TAIL);
+    if tail > LOG_LINES {
+        let detail = format!("must be at most {}", LOG_LINES);
         return Err(Problem::parameter("tail", detail));
     }
     let query = logs::Query {
@@ -113,7 +115,7 @@ async fn stream_logs(
     if let Ok(value) = HeaderValue::from_str(&unreachable.join(","))
         && !unreachable.is_empty()
     {
-        headers.insert("x-gateless-unreachable", value);
+        headers.insert(header::UNREACHABLE, value);
     }
     Ok(response)
 }

@@ -36,7 +36,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use gateless_common::problem::Code;
+use http::{HeaderMap, Method, Uri};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -123,18 +124,13 @@ async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response
         return page;
     }
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "route_not_found",
-        format!("there is no route {path}"),
-    )
-    .hint("/v1/openapi.json describes the routes there are")
-    .into_response()
+    Problem::new(Code::RouteNotFound, format!("there is no route {path}"))
+        .hint("/v1/openapi.json describes the routes there are")
+        .into_response()
 }
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     let detail = format!("{path} has no {method:.16}");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        .hint("the allow header names those it has")
+    Problem::new(Code::MethodNotAllowed, detail).hint("the allow header names those it has")
 }

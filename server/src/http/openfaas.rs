@@ -13,6 +13,8 @@ use axum::Router;
 use axum::extract::{self, Extension, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use gateless_common::name;
+use gateless_common::problem::Code;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +23,6 @@ use super::Api;
 use super::problem::Problem;
 use crate::auth::Principal;
 use crate::auth::policy::{self, Need};
-use crate::domain::names;
 use crate::openfaas::Refused;
 
 pub(super) fn router() -> Router<Api> {
@@ -85,7 +86,7 @@ impl IntoResponse for Plain {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "no_equal", refused.to_string())
+        Self::new(Code::NoEqual, refused.to_string())
     }
 }
 
@@ -104,7 +105,7 @@ fn permit(principal: &Principal, need: Need, query: &str, body: &str) -> Result<
         None | Some("openfaas-fn") => "default",
         Some(named) => named,
     };
-    names::check_label(namespace).map_err(|reason| Problem::parameter("namespace", reason))?;
+    name::check_label(namespace).map_err(|reason| Problem::parameter("namespace", reason))?;
     policy::check(&principal.token, need, Some(namespace))?;
     Ok(namespace.to_owned())
 }
@@ -112,8 +113,7 @@ fn permit(principal: &Principal, need: Need, query: &str, body: &str) -> Result<
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Plain> {
     serde_json::from_slice(body).map_err(|error| {
         Plain(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_json",
+            Code::InvalidJson,
             format!("the body is not what it must be: {error}"),
         ))
     })
@@ -134,7 +134,7 @@ async fn namespace(
     let namespace = permit(&principal, Need::Read, &name, "")?;
     if !visible(&api, &principal).await?.contains(&namespace) {
         let detail = format!("nothing is in namespace {namespace:?}");
-        let problem = Problem::new(StatusCode::NOT_FOUND, "namespace_not_found", detail);
+        let problem = Problem::new(Code::NamespaceNotFound, detail);
         return Err(Plain(problem));
     }
     Ok(Json(
@@ -154,20 +154,12 @@ async fn visible(api: &Api, principal: &Principal) -> Result<Vec<String>, Plain>
 async fn no_namespace() -> Plain {
     let detail =
         "a namespace is there as soon as something is deployed to it, and gone with the last";
-    Plain(Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "no_equal",
-        detail,
-    ))
+    Plain(Problem::new(Code::NoEqualRoute, detail))
 }
 
 async fn no_alert() -> Plain {
     let detail = "scaling follows the calls themselves; no alert is needed or heard";
-    Plain(Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "no_equal",
-        detail,
-    ))
+    Plain(Problem::new(Code::NoEqualRoute, detail))
 }
 
 async fn info() -> Json<Value> {

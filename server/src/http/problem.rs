@@ -3,17 +3,18 @@
 //! `code` is stable and for programs, `detail` names the thing and the cause, `hint` the way out.
 
 use axum::response::{IntoResponse, Response};
+use gateless_common::problem::Code;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use tonic::Code;
+use tonic::Code as Grpc;
 use utoipa::ToSchema;
 
 use crate::auth;
 use crate::auth::policy::Denied;
 use crate::domain::document::Fault;
 use crate::domain::{self, FieldError};
-use crate::service;
+use crate::service::{self, Kind};
 use crate::sidecars::clients::CallError;
 use crate::store::{self, blobs};
 
@@ -39,7 +40,7 @@ pub struct Problem {
     /// What is the matter, for people.
     pub detail: String,
     /// What is the matter, for programs; stable.
-    pub code: Box<str>,
+    pub code: &'static str,
     /// The way out, if there is one to name.
     pub hint: Option<Box<str>>,
     /// What is wrong in the request, all at once; empty when that is not what is wrong.
@@ -48,13 +49,13 @@ pub struct Problem {
 
 impl Problem {
     /// A problem without a hint.
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:gateless:problem:{code}").into(),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
+            kind: code.urn().into(),
+            title: status(code).canonical_reason().unwrap_or("Error"),
+            status: code.status(),
             detail: detail.into(),
-            code: code.into(),
+            code: code.as_str(),
             hint: None,
             errors: Vec::new(),
         }
@@ -78,8 +79,7 @@ impl Problem {
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_parameter",
+            Code::InvalidParameter,
             format!("parameter {name}: {detail}"),
         )
         .errors(vec![FieldError::new(name, detail)])
@@ -88,12 +88,12 @@ impl Problem {
     /// For what only the log should explain.
     fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the server failed; its log says why",
-        )
+        Self::new(Code::Internal, "the server failed; its log says why")
     }
+}
+
+fn status(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl IntoResponse for Problem {
@@ -104,8 +104,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let set = HeaderValue::from_static;
         headers.insert(CONTENT_TYPE, set("application/problem+json"));
-        match (status, &*self.code) {
-            (StatusCode::UNAUTHORIZED, "token_missing") => {
+        match (status, self.code) {
+            (StatusCode::UNAUTHORIZED, code) if code == Code::TokenMissing.as_str() => {
                 headers.insert(WWW_AUTHENTICATE, set("Bearer realm=\"gateless\""));
             }
             (StatusCode::UNAUTHORIZED, _) => {
@@ -126,23 +126,17 @@ impl From<service::Error> for Problem {
         use service::Error as E;
         let text = error.to_string();
         match error {
-            E::NotFound { kind, .. } => {
-                let code = format!("{kind}_not_found");
-                Self::new(StatusCode::NOT_FOUND, &code, text)
-                    .hint("check the name and the namespace; the list route shows what there is")
+            E::NotFound { kind, .. } => Self::new(not_found(kind), text)
+                .hint("check the name and the namespace; the list route shows what there is"),
+            E::Precondition { .. } => Self::new(Code::PreconditionFailed, text)
+                .hint("get it again, make the change on what it is now, and send its etag"),
+            E::Contended(_) => Self::new(Code::Contended, text).hint("try again"),
+            E::InUse { .. } => {
+                Self::new(Code::SecretInUse, text).hint("remove it from the functions' specs first")
             }
-            E::Precondition { .. } => {
-                Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text)
-                    .hint("get it again, make the change on what it is now, and send its etag")
-            }
-            E::Contended(_) => Self::new(StatusCode::CONFLICT, "contended", text).hint("try again"),
-            E::InUse { .. } => Self::new(StatusCode::CONFLICT, "secret_in_use", text)
-                .hint("remove it from the functions' specs first"),
-            E::SidecarAway { .. } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sidecar_unreachable", text)
-                    .hint("a sidecar that is not there runs no instances; tell it when it is back")
-            }
-            E::WrongState { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text)
+            E::SidecarAway { .. } => Self::new(Code::SidecarUnreachable, text)
+                .hint("a sidecar that is not there runs no instances; tell it when it is back"),
+            E::WrongState { .. } => Self::new(Code::WrongState, text)
                 .hint("the invocation's state says what can be done with it"),
             E::Domain(error) => error.into(),
             E::Store(error) => error.into(),
@@ -153,23 +147,31 @@ impl From<service::Error> for Problem {
     }
 }
 
+fn not_found(kind: Kind) -> Code {
+    match kind {
+        Kind::Function => Code::FunctionNotFound,
+        Kind::Revision => Code::RevisionNotFound,
+        Kind::Secret => Code::SecretNotFound,
+        Kind::Trigger => Code::TriggerNotFound,
+        Kind::Artifact => Code::ArtifactNotFound,
+        Kind::Invocation => Code::InvocationNotFound,
+        Kind::Sidecar => Code::SidecarNotFound,
+    }
+}
+
 impl From<domain::Error> for Problem {
     fn from(error: domain::Error) -> Self {
         use domain::Error as E;
         let text = error.to_string();
         match error {
-            E::Invalid(errors) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text)
+            E::Invalid(errors) => Self::new(Code::Invalid, text)
                 .hint("correct the fields under errors; each pointer says where")
                 .errors(errors),
-            E::UnknownRevision { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "revision_not_found", text)
-                    .hint("the function's /revisions route lists them")
-            }
-            E::NothingToRollBackTo { .. } => {
-                Self::new(StatusCode::CONFLICT, "nothing_to_roll_back_to", text)
-                    .hint("name a revision, or apply the spec you want")
-            }
-            E::NeverReady { .. } => Self::new(StatusCode::CONFLICT, "never_ready", text)
+            E::UnknownRevision { .. } => Self::new(Code::RevisionNotFound, text)
+                .hint("the function's /revisions route lists them"),
+            E::NothingToRollBackTo { .. } => Self::new(Code::NothingToRollBackTo, text)
+                .hint("name a revision, or apply the spec you want"),
+            E::NeverReady { .. } => Self::new(Code::NeverReady, text)
                 .hint("the function's Ready condition says what keeps it from starting"),
         }
     }
@@ -180,18 +182,13 @@ impl From<store::Error> for Problem {
         use store::Error as E;
         let text = error.to_string();
         match error {
-            E::Conflict { .. } => {
-                Self::new(StatusCode::CONFLICT, "contended", text).hint("try again")
-            }
-            E::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_large", text),
-            E::ReadOnly { .. } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "catalogue_read_only", text)
-                    .hint("calls are not affected; see /readyz and the server's log")
-            }
-            E::NoSpace { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", text)
+            E::Conflict { .. } => Self::new(Code::Contended, text).hint("try again"),
+            E::Invalid { .. } => Self::new(Code::TooLarge, text),
+            E::ReadOnly { .. } => Self::new(Code::CatalogueReadOnly, text)
+                .hint("calls are not affected; see /readyz and the server's log"),
+            E::NoSpace { .. } => Self::new(Code::NoSpace, text)
                 .hint("free some space in the server's data folder, then retry"),
-            E::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
-                .hint("retry when the server is back"),
+            E::Closed => Self::new(Code::ShuttingDown, text).hint("retry when the server is back"),
             other => Self::internal(&other),
         }
     }
@@ -203,12 +200,10 @@ impl From<blobs::Error> for Problem {
         let text = error.to_string();
         match error {
             E::InvalidDigest => Self::parameter("sha256", text),
-            E::DigestMismatch { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "digest_mismatch", text)
-                    .hint("the path must name the sha256 of the very bytes in the body")
-            }
-            E::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text),
-            E::Body { .. } => Self::new(StatusCode::BAD_REQUEST, "upload_broken", text),
+            E::DigestMismatch { .. } => Self::new(Code::DigestMismatch, text)
+                .hint("the path must name the sha256 of the very bytes in the body"),
+            E::TooLarge { .. } => Self::new(Code::BodyTooLarge, text),
+            E::Body { .. } => Self::new(Code::UploadBroken, text),
             E::Store(error) => error.into(),
         }
     }
@@ -218,18 +213,16 @@ impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let text = error.to_string();
         match error.status.code() {
-            Code::NotFound => Self::new(StatusCode::NOT_FOUND, "invocation_not_found", text),
-            Code::FailedPrecondition => Self::new(StatusCode::CONFLICT, "wrong_state", text)
+            Grpc::NotFound => Self::new(Code::InvocationNotFound, text),
+            Grpc::FailedPrecondition => Self::new(Code::WrongState, text)
                 .hint("the invocation's state says what can be done with it"),
-            Code::InvalidArgument => Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", text),
-            Code::ResourceExhausted => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text)
-            }
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sidecar_unreachable", text)
+            Grpc::InvalidArgument => Self::new(Code::InvalidParameter, text),
+            Grpc::ResourceExhausted => Self::new(Code::TooManyRequests, text),
+            Grpc::Unavailable | Grpc::DeadlineExceeded | Grpc::Cancelled => {
+                Self::new(Code::SidecarUnreachable, text)
                     .hint("the call is on that sidecar's disk and goes on when it is back")
             }
-            _ => Self::new(StatusCode::BAD_GATEWAY, "sidecar_failed", text),
+            _ => Self::new(Code::SidecarFailed, text),
         }
     }
 }
@@ -238,53 +231,31 @@ impl From<auth::Error> for Problem {
     fn from(error: auth::Error) -> Self {
         use auth::Error as E;
         let text = error.to_string();
-        let (status, code, hint) = match error {
-            E::Missing => (
-                StatusCode::UNAUTHORIZED,
-                "token_missing",
-                "send authorization: Bearer TOKEN",
-            ),
+        let (code, hint) = match error {
+            E::Missing => (Code::TokenMissing, "send authorization: Bearer TOKEN"),
             E::Invalid(_) => (
-                StatusCode::UNAUTHORIZED,
-                "token_invalid",
+                Code::TokenInvalid,
                 "ask an administrator for a token of this server",
             ),
-            E::Expired => (
-                StatusCode::UNAUTHORIZED,
-                "token_expired",
-                "ask an administrator for a new one",
-            ),
-            E::Revoked => (
-                StatusCode::UNAUTHORIZED,
-                "token_revoked",
-                "ask an administrator for a new one",
-            ),
-            E::TooMany { .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_tokens",
-                "revoke those nobody uses",
-            ),
-            E::Unknown(_) => (
-                StatusCode::NOT_FOUND,
-                "token_not_found",
-                "GET /v1/tokens lists them",
-            ),
-            E::Contended => (StatusCode::CONFLICT, "contended", "try again"),
+            E::Expired => (Code::TokenExpired, "ask an administrator for a new one"),
+            E::Revoked => (Code::TokenRevoked, "ask an administrator for a new one"),
+            E::TooMany { .. } => (Code::TooManyTokens, "revoke those nobody uses"),
+            E::Unknown(_) => (Code::TokenNotFound, "GET /v1/tokens lists them"),
+            E::Contended => (Code::Contended, "try again"),
             E::Store(error) => return error.into(),
             E::Keys(_) | E::NoKeys | E::Sign(_) => return Self::internal(&text),
         };
-        Self::new(status, code, text).hint(hint)
+        Self::new(code, text).hint(hint)
     }
 }
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         let code = match denied {
-            Denied::Namespace { .. } => "wrong_namespace",
-            Denied::Role { .. } => "role_not_enough",
+            Denied::Namespace { .. } => Code::WrongNamespace,
+            Denied::Role { .. } => Code::RoleNotEnough,
         };
-        Self::new(StatusCode::FORBIDDEN, code, denied.to_string())
-            .hint("ask an administrator for a token that may")
+        Self::new(code, denied.to_string()).hint("ask an administrator for a token that may")
     }
 }
 
@@ -298,8 +269,7 @@ impl From<Fault> for Problem {
             } => {
                 let detail = format!("{detail} (line {line}, column {column})");
                 Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "malformed_json",
+                    Code::MalformedJson,
                     format!("the body is not JSON: {detail}"),
                 )
                 .errors(vec![FieldError::new("", detail)])

@@ -142,6 +142,7 @@ async fn get_revision(
 ) -> Result<Json<RevisionBody>, Problem> {
     let (function, revisions) = api.service.revisions(path.as_name()).await?;
     let found = revisions.into_iter().find(|r| r.name == path.revision);
-    let revision = found.ok_or_else(|| service::Error::not_found("revision", &path.revision))?;
+    let revision =
+        found.ok_or_else(|| service::Error::not_found(service::Kind::Revision, &path.revision))?;
     Ok(Json(body(&api, &function, revision)))
 }

@@ -7,7 +7,9 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use gateless_common::header;
+use gateless_common::problem::Code;
+use http::header::{COOKIE, FORWARDED, HOST, HeaderName, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -120,10 +122,10 @@ fn cookie(token: &str, seconds: i64, headers: &HeaderMap) -> Result<HeaderValue,
 
 /// Whether the browser came over https, as a proxy in front of this server says.
 fn is_https(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let first = |list: &'static str| text(list).and_then(|text| text.split(',').next());
-    first("x-forwarded-proto").is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
-        || first("forwarded").is_some_and(|hop| {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let first = |list: HeaderName| text(list).and_then(|text| text.split(',').next());
+    first(header::FORWARDED_PROTO).is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+        || first(FORWARDED).is_some_and(|hop| {
             let mut parts = hop.split(';').map(str::trim);
             parts.any(|part| part.eq_ignore_ascii_case("proto=https"))
         })
@@ -165,8 +167,7 @@ fn says_own(headers: &HeaderMap) -> Option<bool> {
 /// A request that another site's page made.
 pub(super) fn cross_site() -> Problem {
     Problem::new(
-        StatusCode::FORBIDDEN,
-        "cross_site",
+        Code::CrossSite,
         "a session changes something only for this server's own pages",
     )
     .hint("programs send authorization: Bearer TOKEN instead of a cookie")

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use gateless_common::name;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ use super::page::{self, PageQuery, list};
 use super::problem::Problem;
 use crate::auth::policy::Denied;
 use crate::auth::{self, Grant, MAX_TTL_SECONDS, Principal, Role, TokenInfo};
-use crate::domain::names;
 use crate::domain::validate::Faults;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -120,7 +120,7 @@ async fn create_token(
 ) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
     let mut faults = Faults::default();
     if request.namespace != "*" {
-        faults.check("/namespace", names::check_label(&request.namespace));
+        faults.check("/namespace", name::check_label(&request.namespace));
     }
     if !(1..=MAX_TTL_SECONDS).contains(&request.ttl_seconds) {
         faults.add(

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{keys, parse, put};
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::domain::function::Revision;
 use crate::store::blobs::{Blob, Digest};
 use crate::store::{self, Expect, Write};
@@ -70,7 +70,7 @@ impl Service {
     /// [`Error::NotFound`], [`Error::Artifact`] or the store's.
     pub async fn artifact(&self, namespace: &str, sha256: &str) -> Result<Blob> {
         let digest: Digest = sha256.parse()?;
-        let missing = || Error::not_found("artifact", format!("{namespace}/{sha256}"));
+        let missing = || Error::not_found(Kind::Artifact, format!("{namespace}/{sha256}"));
         let claimed = self.store.get(&keys::artifact(namespace, sha256)).await?;
         claimed.ok_or_else(missing)?;
         self.artifacts.get(digest).await?.ok_or_else(missing)

@@ -14,7 +14,7 @@ use gateless_proto::v1::{
 use tonic::{Code, Response, Status};
 
 use super::functions::Name;
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::sidecars::clients::{Admin, CALL_TIMEOUT, CallError, Client};
 
 /// A sidecar whose part of the answer is missing.
@@ -122,7 +122,7 @@ impl Service {
 
     /// The sidecar that has a call: its id ends in the sidecar's.
     fn client_of(&self, name: Name<'_>, id: &str) -> Result<Client> {
-        let missing = || Error::not_found("invocation", format!("{}/{}/{id}", name.0, name.1));
+        let missing = || Error::not_found(Kind::Invocation, format!("{}/{}/{id}", name.0, name.1));
         let node = id
             .rsplit_once('-')
             .map(|(_, node)| node)
@@ -137,7 +137,7 @@ impl Service {
     pub async fn call(&self, name: Name<'_>, id: &str) -> Result<Call> {
         let client = self.client_of(name, id)?;
         let call = get(&client, id).await;
-        let missing = || Error::not_found("invocation", format!("{}/{}/{id}", name.0, name.1));
+        let missing = || Error::not_found(Kind::Invocation, format!("{}/{}/{id}", name.0, name.1));
         match call {
             Ok(call) if call.namespace == name.0 && call.function == name.1 => Ok(call),
             // Of another function, perhaps of another namespace: not for this caller to know.

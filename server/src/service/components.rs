@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::domain::component::{self, Fault, Handler};
 use crate::domain::spec::Wasm;
 use crate::domain::validate::Faults;
@@ -100,7 +100,8 @@ impl Service {
             return Ok(verdict);
         }
         let artifact = self.artifacts.get(digest).await?;
-        let artifact = artifact.ok_or_else(|| Error::not_found("artifact", digest.to_string()))?;
+        let artifact =
+            artifact.ok_or_else(|| Error::not_found(Kind::Artifact, digest.to_string()))?;
         let unreadable = |source| store::Error::Io {
             what: format!("reading artifact {digest}"),
             source,

@@ -3,7 +3,7 @@
 use gateless_proto::v1::SetDrainingRequest;
 use tonic::Code;
 
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::sidecars::Sidecar;
 use crate::sidecars::clients::CallError;
 
@@ -13,7 +13,7 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Sidecar`] when it cannot be told.
     pub async fn set_draining(&self, id: &str, draining: bool) -> Result<Sidecar> {
-        let missing = || Error::not_found("sidecar", id);
+        let missing = || Error::not_found(Kind::Sidecar, id);
         let client = self.registry.client(id).ok_or_else(missing)?;
         let request = SetDrainingRequest { draining };
         let told = client.ask(|mut admin| async move { admin.set_draining(request).await });

@@ -1,9 +1,38 @@
 //! Why an operation failed, in the service's terms; `http/problem.rs` maps it to a status once.
 
+use std::fmt;
+
 use crate::domain;
 use crate::sidecars::clients::CallError;
 use crate::store;
 use crate::store::blobs;
+
+/// What a name is the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the resources themselves")]
+pub enum Kind {
+    Function,
+    Revision,
+    Secret,
+    Trigger,
+    Artifact,
+    Invocation,
+    Sidecar,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => "function",
+            Self::Revision => "revision",
+            Self::Secret => "secret",
+            Self::Trigger => "trigger",
+            Self::Artifact => "artifact",
+            Self::Invocation => "invocation",
+            Self::Sidecar => "sidecar",
+        })
+    }
+}
 
 /// An operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +40,8 @@ pub enum Error {
     /// The thing is not there.
     #[error("there is no {kind} {name}")]
     NotFound {
-        /// `function`, `revision`, `secret`, `trigger`, `artifact`, `invocation`, `sidecar`.
-        kind: &'static str,
+        /// What it would be.
+        kind: Kind,
         /// Its name.
         name: String,
     },
@@ -80,7 +109,7 @@ pub enum Error {
 
 impl Error {
     /// Something is not there.
-    pub fn not_found(kind: &'static str, name: impl Into<String>) -> Self {
+    pub fn not_found(kind: Kind, name: impl Into<String>) -> Self {
         let name: String = name.into();
         Self::NotFound {
             kind,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::commit::{Decision, Precondition, Versioned, change, keys, parse, put, unchanged};
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout::{self, Apply};
@@ -98,7 +98,7 @@ impl Service {
         (ns, name): Name<'_>,
     ) -> Result<Versioned<Function>> {
         let found = self.load(&keys::function(ns, name)).await?;
-        found.ok_or_else(|| Error::not_found("function", format!("{ns}/{name}")))
+        found.ok_or_else(|| Error::not_found(Kind::Function, format!("{ns}/{name}")))
     }
 
     /// With its conditions as of now.
@@ -142,7 +142,7 @@ impl Service {
     ) -> Result<View> {
         let patched = |current: Option<&Function>| {
             let full = format!("{}/{}", name.0, name.1);
-            let current = current.ok_or_else(|| Error::not_found("function", full))?;
+            let current = current.ok_or_else(|| Error::not_found(Kind::Function, full))?;
             let mut document = json!({"labels": current.labels, "spec": current.spec});
             patch::merge(&mut document, change);
             let apply = parse_apply(document)?;

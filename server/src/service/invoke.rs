@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::HeaderName;
+use gateless_common::header;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -27,7 +27,6 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The function's own deadline passes first, so that its sidecar's words come back.
 const GRACE: Duration = Duration::from_millis(500);
-const DEADLINE: HeaderName = HeaderName::from_static("x-gateless-timeout-ms");
 
 /// A call to make.
 #[derive(Debug, Clone)]
@@ -207,7 +206,9 @@ fn request(url: &str, call: &Invocation, within: Duration) -> Result<Request<Ful
     *request.headers_mut() = call.headers.clone();
     if !call.is_async {
         let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        request.headers_mut().insert(DEADLINE, millis.into());
+        request
+            .headers_mut()
+            .insert(header::TIMEOUT_MS, millis.into());
     }
     Ok(request)
 }

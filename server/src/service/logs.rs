@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use gateless_common::limits::LOG_LINES;
 use gateless_proto::v1::{LogLine, LogsRequest};
 use tonic::{Status, Streaming};
 
@@ -15,8 +16,6 @@ use super::functions::Name;
 use super::{Result, Service};
 use crate::sidecars::clients::{CallError, Client};
 
-/// The most lines of the past.
-pub const MAX_TAIL: u32 = 10_000;
 /// How long a sidecar may take between two lines of the past.
 const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,7 +24,7 @@ const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Query {
     /// Go on with new lines.
     pub follow: bool,
-    /// At most so many of the past, at most [`MAX_TAIL`].
+    /// At most so many of the past, at most [`LOG_LINES`].
     pub tail: u32,
     /// Unix milliseconds; 0: no bound.
     pub since_ms: u64,
@@ -55,7 +54,7 @@ impl Service {
             function: name.1.to_owned(),
             revision: query.revision.clone(),
             instance: query.instance.clone(),
-            tail_lines: query.tail.min(MAX_TAIL),
+            tail_lines: query.tail.min(LOG_LINES),
             follow: query.follow,
             since_ms: query.since_ms,
         };

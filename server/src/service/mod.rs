@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::error::Error;
+pub use self::error::{Error, Kind};
 use crate::domain::conditions::Transitions;
 use crate::events::Bus;
 use crate::sidecars::{Registry, Sidecar};

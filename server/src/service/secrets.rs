@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use gateless_common::name;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::How;
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
+use crate::domain::document::pointer_segment;
 use crate::domain::function::{Function, Revision};
-use crate::domain::names::{self, pointer_segment};
 use crate::domain::rollout;
 use crate::domain::spec::Spec;
 use crate::domain::validate::Faults;
@@ -51,7 +52,7 @@ fn check(data: &BTreeMap<String, String>) -> Result<(), crate::domain::Error> {
     }
     for (key, value) in data {
         let pointer = format!("/data/{}", pointer_segment(key));
-        faults.check(&pointer, names::check_secret_key(key));
+        faults.check(&pointer, name::check_secret_key(key));
         if value.contains('\0') {
             faults.add(
                 &pointer,
@@ -113,7 +114,7 @@ impl Service {
     /// [`Error::NotFound`] or the store's.
     pub async fn secret(&self, (ns, name): (&str, &str)) -> Result<Versioned<SecretRecord>> {
         let found = self.load(&keys::secret(ns, name)).await?;
-        found.ok_or_else(|| Error::not_found("secret", format!("{ns}/{name}")))
+        found.ok_or_else(|| Error::not_found(Kind::Secret, format!("{ns}/{name}")))
     }
 
     /// Secrets of a namespace after `after`, by name, and whether there are more.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::calls::Gathered;
 use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::{How, Name};
-use super::{Error, Result, Service};
+use super::{Error, Kind, Result, Service};
 use crate::domain::conditions::Condition;
 use crate::domain::trigger::{self, Spec, Trigger};
 use crate::store::{Expect, Write};
@@ -91,7 +91,7 @@ impl Service {
 
     async fn trigger_record(&self, (ns, name): Name<'_>) -> Result<Versioned<Trigger>> {
         let found = self.load(&keys::trigger(ns, name)).await?;
-        found.ok_or_else(|| Error::not_found("trigger", format!("{ns}/{name}")))
+        found.ok_or_else(|| Error::not_found(Kind::Trigger, format!("{ns}/{name}")))
     }
 
     /// One trigger.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use gateless_common::secret::{self, ClusterSecret};
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use parking_lot::Mutex;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -12,8 +13,6 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
-/// The metadata key of the cluster secret.
-pub const CLUSTER_KEY: &str = "x-gateless-cluster";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Of a call that answers once, and of a stream's first message.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,11 +31,24 @@ pub struct CallError {
 
 /// Puts the cluster secret on every call.
 #[derive(Clone)]
-pub struct Secret(MetadataValue<Ascii>);
+pub struct Secret(Option<MetadataValue<Ascii>>);
+
+impl Secret {
+    fn new(secret: &ClusterSecret) -> Self {
+        // Visible ASCII was checked when the secret was made, so this does not fail.
+        let mut value = MetadataValue::try_from(secret.expose()).ok();
+        if let Some(value) = &mut value {
+            value.set_sensitive(true);
+        }
+        Self(value)
+    }
+}
 
 impl Interceptor for Secret {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(CLUSTER_KEY, self.0.clone());
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert(secret::HEADER, value.clone());
+        }
         Ok(request)
     }
 }
@@ -76,31 +88,23 @@ impl Client {
 
 /// Channels by address. Bounded: cleared when it grows past the number of sidecars there may be.
 pub(super) struct Clients {
-    secret: Option<Secret>,
+    secret: Secret,
     /// A short lock, never across `.await`.
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl Clients {
-    pub(super) fn new(secret: &str) -> Self {
-        let value = MetadataValue::try_from(secret).ok().map(|mut value| {
-            value.set_sensitive(true);
-            Secret(value)
-        });
+    pub(super) fn new(secret: &ClusterSecret) -> Self {
         Self {
-            secret: value,
+            secret: Secret::new(secret),
             channels: Mutex::default(),
         }
     }
 
     pub(super) fn get(&self, sidecar: &str, address: &str) -> Client {
-        let admin = self.channel(address).and_then(|channel| {
-            let secret = self
-                .secret
-                .clone()
-                .ok_or_else(|| Status::internal("the cluster secret is not printable ASCII"))?;
-            let client = SidecarAdminClient::with_interceptor(channel, secret);
-            Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        let admin = self.channel(address).map(|channel| {
+            let client = SidecarAdminClient::with_interceptor(channel, self.secret.clone());
+            client.max_decoding_message_size(MAX_MESSAGE_BYTES)
         });
         Client {
             sidecar: sidecar.to_owned(),

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use gateless_common::limits::ARTIFACT_BYTES;
 use sha2::Digest as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::blobs::{Blob, Blobs, Digest, Error};
 
-/// The largest artifact, in bytes.
-pub const MAX_ARTIFACT_BYTES: u64 = 256 * 1024 * 1024;
 /// How many uploads are written at a time; others wait for their turn before their body is read.
 const MAX_UPLOADS: usize = 8;
 /// How long an upload may be silent: it holds one of the few turns.
@@ -43,7 +42,7 @@ impl Artifacts {
     pub fn new(blobs: Arc<dyn Blobs>) -> Self {
         Self {
             blobs,
-            limit_bytes: MAX_ARTIFACT_BYTES,
+            limit_bytes: ARTIFACT_BYTES,
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
         }
     }

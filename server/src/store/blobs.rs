@@ -36,7 +36,7 @@ pub enum Error {
         /// What the content has.
         actual: Digest,
     },
-    /// More than [`super::artifacts::MAX_ARTIFACT_BYTES`].
+    /// More than [`gateless_common::limits::ARTIFACT_BYTES`].
     #[error("an artifact has at most {limit_bytes} bytes")]
     TooLarge {
         /// The bound.

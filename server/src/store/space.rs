@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use gateless_common::io::{private_dir, sync_dir};
+
 use super::{Error, Result};
 
 /// Refuses when the file system of `path` has less than `needed_bytes` left for us.
@@ -21,11 +23,6 @@ pub(super) fn ensure(path: &Path, needed_bytes: u64) -> Result<()> {
         available_bytes,
         needed_bytes,
     })
-}
-
-/// Makes creations, renames and deletions in a folder durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// Makes a file's content durable. One that is gone needs nothing: sled removes files of its own in
@@ -53,10 +50,5 @@ pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
 
 /// A folder only its owner can look into; it stays as it is if it exists.
 pub(super) fn create_private_dir(path: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Error::io(format!("creating {}", path.display())))
+    private_dir(path).map_err(Error::io(format!("creating {}", path.display())))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn serve_config(server: &super::Server) -> SocketAddr {
     let service = gateless_server::grpc::server(
         Arc::clone(&server.service),
         Arc::clone(&server.metrics),
-        SECRET,
+        &super::secret(),
         server.shutdown.clone(),
     );
     let stop = server.shutdown.clone().cancelled_owned();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use gateless_common::secret::ClusterSecret;
 use gateless_server::auth::{Auth, Grant, Role};
 use gateless_server::metrics::Metrics;
 use gateless_server::service::{Changes, Service};
@@ -27,6 +28,10 @@ use tower::ServiceExt;
 
 /// The cluster secret of every test.
 pub(crate) const SECRET: &str = "a-secret-of-the-cluster";
+
+pub(crate) fn secret() -> ClusterSecret {
+    ClusterSecret::new(SECRET).unwrap()
+}
 
 /// Everything but the listeners.
 pub(crate) struct Server {
@@ -120,7 +125,7 @@ impl Server {
         let artifacts = Artifacts::new(Arc::clone(&blobs));
         let auth = Arc::new(Auth::open(Arc::clone(&store)).await.unwrap());
         let changes = Changes::default();
-        let registry = Arc::new(Registry::new(SECRET, changes.clone()));
+        let registry = Arc::new(Registry::new(&secret(), changes.clone()));
         let service = Arc::new(Service::new(
             Arc::clone(&store),
             artifacts,

@@ -100,21 +100,28 @@ impl Health {
     }
 }
 
-/// Picks the cheaper of two random candidates; `random` supplies both choices.
+/// Power of two choices: the place of the cheaper of two random items among those that pass, without allocating;
+/// `random` supplies both choices.
 ///
-/// `None` when there is no candidate.
-pub fn pick<T: Copy>(candidates: &[T], random: u64, cost: impl Fn(T) -> f64) -> Option<T> {
-    match candidates {
-        [] => None,
-        [only] => Some(*only),
-        [one, two] => Some(if cost(*two) < cost(*one) { *two } else { *one }),
-        many => {
-            let first = (random as u32 as usize) % many.len();
-            let step = 1 + ((random >> 32) as usize) % (many.len() - 1);
-            let (one, two) = (many[first], many[(first + step) % many.len()]);
-            Some(if cost(two) < cost(one) { two } else { one })
-        }
+/// `None` when none passes.
+pub fn pick<T>(
+    items: &[T],
+    random: u64,
+    passes: impl Fn(&T) -> bool,
+    cost: impl Fn(&T) -> f64,
+) -> Option<usize> {
+    let nth = |n: usize| {
+        let mut passing = items.iter().enumerate().filter(|(_, item)| passes(item));
+        passing.nth(n)
+    };
+    let count = items.iter().filter(|item| passes(item)).count();
+    if count <= 1 {
+        return nth(0).map(|(at, _)| at);
     }
+    let first = (random as u32 as usize) % count;
+    let second = (first + 1 + ((random >> 32) as usize) % (count - 1)) % count;
+    let ((one, a), (two, b)) = (nth(first)?, nth(second)?);
+    Some(if cost(b) < cost(a) { two } else { one })
 }
 
 #[cfg(test)]
@@ -163,14 +170,24 @@ mod tests {
 
     #[test]
     fn pick_spreads_over_equals_and_prefers_the_idle() {
-        let loads = [5.0, 5.0, 0.0, 5.0];
-        let mut hits = [0; 4];
+        let loads = [5.0, 5.0, 0.0, 5.0, 0.0];
+        let mut hits = [0; 5];
         for seed in 0..1_000_u64 {
             let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            if let Some(index) = pick(&[0, 1, 2, 3], random, |i: usize| loads[i]) {
-                hits[index] += 1;
-            }
+            // The last one is idle, too, and does not pass.
+            let picked = pick(
+                &[0, 1, 2, 3, 4],
+                random,
+                |at| *at < 4,
+                |at: &usize| loads[*at],
+            );
+            hits[picked.unwrap()] += 1;
         }
-        assert!(hits[2] > 400 && hits.iter().all(|&n| n > 50), "{hits:?}");
+        assert!(
+            hits[2] > 400 && hits[..4].iter().all(|&n| n > 50),
+            "{hits:?}"
+        );
+        assert_eq!(hits[4], 0);
+        assert_eq!(pick(&loads, 7, |_| false, |load| *load), None);
     }
 }

@@ -15,7 +15,6 @@ pub mod gate;
 pub mod hold;
 pub mod host;
 pub mod message;
-pub mod name;
 pub mod owner;
 pub mod ownership;
 pub mod placement;
@@ -27,6 +26,8 @@ pub mod time;
 pub mod trigger;
 pub mod usage;
 pub mod window;
+
+pub use gateless_common::name;
 
 #[cfg(test)]
 mod fixture;

@@ -1,51 +1,12 @@
-//! When a failed attempt is made again, and how many may be.
+//! How many failed attempts are made again.
 //!
-//! Two independent parts: [`Backoff`] says how long to wait (async calls, callbacks), and
-//! [`Budget`] bounds the share of requests that are retries (sync calls), so that a failing
-//! function doesn't get a multiple of its load on top. Deliberately no random source and no
-//! clock: both come in as arguments. Which failures are worth a retry is the caller's matter.
+//! [`Budget`] bounds the share of requests that are retries (sync calls), so that a failing function doesn't get a
+//! multiple of its load on top. Which failures are worth a retry is the caller's matter, and how long to wait
+//! (async calls, callbacks) is [`Backoff`]'s.
 
-use std::time::Duration;
+pub use gateless_common::backoff::Backoff;
 
 use crate::time::Time;
-
-/// Exponential backoff with full jitter: a delay is anything from zero to
-/// `min(max, base * 2^n)` after the n-th failure, counted from zero.
-///
-/// Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog (2015);
-/// of its three variants full jitter makes the least work for the least delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// Upper bound of the first delay.
-    pub base: Duration,
-    /// Upper bound of any delay.
-    pub max: Duration,
-}
-
-impl Backoff {
-    /// Upper bound of the delay after `failures` failures, at least 1.
-    #[must_use]
-    pub fn bound(&self, failures: u32) -> Duration {
-        let doublings = failures.saturating_sub(1).min(63);
-        let base = u64::try_from(self.base.as_nanos()).unwrap_or(u64::MAX);
-        let max = u64::try_from(self.max.as_nanos()).unwrap_or(u64::MAX);
-        let bound = u128::from(base) << doublings;
-        Duration::from_nanos(u64::try_from(bound).unwrap_or(u64::MAX).min(max))
-    }
-
-    /// Delay after `failures` failures; `random` is uniform over all of `u64`.
-    ///
-    /// What the other side asked for (`retry-after`) is a lower bound: asking sooner than
-    /// that is known to be useless.
-    #[must_use]
-    pub fn delay(&self, failures: u32, random: u64, retry_after: Option<Duration>) -> Duration {
-        let bound = self.bound(failures).as_nanos();
-        // Widening multiplication maps the whole of u64 onto 0..=bound without bias that matters.
-        let nanos = (bound.saturating_add(1) * u128::from(random)) >> 64;
-        let jittered = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        jittered.max(retry_after.unwrap_or_default())
-    }
-}
 
 /// Slots in a budget's sliding window, one second each.
 const SLOTS: usize = 10;
@@ -135,33 +96,10 @@ fn index(second: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
-
-    const BACKOFF: Backoff = Backoff {
-        base: Duration::from_secs(1),
-        max: Duration::from_secs(60),
-    };
-
-    #[test]
-    fn bound_doubles_up_to_the_maximum() {
-        let secs: Vec<u64> = (1..=8).map(|n| BACKOFF.bound(n).as_secs()).collect();
-        assert_eq!(secs, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(BACKOFF.bound(u32::MAX), BACKOFF.max);
-    }
-
-    #[test]
-    fn jitter_reaches_from_zero_to_the_bound() {
-        assert_eq!(BACKOFF.delay(3, 0, None), Duration::ZERO);
-        assert_eq!(BACKOFF.delay(3, u64::MAX, None), Duration::from_secs(4));
-    }
-
-    #[test]
-    fn retry_after_is_a_lower_bound() {
-        let asked = Some(Duration::from_secs(7));
-        assert_eq!(BACKOFF.delay(1, u64::MAX, asked), Duration::from_secs(7));
-        assert_eq!(BACKOFF.delay(6, u64::MAX, asked), Duration::from_secs(32));
-    }
 
     #[test]
     fn quiet_function_has_its_small_reserve_and_no_more() {
@@ -183,11 +121,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn delay_is_never_above_its_bound(failures in 0_u32..200, random: u64) {
-            prop_assert!(BACKOFF.delay(failures, random, None) <= BACKOFF.bound(failures));
-        }
-
         #[test]
         fn retries_stay_within_the_budget(
             steps in proptest::collection::vec((0_u64..300, any::<bool>()), 1..400),

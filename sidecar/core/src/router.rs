@@ -4,6 +4,7 @@
 
 use crate::config::Function;
 use crate::name::{self, FunctionName};
+use gateless_common::stable_hash;
 
 /// Namespace of a name that says none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -99,8 +100,14 @@ pub fn normalize(rest: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Picks a revision by traffic split: `ticket` is a random number, or a hash of the sticky
-/// key so that one caller stays with one revision.
+/// The ticket of a caller who sends this sticky key: the same at every sidecar and in every version, so that the
+/// caller stays with one revision whichever entrance it takes.
+#[must_use]
+pub fn sticky_ticket(key: &[u8]) -> u64 {
+    stable_hash(&[key])
+}
+
+/// Picks a revision by traffic split: `ticket` is a random number, or [`sticky_ticket`].
 ///
 /// While no revision was ever ready, the candidate. `None` when there is none at all.
 #[must_use]

@@ -304,7 +304,7 @@ fn add_peer_headers(
     request: &mut Request<Body>,
 ) {
     let map = request.headers_mut();
-    headers::set(map, headers::CLUSTER, &proxy.cluster_secret);
+    headers::set(map, headers::CLUSTER, proxy.cluster_secret.expose());
     headers::set(map, headers::NODE, proxy.registry.node().as_str());
     headers::set(map, headers::REVISION, &lease.revision().name().to_string());
     if call.class == Class::Async {

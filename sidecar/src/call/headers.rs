@@ -1,53 +1,17 @@
-//! Header rules of an intermediary: hop-by-hop removal (RFC 9110, 7.6.1), `forwarded`,
-//! `traceparent`, and the names Gateless itself uses.
+//! Header rules of the proxy: `forwarded`, `traceparent`, what a caller wishes, upgrades.
+//!
+//! The names and hop-by-hop removal are the ground's, and only passed on from here.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateless_common::hop;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Milliseconds a call has left; travels with it. Shortens, never extends.
-pub const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-gateless-timeout-ms");
-/// Revision that answered; on a forwarded request, the one that was picked.
-pub const REVISION: HeaderName = HeaderName::from_static("x-gateless-revision");
-/// `true` on an answer that waited for an instance.
-pub const COLD_START: HeaderName = HeaderName::from_static("x-gateless-cold-start");
-/// The cluster secret, between sidecars only.
-pub const CLUSTER: HeaderName = HeaderName::from_static("x-gateless-cluster");
-/// Between sidecars: the sender's node id.
-pub const NODE: HeaderName = HeaderName::from_static("x-gateless-node");
-/// Between sidecars: `async` for calls from the queue.
-pub const CLASS: HeaderName = HeaderName::from_static("x-gateless-class");
-/// Between sidecars: a permit taken ahead.
-pub const PERMIT: HeaderName = HeaderName::from_static("x-gateless-permit");
-/// Between sidecars, on an answer: the gate refused, nothing was seen.
-pub const REFUSED: HeaderName = HeaderName::from_static("x-gateless-refused");
-/// Between sidecars, on an answer: the connection to the instance broke; it may have seen it.
-pub const FAILED: HeaderName = HeaderName::from_static("x-gateless-failed");
-/// Between sidecars, on an answer: microseconds in the gate's queue.
-pub const QUEUE_US: HeaderName = HeaderName::from_static("x-gateless-queue-us");
-/// Between sidecars: components the call came through.
-pub const HOPS: HeaderName = HeaderName::from_static("x-gateless-hops");
-/// Phases of a call.
-pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-/// Keeps a caller with one revision of a split.
-pub const STICKY: HeaderName = HeaderName::from_static("x-gateless-sticky");
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// Headers only sidecars may set; dropped from what others send.
-const INTERNAL: [HeaderName; 8] = [
-    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS,
-];
+pub use gateless_common::header::*;
+pub use gateless_common::hop::strip as strip_hop_by_hop;
 
 /// Headers the proxy adds to a request; room for them is made in one step.
 const ADDED: usize = 8;
@@ -59,55 +23,9 @@ pub struct Hops(pub u32);
 /// A call that came through more components than this goes round in a loop.
 pub const MAX_HOPS: u32 = 32;
 
-/// Removes what concerns one hop only. `te: trailers` stays: gRPC needs it end to end.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // One pass over the few there are is cheaper than a look-up for each there may be.
-    if !headers.keys().any(concerns_one_hop) {
-        return;
-    }
-    if headers.contains_key(header::CONNECTION) {
-        let listed: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .collect();
-        for name in listed {
-            // A caller must not have headers removed that others rely on.
-            if name != header::HOST && name != header::CONTENT_LENGTH {
-                headers.remove(name);
-            }
-        }
-        headers.remove(header::CONNECTION);
-    }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
-        headers.remove(name);
-    }
-    let trailers = headers
-        .get(header::TE)
-        .map(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    if trailers == Some(false) {
-        headers.remove(header::TE);
-    }
-}
-
-fn concerns_one_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "te"
-    )
-}
-
 /// Removes headers that only sidecars may set.
 pub fn strip_internal(headers: &mut HeaderMap) {
-    let ours = |name: &HeaderName| name.as_str().starts_with("x-gateless-");
-    if headers.keys().any(ours) {
+    if headers.keys().any(is_ours) {
         for name in INTERNAL {
             headers.remove(name);
         }
@@ -118,13 +36,7 @@ pub fn strip_internal(headers: &mut HeaderMap) {
 /// concerns this hop only, and is declined.
 #[must_use]
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let wants = headers.get_all(header::CONNECTION).iter().any(|value| {
-        value.to_str().is_ok_and(|value| {
-            value
-                .split(',')
-                .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
-        })
-    });
+    let wants = hop::has_option(headers, "upgrade");
     let protocol = headers.get(header::UPGRADE).filter(|_| wants)?;
     (!protocol.as_bytes().eq_ignore_ascii_case(b"h2c")).then(|| protocol.clone())
 }
@@ -322,24 +234,6 @@ mod tests {
                 )
             })
             .collect()
-    }
-
-    #[test]
-    fn hop_by_hop_headers_end_here() {
-        let mut headers = map(&[
-            ("connection", "close, x-private, host"),
-            ("x-private", "1"),
-            ("keep-alive", "timeout=5"),
-            ("transfer-encoding", "chunked"),
-            ("te", "gzip"),
-            ("host", "a"),
-            ("x-kept", "1"),
-        ]);
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers, map(&[("host", "a"), ("x-kept", "1")]));
-        let mut grpc = map(&[("te", "trailers")]);
-        strip_hop_by_hop(&mut grpc);
-        assert_eq!(grpc.len(), 1);
     }
 
     #[test]

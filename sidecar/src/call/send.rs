@@ -1,10 +1,10 @@
 //! One call from permit to answer: wait, forward, and try elsewhere when it was refused.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use gateless_common::secret::ClusterSecret;
 use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::{EndpointKey, FULL_FOR, Refusal};
 use gateless_core::hold::Origin;
@@ -46,7 +46,7 @@ pub struct Proxy {
     /// Functions and endpoints.
     pub registry: Arc<Registry>,
     /// Between sidecars.
-    pub cluster_secret: String,
+    pub cluster_secret: ClusterSecret,
     /// Suffix of function hosts.
     pub domain: String,
     /// Permits at peers.
@@ -338,10 +338,6 @@ pub fn pick(function: &config::Function, headers: &HeaderMap) -> Option<usize> {
         return router::pick_revision(function, 0);
     }
     let sticky = headers.get(super::headers::STICKY);
-    let hasher = StickyHasher::default();
-    let ticket = sticky.map_or_else(rand::random, |key| hasher.hash_one(key));
+    let ticket = sticky.map_or_else(rand::random, |key| router::sticky_ticket(key.as_bytes()));
     router::pick_revision(function, ticket)
 }
-
-/// Keys of the sticky split must agree on every sidecar and over restarts.
-type StickyHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use gateless_common::secret::ClusterSecret;
 use gateless_core::config;
 use gateless_core::hold::Caller;
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
@@ -106,7 +107,7 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
     assert!(registry.add_local(&name, &InstanceId::new("i"), target, Duration::ZERO));
     let proxy = Proxy {
         registry,
-        cluster_secret: "secret".into(),
+        cluster_secret: ClusterSecret::new("secret-of-the-tests").unwrap(),
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
         policy: Policy::default(),

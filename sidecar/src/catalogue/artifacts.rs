@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use gateless_common::io::{move_into_place, private_dir};
+use gateless_common::limits::ARTIFACT_BYTES;
+use gateless_common::name::is_sha256;
 use gateless_core::config::Function;
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest};
@@ -23,7 +26,6 @@ use tonic::{Code, Status, Streaming};
 
 use super::state::Catalogue;
 use super::{ServerChannel, blocking};
-use crate::catalogue::config::revision::{MAX_BUNDLE_BYTES, is_sha256};
 
 /// 10 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 10 << 30;
@@ -50,7 +52,7 @@ pub enum FetchError {
     #[error("artifact {0} does not exist; upload it again")]
     NotFound(String),
     /// More than 256 MiB.
-    #[error("artifact {0} is larger than {MAX_BUNDLE_BYTES} bytes")]
+    #[error("artifact {0} is larger than {ARTIFACT_BYTES} bytes")]
     TooLarge(String),
     /// What came has another digest.
     #[error("artifact {sha256} came with digest {found}")]
@@ -80,7 +82,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Creates it, and removes what an earlier run did not finish. Blocking.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&path)?;
+        private_dir(&path)?;
         let mut bytes = 0;
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
@@ -221,7 +223,7 @@ impl Artifacts {
         let mut bytes = 0;
         while let Some(chunk) = next(&mut chunks).await.map_err(|s| unavailable(*s))? {
             bytes += chunk.data.len() as u64;
-            if bytes > MAX_BUNDLE_BYTES {
+            if bytes > ARTIFACT_BYTES {
                 return Err(FetchError::TooLarge(sha256.to_owned()));
             }
             hash.update(&chunk.data);
@@ -235,7 +237,11 @@ impl Artifacts {
             });
         }
         file.sync_all().await.map_err(io)?;
-        tokio::fs::rename(&temporary.0, path).await.map_err(io)?;
+        drop(file);
+        let (from, to) = (temporary.0.clone(), path.to_owned());
+        blocking(move || move_into_place(&from, &to))
+            .await
+            .map_err(io)?;
         let before = self.folder.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > self.bound {
             self.shrink(sha256).await;

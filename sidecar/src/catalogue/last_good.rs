@@ -7,9 +7,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use gateless_common::io::{PRIVATE, private_dir, replacement};
 use gateless_proto::v1;
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -128,7 +128,7 @@ pub(super) struct LastGood {
 impl LastGood {
     /// Opens `folder/catalogue`, creating both, and reads what is there.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<Record>)> {
-        fs::create_dir_all(folder)?;
+        private_dir(folder)?;
         let path = folder.join("catalogue");
         let mut log = Self {
             path,
@@ -194,14 +194,7 @@ impl LastGood {
 
     /// Replaces everything, atomically and durably.
     pub(super) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
-        let temporary = self.path.with_extension("tmp");
-        // One left by a crash may have another mode.
-        fs::remove_file(&temporary).or_else(ignore_missing)?;
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file = replacement(&self.path, PRIVATE)?;
         let mut written = 0;
         let mut bytes = MAGIC.to_vec();
         for record in records {
@@ -210,23 +203,12 @@ impl LastGood {
             written += bytes.len() as u64;
             bytes.clear();
         }
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        file.commit()?;
+        let file = OpenOptions::new().append(true).open(&self.path)?;
         self.file = Some(file);
         self.bytes = written;
         self.snapshot_bytes = written;
         Ok(())
-    }
-}
-
-fn ignore_missing(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound {
-        Ok(())
-    } else {
-        Err(error)
     }
 }
 

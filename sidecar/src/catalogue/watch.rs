@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
+use gateless_common::backoff::{Backoff, Reconnect};
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{
     Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
@@ -17,11 +18,12 @@ use tonic::Status;
 use super::ServerChannel;
 use super::persist::Saver;
 use super::state::Catalogue;
-use crate::cluster::backoff::Backoff;
 use crate::cluster::outbox::Outbox;
 
-const BACKOFF_BASE: Duration = Duration::from_millis(100);
-const BACKOFF_CAP: Duration = Duration::from_secs(2);
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(100),
+    max: Duration::from_secs(2),
+};
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
 /// A snapshot is one message.
 const MAX_MESSAGE_BYTES: usize = 512 * 1024 * 1024;
@@ -103,7 +105,7 @@ impl Watcher {
 
     /// Keeps a stream up for ever.
     pub(super) async fn run(&self) {
-        let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
+        let mut backoff = Reconnect::new(BACKOFF);
         let mut last_error = None;
         loop {
             let outbox = Outbox::new();
@@ -111,7 +113,7 @@ impl Watcher {
             outbox.close();
             self.reports.lock().outbox = None;
             if self.connected.send_replace(false) {
-                backoff.reset();
+                backoff.succeeded();
                 last_error = None;
             }
             let error = (status.code(), status.message().to_owned());
@@ -120,7 +122,7 @@ impl Watcher {
                     "no stream from the server, going on with the catalogue at hand");
                 last_error = Some(error);
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.failed(rand::random())).await;
         }
     }
 

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gateless_common::io::sync_dir;
 use tokio::sync::watch;
 
 /// The flag: there when the sidecar drains.
@@ -60,7 +61,7 @@ fn keep(folder: &Path, draining: bool) -> io::Result<()> {
         return Err(error);
     }
     // The name must outlive a power cut, too.
-    File::open(folder)?.sync_all()
+    sync_dir(folder)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chitchat::{
     ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
@@ -16,6 +16,7 @@ use chitchat::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use gateless_common::io::unix_now;
 use gateless_core::name::NodeId;
 use rand::seq::IndexedRandom;
 use tokio::net::{UdpSocket, lookup_host};
@@ -254,9 +255,7 @@ impl Runner {
     fn chitchat_config(&self) -> ChitchatConfig {
         let interval = self.config.interval;
         // Milliseconds since 1970: later incarnations have higher numbers.
-        let generation = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let generation = unix_now().0;
         ChitchatConfig {
             chitchat_id: ChitchatId::new(self.config.this.node.as_str(), generation, self.address),
             cluster_id: self.config.cluster.clone(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
+use gateless_common::backoff::{Backoff, Reconnect};
 use gateless_core::name::NodeId;
 use gateless_proto::v1::peer_service_client::PeerServiceClient;
 use gateless_proto::v1::{LinkDown, LinkHello, LinkUp, link_up};
@@ -19,7 +20,6 @@ use tonic::{Status, Streaming};
 
 use super::{Event, Member};
 use crate::cluster::auth::{Attach, ClusterSecret};
-use crate::cluster::backoff::Backoff;
 use crate::cluster::outbox::Outbox;
 
 /// A connection to a peer that shows it the cluster secret. Connects when first used and
@@ -30,8 +30,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// From dialling to the peer's answer to our hello.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEPALIVE: Duration = Duration::from_secs(2);
-const BACKOFF_BASE: Duration = Duration::from_millis(50);
-const BACKOFF_CAP: Duration = Duration::from_secs(1);
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(50),
+    max: Duration::from_secs(1),
+};
 
 /// What kind of message, of which revision.
 pub(super) type Key = (u8, String);
@@ -72,7 +74,8 @@ impl Link {
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true);
-        let channel = || InterceptedService::new(endpoint.connect_lazy(), secret.attach());
+        let channel =
+            || InterceptedService::new(endpoint.connect_lazy(), Attach::to_sidecar(secret));
         Ok(Self {
             address: member.peer_address.clone(),
             outbox: Mutex::new(None),
@@ -108,7 +111,7 @@ impl Link {
 
 /// Keeps the stream to `node` up until the link is stopped or nobody listens to events.
 pub(super) async fn keep(link: Arc<Link>, node: NodeId, this: Member, events: mpsc::Sender<Event>) {
-    let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
+    let mut backoff = Reconnect::new(BACKOFF);
     let stopped = link.stop.clone();
     let _ended = link.ended.clone().drop_guard();
     let forever = async {
@@ -118,7 +121,7 @@ pub(super) async fn keep(link: Arc<Link>, node: NodeId, this: Member, events: mp
             match establish(&link, up).await {
                 Ok(down) => {
                     tracing::debug!(peer = %node, "link is up");
-                    backoff.reset();
+                    backoff.succeeded();
                     *link.outbox.lock() = Some(outbox.clone());
                     let error = receive(&node, down, &events).await;
                     *link.outbox.lock() = None;
@@ -132,7 +135,7 @@ pub(super) async fn keep(link: Arc<Link>, node: NodeId, this: Member, events: mp
                 }
             }
             outbox.close();
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.failed(rand::random())).await;
         }
     };
     tokio::select! {

@@ -13,6 +13,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
 
+use super::auth::Attach;
 use super::*;
 
 const SECRET: &str = "secret-of-the-test-cluster";
@@ -262,7 +263,7 @@ async fn wrong_secret_is_refused() {
     let channel = endpoint.connect().await.unwrap();
     let other = ClusterSecret::new("secret-of-another-cluster").unwrap();
     let mut without = PeerServiceClient::new(channel.clone());
-    let mut wrong = PeerServiceClient::with_interceptor(channel, other.attach());
+    let mut wrong = PeerServiceClient::with_interceptor(channel, Attach::to_sidecar(&other));
     let hello = || tokio_stream::iter([]);
     let code = |status: Status| status.code();
     assert_eq!(

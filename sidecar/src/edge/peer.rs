@@ -12,7 +12,6 @@ use http::header::HeaderValue;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use subtle::ConstantTimeEq;
 
 use super::Edge;
 use crate::call::error::Error;
@@ -29,8 +28,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
         .headers()
         .get(headers::CLUSTER)
         .map(HeaderValue::as_bytes);
-    let known = edge.proxy.cluster_secret.as_bytes();
-    if !secret.is_some_and(|secret| bool::from(secret.ct_eq(known))) {
+    if !secret.is_some_and(|secret| edge.proxy.cluster_secret.matches(secret)) {
         return crate::call::error::problem(
             http::StatusCode::UNAUTHORIZED,
             "not_a_peer",

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use gateless_common::header as names;
 use gateless_core::call::callback::Sent;
 use gateless_core::call::retryable_status;
 use http::{HeaderValue, Request, Uri, header};
@@ -275,20 +276,17 @@ impl Sender {
         let seconds = format!("{:.6}", callback.took.as_secs_f64());
         let function = &callback.function;
         let name = format!("{}.{}", function.name(), function.namespace());
-        headers.insert("x-call-id", HeaderValue::try_from(callback.id.to_string())?);
-        headers.insert("x-function-name", HeaderValue::try_from(name)?);
-        headers.insert("x-function-status", status.into());
-        headers.insert("x-duration-seconds", HeaderValue::try_from(seconds)?);
         headers.insert(
-            "x-gateless-call-state",
-            HeaderValue::from_static(callback.state),
+            names::CALL_ID,
+            HeaderValue::try_from(callback.id.to_string())?,
         );
-        headers.insert("x-gateless-attempt", callback.attempt.into());
+        headers.insert(names::FUNCTION_NAME, HeaderValue::try_from(name)?);
+        headers.insert(names::FUNCTION_STATUS, status.into());
+        headers.insert(names::DURATION_SECONDS, HeaderValue::try_from(seconds)?);
+        headers.insert(names::CALL_STATE, HeaderValue::from_static(callback.state));
+        headers.insert(names::ATTEMPT, callback.attempt.into());
         if result.is_some_and(|r| r.truncated) {
-            headers.insert(
-                "x-gateless-result-truncated",
-                HeaderValue::from_static("true"),
-            );
+            headers.insert(names::RESULT_TRUNCATED, HeaderValue::from_static("true"));
         }
         let exchange = async {
             let answer = self.client.request(request).await?;

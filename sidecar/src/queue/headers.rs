@@ -1,49 +1,20 @@
 //! Which headers of a request or an answer are kept with a call.
 //!
-//! Hop-by-hop headers belong to one connection (RFC 9110, 7.6.1) and ours to one delivery.
+//! Hop-by-hop headers belong to one connection and ours to one delivery: the ground knows both lists.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use gateless_common::header::is_for_sidecar;
+use gateless_common::hop;
+use http::{HeaderMap, HeaderValue};
 
 use super::types::Header;
 
-const DROPPED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    // Addressed to us.
-    "prefer",
-    "x-callback-url",
-    "x-call-id",
-];
-
 /// Those to keep, in order.
 pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
-    let listed: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    let wanted = |name: &str| {
-        !DROPPED.contains(&name)
-            && !name.starts_with("x-gateless-")
-            && !listed.iter().any(|l| l == name)
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| wanted(name.as_str()))
+    hop::end_to_end(headers)
+        .filter(|(name, _)| !is_for_sidecar(name))
         .map(|(name, value)| {
             (
                 name.as_str().to_owned(),

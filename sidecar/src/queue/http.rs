@@ -6,6 +6,7 @@
 //! same. Deliberately no routing and no peers: the proxy finds the sidecar an id names.
 
 use bytes::Bytes;
+use gateless_common::header as names;
 use gateless_core::name::FunctionName;
 use gateless_core::policy::Admitted;
 use gateless_proto::v1;
@@ -19,9 +20,6 @@ use crate::call::Call;
 
 /// Longest idempotency key, characters.
 const KEY_CHARS: usize = 255;
-
-/// Marks a result whose body was cut at the function's `max_result_bytes`.
-pub const TRUNCATED: &str = "x-gateless-result-truncated";
 
 /// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk.
 ///
@@ -56,7 +54,7 @@ fn kept_request(
     path: &str,
     body: Bytes,
 ) -> Result<Record, Error> {
-    let callback = match parts.headers.get("x-callback-url") {
+    let callback = match parts.headers.get(names::CALLBACK_URL) {
         None => None,
         Some(value) => {
             let url = value
@@ -89,7 +87,7 @@ pub fn kept(headers: &HeaderMap) -> Vec<Header> {
 /// # Errors
 /// [`Error::IdempotencyKey`].
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let Some(value) = headers.get(names::IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
     let bad = || Error::IdempotencyKey { limit: KEY_CHARS };
@@ -132,8 +130,8 @@ pub fn accepted_response(accepted: &Accepted, base: &str) -> Response<Bytes> {
     });
     let mut response = json_response(StatusCode::ACCEPTED, &document);
     let headers = response.headers_mut();
-    insert(headers, "x-call-id", &id);
-    insert(headers, "location", &status_url);
+    insert(headers, names::CALL_ID, &id);
+    insert(headers, header::LOCATION, &status_url);
     if accepted.replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
@@ -206,10 +204,10 @@ pub fn result_response(id: &CallId, result: CallResult) -> Response<Bytes> {
             headers.append(name, value);
         }
     }
-    insert(headers, "x-call-id", &id.to_string());
-    headers.insert("x-function-status", result.status.into());
+    insert(headers, names::CALL_ID, &id.to_string());
+    headers.insert(names::FUNCTION_STATUS, result.status.into());
     if result.truncated {
-        headers.insert(TRUNCATED, HeaderValue::from_static("true"));
+        headers.insert(names::RESULT_TRUNCATED, HeaderValue::from_static("true"));
     }
     response
 }
@@ -222,7 +220,7 @@ fn json_response(status: StatusCode, document: &Value) -> Response<Bytes> {
     response
 }
 
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
@@ -68,11 +69,7 @@ impl CallId {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let parse = || {
             let (uuid, node) = text.split_once('-')?;
-            let plain = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-            if uuid.len() != 32 || node.is_empty() || node.len() > 63 {
-                return None;
-            }
-            if !uuid.bytes().all(plain) || check_node(node).is_err() {
+            if !is_hex(uuid, 32) || check_label(node).is_err() {
                 return None;
             }
             Some(Self {
@@ -94,10 +91,6 @@ impl CallId {
     pub(crate) fn key(&self) -> [u8; 16] {
         self.uuid.into_bytes()
     }
-}
-
-fn check_node(node: &str) -> Result<(), gateless_core::name::Error> {
-    gateless_core::name::check_label(node)
 }
 
 impl fmt::Display for CallId {

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::stream;
+use gateless_common::header::RESULT_TRUNCATED;
 use gateless_core::call::Attempt;
 use gateless_proto::v1;
 use http::StatusCode;
@@ -12,13 +13,12 @@ use tonic::{Code, Status};
 
 use super::Error;
 use super::clock::millis;
-use super::http::TRUNCATED;
 use super::types::{CallResult, View};
 
 /// Of a result's body in one message.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Metadata with the stable code of an error.
-const CODE: &str = "x-gateless-code";
+const CODE: &str = gateless_common::problem::HEADER;
 
 /// A call on the wire.
 #[must_use]
@@ -60,7 +60,7 @@ pub(crate) fn result_messages(result: CallResult) -> Vec<v1::CallResult> {
     };
     let truncated = result
         .truncated
-        .then(|| (TRUNCATED.to_owned(), "true".into()));
+        .then(|| (RESULT_TRUNCATED.as_str().to_owned(), "true".into()));
     let mut first = v1::CallResult {
         status: result.status.into(),
         headers: result
@@ -98,7 +98,7 @@ where
     let mut truncated = false;
     let mut headers = Vec::new();
     for header in first.headers {
-        if header.name == TRUNCATED {
+        if header.name == RESULT_TRUNCATED.as_str() {
             truncated = true;
         } else {
             headers.push((header.name, header.value.into()));

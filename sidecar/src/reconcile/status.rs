@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use gateless_common::io::unix_now;
 use gateless_core::host::State;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::time::Time;
@@ -31,13 +31,6 @@ pub(super) struct Status {
     exits: BTreeMap<RevisionName, LastExit>,
 }
 
-fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Status {
     pub(super) fn started(&mut self, id: &InstanceId, at_ms: u64) {
         self.instances.insert(
@@ -53,7 +46,7 @@ impl Status {
         let seen = self.instances.entry(id.clone()).or_default();
         seen.address = address;
         if seen.started_at_ms == 0 {
-            seen.started_at_ms = unix_ms();
+            seen.started_at_ms = unix_now().0;
         }
     }
 
@@ -91,7 +84,7 @@ impl Status {
         let mut instances = Vec::new();
         for (id, name, state, _) in machines.host_machine().instances() {
             let seen = self.instances.entry(id.clone()).or_insert_with(|| Running {
-                started_at_ms: unix_ms(),
+                started_at_ms: unix_now().0,
                 address: None,
             });
             instances.push(v1::InstanceStatus {

@@ -346,7 +346,7 @@ pub(super) fn admin(
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {
     Proxy {
         registry: registry.clone(),
-        cluster_secret: config.cluster_secret.trim().to_owned(),
+        cluster_secret: config.cluster_secret.clone(),
         domain: config.domain.clone(),
         reserve: Arc::new(Peers(peers.clone())),
         policy: Policy::default(),

@@ -7,10 +7,10 @@ mod sampler;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use gateless_common::io::unix_now;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::owner::Decision;
 use gateless_core::trigger::TriggerName;
@@ -162,10 +162,8 @@ impl Drop for Watcher {
 }
 
 fn observation(kind: Kind) -> v1::Observation {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let time = since.unwrap_or_default().as_millis();
     v1::Observation {
-        time_ms: u64::try_from(time).unwrap_or(u64::MAX),
+        time_ms: unix_now().0,
         kind: Some(kind),
     }
 }

@@ -1,6 +1,7 @@
 //! The call a trigger makes, as a record of the queue.
 
 use bytes::Bytes;
+use gateless_common::header::TRIGGER;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -16,7 +17,7 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
     let given = trigger.headers.iter();
     headers.extend(given.map(|(name, value)| (name.clone(), value.clone())));
     let name = Bytes::copy_from_slice(trigger.name.name().as_bytes());
-    headers.push(("x-gateless-trigger".to_owned(), name));
+    headers.push((TRIGGER.as_str().to_owned(), name));
     headers.push(("idempotency-key".to_owned(), Bytes::from(key.clone())));
     let digest = Sha256::digest(key.as_bytes()).into();
     Record {

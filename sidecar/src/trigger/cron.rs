@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::header::SCHEDULED_AT;
 use gateless_core::name::NodeId;
 use gateless_core::time::Time;
 use gateless_core::trigger::{Action, Cron, Event, Level, Machine, Ticket, Uid};
@@ -309,7 +310,7 @@ fn record(trigger: &Trigger, at: Time) -> Option<queue::types::Record> {
     };
     let mut headers: Vec<Header> = Vec::new();
     headers.extend(content_type.clone().map(|v| ("content-type".to_owned(), v)));
-    headers.push(("x-gateless-scheduled-at".to_owned(), text(at).into()));
+    headers.push((SCHEDULED_AT.as_str().to_owned(), text(at).into()));
     let key = Cron::idempotency_key(&trigger.uid, at);
     Some(call::record(trigger, headers, body.clone(), key))
 }

@@ -4,10 +4,11 @@
 //! the queue knows by its idempotency key that it has that call. Blocking: not for async tasks.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
+use gateless_common::io::{PRIVATE, replace};
 use gateless_core::time::Time;
 use gateless_core::trigger::Level;
 use serde::{Deserialize, Serialize};
@@ -63,11 +64,7 @@ pub(super) fn load(path: &Path) -> Saved {
 }
 
 pub(super) fn save(path: &Path, saved: &Saved) -> io::Result<()> {
-    let aside = path.with_extension("new");
-    let mut file = File::create(&aside)?;
-    file.write_all(&serde_json::to_vec(saved)?)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)
+    replace(path, &serde_json::to_vec(saved)?, PRIVATE)
 }
 
 #[cfg(test)]

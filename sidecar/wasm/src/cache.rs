@@ -10,13 +10,14 @@
 //! Deliberately no protection of the directory from its own user.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use gateless_common::io::{PRIVATE, create, private_dir, replace};
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
 use rand::RngCore;
@@ -75,11 +76,7 @@ impl Cache {
             let path = path.to_owned();
             move |source| Error::Cache { path, source }
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(failed(dir))?;
+        private_dir(dir).map_err(failed(dir))?;
         let key_path = dir.join("key");
         let key = read_or_make_key(&key_path).map_err(failed(&key_path))?;
         remove_leftovers(dir).map_err(failed(dir))?;
@@ -180,11 +177,9 @@ impl Cache {
         // The old seal goes first: between the two renames there is an entry without a seal, never one
         // with a wrong seal that somebody might wonder about.
         remove(&self.seal_path(&name));
-        write_whole(&path, code).map_err(failed)?;
-        write_whole(&self.seal_path(&name), &mac.finalize().into_bytes()).map_err(failed)?;
-        File::open(&self.dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(failed)?;
+        replace(&path, code, PRIVATE).map_err(failed)?;
+        let seal = mac.finalize().into_bytes();
+        replace(&self.seal_path(&name), &seal, PRIVATE).map_err(failed)?;
         let id = FileId::of(&fs::metadata(&path).map_err(failed)?);
         self.checked.lock().insert(name.clone(), id);
         self.prune(&name);
@@ -269,16 +264,12 @@ fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     remove(path);
     let mut key = [0; KEY_BYTES];
     rand::rng().fill_bytes(&mut key);
-    let temporary = write_temporary(path, &key)?;
-    // Unlike a rename, a link never replaces: of two processes that begin at once, one makes the key.
-    let linked = fs::hard_link(&temporary, path);
-    remove(&temporary);
-    match linked {
-        Ok(()) => Ok(key),
-        Err(_) => fs::read(path)?
-            .try_into()
-            .map_err(|_| io::Error::other("the key is not of the right length")),
+    // Of two processes that begin at once, one makes the key.
+    if create(path, &key, PRIVATE)? {
+        return Ok(key);
     }
+    let other = fs::read(path)?.try_into();
+    other.map_err(|_| io::Error::other("the key is not of the right length"))
 }
 
 /// What a process left when it ended in the middle of writing; not what another one is writing now.
@@ -288,31 +279,13 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
             .metadata()
             .and_then(|meta| meta.modified())
             .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFTOVER_AGE));
-        if is_old && entry.path().extension().is_some_and(|ext| ext == "tmp") {
+        let name = entry.file_name();
+        let unfinished = name.as_encoded_bytes();
+        if is_old && (unfinished.starts_with(b".") || unfinished.ends_with(b".new")) {
             remove(&entry.path());
         }
     }
     Ok(())
-}
-
-/// Writes a file beside its place, makes it durable, and moves it there.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = write_temporary(path, content)?;
-    fs::rename(&temporary, path).inspect_err(|_| remove(&temporary))
-}
-
-fn write_temporary(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
-    let mut random = [0; 8];
-    rand::rng().fill_bytes(&mut random);
-    let temporary = path.with_extension(format!("{}.tmp", hex::encode(random)));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.inspect_err(|_| remove(&temporary))?;
-    Ok(temporary)
 }
 
 fn remove(path: &Path) {

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateless_common::wasi::HANDLERS;
+
 /// The engine cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -51,7 +53,7 @@ pub enum LoadError {
     #[error("the component is damaged or cut off: {0}")]
     Invalid(String),
     /// A component, but no HTTP handler.
-    #[error("the component does not export wasi:http/incoming-handler@0.2; it exports {0}")]
+    #[error("the component does not export {HANDLERS}; it exports {0}")]
     World(String),
     /// A handler of WASI 0.3 where that is off.
     #[error(

@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gateless_common::wasi::{HANDLER_0_2, HANDLER_0_3};
 use http::Request;
 use http_body::Body;
 use tokio::sync::oneshot;
@@ -37,8 +38,8 @@ impl Wasi {
     /// What a component must export, up to the patch version.
     pub(crate) fn handler(self) -> &'static str {
         match self {
-            Self::V0_2 => "wasi:http/incoming-handler@0.2.",
-            Self::V0_3 => "wasi:http/handler@0.3.",
+            Self::V0_2 => HANDLER_0_2,
+            Self::V0_3 => HANDLER_0_3,
         }
     }
 

@@ -98,7 +98,12 @@ async fn a_sealed_entry_is_used_and_anything_else_compiled_again() {
     fs::copy(other_seal, &seal).unwrap();
     compiled(1, "exchanged").await;
     compiled(0, "and all is well again").await;
-    assert!(entries(&cache, "tmp").is_empty());
+    let complete = entries(&cache, "cwasm").len() + entries(&cache, "seal").len() + 1;
+    assert_eq!(
+        fs::read_dir(&cache).unwrap().count(),
+        complete,
+        "and the key"
+    );
 }
 
 #[tokio::test]

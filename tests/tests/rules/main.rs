@@ -132,10 +132,37 @@ fn core_is_pure() {
             "gateless-server",
         ],
     );
-    let clippy = read("sidecar/core/clippy.toml");
-    for banned in ["Instant::now", "SystemTime::now", "thread::spawn"] {
-        assert!(clippy.contains(banned), "core may call {banned}");
+    for crate_ in ["sidecar/core", "common"] {
+        let clippy = read(&format!("{crate_}/clippy.toml"));
+        for banned in ["Instant::now", "SystemTime::now", "thread::spawn"] {
+            assert!(clippy.contains(banned), "{crate_} may call {banned}");
+        }
     }
+    // Without features common is pure, too.
+    let common: Vec<_> = read("sidecar/core/Cargo.toml")
+        .lines()
+        .filter(|line| line.contains("gateless-common"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(common, ["gateless-common.workspace = true"]);
+}
+
+/// Every crate of ours by the name in its manifest.
+const OURS: [&str; 7] = [
+    "gateless",
+    "gateless-core",
+    "gateless-proto",
+    "gateless-sdk",
+    "gateless-server",
+    "gateless-sidecar",
+    "gateless-wasm",
+];
+
+#[test]
+fn common_is_the_ground() {
+    check_layer("common/Cargo.toml", &OURS);
+    let shell = ["tokio", "hyper", "tonic", "axum", "reqwest", "prost"];
+    check_layer("common/Cargo.toml", &shell);
 }
 
 #[test]
@@ -237,6 +264,7 @@ fn every_promised_folder_exists() {
     let files = tracked();
     let missing = [
         "cli/",
+        "common/src/",
         "server/src/domain/",
         "server/src/store/",
         "server/src/http/",

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use gateless_common::header;
 use gateless_sdk::{Gateless, Lines, LogQuery};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -71,7 +72,7 @@ impl<'a> Tail<'a> {
     /// Says whose lines are missing.
     pub(crate) fn warn(&self, out: &mut Output) {
         let headers = self.lines.as_ref().map(Lines::headers);
-        if let Some(missing) = headers.and_then(|h| h.get("x-gateless-unreachable")) {
+        if let Some(missing) = headers.and_then(|h| h.get(header::UNREACHABLE)) {
             let missing = String::from_utf8_lossy(missing.as_bytes());
             out.note(format!("warning: without the lines of sidecars {missing}"));
         }

@@ -134,7 +134,7 @@ fn another_world_is_named_by_its_exports() {
     };
     check(
         &exporting(&[]),
-        "nor wasi:http/handler@0.3; it exports nothing",
+        "or wasi:http/handler@0.3; it exports nothing",
     );
     check(
         &exporting(&["my:own/api@1.0.0", "run"]),

@@ -2,13 +2,15 @@
 //!
 //! Whether the function is there is not checked: it may come later.
 
+use gateless_common::{header, hop, name};
+use http::header::FORWARDED;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{CloudEvents, Cron, Kind, Spec};
 use crate::domain::Error;
-use crate::domain::names::{self, pointer_segment};
+use crate::domain::document::pointer_segment;
 use crate::domain::validate::Faults;
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -20,25 +22,12 @@ const MAX_ATTRIBUTE_BYTES: usize = 1024;
 /// Thirty days.
 const MAX_WINDOW_MS: u64 = 30 * 86_400_000;
 
-/// Headers that belong to a connection, to a message's framing, or to the platform.
-const RESERVED: [&str; 16] = [
-    "connection",
-    "content-length",
-    "expect",
-    "forwarded",
-    "host",
-    "idempotency-key",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "prefer",
-    "x-call-id",
-    "x-callback-url",
-];
+/// Whether a header belongs to a connection, to a message's framing, or to the platform.
+fn is_reserved(name: &HeaderName) -> bool {
+    hop::is_set_by_sender(name)
+        || header::is_for_sidecar(name)
+        || [FORWARDED, header::IDEMPOTENCY_KEY].contains(name)
+}
 
 /// Checks what people put.
 ///
@@ -46,7 +35,7 @@ const RESERVED: [&str; 16] = [
 /// Every fault, with pointers into `{"spec": ...}`.
 pub fn check(spec: &Spec) -> Result<(), Error> {
     let mut faults = Faults::default();
-    faults.check("/spec/function", names::check_function(&spec.function));
+    faults.check("/spec/function", name::check_function(&spec.function));
     let given = [
         (Kind::Cron, spec.cron.is_some()),
         (Kind::CloudEvents, spec.cloudevents.is_some()),
@@ -68,7 +57,7 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
         check_attributes(&mut faults, events);
     }
     if let Some(queue) = &spec.queue {
-        faults.check("/spec/queue/topic", names::check_label(&queue.topic));
+        faults.check("/spec/queue/topic", name::check_label(&queue.topic));
     }
     if !METHODS.contains(&spec.method.as_str()) {
         let methods = METHODS.join(", ");
@@ -157,10 +146,11 @@ fn check_headers(faults: &mut Faults, spec: &Spec) {
         let pointer = format!("/spec/headers/{}", pointer_segment(name));
         let lower = name.to_ascii_lowercase();
         let parsed = HeaderName::from_bytes(name.as_bytes());
-        if name.len() > 128 || *name != lower || parsed.is_err() {
+        let parsed = parsed.ok().filter(|_| name.len() <= 128 && *name == lower);
+        if parsed.is_none() {
             let detail = "a header's name must be a lower-case token of at most 128 characters";
             faults.add(&pointer, detail);
-        } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("x-gateless-") {
+        } else if parsed.is_some_and(|name| is_reserved(&name)) {
             faults.add(&pointer, "this header is set by the platform or by HTTP");
         } else if lower.starts_with("ce-") && spec.kind == Kind::CloudEvents {
             faults.add(&pointer, "this header is set from the event");

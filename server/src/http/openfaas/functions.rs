@@ -6,6 +6,8 @@ use std::path::Path;
 use axum::Json;
 use axum::extract::{self, Extension, Query, State};
 use bytes::Bytes;
+use gateless_common::name;
+use gateless_common::problem::Code;
 use http::StatusCode;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -13,7 +15,6 @@ use sha2::{Digest, Sha256};
 use super::{Of, Plain, parse, permit};
 use crate::auth::Principal;
 use crate::auth::policy::Need;
-use crate::domain::names;
 use crate::http::Api;
 use crate::http::problem::Problem;
 use crate::openfaas::{self, Deployment, FunctionStatus};
@@ -96,13 +97,13 @@ async fn deploy(
         &deployment.namespace,
     )?;
     let name = (namespace.as_str(), deployment.service.as_str());
-    names::check_function(name.1).map_err(|reason| Problem::parameter("service", reason))?;
+    name::check_function(name.1).map_err(|reason| Problem::parameter("service", reason))?;
     if must_exist {
         api.service.function(name).await?;
     }
     let image = api.images.get(&deployment.image).ok_or_else(|| {
         let detail = format!("image {:?} is in no table of images", deployment.image);
-        Problem::new(StatusCode::BAD_REQUEST, "unknown_image", detail).hint(
+        Problem::new(Code::UnknownImage, detail).hint(
             "containers are not run here: give the server a table with --images that says which bundle or component the image stands for",
         )
     })?;
@@ -124,7 +125,7 @@ async fn upload(api: &Api, namespace: &str, file: &Path) -> Result<String, Plain
             "the image's file {} cannot be read: {cause}",
             file.display()
         );
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "image_file", detail)
+        Problem::new(Code::ImageFile, detail)
     };
     let content = read.map_err(|error| unreadable(error.to_string()))?;
     let content = Bytes::from(content.map_err(|error| unreadable(error.to_string()))?);
@@ -181,7 +182,7 @@ pub(super) async fn scale(
             "{} replicas are more than the {most} it may have",
             asked.replicas
         );
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "beyond_max_scale", detail);
+        let problem = Problem::new(Code::BeyondMaxScale, detail);
         return Err(Plain(problem.hint(
             "deploy it again with a higher label com.openfaas.scale.max",
         )));

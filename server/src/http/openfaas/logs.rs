@@ -5,6 +5,7 @@ use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gateless_common::limits::LOG_LINES;
 use gateless_proto::v1::LogLine;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
@@ -46,8 +47,8 @@ pub(super) async fn stream(
     let since = since.map_err(|error| Problem::parameter("since", error.to_string()))?;
     let tail = match asked.tail {
         None => DEFAULT_TAIL,
-        Some(count) if count <= 0 => logs::MAX_TAIL,
-        Some(count) => u32::try_from(count).map_or(logs::MAX_TAIL, |n| n.min(logs::MAX_TAIL)),
+        Some(count) if count <= 0 => LOG_LINES,
+        Some(count) => u32::try_from(count).map_or(LOG_LINES, |n| n.min(LOG_LINES)),
     };
     let query = logs::Query {
         follow: matches!(asked.follow.as_deref(), Some("1" | "true")),

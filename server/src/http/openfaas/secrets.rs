@@ -7,13 +7,14 @@ use axum::extract::{Extension, Query, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use gateless_common::name;
+use gateless_common::problem::Code;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Of, Plain, parse, permit};
 use crate::auth::Principal;
 use crate::auth::policy::Need;
-use crate::domain::names;
 use crate::http::Api;
 use crate::http::problem::Problem;
 use crate::openfaas::{SECRET_KEY, Secret};
@@ -53,7 +54,7 @@ pub(super) async fn create(
     let namespace = permit(&principal, Need::Deploy, &of.namespace, &secret.namespace)?;
     if api.service.secret((&namespace, &secret.name)).await.is_ok() {
         let detail = format!("secret {:?} is there already; update it", secret.name);
-        return Err(Problem::new(StatusCode::CONFLICT, "exists", detail).into());
+        return Err(Problem::new(Code::Exists, detail).into());
     }
     put(&api, &namespace, &secret).await?;
     Ok(StatusCode::CREATED)
@@ -73,7 +74,7 @@ pub(super) async fn update(
 }
 
 async fn put(api: &Api, namespace: &str, secret: &Secret) -> Result<(), Plain> {
-    names::check_label(&secret.name).map_err(|reason| Problem::parameter("name", reason))?;
+    name::check_label(&secret.name).map_err(|reason| Problem::parameter("name", reason))?;
     let value = if secret.raw_value.is_empty() {
         Some(secret.value.clone())
     } else {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{BoxStream, StreamExt};
+use gateless_common::io::move_into_place;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
@@ -90,11 +91,9 @@ impl FileBlobs {
         file.sync_all().await.map_err(unwritable)?;
         let path = self.path(digest);
         let _changing = self.changing.lock().await;
-        let attempt = async {
-            fs::rename(&partial.0, &path).await?;
-            File::open(&self.dir).await?.sync_all().await
-        };
-        let stored: io::Result<()> = attempt.await;
+        let (from, to) = (partial.0.clone(), path.clone());
+        let moved = tokio::task::spawn_blocking(move || move_into_place(&from, &to)).await;
+        let stored = moved.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         stored.map_err(|source| failed("storing", &path, source))
     }
 

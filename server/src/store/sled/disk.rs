@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use ::sled::{Config, Db};
+use gateless_common::io::sync_dir;
 
 use super::codec::{self, Meta};
 use crate::store::plan::Totals;
@@ -275,7 +276,7 @@ impl SledDisk {
             blobs.insert(entry.file_name());
         }
         if new {
-            space::sync_dir(&dir)?;
+            sync_dir(&dir)?;
         }
         self.synced_blobs = blobs;
         self.file.sync_data()

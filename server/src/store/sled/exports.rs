@@ -3,22 +3,23 @@
 //! Files are numbered, the highest is the newest: neither clocks nor revisions order them, as both
 //! can step back (a restored catalogue may be at a lower revision).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use gateless_common::io::{PRIVATE, replacement};
 use uuid::Uuid;
 
 use crate::store::export::{self, Export};
 use crate::store::shared::Shared;
 use crate::store::{Error, Result, Revision, space};
 
-const PARTIAL: &str = ".partial";
+/// How names of exports begin that were being written.
+const UNFINISHED: &str = ".catalogue-";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -36,7 +37,8 @@ impl Exports {
             keep: keep.max(1),
         };
         for path in exports.paths()? {
-            if path.to_string_lossy().ends_with(PARTIAL) {
+            let name = path.file_name().unwrap_or_default();
+            if name.to_string_lossy().starts_with(UNFINISHED) {
                 fs::remove_file(&path)
                     .map_err(Error::io(format!("removing {}", path.display())))?;
             }
@@ -76,25 +78,12 @@ impl Exports {
         let numbered = self.numbered()?;
         let number = numbered.last().map_or(1, |(number, _)| number + 1);
         let path = self.dir.join(format!("catalogue-{number:010}.jsonl"));
-        let partial = path.with_extension(format!("jsonl{PARTIAL}"));
         let attempt = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&partial)?;
+            let mut file = replacement(&path, PRIVATE)?;
             export::write(export, &mut file)?;
-            file.flush()?;
-            file.sync_all()?;
-            fs::rename(&partial, &path)?;
-            space::sync_dir(&self.dir)
+            file.commit()
         };
-        if let Err(source) = attempt() {
-            // Best effort: the next start removes it otherwise.
-            drop(fs::remove_file(&partial));
-            return Err(Error::io(format!("writing {}", path.display()))(source));
-        }
+        attempt().map_err(Error::io(format!("writing {}", path.display())))?;
         let excess = (numbered.len() + 1).saturating_sub(self.keep);
         for (_, old) in numbered.into_iter().take(excess) {
             fs::remove_file(&old).map_err(Error::io(format!("removing {}", old.display())))?;

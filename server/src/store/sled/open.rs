@@ -14,8 +14,9 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use gateless_common::io::{move_into_place, unix_now};
 use uuid::Uuid;
 
 use super::disk::{self, Failure, SledDisk};
@@ -150,9 +151,7 @@ fn make(dir: &Path, state: &State) -> Result<()> {
 
 fn put_in_place(dir: &Path, new: &Path) -> Result<()> {
     let db = dir.join("db");
-    fs::rename(new, &db)
-        .and_then(|()| space::sync_dir(dir))
-        .map_err(Error::io(format!("moving a new store to {}", db.display())))
+    move_into_place(new, &db).map_err(Error::io(format!("moving a new store to {}", db.display())))
 }
 
 fn restore(dir: &Path, from: PathBuf, state: &State, reason: String) -> Result<Restored> {
@@ -185,9 +184,7 @@ fn restore(dir: &Path, from: PathBuf, state: &State, reason: String) -> Result<R
 }
 
 fn unused_name(dir: &Path) -> PathBuf {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds = unix_now().since_epoch().as_secs();
     let mut path = dir.join(format!("db.corrupt-{seconds}"));
     let mut again = 1;
     while path.exists() {

@@ -2,7 +2,7 @@
 //! in the parent.
 
 use super::{Dispatch, EndpointKey, Pass, Permit};
-use crate::balancer::{self, Health};
+use crate::balancer::{Health, pick};
 use crate::gate::Gate;
 use crate::hold::Origin;
 use crate::name::{InstanceId, NodeId};
@@ -78,7 +78,7 @@ impl<W, E: Clone> Dispatch<W, E> {
         let usable = |key: EndpointKey, health: &Health| {
             !avoid.contains(&key) && (ejected_too || !health.is_ejected(now))
         };
-        let local = pick_where(
+        let local = pick(
             &self.locals,
             random,
             |local| local.has_room(now) && usable(local.key, &local.health),
@@ -89,7 +89,7 @@ impl<W, E: Clone> Dispatch<W, E> {
         if origin == Origin::Peer || comfortable || self.remotes.is_empty() {
             return local.map(Chosen::Local);
         }
-        let remote = pick_where(
+        let remote = pick(
             &self.remotes,
             random,
             |remote| self.presumed_room(now, remote) && usable(remote.key, &remote.health),
@@ -124,29 +124,4 @@ impl<W, E: Clone> Dispatch<W, E> {
 pub(super) enum Chosen {
     Local(usize),
     Remote(usize),
-}
-
-/// Power of two choices among the items that pass, without allocating.
-fn pick_where<T>(
-    items: &[T],
-    random: u64,
-    passes: impl Fn(&T) -> bool,
-    cost: impl Fn(&T) -> f64,
-) -> Option<usize> {
-    let nth = |n: usize| {
-        items
-            .iter()
-            .enumerate()
-            .filter(|(_, item)| passes(item))
-            .nth(n)
-            .map(|(at, _)| at)
-    };
-    let count = items.iter().filter(|item| passes(item)).count();
-    if count <= 1 {
-        return nth(0);
-    }
-    let first = (random as u32 as usize) % count;
-    let second = (first + 1 + ((random >> 32) as usize) % (count - 1)) % count;
-    let pair = [nth(first)?, nth(second)?];
-    balancer::pick(&pair, random, |at| cost(&items[at]))
 }

@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
+use gateless_common::backoff;
+
 use crate::time::Time;
 
-/// Before the second retry.
-const BASE: Duration = Duration::from_millis(100);
-/// Before any retry.
-const MAX: Duration = Duration::from_secs(60);
+/// Before the second retry, and at most.
+const PAUSE: backoff::Backoff = backoff::Backoff {
+    base: Duration::from_millis(100),
+    max: Duration::from_secs(60),
+};
 /// Ready for so long, an instance has shown that the revision works.
 pub(super) const STABLE: Duration = Duration::from_secs(10);
 /// After so long without a failure the count begins anew; Kubernetes' value.
@@ -65,7 +68,7 @@ impl Backoff {
 fn delay(failures: u32) -> Duration {
     match failures {
         0 | 1 => Duration::ZERO,
-        n => BASE.saturating_mul(1 << (n - 2).min(16)).min(MAX),
+        n => PAUSE.bound(n - 1),
     }
 }
 
@@ -80,7 +83,7 @@ mod tests {
             0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000,
         ];
         assert_eq!(millis, expected);
-        assert_eq!(delay(u32::MAX), MAX);
+        assert_eq!(delay(u32::MAX), PAUSE.max);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use gateless_common::backoff::Backoff;
+
 use super::due::CLOCK_SET_BACK;
 use super::entry::{self, ASK_FOR, Entry, Post, Role};
 use super::types::{Action, Event, Level, Ticket};
@@ -22,7 +24,11 @@ pub const SETTLE: Duration = Duration::from_secs(3);
 /// One that asked counts as alive for so long, though gossip may not have it yet.
 const CLAIM_FOR: Duration = Duration::from_secs(10);
 const RETELL: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Before a firing that failed is tried again: without jitter, as one sidecar fires a schedule.
+const RETRY: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    max: Duration::from_secs(30),
+};
 /// What is remembered of triggers the catalogue does not have (yet).
 const MAX_STRAYS: usize = 10_000;
 /// Clocks are adjusted by less than this all the time.
@@ -178,7 +184,7 @@ impl Machine {
                 if let Role::Asking { until, .. } = &mut entry.role {
                     *until = (*until).min(now + ASK_FOR);
                 }
-                entry.retry = entry.retry.map(|at| at.min(now + RETRY_MAX));
+                entry.retry = entry.retry.map(|at| at.min(now + RETRY.max));
                 entry.retell = entry.retell.map(|at| at.min(now + RETELL));
             }
         }
@@ -238,9 +244,8 @@ impl Machine {
             entry.settle(at);
             (entry.failures, entry.retry) = (0, None);
         } else {
-            let wait = Duration::from_secs(1 << entry.failures.min(5)).min(RETRY_MAX);
-            entry.failures += 1;
-            entry.retry = Some(now + wait);
+            entry.failures = entry.failures.saturating_add(1);
+            entry.retry = Some(now + RETRY.bound(entry.failures));
         }
         if settled && !matches!(entry.role, Role::Owner) {
             // Its new owner may not have waited for this.

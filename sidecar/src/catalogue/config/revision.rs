@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gateless_common::limits::ARTIFACT_BYTES;
+use gateless_common::name::is_sha256;
 use gateless_core::config::{
     Bundle, BundleFormat, HoldLimits, Limits, Metric, Process, Protocol, Readiness, RetryPolicy,
     Revision, Runtime, Scaling, SecretRef, Wasm,
@@ -10,9 +12,6 @@ use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
 
 use super::{Error, ensure, label, millis, required};
-
-/// Largest bundle, as the server accepts it.
-pub(crate) const MAX_BUNDLE_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn revision(function: &FunctionName, wire: &v1::Revision) -> Result<Revision, Error> {
     let name = RevisionName::new(function.clone(), &wire.name)
@@ -123,9 +122,9 @@ fn wasm(wire: &v1::WasmRuntime) -> Result<Wasm, Error> {
         || "must be 64 lower-case hex digits".into(),
     )?;
     ensure(
-        wire.component_size <= MAX_BUNDLE_BYTES,
+        wire.component_size <= ARTIFACT_BYTES,
         "component_size",
-        || format!("is above {MAX_BUNDLE_BYTES}"),
+        || format!("is above {ARTIFACT_BYTES}"),
     )?;
     for (field, value) in [
         ("memory_bytes", wire.memory_bytes),
@@ -177,8 +176,8 @@ fn bundle(wire: &v1::ProcessRuntime) -> Result<Option<Bundle>, Error> {
     ensure(is_sha256(&wire.bundle_sha256), "bundle_sha256", || {
         "must be 64 lower-case hex digits".into()
     })?;
-    ensure(wire.bundle_size <= MAX_BUNDLE_BYTES, "bundle_size", || {
-        format!("is above {MAX_BUNDLE_BYTES}")
+    ensure(wire.bundle_size <= ARTIFACT_BYTES, "bundle_size", || {
+        format!("is above {ARTIFACT_BYTES}")
     })?;
     let format = match wire.bundle_format.as_str() {
         "tar.gz" => BundleFormat::TarGz,
@@ -193,12 +192,6 @@ fn bundle(wire: &v1::ProcessRuntime) -> Result<Option<Bundle>, Error> {
         format,
         size: wire.bundle_size,
     }))
-}
-
-/// 64 lower-case hex digits. It becomes a file name, so nothing else may pass.
-pub(crate) fn is_sha256(text: &str) -> bool {
-    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    text.len() == 64 && text.bytes().all(digit)
 }
 
 fn working_dir(text: &str, in_bundle: bool) -> Result<Option<String>, Error> {

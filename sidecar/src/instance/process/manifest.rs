@@ -5,12 +5,11 @@
 //! platter: it must outlive a process, not a power cut, which no instance outlives either.
 //! Holds no secret and no environment.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use gateless_common::io::{PRIVATE, replace_until_reboot, unix_now};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "manifest.json";
@@ -44,17 +43,9 @@ pub(super) struct ProcessId {
 }
 
 impl Manifest {
-    /// Writes it whole or not at all.
+    /// Writes it whole or not at all. No process outlives a reboot, so an fsync would only stand in the way of a start.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        let temporary = folder.join("manifest.tmp");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        fs::rename(temporary, folder.join(FILE))
+        replace_until_reboot(&folder.join(FILE), &serde_json::to_vec(self)?, PRIVATE)
     }
 
     /// Reads it back.
@@ -65,8 +56,7 @@ impl Manifest {
 
 /// Now, Unix milliseconds.
 pub(in crate::instance) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    unix_now().0
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use gateless_common::io::{move_into_place, private_dir};
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 
@@ -169,15 +170,15 @@ fn create(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     let parent = folder.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(parent)?;
+    private_dir(parent)?;
     let unfinished = folder.with_extension("new");
     match fs::remove_dir_all(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    private_dir(&unfinished)?;
     drop(Engine::try_open(&unfinished).map_err(io::Error::other)?);
-    fs::rename(&unfinished, folder)?;
-    fs::File::open(parent)?.sync_all()
+    move_into_place(&unfinished, folder)
 }
 
 /// After a power cut the last batch may have reached the disk in part, which fjall refuses as

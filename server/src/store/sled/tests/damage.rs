@@ -68,7 +68,7 @@ async fn a_torn_export_is_passed_over() {
     tear(&exports(dir.path())[1]);
     fs::write(
         dir.path()
-            .join("exports/catalogue-0000000009.jsonl.partial"),
+            .join("exports/.catalogue-0000000009.jsonl.a1b2c3"),
         "{",
     )
     .unwrap();

@@ -1,17 +1,19 @@
-//! Names: which texts name a namespace, function, revision, secret or variable.
+//! Which texts are names, as functions that say which rule a text breaks.
 //!
-//! The same DNS label rule as in the sidecar's core, written again because the server does not
-//! depend on the sidecar.
+//! The reasons are sentences without their subject ("must have ..."), so that whoever reports them names the field.
 
-/// The longest function name, so that a revision (`NAME-0000000001`) is still a DNS label.
-pub const MAX_FUNCTION_NAME: usize = 52;
+/// The longest DNS label, in characters.
+pub const MAX_LABEL: usize = 63;
 
-/// A DNS label (RFC 1123); says which rule the text breaks.
+/// The longest name of a function, in characters, so that a revision (`NAME-0000000001`) is still a DNS label.
+pub const MAX_FUNCTION: usize = 52;
+
+/// A DNS label (RFC 1123): 1 to 63 of `a-z`, `0-9`, `-`, not beginning or ending with `-`.
 ///
 /// # Errors
 /// The broken rule.
 pub fn check_label(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() || text.len() > 63 {
+    if text.is_empty() || text.len() > MAX_LABEL {
         return Err("must have 1 to 63 characters");
     }
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -24,18 +26,19 @@ pub fn check_label(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A function's name: a DNS label of at most [`MAX_FUNCTION_NAME`].
+/// A function's name: a DNS label of at most [`MAX_FUNCTION`] characters.
 ///
 /// # Errors
 /// The broken rule.
 pub fn check_function(text: &str) -> Result<(), &'static str> {
-    if text.len() > MAX_FUNCTION_NAME {
+    if text.len() > MAX_FUNCTION {
         return Err("must have 1 to 52 characters");
     }
     check_label(text)
 }
 
-/// An environment variable: `[A-Za-z_][A-Za-z0-9_]*`, at most 128, and none the platform sets.
+/// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`, at most 128 characters, and none that the
+/// platform sets.
 ///
 /// # Errors
 /// The broken rule.
@@ -79,15 +82,16 @@ pub fn check_secret_key(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A sha256 as 64 lowercase hex digits.
-pub fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+/// Whether `text` is `digits` lower-case hex digits and nothing else.
+#[must_use]
+pub fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A key of a map as a JSON pointer's segment.
-pub fn pointer_segment(key: &str) -> String {
-    let cut: String = key.chars().take(128).collect();
-    cut.replace('~', "~0").replace('/', "~1")
+/// A SHA-256 as 64 lower-case hex digits, the name of an artifact.
+#[must_use]
+pub fn is_sha256(text: &str) -> bool {
+    is_hex(text, 64)
 }
 
 #[cfg(test)]
@@ -97,14 +101,19 @@ mod tests {
     #[test]
     fn only_names_are_names() {
         type Check = fn(&str) -> Result<(), &'static str>;
-        let long = "x".repeat(53);
+        let (longest, long) = ("x".repeat(63), "x".repeat(64));
+        let (function, too_long) = ("x".repeat(52), "x".repeat(53));
         let table: [(Check, &[&str], &[&str]); 4] = [
             (
                 check_label,
-                &["a", "a-b", "0"],
-                &["", "-a", "a-", "A", "a.b", "ä"],
+                &["a", "a-b", "0", &longest],
+                &["", "-a", "a-", "A", "a.b", "a/b", "ä", &long],
             ),
-            (check_function, &["hello"], &["", &long, "a/b"]),
+            (
+                check_function,
+                &["hello", &function],
+                &["", &too_long, "a/b"],
+            ),
             (
                 check_env,
                 &["A", "_a1"],
@@ -127,7 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_segment_is_escaped() {
-        assert_eq!(pointer_segment("a/b~c"), "a~1b~0c");
+    fn a_digest_is_lower_case_hex_of_its_length() {
+        assert!(is_sha256(&"0f".repeat(32)));
+        for bad in ["0F".repeat(32), "0f".repeat(31), "0g".repeat(32)] {
+            assert!(!is_sha256(&bad), "{bad}");
+        }
     }
 }

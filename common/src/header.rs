@@ -1,0 +1,125 @@
+//! The names of the headers that Gateless sets, reads or passes on, and who may send which.
+//!
+//! What any intermediary does with headers of HTTP itself is in [`crate::hop`].
+
+use http::HeaderName;
+
+/// Every header of our own begins with this; only the few that callers may send are taken from them.
+pub const PREFIX: &str = "x-gateless-";
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub const $name: HeaderName = HeaderName::from_static($text);)*
+    };
+}
+
+// What callers send, and what they get.
+names! {
+    /// Milliseconds a call has left; travels with it. Shortens, never extends.
+    TIMEOUT_MS = "x-gateless-timeout-ms";
+    /// Keeps a caller with one revision of a split.
+    STICKY = "x-gateless-sticky";
+    /// Revision that answered; on a forwarded request, the one that was picked.
+    REVISION = "x-gateless-revision";
+    /// `true` on an answer that waited for an instance.
+    COLD_START = "x-gateless-cold-start";
+    /// Id of a queued call: on the answer that accepts it, and on the request that delivers it.
+    CALL_ID = "x-call-id";
+    /// Where a queued call's result is to be sent.
+    CALLBACK_URL = "x-callback-url";
+    /// Makes a repeated request the same as its first.
+    IDEMPOTENCY_KEY = "idempotency-key";
+    /// `respond-async`, and for how long to wait (RFC 7240).
+    PREFER = "prefer";
+    /// Time a gRPC call has left.
+    GRPC_TIMEOUT = "grpc-timeout";
+}
+
+// What a function gets with a queued call, and a callback with a result.
+names! {
+    /// Which attempt it is, from 1.
+    ATTEMPT = "x-gateless-attempt";
+    /// `true`: the call came through the queue.
+    ASYNC = "x-gateless-async";
+    /// The trigger that made the call.
+    TRIGGER = "x-gateless-trigger";
+    /// When a schedule meant the call to be made.
+    SCHEDULED_AT = "x-gateless-scheduled-at";
+    /// With a result: how the call ended.
+    CALL_STATE = "x-gateless-call-state";
+    /// With a result: `true` when the body was cut at the limit.
+    RESULT_TRUNCATED = "x-gateless-result-truncated";
+    /// With a result: the function, as OpenFaaS names it.
+    FUNCTION_NAME = "x-function-name";
+    /// With a result: the function's own status.
+    FUNCTION_STATUS = "x-function-status";
+    /// With a result: how long the last attempt took, in seconds.
+    DURATION_SECONDS = "x-duration-seconds";
+}
+
+// Between sidecars, and between server and sidecar.
+names! {
+    /// The cluster secret; the key of gRPC's metadata, too.
+    CLUSTER = crate::secret::HEADER;
+    /// The sender's node id.
+    NODE = "x-gateless-node";
+    /// `async` for calls from the queue.
+    CLASS = "x-gateless-class";
+    /// A permit taken ahead.
+    PERMIT = "x-gateless-permit";
+    /// On an answer: the gate refused, the function saw nothing.
+    REFUSED = "x-gateless-refused";
+    /// On an answer: the connection to the instance broke; the function may have seen the call.
+    FAILED = "x-gateless-failed";
+    /// On an answer: microseconds in the gate's queue.
+    QUEUE_US = "x-gateless-queue-us";
+    /// Components the call came through, one calling the other.
+    HOPS = "x-gateless-hops";
+    /// In gRPC's metadata: the problem code of a refusal.
+    CODE = crate::problem::HEADER;
+}
+
+// What the server answers with, and names of others that `http` does not have.
+names! {
+    /// On a list: the sidecars that could not be asked.
+    UNREACHABLE = "x-gateless-unreachable";
+    /// Phases of a call, for browsers' tools.
+    SERVER_TIMING = "server-timing";
+    /// W3C Trace Context.
+    TRACEPARENT = "traceparent";
+    /// Addresses a request came through.
+    FORWARDED_FOR = "x-forwarded-for";
+    /// `http` or `https`, as the first caller used it.
+    FORWARDED_PROTO = "x-forwarded-proto";
+    /// The host that the first caller asked for.
+    FORWARDED_HOST = "x-forwarded-host";
+}
+
+/// Headers that only sidecars may set; dropped from what others send.
+pub const INTERNAL: [HeaderName; 8] = [
+    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS,
+];
+
+/// Whether a header is one of our own, for callers or for sidecars.
+#[must_use]
+pub fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with(PREFIX)
+}
+
+/// Whether a header speaks to the sidecar that takes the call, so that it means nothing to a later delivery of it.
+#[must_use]
+pub fn is_for_sidecar(name: &HeaderName) -> bool {
+    is_ours(name) || [CALL_ID, CALLBACK_URL, PREFER].contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_sidecars_set_is_known_by_its_prefix() {
+        assert!(INTERNAL.iter().all(is_ours));
+        assert!(is_for_sidecar(&STICKY) && is_for_sidecar(&CALL_ID));
+        assert!(!is_for_sidecar(&IDEMPOTENCY_KEY) && !is_for_sidecar(&TRACEPARENT));
+    }
+}

@@ -1,0 +1,21 @@
+//! The facts that more than one part of Gateless must agree on, each written once.
+//!
+//! Without features it is pure and small enough for the core. It depends on no other crate of ours, and holds
+//! nothing that only one part needs: a bound that one file knows stays in that file.
+
+pub mod backoff;
+#[cfg(feature = "http")]
+pub mod header;
+#[cfg(feature = "http")]
+pub mod hop;
+#[cfg(feature = "io")]
+pub mod io;
+pub mod limits;
+pub mod name;
+pub mod problem;
+pub mod secret;
+mod stable_hash;
+pub mod time;
+pub mod wasi;
+
+pub use stable_hash::stable_hash;
