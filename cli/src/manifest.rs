@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use gateless_common::{settings, spec};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -20,7 +21,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::report::explain;
 use self::report::toml_failure;
 pub(crate) use self::sections::Build;
-use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm};
+use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm, written};
 use self::units::{Bytes, Millis};
 use crate::failure::Failure;
 use crate::pack::Artifact;
@@ -28,69 +29,91 @@ use crate::pack::Artifact;
 /// The JSON Schema of `function.toml`, for editors.
 pub(crate) const SCHEMA: &str = include_str!("../../openapi/function.schema.json");
 
-/// A whole `function.toml`.
-///
-/// These comments are also the descriptions in openapi/function.schema.json.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Manifest {
-    /// Name of the function, a DNS label: a-z, 0-9, -.
-    pub(crate) name: Option<String>,
-    /// Namespace; --namespace and GATELESS_NAMESPACE go before it.
-    pub(crate) namespace: Option<String>,
-    /// Program and arguments; a text is run by /bin/sh -c. It serves HTTP on $PORT.
-    pub(crate) command: Option<Command>,
-    /// Folder or one executable file, relative to function.toml.
-    pub(crate) bundle: Option<String>,
-    /// A WebAssembly component that exports wasi:http/incoming-handler, relative to function.toml;
-    /// instead of command and bundle.
-    pub(crate) component: Option<String>,
-    /// Left out of the bundle, as in .gitignore.
-    #[serde(default)]
-    pub(crate) ignore: Vec<String>,
-    /// Folder the command runs in, relative to the bundle.
-    working_dir: Option<String>,
-    /// A path that answers 2xx or 3xx, or "tcp": the port accepts connections.
-    ready: Option<String>,
-    /// From start to ready.
-    start_timeout: Option<Millis>,
-    /// From SIGTERM to SIGKILL.
-    stop_grace: Option<Millis>,
-    /// Pass a listening socket (LISTEN_FDS=1) besides $PORT.
-    socket_activation: Option<bool>,
-    /// Address space of an instance; left out: no limit.
-    memory: Option<Bytes>,
-    /// "http1", or "h2c" for gRPC.
-    protocol: Option<String>,
-    /// "public", or "cluster_only": other functions only.
-    visibility: Option<String>,
-    /// For people and for filters.
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    /// Environment variables.
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    /// Variables whose values are secrets of the namespace.
-    #[serde(default)]
-    secrets: Vec<Secret>,
-    /// How the bundle is made, and what of.
-    #[serde(default)]
-    pub(crate) build: Build,
-    /// What a component may do and use.
-    wasm: Option<Wasm>,
-    /// Of one call; 0 switches a limit off.
-    limits: Option<Limits>,
-    /// Of calls that wait for an instance, per sidecar.
-    hold: Option<Hold>,
-    /// Of calls that failed before a response.
-    retries: Option<Retries>,
-    /// Knative's pod autoscaler, its names and defaults.
-    scaling: Option<Scaling>,
-    /// Of calls to /async-function/...
-    #[serde(rename = "async")]
-    async_: Option<Async>,
+/// The keys of a whole file: those given, and the settings of a process, which have no table of their own.
+macro_rules! manifest {
+    (
+        $(#[$attribute:meta])* $name:ident { $(
+            $(#[$shaped_attribute:meta])* $visibility:vis $shaped:ident: $shaped_type:ty,
+        )* }
+        $section:ident { $(
+            $(#[doc = $doc:literal])+
+            $json:ident / $toml:ident: $type:ty, $unit:ident = $default:expr, $range:expr $(, also $also:expr)?;
+        )* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            $($(#[$shaped_attribute])* $visibility $shaped: $shaped_type,)*
+            $($(#[doc = $doc])+ $toml: Option<written!($unit)>,)*
+        }
+
+        impl $name {
+            /// The settings of a process that are given, by their names in the API.
+            fn process_settings(&self) -> Map<String, Value> {
+                let mut map = Map::new();
+                $(put(&mut map, stringify!($json), self.$toml);)*
+                map
+            }
+        }
+    };
 }
+
+settings!(process => manifest
+    /// A whole `function.toml`.
+    ///
+    /// These comments are also the descriptions in openapi/function.schema.json.
+    Manifest {
+        /// Name of the function, a DNS label: a-z, 0-9, -.
+        pub(crate) name: Option<String>,
+        /// Namespace; --namespace and GATELESS_NAMESPACE go before it.
+        pub(crate) namespace: Option<String>,
+        /// Program and arguments; a text is run by /bin/sh -c. It serves HTTP on $PORT.
+        pub(crate) command: Option<Command>,
+        /// Folder or one executable file, relative to function.toml.
+        pub(crate) bundle: Option<String>,
+        /// A WebAssembly component that exports wasi:http/incoming-handler, relative to function.toml;
+        /// instead of command and bundle.
+        pub(crate) component: Option<String>,
+        /// Left out of the bundle, as in .gitignore.
+        #[serde(default)]
+        pub(crate) ignore: Vec<String>,
+        /// Folder the command runs in, relative to the bundle.
+        working_dir: Option<String>,
+        /// A path that answers 2xx or 3xx, or "tcp": the port accepts connections.
+        ready: Option<String>,
+        /// "http1", or "h2c" for gRPC.
+        protocol: Option<String>,
+        /// "public", or "cluster_only": other functions only.
+        visibility: Option<String>,
+        /// For people and for filters.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+        /// Environment variables.
+        #[serde(default)]
+        env: BTreeMap<String, String>,
+        /// Variables whose values are secrets of the namespace.
+        #[serde(default)]
+        secrets: Vec<Secret>,
+        /// How the bundle is made, and what of.
+        #[serde(default)]
+        pub(crate) build: Build,
+        /// What a component may do and use.
+        wasm: Option<Wasm>,
+        /// Of one call; 0 switches a limit off.
+        limits: Option<Limits>,
+        /// Of calls that wait for an instance, per sidecar.
+        hold: Option<Hold>,
+        /// Of calls that failed before a response.
+        retries: Option<Retries>,
+        /// Knative's pod autoscaler, its names and defaults.
+        scaling: Option<Scaling>,
+        /// Of calls to /async-function/...
+        #[serde(rename = "async")]
+        async_: Option<Async>,
+    }
+);
 
 /// Program and arguments.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +175,7 @@ impl Manifest {
             return Err(Failure::usage("[wasm] is for components only")
                 .hint("name one with component = \"function.wasm\", or leave [wasm] out"));
         }
-        let mut process = Map::new();
+        let mut process = self.process_settings();
         process.insert("command".into(), json!(self.command(artifact)?));
         if let Some(artifact) = artifact {
             process.insert("bundle".into(), artifact.to_json());
@@ -161,25 +184,25 @@ impl Manifest {
         if let Some(ready) = &self.ready {
             process.insert("ready".into(), readiness(ready)?);
         }
-        put(&mut process, "start_timeout_ms", self.start_timeout);
-        put(&mut process, "stop_grace_ms", self.stop_grace);
-        put(&mut process, "socket_activation", self.socket_activation);
-        put(&mut process, "memory_bytes", self.memory);
         Ok(Value::Object(process))
     }
 
     fn wasm(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
-        let of_processes = [
+        let shaped = [
             ("command", self.command.is_some()),
             ("bundle", self.bundle.is_some()),
             ("working_dir", self.working_dir.is_some()),
             ("ready", self.ready.is_some()),
-            ("start_timeout", self.start_timeout.is_some()),
-            ("stop_grace", self.stop_grace.is_some()),
-            ("socket_activation", self.socket_activation.is_some()),
-            ("memory", self.memory.is_some()),
         ];
-        if let Some((key, _)) = of_processes.iter().find(|(_, given)| *given) {
+        let shaped = shaped.iter().filter(|(_, given)| *given);
+        let settings = self.process_settings();
+        let settings = spec::settings("process")
+            .iter()
+            .filter(|field| settings.contains_key(field.json));
+        let mut given = shaped
+            .map(|(key, _)| *key)
+            .chain(settings.map(|field| field.toml));
+        if let Some(key) = given.next() {
             return Err(Failure::usage(format!("a component has no {key}"))
                 .cause("the sidecar runs it itself, for every call")
                 .hint("leave it out; limits of a component are in [wasm]"));

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod name;
 pub mod problem;
 pub mod secret;
+pub mod spec;
 mod stable_hash;
 pub mod time;
 pub mod wasi;

@@ -2,6 +2,9 @@
 //!
 //! No logic here: each side converts to its own types at its boundary.
 
+#[cfg(feature = "fixture")]
+pub mod fixture;
+
 /// Package `gateless.v1`.
 #[allow(
     missing_docs,

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use axum::body::Body;
 use common::{Server, operations};
+use gateless_common::spec::{SECTIONS, Unit};
 use gateless_server::auth::Role;
 use http::{Request, StatusCode};
 use serde_json::Value;
@@ -231,4 +232,55 @@ fn every_operation_is_named_by_a_verb_and_explains_itself() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_schema_of_a_spec_has_the_fields_of_the_table_and_no_other() {
+    let document = serde_json::to_value(gateless_server::openapi()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    for section in SECTIONS.iter() {
+        let schema = match section.name {
+            "" => &schemas["Spec"],
+            name => {
+                let reference = &schemas["Spec"]["properties"][name]["$ref"];
+                let name = reference.as_str().unwrap().rsplit('/').next().unwrap();
+                &schemas[name]
+            }
+        };
+        let properties = schema["properties"].as_object().unwrap();
+        let found: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        let fields = section.shaped.iter().chain(&section.settings);
+        let mut expected: BTreeSet<&str> = fields.clone().map(|field| field.json).collect();
+        if section.name.is_empty() {
+            expected.extend(
+                SECTIONS
+                    .iter()
+                    .map(|section| section.name)
+                    .filter(|name| !name.is_empty()),
+            );
+        }
+        assert_eq!(found, expected, "{:?}", section.name);
+        for field in fields {
+            let property = &properties[field.json];
+            let described = property["description"].as_str().unwrap();
+            assert!(described.starts_with(field.text), "{}", field.path());
+            if let Unit::Choice(options) = field.unit {
+                let name = property["$ref"]
+                    .as_str()
+                    .unwrap()
+                    .rsplit('/')
+                    .next()
+                    .unwrap();
+                assert_eq!(
+                    schemas[name]["enum"],
+                    serde_json::json!(options),
+                    "{}",
+                    field.path()
+                );
+            }
+            if field.range.is_some() {
+                assert!(property["maximum"].is_number(), "{}", field.path());
+            }
+        }
+    }
 }

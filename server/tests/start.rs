@@ -76,7 +76,7 @@ async fn a_server_that_does_not_start_leaves_its_folder_free() {
 #[tokio::test]
 async fn a_first_token_that_could_not_be_shown_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
-    let server = run(config(folder.path(), "a-secret-of-the-cluster")).await;
+    let server = run(config(folder.path())).await;
     let server = server.unwrap();
     let lost = server.first_admin().await.unwrap().unwrap();
     server.take_back(&lost).await.unwrap();
@@ -93,7 +93,7 @@ async fn who_has_the_folder_of_a_stopped_server_gets_back_in() {
     let folder = tempfile::tempdir().unwrap();
     let none = gateless_server::recover(folder.path()).await.unwrap_err();
     assert!(matches!(none, RecoverError::NoCatalogue(_)), "{none}");
-    let config = config(folder.path(), "a-secret-of-the-cluster");
+    let config = config(folder.path());
     let server = run(config.clone()).await.unwrap();
     let busy = gateless_server::recover(folder.path()).await.unwrap_err();
     assert!(matches!(busy, RecoverError::Store(_)), "{busy}");

@@ -72,79 +72,10 @@ fn async_drain<T>(
 }
 
 fn function() -> v1::Function {
-    let scaling = v1::Scaling {
-        metric: "concurrency".into(),
-        target: 100.0,
-        target_utilization_percent: 70.0,
-        initial_scale: 0,
-        activation_scale: 1,
-        stable_window_ms: 60_000,
-        panic_window_percent: 10.0,
-        panic_threshold_percent: 200.0,
-        max_scale_up_rate: 1_000.0,
-        max_scale_down_rate: 2.0,
-        scale_to_zero_grace_ms: 30_000,
-        target_burst_capacity: 211.0,
-        ..v1::Scaling::default()
-    };
-    let process = v1::ProcessRuntime {
-        command: ["python3", "-c", FUNCTION].map(String::from).to_vec(),
-        ready_kind: "tcp".into(),
-        start_timeout_ms: 20_000,
-        stop_grace_ms: 2_000,
-        ..v1::ProcessRuntime::default()
-    };
-    let revision = v1::Revision {
-        name: "hello-00001".into(),
-        uid: "r1".into(),
-        runtime: Some(v1::Runtime {
-            kind: "process".into(),
-            wasm: None,
-            process: Some(process),
-        }),
-        protocol: v1::Protocol::Http1.into(),
-        limits: Some(v1::Limits {
-            timeout_ms: 30_000,
-            max_request_body_bytes: 1 << 20,
-            ..v1::Limits::default()
-        }),
-        hold: Some(v1::HoldLimits {
-            max_requests: 100,
-            max_bytes: 1 << 20,
-            max_wait_ms: 30_000,
-        }),
-        retries: Some(v1::RetryPolicy {
-            max_attempts: 2,
-            budget_percent: 20,
-        }),
-        scaling: Some(scaling),
-        ..v1::Revision::default()
-    };
-    v1::Function {
-        namespace: "default".into(),
-        name: "hello".into(),
-        uid: "f1".into(),
-        traffic: vec![v1::TrafficTarget {
-            revision: revision.name.clone(),
-            percent: 100,
-            tag: String::new(),
-        }],
-        revisions: vec![revision],
-        visibility: v1::Visibility::Public.into(),
-        r#async: Some(v1::AsyncPolicy {
-            max_attempts: 3,
-            backoff_base_ms: 10,
-            backoff_max_ms: 100,
-            max_age_ms: 60_000,
-            attempt_timeout_ms: 10_000,
-            result_ttl_ms: 60_000,
-            max_queued: 100,
-            max_in_flight: 10,
-            max_result_bytes: 1 << 20,
-        }),
-        generation: 1,
-        ..v1::Function::default()
-    }
+    let mut function = gateless_proto::fixture::function("hello", &["python3", "-c", FUNCTION]);
+    let scaling = function.revisions[0].scaling.as_mut().unwrap();
+    scaling.initial_scale = 0;
+    function
 }
 
 async fn catalogue() -> SocketAddr {

@@ -24,7 +24,7 @@ use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::clock::Clock;
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
-use gateless_sidecar::queue::types::{CallId, DEFAULT_POLICY, Record};
+use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Dispatcher, Inbox, InvokeError, Local, Lookup, Queue};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -38,7 +38,7 @@ const POLICY: AsyncPolicy = AsyncPolicy {
     backoff_base: Duration::from_millis(1),
     backoff_max: Duration::from_millis(20),
     max_in_flight: 16,
-    ..DEFAULT_POLICY
+    ..AsyncPolicy::DEFAULT
 };
 
 fn function() -> FunctionName {

@@ -11,12 +11,13 @@
     reason = "a test"
 )]
 
+use gateless_core::config::AsyncPolicy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::local::Config;
-use gateless_sidecar::queue::types::{CallId, DEFAULT_POLICY, Record};
+use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Error, Inbox, Local, lifecycle};
 
 const FOLDER: &str = "GATELESS_TEST_SMALL_DISK";
@@ -42,7 +43,7 @@ fn open(folder: &Path, min_free_bytes: u64) -> Local {
 /// Accepts until it is refused.
 async fn fill(queue: &Local, ids: &mut Vec<CallId>) -> Error {
     loop {
-        match queue.accept(record(), &DEFAULT_POLICY).await {
+        match queue.accept(record(), &AsyncPolicy::DEFAULT).await {
             Ok(accepted) => ids.push(accepted.id),
             Err(error) => return error,
         }
@@ -74,7 +75,10 @@ async fn child_process() {
     assert!(ids.len() > 50, "only {} calls were accepted", ids.len());
     let mut up = queue.up();
     up.wait_for(|up| !up).await.unwrap();
-    let error = queue.accept(record(), &DEFAULT_POLICY).await.unwrap_err();
+    let error = queue
+        .accept(record(), &AsyncPolicy::DEFAULT)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "queue_unavailable", "{error}");
 
     std::fs::remove_file(&ballast).unwrap();
@@ -82,7 +86,13 @@ async fn child_process() {
     for id in &ids {
         assert!(queue.get(id).await.is_ok(), "{id} is lost");
     }
-    ids.push(queue.accept(record(), &DEFAULT_POLICY).await.unwrap().id);
+    ids.push(
+        queue
+            .accept(record(), &AsyncPolicy::DEFAULT)
+            .await
+            .unwrap()
+            .id,
+    );
     queue.close().await;
 
     let queue = open(&folder, 0);

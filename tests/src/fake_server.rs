@@ -147,78 +147,32 @@ impl config_service_server::ConfigService for FakeServer {
 #[must_use]
 pub fn function(name: &str, revision: &str, env: &[(&str, &str)]) -> v1::Function {
     let command = crate::process::test_function_bin();
-    let process = v1::ProcessRuntime {
-        command: vec![command.to_string_lossy().into_owned()],
-        ready_kind: "tcp".into(),
-        start_timeout_ms: 20_000,
-        stop_grace_ms: 2_000,
-        ..v1::ProcessRuntime::default()
-    };
-    let scaling = v1::Scaling {
-        metric: "concurrency".into(),
-        target: 100.0,
-        target_utilization_percent: 70.0,
-        activation_scale: 1,
-        stable_window_ms: 60_000,
-        panic_window_percent: 10.0,
-        panic_threshold_percent: 200.0,
-        max_scale_up_rate: 1_000.0,
-        max_scale_down_rate: 2.0,
-        target_burst_capacity: 211.0,
-        ..v1::Scaling::default()
-    };
-    let revision = v1::Revision {
-        name: revision.to_owned(),
-        uid: format!("uid-{revision}"),
-        runtime: Some(v1::Runtime {
-            kind: "process".into(),
-            wasm: None,
-            process: Some(process),
-        }),
-        env: env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        protocol: v1::Protocol::Http1.into(),
-        limits: Some(v1::Limits {
-            timeout_ms: 30_000,
-            max_request_body_bytes: 1 << 20,
-            ..v1::Limits::default()
-        }),
-        hold: Some(v1::HoldLimits {
-            max_requests: 100,
-            max_bytes: 1 << 20,
-            max_wait_ms: 30_000,
-        }),
-        retries: Some(v1::RetryPolicy {
-            max_attempts: 2,
-            budget_percent: 20,
-        }),
-        scaling: Some(scaling),
-        ..v1::Revision::default()
-    };
-    v1::Function {
-        namespace: "default".into(),
-        name: name.to_owned(),
-        uid: format!("uid-{name}"),
-        traffic: vec![v1::TrafficTarget {
-            revision: revision.name.clone(),
-            percent: 100,
-            tag: String::new(),
-        }],
-        revisions: vec![revision],
-        visibility: v1::Visibility::Public.into(),
-        r#async: Some(v1::AsyncPolicy {
-            max_attempts: 3,
-            backoff_base_ms: 10,
-            backoff_max_ms: 100,
-            max_age_ms: 60_000,
-            attempt_timeout_ms: 10_000,
-            result_ttl_ms: 60_000,
-            max_queued: 100,
-            max_in_flight: 10,
-            max_result_bytes: 1 << 20,
-        }),
-        ..v1::Function::default()
+    let mut function = gateless_proto::fixture::function(name, &[&command.to_string_lossy()]);
+    function.traffic[0].revision = revision.to_owned();
+    let only = &mut function.revisions[0];
+    only.name = revision.to_owned();
+    only.uid = format!("uid-{revision}");
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    only.env = env.collect();
+    if let Some(process) = only
+        .runtime
+        .as_mut()
+        .and_then(|runtime| runtime.process.as_mut())
+    {
+        process.stop_grace_ms = 2_000;
     }
+    // Short, so that a test that fails does so soon.
+    if let Some(scaling) = &mut only.scaling {
+        scaling.initial_scale = 0;
+        scaling.scale_to_zero_grace_ms = 0;
+    }
+    if let Some(policy) = &mut function.r#async {
+        policy.max_attempts = 3;
+        policy.backoff_base_ms = 10;
+        policy.backoff_max_ms = 100;
+        policy.attempt_timeout_ms = 10_000;
+    }
+    function
 }

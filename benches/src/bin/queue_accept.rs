@@ -4,6 +4,7 @@
 //! of JSON. Put the folder on the disk to be measured: on a tmpfs an fsync costs nothing. For
 //! comparison it first measures bare `write` + `fdatasync` of one body at a time.
 
+use gateless_core::config::AsyncPolicy;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::local::Config;
-use gateless_sidecar::queue::types::{DEFAULT_POLICY, Record};
+use gateless_sidecar::queue::types::Record;
 use gateless_sidecar::queue::{Inbox, Local};
 use serde_json::json;
 
@@ -101,7 +102,7 @@ fn open(folder: &Path) -> anyhow::Result<Local> {
 
 /// Accepts call after call; returns how long each took.
 async fn write(queue: Local, body: Bytes, until: Instant) -> anyhow::Result<Vec<Duration>> {
-    let mut policy = DEFAULT_POLICY;
+    let mut policy = AsyncPolicy::DEFAULT;
     policy.max_queued = u32::MAX;
     let record = Record {
         function: FunctionName::new("default", "bench")?,

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use gateless_common::spec::{self, SECTIONS};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ impl JsonSchema for Bytes {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         quantity(
-            r"^\s*(0|([0-9]+(\.[0-9]+)?\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)\s*)+)$",
+            r"^\s*(0|([0-9]+(\.[0-9]+)?\s*(B|kB|KB|MB|GB|KiB|MiB|GiB|TiB)\s*)+)$",
             "A size with its unit, or 0.",
             &["512KiB", "64MiB", "1GB"],
         )
@@ -95,6 +96,53 @@ fn without_null(value: &mut Value) {
     }
 }
 
+/// The defaults and ranges of the settings, as `function.toml` spells them.
+fn add_settings(schema: &mut Value) {
+    for field in SECTIONS.iter().flat_map(|section| &section.settings) {
+        let definition = match field.section {
+            "process" => String::new(),
+            section => format!("/definitions/{}", capitalized(section)),
+        };
+        let pointer = format!("{definition}/properties/{}", field.toml);
+        let property = schema.pointer_mut(&pointer).and_then(Value::as_object_mut);
+        let Some(property) = property else {
+            panic!("function.toml has no {}", field.toml_path());
+        };
+        let number = |value| match value {
+            spec::Value::Whole(value) => json!(value),
+            spec::Value::Number(value) if value.fract() == 0.0 => json!(value as i64),
+            spec::Value::Number(value) => json!(value),
+            spec::Value::Flag(value) => json!(value),
+            spec::Value::Text(_) | spec::Value::None => Value::Null,
+        };
+        let quantity = property.contains_key("$ref");
+        if field.default != spec::Value::None {
+            let default = match quantity {
+                true => json!(field.spell(field.default)),
+                false => number(field.default),
+            };
+            property.insert("default".into(), default);
+        }
+        match field.range {
+            // A schema can compare numbers, but no texts with units.
+            Some(_) if quantity => {
+                let text = format!("{} {}.", field.text, field.range_text());
+                property.insert("description".into(), json!(text));
+            }
+            Some((low, high)) => {
+                property.insert("minimum".into(), number(field.also.unwrap_or(low)));
+                property.insert("maximum".into(), number(high));
+            }
+            None => {}
+        }
+    }
+}
+
+fn capitalized(section: &str) -> String {
+    let (first, rest) = section.split_at(1);
+    format!("{}{rest}", first.to_uppercase())
+}
+
 #[test]
 fn the_published_schema_is_that_of_the_manifest() {
     let generator = SchemaSettings::draft07().into_generator();
@@ -102,6 +150,7 @@ fn the_published_schema_is_that_of_the_manifest() {
     schema.insert("title".into(), "function.toml".into());
     let mut value = schema.to_value();
     without_null(&mut value);
+    add_settings(&mut value);
     let made = format!("{value:#}\n");
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(FILE, &made).unwrap();

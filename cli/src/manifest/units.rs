@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use gateless_common::spec::{DURATIONS, SIZES};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -16,26 +17,16 @@ pub(crate) struct Millis(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Bytes(pub(crate) u64);
 
-const DURATIONS: &[(&str, u64)] = &[
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
-const SIZES: &[(&str, u64)] = &[
-    ("B", 1),
+/// Read besides [`SIZES`].
+const DECIMAL_SIZES: [(&str, u64); 4] = [
     ("kB", 1_000),
     ("KB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
 ];
 
 /// Sums `NUMBER UNIT` pairs; a number may have a fraction.
-fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+fn parse(text: &str, units: &[&[(&str, u64)]]) -> Option<u64> {
     let mut rest = text.trim();
     if rest == "0" {
         return Some(0);
@@ -49,7 +40,10 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
         let end = rest
             .find(|c: char| !c.is_ascii_alphabetic())
             .unwrap_or(rest.len());
-        let (_, factor) = units.iter().find(|(unit, _)| *unit == &rest[..end])?;
+        let (_, factor) = units
+            .iter()
+            .flat_map(|units| units.iter())
+            .find(|(unit, _)| *unit == &rest[..end])?;
         rest = rest[end..].trim_start();
         #[expect(clippy::cast_precision_loss, reason = "factors are far below 2^52")]
         let product = number * *factor as f64;
@@ -72,7 +66,7 @@ impl std::str::FromStr for Millis {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text, DURATIONS).map(Self).ok_or_else(|| {
+        parse(text, &[&DURATIONS]).map(Self).ok_or_else(|| {
             format!(
                 "{text:?} is not a duration; write it like \"500ms\", \"30s\", \"1m30s\" or \"2h\""
             )
@@ -84,9 +78,11 @@ impl std::str::FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text, SIZES).map(Self).ok_or_else(|| {
-            format!("{text:?} is not a size; write it like \"512KiB\", \"64MiB\" or \"1GB\"")
-        })
+        parse(text, &[&SIZES, &DECIMAL_SIZES])
+            .map(Self)
+            .ok_or_else(|| {
+                format!("{text:?} is not a size; write it like \"512KiB\", \"64MiB\" or \"1GB\"")
+            })
     }
 }
 
@@ -181,7 +177,7 @@ mod tests {
             ("-5s", None),
             ("99999999999999d", None),
         ] {
-            assert_eq!(parse(text, DURATIONS), expected, "{text:?}");
+            assert_eq!(parse(text, &[&DURATIONS]), expected, "{text:?}");
         }
         for (text, expected) in [
             ("64MiB", Some(67_108_864)),
@@ -189,7 +185,7 @@ mod tests {
             ("1024B", Some(1_024)),
             ("64mib", None),
         ] {
-            assert_eq!(parse(text, SIZES), expected, "{text:?}");
+            assert_eq!(parse(text, &[&SIZES, &DECIMAL_SIZES]), expected, "{text:?}");
         }
     }
 }

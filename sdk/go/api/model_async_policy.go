@@ -17,15 +17,15 @@ import (
 // checks if the AsyncPolicy type satisfies the MappedNullable interface at compile time
 var _ MappedNullable = &AsyncPolicy{}
 
-// AsyncPolicy How queued calls are delivered. Durations in milliseconds.
+// AsyncPolicy How queued calls are delivered.
 type AsyncPolicy struct {
 	// Of one attempt.
 	AttemptTimeoutMs *int64 `json:"attempt_timeout_ms,omitempty"`
-	// Upper bound of the first delay between attempts.
+	// Upper bound of the first delay between attempts; doubled for each one after.
 	BackoffBaseMs *int64 `json:"backoff_base_ms,omitempty"`
 	// Upper bound of any delay between attempts.
 	BackoffMaxMs *int64 `json:"backoff_max_ms,omitempty"`
-	// Of a call since it was accepted.
+	// Of a call since it was accepted; an older one is a dead letter.
 	MaxAgeMs *int64 `json:"max_age_ms,omitempty"`
 	// Attempts before the dead-letter queue.
 	MaxAttempts *int32 `json:"max_attempts,omitempty"`
@@ -33,7 +33,7 @@ type AsyncPolicy struct {
 	MaxInFlight *int32 `json:"max_in_flight,omitempty"`
 	// Calls waiting per sidecar; past it new ones are refused with 429.
 	MaxQueued *int32 `json:"max_queued,omitempty"`
-	// Bytes of a result's body.
+	// What is kept of a result's body.
 	MaxResultBytes *int64 `json:"max_result_bytes,omitempty"`
 	// How long results are kept.
 	ResultTtlMs *int64 `json:"result_ttl_ms,omitempty"`

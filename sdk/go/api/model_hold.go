@@ -19,11 +19,11 @@ var _ MappedNullable = &Hold{}
 
 // Hold Bounds on calls held per revision and sidecar.
 type Hold struct {
-	// Bytes buffered of them.
+	// What is buffered of them together.
 	MaxBytes *int64 `json:"max_bytes,omitempty"`
-	// Calls.
+	// Calls that wait at once.
 	MaxRequests *int32 `json:"max_requests,omitempty"`
-	// Milliseconds in hold.
+	// How long one waits.
 	MaxWaitMs *int64 `json:"max_wait_ms,omitempty"`
 	AdditionalProperties map[string]interface{}
 }

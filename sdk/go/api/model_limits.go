@@ -17,15 +17,15 @@ import (
 // checks if the Limits type satisfies the MappedNullable interface at compile time
 var _ MappedNullable = &Limits{}
 
-// Limits Bounds on one call. Durations in milliseconds.
+// Limits Bounds on one call.
 type Limits struct {
-	// Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
+	// Calls at once in one instance, a hard limit; 0: none, for kind `wasm` 100.
 	ContainerConcurrency *int32 `json:"container_concurrency,omitempty"`
 	// Without a byte in either direction; 0: none.
 	IdleTimeoutMs *int64 `json:"idle_timeout_ms,omitempty"`
-	// Bytes of a request's body.
+	// Body of one request.
 	MaxRequestBodyBytes *int64 `json:"max_request_body_bytes,omitempty"`
-	// From forwarding to response headers; 0: none.
+	// From forwarding to the response's headers; 0: none.
 	ResponseStartTimeoutMs *int64 `json:"response_start_timeout_ms,omitempty"`
 	// From arrival to the last byte: hold, queue, start and run; 0: none.
 	TimeoutMs *int64 `json:"timeout_ms,omitempty"`

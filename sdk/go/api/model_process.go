@@ -20,21 +20,21 @@ var _ MappedNullable = &Process{}
 
 // Process A process that serves HTTP on `$PORT`.
 type Process struct {
-	// An uploaded artifact to unpack first; without it the command is one on the host.
+	// An uploaded artifact to unpack first; without it the command is one on the host. Bound: at most 256 MiB.
 	Bundle *Bundle `json:"bundle,omitempty"`
-	// Program and arguments.
+	// Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256 parts of 32 KiB.
 	Command []string `json:"command"`
-	// Address-space limit in bytes; null: none.
+	// Address space of an instance.
 	MemoryBytes NullableInt64 `json:"memory_bytes,omitempty"`
-	// When an instance counts as ready.
+	// When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
 	Ready *Readiness `json:"ready,omitempty"`
 	// Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
 	SocketActivation *bool `json:"socket_activation,omitempty"`
-	// From spawn to ready, in milliseconds.
+	// From spawn to ready.
 	StartTimeoutMs *int64 `json:"start_timeout_ms,omitempty"`
-	// From SIGTERM to SIGKILL, in milliseconds.
+	// From SIGTERM to SIGKILL.
 	StopGraceMs *int64 `json:"stop_grace_ms,omitempty"`
-	// Relative to the bundle, or absolute without one.
+	// Relative to the bundle, or absolute without one. Bound: at most 4,096 bytes.
 	WorkingDir NullableString `json:"working_dir,omitempty"`
 	AdditionalProperties map[string]interface{}
 }
@@ -48,6 +48,8 @@ type _Process Process
 func NewProcess(command []string) *Process {
 	this := Process{}
 	this.Command = command
+	var socketActivation bool = false
+	this.SocketActivation = &socketActivation
 	var startTimeoutMs int64 = 60000
 	this.StartTimeoutMs = &startTimeoutMs
 	var stopGraceMs int64 = 30000
@@ -60,6 +62,8 @@ func NewProcess(command []string) *Process {
 // but it doesn't guarantee that properties required by API are set
 func NewProcessWithDefaults() *Process {
 	this := Process{}
+	var socketActivation bool = false
+	this.SocketActivation = &socketActivation
 	var startTimeoutMs int64 = 60000
 	this.StartTimeoutMs = &startTimeoutMs
 	var stopGraceMs int64 = 30000

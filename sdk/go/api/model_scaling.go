@@ -17,7 +17,7 @@ import (
 // checks if the Scaling type satisfies the MappedNullable interface at compile time
 var _ MappedNullable = &Scaling{}
 
-// Scaling The autoscaler's settings. Durations in milliseconds.
+// Scaling The autoscaler's settings.
 type Scaling struct {
 	// Fewest instances when scaling up from zero.
 	ActivationScale *int32 `json:"activation_scale,omitempty"`
@@ -29,11 +29,11 @@ type Scaling struct {
 	MaxScaleDownRate *float64 `json:"max_scale_down_rate,omitempty"`
 	// Most growth per decision, as a factor.
 	MaxScaleUpRate *float64 `json:"max_scale_up_rate,omitempty"`
-	// What is counted.
+	// What is counted: calls in flight and held at once, or calls a second.
 	Metric *Metric `json:"metric,omitempty"`
 	// Fewest instances.
 	MinScale *int32 `json:"min_scale,omitempty"`
-	// In percent of the target.
+	// Load at which panic begins, in percent of the target.
 	PanicThresholdPercent *float64 `json:"panic_threshold_percent,omitempty"`
 	// Window of the panic average, in percent of the stable window.
 	PanicWindowPercent *float64 `json:"panic_window_percent,omitempty"`
@@ -43,13 +43,13 @@ type Scaling struct {
 	ScaleToZeroGraceMs *int64 `json:"scale_to_zero_grace_ms,omitempty"`
 	// How long the last instance is kept at least.
 	ScaleToZeroRetentionMs *int64 `json:"scale_to_zero_retention_ms,omitempty"`
-	// Window of the stable average.
+	// Window of the stable average. Knative allows none below 6 s, as it has to scrape.
 	StableWindowMs *int64 `json:"stable_window_ms,omitempty"`
 	// Per instance. Left out: the container concurrency if set, else 100; for `rps` 200.
 	Target NullableFloat64 `json:"target,omitempty"`
-	// Spare capacity wanted; -1: unlimited.
+	// Spare capacity wanted: calls that may come at once without being held; -1: unlimited.
 	TargetBurstCapacity *float64 `json:"target_burst_capacity,omitempty"`
-	// Share of the target to aim at.
+	// Share of the target to aim at, in percent.
 	TargetUtilizationPercent *float64 `json:"target_utilization_percent,omitempty"`
 	AdditionalProperties map[string]interface{}
 }

@@ -22,25 +22,25 @@ var _ MappedNullable = &Spec{}
 type Spec struct {
 	// How queued (asynchronous) calls are delivered.
 	Async *AsyncPolicy `json:"async,omitempty"`
-	// Environment variables; at most 256.
+	// Environment variables. Bound: at most 256, of 32 KiB.
 	Env *map[string]string `json:"env,omitempty"`
 	// Bounds on calls held while no instance is ready.
 	Hold *Hold `json:"hold,omitempty"`
-	// Which of the runtime objects below says how instances are run.
+	// How instances are run. `function.toml` says it by naming a `component` or not.
 	Kind Kind `json:"kind"`
 	// Bounds on one call.
 	Limits *Limits `json:"limits,omitempty"`
 	// For kind `process`.
 	Process *Process `json:"process,omitempty"`
-	// What an instance speaks on its port.
+	// What an instance speaks on its port; `h2c` as gRPC needs it.
 	Protocol *Protocol `json:"protocol,omitempty"`
 	// Retries of calls that failed before a response.
 	Retries *Retries `json:"retries,omitempty"`
 	// The autoscaler: Knative's KPA, with its names and defaults.
 	Scaling *Scaling `json:"scaling,omitempty"`
-	// Environment variables taken from secrets of the same namespace; at most 64.
+	// Environment variables taken from secrets of the same namespace. Bound: at most 64.
 	Secrets []SecretRef `json:"secrets,omitempty"`
-	// Who may call the function.
+	// Who may call the function: anyone, or other functions only.
 	Visibility *Visibility `json:"visibility,omitempty"`
 	// For kind `wasm`.
 	Wasm *Wasm `json:"wasm,omitempty"`

@@ -20,19 +20,19 @@ var _ MappedNullable = &Wasm{}
 
 // Wasm A `wasi:http` component, run inside the sidecar.
 type Wasm struct {
-	// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
+	// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry. Bound: at most 64.
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`
-	// The uploaded component.
+	// The uploaded component. Bound: at most 256 MiB.
 	Component Component `json:"component"`
-	// Time on a CPU for one request, in milliseconds.
+	// Time on a CPU for one request.
 	CpuTimeMs *int64 `json:"cpu_time_ms,omitempty"`
 	// Outgoing requests of one request at a time.
 	MaxOutgoingRequests *int32 `json:"max_outgoing_requests,omitempty"`
-	// Bytes of one response's body.
+	// Body of one response.
 	MaxResponseBodyBytes *int64 `json:"max_response_body_bytes,omitempty"`
 	// Elements of all its tables together.
 	MaxTableElements *int32 `json:"max_table_elements,omitempty"`
-	// Linear memory of one instance in bytes, all its memories together.
+	// Linear memory of one instance, all its memories together.
 	MemoryBytes *int64 `json:"memory_bytes,omitempty"`
 	// Requests follow one another in one instance, which is faster; otherwise each has a fresh one.
 	Reuse *bool `json:"reuse,omitempty"`
@@ -58,6 +58,8 @@ func NewWasm(component Component) *Wasm {
 	this.MaxTableElements = &maxTableElements
 	var memoryBytes int64 = 134217728
 	this.MemoryBytes = &memoryBytes
+	var reuse bool = false
+	this.Reuse = &reuse
 	return &this
 }
 
@@ -76,6 +78,8 @@ func NewWasmWithDefaults() *Wasm {
 	this.MaxTableElements = &maxTableElements
 	var memoryBytes int64 = 134217728
 	this.MemoryBytes = &memoryBytes
+	var reuse bool = false
+	this.Reuse = &reuse
 	return &this
 }
 

@@ -40,31 +40,31 @@ pub mod types {
             Default::default()
         }
     }
-    ///How queued calls are delivered. Durations in milliseconds.
+    ///How queued calls are delivered.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct AsyncPolicy {
         ///Of one attempt.
-        #[serde(default = "defaults::default_u64::<i64, 300000>")]
-        pub attempt_timeout_ms: i64,
-        ///Upper bound of the first delay between attempts.
-        #[serde(default = "defaults::default_u64::<i64, 1000>")]
-        pub backoff_base_ms: i64,
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 300000>")]
+        pub attempt_timeout_ms: ::std::num::NonZeroU64,
+        ///Upper bound of the first delay between attempts; doubled for each one after.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 1000>")]
+        pub backoff_base_ms: ::std::num::NonZeroU64,
         ///Upper bound of any delay between attempts.
-        #[serde(default = "defaults::default_u64::<i64, 60000>")]
-        pub backoff_max_ms: i64,
-        ///Of a call since it was accepted.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 60000>")]
+        pub backoff_max_ms: ::std::num::NonZeroU64,
+        ///Of a call since it was accepted; an older one is a dead letter.
         #[serde(default = "defaults::default_u64::<i64, 3600000>")]
         pub max_age_ms: i64,
         ///Attempts before the dead-letter queue.
-        #[serde(default = "defaults::default_u64::<i32, 5>")]
-        pub max_attempts: i32,
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 5>")]
+        pub max_attempts: ::std::num::NonZeroU32,
         ///Attempts in flight per sidecar.
-        #[serde(default = "defaults::default_u64::<i32, 100>")]
-        pub max_in_flight: i32,
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 100>")]
+        pub max_in_flight: ::std::num::NonZeroU32,
         ///Calls waiting per sidecar; past it new ones are refused with 429.
-        #[serde(default = "defaults::default_u64::<i32, 100000>")]
-        pub max_queued: i32,
-        ///Bytes of a result's body.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 100000>")]
+        pub max_queued: ::std::num::NonZeroU32,
+        ///What is kept of a result's body.
         #[serde(default = "defaults::default_u64::<i64, 1048576>")]
         pub max_result_bytes: i64,
         ///How long results are kept.
@@ -74,13 +74,22 @@ pub mod types {
     impl ::std::default::Default for AsyncPolicy {
         fn default() -> Self {
             Self {
-                attempt_timeout_ms: defaults::default_u64::<i64, 300000>(),
-                backoff_base_ms: defaults::default_u64::<i64, 1000>(),
-                backoff_max_ms: defaults::default_u64::<i64, 60000>(),
+                attempt_timeout_ms: defaults::default_nzu64::<
+                    ::std::num::NonZeroU64,
+                    300000,
+                >(),
+                backoff_base_ms: defaults::default_nzu64::<
+                    ::std::num::NonZeroU64,
+                    1000,
+                >(),
+                backoff_max_ms: defaults::default_nzu64::<
+                    ::std::num::NonZeroU64,
+                    60000,
+                >(),
                 max_age_ms: defaults::default_u64::<i64, 3600000>(),
-                max_attempts: defaults::default_u64::<i32, 5>(),
-                max_in_flight: defaults::default_u64::<i32, 100>(),
-                max_queued: defaults::default_u64::<i32, 100000>(),
+                max_attempts: defaults::default_nzu64::<::std::num::NonZeroU32, 5>(),
+                max_in_flight: defaults::default_nzu64::<::std::num::NonZeroU32, 100>(),
+                max_queued: defaults::default_nzu64::<::std::num::NonZeroU32, 100000>(),
                 max_result_bytes: defaults::default_u64::<i64, 1048576>(),
                 result_ttl_ms: defaults::default_u64::<i64, 86400000>(),
             }
@@ -614,22 +623,22 @@ more with time.*/
     ///Bounds on calls held per revision and sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Hold {
-        ///Bytes buffered of them.
+        ///What is buffered of them together.
         #[serde(default = "defaults::default_u64::<i64, 16777216>")]
         pub max_bytes: i64,
-        ///Calls.
-        #[serde(default = "defaults::default_u64::<i32, 1000>")]
-        pub max_requests: i32,
-        ///Milliseconds in hold.
-        #[serde(default = "defaults::default_u64::<i64, 60000>")]
-        pub max_wait_ms: i64,
+        ///Calls that wait at once.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 1000>")]
+        pub max_requests: ::std::num::NonZeroU32,
+        ///How long one waits.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 60000>")]
+        pub max_wait_ms: ::std::num::NonZeroU64,
     }
     impl ::std::default::Default for Hold {
         fn default() -> Self {
             Self {
                 max_bytes: defaults::default_u64::<i64, 16777216>(),
-                max_requests: defaults::default_u64::<i32, 1000>(),
-                max_wait_ms: defaults::default_u64::<i64, 60000>(),
+                max_requests: defaults::default_nzu64::<::std::num::NonZeroU32, 1000>(),
+                max_wait_ms: defaults::default_nzu64::<::std::num::NonZeroU64, 60000>(),
             }
         }
     }
@@ -915,19 +924,19 @@ more with time.*/
             value.parse()
         }
     }
-    ///Bounds on one call. Durations in milliseconds.
+    ///Bounds on one call.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Limits {
-        ///Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
+        ///Calls at once in one instance, a hard limit; 0: none, for kind `wasm` 100.
         #[serde(default)]
         pub container_concurrency: i32,
         ///Without a byte in either direction; 0: none.
         #[serde(default = "defaults::default_u64::<i64, 300000>")]
         pub idle_timeout_ms: i64,
-        ///Bytes of a request's body.
+        ///Body of one request.
         #[serde(default = "defaults::default_u64::<i64, 104857600>")]
         pub max_request_body_bytes: i64,
-        ///From forwarding to response headers; 0: none.
+        ///From forwarding to the response's headers; 0: none.
         #[serde(default = "defaults::default_u64::<i64, 300000>")]
         pub response_start_timeout_ms: i64,
         ///From arrival to the last byte: hold, queue, start and run; 0: none.
@@ -1068,27 +1077,27 @@ more with time.*/
     ///A process that serves HTTP on `$PORT`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Process {
-        ///An uploaded artifact to unpack first; without it the command is one on the host.
+        ///An uploaded artifact to unpack first; without it the command is one on the host. Bound: at most 256 MiB.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub bundle: ::std::option::Option<Bundle>,
-        ///Program and arguments.
+        ///Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256 parts of 32 KiB.
         pub command: ::std::vec::Vec<::std::string::String>,
-        ///Address-space limit in bytes; null: none.
+        ///Address space of an instance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub memory_bytes: ::std::option::Option<i64>,
-        ///When an instance counts as ready.
+        ///When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ready: ::std::option::Option<Readiness>,
         ///Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub socket_activation: ::std::option::Option<bool>,
-        ///From spawn to ready, in milliseconds.
+        #[serde(default)]
+        pub socket_activation: bool,
+        ///From spawn to ready.
         #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 60000>")]
         pub start_timeout_ms: ::std::num::NonZeroU64,
-        ///From SIGTERM to SIGKILL, in milliseconds.
+        ///From SIGTERM to SIGKILL.
         #[serde(default = "defaults::default_u64::<i64, 30000>")]
         pub stop_grace_ms: i64,
-        ///Relative to the bundle, or absolute without one.
+        ///Relative to the bundle, or absolute without one. Bound: at most 4,096 bytes.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub working_dir: ::std::option::Option<::std::string::String>,
     }
@@ -1320,14 +1329,14 @@ more with time.*/
         #[serde(default = "defaults::default_u64::<i32, 20>")]
         pub budget_percent: i32,
         ///Attempts in all; 1: no retry.
-        #[serde(default = "defaults::default_u64::<i32, 2>")]
-        pub max_attempts: i32,
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 2>")]
+        pub max_attempts: ::std::num::NonZeroU32,
     }
     impl ::std::default::Default for Retries {
         fn default() -> Self {
             Self {
                 budget_percent: defaults::default_u64::<i32, 20>(),
-                max_attempts: defaults::default_u64::<i32, 2>(),
+                max_attempts: defaults::default_nzu64::<::std::num::NonZeroU32, 2>(),
             }
         }
     }
@@ -1486,12 +1495,12 @@ more with time.*/
             Default::default()
         }
     }
-    ///The autoscaler's settings. Durations in milliseconds.
+    ///The autoscaler's settings.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Scaling {
         ///Fewest instances when scaling up from zero.
-        #[serde(default = "defaults::default_u64::<i32, 1>")]
-        pub activation_scale: i32,
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 1>")]
+        pub activation_scale: ::std::num::NonZeroU32,
         ///Started when a revision is new. 0 (with `min_scale` 0): it counts as ready at once.
         #[serde(default = "defaults::default_u64::<i32, 1>")]
         pub initial_scale: i32,
@@ -1504,13 +1513,13 @@ more with time.*/
         ///Most growth per decision, as a factor.
         #[serde(default = "defaults::scaling_max_scale_up_rate")]
         pub max_scale_up_rate: f64,
-        ///What is counted.
+        ///What is counted: calls in flight and held at once, or calls a second.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub metric: ::std::option::Option<Metric>,
         ///Fewest instances.
         #[serde(default)]
         pub min_scale: i32,
-        ///In percent of the target.
+        ///Load at which panic begins, in percent of the target.
         #[serde(default = "defaults::scaling_panic_threshold_percent")]
         pub panic_threshold_percent: f64,
         ///Window of the panic average, in percent of the stable window.
@@ -1525,23 +1534,23 @@ more with time.*/
         ///How long the last instance is kept at least.
         #[serde(default)]
         pub scale_to_zero_retention_ms: i64,
-        ///Window of the stable average.
+        ///Window of the stable average. Knative allows none below 6 s, as it has to scrape.
         #[serde(default = "defaults::default_u64::<i64, 60000>")]
         pub stable_window_ms: i64,
         ///Per instance. Left out: the container concurrency if set, else 100; for `rps` 200.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub target: ::std::option::Option<f64>,
-        ///Spare capacity wanted; -1: unlimited.
+        ///Spare capacity wanted: calls that may come at once without being held; -1: unlimited.
         #[serde(default = "defaults::scaling_target_burst_capacity")]
         pub target_burst_capacity: f64,
-        ///Share of the target to aim at.
+        ///Share of the target to aim at, in percent.
         #[serde(default = "defaults::scaling_target_utilization_percent")]
         pub target_utilization_percent: f64,
     }
     impl ::std::default::Default for Scaling {
         fn default() -> Self {
             Self {
-                activation_scale: defaults::default_u64::<i32, 1>(),
+                activation_scale: defaults::default_nzu64::<::std::num::NonZeroU32, 1>(),
                 initial_scale: defaults::default_u64::<i32, 1>(),
                 max_scale: Default::default(),
                 max_scale_down_rate: defaults::scaling_max_scale_down_rate(),
@@ -1745,7 +1754,7 @@ through it go on.*/
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub async_: ::std::option::Option<AsyncPolicy>,
-        ///Environment variables; at most 256.
+        ///Environment variables. Bound: at most 256, of 32 KiB.
         #[serde(
             default,
             skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
@@ -1757,7 +1766,7 @@ through it go on.*/
         ///Bounds on calls held while no instance is ready.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold: ::std::option::Option<Hold>,
-        ///Which of the runtime objects below says how instances are run.
+        ///How instances are run. `function.toml` says it by naming a `component` or not.
         pub kind: Kind,
         ///Bounds on one call.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1765,7 +1774,7 @@ through it go on.*/
         ///For kind `process`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub process: ::std::option::Option<Process>,
-        ///What an instance speaks on its port.
+        ///What an instance speaks on its port; `h2c` as gRPC needs it.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub protocol: ::std::option::Option<Protocol>,
         ///Retries of calls that failed before a response.
@@ -1774,10 +1783,10 @@ through it go on.*/
         ///The autoscaler: Knative's KPA, with its names and defaults.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub scaling: ::std::option::Option<Scaling>,
-        ///Environment variables taken from secrets of the same namespace; at most 64.
+        ///Environment variables taken from secrets of the same namespace. Bound: at most 64.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub secrets: ::std::vec::Vec<SecretRef>,
-        ///Who may call the function.
+        ///Who may call the function: anyone, or other functions only.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub visibility: ::std::option::Option<Visibility>,
         ///For kind `wasm`.
@@ -2363,18 +2372,18 @@ shows the condition `FunctionMissing`.*/
     ///A `wasi:http` component, run inside the sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Wasm {
-        ///Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
+        ///Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry. Bound: at most 64.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub allowed_hosts: ::std::vec::Vec<::std::string::String>,
-        ///The uploaded component.
+        ///The uploaded component. Bound: at most 256 MiB.
         pub component: Component,
-        ///Time on a CPU for one request, in milliseconds.
+        ///Time on a CPU for one request.
         #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 10000>")]
         pub cpu_time_ms: ::std::num::NonZeroU64,
         ///Outgoing requests of one request at a time.
         #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 32>")]
         pub max_outgoing_requests: ::std::num::NonZeroU32,
-        ///Bytes of one response's body.
+        ///Body of one response.
         #[serde(
             default = "defaults::default_nzu64::<::std::num::NonZeroU64, 104857600>"
         )]
@@ -2382,12 +2391,12 @@ shows the condition `FunctionMissing`.*/
         ///Elements of all its tables together.
         #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 100000>")]
         pub max_table_elements: ::std::num::NonZeroU32,
-        ///Linear memory of one instance in bytes, all its memories together.
+        ///Linear memory of one instance, all its memories together.
         #[serde(default = "defaults::default_u64::<i64, 134217728>")]
         pub memory_bytes: i64,
         ///Requests follow one another in one instance, which is faster; otherwise each has a fresh one.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub reuse: ::std::option::Option<bool>,
+        #[serde(default)]
+        pub reuse: bool,
     }
     impl Wasm {
         pub fn builder() -> builder::Wasm {
@@ -2525,13 +2534,31 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct AsyncPolicy {
-            attempt_timeout_ms: ::std::result::Result<i64, ::std::string::String>,
-            backoff_base_ms: ::std::result::Result<i64, ::std::string::String>,
-            backoff_max_ms: ::std::result::Result<i64, ::std::string::String>,
+            attempt_timeout_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
+            backoff_base_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
+            backoff_max_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
             max_age_ms: ::std::result::Result<i64, ::std::string::String>,
-            max_attempts: ::std::result::Result<i32, ::std::string::String>,
-            max_in_flight: ::std::result::Result<i32, ::std::string::String>,
-            max_queued: ::std::result::Result<i32, ::std::string::String>,
+            max_attempts: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
+            max_in_flight: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
+            max_queued: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
             max_result_bytes: ::std::result::Result<i64, ::std::string::String>,
             result_ttl_ms: ::std::result::Result<i64, ::std::string::String>,
         }
@@ -2539,14 +2566,30 @@ shows the condition `FunctionMissing`.*/
             fn default() -> Self {
                 Self {
                     attempt_timeout_ms: Ok(
-                        super::defaults::default_u64::<i64, 300000>(),
+                        super::defaults::default_nzu64::<
+                            ::std::num::NonZeroU64,
+                            300000,
+                        >(),
                     ),
-                    backoff_base_ms: Ok(super::defaults::default_u64::<i64, 1000>()),
-                    backoff_max_ms: Ok(super::defaults::default_u64::<i64, 60000>()),
+                    backoff_base_ms: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 1000>(),
+                    ),
+                    backoff_max_ms: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 60000>(),
+                    ),
                     max_age_ms: Ok(super::defaults::default_u64::<i64, 3600000>()),
-                    max_attempts: Ok(super::defaults::default_u64::<i32, 5>()),
-                    max_in_flight: Ok(super::defaults::default_u64::<i32, 100>()),
-                    max_queued: Ok(super::defaults::default_u64::<i32, 100000>()),
+                    max_attempts: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 5>(),
+                    ),
+                    max_in_flight: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 100>(),
+                    ),
+                    max_queued: Ok(
+                        super::defaults::default_nzu64::<
+                            ::std::num::NonZeroU32,
+                            100000,
+                        >(),
+                    ),
                     max_result_bytes: Ok(super::defaults::default_u64::<i64, 1048576>()),
                     result_ttl_ms: Ok(super::defaults::default_u64::<i64, 86400000>()),
                 }
@@ -2555,7 +2598,7 @@ shows the condition `FunctionMissing`.*/
         impl AsyncPolicy {
             pub fn attempt_timeout_ms<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i64>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
                 T::Error: ::std::fmt::Display,
             {
                 self.attempt_timeout_ms = value
@@ -2569,7 +2612,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn backoff_base_ms<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i64>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
                 T::Error: ::std::fmt::Display,
             {
                 self.backoff_base_ms = value
@@ -2583,7 +2626,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn backoff_max_ms<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i64>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
                 T::Error: ::std::fmt::Display,
             {
                 self.backoff_max_ms = value
@@ -2609,7 +2652,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_attempts<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_attempts = value
@@ -2621,7 +2664,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_in_flight<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_in_flight = value
@@ -2633,7 +2676,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_queued<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_queued = value
@@ -4882,15 +4925,25 @@ shows the condition `FunctionMissing`.*/
         #[derive(Clone, Debug)]
         pub struct Hold {
             max_bytes: ::std::result::Result<i64, ::std::string::String>,
-            max_requests: ::std::result::Result<i32, ::std::string::String>,
-            max_wait_ms: ::std::result::Result<i64, ::std::string::String>,
+            max_requests: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
+            max_wait_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for Hold {
             fn default() -> Self {
                 Self {
                     max_bytes: Ok(super::defaults::default_u64::<i64, 16777216>()),
-                    max_requests: Ok(super::defaults::default_u64::<i32, 1000>()),
-                    max_wait_ms: Ok(super::defaults::default_u64::<i64, 60000>()),
+                    max_requests: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 1000>(),
+                    ),
+                    max_wait_ms: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 60000>(),
+                    ),
                 }
             }
         }
@@ -4909,7 +4962,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_requests<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_requests = value
@@ -4921,7 +4974,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_wait_ms<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i64>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_wait_ms = value
@@ -6584,10 +6637,7 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<super::Readiness>,
                 ::std::string::String,
             >,
-            socket_activation: ::std::result::Result<
-                ::std::option::Option<bool>,
-                ::std::string::String,
-            >,
+            socket_activation: ::std::result::Result<bool, ::std::string::String>,
             start_timeout_ms: ::std::result::Result<
                 ::std::num::NonZeroU64,
                 ::std::string::String,
@@ -6665,7 +6715,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn socket_activation<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T: ::std::convert::TryInto<bool>,
                 T::Error: ::std::fmt::Display,
             {
                 self.socket_activation = value
@@ -7267,13 +7317,18 @@ shows the condition `FunctionMissing`.*/
         #[derive(Clone, Debug)]
         pub struct Retries {
             budget_percent: ::std::result::Result<i32, ::std::string::String>,
-            max_attempts: ::std::result::Result<i32, ::std::string::String>,
+            max_attempts: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for Retries {
             fn default() -> Self {
                 Self {
                     budget_percent: Ok(super::defaults::default_u64::<i32, 20>()),
-                    max_attempts: Ok(super::defaults::default_u64::<i32, 2>()),
+                    max_attempts: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 2>(),
+                    ),
                 }
             }
         }
@@ -7294,7 +7349,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn max_attempts<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.max_attempts = value
@@ -7826,7 +7881,10 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct Scaling {
-            activation_scale: ::std::result::Result<i32, ::std::string::String>,
+            activation_scale: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
             initial_scale: ::std::result::Result<i32, ::std::string::String>,
             max_scale: ::std::result::Result<i32, ::std::string::String>,
             max_scale_down_rate: ::std::result::Result<f64, ::std::string::String>,
@@ -7858,7 +7916,9 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for Scaling {
             fn default() -> Self {
                 Self {
-                    activation_scale: Ok(super::defaults::default_u64::<i32, 1>()),
+                    activation_scale: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 1>(),
+                    ),
                     initial_scale: Ok(super::defaults::default_u64::<i32, 1>()),
                     max_scale: Ok(Default::default()),
                     max_scale_down_rate: Ok(
@@ -7892,7 +7952,7 @@ shows the condition `FunctionMissing`.*/
         impl Scaling {
             pub fn activation_scale<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<i32>,
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
                 T::Error: ::std::fmt::Display,
             {
                 self.activation_scale = value
@@ -11264,10 +11324,7 @@ shows the condition `FunctionMissing`.*/
                 ::std::string::String,
             >,
             memory_bytes: ::std::result::Result<i64, ::std::string::String>,
-            reuse: ::std::result::Result<
-                ::std::option::Option<bool>,
-                ::std::string::String,
-            >,
+            reuse: ::std::result::Result<bool, ::std::string::String>,
         }
         impl ::std::default::Default for Wasm {
             fn default() -> Self {
@@ -11390,7 +11447,7 @@ shows the condition `FunctionMissing`.*/
             }
             pub fn reuse<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T: ::std::convert::TryInto<bool>,
                 T::Error: ::std::fmt::Display,
             {
                 self.reuse = value

@@ -7,7 +7,6 @@ pub mod conditions;
 pub mod document;
 pub mod error;
 pub mod function;
-pub mod patch;
 pub mod rollout;
 pub mod spec;
 pub mod traffic;

@@ -1,17 +1,18 @@
-//! What a person writes about a function, and every default.
+//! What a person writes about a function.
 //!
-//! These types are at once the API's schema and what the catalogue keeps: a spec is stored as it was
+//! Its numbers and flags, with defaults and ranges, come from the table in `gateless_common::spec`. These types are at once the API's schema and what the catalogue keeps: a spec is stored as it was
 //! written with defaults filled in, except `scaling.target`, which follows other fields and is filled
 //! in by [`Spec::resolved`]. Whether a spec is valid is [`super::validate`]'s business.
 
-mod wasm;
+mod settings;
 
 use std::collections::BTreeMap;
 
+use gateless_common::spec::{COMPONENT_CONCURRENCY, CONCURRENCY_TARGET, Field, RPS_TARGET, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use self::wasm::{Component, Wasm};
+pub use self::settings::{AsyncPolicy, Hold, Limits, Process, Retries, Scaling, Wasm};
 
 /// A function's spec. Every change of it makes a new revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -64,39 +65,6 @@ pub enum Kind {
     Process,
     /// A `wasi:http` component, run inside the sidecar.
     Wasm,
-}
-
-/// A process that serves HTTP on `$PORT`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Process {
-    /// Program and arguments.
-    #[schema(min_items = 1, max_items = 256, example = json!(["python3", "main.py"]))]
-    pub command: Vec<String>,
-    /// An uploaded artifact to unpack first; without it the command is one on the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub bundle: Option<Bundle>,
-    /// Relative to the bundle, or absolute without one.
-    #[serde(default)]
-    pub working_dir: Option<String>,
-    /// When an instance counts as ready.
-    #[serde(default)]
-    pub ready: Readiness,
-    /// From spawn to ready, in milliseconds.
-    #[serde(default = "ms::<60_000>")]
-    #[schema(default = 60_000, minimum = 1, maximum = 3_600_000)]
-    pub start_timeout_ms: u64,
-    /// From SIGTERM to SIGKILL, in milliseconds.
-    #[serde(default = "ms::<30_000>")]
-    #[schema(default = 30_000, maximum = 3_600_000)]
-    pub stop_grace_ms: u64,
-    /// Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
-    #[serde(default)]
-    pub socket_activation: bool,
-    /// Address-space limit in bytes; null: none.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
 }
 
 /// An uploaded artifact and how it is packed.
@@ -181,135 +149,16 @@ pub enum Visibility {
     ClusterOnly,
 }
 
-macro_rules! settings {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-        #[serde(deny_unknown_fields, default)]
-        pub struct $name {
-            $($(#[$field_doc])* #[schema(default = $default)] pub $field: $type,)*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
-        }
-    };
-}
-
-settings! {
-    /// Bounds on one call. Durations in milliseconds.
-    Limits {
-        /// From arrival to the last byte: hold, queue, start and run; 0: none.
-        timeout_ms: u64 = 300_000,
-        /// From forwarding to response headers; 0: none.
-        response_start_timeout_ms: u64 = 300_000,
-        /// Without a byte in either direction; 0: none.
-        idle_timeout_ms: u64 = 300_000,
-        /// Bytes of a request's body.
-        max_request_body_bytes: u64 = 104_857_600,
-        /// Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
-        container_concurrency: u32 = 0,
-    }
-}
-
-settings! {
-    /// Bounds on calls held per revision and sidecar.
-    Hold {
-        /// Calls.
-        max_requests: u32 = 1_000,
-        /// Bytes buffered of them.
-        max_bytes: u64 = 16_777_216,
-        /// Milliseconds in hold.
-        max_wait_ms: u64 = 60_000,
-    }
-}
-
-settings! {
-    /// Retries of calls that failed before a response. Refusals by a full gate are no retries.
-    Retries {
-        /// Attempts in all; 1: no retry.
-        max_attempts: u32 = 2,
-        /// Retries as a share of calls, in percent.
-        budget_percent: u32 = 20,
-    }
-}
-
-settings! {
-    /// How queued calls are delivered. Durations in milliseconds.
-    AsyncPolicy {
-        /// Attempts before the dead-letter queue.
-        max_attempts: u32 = 5,
-        /// Upper bound of the first delay between attempts.
-        backoff_base_ms: u64 = 1_000,
-        /// Upper bound of any delay between attempts.
-        backoff_max_ms: u64 = 60_000,
-        /// Of a call since it was accepted.
-        max_age_ms: u64 = 3_600_000,
-        /// Of one attempt.
-        attempt_timeout_ms: u64 = 300_000,
-        /// How long results are kept.
-        result_ttl_ms: u64 = 86_400_000,
-        /// Calls waiting per sidecar; past it new ones are refused with 429.
-        max_queued: u32 = 100_000,
-        /// Attempts in flight per sidecar.
-        max_in_flight: u32 = 100,
-        /// Bytes of a result's body.
-        max_result_bytes: u64 = 1_048_576,
-    }
-}
-
-/// The autoscaler's settings. Durations in milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Scaling {
-    /// What is counted.
-    pub metric: Metric,
-    /// Per instance. Left out: the container concurrency if set, else 100; for `rps` 200.
-    pub target: Option<f64>,
-    /// Share of the target to aim at.
-    #[schema(default = 70, minimum = 1, maximum = 100)]
-    pub target_utilization_percent: f64,
-    /// Fewest instances.
-    #[schema(default = 0)]
-    pub min_scale: u32,
-    /// Most instances; 0: no bound.
-    #[schema(default = 0)]
-    pub max_scale: u32,
-    /// Started when a revision is new. 0 (with `min_scale` 0): it counts as ready at once.
-    #[schema(default = 1)]
-    pub initial_scale: u32,
-    /// Fewest instances when scaling up from zero.
-    #[schema(default = 1)]
-    pub activation_scale: u32,
-    /// Window of the stable average.
-    #[schema(default = 60_000)]
-    pub stable_window_ms: u64,
-    /// Window of the panic average, in percent of the stable window.
-    #[schema(default = 10)]
-    pub panic_window_percent: f64,
-    /// In percent of the target.
-    #[schema(default = 200)]
-    pub panic_threshold_percent: f64,
-    /// Most growth per decision, as a factor.
-    #[schema(default = 1000)]
-    pub max_scale_up_rate: f64,
-    /// Most shrinkage per decision, as a divisor.
-    #[schema(default = 2)]
-    pub max_scale_down_rate: f64,
-    /// How long a lower count must have been wanted.
-    #[schema(default = 0)]
-    pub scale_down_delay_ms: u64,
-    /// How long the last instance is kept for the network to learn of it.
-    #[schema(default = 30_000)]
-    pub scale_to_zero_grace_ms: u64,
-    /// How long the last instance is kept at least.
-    #[schema(default = 0)]
-    pub scale_to_zero_retention_ms: u64,
-    /// Spare capacity wanted; -1: unlimited.
-    #[schema(default = 211)]
-    pub target_burst_capacity: f64,
+/// An uploaded component.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// 64 lowercase hex digits; the artifact must have been uploaded to the same namespace.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub sha256: String,
+    /// Bytes; filled in from the artifact when left out.
+    #[serde(default)]
+    pub size: u64,
 }
 
 /// What the autoscaler counts.
@@ -323,45 +172,14 @@ pub enum Metric {
     Rps,
 }
 
-const fn ms<const N: u64>() -> u64 {
-    N
-}
-
-const fn count<const N: u32>() -> u32 {
-    N
-}
-
-impl Default for Scaling {
-    fn default() -> Self {
-        Self {
-            metric: Metric::Concurrency,
-            target: None,
-            target_utilization_percent: 70.0,
-            min_scale: 0,
-            max_scale: 0,
-            initial_scale: 1,
-            activation_scale: 1,
-            stable_window_ms: 60_000,
-            panic_window_percent: 10.0,
-            panic_threshold_percent: 200.0,
-            max_scale_up_rate: 1000.0,
-            max_scale_down_rate: 2.0,
-            scale_down_delay_ms: 0,
-            scale_to_zero_grace_ms: 30_000,
-            scale_to_zero_retention_ms: 0,
-            target_burst_capacity: 211.0,
-        }
-    }
-}
-
 impl Spec {
     /// The target in force: the one written, or the default that follows from other fields.
     pub fn target(&self) -> f64 {
         match (self.scaling.target, self.scaling.metric) {
             (Some(target), _) => target,
-            (None, Metric::Rps) => 200.0,
+            (None, Metric::Rps) => RPS_TARGET,
             (None, Metric::Concurrency) => match self.container_concurrency() {
-                0 => 100.0,
+                0 => CONCURRENCY_TARGET,
                 limit => f64::from(limit),
             },
         }
@@ -370,7 +188,7 @@ impl Spec {
     /// The container concurrency in force. A component runs inside the sidecar, so it always has one.
     pub fn container_concurrency(&self) -> u32 {
         match (self.limits.container_concurrency, self.kind) {
-            (0, Kind::Wasm) => 100,
+            (0, Kind::Wasm) => COMPONENT_CONCURRENCY,
             (written, _) => written,
         }
     }
@@ -392,6 +210,17 @@ impl Spec {
         spec.scaling.target = Some(self.target());
         spec.limits.container_concurrency = self.container_concurrency();
         spec
+    }
+
+    /// Every setting with its value, in the table's order.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static Field, Value)> {
+        let process = self.process.iter().flat_map(Process::settings);
+        let wasm = self.wasm.iter().flat_map(Wasm::settings);
+        let runtime = process.chain(wasm);
+        let calls = self.limits.settings().chain(self.hold.settings());
+        let calls = calls.chain(self.retries.settings());
+        let rest = self.scaling.settings().chain(self.async_policy.settings());
+        runtime.chain(calls).chain(rest)
     }
 
     /// Nothing is started for a new revision, so it counts as ready at once.

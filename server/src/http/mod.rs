@@ -84,7 +84,9 @@ fn collected() -> OpenApiRouter<Api> {
 
 /// The OpenAPI document of all routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    collected().into_openapi()
+    let mut document = collected().into_openapi();
+    openapi::describe_settings(&mut document);
+    document
 }
 
 /// All routes. `shutdown` ends what would otherwise go on: followed logs, waits.
@@ -95,7 +97,8 @@ pub fn router(
     images: Arc<Images>,
     shutdown: CancellationToken,
 ) -> Router {
-    let (routes, document) = collected().split_for_parts();
+    let (routes, mut document) = collected().split_for_parts();
+    openapi::describe_settings(&mut document);
     let api = Api {
         service,
         auth,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use gateless_common::spec::{Field, SECTIONS, Unit, Value};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, KnownFormat, LicenseBuilder, ObjectBuilder, OpenApi,
     OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
     SecurityRequirement, Type,
 };
-use utoipa::{IntoResponses, PartialSchema, ToSchema};
+use utoipa::{IntoResponses, Number, PartialSchema, ToSchema};
 
 use super::problem::Problem;
 
@@ -92,4 +93,95 @@ pub(super) fn base() -> OpenApi {
         .components(Some(components))
         .security(Some([SecurityRequirement::new("bearer", none)]))
         .build()
+}
+
+/// Completes the document with the ranges, defaults and meanings of a spec's fields, from the table they are also checked by.
+pub(super) fn describe_settings(document: &mut OpenApi) {
+    let Some(components) = document.components.as_mut() else {
+        return;
+    };
+    for section in SECTIONS.iter() {
+        let schema = components.schemas.get_mut(schema_of(section.name));
+        let Some(RefOr::T(Schema::Object(schema))) = schema else {
+            continue;
+        };
+        let required = schema.required.clone();
+        for field in section.shaped.iter().chain(&section.settings) {
+            match schema.properties.get_mut(field.json) {
+                Some(RefOr::T(Schema::Object(property))) => {
+                    property.description = Some(described(field));
+                    property.default = default(field);
+                    if let Some((low, high)) = field.range {
+                        property.minimum = number(field.also.unwrap_or(low));
+                        property.maximum = number(high);
+                    }
+                }
+                Some(RefOr::T(Schema::Array(property))) => {
+                    property.description = Some(described(field));
+                    if required.iter().any(|name| name == field.json) {
+                        property.default = None;
+                    }
+                }
+                Some(RefOr::Ref(property)) => {
+                    property.description = described(field);
+                    // An object's default only stands in for what is required.
+                    let choice = matches!(field.unit, Unit::Choice(_));
+                    property.default = default(field).filter(|_| choice);
+                }
+                Some(RefOr::T(_)) | None => {}
+            }
+        }
+    }
+}
+
+/// The schema a section of the spec has in the document.
+fn schema_of(section: &str) -> &'static str {
+    match section {
+        "" => "Spec",
+        "process" => "Process",
+        "wasm" => "Wasm",
+        "limits" => "Limits",
+        "hold" => "Hold",
+        "retries" => "Retries",
+        "scaling" => "Scaling",
+        "async" => "AsyncPolicy",
+        _ => "",
+    }
+}
+
+fn described(field: &Field) -> String {
+    match field.bound {
+        "" => field.text.to_owned(),
+        bound => format!("{} Bound: {bound}.", field.text),
+    }
+}
+
+fn default(field: &Field) -> Option<serde_json::Value> {
+    match field.default {
+        Value::None => None,
+        Value::Flag(value) => Some(value.into()),
+        Value::Whole(value) => Some(value.into()),
+        Value::Text(value) => Some(value.into()),
+        Value::Number(_) => {
+            number(field.default).and_then(|number| serde_json::to_value(number).ok())
+        }
+    }
+}
+
+/// A bound as the document has it: whole where it is.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole numbers far below 2^53"
+)]
+fn number(value: Value) -> Option<Number> {
+    match value {
+        Value::Whole(value) => usize::try_from(value).ok().map(Number::UInt),
+        Value::Number(value) if value.fract() == 0.0 && value >= 0.0 => {
+            Some(Number::UInt(value as usize))
+        }
+        Value::Number(value) if value.fract() == 0.0 => Some(Number::Int(value as isize)),
+        Value::Number(value) => Some(Number::Float(value)),
+        Value::None | Value::Flag(_) | Value::Text(_) => None,
+    }
 }

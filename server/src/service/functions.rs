@@ -11,7 +11,7 @@ use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout::{self, Apply};
 use crate::domain::traffic::{self, Target};
-use crate::domain::{self, patch, validate};
+use crate::domain::{self, validate};
 use crate::store::{self, Expect, Write};
 
 /// A function and how it is.
@@ -144,7 +144,7 @@ impl Service {
             let full = format!("{}/{}", name.0, name.1);
             let current = current.ok_or_else(|| Error::not_found(Kind::Function, full))?;
             let mut document = json!({"labels": current.labels, "spec": current.spec});
-            patch::merge(&mut document, change);
+            json_patch::merge(&mut document, change);
             let apply = parse_apply(document)?;
             validate::apply(&apply.spec, &apply.labels)?;
             Ok(apply)

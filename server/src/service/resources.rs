@@ -9,7 +9,7 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    self, BundleFormat, Metric, Process, Protocol, ReadinessKind, Spec, Visibility, Wasm,
+    self, BundleFormat, Metric, Process, Protocol, ReadinessKind, Scaling, Spec, Visibility, Wasm,
 };
 use crate::domain::traffic;
 use crate::store::Entry;
@@ -77,6 +77,45 @@ impl Service {
     }
 }
 
+/// A setting as the wire has it: what is left out is 0.
+trait Sent<T> {
+    fn sent(self) -> T;
+}
+
+macro_rules! sent {
+    ($($type:ty)*) => {$(
+        impl Sent<$type> for $type {
+            fn sent(self) -> $type {
+                self
+            }
+        }
+
+        impl Sent<$type> for Option<$type> {
+            fn sent(self) -> $type {
+                self.unwrap_or_default()
+            }
+        }
+    )*};
+}
+
+sent! { u32 u64 f64 bool }
+
+/// A message with every setting of a section, and the fields given.
+macro_rules! message {
+    (
+        $message:ident, $of:expr, { $($shaped:ident: $value:expr,)* }
+        $section:ident { $(
+            $(#[doc = $doc:literal])+
+            $json:ident / $toml:ident: $type:ty, $unit:ident = $default:expr, $range:expr $(, also $also:expr)?;
+        )* }
+    ) => {
+        proto::$message {
+            $($json: $of.$json.sent(),)*
+            $($shaped: $value,)*
+        }
+    };
+}
+
 fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Function {
     let function = &record.value;
     let targets = traffic::resolve(function).into_iter();
@@ -136,38 +175,19 @@ fn revision(revision: Revision) -> proto::Revision {
             Protocol::H2c => proto::Protocol::H2c,
         }
         .into(),
-        limits: Some(proto::Limits {
-            timeout_ms: spec.limits.timeout_ms,
-            response_start_timeout_ms: spec.limits.response_start_timeout_ms,
-            idle_timeout_ms: spec.limits.idle_timeout_ms,
-            max_request_body_bytes: spec.limits.max_request_body_bytes,
-            container_concurrency: spec.limits.container_concurrency,
-        }),
-        hold: Some(proto::HoldLimits {
-            max_requests: spec.hold.max_requests,
-            max_bytes: spec.hold.max_bytes,
-            max_wait_ms: spec.hold.max_wait_ms,
-        }),
-        retries: Some(proto::RetryPolicy {
-            max_attempts: spec.retries.max_attempts,
-            budget_percent: spec.retries.budget_percent,
-        }),
+        limits: Some(gateless_common::settings!(limits => message Limits, spec.limits, {})),
+        hold: Some(gateless_common::settings!(hold => message HoldLimits, spec.hold, {})),
+        retries: Some(gateless_common::settings!(retries => message RetryPolicy, spec.retries, {})),
         scaling: Some(scaling),
     }
 }
 
 fn wasm(wasm: Wasm) -> proto::WasmRuntime {
-    proto::WasmRuntime {
+    gateless_common::settings!(wasm => message WasmRuntime, wasm, {
         component_sha256: wasm.component.sha256,
         component_size: wasm.component.size,
-        reuse: wasm.reuse,
-        memory_bytes: wasm.memory_bytes,
-        cpu_time_ms: wasm.cpu_time_ms,
-        max_table_elements: wasm.max_table_elements,
-        max_response_body_bytes: wasm.max_response_body_bytes,
         allowed_hosts: wasm.allowed_hosts,
-        max_outgoing_requests: wasm.max_outgoing_requests,
-    }
+    })
 }
 
 fn process(process: Process) -> proto::ProcessRuntime {
@@ -176,7 +196,7 @@ fn process(process: Process) -> proto::ProcessRuntime {
         BundleFormat::TarGz => "tar.gz",
         BundleFormat::Executable => "executable",
     });
-    proto::ProcessRuntime {
+    gateless_common::settings!(process => message ProcessRuntime, process, {
         command: process.command,
         bundle_format: format.unwrap_or_default().to_owned(),
         bundle_size: bundle.as_ref().map_or(0, |bundle| bundle.size),
@@ -188,50 +208,23 @@ fn process(process: Process) -> proto::ProcessRuntime {
         }
         .to_owned(),
         ready_path: process.ready.path.unwrap_or_default(),
-        start_timeout_ms: process.start_timeout_ms,
-        stop_grace_ms: process.stop_grace_ms,
-        socket_activation: process.socket_activation,
-        memory_bytes: process.memory_bytes.unwrap_or(0),
-    }
+    })
 }
 
 fn scaling(spec: &Spec) -> proto::Scaling {
-    let scaling = &spec.scaling;
-    proto::Scaling {
+    let scaling = Scaling {
+        target: Some(spec.target()),
+        ..spec.scaling.clone()
+    };
+    gateless_common::settings!(scaling => message Scaling, scaling, {
         metric: match scaling.metric {
             Metric::Concurrency => "concurrency",
             Metric::Rps => "rps",
         }
         .to_owned(),
-        target: spec.target(),
-        target_utilization_percent: scaling.target_utilization_percent,
-        min_scale: scaling.min_scale,
-        max_scale: scaling.max_scale,
-        initial_scale: scaling.initial_scale,
-        activation_scale: scaling.activation_scale,
-        stable_window_ms: scaling.stable_window_ms,
-        panic_window_percent: scaling.panic_window_percent,
-        panic_threshold_percent: scaling.panic_threshold_percent,
-        max_scale_up_rate: scaling.max_scale_up_rate,
-        max_scale_down_rate: scaling.max_scale_down_rate,
-        scale_down_delay_ms: scaling.scale_down_delay_ms,
-        scale_to_zero_grace_ms: scaling.scale_to_zero_grace_ms,
-        scale_to_zero_retention_ms: scaling.scale_to_zero_retention_ms,
-        target_burst_capacity: scaling.target_burst_capacity,
-    }
+    })
 }
 
 fn async_policy(spec: &Spec) -> proto::AsyncPolicy {
-    let policy = &spec.async_policy;
-    proto::AsyncPolicy {
-        max_attempts: policy.max_attempts,
-        backoff_base_ms: policy.backoff_base_ms,
-        backoff_max_ms: policy.backoff_max_ms,
-        max_age_ms: policy.max_age_ms,
-        attempt_timeout_ms: policy.attempt_timeout_ms,
-        result_ttl_ms: policy.result_ttl_ms,
-        max_queued: policy.max_queued,
-        max_in_flight: policy.max_in_flight,
-        max_result_bytes: policy.max_result_bytes,
-    }
+    gateless_common::settings!(async => message AsyncPolicy, spec.async_policy, {})
 }

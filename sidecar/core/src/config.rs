@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::settings;
+
 use crate::name::{FunctionName, RevisionName};
 
 /// Who may call a function.
@@ -149,49 +151,69 @@ impl Runtime {
     }
 }
 
-/// A `wasi:http` component in the sidecar's own engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wasm {
-    /// Lower-case hex digest of the uploaded component.
-    pub component_sha256: String,
-    /// Bytes.
-    pub component_size: u64,
-    /// Requests follow one another in one instance; otherwise each has a fresh one.
-    pub reuse: bool,
-    /// Linear memory of one instance, all its memories together.
-    pub memory_bytes: u64,
-    /// Time on a CPU for one request.
-    pub cpu_time: Duration,
-    /// Elements of all its tables together.
-    pub max_table_elements: u32,
-    /// Bytes of one response's body.
-    pub max_response_body: u64,
-    /// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Empty: none.
-    pub allowed_hosts: Vec<String>,
-    /// Outgoing requests of one request at a time.
-    pub max_outgoing_requests: u32,
+/// Bytes, in fields whose names do not say so.
+pub type ByteCount = u64;
+
+/// What a setting is inside of a sidecar, by its unit.
+macro_rules! kept {
+    (millis) => { Duration };
+    (millis_or_none) => { Option<Duration> };
+    (bytes) => { ByteCount };
+    (bytes_or_none) => { Option<ByteCount> };
+    (count) => { u32 };
+    (count_or_none) => { Option<u32> };
+    (number) => { f64 };
+    (derived) => { f64 };
+    (flag) => { bool };
 }
 
-/// A process that serves HTTP on `$PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    /// Program and arguments, at least the program.
-    pub command: Vec<String>,
-    /// What to unpack first.
-    pub bundle: Option<Bundle>,
-    /// Relative to the bundle, or absolute without one.
-    pub working_dir: Option<String>,
-    /// When it counts as ready.
-    pub ready: Readiness,
-    /// From spawn to ready.
-    pub start_timeout: Duration,
-    /// From SIGTERM to SIGKILL.
-    pub stop_grace: Duration,
-    /// Pass a listening socket (`LISTEN_FDS=1`, descriptor 3) besides `$PORT`.
-    pub socket_activation: bool,
-    /// Address-space limit.
-    pub memory_bytes: Option<u64>,
+/// A struct with the settings of a section, after the fields given. Their rows are in `gateless_common::settings!`.
+macro_rules! object {
+    (
+        $(#[$attribute:meta])* $name:ident {
+            $($(#[$shaped_attribute:meta])* $shaped:ident: $shaped_type:ty,)*
+        }
+        $section:ident { $(
+            $(#[doc = $doc:literal])+
+            $json:ident / $toml:ident: $type:ty, $unit:ident = $default:expr, $range:expr $(, also $also:expr)?;
+        )* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            $($(#[$shaped_attribute])* pub $shaped: $shaped_type,)*
+            $($(#[doc = $doc])+ pub $toml: kept!($unit),)*
+        }
+    };
 }
+
+settings!(wasm => object
+    /// A `wasi:http` component in the sidecar's own engine.
+    #[derive(Eq)]
+    Wasm {
+        /// Lower-case hex digest of the uploaded component.
+        component_sha256: String,
+        /// Bytes.
+        component_size: u64,
+        /// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Empty: none.
+        allowed_hosts: Vec<String>,
+    }
+);
+
+settings!(process => object
+    /// A process that serves HTTP on `$PORT`.
+    #[derive(Eq)]
+    Process {
+        /// Program and arguments, at least the program.
+        command: Vec<String>,
+        /// What to unpack first.
+        bundle: Option<Bundle>,
+        /// Relative to the bundle, or absolute without one.
+        working_dir: Option<String>,
+        /// When it counts as ready.
+        ready: Readiness,
+    }
+);
 
 /// An uploaded bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,40 +264,82 @@ pub enum Protocol {
     H2c,
 }
 
-/// Bounds on one call; `None` switches a limit off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Arrival to last byte: hold, queue, start and run.
-    pub timeout: Option<Duration>,
-    /// Forwarding to response headers.
-    pub response_start_timeout: Option<Duration>,
-    /// Without a byte in either direction.
-    pub idle_timeout: Option<Duration>,
-    /// Bytes.
-    pub max_request_body: u64,
-    /// In flight per instance, hard.
-    pub container_concurrency: Option<u32>,
+/// A setting's default as a sidecar keeps it, by its unit.
+macro_rules! kept_default {
+    (millis, $value:expr) => {
+        Duration::from_millis($value)
+    };
+    (millis_or_none, $value:expr) => {
+        if $value == 0 {
+            None
+        } else {
+            Some(Duration::from_millis($value))
+        }
+    };
+    (count_or_none, $value:expr) => {
+        if $value == 0 { None } else { Some($value) }
+    };
+    (derived, $value:expr) => {
+        gateless_common::spec::CONCURRENCY_TARGET
+    };
+    ($unit:ident, $value:expr) => {
+        $value
+    };
 }
 
-/// Bounds on the held calls of one revision at one sidecar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HoldLimits {
-    /// Calls.
-    pub max_requests: u32,
-    /// Bytes buffered of their bodies and heads.
-    pub max_bytes: u64,
-    /// In hold, whatever the call's own deadline.
-    pub max_wait: Duration,
+/// As `object`, `Copy`, and with the table's defaults: the server sends every setting, so they are for
+/// what has no function to ask, and for tests.
+macro_rules! defaulted {
+    (
+        $(#[$attribute:meta])* $name:ident {
+            $($(#[$shaped_attribute:meta])* $shaped:ident: $shaped_type:ty = $shaped_default:expr,)*
+        }
+        $section:ident { $(
+            $(#[doc = $doc:literal])+
+            $json:ident / $toml:ident: $type:ty, $unit:ident = $default:expr, $range:expr $(, also $also:expr)?;
+        )* }
+    ) => {
+        object! {
+            $(#[$attribute])* #[derive(Copy)] $name { $($(#[$shaped_attribute])* $shaped: $shaped_type,)* }
+            $section { $(
+                $(#[doc = $doc])+
+                $json / $toml: $type, $unit = $default, $range $(, also $also)?;
+            )* }
+        }
+
+        impl $name {
+            /// What the API has when nothing is written.
+            pub const DEFAULT: Self = Self {
+                $($shaped: $shaped_default,)*
+                $($toml: kept_default!($unit, $default),)*
+            };
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::DEFAULT
+            }
+        }
+    };
 }
 
-/// Retries of calls that failed before a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// At least 1; 1 means no retry.
-    pub max_attempts: u32,
-    /// Retries as a share of requests, 0 to 100.
-    pub budget_percent: u32,
-}
+settings!(limits => defaulted
+    /// Bounds on one call; `None` switches a limit off.
+    #[derive(Eq)]
+    Limits {}
+);
+
+settings!(hold => defaulted
+    /// Bounds on the held calls of one revision at one sidecar.
+    #[derive(Eq)]
+    HoldLimits {}
+);
+
+settings!(retries => defaulted
+    /// Retries of calls that failed before a response.
+    #[derive(Eq)]
+    RetryPolicy {}
+);
 
 /// What the autoscaler counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,88 +350,19 @@ pub enum Metric {
     Rps,
 }
 
-/// Knative's pod autoscaler settings, with its names and defaults.
-///
-/// Source: Knative serving `config/core/configmaps/autoscaler.yaml` and
-/// `pkg/apis/autoscaling/register.go`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scaling {
-    /// Default concurrency.
-    pub metric: Metric,
-    /// Per instance; default 100, for rps 200; container concurrency when that is set.
-    pub target: f64,
-    /// Share of `target` to aim at, 1 to 100; default 70.
-    pub target_utilization_percent: f64,
-    /// Default 0.
-    pub min_scale: u32,
-    /// Default none.
-    pub max_scale: Option<u32>,
-    /// Started when a revision is new; default 1.
-    pub initial_scale: u32,
-    /// Least number when scaling up from zero; default 1.
-    pub activation_scale: u32,
-    /// Default 60 s.
-    pub stable_window: Duration,
-    /// Of the stable window; default 10.
-    pub panic_window_percent: f64,
-    /// Of the target; default 200.
-    pub panic_threshold_percent: f64,
-    /// Default 1000.
-    pub max_scale_up_rate: f64,
-    /// Default 2.
-    pub max_scale_down_rate: f64,
-    /// Default 0.
-    pub scale_down_delay: Duration,
-    /// Default 30 s.
-    pub scale_to_zero_grace: Duration,
-    /// Default 0.
-    pub scale_to_zero_retention: Duration,
-    /// Default 211, as in Knative's config-autoscaler.
-    pub target_burst_capacity: f64,
-}
-
-impl Default for Scaling {
-    fn default() -> Self {
-        Self {
-            metric: Metric::Concurrency,
-            target: 100.0,
-            target_utilization_percent: 70.0,
-            min_scale: 0,
-            max_scale: None,
-            initial_scale: 1,
-            activation_scale: 1,
-            stable_window: Duration::from_secs(60),
-            panic_window_percent: 10.0,
-            panic_threshold_percent: 200.0,
-            max_scale_up_rate: 1000.0,
-            max_scale_down_rate: 2.0,
-            scale_down_delay: Duration::ZERO,
-            scale_to_zero_grace: Duration::from_secs(30),
-            scale_to_zero_retention: Duration::ZERO,
-            target_burst_capacity: 211.0,
-        }
+settings!(scaling => defaulted
+    /// Knative's pod autoscaler settings, with its names and defaults.
+    ///
+    /// Source: Knative serving `config/core/configmaps/autoscaler.yaml` and
+    /// `pkg/apis/autoscaling/register.go`.
+    Scaling {
+        /// What is counted.
+        metric: Metric = Metric::Concurrency,
     }
-}
+);
 
-/// How queued calls are delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AsyncPolicy {
-    /// Before the dead-letter queue, at least 1.
-    pub max_attempts: u32,
-    /// First delay's upper bound.
-    pub backoff_base: Duration,
-    /// Upper bound of any delay.
-    pub backoff_max: Duration,
-    /// Since acceptance.
-    pub max_age: Duration,
-    /// Of one attempt.
-    pub attempt_timeout: Duration,
-    /// How long results are kept.
-    pub result_ttl: Duration,
-    /// Waiting calls per sidecar.
-    pub max_queued: u32,
-    /// Attempts in flight per sidecar.
-    pub max_in_flight: u32,
-    /// Of a result's body.
-    pub max_result_bytes: u64,
-}
+settings!(async => defaulted
+    /// How queued calls are delivered.
+    #[derive(Eq)]
+    AsyncPolicy {}
+);

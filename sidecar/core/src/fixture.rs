@@ -1,6 +1,6 @@
 //! Functions for tests: valid ones, with the platform's defaults.
 //!
-//! Also compiled into `tests/sim`; deliberately nothing but data.
+//! With the feature `fixture` also for the sidecar's tests; deliberately nothing but data.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,17 +12,28 @@ use crate::config::{
 };
 use crate::name::{FunctionName, RevisionName};
 
-pub(crate) fn function_name(name: &str) -> FunctionName {
+/// In the namespace `default`.
+///
+/// # Panics
+/// When `name` is none.
+#[must_use]
+pub fn function_name(name: &str) -> FunctionName {
     FunctionName::new("default", name).unwrap_or_else(|e| unreachable!("{e}"))
 }
 
-pub(crate) fn revision_name(name: &str, number: u32) -> RevisionName {
+/// NAME-0000N.
+///
+/// # Panics
+/// When `name` is none.
+#[must_use]
+pub fn revision_name(name: &str, number: u32) -> RevisionName {
     RevisionName::new(function_name(name), &format!("{name}-{number:05}"))
         .unwrap_or_else(|e| unreachable!("{e}"))
 }
 
 /// One revision, with all the traffic.
-pub(crate) fn function(name: &str, scaling: Scaling) -> Function {
+#[must_use]
+pub fn function(name: &str, scaling: Scaling) -> Function {
     let revision = revision(name, 1, scaling);
     let whole = TrafficTarget {
         revision: 0,
@@ -36,21 +47,13 @@ pub(crate) fn function(name: &str, scaling: Scaling) -> Function {
         traffic: vec![whole],
         candidate: None,
         visibility: Visibility::Public,
-        async_policy: AsyncPolicy {
-            max_attempts: 5,
-            backoff_base: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(60),
-            max_age: Duration::from_secs(3600),
-            attempt_timeout: Duration::from_secs(300),
-            result_ttl: Duration::from_secs(86400),
-            max_queued: 100_000,
-            max_in_flight: 100,
-            max_result_bytes: 1 << 20,
-        },
+        async_policy: AsyncPolicy::DEFAULT,
     }
 }
 
-pub(crate) fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
+/// A process.
+#[must_use]
+pub fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
     Revision {
         name: revision_name(name, number),
         uid: format!("{name}-uid-{number}").into(),
@@ -62,27 +65,14 @@ pub(crate) fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
             start_timeout: Duration::from_secs(60),
             stop_grace: Duration::from_secs(10),
             socket_activation: false,
-            memory_bytes: None,
+            memory: None,
         }),
         env: BTreeMap::new(),
         secrets: Vec::new(),
         protocol: Protocol::Http1,
-        limits: Limits {
-            timeout: Some(Duration::from_secs(300)),
-            response_start_timeout: Some(Duration::from_secs(300)),
-            idle_timeout: Some(Duration::from_secs(300)),
-            max_request_body: 100 << 20,
-            container_concurrency: None,
-        },
-        hold: HoldLimits {
-            max_requests: 1000,
-            max_bytes: 16 << 20,
-            max_wait: Duration::from_secs(60),
-        },
-        retries: RetryPolicy {
-            max_attempts: 2,
-            budget_percent: 20,
-        },
+        limits: Limits::DEFAULT,
+        hold: HoldLimits::DEFAULT,
+        retries: RetryPolicy::DEFAULT,
         scaling,
     }
 }

@@ -27,7 +27,7 @@ pub mod trigger;
 pub mod usage;
 pub mod window;
 
-pub use gateless_common::name;
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture;
 
-#[cfg(test)]
-mod fixture;
+pub use gateless_common::name;

@@ -80,17 +80,7 @@ fn function(revision: config::Revision) -> config::Function {
         revisions: vec![Arc::new(revision)],
         candidate: None,
         visibility: config::Visibility::Public,
-        async_policy: config::AsyncPolicy {
-            max_attempts: 1,
-            backoff_base: Duration::ZERO,
-            backoff_max: Duration::ZERO,
-            max_age: Duration::ZERO,
-            attempt_timeout: Duration::ZERO,
-            result_ttl: Duration::ZERO,
-            max_queued: 0,
-            max_in_flight: 1,
-            max_result_bytes: 0,
-        },
+        async_policy: config::AsyncPolicy::DEFAULT,
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod revision;
 mod schedule;
+mod setting;
 pub(crate) mod trigger;
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_common::settings;
 use gateless_core::config::{AsyncPolicy, Function, TrafficTarget, Visibility};
 use gateless_core::name::{FunctionName, RevisionName, check_label};
 use gateless_proto::v1;
 
+use self::setting::{Kept, check, read};
 pub use self::trigger::{Source, Trigger, trigger};
 
 /// Why a resource is refused: where in it, and what is wrong there.
@@ -171,31 +174,14 @@ fn traffic(wire: &v1::Function) -> Result<Vec<TrafficTarget>, Error> {
 
 fn async_policy(wire: &v1::AsyncPolicy) -> Result<AsyncPolicy, Error> {
     let at = |e: Error| e.within("async");
-    for (value, path) in [
-        (u64::from(wire.max_attempts), "max_attempts"),
-        (u64::from(wire.max_in_flight), "max_in_flight"),
-        (wire.max_age_ms, "max_age_ms"),
-        (wire.attempt_timeout_ms, "attempt_timeout_ms"),
-    ] {
-        ensure(value > 0, path, || "must be at least 1".into()).map_err(at)?;
-    }
+    let read = settings!(async => read AsyncPolicy, wire, {}).map_err(at)?;
     ensure(
-        wire.backoff_base_ms <= wire.backoff_max_ms,
+        read.backoff_base <= read.backoff_max,
         "backoff_base_ms",
         || "is above backoff_max_ms".into(),
     )
     .map_err(at)?;
-    Ok(AsyncPolicy {
-        max_attempts: wire.max_attempts,
-        backoff_base: millis(wire.backoff_base_ms),
-        backoff_max: millis(wire.backoff_max_ms),
-        max_age: millis(wire.max_age_ms),
-        attempt_timeout: millis(wire.attempt_timeout_ms),
-        result_ttl: millis(wire.result_ttl_ms),
-        max_queued: wire.max_queued,
-        max_in_flight: wire.max_in_flight,
-        max_result_bytes: wire.max_result_bytes,
-    })
+    Ok(read)
 }
 
 /// Converts a secret.

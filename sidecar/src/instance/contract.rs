@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gateless_core::config;
-use gateless_core::name::{FunctionName, InstanceId, RevisionName};
+use gateless_core::name::{FunctionName, InstanceId};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -99,32 +99,22 @@ pub(crate) fn request(id: &InstanceId, revision: config::Revision) -> StartReque
 }
 
 pub(crate) fn revision(name: &str, process: config::Process) -> config::Revision {
-    let function = FunctionName::new("default", name).unwrap();
-    config::Revision {
-        name: RevisionName::new(function, &format!("{name}-00001")).unwrap(),
-        uid: "uid-1".into(),
-        runtime: config::Runtime::Process(process),
-        env: BTreeMap::new(),
-        secrets: Vec::new(),
-        protocol: config::Protocol::Http1,
-        limits: config::Limits {
-            timeout: None,
-            response_start_timeout: None,
-            idle_timeout: None,
-            max_request_body: 1 << 20,
-            container_concurrency: None,
-        },
-        hold: config::HoldLimits {
-            max_requests: 1,
-            max_bytes: 1,
-            max_wait: PATIENCE,
-        },
-        retries: config::RetryPolicy {
-            max_attempts: 1,
-            budget_percent: 0,
-        },
-        scaling: config::Scaling::default(),
-    }
+    let mut revision = gateless_core::fixture::revision(name, 1, config::Scaling::DEFAULT);
+    revision.uid = "uid-1".into();
+    revision.runtime = config::Runtime::Process(process);
+    revision.limits = config::Limits {
+        timeout: None,
+        response_start_timeout: None,
+        idle_timeout: None,
+        ..config::Limits::DEFAULT
+    };
+    revision.retries.max_attempts = 1;
+    revision.hold = config::HoldLimits {
+        max_requests: 1,
+        max_bytes: 1,
+        max_wait: PATIENCE,
+    };
+    revision
 }
 
 pub(crate) fn process(command: &[&str]) -> config::Process {
@@ -136,7 +126,7 @@ pub(crate) fn process(command: &[&str]) -> config::Process {
         start_timeout: PATIENCE,
         stop_grace: PATIENCE,
         socket_activation: false,
-        memory_bytes: None,
+        memory: None,
     }
 }
 

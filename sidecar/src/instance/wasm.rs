@@ -180,7 +180,7 @@ impl Inner {
             sha256: wasm.component_sha256.clone(),
             env: environment.into_iter().collect(),
             limits: gateless_wasm::Limits {
-                memory_bytes: wasm.memory_bytes,
+                memory_bytes: wasm.memory,
                 cpu_time: wasm.cpu_time,
                 table_elements: wasm.max_table_elements.into(),
                 response_body_bytes: wasm.max_response_body,

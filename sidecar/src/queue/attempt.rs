@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
+use gateless_common::header as names;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
@@ -94,7 +95,7 @@ pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: 
     } = attempt;
     let end = || Some(clock.now() + policy.attempt_timeout);
     let mut deadline = slot.is_none().then(end).flatten();
-    let answer = AssertUnwindSafe(collect(exchange, policy.max_result_bytes)).catch_unwind();
+    let answer = AssertUnwindSafe(collect(exchange, policy.max_result)).catch_unwind();
     tokio::pin!(answer);
     let ended = loop {
         tokio::select! {
@@ -148,9 +149,9 @@ fn request(id: &CallId, record: Record, number: u32) -> Result<Request<Bytes>, h
         let name = HeaderName::from_bytes(name.as_bytes())?;
         target.append(name, HeaderValue::from_maybe_shared(value)?);
     }
-    target.insert("x-call-id", HeaderValue::try_from(id.to_string())?);
-    target.insert("x-gateless-attempt", number.into());
-    target.insert("x-gateless-async", HeaderValue::from_static("true"));
+    target.insert(names::CALL_ID, HeaderValue::try_from(id.to_string())?);
+    target.insert(names::ATTEMPT, number.into());
+    target.insert(names::ASYNC, HeaderValue::from_static("true"));
     Ok(request)
 }
 

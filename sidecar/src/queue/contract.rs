@@ -8,6 +8,7 @@ pub(super) mod fixture;
 mod inbox;
 mod leases;
 
+use gateless_core::config::AsyncPolicy;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use self::fixture::{Fixture, NODE, answer, dead_letters, failed, function, of, r
 pub(super) use self::inbox::*;
 pub(super) use self::leases::*;
 use super::calls::Location;
-use super::types::{CallId, DEFAULT_POLICY, Filter};
+use super::types::{CallId, Filter};
 
 /// Runs the suite against the queues `$make` makes.
 macro_rules! contract_tests {
@@ -119,7 +120,7 @@ pub(super) async fn waiting_for_work_ends_when_there_is_some(queue: Fixture) {
     assert!(futures_util::poll!(&mut next).is_pending());
     begun.end(answer(503), queue.now()).await.unwrap();
     assert!(futures_util::poll!(&mut next).is_pending());
-    queue.clock.advance(DEFAULT_POLICY.backoff_max);
+    queue.clock.advance(AsyncPolicy::DEFAULT.backoff_max);
     let given = next.await.unwrap();
     assert_eq!(given[0].lease.id(), &first);
     // And that nothing is left to wait for.
@@ -243,9 +244,9 @@ pub(super) async fn finished_calls_are_forgotten_when_their_time_is_over(queue: 
     let id = queue.accept(record("a")).await.unwrap().id;
     let begun = queue.begin().await;
     begun.end(answer(200), queue.now()).await.unwrap();
-    queue.clock.advance(DEFAULT_POLICY.result_ttl / 2);
+    queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl / 2);
     assert_eq!(queue.state(&id).await, "succeeded");
-    queue.clock.advance(DEFAULT_POLICY.result_ttl);
+    queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl);
     let forgotten = async || queue.state(&id).await == "unknown";
     queue.until(forgotten).await;
 }
@@ -263,10 +264,10 @@ pub(super) async fn depths_count_each_state(queue: Fixture) {
     let depth = queue.queue.calls.depths().pop().unwrap();
     let states = (depth.queued, depth.running, depth.retrying, depth.dead);
     assert_eq!(states, (1, 1, 1, 1));
-    queue.clock.advance(DEFAULT_POLICY.backoff_max);
+    queue.clock.advance(AsyncPolicy::DEFAULT.backoff_max);
     let depth = queue.queue.calls.depths().pop().unwrap();
     assert_eq!(
         (depth.due, depth.oldest),
-        (2, age + DEFAULT_POLICY.backoff_max)
+        (2, age + AsyncPolicy::DEFAULT.backoff_max)
     );
 }

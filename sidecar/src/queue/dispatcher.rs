@@ -95,7 +95,7 @@ impl Dispatcher {
         tokio::spawn(async move {
             let policy = match shared.policies.policy(&record.function) {
                 Lookup::Known(policy) => policy,
-                Lookup::NotYet | Lookup::Deleted => super::types::DEFAULT_POLICY,
+                Lookup::NotYet | Lookup::Deleted => AsyncPolicy::DEFAULT,
             };
             match shared.queue.work.adopt(record, &policy).await {
                 Err(error) => {

@@ -8,7 +8,7 @@ use gateless_core::config::AsyncPolicy;
 use gateless_core::time::Time;
 
 use super::calls::{Change, Decision};
-use super::types::{CallResult, DEFAULT_POLICY, Ended};
+use super::types::{CallResult, Ended};
 
 /// Whether an attempt is to be made.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ pub fn callback_sent(number: u32, sent: callback::Sent, now: Time) -> callback::
 
 fn decide(call: &Call, event: &Event, now: Time) -> Result<Decision, Conflict> {
     // Of these events none consults the policy.
-    step(call, event, now, &DEFAULT_POLICY).map(|(change, _)| Decision::Change(change))
+    step(call, event, now, &AsyncPolicy::DEFAULT).map(|(change, _)| Decision::Change(change))
 }
 
 fn step(

@@ -8,26 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
-use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
 use uuid::Uuid;
 
 use super::Error;
 use super::clock::millis;
-
-/// The defaults of the API, for steps which consult no policy (cancel, replay).
-pub const DEFAULT_POLICY: AsyncPolicy = AsyncPolicy {
-    max_attempts: 5,
-    backoff_base: Duration::from_secs(1),
-    backoff_max: Duration::from_secs(60),
-    max_age: Duration::from_secs(3600),
-    attempt_timeout: Duration::from_secs(300),
-    result_ttl: Duration::from_secs(86_400),
-    max_queued: 100_000,
-    max_in_flight: 100,
-    max_result_bytes: 1 << 20,
-};
 
 /// `<uuidv7 simple hex>-<node id>`: unguessable, in order of time, and it names its sidecar.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,7 +159,7 @@ pub struct CallResult {
     pub status: u16,
     /// Without hop-by-hop headers.
     pub headers: Vec<Header>,
-    /// At most `max_result_bytes`.
+    /// At most `max_result`.
     pub body: Bytes,
     /// The body was longer than that.
     pub truncated: bool,

@@ -1,14 +1,19 @@
-// The fields of the form, as a table: where each lives in the spec, what it means, and what is used when it is left out.
+// The fields of the form, as a table: what each is called, and which belong together. Where it lives, what it means, its range and what is
+// used when it is left out come from the table every part is made of.
 
-export type FieldKind = "text" | "number" | "duration" | "size" | "flag" | "choice" | "list";
+import { SETTINGS, type Kind, type Setting } from "../generated/spec.ts";
+import { writeDuration, writeSize } from "./units.ts";
+
+/** Those with a shape of their own have parts of the form to themselves. */
+export type FieldKind = Exclude<Kind, "map" | "object">;
 
 export interface SpecField {
   path: string;
   label: string;
   kind: FieldKind;
-  hint?: string;
+  hint: string;
   /** What is in force when it is left out. */
-  fallback?: string;
+  fallback: string;
   options?: readonly (readonly [string, string])[];
 }
 
@@ -21,9 +26,28 @@ export interface Section {
   fields: SpecField[];
 }
 
-const number = (path: string, label: string, fallback: string, hint = ""): SpecField => ({ path, label, kind: "number", fallback, hint });
-const duration = (path: string, label: string, fallback: string, hint = ""): SpecField => ({ path, label, kind: "duration", fallback, hint });
-const size = (path: string, label: string, fallback: string, hint = ""): SpecField => ({ path, label, kind: "size", fallback, hint });
+interface Shown {
+  /** What is said of it; left out, its meaning from the table. */
+  hint?: string;
+  /** What is in force when it is left out, where the table has no number for it. */
+  fallback?: string;
+  options?: readonly (readonly [string, string])[];
+}
+
+type Path = { [path in keyof typeof SETTINGS]: (typeof SETTINGS)[path]["kind"] extends FieldKind ? path : never }[keyof typeof SETTINGS];
+
+function field(path: Path, label: string, shown: Shown = {}): SpecField {
+  const setting: Setting & { kind: FieldKind } = SETTINGS[path];
+  return { path, label, kind: setting.kind, hint: setting.text.replaceAll("`", ""), fallback: fallbackOf(setting), ...shown };
+}
+
+/** A setting's default as the form would have it written. */
+export function fallbackOf({ kind, fallback, unlimited }: Setting): string {
+  if (unlimited && !fallback) return "no limit";
+  if (typeof fallback !== "number") return fallback === undefined ? "" : String(fallback);
+  if (kind === "duration") return writeDuration(fallback);
+  return kind === "size" ? writeSize(fallback) : String(fallback);
+}
 
 export const SECTIONS: Section[] = [
   {
@@ -31,14 +55,14 @@ export const SECTIONS: Section[] = [
     hint: "Knative’s autoscaler and its defaults. What is not here can be set as JSON.",
     open: true,
     fields: [
-      number("limits.container_concurrency", "Calls at once per instance", "no limit", "Hard: the gate holds it whatever happens."),
-      number("scaling.target", "Target per instance", "the hard limit, or 100"),
-      number("scaling.min_scale", "Fewest instances", "0", "0 scales to zero."),
-      number("scaling.max_scale", "Most instances", "no limit"),
-      { path: "scaling.metric", label: "Counted", kind: "choice", options: [["concurrency", "calls in flight"], ["rps", "calls per second"]] },
-      number("scaling.initial_scale", "Instances of a new revision", "1"),
-      duration("scaling.stable_window_ms", "Stable window", "1m"),
-      duration("scaling.scale_to_zero_grace_ms", "Grace of the last instance", "30s"),
+      field("limits.container_concurrency", "Calls at once per instance", { hint: "Hard: the gate holds it whatever happens." }),
+      field("scaling.target", "Target per instance", { fallback: "the hard limit, or 100" }),
+      field("scaling.min_scale", "Fewest instances", { hint: "0 scales to zero." }),
+      field("scaling.max_scale", "Most instances"),
+      field("scaling.metric", "Counted", { options: [["concurrency", "calls in flight"], ["rps", "calls per second"]] }),
+      field("scaling.initial_scale", "Instances of a new revision"),
+      field("scaling.stable_window_ms", "Stable window"),
+      field("scaling.scale_to_zero_grace_ms", "Grace of the last instance"),
     ],
   },
   {
@@ -46,11 +70,11 @@ export const SECTIONS: Section[] = [
     hint: "How an instance starts and stops.",
     only: "process",
     fields: [
-      { path: "process.working_dir", label: "Working folder", kind: "text", fallback: "the bundle’s root" },
-      size("process.memory_bytes", "Memory", "no limit", "Address space, such as 512MiB."),
-      duration("process.start_timeout_ms", "Time to get ready", "1m"),
-      duration("process.stop_grace_ms", "Time to stop", "30s", "From SIGTERM to SIGKILL."),
-      { path: "process.socket_activation", label: "Pass a listening socket besides $PORT", kind: "flag" },
+      field("process.working_dir", "Working folder", { fallback: "the bundle’s root" }),
+      field("process.memory_bytes", "Memory", { hint: "Address space, such as 512MiB." }),
+      field("process.start_timeout_ms", "Time to get ready"),
+      field("process.stop_grace_ms", "Time to stop"),
+      field("process.socket_activation", "Pass a listening socket besides $PORT"),
     ],
   },
   {
@@ -59,43 +83,43 @@ export const SECTIONS: Section[] = [
     only: "wasm",
     open: true,
     fields: [
-      size("wasm.memory_bytes", "Memory", "128MiB"),
-      duration("wasm.cpu_time_ms", "CPU time of a request", "10s"),
-      { path: "wasm.allowed_hosts", label: "Hosts it may call", kind: "list", hint: "Separated by spaces: HOST, HOST:PORT, *.DOMAIN.", fallback: "none" },
-      number("wasm.max_outgoing_requests", "Outgoing requests at a time", "32"),
-      { path: "wasm.reuse", label: "Use an instance for one request after another", kind: "flag" },
+      field("wasm.memory_bytes", "Memory"),
+      field("wasm.cpu_time_ms", "CPU time of a request"),
+      field("wasm.allowed_hosts", "Hosts it may call", { hint: "Separated by spaces: HOST, HOST:PORT, *.DOMAIN.", fallback: "none" }),
+      field("wasm.max_outgoing_requests", "Outgoing requests at a time"),
+      field("wasm.reuse", "Use an instance for one request after another"),
     ],
   },
   {
     title: "Limits of a call",
     hint: "0 switches a limit off.",
     fields: [
-      duration("limits.timeout_ms", "In all", "5m", "Hold, queue, start and run."),
-      duration("limits.response_start_timeout_ms", "Until the answer begins", "5m"),
-      duration("limits.idle_timeout_ms", "Without a byte", "5m"),
-      size("limits.max_request_body_bytes", "Request body", "100MiB"),
+      field("limits.timeout_ms", "In all", { hint: "Hold, queue, start and run." }),
+      field("limits.response_start_timeout_ms", "Until the answer begins"),
+      field("limits.idle_timeout_ms", "Without a byte"),
+      field("limits.max_request_body_bytes", "Request body"),
     ],
   },
   {
     title: "Holding",
     hint: "Of calls that wait for an instance, per sidecar.",
     fields: [
-      number("hold.max_requests", "Calls", "1000"),
-      size("hold.max_bytes", "Bytes", "16MiB"),
-      duration("hold.max_wait_ms", "Wait", "1m"),
-      number("retries.max_attempts", "Attempts before an answer", "2"),
+      field("hold.max_requests", "Calls"),
+      field("hold.max_bytes", "Bytes"),
+      field("hold.max_wait_ms", "Wait"),
+      field("retries.max_attempts", "Attempts before an answer"),
     ],
   },
   {
     title: "Async calls",
     hint: "Of calls to /async-function.",
     fields: [
-      number("async.max_attempts", "Attempts", "5", "Then it is a dead letter."),
-      duration("async.backoff_base_ms", "First pause", "1s"),
-      duration("async.backoff_max_ms", "Longest pause", "1m"),
-      duration("async.max_age_ms", "Age", "1h"),
-      duration("async.attempt_timeout_ms", "One attempt", "5m"),
-      duration("async.result_ttl_ms", "Results are kept", "1d"),
+      field("async.max_attempts", "Attempts", { hint: "Then it is a dead letter." }),
+      field("async.backoff_base_ms", "First pause"),
+      field("async.backoff_max_ms", "Longest pause"),
+      field("async.max_age_ms", "Age"),
+      field("async.attempt_timeout_ms", "One attempt"),
+      field("async.result_ttl_ms", "Results are kept"),
     ],
   },
 ];

@@ -1,8 +1,9 @@
-// function.toml to what the API takes: the same keys as docs/function-toml.md. The TOML itself is read by smol-toml, which
+// function.toml to what the API takes, by the table its documentation is made of. The TOML itself is read by smol-toml, which
 // is loaded only when somebody imports. Files the document names (bundle, component) cannot be read here: they are named back.
 
 import type { Data } from "./paths.ts";
 import { isData } from "./paths.ts";
+import { SETTINGS, type Setting } from "../generated/spec.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
 export interface Imported {
@@ -19,52 +20,29 @@ export interface Imported {
 type Kind = "text" | "number" | "flag" | "duration" | "size" | "list" | "command" | "ready" | "map";
 type Table = Record<string, [to: string, kind: Kind]>;
 
-const PROCESS: Table = {
+/** Keys whose values have a shape of their own; every other one is of the kind the table says. */
+const SHAPED: Record<string, [to: string, kind: Kind]> = {
   command: ["process.command", "command"],
-  working_dir: ["process.working_dir", "text"],
   ready: ["process.ready", "ready"],
-  start_timeout: ["process.start_timeout_ms", "duration"],
-  stop_grace: ["process.stop_grace_ms", "duration"],
-  socket_activation: ["process.socket_activation", "flag"],
-  memory: ["process.memory_bytes", "size"],
 };
 
-const TOP: Table = { protocol: ["protocol", "text"], visibility: ["visibility", "text"], env: ["env", "map"] };
+/** Read apart: they are lists of tables, or name files. */
+const APART = ["secrets", "bundle", "component"];
 
-const numbers = (into: string, ...keys: string[]): Table =>
-  Object.fromEntries(keys.map((key) => [key, [`${into}.${key}`, "number"]]));
-const durations = (into: string, ...keys: string[]): Table =>
-  Object.fromEntries(keys.map((key) => [key, [`${into}.${key}_ms`, "duration"]]));
+/** The keys of function.toml by table ("": those without one), and of a process apart from the others. */
+const { PROCESS, TOP, SECTIONS } = tables();
 
-const SECTIONS: Record<string, Table> = {
-  limits: {
-    ...durations("limits", "timeout", "response_start_timeout", "idle_timeout"),
-    max_request_body: ["limits.max_request_body_bytes", "size"],
-    ...numbers("limits", "container_concurrency"),
-  },
-  hold: { ...numbers("hold", "max_requests"), max_bytes: ["hold.max_bytes", "size"], ...durations("hold", "max_wait") },
-  retries: numbers("retries", "max_attempts", "budget_percent"),
-  scaling: {
-    metric: ["scaling.metric", "text"],
-    ...numbers("scaling", "target", "target_utilization_percent", "min_scale", "max_scale", "initial_scale"),
-    ...numbers("scaling", "activation_scale", "panic_window_percent", "panic_threshold_percent"),
-    ...numbers("scaling", "max_scale_up_rate", "max_scale_down_rate", "target_burst_capacity"),
-    ...durations("scaling", "stable_window", "scale_down_delay", "scale_to_zero_grace", "scale_to_zero_retention"),
-  },
-  async: {
-    ...numbers("async", "max_attempts", "max_queued", "max_in_flight"),
-    ...durations("async", "backoff_base", "backoff_max", "max_age", "attempt_timeout", "result_ttl"),
-    max_result: ["async.max_result_bytes", "size"],
-  },
-  wasm: {
-    reuse: ["wasm.reuse", "flag"],
-    memory: ["wasm.memory_bytes", "size"],
-    cpu_time: ["wasm.cpu_time_ms", "duration"],
-    max_response_body: ["wasm.max_response_body_bytes", "size"],
-    allowed_hosts: ["wasm.allowed_hosts", "list"],
-    ...numbers("wasm", "max_table_elements", "max_outgoing_requests"),
-  },
-};
+function tables() {
+  const [process, top]: [Table, Table] = [{}, {}];
+  const sections: Record<string, Table> = {};
+  for (const [path, { toml, kind }] of Object.entries<Setting>(SETTINGS)) {
+    if (toml === "" || APART.includes(toml)) continue;
+    const [table, key] = toml.includes(".") ? (toml.split(".") as [string, string]) : ["", toml];
+    const into = table !== "" ? (sections[table] ??= {}) : path.startsWith("process.") ? process : top;
+    into[key] = SHAPED[toml] ?? [path, kind === "choice" || kind === "object" ? "text" : kind];
+  }
+  return { PROCESS: process, TOP: top, SECTIONS: sections };
+}
 
 /** The document as an object. Throws with the line and column of what is no TOML. */
 export async function readToml(text: string): Promise<Data> {

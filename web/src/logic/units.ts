@@ -9,6 +9,7 @@ const SIZE: Record<string, number> = {
   KiB: 1024,
   MiB: 1024 ** 2,
   GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
 };
 
 /** undefined: it is none. 0 needs no unit. */
@@ -23,7 +24,7 @@ export function parseDuration(text: string): number | undefined {
 export function parseSize(text: string): number | undefined {
   const trimmed = text.trim();
   if (trimmed === "0") return 0;
-  const [, value, unit] = /^(\d+(?:\.\d+)?)\s*(B|[KMG]i?B)$/.exec(trimmed) ?? [];
+  const [, value, unit] = /^(\d+(?:\.\d+)?)\s*(B|[KMG]i?B|TiB)$/.exec(trimmed) ?? [];
   return value === undefined ? undefined : Math.round(Number(value) * (SIZE[unit ?? ""] ?? 1));
 }
 
@@ -43,7 +44,7 @@ export function writeDuration(ms: number): string {
 
 export function writeSize(size: number): string {
   if (size === 0) return "0";
-  for (const unit of ["GiB", "MiB", "KiB"]) {
+  for (const unit of ["TiB", "GiB", "MiB", "KiB"]) {
     const one = SIZE[unit] ?? 1;
     if (size % one === 0) return `${size / one}${unit}`;
   }

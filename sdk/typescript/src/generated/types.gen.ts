@@ -35,7 +35,7 @@ export type Artifact = {
 };
 
 /**
- * How queued calls are delivered. Durations in milliseconds.
+ * How queued calls are delivered.
  */
 export type AsyncPolicy = {
     /**
@@ -43,7 +43,7 @@ export type AsyncPolicy = {
      */
     attempt_timeout_ms?: number;
     /**
-     * Upper bound of the first delay between attempts.
+     * Upper bound of the first delay between attempts; doubled for each one after.
      */
     backoff_base_ms?: number;
     /**
@@ -51,7 +51,7 @@ export type AsyncPolicy = {
      */
     backoff_max_ms?: number;
     /**
-     * Of a call since it was accepted.
+     * Of a call since it was accepted; an older one is a dead letter.
      */
     max_age_ms?: number;
     /**
@@ -67,7 +67,7 @@ export type AsyncPolicy = {
      */
     max_queued?: number;
     /**
-     * Bytes of a result's body.
+     * What is kept of a result's body.
      */
     max_result_bytes?: number;
     /**
@@ -585,15 +585,15 @@ export type Health = {
  */
 export type Hold = {
     /**
-     * Bytes buffered of them.
+     * What is buffered of them together.
      */
     max_bytes?: number;
     /**
-     * Calls.
+     * Calls that wait at once.
      */
     max_requests?: number;
     /**
-     * Milliseconds in hold.
+     * How long one waits.
      */
     max_wait_ms?: number;
 };
@@ -868,11 +868,11 @@ export type KeysRotated = {
 export type Kind = 'process' | 'wasm';
 
 /**
- * Bounds on one call. Durations in milliseconds.
+ * Bounds on one call.
  */
 export type Limits = {
     /**
-     * Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
+     * Calls at once in one instance, a hard limit; 0: none, for kind `wasm` 100.
      */
     container_concurrency?: number;
     /**
@@ -880,11 +880,11 @@ export type Limits = {
      */
     idle_timeout_ms?: number;
     /**
-     * Bytes of a request's body.
+     * Body of one request.
      */
     max_request_body_bytes?: number;
     /**
-     * From forwarding to response headers; 0: none.
+     * From forwarding to the response's headers; 0: none.
      */
     response_start_timeout_ms?: number;
     /**
@@ -981,19 +981,19 @@ export type Problem = {
  */
 export type Process = {
     /**
-     * An uploaded artifact to unpack first; without it the command is one on the host.
+     * An uploaded artifact to unpack first; without it the command is one on the host. Bound: at most 256 MiB.
      */
     bundle?: Bundle;
     /**
-     * Program and arguments.
+     * Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256 parts of 32 KiB.
      */
     command: Array<string>;
     /**
-     * Address-space limit in bytes; null: none.
+     * Address space of an instance.
      */
     memory_bytes?: number | null;
     /**
-     * When an instance counts as ready.
+     * When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
      */
     ready?: Readiness;
     /**
@@ -1001,15 +1001,15 @@ export type Process = {
      */
     socket_activation?: boolean;
     /**
-     * From spawn to ready, in milliseconds.
+     * From spawn to ready.
      */
     start_timeout_ms?: number;
     /**
-     * From SIGTERM to SIGKILL, in milliseconds.
+     * From SIGTERM to SIGKILL.
      */
     stop_grace_ms?: number;
     /**
-     * Relative to the bundle, or absolute without one.
+     * Relative to the bundle, or absolute without one. Bound: at most 4,096 bytes.
      */
     working_dir?: string | null;
 };
@@ -1278,7 +1278,7 @@ export type Sample = {
 };
 
 /**
- * The autoscaler's settings. Durations in milliseconds.
+ * The autoscaler's settings.
  */
 export type Scaling = {
     /**
@@ -1302,7 +1302,7 @@ export type Scaling = {
      */
     max_scale_up_rate?: number;
     /**
-     * What is counted.
+     * What is counted: calls in flight and held at once, or calls a second.
      */
     metric?: Metric;
     /**
@@ -1310,7 +1310,7 @@ export type Scaling = {
      */
     min_scale?: number;
     /**
-     * In percent of the target.
+     * Load at which panic begins, in percent of the target.
      */
     panic_threshold_percent?: number;
     /**
@@ -1330,7 +1330,7 @@ export type Scaling = {
      */
     scale_to_zero_retention_ms?: number;
     /**
-     * Window of the stable average.
+     * Window of the stable average. Knative allows none below 6 s, as it has to scrape.
      */
     stable_window_ms?: number;
     /**
@@ -1338,11 +1338,11 @@ export type Scaling = {
      */
     target?: number | null;
     /**
-     * Spare capacity wanted; -1: unlimited.
+     * Spare capacity wanted: calls that may come at once without being held; -1: unlimited.
      */
     target_burst_capacity?: number;
     /**
-     * Share of the target to aim at.
+     * Share of the target to aim at, in percent.
      */
     target_utilization_percent?: number;
 };
@@ -1581,7 +1581,7 @@ export type Spec = {
      */
     async?: AsyncPolicy;
     /**
-     * Environment variables; at most 256.
+     * Environment variables. Bound: at most 256, of 32 KiB.
      */
     env?: {
         [key: string]: string;
@@ -1591,7 +1591,7 @@ export type Spec = {
      */
     hold?: Hold;
     /**
-     * Which of the runtime objects below says how instances are run.
+     * How instances are run. `function.toml` says it by naming a `component` or not.
      */
     kind: Kind;
     /**
@@ -1603,7 +1603,7 @@ export type Spec = {
      */
     process?: Process;
     /**
-     * What an instance speaks on its port.
+     * What an instance speaks on its port; `h2c` as gRPC needs it.
      */
     protocol?: Protocol;
     /**
@@ -1615,11 +1615,11 @@ export type Spec = {
      */
     scaling?: Scaling;
     /**
-     * Environment variables taken from secrets of the same namespace; at most 64.
+     * Environment variables taken from secrets of the same namespace. Bound: at most 64.
      */
     secrets?: Array<SecretRef>;
     /**
-     * Who may call the function.
+     * Who may call the function: anyone, or other functions only.
      */
     visibility?: Visibility;
     /**
@@ -2010,15 +2010,15 @@ export type Warning = {
  */
 export type Wasm = {
     /**
-     * Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
+     * Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry. Bound: at most 64.
      */
     allowed_hosts?: Array<string>;
     /**
-     * The uploaded component.
+     * The uploaded component. Bound: at most 256 MiB.
      */
     component: Component;
     /**
-     * Time on a CPU for one request, in milliseconds.
+     * Time on a CPU for one request.
      */
     cpu_time_ms?: number;
     /**
@@ -2026,7 +2026,7 @@ export type Wasm = {
      */
     max_outgoing_requests?: number;
     /**
-     * Bytes of one response's body.
+     * Body of one response.
      */
     max_response_body_bytes?: number;
     /**
@@ -2034,7 +2034,7 @@ export type Wasm = {
      */
     max_table_elements?: number;
     /**
-     * Linear memory of one instance in bytes, all its memories together.
+     * Linear memory of one instance, all its memories together.
      */
     memory_bytes?: number;
     /**

@@ -1,10 +1,10 @@
 //! One row per rule: a change of a valid document and the pointers it must be refused with.
 
+use json_patch::merge;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::Error;
-use crate::domain::patch::merge;
 
 fn valid() -> Value {
     json!({"labels": {}, "spec": {"kind": "process", "process": {"command": ["serve"]}}})

@@ -10,12 +10,19 @@ const MAX_HOSTS: usize = 64;
 
 pub(super) fn check(faults: &mut Faults, wasm: &Wasm, protocol: Protocol) {
     let component = &wasm.component;
-    check_artifact(
-        faults,
-        "/spec/wasm/component",
-        &component.sha256,
-        component.size,
-    );
+    if component.sha256.is_empty() {
+        faults.add(
+            "/spec/wasm/component",
+            "is required: upload it, and name its sha256",
+        );
+    } else {
+        check_artifact(
+            faults,
+            "/spec/wasm/component",
+            &component.sha256,
+            component.size,
+        );
+    }
     if protocol != Protocol::Http1 {
         faults.add(
             "/spec/protocol",
@@ -23,21 +30,6 @@ pub(super) fn check(faults: &mut Faults, wasm: &Wasm, protocol: Protocol) {
         );
     }
     let pointer = |field: &str| format!("/spec/wasm/{field}");
-    let elements = u64::from(wasm.max_table_elements);
-    let requests = u64::from(wasm.max_outgoing_requests);
-    for (field, value, range) in [
-        ("memory_bytes", wasm.memory_bytes, 65_536..=1 << 32),
-        ("cpu_time_ms", wasm.cpu_time_ms, 1..=3_600_000),
-        ("max_table_elements", elements, 1..=10_000_000),
-        (
-            "max_response_body_bytes",
-            wasm.max_response_body_bytes,
-            1..=u64::MAX,
-        ),
-        ("max_outgoing_requests", requests, 1..=1_000),
-    ] {
-        faults.range(&pointer(field), value, range);
-    }
     if wasm.allowed_hosts.len() > MAX_HOSTS {
         faults.add(
             pointer("allowed_hosts"),

@@ -6,14 +6,7 @@ use proptest::prelude::*;
 fn policy() -> AsyncPolicy {
     AsyncPolicy {
         max_attempts: 3,
-        backoff_base: Duration::from_secs(1),
-        backoff_max: Duration::from_secs(60),
-        max_age: Duration::from_secs(3600),
-        attempt_timeout: Duration::from_secs(300),
-        result_ttl: Duration::from_secs(86_400),
-        max_queued: 1000,
-        max_in_flight: 10,
-        max_result_bytes: 1 << 20,
+        ..AsyncPolicy::DEFAULT
     }
 }
 

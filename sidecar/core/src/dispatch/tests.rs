@@ -1,52 +1,22 @@
 //! Behaviour of [`Dispatch`], example by example and as properties.
 
 use super::*;
-use crate::config::{Limits, Process, Protocol, Readiness, RetryPolicy, Runtime, Scaling};
+use crate::config::Scaling;
 use crate::hold::{Caller, Class};
-use crate::name::{FunctionName, RevisionName};
 use proptest::prelude::*;
 
 type Tested = Dispatch<u32, &'static str>;
 
 fn revision(concurrency: u32, max_scale: Option<u32>) -> Revision {
-    let function = FunctionName::new("default", "f").unwrap();
-    Revision {
-        name: RevisionName::new(function, "f-00001").unwrap(),
-        uid: "u".into(),
-        runtime: Runtime::Process(Process {
-            command: vec!["x".into()],
-            bundle: None,
-            working_dir: None,
-            ready: Readiness::Tcp,
-            start_timeout: Duration::from_secs(1),
-            stop_grace: Duration::from_secs(1),
-            socket_activation: false,
-            memory_bytes: None,
-        }),
-        env: Default::default(),
-        secrets: Vec::new(),
-        protocol: Protocol::Http1,
-        limits: Limits {
-            timeout: None,
-            response_start_timeout: None,
-            idle_timeout: None,
-            max_request_body: 1 << 20,
-            container_concurrency: (concurrency > 0).then_some(concurrency),
-        },
-        hold: HoldLimits {
-            max_requests: 100,
-            max_bytes: 1_000,
-            max_wait: Duration::from_secs(60),
-        },
-        retries: RetryPolicy {
-            max_attempts: 1,
-            budget_percent: 20,
-        },
-        scaling: Scaling {
-            max_scale,
-            ..Scaling::default()
-        },
-    }
+    let scaling = Scaling {
+        max_scale,
+        ..Scaling::DEFAULT
+    };
+    let mut revision = crate::fixture::revision("f", 1, scaling);
+    revision.limits.container_concurrency = (concurrency > 0).then_some(concurrency);
+    revision.hold.max_requests = 100;
+    revision.hold.max_bytes = 1_000;
+    revision
 }
 
 fn call(origin: Origin) -> Call<'static> {

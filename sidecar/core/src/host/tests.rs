@@ -106,7 +106,7 @@ fn components_take_no_process_s_room_but_a_bounded_room_of_their_own() {
         component_sha256: "0".repeat(64),
         component_size: 1,
         reuse: false,
-        memory_bytes: 1,
+        memory: 1,
         cpu_time: Duration::from_secs(1),
         max_table_elements: 1,
         max_response_body: 1,

@@ -4,16 +4,11 @@
 //!
 //! Deliberately no model of calls beyond "held until an instance is in sight".
 
-// So that the fixtures, written for the crate's own tests, find their types here too.
-pub(crate) use gateless_core::{config, name};
-
-#[path = "../../src/fixture.rs"]
-mod fixture;
 mod world;
 
 use std::time::Duration;
 
-use config::Scaling;
+use gateless_core::config::Scaling;
 use world::{Rng, World};
 
 /// So many by default; `SIM_SEEDS` asks for more.

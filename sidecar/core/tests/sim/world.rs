@@ -16,8 +16,8 @@ use gateless_core::ownership::{self, Term};
 use gateless_core::time::Time;
 use gateless_core::{caller, host, owner};
 
-use crate::config::{Function, Scaling};
-use crate::fixture;
+use gateless_core::config::{Function, Scaling};
+use gateless_core::fixture;
 
 /// SplitMix64.
 pub(crate) struct Rng(u64);

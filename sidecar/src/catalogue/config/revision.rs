@@ -1,9 +1,8 @@
 //! One revision: how to run it, its bounds, its scaling.
 
-use std::time::Duration;
-
 use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::name::is_sha256;
+use gateless_common::settings;
 use gateless_core::config::{
     Bundle, BundleFormat, HoldLimits, Limits, Metric, Process, Protocol, Readiness, RetryPolicy,
     Revision, Runtime, Scaling, SecretRef, Wasm,
@@ -11,7 +10,8 @@ use gateless_core::config::{
 use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
 
-use super::{Error, ensure, label, millis, required};
+use super::setting::{Kept, check, read};
+use super::{Error, ensure, label, required};
 
 pub(super) fn revision(function: &FunctionName, wire: &v1::Revision) -> Result<Revision, Error> {
     let name = RevisionName::new(function.clone(), &wire.name)
@@ -29,8 +29,6 @@ pub(super) fn revision(function: &FunctionName, wire: &v1::Revision) -> Result<R
         v1::Protocol::H2c => Protocol::H2c,
         v1::Protocol::Unspecified => return Err(Error::new("protocol", "is not known")),
     };
-    let hold = required(wire.hold.as_ref(), "hold")?;
-    let limits = required(wire.limits.as_ref(), "limits")?;
     Ok(Revision {
         name,
         uid: wire.uid.as_str().into(),
@@ -39,30 +37,16 @@ pub(super) fn revision(function: &FunctionName, wire: &v1::Revision) -> Result<R
         env: wire.env.clone().into_iter().collect(),
         secrets: secrets.collect::<Result<_, _>>()?,
         protocol,
-        limits: Limits {
-            timeout: limit(limits.timeout_ms),
-            response_start_timeout: limit(limits.response_start_timeout_ms),
-            idle_timeout: limit(limits.idle_timeout_ms),
-            max_request_body: limits.max_request_body_bytes,
-            container_concurrency: count(limits.container_concurrency),
-        },
-        hold: HoldLimits {
-            max_requests: hold.max_requests,
-            max_bytes: hold.max_bytes,
-            max_wait: millis(hold.max_wait_ms),
-        },
-        retries: retries(required(wire.retries.as_ref(), "retries")?)?,
+        limits: settings!(limits => read Limits, required(wire.limits.as_ref(), "limits")?, {})
+            .map_err(|e| e.within("limits"))?,
+        hold: settings!(hold => read HoldLimits, required(wire.hold.as_ref(), "hold")?, {})
+            .map_err(|e| e.within("hold"))?,
+        retries:
+            settings!(retries => read RetryPolicy, required(wire.retries.as_ref(), "retries")?, {})
+                .map_err(|e| e.within("retries"))?,
         scaling: scaling(required(wire.scaling.as_ref(), "scaling")?)
             .map_err(|e| e.within("scaling"))?,
     })
-}
-
-fn limit(ms: u64) -> Option<Duration> {
-    (ms > 0).then(|| millis(ms))
-}
-
-fn count(number: u32) -> Option<u32> {
-    (number > 0).then_some(number)
 }
 
 fn env_name(text: &str) -> bool {
@@ -81,19 +65,6 @@ fn secret_ref(wire: &v1::SecretRef) -> Result<SecretRef, Error> {
         env: wire.env.clone(),
         secret: wire.secret.clone(),
         key: wire.key.clone(),
-    })
-}
-
-fn retries(wire: &v1::RetryPolicy) -> Result<RetryPolicy, Error> {
-    ensure(wire.max_attempts > 0, "retries.max_attempts", || {
-        "must be at least 1".into()
-    })?;
-    ensure(wire.budget_percent <= 100, "retries.budget_percent", || {
-        "is above 100".into()
-    })?;
-    Ok(RetryPolicy {
-        max_attempts: wire.max_attempts,
-        budget_percent: wire.budget_percent,
     })
 }
 
@@ -126,25 +97,10 @@ fn wasm(wire: &v1::WasmRuntime) -> Result<Wasm, Error> {
         "component_size",
         || format!("is above {ARTIFACT_BYTES}"),
     )?;
-    for (field, value) in [
-        ("memory_bytes", wire.memory_bytes),
-        ("cpu_time_ms", wire.cpu_time_ms),
-        ("max_table_elements", wire.max_table_elements.into()),
-        ("max_response_body_bytes", wire.max_response_body_bytes),
-        ("max_outgoing_requests", wire.max_outgoing_requests.into()),
-    ] {
-        ensure(value > 0, field, || "must be at least 1".into())?;
-    }
-    Ok(Wasm {
+    settings!(wasm => read Wasm, wire, {
         component_sha256: wire.component_sha256.clone(),
         component_size: wire.component_size,
-        reuse: wire.reuse,
-        memory_bytes: wire.memory_bytes,
-        cpu_time: millis(wire.cpu_time_ms),
-        max_table_elements: wire.max_table_elements,
-        max_response_body: wire.max_response_body_bytes,
         allowed_hosts: wire.allowed_hosts.clone(),
-        max_outgoing_requests: wire.max_outgoing_requests,
     })
 }
 
@@ -153,19 +109,14 @@ fn process(wire: &v1::ProcessRuntime) -> Result<Process, Error> {
     ensure(program, "command", || "names no program".into())?;
     let no_nul = wire.command.iter().all(|text| !text.contains('\0'));
     ensure(no_nul, "command", || "contains a NUL".into())?;
-    ensure(wire.start_timeout_ms > 0, "start_timeout_ms", || {
-        "must be at least 1".into()
-    })?;
     let bundle = bundle(wire)?;
-    Ok(Process {
+    let working_dir = working_dir(&wire.working_dir, bundle.is_some())?;
+    let ready = readiness(wire)?;
+    settings!(process => read Process, wire, {
         command: wire.command.clone(),
-        working_dir: working_dir(&wire.working_dir, bundle.is_some())?,
-        bundle,
-        ready: readiness(wire)?,
-        start_timeout: millis(wire.start_timeout_ms),
-        stop_grace: millis(wire.stop_grace_ms),
-        socket_activation: wire.socket_activation,
-        memory_bytes: (wire.memory_bytes > 0).then_some(wire.memory_bytes),
+        working_dir: working_dir,
+        bundle: bundle,
+        ready: ready,
     })
 }
 
@@ -239,89 +190,11 @@ fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {
             return Err(Error::new("metric", problem));
         }
     };
-    check_scaling(wire)?;
-    Ok(Scaling {
-        metric,
-        target: wire.target,
-        target_utilization_percent: wire.target_utilization_percent,
-        min_scale: wire.min_scale,
-        max_scale: count(wire.max_scale),
-        initial_scale: wire.initial_scale,
-        activation_scale: wire.activation_scale,
-        stable_window: millis(wire.stable_window_ms),
-        panic_window_percent: wire.panic_window_percent,
-        panic_threshold_percent: wire.panic_threshold_percent,
-        max_scale_up_rate: wire.max_scale_up_rate,
-        max_scale_down_rate: wire.max_scale_down_rate,
-        scale_down_delay: millis(wire.scale_down_delay_ms),
-        scale_to_zero_grace: millis(wire.scale_to_zero_grace_ms),
-        scale_to_zero_retention: millis(wire.scale_to_zero_retention_ms),
-        target_burst_capacity: wire.target_burst_capacity,
-    })
-}
-
-/// Ranges are those of Knative serving's `pkg/apis/autoscaling/register.go` and
-/// `pkg/autoscaler/config/config.go`, except that windows may be shorter than 6 s.
-fn check_scaling(wire: &v1::Scaling) -> Result<(), Error> {
-    // NaN and infinity are in no range.
-    for (value, low, high, path) in [
-        (wire.target, 0.01, f64::MAX, "target"),
-        (
-            wire.target_utilization_percent,
-            1.0,
-            100.0,
-            "target_utilization_percent",
-        ),
-        (
-            wire.panic_window_percent,
-            1.0,
-            100.0,
-            "panic_window_percent",
-        ),
-        (
-            wire.panic_threshold_percent,
-            110.0,
-            1000.0,
-            "panic_threshold_percent",
-        ),
-        (
-            wire.max_scale_up_rate,
-            1.0 + f64::EPSILON,
-            f64::MAX,
-            "max_scale_up_rate",
-        ),
-        (
-            wire.max_scale_down_rate,
-            1.0 + f64::EPSILON,
-            f64::MAX,
-            "max_scale_down_rate",
-        ),
-        (
-            wire.target_burst_capacity,
-            -1.0,
-            f64::MAX,
-            "target_burst_capacity",
-        ),
-    ] {
-        ensure((low..=high).contains(&value), path, || {
-            format!("{value} is not between {low} and {high}")
-        })?;
-    }
-    let burst = wire.target_burst_capacity;
+    let read = settings!(scaling => read Scaling, wire, { metric: metric, })?;
     ensure(
-        burst >= 0.0 || burst <= -1.0,
-        "target_burst_capacity",
-        || "must be -1 (unlimited) or at least 0".into(),
-    )?;
-    ensure(wire.activation_scale > 0, "activation_scale", || {
-        "must be at least 1".into()
-    })?;
-    ensure(wire.stable_window_ms > 0, "stable_window_ms", || {
-        "must be at least 1".into()
-    })?;
-    ensure(
-        count(wire.max_scale).is_none_or(|max| wire.min_scale <= max),
+        read.max_scale.is_none_or(|max| read.min_scale <= max),
         "min_scale",
         || "is above max_scale".into(),
-    )
+    )?;
+    Ok(read)
 }

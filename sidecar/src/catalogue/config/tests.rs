@@ -4,76 +4,7 @@ use super::*;
 
 /// A valid function with one revision that gets all traffic.
 pub(crate) fn sample(name: &str) -> v1::Function {
-    let revision = v1::Revision {
-        name: format!("{name}-00001"),
-        uid: format!("{name}-revision-uid"),
-        runtime: Some(v1::Runtime {
-            kind: "process".into(),
-            wasm: None,
-            process: Some(v1::ProcessRuntime {
-                command: vec!["serve".into()],
-                ready_kind: "tcp".into(),
-                start_timeout_ms: 10_000,
-                stop_grace_ms: 10_000,
-                ..Default::default()
-            }),
-        }),
-        protocol: v1::Protocol::Http1.into(),
-        limits: Some(v1::Limits {
-            timeout_ms: 300_000,
-            max_request_body_bytes: 1 << 20,
-            ..Default::default()
-        }),
-        hold: Some(v1::HoldLimits {
-            max_requests: 1000,
-            max_bytes: 1 << 24,
-            max_wait_ms: 60_000,
-        }),
-        retries: Some(v1::RetryPolicy {
-            max_attempts: 2,
-            budget_percent: 20,
-        }),
-        scaling: Some(v1::Scaling {
-            metric: "concurrency".into(),
-            target: 100.0,
-            target_utilization_percent: 70.0,
-            initial_scale: 1,
-            activation_scale: 1,
-            stable_window_ms: 60_000,
-            panic_window_percent: 10.0,
-            panic_threshold_percent: 200.0,
-            max_scale_up_rate: 1000.0,
-            max_scale_down_rate: 2.0,
-            scale_to_zero_grace_ms: 30_000,
-            target_burst_capacity: 211.0,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    v1::Function {
-        namespace: "default".into(),
-        name: name.into(),
-        uid: format!("{name}-uid"),
-        traffic: vec![v1::TrafficTarget {
-            revision: revision.name.clone(),
-            percent: 100,
-            tag: String::new(),
-        }],
-        revisions: vec![revision],
-        visibility: v1::Visibility::Public.into(),
-        r#async: Some(v1::AsyncPolicy {
-            max_attempts: 5,
-            backoff_base_ms: 1000,
-            backoff_max_ms: 60_000,
-            max_age_ms: 3_600_000,
-            attempt_timeout_ms: 300_000,
-            result_ttl_ms: 86_400_000,
-            max_queued: 100_000,
-            max_in_flight: 100,
-            max_result_bytes: 1 << 20,
-        }),
-        ..Default::default()
-    }
+    gateless_proto::fixture::function(name, &["serve"])
 }
 
 fn check(spoil: impl FnOnce(&mut v1::Function), expected: &str) {
@@ -99,6 +30,7 @@ fn scaling(wire: &mut v1::Function) -> &mut v1::Scaling {
 fn valid_function_is_converted() {
     let mut wire = sample("hello");
     scaling(&mut wire).max_scale = 3;
+    wire.revisions[0].limits.as_mut().unwrap().idle_timeout_ms = 0;
     wire.candidate = "hello-00001".into();
     wire.revisions[0]
         .limits
@@ -114,13 +46,39 @@ fn valid_function_is_converted() {
     );
     let revision = &function.revisions[0];
     assert_eq!(revision.limits.timeout, Some(Duration::from_secs(300)));
-    assert_eq!(revision.limits.idle_timeout, None);
+    assert_eq!(revision.limits.idle_timeout, None, "0 is none");
     assert_eq!(revision.limits.container_concurrency, Some(2));
     let expected = gateless_core::config::Scaling {
         max_scale: Some(3),
         ..Default::default()
     };
     assert_eq!(revision.scaling, expected);
+}
+
+#[test]
+fn what_the_server_sends_by_default_is_what_the_table_has() {
+    let function = function(&sample("hello")).unwrap();
+    assert_eq!(function.async_policy, AsyncPolicy::DEFAULT);
+    let revision = &function.revisions[0];
+    assert_eq!(revision.limits, gateless_core::config::Limits::DEFAULT);
+    assert_eq!(revision.hold, gateless_core::config::HoldLimits::DEFAULT);
+    assert_eq!(
+        revision.retries,
+        gateless_core::config::RetryPolicy::DEFAULT
+    );
+    assert_eq!(revision.scaling, gateless_core::config::Scaling::DEFAULT);
+}
+
+#[test]
+fn a_setting_that_was_not_sent_is_refused_unless_0_is_a_value_of_it() {
+    check(
+        |f| f.revisions[0].hold.as_mut().unwrap().max_wait_ms = 0,
+        "revisions[0].hold.max_wait_ms: must be 1 to",
+    );
+    check(
+        |f| f.revisions[0].retries.as_mut().unwrap().budget_percent = 101,
+        "revisions[0].retries.budget_percent: must be 0 to 100, not 101",
+    );
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn attend(
 ) -> Result<OwnedFd, Error> {
     let number = pid.as_raw_nonzero().get();
     let handle = procfs::open(number).map_err(step("watch the process"))?;
-    if let Some(bytes) = process.memory_bytes {
+    if let Some(bytes) = process.memory {
         limit_memory(pid, bytes);
     }
     let stat = procfs::stat(number).map_err(step("read the process's start time"))?;

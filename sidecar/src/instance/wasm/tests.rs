@@ -105,7 +105,7 @@ impl Host for Node {
             component_sha256,
             component_size: 1,
             reuse: false,
-            memory_bytes: 64 << 20,
+            memory: 64 << 20,
             cpu_time: contract::PATIENCE,
             max_table_elements: 10_000,
             max_response_body: 1 << 20,

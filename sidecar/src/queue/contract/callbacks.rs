@@ -1,12 +1,13 @@
 //! Callbacks: deliveries of their own kind, due when their call is finished.
 
+use gateless_core::config::AsyncPolicy;
 use std::time::Duration;
 
 use gateless_core::call::callback::{Next, TRIES};
 
 use super::fixture::{Fixture, answer, failed, function, with_callback};
 use crate::queue::Error;
-use crate::queue::types::{CallId, Callback, CallbackState, DEFAULT_POLICY};
+use crate::queue::types::{CallId, Callback, CallbackState};
 use crate::queue::work::{Delivery, Update};
 
 impl Fixture {
@@ -50,7 +51,7 @@ pub(in crate::queue) async fn callback_is_due_once_its_call_is_finished(queue: F
     assert_eq!((&callback.id, callback.state), (&id, "succeeded"));
     assert_eq!(callback.result.as_ref().unwrap().status, 201);
     // A result isn't forgotten before its callback is through.
-    queue.clock.advance(DEFAULT_POLICY.result_ttl);
+    queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl);
     assert_eq!(queue.view(&id).await.callback_state, CallbackState::Pending);
     let delivered = Update::Callback(Next::Delivered);
     delivery.lease.settle(delivered).await.unwrap();

@@ -11,9 +11,7 @@ use gateless_core::time::Time;
 use crate::queue::clock::{Clock, Manual};
 use crate::queue::lifecycle::{self, Begin};
 use crate::queue::local::Config;
-use crate::queue::types::{
-    Accepted, CallId, CallResult, DEFAULT_POLICY, Ended, Filter, Idempotency, Record, View,
-};
+use crate::queue::types::{Accepted, CallId, CallResult, Ended, Filter, Idempotency, Record, View};
 use crate::queue::work::{Delivery, Job, Lease, Update};
 use crate::queue::{Error, Local, Memory, Queue};
 
@@ -94,7 +92,10 @@ pub(in crate::queue) fn failed(error: &str) -> Ended {
 }
 
 pub(in crate::queue) fn with_default(records: Vec<Record>) -> Vec<(Record, AsyncPolicy)> {
-    records.into_iter().map(|r| (r, DEFAULT_POLICY)).collect()
+    records
+        .into_iter()
+        .map(|r| (r, AsyncPolicy::DEFAULT))
+        .collect()
 }
 
 pub(in crate::queue) fn dead_letters(limit: usize) -> Filter {
@@ -110,7 +111,7 @@ pub(in crate::queue) fn dead_letters(limit: usize) -> Filter {
 impl Begun {
     /// Writes down how it ended.
     pub(in crate::queue) async fn end(self, ended: Ended, now: Time) -> Result<(), Error> {
-        let change = lifecycle::ended(&self.call, ended, now, &DEFAULT_POLICY).unwrap();
+        let change = lifecycle::ended(&self.call, ended, now, &AsyncPolicy::DEFAULT).unwrap();
         self.lease.settle(Update::Call(change)).await
     }
 }
@@ -146,7 +147,7 @@ impl Fixture {
     }
 
     pub(in crate::queue) async fn accept(&self, record: Record) -> Result<Accepted, Error> {
-        self.queue.inbox.accept(record, &DEFAULT_POLICY).await
+        self.queue.inbox.accept(record, &AsyncPolicy::DEFAULT).await
     }
 
     /// What is due now of the function.
@@ -168,7 +169,7 @@ impl Fixture {
         delivery: Delivery<Job>,
     ) -> Result<Begun, Error> {
         let Delivery { job, lease } = delivery;
-        let begin = lifecycle::begin(&job.call, self.now(), &DEFAULT_POLICY).unwrap();
+        let begin = lifecycle::begin(&job.call, self.now(), &AsyncPolicy::DEFAULT).unwrap();
         let Begin::Attempt(number, change) = begin else {
             panic!("no attempt: {begin:?}");
         };

@@ -3,7 +3,6 @@
 use gateless_core::config::AsyncPolicy;
 
 use super::fixture::{Fixture, function, keyed, of, record, with_default};
-use crate::queue::types::DEFAULT_POLICY;
 
 pub(in crate::queue) async fn several_calls_are_taken_in_together(queue: Fixture) {
     let inbox = &queue.queue.inbox;
@@ -29,9 +28,9 @@ pub(in crate::queue) async fn several_calls_are_taken_in_together(queue: Fixture
 pub(in crate::queue) async fn of_several_calls_none_is_taken_when_one_is_refused(queue: Fixture) {
     let two = AsyncPolicy {
         max_queued: 2,
-        ..DEFAULT_POLICY
+        ..AsyncPolicy::DEFAULT
     };
-    let mut full = vec![(keyed("0", "k", 1), DEFAULT_POLICY)];
+    let mut full = vec![(keyed("0", "k", 1), AsyncPolicy::DEFAULT)];
     full.extend(["1", "2", "3"].map(|body| (of("a", body), two)));
     let reused = with_default(vec![keyed("0", "k", 1), keyed("1", "k", 2)]);
     for (many, code) in [(full, "queue_full"), (reused, "idempotency_key_reused")] {
@@ -79,7 +78,7 @@ pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refu
     assert!(!queue.accept(elsewhere).await.unwrap().replayed);
     // Once the result is forgotten the key is free.
     queue.queue.calls.cancel(&one.id).await.unwrap();
-    queue.clock.advance(DEFAULT_POLICY.result_ttl);
+    queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl);
     let forgotten = async || queue.state(&one.id).await == "unknown";
     queue.until(forgotten).await;
     assert!(!queue.accept(keyed("a", "k", 2)).await.unwrap().replayed);
@@ -88,7 +87,7 @@ pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refu
 pub(in crate::queue) async fn full_function_is_refused_by_name(queue: Fixture) {
     let one = AsyncPolicy {
         max_queued: 1,
-        ..DEFAULT_POLICY
+        ..AsyncPolicy::DEFAULT
     };
     let inbox = &queue.queue.inbox;
     inbox.accept(record("first"), &one).await.unwrap();

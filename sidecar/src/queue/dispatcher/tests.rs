@@ -12,14 +12,14 @@ use tokio::sync::{Semaphore, mpsc};
 use super::*;
 use crate::queue::contract::fixture::{Fixture, function, keyed, record};
 use crate::queue::invoke::Answer;
-use crate::queue::types::{CallbackState, DEFAULT_POLICY, View};
+use crate::queue::types::{CallbackState, View};
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use http::Request;
 use http_body_util::BodyExt;
 
 fn known(_: &FunctionName) -> Lookup {
-    Lookup::Known(DEFAULT_POLICY)
+    Lookup::Known(AsyncPolicy::DEFAULT)
 }
 
 fn reply(status: u16, body: &'static str) -> Result<Answer, InvokeError> {
@@ -90,7 +90,10 @@ async fn function_gets_the_request_and_its_answer_is_kept() {
     let dispatcher = dispatch(&fixture, Arc::new(invoke), known, "");
     let id = accept(&fixture, record("body")).await;
     let (name, request, within) = seen.recv().await.unwrap();
-    assert_eq!((name, within), (function(), DEFAULT_POLICY.attempt_timeout));
+    assert_eq!(
+        (name, within),
+        (function(), AsyncPolicy::DEFAULT.attempt_timeout)
+    );
     assert_eq!(
         (request.method().as_str(), request.uri().to_string()),
         ("POST", "/work?x=1".into())
@@ -122,7 +125,7 @@ async fn failing_function_is_retried_until_it_answers() {
             v.call.tries == attempt && v.call.state.as_str() == "retrying" || v.call.tries > attempt
         };
         until(&fixture, &id, tried).await;
-        fixture.clock.advance(DEFAULT_POLICY.backoff_max);
+        fixture.clock.advance(AsyncPolicy::DEFAULT.backoff_max);
     }
     let view = state(&fixture, &id, "succeeded").await;
     let statuses: Vec<_> = view.call.attempts.iter().map(|a| a.status).collect();
@@ -151,7 +154,7 @@ async fn attempts_at_once_are_bounded() {
     };
     let policy = AsyncPolicy {
         max_in_flight: 3,
-        ..DEFAULT_POLICY
+        ..AsyncPolicy::DEFAULT
     };
     let dispatcher = dispatch(
         &fixture,
@@ -201,7 +204,7 @@ async fn cancelled_attempt_is_aborted_and_silent_one_times_out() {
 
     let id = accept(&fixture, record("b")).await;
     starts.recv().await.unwrap();
-    fixture.clock.advance(DEFAULT_POLICY.attempt_timeout);
+    fixture.clock.advance(AsyncPolicy::DEFAULT.attempt_timeout);
     assert_eq!(drops.recv().await, Some(2));
     let view = until(&fixture, &id, |v| {
         v.call.attempts.iter().any(|a| !a.error.is_empty())
@@ -224,7 +227,7 @@ async fn calls_wait_for_the_configuration_and_die_with_their_function() {
     let first = accept(&fixture, record("a")).await;
     tokio::task::yield_now().await;
     assert_eq!(state(&fixture, &first, "queued").await.call.tries, 0);
-    *lookup.lock() = Lookup::Known(DEFAULT_POLICY);
+    *lookup.lock() = Lookup::Known(AsyncPolicy::DEFAULT);
     dispatcher.config_changed();
     state(&fixture, &first, "succeeded").await;
     *lookup.lock() = Lookup::Deleted;
@@ -243,9 +246,9 @@ async fn long_answer_is_cut_and_a_panic_is_a_failed_attempt() {
         _ => now(reply(200, "0123456789")),
     });
     let policy = AsyncPolicy {
-        max_result_bytes: 4,
+        max_result: 4,
         backoff_max: Duration::ZERO,
-        ..DEFAULT_POLICY
+        ..AsyncPolicy::DEFAULT
     };
     let dispatcher = dispatch(
         &fixture,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateless_core::config::{self, Visibility};
+use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
 use gateless_core::name::NodeId;
 use gateless_core::policy::{Identity, Policy};
@@ -13,7 +13,6 @@ use super::*;
 use crate::call::Payload;
 use crate::queue::Error;
 use crate::queue::contract::fixture::{self, Fixture};
-use crate::queue::types::DEFAULT_POLICY;
 use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -25,7 +24,7 @@ fn function() -> config::Function {
         traffic: vec![],
         candidate: None,
         visibility: Visibility::Public,
-        async_policy: DEFAULT_POLICY,
+        async_policy: AsyncPolicy::DEFAULT,
     }
 }
 

@@ -3,6 +3,7 @@
 //! What every engine must do is in `contract`.
 
 use gateless_core::call::callback::Next;
+use gateless_core::config::AsyncPolicy;
 use gateless_core::time::Time;
 
 use super::*;
@@ -13,7 +14,7 @@ use crate::queue::contract::fixture::{
     Fixture as Steps, NODE, START, answer, dead_letters, failed, function, keyed, of, record,
     with_callback, with_default,
 };
-use crate::queue::types::{CallbackState, DEFAULT_POLICY};
+use crate::queue::types::CallbackState;
 use crate::queue::work::{Update, Work};
 
 /// A local queue that can be restarted.
@@ -142,11 +143,16 @@ async fn every_bound_is_refused_by_name() {
     };
     let one = AsyncPolicy {
         max_queued: 1,
-        ..DEFAULT_POLICY
+        ..AsyncPolicy::DEFAULT
     };
     check(|_| {}, one, "async.max_queued").await;
-    check(|c| c.max_open = 1, DEFAULT_POLICY, "queue.max_open").await;
-    check(|c| c.max_bytes = 1000, DEFAULT_POLICY, "queue.max_bytes").await;
+    check(|c| c.max_open = 1, AsyncPolicy::DEFAULT, "queue.max_open").await;
+    check(
+        |c| c.max_bytes = 1000,
+        AsyncPolicy::DEFAULT,
+        "queue.max_bytes",
+    )
+    .await;
 
     let fixture = Fixture::new(|c| c.max_body = 3);
     let error = fixture.accept(record("four")).await.unwrap_err();
@@ -159,7 +165,10 @@ async fn every_bound_is_refused_by_name() {
 #[tokio::test]
 async fn refused_call_under_way_leaves_no_lease_behind() {
     let fixture = Fixture::new(|c| c.max_open = 0);
-    let adopted = fixture.queue.adopt(record("a"), &DEFAULT_POLICY).await;
+    let adopted = fixture
+        .queue
+        .adopt(record("a"), &AsyncPolicy::DEFAULT)
+        .await;
     assert_eq!(adopted.unwrap_err().code(), "queue_full");
     assert!(fixture.queue.shared.index.lock().leases.is_empty());
 }
@@ -217,8 +226,8 @@ async fn results_are_forgotten_after_their_time_but_not_before_the_callback() {
         begun.end(answer(200), fixture.now()).await.unwrap();
     }
     let next = fixture.queue.sweep().await.unwrap();
-    assert_eq!(next, Some(START + DEFAULT_POLICY.result_ttl));
-    fixture.clock.advance(DEFAULT_POLICY.result_ttl);
+    assert_eq!(next, Some(START + AsyncPolicy::DEFAULT.result_ttl));
+    fixture.clock.advance(AsyncPolicy::DEFAULT.result_ttl);
     fixture.queue.sweep().await.unwrap();
     assert_eq!(fixture.state(&plain).await, "unknown");
     assert_eq!(fixture.state(&called).await, "succeeded");

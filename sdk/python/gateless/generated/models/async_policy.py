@@ -12,17 +12,18 @@ T = TypeVar("T", bound="AsyncPolicy")
 
 @_attrs_define
 class AsyncPolicy:
-    """How queued calls are delivered. Durations in milliseconds.
+    """How queued calls are delivered.
 
     Attributes:
         attempt_timeout_ms (int | Unset): Of one attempt. Default: 300000.
-        backoff_base_ms (int | Unset): Upper bound of the first delay between attempts. Default: 1000.
+        backoff_base_ms (int | Unset): Upper bound of the first delay between attempts; doubled for each one after.
+            Default: 1000.
         backoff_max_ms (int | Unset): Upper bound of any delay between attempts. Default: 60000.
-        max_age_ms (int | Unset): Of a call since it was accepted. Default: 3600000.
+        max_age_ms (int | Unset): Of a call since it was accepted; an older one is a dead letter. Default: 3600000.
         max_attempts (int | Unset): Attempts before the dead-letter queue. Default: 5.
         max_in_flight (int | Unset): Attempts in flight per sidecar. Default: 100.
         max_queued (int | Unset): Calls waiting per sidecar; past it new ones are refused with 429. Default: 100000.
-        max_result_bytes (int | Unset): Bytes of a result's body. Default: 1048576.
+        max_result_bytes (int | Unset): What is kept of a result's body. Default: 1048576.
         result_ttl_ms (int | Unset): How long results are kept. Default: 86400000.
     """
 

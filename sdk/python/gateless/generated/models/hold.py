@@ -15,9 +15,9 @@ class Hold:
     """Bounds on calls held per revision and sidecar.
 
     Attributes:
-        max_bytes (int | Unset): Bytes buffered of them. Default: 16777216.
-        max_requests (int | Unset): Calls. Default: 1000.
-        max_wait_ms (int | Unset): Milliseconds in hold. Default: 60000.
+        max_bytes (int | Unset): What is buffered of them together. Default: 16777216.
+        max_requests (int | Unset): Calls that wait at once. Default: 1000.
+        max_wait_ms (int | Unset): How long one waits. Default: 60000.
     """
 
     max_bytes: int | Unset = 16777216

@@ -12,14 +12,14 @@ T = TypeVar("T", bound="Limits")
 
 @_attrs_define
 class Limits:
-    """Bounds on one call. Durations in milliseconds.
+    """Bounds on one call.
 
     Attributes:
-        container_concurrency (int | Unset): Calls in flight per instance, a hard limit; 0: none, for kind `wasm` 100.
+        container_concurrency (int | Unset): Calls at once in one instance, a hard limit; 0: none, for kind `wasm` 100.
             Default: 0.
         idle_timeout_ms (int | Unset): Without a byte in either direction; 0: none. Default: 300000.
-        max_request_body_bytes (int | Unset): Bytes of a request's body. Default: 104857600.
-        response_start_timeout_ms (int | Unset): From forwarding to response headers; 0: none. Default: 300000.
+        max_request_body_bytes (int | Unset): Body of one request. Default: 104857600.
+        response_start_timeout_ms (int | Unset): From forwarding to the response's headers; 0: none. Default: 300000.
         timeout_ms (int | Unset): From arrival to the last byte: hold, queue, start and run; 0: none. Default: 300000.
     """
 

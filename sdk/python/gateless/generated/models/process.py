@@ -20,21 +20,22 @@ class Process:
     """A process that serves HTTP on `$PORT`.
 
     Attributes:
-        command (list[str]): Program and arguments. Example: ['python3', 'main.py'].
+        command (list[str]): Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256
+            parts of 32 KiB. Example: ['python3', 'main.py'].
         bundle (Bundle | Unset): An uploaded artifact and how it is packed.
-        memory_bytes (int | None | Unset): Address-space limit in bytes; null: none.
+        memory_bytes (int | None | Unset): Address space of an instance.
         ready (Readiness | Unset): When an instance counts as ready.
-        socket_activation (bool | Unset): Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
-        start_timeout_ms (int | Unset): From spawn to ready, in milliseconds. Default: 60000.
-        stop_grace_ms (int | Unset): From SIGTERM to SIGKILL, in milliseconds. Default: 30000.
-        working_dir (None | str | Unset): Relative to the bundle, or absolute without one.
+        socket_activation (bool | Unset): Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`. Default: False.
+        start_timeout_ms (int | Unset): From spawn to ready. Default: 60000.
+        stop_grace_ms (int | Unset): From SIGTERM to SIGKILL. Default: 30000.
+        working_dir (None | str | Unset): Relative to the bundle, or absolute without one. Bound: at most 4,096 bytes.
     """
 
     command: list[str]
     bundle: Bundle | Unset = UNSET
     memory_bytes: int | None | Unset = UNSET
     ready: Readiness | Unset = UNSET
-    socket_activation: bool | Unset = UNSET
+    socket_activation: bool | Unset = False
     start_timeout_ms: int | Unset = 60000
     stop_grace_ms: int | Unset = 30000
     working_dir: None | str | Unset = UNSET

@@ -13,7 +13,7 @@ T = TypeVar("T", bound="Scaling")
 
 @_attrs_define
 class Scaling:
-    """The autoscaler's settings. Durations in milliseconds.
+    """The autoscaler's settings.
 
     Attributes:
         activation_scale (int | Unset): Fewest instances when scaling up from zero. Default: 1.
@@ -24,18 +24,20 @@ class Scaling:
         max_scale_up_rate (float | Unset): Most growth per decision, as a factor. Default: 1000.0.
         metric (Metric | Unset): What the autoscaler counts.
         min_scale (int | Unset): Fewest instances. Default: 0.
-        panic_threshold_percent (float | Unset): In percent of the target. Default: 200.0.
+        panic_threshold_percent (float | Unset): Load at which panic begins, in percent of the target. Default: 200.0.
         panic_window_percent (float | Unset): Window of the panic average, in percent of the stable window. Default:
             10.0.
         scale_down_delay_ms (int | Unset): How long a lower count must have been wanted. Default: 0.
         scale_to_zero_grace_ms (int | Unset): How long the last instance is kept for the network to learn of it.
             Default: 30000.
         scale_to_zero_retention_ms (int | Unset): How long the last instance is kept at least. Default: 0.
-        stable_window_ms (int | Unset): Window of the stable average. Default: 60000.
+        stable_window_ms (int | Unset): Window of the stable average. Knative allows none below 6 s, as it has to
+            scrape. Default: 60000.
         target (float | None | Unset): Per instance. Left out: the container concurrency if set, else 100; for `rps`
             200.
-        target_burst_capacity (float | Unset): Spare capacity wanted; -1: unlimited. Default: 211.0.
-        target_utilization_percent (float | Unset): Share of the target to aim at. Default: 70.0.
+        target_burst_capacity (float | Unset): Spare capacity wanted: calls that may come at once without being held;
+            -1: unlimited. Default: 211.0.
+        target_utilization_percent (float | Unset): Share of the target to aim at, in percent. Default: 70.0.
     """
 
     activation_scale: int | Unset = 1

@@ -31,16 +31,17 @@ class Spec:
 
     Attributes:
         kind (Kind): How instances are run.
-        async_ (AsyncPolicy | Unset): How queued calls are delivered. Durations in milliseconds.
-        env (SpecEnv | Unset): Environment variables; at most 256.
+        async_ (AsyncPolicy | Unset): How queued calls are delivered.
+        env (SpecEnv | Unset): Environment variables. Bound: at most 256, of 32 KiB.
         hold (Hold | Unset): Bounds on calls held per revision and sidecar.
-        limits (Limits | Unset): Bounds on one call. Durations in milliseconds.
+        limits (Limits | Unset): Bounds on one call.
         process (Process | Unset): A process that serves HTTP on `$PORT`.
         protocol (Protocol | Unset): What an instance speaks on its port.
         retries (Retries | Unset): Retries of calls that failed before a response. Refusals by a full gate are no
             retries.
-        scaling (Scaling | Unset): The autoscaler's settings. Durations in milliseconds.
-        secrets (list[SecretRef] | Unset): Environment variables taken from secrets of the same namespace; at most 64.
+        scaling (Scaling | Unset): The autoscaler's settings.
+        secrets (list[SecretRef] | Unset): Environment variables taken from secrets of the same namespace. Bound: at
+            most 64.
         visibility (Visibility | Unset): Who may call a function.
         wasm (Wasm | Unset): A `wasi:http` component, run inside the sidecar.
     """

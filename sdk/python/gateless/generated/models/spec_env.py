@@ -11,7 +11,7 @@ T = TypeVar("T", bound="SpecEnv")
 
 @_attrs_define
 class SpecEnv:
-    """Environment variables; at most 256."""
+    """Environment variables. Bound: at most 256, of 32 KiB."""
 
     additional_properties: dict[str, str] = _attrs_field(init=False, factory=dict)
 

@@ -20,16 +20,15 @@ class Wasm:
 
     Attributes:
         component (Component): An uploaded component.
-        allowed_hosts (list[str] | Unset): Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other
-            functions need no entry.
-        cpu_time_ms (int | Unset): Time on a CPU for one request, in milliseconds. Default: 10000.
+        allowed_hosts (list[str] | Unset): Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions
+            need no entry. Bound: at most 64.
+        cpu_time_ms (int | Unset): Time on a CPU for one request. Default: 10000.
         max_outgoing_requests (int | Unset): Outgoing requests of one request at a time. Default: 32.
-        max_response_body_bytes (int | Unset): Bytes of one response's body. Default: 104857600.
+        max_response_body_bytes (int | Unset): Body of one response. Default: 104857600.
         max_table_elements (int | Unset): Elements of all its tables together. Default: 100000.
-        memory_bytes (int | Unset): Linear memory of one instance in bytes, all its memories together. Default:
-            134217728.
+        memory_bytes (int | Unset): Linear memory of one instance, all its memories together. Default: 134217728.
         reuse (bool | Unset): Requests follow one another in one instance, which is faster; otherwise each has a fresh
-            one.
+            one. Default: False.
     """
 
     component: Component
@@ -39,7 +38,7 @@ class Wasm:
     max_response_body_bytes: int | Unset = 104857600
     max_table_elements: int | Unset = 100000
     memory_bytes: int | Unset = 134217728
-    reuse: bool | Unset = UNSET
+    reuse: bool | Unset = False
 
     def to_dict(self) -> dict[str, Any]:
         component = self.component.to_dict()

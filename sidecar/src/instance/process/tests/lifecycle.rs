@@ -335,7 +335,7 @@ async fn memory_is_limited() {
         "hello",
         "while [ $(ulimit -v) = unlimited ]; do :; done; ulimit -v; exit 0",
     );
-    of(&mut revision).memory_bytes = Some(1 << 30);
+    of(&mut revision).memory = Some(1 << 30);
     let id = opened.start("one", revision);
     assert_eq!(opened.exit(&id).await.last_log_lines, ["1048576"]);
     opened.close().await;

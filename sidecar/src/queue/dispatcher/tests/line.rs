@@ -34,28 +34,30 @@ async fn waiting_for_a_slot_is_no_attempt_and_takes_none_of_its_time() {
     let dispatcher = dispatch(&fixture, Arc::new(Line { places }), known, "");
     let id = accept(&fixture, record("a")).await;
     let mut place = line.recv().await.unwrap();
-    for _ in 0..2 * DEFAULT_POLICY.max_attempts {
+    for _ in 0..2 * AsyncPolicy::DEFAULT.max_attempts {
         place.send(Err(())).unwrap();
         place = loop {
             // That it is back in line is told to nobody, so the backoff passes bit by bit.
             tokio::select! {
                 place = line.recv() => break place.unwrap(),
                 () = tokio::time::sleep(Duration::from_millis(2)) => {
-                    fixture.clock.advance(DEFAULT_POLICY.backoff_base);
+                    fixture.clock.advance(AsyncPolicy::DEFAULT.backoff_base);
                 }
             }
         };
         let view = fixture.queue.calls.get(&id).await.unwrap();
         assert_eq!((view.call.tries, view.call.attempts.len()), (1, 1));
     }
-    fixture.clock.advance(DEFAULT_POLICY.attempt_timeout);
+    fixture.clock.advance(AsyncPolicy::DEFAULT.attempt_timeout);
     tokio::task::yield_now().await;
     let view = fixture.queue.calls.get(&id).await.unwrap();
     assert_eq!(view.call.state.as_str(), "running", "still in line");
     place.send(Ok(())).unwrap();
     let view = loop {
         // Its time begins when the dispatcher hears of the slot, which nothing here tells.
-        fixture.clock.advance(DEFAULT_POLICY.attempt_timeout / 10);
+        fixture
+            .clock
+            .advance(AsyncPolicy::DEFAULT.attempt_timeout / 10);
         tokio::task::yield_now().await;
         let view = fixture.queue.calls.get(&id).await.unwrap();
         if view

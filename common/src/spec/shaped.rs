@@ -1,0 +1,160 @@
+//! The fields of a spec that are no numbers: their types are the server's, their description is here.
+//!
+//! A test of the server compares this table with the schema its types have.
+
+use super::{Field, Unit, Value};
+
+const fn field(
+    section: &'static str,
+    json: &'static str,
+    toml: &'static str,
+    unit: Unit,
+    text: &'static str,
+) -> Field {
+    Field {
+        section,
+        json,
+        toml,
+        unit,
+        default: Value::None,
+        range: None,
+        also: None,
+        bound: "",
+        text,
+    }
+}
+
+const fn or(default: Value, mut field: Field) -> Field {
+    field.default = default;
+    field
+}
+
+const fn bounded(bound: &'static str, mut field: Field) -> Field {
+    field.bound = bound;
+    field
+}
+
+/// Fields of the spec itself.
+pub(super) static TOP: [Field; 5] = [
+    field(
+        "",
+        "kind",
+        "",
+        Unit::Choice(&["process", "wasm"]),
+        "How instances are run. `function.toml` says it by naming a `component` or not.",
+    ),
+    or(
+        Value::Text("http1"),
+        field(
+            "",
+            "protocol",
+            "protocol",
+            Unit::Choice(&["http1", "h2c"]),
+            "What an instance speaks on its port; `h2c` as gRPC needs it.",
+        ),
+    ),
+    or(
+        Value::Text("public"),
+        field(
+            "",
+            "visibility",
+            "visibility",
+            Unit::Choice(&["public", "cluster_only"]),
+            "Who may call the function: anyone, or other functions only.",
+        ),
+    ),
+    bounded(
+        "at most 256, of 32 KiB",
+        field("", "env", "env", Unit::Map, "Environment variables."),
+    ),
+    bounded(
+        "at most 64",
+        field(
+            "",
+            "secrets",
+            "secrets",
+            Unit::List,
+            "Environment variables taken from secrets of the same namespace.",
+        ),
+    ),
+];
+
+/// Fields of `process`.
+pub(super) static PROCESS: [Field; 4] = [
+    bounded(
+        "1 to 256 parts of 32 KiB",
+        field(
+            "process",
+            "command",
+            "command",
+            Unit::List,
+            "Program and arguments; in `function.toml` also one text for `/bin/sh -c`.",
+        ),
+    ),
+    bounded(
+        "at most 256 MiB",
+        field(
+            "process",
+            "bundle",
+            "bundle",
+            Unit::Object,
+            "An uploaded artifact to unpack first; without it the command is one on the host.",
+        ),
+    ),
+    bounded(
+        "at most 4,096 bytes",
+        field(
+            "process",
+            "working_dir",
+            "working_dir",
+            Unit::Text,
+            "Relative to the bundle, or absolute without one.",
+        ),
+    ),
+    or(
+        Value::Text("tcp"),
+        field(
+            "process",
+            "ready",
+            "ready",
+            Unit::Object,
+            "When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.",
+        ),
+    ),
+];
+
+/// Fields of `wasm`.
+pub(super) static WASM: [Field; 2] = [
+    bounded(
+        "at most 256 MiB",
+        field(
+            "wasm",
+            "component",
+            "component",
+            Unit::Object,
+            "The uploaded component.",
+        ),
+    ),
+    bounded(
+        "at most 64",
+        field(
+            "wasm",
+            "allowed_hosts",
+            "allowed_hosts",
+            Unit::List,
+            "Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry.",
+        ),
+    ),
+];
+
+/// Fields of `scaling`.
+pub(super) static SCALING: [Field; 1] = [or(
+    Value::Text("concurrency"),
+    field(
+        "scaling",
+        "metric",
+        "metric",
+        Unit::Choice(&["concurrency", "rps"]),
+        "What is counted: calls in flight and held at once, or calls a second.",
+    ),
+)];

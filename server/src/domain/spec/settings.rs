@@ -1,0 +1,104 @@
+//! The objects of a spec that are made of settings: their rows are in `gateless_common::settings!`.
+//!
+//! Each row becomes a field with its default; fields with a shape of their own are written here before them.
+//! Defaults and ranges come into the OpenAPI document in `http/openapi.rs`, and are checked in [`super::super::validate`].
+
+use gateless_common::spec::{Field, Value, settings as fields_of};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Bundle, Component, Metric, Readiness};
+
+/// A struct of a section's settings, after the fields given.
+macro_rules! object {
+    (
+        $(#[$attribute:meta])* $name:ident { $(
+            $(#[$shaped_attribute:meta])* $shaped:ident: $shaped_type:ty = $shaped_default:expr,
+        )* }
+        $section:ident { $(
+            $(#[doc = $doc:literal])+
+            $json:ident / $toml:ident: $type:ty, $unit:ident = $default:expr, $range:expr $(, also $also:expr)?;
+        )* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($(#[$shaped_attribute])* pub $shaped: $shaped_type,)*
+            $($(#[doc = $doc])+ pub $json: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($shaped: $shaped_default,)*
+                    $($json: $default,)*
+                }
+            }
+        }
+
+        impl $name {
+            /// Every setting with its value, in the table's order.
+            pub fn settings(&self) -> impl Iterator<Item = (&'static Field, Value)> {
+                let values = [$(Value::from(self.$json)),*];
+                fields_of(stringify!($section)).iter().zip(values)
+            }
+        }
+    };
+}
+
+gateless_common::settings!(process => object
+    /// A process that serves HTTP on `$PORT`.
+    Process {
+        /// Program and arguments.
+        #[schema(required = true, min_items = 1, max_items = 256, example = json!(["python3", "main.py"]))]
+        command: Vec<String> = Vec::new(),
+        /// An uploaded artifact to unpack first; without it the command is one on the host.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        bundle: Option<Bundle> = None,
+        /// Relative to the bundle, or absolute without one.
+        working_dir: Option<String> = None,
+        /// When an instance counts as ready.
+        ready: Readiness = Readiness::default(),
+    }
+);
+
+gateless_common::settings!(wasm => object
+    /// A `wasi:http` component, run inside the sidecar.
+    Wasm {
+        /// The uploaded component.
+        #[schema(required = true)]
+        component: Component = Component::default(),
+        /// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
+        allowed_hosts: Vec<String> = Vec::new(),
+    }
+);
+
+gateless_common::settings!(limits => object
+    /// Bounds on one call.
+    Limits {}
+);
+
+gateless_common::settings!(hold => object
+    /// Bounds on calls held per revision and sidecar.
+    Hold {}
+);
+
+gateless_common::settings!(retries => object
+    /// Retries of calls that failed before a response. Refusals by a full gate are no retries.
+    Retries {}
+);
+
+gateless_common::settings!(scaling => object
+    /// The autoscaler's settings.
+    Scaling {
+        /// What is counted.
+        metric: Metric = Metric::Concurrency,
+    }
+);
+
+gateless_common::settings!(async => object
+    /// How queued calls are delivered.
+    AsyncPolicy {}
+);
