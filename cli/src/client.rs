@@ -166,7 +166,11 @@ impl Client {
                 self.target.server_source
             ));
         }
-        if failure.exit() == Exit::Unauthorized && !failure.document()["hint"].is_string() {
+        let may_not = matches!(
+            failure.document()["code"].as_str(),
+            Some("wrong_namespace" | "role_not_enough")
+        );
+        if failure.exit() == Exit::Unauthorized && !may_not {
             return failure.hint(format!(
                 "the token came from {}; give another with --token, GATELESS_TOKEN or `gateless login`",
                 self.target.token_source

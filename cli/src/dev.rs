@@ -95,6 +95,7 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         out.note("ending; a second signal ends it at once");
         tokio::select! {
             () = async {
+                server.prepare_shutdown();
                 sidecar.shutdown(true).await;
                 server.shutdown().await;
             } => result,

@@ -4,6 +4,8 @@
 //! a program that reads `-o json` has one thing to parse. Deliberately no error enum: nothing
 //! here is handled by kind except through [`Exit`].
 
+mod hints;
+
 use std::fmt;
 use std::io;
 
@@ -218,7 +220,11 @@ impl fmt::Display for Failure {
             let part = |key: &str| error[key].as_str().unwrap_or_default();
             write!(f, "\n  at {}: {}", part("pointer"), part("detail"))?;
         }
-        if let Some(hint) = text("hint") {
+        let hint = match self.0.problem["status"].is_u64() {
+            true => hints::hint(text("code").unwrap_or_default(), text("hint")),
+            false => text("hint"),
+        };
+        if let Some(hint) = hint {
             write!(f, "\n  try: {hint}")?;
         }
         Ok(())

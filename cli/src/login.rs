@@ -69,26 +69,45 @@ impl Target {
 impl Remote {
     /// Flags and environment over the saved login over the defaults.
     pub(crate) fn resolve(&self) -> Result<Target, Failure> {
-        let logins = Logins::load(&Logins::path()?)?;
-        self.over(logins.get(self.context.as_deref())?)
+        self.among(&Logins::load(&Logins::path()?)?)
+    }
+
+    /// The login is the context named, or the one for the server given, or the current one.
+    fn among(&self, logins: &Logins) -> Result<Target, Failure> {
+        let server = self.server.as_deref().map(check_url).transpose()?;
+        let login = match (&self.context, &server, &self.token) {
+            // With a token of its own nothing of a saved login but its namespace is wanted.
+            (None, Some(server), Some(_)) => match logins.for_server(server) {
+                Ok(Some(name)) => logins.get(Some(name))?,
+                _ => Login::default(),
+            },
+            (None, Some(server), None) => match logins.for_server(server)? {
+                Some(name) => logins.get(Some(name))?,
+                None => Login::default(),
+            },
+            (context, ..) => logins.get(context.as_deref())?,
+        };
+        self.over(server, login)
     }
 
     /// Flags and environment over `login` over the defaults.
-    fn over(&self, login: Login) -> Result<Target, Failure> {
-        let given = "from --server or GATELESS_SERVER";
-        let (server, server_source) = match (&self.server, login.server) {
-            (Some(server), _) => (server.clone(), given),
+    fn over(&self, given: Option<String>, login: Login) -> Result<Target, Failure> {
+        let saved = login.server.as_deref().map(check_url).transpose()?;
+        // A saved token is for the saved server only: no other gets to see it.
+        let is_saved_server = given.is_none() || given == saved;
+        let (server, server_source) = match (given, saved) {
+            (Some(server), _) => (server, "from --server or GATELESS_SERVER"),
             (None, Some(server)) => (server, "from the saved login"),
             (None, None) => (DEFAULT_SERVER.into(), DEFAULT_SOURCE),
         };
         let (token, token_source) = match (&self.token, login.token) {
             (Some(token), _) => (Some(token.clone()), "--token or GATELESS_TOKEN"),
-            // A saved token is for the saved server only: no other gets to see it.
-            (None, Some(token)) if server_source != given => (Some(token), "the saved login"),
-            _ => (None, "nowhere: there is none"),
+            (None, Some(token)) if is_saved_server => (Some(token), "the saved login"),
+            (None, Some(_)) => (None, "nowhere: the context's login is for another server"),
+            (None, None) => (None, "nowhere: there is none"),
         };
         Ok(Target {
-            server: check_url(&server)?,
+            server,
             server_source,
             token,
             token_source,
@@ -102,16 +121,17 @@ impl Remote {
     }
 }
 
-/// An `http://` address without its trailing slash.
+/// An `http://` address in its one spelling: host in lower case, no default port, no trailing slash.
 pub(crate) fn check_url(url: &str) -> Result<String, Failure> {
-    let url = url.trim_end_matches('/');
     if url.starts_with("https://") {
         return Err(Failure::usage(format!("{url} is not an http:// address"))
             .cause("this build speaks plain HTTP only")
             .hint("use the server's own http:// address, or a TLS tunnel on this host"));
     }
     match reqwest::Url::parse(url) {
-        Ok(parsed) if parsed.scheme() == "http" && parsed.has_host() => Ok(url.to_owned()),
+        Ok(parsed) if parsed.scheme() == "http" && parsed.has_host() => {
+            Ok(parsed.as_str().trim_end_matches('/').to_owned())
+        }
         _ => Err(Failure::usage(format!("{url:?} is not an http:// address"))
             .hint("write it like http://127.0.0.1:7780")),
     }
@@ -147,8 +167,7 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
     let mut remote = args.remote.clone();
     let path = Logins::path()?;
     let mut logins = Logins::load(&path)?;
-    let context = remote.context.take().or_else(|| logins.current.clone());
-    let context = context.unwrap_or_else(|| DEFAULT_CONTEXT.into());
+    let named = remote.context.take();
     if remote.token.is_none() {
         out.note("token (from `gateless up` or `gateless token create`), then Enter:");
         let mut line = String::new();
@@ -157,8 +176,10 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
             .map_err(|e| Failure::io("cannot read the token from stdin", &e))?;
         remote.token = Some(line.trim().to_owned()).filter(|t| !t.is_empty());
     }
+    let given = remote.server.as_deref().map(check_url).transpose()?;
+    let context = context_of_login(&logins, named, given.as_deref())?;
     let before = logins.contexts.get(&context).cloned().unwrap_or_default();
-    let target = remote.over(before)?;
+    let target = remote.over(given, before)?;
     let (server, namespace) = (target.server.clone(), target.namespace.clone());
     if remote.token.is_none() {
         return Err(
@@ -186,14 +207,104 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
     })
 }
 
+/// Where a login is saved: in the context named, in the one for its server, or in a new one, so that
+/// one server's login never takes another's place.
+fn context_of_login(
+    logins: &Logins,
+    named: Option<String>,
+    server: Option<&str>,
+) -> Result<String, Failure> {
+    if let Some(name) = named {
+        return Ok(name);
+    }
+    let Some(server) = server else {
+        let current = logins.current.clone();
+        return Ok(current.unwrap_or_else(|| DEFAULT_CONTEXT.into()));
+    };
+    if let Some(name) = logins.for_server(server)? {
+        return Ok(name.to_owned());
+    }
+    if !logins.contexts.contains_key(DEFAULT_CONTEXT) {
+        return Ok(DEFAULT_CONTEXT.into());
+    }
+    let host = server.trim_start_matches("http://");
+    Ok(host.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::failure::Exit;
 
+    fn logins(current: &str, contexts: &[(&str, &str, &str)]) -> Logins {
+        let login = |server: &str, token: &str| Login {
+            server: Some(server.into()),
+            token: Some(token.into()),
+            namespace: None,
+        };
+        Logins {
+            current: Some(current.into()),
+            contexts: contexts
+                .iter()
+                .map(|(name, server, token)| ((*name).into(), login(server, token)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_server_named_in_any_spelling_gets_the_login_saved_for_it_and_no_other() {
+        let logins = logins(
+            "a",
+            &[("a", "http://h:1", "of-a"), ("b", "http://h", "of-b")],
+        );
+        let check = |server: Option<&str>, context: Option<&str>, expected: Option<&str>| {
+            let remote = Remote {
+                server: server.map(str::to_owned),
+                context: context.map(str::to_owned),
+                ..Remote::default()
+            };
+            let target = remote.among(&logins).unwrap();
+            assert_eq!(target.token.as_deref(), expected, "{server:?} {context:?}");
+        };
+        check(None, None, Some("of-a"));
+        check(Some("http://h:1"), None, Some("of-a"));
+        check(Some("http://H:1/"), None, Some("of-a"));
+        check(Some("http://h:80"), None, Some("of-b"));
+        check(Some("http://h:2"), None, None);
+        check(Some("http://h:1"), Some("b"), None);
+        check(Some("http://h"), Some("b"), Some("of-b"));
+    }
+
+    #[test]
+    fn two_logins_for_one_server_are_chosen_between_by_the_current_context_only() {
+        let both = [("a", "http://h", "of-a"), ("b", "http://h", "of-b")];
+        let remote = Remote {
+            server: Some("http://h".into()),
+            ..Remote::default()
+        };
+        let target = remote.among(&logins("b", &both)).unwrap();
+        assert_eq!(target.token.as_deref(), Some("of-b"));
+        let unclear = remote.among(&logins("c", &both)).unwrap_err();
+        assert_eq!(unclear.exit(), Exit::Usage);
+        assert!(unclear.to_string().contains("a, b"), "{unclear}");
+    }
+
+    #[test]
+    fn a_login_never_takes_the_place_of_another_servers() {
+        let saved = logins("default", &[("default", "http://h", "t")]);
+        let place = |server| context_of_login(&saved, None, server).unwrap();
+        assert_eq!(place(None), "default");
+        assert_eq!(place(Some("http://h")), "default");
+        assert_eq!(place(Some("http://other:7780")), "other-7780");
+    }
+
     #[test]
     fn only_plain_http_addresses_are_taken() {
         assert_eq!(check_url("http://h:1/").unwrap(), "http://h:1");
+        assert_eq!(
+            check_url("http://LocalHost:80").unwrap(),
+            "http://localhost"
+        );
         for bad in ["https://h", "h:1", "ftp://h", ""] {
             assert_eq!(check_url(bad).unwrap_err().exit(), Exit::Usage, "{bad}");
         }

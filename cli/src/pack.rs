@@ -144,7 +144,7 @@ fn ignored(root: &Path, patterns: &[String]) -> io::Result<Ignore> {
         Err(e) => return Err(e),
     };
     let patterns = patterns.iter().map(String::as_str);
-    Ok(Ignore::new(patterns.chain(file.lines())))
+    Ignore::new(patterns.chain(file.lines()))
 }
 
 /// Files and symbolic links below `root/at`, as relative paths. Folders come out of the

@@ -61,6 +61,7 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
         ready.append(&mut sidecar_ready(&sidecar));
         let announced = announce_admin(out, &server, admin, kept, ready).await;
         let shutdown = async {
+            server.prepare_shutdown();
             sidecar.shutdown(!args.host.keep_instances).await;
             server.shutdown().await;
         };
@@ -137,31 +138,34 @@ pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failur
     })
 }
 
-/// The user who started it first is logged in; who is logged in elsewhere gets a context more.
+/// The user who started it first is logged in; every login saved before stays, also one for the same
+/// address, which is that of another data folder.
 fn save_first_login(out: &mut Output, server: &str, token: &str) -> Result<(), Failure> {
     let path = Logins::path()?;
     let mut logins = Logins::load(&path)?;
-    let elsewhere = |login: &Login| login.server.as_deref() != Some(server);
-    let name = match logins.contexts.get(FIRST_CONTEXT) {
-        Some(login) if elsewhere(login) => {
-            let port = server.rsplit(':').next().unwrap_or_default();
-            format!("{FIRST_CONTEXT}-{port}")
-        }
-        _ => FIRST_CONTEXT.to_owned(),
-    };
     let login = Login {
         server: Some(server.to_owned()),
         token: Some(token.to_owned()),
         namespace: None,
     };
-    logins.contexts.insert(name.clone(), login);
-    let current = logins.current.get_or_insert_with(|| name.clone()).clone();
+    let before = logins.of_server(server);
+    let replaced = logins.current.clone();
+    let replaced = replaced.filter(|current| before.contains(&current.as_str()));
+    let name = logins.add(FIRST_CONTEXT, login)?;
+    // At this address listens this server now: the login of the one that did is no use until it does again.
+    let is_current = replaced.is_some() || logins.current.as_ref().is_none_or(|c| *c == name);
+    if is_current {
+        logins.current = Some(name.clone());
+    }
     logins.save(&path)?;
     let path = path.display();
-    out.note(if current == name {
-        format!("logged in with the first admin token, saved in {path}")
-    } else {
-        format!("saved in {path}; to use this server: gateless context use {name}")
+    out.note(match (is_current, replaced.filter(|old| *old != name)) {
+        (true, Some(old)) => format!(
+            "logged in with the first admin token, saved in {path} as context {name}; \
+             {old}, for a server that was at this address before, is kept"
+        ),
+        (true, None) => format!("logged in with the first admin token, saved in {path}"),
+        (false, _) => format!("saved in {path}; to use this server: gateless context use {name}"),
     });
     Ok(())
 }

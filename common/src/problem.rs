@@ -71,6 +71,8 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, Both, "the path does not take this method";
     TooManyRequests = "too_many_requests", 429, Management, "as many requests of this kind are under way as may be";
     CrossSite = "cross_site", 403, Management, "a browser sent the request from another site";
+    AddressTaken = "address_taken", 409, Management, "a tag and a function, or two tags, would have the same address";
+    FunctionDeleted = "function_deleted", 409, Management, "the function of these calls does not exist any more";
     Internal = "internal", 500, Management, "the server failed; its log says why";
     ShuttingDown = "shutting_down", 503, Both, "this part is about to stop";
 

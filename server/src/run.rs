@@ -84,6 +84,7 @@ pub struct Running {
     auth: Arc<Auth>,
     /// `None` once the API answers.
     unanswered: Option<(TcpListener, Router)>,
+    ending: CancellationToken,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -117,8 +118,15 @@ impl Running {
         self.auth.revoke(&admin.id).await
     }
 
+    /// Says at `/readyz` that it ends, and ends what has no end of its own: followed logs, events, waits.
+    /// Everything else goes on, so that a sidecar in the same process can end before it.
+    pub fn prepare_shutdown(&self) {
+        self.ending.cancel();
+    }
+
     /// Stops taking requests, lets those that run finish for up to five seconds, closes the store.
     pub async fn shutdown(mut self) {
+        self.ending.cancel();
         self.stop.cancel();
         let finished = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, finished).await.is_err() {
@@ -165,6 +173,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
             store,
             auth: started.auth,
             unanswered: Some(started.unanswered),
+            ending: started.ending,
             stop: started.stop,
             tasks: started.tasks,
         }),
@@ -181,6 +190,7 @@ struct Started {
     grpc: SocketAddr,
     auth: Arc<Auth>,
     unanswered: (TcpListener, Router),
+    ending: CancellationToken,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -198,14 +208,14 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     service.set_api_port(api.port());
     let metrics = Arc::new(Metrics::default());
 
-    let stop = CancellationToken::new();
+    let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
     let router = http::router(
         Arc::clone(&service),
         Arc::clone(&auth),
         Arc::clone(&metrics),
         Arc::new(images.unwrap_or_default()),
-        stop.clone(),
+        ending.clone(),
     );
     let config_service = grpc::server(
         Arc::clone(&service),
@@ -230,6 +240,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
         grpc,
         auth,
         unanswered: (api_listener, router),
+        ending,
         stop,
         tasks,
     })

@@ -225,6 +225,7 @@ impl Registry {
                 rejected: known.sidecar.rejections.get(resource).cloned(),
                 ready: status.ready,
                 starting: status.starting,
+                restarts: status.restarts,
                 draining: known.sidecar.draining,
                 reason: status.reason,
                 message: status.message,

@@ -19,19 +19,44 @@ mod files;
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Whether a request is for the dashboard when no route of the API takes it.
-pub fn is_page(method: &Method, path: &str) -> bool {
-    let read = method == Method::GET || method == Method::HEAD;
-    let api = path == "/v1" || path.starts_with("/v1/") || path.starts_with("/system/");
-    read && !api
+/// The paths of the dashboard's screens, as `web/src/router.ts` has them; `:` begins a name.
+const SCREENS: [&str; 15] = [
+    "/",
+    "/n/:ns/functions",
+    "/n/:ns/functions/new",
+    "/n/:ns/functions/:name",
+    "/n/:ns/functions/:name/edit",
+    "/n/:ns/calls",
+    "/n/:ns/calls/:name/:id",
+    "/n/:ns/dead-letters",
+    "/n/:ns/queues",
+    "/n/:ns/triggers",
+    "/n/:ns/logs",
+    "/n/:ns/invoke",
+    "/sidecars",
+    "/n/:ns/secrets",
+    "/tokens",
+];
+
+fn is_screen(path: &str) -> bool {
+    let parts = |path: &'static str| path.split('/').filter(|part| !part.is_empty());
+    let asked: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    SCREENS.into_iter().any(|screen| {
+        let fits = |(want, part): (&str, &&str)| want.starts_with(':') || want == *part;
+        parts(screen).count() == asked.len() && parts(screen).zip(&asked).all(fits)
+    })
 }
 
-/// What a browser gets for a path. `None`: it is the name of a file that is not there.
-pub fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
+/// What a browser gets for a path: a file, or for a screen's the page. `None`: the path is of neither, or the request is
+/// not one to read.
+pub fn serve(method: &Method, path: &str, headers: &HeaderMap) -> Option<Response> {
+    if method != Method::GET && method != Method::HEAD {
+        return None;
+    }
     #[cfg(feature = "dashboard")]
-    return files::serve(path, headers);
+    return files::serve(path, is_screen(path), headers);
     #[cfg(not(feature = "dashboard"))]
-    return absent::serve(path, headers);
+    return absent::serve(is_screen(path), headers);
 }
 
 fn page(cache: HeaderValue, data: Cow<'static, [u8]>) -> Response {
@@ -64,26 +89,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_api_is_never_taken_for_a_page() {
+    fn only_a_screens_path_gets_the_page() {
         for (method, path, expected) in [
             (Method::GET, "/", true),
-            (Method::HEAD, "/functions/default/hello", true),
+            (Method::HEAD, "/n/default/functions/hello", true),
+            (Method::GET, "/n/default/functions/my.dotted/edit/", true),
+            (Method::GET, "/sidecars", true),
             (Method::GET, "/v1", false),
             (Method::GET, "/v1/nothing", false),
-            (Method::GET, "/v10", true),
+            (Method::GET, "/v2/nope", false),
+            (Method::GET, "/functions", false),
+            (Method::GET, "/n/default", false),
+            (Method::GET, "/n/default/functions/hello/edit/more", false),
+            (Method::GET, "/assets/none-1234.js", false),
+            (Method::GET, "/../Cargo.toml", false),
             (Method::POST, "/", false),
         ] {
-            assert_eq!(is_page(&method, path), expected, "{method} {path}");
+            let found = serve(&method, path, &HeaderMap::new()).is_some();
+            assert_eq!(found, expected, "{method} {path}");
         }
     }
 
     #[test]
     fn pages_are_strict() {
-        let response = serve("/functions", &HeaderMap::new()).unwrap();
+        let response = serve(&Method::GET, "/sidecars", &HeaderMap::new()).unwrap();
         let policy = response.headers()["content-security-policy"]
             .to_str()
             .unwrap();
         assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"));
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    }
+
+    #[test]
+    fn the_screens_are_those_of_the_dashboards_router() {
+        let router = include_str!("../../web/src/router.ts");
+        let table = router.split_once("const PATHS = {").unwrap().1;
+        let table = table.split_once('}').unwrap().0;
+        let mut theirs: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+        let mut ours = SCREENS.to_vec();
+        theirs.push("/");
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(ours, theirs);
     }
 }

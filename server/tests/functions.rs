@@ -348,3 +348,50 @@ async fn a_read_only_catalogue_reads_and_says_so() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn an_address_is_one_functions_or_one_tags_whichever_comes_second_is_refused() {
+    let server = Server::start().await;
+    let put = async |name: &str| {
+        let path = format!("/v1/namespaces/default/functions/{name}");
+        server.admin_call("PUT", &path, Some(empty_spec("a"))).await
+    };
+    let tag = async |name: &str, tag: &str| {
+        let path = format!("/v1/namespaces/default/functions/{name}/traffic");
+        let targets = json!({"targets": [{"latest": true, "percent": 100, "tag": tag}]});
+        server.admin_call("PUT", &path, Some(targets)).await
+    };
+    for name in ["tr", "b-c", "c", "blue-tr"] {
+        put(name).await.expect(201);
+    }
+    tag("tr", "old").await.expect(200);
+    let refused = put("old-tr").await.problem(409, "address_taken");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("function default/old-tr")
+            && detail.contains("tag old of function default/tr"),
+        "{detail}"
+    );
+    let refused = tag("tr", "blue").await.problem(409, "address_taken");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("tag blue of function default/tr")
+            && detail.contains("function default/blue-tr"),
+        "{detail}"
+    );
+    // Two tags may mean the same address too.
+    tag("b-c", "a").await.expect(200);
+    tag("c", "a-b").await.problem(409, "address_taken");
+    put("a-b-c").await.problem(409, "address_taken");
+    // What a function has it keeps, and what is free again is free.
+    tag("tr", "old").await.expect(200);
+    tag("tr", "new").await.expect(200);
+    put("old-tr").await.expect(201);
+    tag("tr", "old").await.problem(409, "address_taken");
+    // Another namespace has addresses of its own.
+    let path = "/v1/namespaces/other/functions/new-tr";
+    server
+        .admin_call("PUT", path, Some(empty_spec("a")))
+        .await
+        .expect(201);
+}

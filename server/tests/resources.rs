@@ -285,3 +285,37 @@ async fn tokens_are_limited_to_what_their_issuer_may() {
         .expect(200);
     assert_eq!(shown.body["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_secret_is_never_too_large_for_the_environment_it_ends_in() {
+    let server = Server::start().await;
+    let secret = |n: usize| format!("/v1/namespaces/default/secrets/large-{n}");
+    let value = |bytes: usize| Some(json!({"data": {"key": "x".repeat(bytes)}}));
+    let refused = server.admin_call("PUT", &secret(0), value(131_072)).await;
+    assert_eq!(refused.problem(422, "invalid").pointers(), ["/data/key"]);
+    // The longest that fits beside the longest name, its = and its NUL.
+    let most = 131_072 - 128 - 2;
+    let refused = server.admin_call("PUT", &secret(0), value(most + 1)).await;
+    assert_eq!(refused.problem(422, "invalid").pointers(), ["/data/key"]);
+    for n in 0..9 {
+        let put = server.admin_call("PUT", &secret(n), value(most)).await;
+        put.expect(201);
+    }
+    let function = |secrets: usize| {
+        let named =
+            |n| json!({"env": format!("SECRET_{n}"), "secret": format!("large-{n}"), "key": "key"});
+        let secrets: Vec<Value> = (0..secrets).map(named).collect();
+        let process = json!({"command": ["a"]});
+        Some(json!({"spec": {"kind": "process", "process": process, "secrets": secrets}}))
+    };
+    let path = "/v1/namespaces/default/functions/hello";
+    let refused = server.admin_call("PUT", path, function(9)).await;
+    assert_eq!(
+        refused.problem(422, "invalid").pointers(),
+        ["/spec/secrets"]
+    );
+    server
+        .admin_call("PUT", path, function(8))
+        .await
+        .expect(201);
+}

@@ -179,17 +179,16 @@ impl SidecarAdmin for Admin {
         request: Request<v1::LogsRequest>,
     ) -> Result<Response<Self::LogsStream>, Status> {
         let lines = self.logs.stream(request.into_inner());
-        Ok(Response::new(lines.map(Ok).boxed()))
+        Ok(Response::new(self.host.peers.until_left(lines.map(Ok))))
     }
 
     async fn observe(
         &self,
         _: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        // Else a shutdown would wait for it.
-        let left = self.host.peers.clone().left();
-        let seen = self.host.observer.watch().take_until(Box::pin(left));
-        Ok(Response::new(seen.boxed()))
+        Ok(Response::new(
+            self.host.peers.until_left(self.host.observer.watch()),
+        ))
     }
 
     async fn set_draining(

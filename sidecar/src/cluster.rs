@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_proto::v1::peer_service_server::PeerServiceServer;
 use gateless_proto::v1::{LinkDown, ReserveRequest, link_down, link_up};
@@ -337,9 +338,13 @@ impl Handle {
         self.shared.leaving.load(Ordering::Relaxed)
     }
 
-    /// Until this sidecar has said goodbye: what would go on for ever ends then.
-    pub async fn left(self) {
-        self.shared.stop.cancelled().await;
+    /// The stream, which ends when this sidecar leaves: else a shutdown would wait for it.
+    pub fn until_left<T: Send + 'static>(
+        &self,
+        stream: impl Stream<Item = T> + Send + 'static,
+    ) -> BoxStream<'static, T> {
+        let left = self.shared.stop.clone().cancelled_owned();
+        stream.take_until(Box::pin(left)).boxed()
     }
 
     /// Says goodbye to the others and ends gossip and all links.

@@ -191,8 +191,19 @@ async fn up_is_a_cluster_of_its_own() {
         .await
         .expect(200)
         .pid();
+    // An open stream is no reason to stay until all that remains is cut off.
+    let path = "/v1/namespaces/default/functions/hello/logs?follow=true";
+    let followed = reqwest::Client::new()
+        .get(format!("{}{path}", up.address("api")))
+        .bearer_auth(up.address("first_admin_token"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(followed.status(), 200);
     let status = up.terminate(Duration::from_secs(30));
     assert!(status.success(), "{status}");
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(!said.contains("cut off"), "{said}");
     assert!(
         !instances::is_alive(pid),
         "an instance outlived `gateless up`"

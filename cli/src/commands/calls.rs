@@ -206,7 +206,11 @@ fn people_call(call: &Value) -> String {
             attempt["error"].as_str().unwrap_or_default(),
         ));
     }
-    for (label, pointer) in [("reason", "/reason"), ("callback", "/callback_state")] {
+    for (label, pointer) in [
+        ("reason", "/reason"),
+        ("callback", "/callback_state"),
+        ("callback failed", "/callback_error"),
+    ] {
         if at(call, pointer) != "-" {
             text.push_str(&format!("\n{label}: {}", at(call, pointer)));
         }

@@ -1,8 +1,8 @@
 //! `gateless deploy` and `gateless diff`: from a folder to a function that answers.
 //!
-//! Build, pack, upload if the server lacks the bundle, apply against the version just read, wait.
-//! Deliberately no rollback: a revision that never gets ready never gets traffic, so the one
-//! before it goes on serving.
+//! Build, pack, upload if the server lacks the bundle, apply against the version just read, wait for the
+//! verdict: this revision answers, with this share of the calls. Deliberately no rollback: a revision that
+//! never gets ready never gets traffic.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::rollout::{apply, wait_ready};
+use super::rollout::{NO_TRAFFIC, Until, apply, message, wait};
 use super::upload;
 use crate::change::{Change, changes};
 use crate::client::Client;
@@ -31,6 +31,9 @@ pub(crate) struct DeployArgs {
     /// Return once applied, before it is ready.
     #[arg(long)]
     no_wait: bool,
+    /// Be content with a revision that is ready but gets no calls, as traffic is set to others.
+    #[arg(long)]
+    no_traffic: bool,
     /// How long to wait for it to get ready.
     #[arg(long, default_value = "2m", value_name = "DURATION")]
     timeout: Millis,
@@ -67,13 +70,15 @@ pub(crate) async fn deploy(
     if args.no_wait {
         return out.item(&applied, |_| revision);
     }
-    let ready = wait_ready(client, out, name, Duration::from_millis(args.timeout.0)).await?;
+    let timeout = Duration::from_millis(args.timeout.0);
+    let ready = match wait(client, out, name, (Until::Settled, timeout)).await {
+        Err(failure) if args.no_traffic && failure.document()["code"] == NO_TRAFFIC => {
+            client.get(&client.path(&["functions", name]), &[]).await?
+        }
+        waited => waited?,
+    };
     out.item(&ready, |v| {
-        let (revision, path) = (
-            at(v, "/status/latest_ready_revision"),
-            at(v, "/status/url_path"),
-        );
-        format!("{name} is ready: revision {revision}, {path}")
+        format!("{}, {}", message(v), at(v, "/status/url_path"))
     })
 }
 

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use gateless_sdk::LogQuery;
 use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
 
 use super::watch::Watcher;
-use crate::client::{Client, segment};
+use crate::client::Client;
 use crate::commands::logs::{self, tail::Tail};
-use crate::commands::rollout::{apply, wait_ready};
+use crate::commands::rollout::{Until, apply, not_ready, state, wait};
 use crate::commands::upload;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::manifest::units::Millis;
 use crate::output::{Format, Output, at};
 use crate::pack::sources::Sources;
@@ -22,6 +23,8 @@ use crate::project::{Project, ProjectArgs};
 
 /// Lines of the log before the first look.
 const TAIL: u32 = 100;
+/// Between looks at whether what answers goes on answering.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One function under way.
 pub(super) struct Session<'a> {
@@ -33,6 +36,8 @@ pub(super) struct Session<'a> {
     tail: Option<Tail<'a>>,
     /// The revision that answers.
     serving: Option<String>,
+    /// The function, once something of it answered.
+    name: Option<String>,
 }
 
 /// How a round ended.
@@ -60,6 +65,7 @@ impl<'a> Session<'a> {
             watcher: Watcher::new(args.file())?,
             tail: None,
             serving: None,
+            name: None,
         })
     }
 
@@ -137,6 +143,7 @@ impl<'a> Session<'a> {
             }))?;
         }
         self.serving = Some(revision);
+        self.name = Some(name.clone());
         if self.tail.is_none() {
             let query = LogQuery {
                 follow: true,
@@ -149,6 +156,11 @@ impl<'a> Session<'a> {
     }
 
     fn failed(&mut self, out: &mut Output, failure: &Failure) -> Result<(), Failure> {
+        // A failed build says nothing of what answers; a verdict on a revision does.
+        if let Some(answers) = failure.document()["answers"].as_array() {
+            let first = answers.first().and_then(Value::as_str);
+            self.serving = first.map(ToOwned::to_owned);
+        }
         if out.format() != Format::Table {
             out.document(&json!({
                 "event": "failed", "problem": failure.document(), "serving": self.serving,
@@ -157,20 +169,35 @@ impl<'a> Session<'a> {
         out.error(failure);
         out.note(match &self.serving {
             Some(revision) => format!("{revision} goes on answering; waiting for a change"),
-            None => "nothing answers yet; waiting for a change".into(),
+            None => "nothing answers; waiting for a change".into(),
         });
         Ok(())
     }
 
-    /// Shows the log; what changed.
+    /// Shows the log, and when the function stops answering or begins again; what changed.
     async fn until_changed(&mut self, out: &mut Output) -> Result<Vec<String>, Failure> {
-        let Some(tail) = self.tail.as_mut() else {
-            return self.watcher.changed().await;
-        };
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answered = true;
         loop {
+            let (Some(tail), Some(name)) = (self.tail.as_mut(), self.name.clone()) else {
+                return self.watcher.changed().await;
+            };
             tokio::select! {
                 changed = self.watcher.changed() => return changed,
                 entry = tail.next_following(out) => show(out, entry?)?,
+                _ = looks.tick() => {
+                    let path = self.client.path(&["functions", &name]);
+                    let function = self.client.get(&path, &[]).await?;
+                    let answers = state(&function) != "failing";
+                    if answered && !answers {
+                        self.failed(out, &not_ready(&name, &function, Exit::Failure))?;
+                    } else if answers && !answered {
+                        out.note(format!("{name} answers again"));
+                        self.serving = Some(at(&function, "/status/latest_revision"));
+                    }
+                    answered = answers;
+                }
             }
         }
     }
@@ -212,5 +239,5 @@ async fn deploy(
         "applied {}",
         at(&applied, "/status/latest_revision")
     ));
-    wait_ready(client, out, &segment(&project.name), timeout).await
+    wait(client, out, &project.name, (Until::Answering, timeout)).await
 }

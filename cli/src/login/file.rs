@@ -16,6 +16,9 @@ use crate::failure::{Exit, Failure};
 /// The context when none was named.
 pub(crate) const DEFAULT_CONTEXT: &str = "default";
 
+/// So many logins may share a name, told apart by a number.
+const MAX_SAME_NAME: usize = 32;
+
 /// One server, and as whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +70,55 @@ impl Logins {
         })
     }
 
+    /// The names of the contexts for `server`, which has passed [`super::check_url`].
+    pub(crate) fn of_server(&self, server: &str) -> Vec<&str> {
+        let same = |login: &Login| login.server.as_deref().is_some_and(|s| s == server);
+        let found = self.contexts.iter().filter(|(_, login)| same(login));
+        found.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The context for `server`: the current one if it is, or the only one. `None`: none is saved.
+    pub(crate) fn for_server(&self, server: &str) -> Result<Option<&str>, Failure> {
+        let found = self.of_server(server);
+        let current = self.current.as_deref();
+        match found.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(only)),
+            several => match current.filter(|current| several.contains(current)) {
+                Some(current) => Ok(Some(current)),
+                None => Err(Failure::usage(format!(
+                    "{} saved logins are for {server}",
+                    several.len()
+                ))
+                .cause(format!("their contexts are: {}", several.join(", ")))
+                .hint("choose one with --context NAME, or give a token with GATELESS_TOKEN")),
+            },
+        }
+    }
+
+    /// Saves a login under `wanted`, or under `wanted-2` and so on where that name has another one:
+    /// a login is never replaced by one for another server or with another token. The name it got.
+    pub(crate) fn add(&mut self, wanted: &str, login: Login) -> Result<String, Failure> {
+        let free = |name: &String| match self.contexts.get(name) {
+            None => true,
+            Some(old) => {
+                old.server == login.server && (old.token.is_none() || old.token == login.token)
+            }
+        };
+        let mut names = std::iter::once(wanted.to_owned())
+            .chain((2..=MAX_SAME_NAME).map(|n| format!("{wanted}-{n}")));
+        let name = names.find(free).ok_or_else(|| {
+            Failure::new(
+                Exit::Conflict,
+                "too_many_contexts",
+                format!("{MAX_SAME_NAME} saved logins are called {wanted}"),
+            )
+            .hint("remove those you no longer use: gateless context rm NAME")
+        })?;
+        self.contexts.insert(name.clone(), login);
+        Ok(name)
+    }
+
     /// The context called `name`, or the current one; an empty login when nothing is saved.
     pub(crate) fn get(&self, name: Option<&str>) -> Result<Login, Failure> {
         let known = || {
@@ -107,6 +159,30 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_new_login_takes_no_others_place() {
+        let login = |server: &str, token: &str| Login {
+            server: Some(server.into()),
+            token: Some(token.into()),
+            namespace: None,
+        };
+        let mut logins = Logins::default();
+        let mut check = |server, token, expected: &str| {
+            let name = logins.add("local", login(server, token)).unwrap();
+            assert_eq!(name, expected);
+            assert_eq!(logins.contexts[&name], login(server, token));
+        };
+        check("http://h:1", "a", "local");
+        check("http://h:1", "a", "local");
+        check("http://h:1", "b", "local-2");
+        check("http://h:2", "c", "local-3");
+        check("http://h:1", "b", "local-2");
+        for n in 0..100 {
+            logins.add("local", login("http://h", &n.to_string())).ok();
+        }
+        assert_eq!(logins.contexts.len(), MAX_SAME_NAME);
+    }
 
     #[test]
     fn logins_are_private_and_read_back() {

@@ -1,10 +1,12 @@
-//! Which files stay out of a bundle: `.gitignore`'s common half.
+//! Which files stay out of a bundle, and which `gateless dev` watches: `.gitignore`'s patterns.
 //!
-//! `*` and `?` match within a name, `**` across folders; a pattern with a slash in it is
-//! anchored at the bundle's root, one without matches at any depth; `dir/` only folders;
-//! `!pattern` takes back. Deliberately no character classes and no nested ignore files.
+//! What a pattern means is the `ignore` crate's to say, as git has it. Deliberately one list for the whole
+//! bundle: no ignore files in its folders, and none of the folders above it.
 
+use std::io;
 use std::path::Path;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// Never part of a bundle: history, caches, and what is read before packing.
 const ALWAYS: &[&str] = &[
@@ -16,58 +18,38 @@ const ALWAYS: &[&str] = &[
     ".DS_Store",
 ];
 
-/// An ordered list of patterns; the last that matches decides.
-pub(super) struct Ignore(Vec<Pattern>);
-
-struct Pattern {
-    parts: Vec<String>,
-    folders_only: bool,
-    take_back: bool,
+/// Patterns of which the last that matches a path decides; paths are relative to where they are anchored.
+fn patterns<'a>(lines: impl Iterator<Item = &'a str>) -> io::Result<Gitignore> {
+    let mut builder = GitignoreBuilder::new("");
+    for line in lines {
+        let bad = |error: ignore::Error| {
+            let reason = error.to_string();
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{line:?} is no pattern of files: {reason}"),
+            )
+        };
+        builder.add_line(None, line).map_err(bad)?;
+    }
+    builder.build().map_err(io::Error::other)
 }
+
+/// What stays out of a bundle.
+pub(super) struct Ignore(Gitignore);
 
 impl Ignore {
     /// Blank lines and lines beginning with `#` are comments.
-    pub(super) fn new<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
-        let lines = ALWAYS.iter().copied().chain(lines);
-        Self(lines.filter_map(Pattern::parse).collect())
+    ///
+    /// # Errors
+    /// Of a line that is no pattern, with the line.
+    pub(super) fn new<'a>(lines: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        patterns(ALWAYS.iter().copied().chain(lines)).map(Self)
     }
 
-    /// Whether `path`, relative to the bundle's root, stays out.
+    /// Whether `path`, relative to the bundle's root, stays out. Nobody asks for what is in a folder that
+    /// does.
     pub(super) fn matches(&self, path: &Path, is_folder: bool) -> bool {
-        let names: Vec<String> = path
-            .components()
-            .map(|c| c.as_os_str().to_string_lossy().into_owned())
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let last = self.0.iter().rev().find(|pattern| {
-            (is_folder || !pattern.folders_only) && match_path(&pattern.parts, &names)
-        });
-        last.is_some_and(|pattern| !pattern.take_back)
-    }
-}
-
-impl Pattern {
-    fn parse(line: &str) -> Option<Self> {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            return None;
-        }
-        let (line, take_back) = line.strip_prefix('!').map_or((line, false), |l| (l, true));
-        let (line, folders_only) = line.strip_suffix('/').map_or((line, false), |l| (l, true));
-        let anchored = line.contains('/');
-        let mut parts: Vec<String> = line
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(ToOwned::to_owned)
-            .collect();
-        if !anchored {
-            parts.insert(0, "**".into());
-        }
-        Some(Self {
-            parts,
-            folders_only,
-            take_back,
-        })
+        self.0.matched(path, is_folder).is_ignore()
     }
 }
 
@@ -75,76 +57,47 @@ impl Pattern {
 ///
 /// Patterns as above; a folder means everything in it.
 #[derive(Debug, Clone)]
-pub(super) struct Only(Vec<Vec<String>>);
+pub(super) struct Only {
+    named: Gitignore,
+    /// The folders on the way to what is named.
+    on_the_way: Gitignore,
+}
 
 impl Only {
-    pub(super) fn new<'a>(patterns: impl Iterator<Item = &'a str>) -> Self {
-        let parts = |pattern: &str| -> Vec<String> {
-            let names = pattern.split('/').filter(|n| !n.is_empty() && *n != ".");
-            names.map(ToOwned::to_owned).collect()
-        };
-        Self(patterns.map(parts).collect())
+    /// # Errors
+    /// Of a pattern that is none.
+    pub(super) fn new<'a>(lines: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        let (mut named, mut on_the_way) = (Vec::new(), Vec::new());
+        for line in lines {
+            let mut path = String::new();
+            for name in line.split('/').filter(|n| !n.is_empty() && *n != ".") {
+                if !path.is_empty() {
+                    on_the_way.push(path.clone());
+                }
+                path.push('/');
+                path.push_str(name);
+                if name == "**" {
+                    on_the_way.push(path.clone());
+                }
+            }
+            named.push(path);
+        }
+        Ok(Self {
+            named: patterns(named.iter().map(String::as_str))?,
+            on_the_way: patterns(on_the_way.iter().map(String::as_str))?,
+        })
     }
 
     /// Whether the file or folder is named, or is in a folder that is.
     pub(super) fn contains(&self, path: &Path) -> bool {
-        let names = names(path);
-        (0..=names.len()).any(|n| {
-            self.0
-                .iter()
-                .any(|pattern| match_path(pattern, &names[..n]))
-        })
+        let named = |part: &Path| self.named.matched(part, true).is_ignore();
+        path.ancestors().any(named)
     }
 
     /// Whether something below the folder may be named.
     pub(super) fn may_contain(&self, folder: &Path) -> bool {
-        let names = names(folder);
-        let leads_there = |pattern: &Vec<String>| {
-            pattern.len() > names.len() && match_path(&pattern[..names.len()], &names)
-        };
-        let deep = |pattern: &Vec<String>| pattern.iter().any(|part| part == "**");
-        self.contains(folder) || self.0.iter().any(|p| deep(p) || leads_there(p))
+        self.contains(folder) || self.on_the_way.matched(folder, true).is_ignore()
     }
-}
-
-fn names(path: &Path) -> Vec<&str> {
-    path.components()
-        .filter_map(|c| c.as_os_str().to_str())
-        .collect()
-}
-
-fn match_path(pattern: &[String], names: &[&str]) -> bool {
-    match pattern.split_first() {
-        None => names.is_empty(),
-        Some((first, rest)) if first == "**" => {
-            (0..=names.len()).any(|skip| match_path(rest, &names[skip..]))
-        }
-        Some((first, rest)) => names.split_first().is_some_and(|(name, names)| {
-            match_name(first.as_bytes(), name.as_bytes()) && match_path(rest, names)
-        }),
-    }
-}
-
-/// `*` and `?` within one name, by backtracking to the last star only.
-fn match_name(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        if pattern.get(p) == Some(&b'*') {
-            star = Some((p + 1, n));
-            p += 1;
-        } else if pattern.get(p).is_some_and(|&c| c == b'?' || c == name[n]) {
-            p += 1;
-            n += 1;
-        } else if let Some((after, from)) = star {
-            p = after;
-            n = from + 1;
-            star = Some((after, n));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|&c| c == b'*')
 }
 
 #[cfg(test)]
@@ -152,7 +105,7 @@ mod tests {
     use super::*;
 
     fn check(patterns: &[&str], path: &str, is_folder: bool, expected: bool) {
-        let ignore = Ignore::new(patterns.iter().copied());
+        let ignore = Ignore::new(patterns.iter().copied()).unwrap();
         assert_eq!(
             ignore.matches(Path::new(path), is_folder),
             expected,
@@ -175,11 +128,28 @@ mod tests {
         check(&["# *"], "a", false, false);
         check(&["a?c*e"], "abcde", false, true);
         check(&["a*b*c"], "a1b2c3", false, false);
+        check(&["*.[oa]"], "lib/x.o", false, true);
+        check(&["*.[oa]"], "lib/x.c", false, false);
+        check(&["\\#x"], "#x", false, true);
+        let Err(error) = Ignore::new(["a[b"].into_iter()) else {
+            panic!("an open bracket is no pattern");
+        };
+        assert!(error.to_string().contains("\"a[b\""), "{error}");
     }
 
     #[test]
     fn watched_paths_are_anchored_and_folders_mean_what_is_in_them() {
-        let only = Only::new(["src", "*.go", "web/*/index.html", "./Cargo.toml"].into_iter());
+        let only = Only::new(
+            [
+                "src",
+                "*.go",
+                "web/*/index.html",
+                "./Cargo.toml",
+                "deep/**/x",
+            ]
+            .into_iter(),
+        );
+        let only = only.unwrap();
         for (path, contains, may_contain) in [
             ("src", true, true),
             ("src/a/b.rs", true, true),
@@ -190,6 +160,8 @@ mod tests {
             ("web", false, true),
             ("web/a", false, true),
             ("web/a/index.html", true, true),
+            ("deep/a/b", false, true),
+            ("deep/a/b/x", true, true),
             ("target", false, false),
         ] {
             let path = Path::new(path);

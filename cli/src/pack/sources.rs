@@ -46,15 +46,15 @@ impl Sources {
     ) -> io::Result<Self> {
         let plain = !has_build && watch.is_none();
         let (root, only) = match (watch, bundle) {
-            (Some(watch), _) => (folder, Some(Only::new(watch.iter().map(String::as_str)))),
+            (Some(watch), _) => (folder, Some(Only::new(watch.iter().map(String::as_str))?)),
             (None, _) if has_build => (folder, None),
             (None, Some(bundle)) if bundle.is_dir() => (bundle, None),
             // A program that somebody else builds.
             (None, Some(file)) => {
                 let name = file.file_name().and_then(|name| name.to_str());
-                (parent(file), Some(Only::new(name.into_iter())))
+                (parent(file), Some(Only::new(name.into_iter())?))
             }
-            (None, None) => (folder, Some(Only::new(std::iter::empty()))),
+            (None, None) => (folder, Some(Only::new(std::iter::empty())?)),
         };
         let below = bundle.filter(|_| !plain && watch.is_none()).map(lexical);
         let below = below

@@ -72,6 +72,59 @@ fn deploy_uploads_applies_and_waits_showing_conditions() {
 }
 
 #[test]
+fn a_revision_that_gets_no_calls_is_a_success_only_when_that_is_asked_for() {
+    let fake = Fake::new(|request: &Request| {
+        let mut pinned = function(true);
+        pinned["status"]["rollout"] = json!({"state": "no_traffic", "revision": "hello-00002", "percent": 0,
+            "shares": [{"revision": "hello-00001", "percent": 100}],
+            "message": "hello-00002 is ready but gets no calls: traffic is set to others"});
+        match request.line.starts_with("HEAD") {
+            true => answer(200, ""),
+            false => answer(200, pinned.to_string()).with("etag", "\"7\""),
+        }
+    });
+    let project = project();
+    let path = project.path().to_str().unwrap();
+    let output = run(&fake, &["deploy", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (4, ""));
+    for part in [
+        "gets no calls",
+        "gateless traffic set hello latest=100",
+        "--no-traffic",
+    ] {
+        assert!(stderr(&output).contains(part), "{}", stderr(&output));
+    }
+    let output = run(&fake, &["deploy", path, "--no-traffic"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("gets no calls"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_first_revision_that_fails_is_not_said_to_have_another_before_it() {
+    let fake = Fake::new(|request: &Request| {
+        let mut failing = function(false);
+        failing["status"]["latest_ready_revision"] = Value::Null;
+        failing["status"]["rollout"] = json!({"state": "failing", "revision": "hello-00002", "percent": 0,
+            "shares": [], "message": "hello-00002 fails, and no other revision answers calls"});
+        match request.line.starts_with("HEAD") {
+            true => answer(200, ""),
+            false => answer(200, failing.to_string()).with("etag", "\"7\""),
+        }
+    });
+    let project = project();
+    let path = project.path().to_str().unwrap();
+    let output = run(&fake, &["deploy", path, "--timeout", "0ms"]);
+    assert_eq!(code(&output), 5);
+    let said = stderr(&output);
+    assert!(said.contains("no other revision answers calls"), "{said}");
+    assert!(!said.contains("keeps its traffic"), "{said}");
+}
+
+#[test]
 fn deploy_skips_a_bundle_the_server_has_and_applies_on_the_version_it_read() {
     let (fake, project) = (deploy_server(true, true), project());
     let path = project.path().to_str().unwrap();

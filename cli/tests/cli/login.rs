@@ -33,6 +33,26 @@ fn a_login_is_used_afterwards_but_never_for_another_server() {
 }
 
 #[test]
+fn a_server_that_is_named_is_called_with_the_login_saved_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let first = Fake::new(|_| answer(200, r#"{"items":[]}"#));
+    let second = Fake::new(|_| answer(200, r#"{"items":[]}"#));
+    for fake in [&first, &second] {
+        let output = gateless(&fake.url(), home.path(), &["login"]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    }
+    // The second login left the first one where it was, and either is found by its address.
+    for fake in [&first, &second] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateless"));
+        command.args(["ls"]).env_clear().env("HOME", home.path());
+        let output = command.env("GATELESS_SERVER", fake.url() + "/").output();
+        assert_eq!(code(&output.unwrap()), 0);
+        let last = fake.seen().pop().unwrap();
+        assert_eq!(last.headers["authorization"], "Bearer secret-token");
+    }
+}
+
+#[test]
 fn contexts_are_listed_chosen_and_forgotten_without_their_tokens() {
     let home = tempfile::tempdir().unwrap();
     let first = Fake::new(|_| answer(200, r#"{"items":[]}"#));

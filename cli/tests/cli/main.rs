@@ -79,6 +79,12 @@ pub(crate) fn function(ready: bool) -> Value {
             "ready": ready, "url_path": "/function/hello.default",
             "latest_revision": "hello-00002",
             "latest_ready_revision": if ready { "hello-00002" } else { "hello-00001" },
+            "rollout": {
+                "state": if ready { "serving" } else { "pending" }, "revision": "hello-00002",
+                "percent": if ready { 100 } else { 0 },
+                "shares": [{"revision": if ready { "hello-00002" } else { "hello-00001" }, "percent": 100}],
+                "message": if ready { "hello-00002 answers all calls" } else { "hello-00002 is on its way" },
+            },
             "conditions": [{"type": "Ready", "status": if ready { "true" } else { "unknown" },
                 "reason": if ready { "ready" } else { "starting" }, "message": "", "last_log_lines": []}],
         },

@@ -8,6 +8,9 @@ pub const MAX_LABEL: usize = 63;
 /// The longest name of a function, in characters, so that a revision (`NAME-0000000001`) is still a DNS label.
 pub const MAX_FUNCTION: usize = 52;
 
+/// The longest name of a variable.
+pub const MAX_ENV_NAME: usize = 128;
+
 /// A DNS label (RFC 1123): 1 to 63 of `a-z`, `0-9`, `-`, not beginning or ending with `-`.
 ///
 /// # Errors
@@ -37,8 +40,15 @@ pub fn check_function(text: &str) -> Result<(), &'static str> {
     check_label(text)
 }
 
-/// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`, at most 128 characters, and none that the
-/// platform sets.
+/// Every way to read an address as `TAG-NAME`, as sidecars do: the tag, and the function's name.
+pub fn tag_readings(address: &str) -> impl Iterator<Item = (&str, &str)> {
+    let reading = |(at, _)| (&address[..at], &address[at + 1..]);
+    let valid =
+        |(tag, name): &(&str, &str)| check_label(tag).is_ok() && check_function(name).is_ok();
+    address.match_indices('-').map(reading).filter(valid)
+}
+
+/// An environment variable: `[A-Za-z_][A-Za-z0-9_]*`, at most 128, and none the platform sets.
 ///
 /// # Errors
 /// The broken rule.
@@ -52,7 +62,7 @@ pub fn check_env(text: &str) -> Result<(), &'static str> {
         "LISTEN_PID",
         "LISTEN_FDNAMES",
     ];
-    if text.is_empty() || text.len() > 128 {
+    if text.is_empty() || text.len() > MAX_ENV_NAME {
         return Err("a variable's name must have 1 to 128 characters");
     }
     let mut bytes = text.bytes();

@@ -58,6 +58,8 @@ pub struct Seen {
     pub ready: u32,
     /// Starting ones.
     pub starting: u32,
+    /// How often in a row it ended there by itself, since it last stayed up.
+    pub restarts: u32,
     /// The sidecar is to give up its instances.
     pub draining: bool,
     /// Why starting fails there; empty: it does not.
@@ -98,8 +100,8 @@ impl Finding {
 }
 
 /// `Ready` and `Accepted`.
-pub fn find(function: &Function, seen: &[Seen]) -> Vec<Finding> {
-    vec![ready(function, seen), accepted(seen)]
+pub fn find(function: &Function, seen: &[Seen]) -> [Finding; 2] {
+    [ready(function, seen), accepted(seen)]
 }
 
 fn ready(function: &Function, seen: &[Seen]) -> Finding {

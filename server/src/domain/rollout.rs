@@ -1,5 +1,7 @@
 //! How a function moves from revision to revision: apply, ready, and which old revisions go.
 
+pub mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

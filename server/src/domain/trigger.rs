@@ -5,11 +5,11 @@
 //! business; when one fires, the sidecars'.
 
 mod check;
+mod schedule;
 
 use std::collections::BTreeMap;
 
 use croner::Cron as Pattern;
-use croner::parser::{CronParser, Year};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
@@ -220,7 +220,7 @@ impl Trigger {
     /// When it fires next, as far as a schedule says.
     pub fn next_fire_at(&self, now: Timestamp) -> Option<Timestamp> {
         let cron = self.spec.cron.as_ref().filter(|_| !self.spec.paused)?;
-        let pattern = pattern(&cron.schedule).ok()?;
+        let pattern = schedule::parse(&cron.schedule).ok()?;
         let zone = TimeZone::get(&cron.timezone).ok()?;
         let after = now.max(self.since).to_zoned(zone);
         Some(next(&pattern, &after)?.timestamp())
@@ -251,12 +251,6 @@ impl Trigger {
         };
         vec![ready, there, accepted(seen)]
     }
-}
-
-/// A schedule as the sidecars read it, too.
-fn pattern(schedule: &str) -> Result<Pattern, String> {
-    let parser = CronParser::builder().year(Year::Disallowed).build();
-    parser.parse(schedule).map_err(|error| error.to_string())
 }
 
 fn next(pattern: &Pattern, after: &Zoned) -> Option<Zoned> {

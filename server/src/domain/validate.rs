@@ -17,6 +17,14 @@ mod wasm;
 /// The largest request body of an apply, and so the largest spec.
 pub const MAX_SPEC_BYTES: usize = 256 * 1024;
 
+/// Linux takes no longer string for a program's environment: `NAME=VALUE` and its NUL (`MAX_ARG_STRLEN`).
+pub const MAX_ENV_STRING_BYTES: usize = 128 * 1024;
+/// What fits into a variable whatever it is called.
+pub const MAX_SECRET_VALUE_BYTES: usize = MAX_ENV_STRING_BYTES - name::MAX_ENV_NAME - 2;
+/// All of a revision's own variables together. Linux takes a quarter of the stack, 2 MiB, and the arguments and
+/// what the platform sets are in that as well.
+pub const MAX_ENVIRONMENT_BYTES: usize = 1024 * 1024;
+
 const MAX_ENV: usize = 256;
 const MAX_ENV_VALUE_BYTES: usize = 32 * 1024;
 const MAX_SECRETS: usize = 64;

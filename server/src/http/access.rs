@@ -25,8 +25,6 @@ use super::problem::Problem;
 use super::{Api, session};
 use crate::auth::policy;
 use crate::auth::{Error, Principal};
-use crate::web;
-
 /// Checks the token and puts the [`crate::auth::Principal`] into the request.
 pub(super) async fn check(
     State(api): State<Api>,
@@ -35,11 +33,12 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    // A route that is not there needs a token too, so that nobody can map the API without one.
+    // Below the API's own prefixes a route that is not there needs a token too, so that nobody can map
+    // the API without one; every other path is a page's, or nothing.
     let need = match &path {
         Some(path) => policy::need(request.method(), path.as_str()),
-        None if web::is_page(request.method(), request.uri().path()) => None,
-        None => Some(policy::Need::Token),
+        None if is_api(request.uri().path()) => Some(policy::Need::Token),
+        None => None,
     };
     let Some(need) = need else {
         if session::is_foreign(request.method(), request.headers()) {
@@ -115,6 +114,11 @@ impl<F: Future<Output = Error>> http_body::Body for Guarded<F> {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn is_api(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    matches!(first, Some("v1" | "system"))
 }
 
 /// Who asks: by the authorization header, or where there is none by the session's cookie.

@@ -23,6 +23,7 @@ use super::page::{self, list};
 use super::problem::Problem;
 use crate::domain::conditions::Condition;
 use crate::domain::rollout::Apply;
+use crate::domain::rollout::status::RolloutStatus;
 use crate::domain::spec::Spec;
 use crate::domain::traffic::Target;
 use crate::domain::{self, document};
@@ -87,6 +88,8 @@ pub(super) struct StatusBody {
     /// The newest revision that was ever ready; `latest` traffic goes there.
     #[schema(example = "hello-00001")]
     latest_ready_revision: Option<String>,
+    /// What the last deployment has come to: whether the newest revision answers, with which share.
+    rollout: RolloutStatus,
     /// One of each type.
     conditions: Vec<Condition>,
     /// The path of a call at any sidecar.
@@ -140,6 +143,7 @@ impl From<View> for FunctionBody {
                 ready,
                 latest_revision: function.latest().map(revision).unwrap_or_default(),
                 latest_ready_revision: function.latest_ready().map(revision),
+                rollout: view.rollout,
                 conditions: view.conditions,
                 url_path: format!("/function/{}.{}", function.name, function.namespace),
             },
@@ -325,7 +329,8 @@ async fn delete_function(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WaitQuery {
-    /// `ready`: the newest revision is ready and every connected sidecar has the function as it is.
+    /// `ready`: `status.rollout.state` is `serving` or `no_traffic`: the newest revision is ready, stays so,
+    /// and every connected sidecar has the function as it is.
     #[param(inline)]
     condition: observe::Condition,
     /// At most so long; default 60000.

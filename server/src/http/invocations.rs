@@ -78,6 +78,8 @@ pub(super) struct InvocationBody {
     callback_url: Option<String>,
     /// `pending`, `delivered` or `failed`; null: nothing is sent.
     callback_state: Option<String>,
+    /// Why the callback's last attempt failed; null: none was made, or it did not.
+    callback_error: Option<String>,
     /// The caller's key.
     idempotency_key: Option<String>,
     /// Bytes of its body.
@@ -142,6 +144,7 @@ impl From<Call> for InvocationBody {
             sidecar: call.node_id,
             callback_url: text(call.callback_url),
             callback_state: text(call.callback_state),
+            callback_error: text(call.callback_error),
             idempotency_key: text(call.idempotency_key),
             body_bytes: call.body_bytes,
             result_bytes: call.result_bytes,

@@ -121,9 +121,7 @@ pub fn router(
 }
 
 async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    if web::is_page(&method, uri.path())
-        && let Some(page) = web::serve(uri.path(), &headers)
-    {
+    if let Some(page) = web::serve(&method, uri.path(), &headers) {
         return page;
     }
     let path: String = uri.path().chars().take(200).collect();

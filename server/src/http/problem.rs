@@ -134,6 +134,11 @@ impl From<service::Error> for Problem {
             E::InUse { .. } => {
                 Self::new(Code::SecretInUse, text).hint("remove it from the functions' specs first")
             }
+            E::AddressTaken { .. } => Self::new(Code::AddressTaken, text)
+                .hint("choose another name for the tag or the function"),
+            E::FunctionDeleted(_) => Self::new(Code::FunctionDeleted, text).hint(
+                "apply a function of that name first; until then they can be listed and purged",
+            ),
             E::SidecarAway { .. } => Self::new(Code::SidecarUnreachable, text)
                 .hint("a sidecar that is not there runs no instances; tell it when it is back"),
             E::WrongState { .. } => Self::new(Code::WrongState, text)

@@ -38,7 +38,7 @@ impl Service {
     /// Acts on many calls of a function; with `only`, on those in this state.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the function is not there.
+    /// [`Error::NotFound`] when there is neither the function nor a call of it.
     pub async fn act_on_all(
         &self,
         name: Name<'_>,
@@ -48,7 +48,7 @@ impl Service {
     ) -> Result<Done> {
         let (ids, more) = match which {
             Which::Ids(mut ids) => {
-                self.function_record(name).await?;
+                self.must_be_known(name).await?;
                 ids.sort_unstable();
                 ids.dedup();
                 (ids, false)

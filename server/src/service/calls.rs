@@ -81,10 +81,11 @@ impl Service {
         Gathered { value, warnings }
     }
 
-    /// Calls of a namespace, newest first, with ids below `before`; and whether there are more.
+    /// Calls of a namespace, newest first, with ids below `before`; and whether there are more. Those of a
+    /// deleted function are there for as long as sidecars keep them.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the filter names a function that is not there.
+    /// [`Error::NotFound`] when the filter names a function that is not there and has no calls.
     pub async fn list_calls(
         &self,
         namespace: &str,
@@ -92,9 +93,6 @@ impl Service {
         before: &str,
         limit: usize,
     ) -> Result<Gathered<(Vec<Call>, bool)>> {
-        if !filter.function.is_empty() {
-            self.function_record((namespace, &filter.function)).await?;
-        }
         let request = ListCallsRequest {
             namespace: namespace.to_owned(),
             function: filter.function.clone(),
@@ -103,13 +101,11 @@ impl Service {
             limit: u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX),
             before: before.to_owned(),
         };
-        let answers = self
-            .gather(|mut admin| {
-                let request = request.clone();
-                async move { admin.list_calls(request).await }
-            })
-            .await;
-        let mut calls: Vec<Call> = answers.value.into_iter().flat_map(|a| a.calls).collect();
+        let answers = self.ask_for_calls(request).await;
+        let mut calls = answers.value;
+        if calls.is_empty() && answers.warnings.is_empty() && !filter.function.is_empty() {
+            self.must_be_known((namespace, &filter.function)).await?;
+        }
         calls.sort_by(|a, b| b.id.cmp(&a.id));
         calls.dedup_by(|a, b| a.id == b.id);
         let more = calls.len() > limit;
@@ -118,6 +114,46 @@ impl Service {
             value: (calls, more),
             warnings: answers.warnings,
         })
+    }
+
+    async fn ask_for_calls(&self, request: ListCallsRequest) -> Gathered<Vec<Call>> {
+        let answers = self.gather(|mut admin| {
+            let request = request.clone();
+            async move { admin.list_calls(request).await }
+        });
+        let Gathered { value, warnings } = answers.await;
+        let value = value.into_iter().flat_map(|a| a.calls).collect();
+        Gathered { value, warnings }
+    }
+
+    /// A name for which there is a function, or a call of one that was deleted; where a sidecar cannot be
+    /// asked, it may have one.
+    pub(super) async fn must_be_known(&self, name: Name<'_>) -> Result<()> {
+        let Err(unknown) = self.function_record(name).await else {
+            return Ok(());
+        };
+        let any = ListCallsRequest {
+            namespace: name.0.to_owned(),
+            function: name.1.to_owned(),
+            limit: 1,
+            ..ListCallsRequest::default()
+        };
+        let any = self.ask_for_calls(any).await;
+        match any.value.is_empty() && any.warnings.is_empty() {
+            true => Err(unknown),
+            false => Ok(()),
+        }
+    }
+
+    /// A function to make calls of again.
+    async fn must_be_callable(&self, name: Name<'_>) -> Result<()> {
+        match self.function_record(name).await {
+            Err(Error::NotFound { .. }) => {
+                self.must_be_known(name).await?;
+                Err(Error::FunctionDeleted(format!("{}/{}", name.0, name.1)))
+            }
+            found => found.map(drop),
+        }
     }
 
     /// The sidecar that has a call: its id ends in the sidecar's.
@@ -150,10 +186,13 @@ impl Service {
     /// Cancels or replays a call.
     ///
     /// # Errors
-    /// Those of [`Service::call`]; [`Error::Sidecar`] with `FailedPrecondition` when its state does not
+    /// [`Error::FunctionDeleted`] for a replay of what can no longer be called; those of [`Service::call`]; [`Error::Sidecar`] with `FailedPrecondition` when its state does not
     /// allow it.
     pub async fn act(&self, name: Name<'_>, id: &str, act: Act) -> Result<Call> {
         self.call(name, id).await?;
+        if act == Act::Replay {
+            self.must_be_callable(name).await?;
+        }
         let client = self.client_of(name, id)?;
         let request = CallRequest { id: id.to_owned() };
         let call = client.ask(|mut admin| async move {
@@ -228,12 +267,17 @@ impl Service {
         }
     }
 
-    /// Deletes a function's dead letters, or puts them back into the queue; answers with how many.
+    /// Deletes a function's dead letters, also when it was deleted itself, or puts them back into the queue;
+    /// answers with how many.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the function is not there.
+    /// [`Error::NotFound`] when there is neither the function nor a call of it; [`Error::FunctionDeleted`]
+    /// for a replay when there are only calls.
     pub async fn dead_letters(&self, name: Name<'_>, replay: bool) -> Result<Gathered<u64>> {
-        self.function_record(name).await?;
+        match replay {
+            true => self.must_be_callable(name).await?,
+            false => self.must_be_known(name).await?,
+        }
         let request = PurgeRequest {
             namespace: name.0.to_owned(),
             function: name.1.to_owned(),

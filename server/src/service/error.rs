@@ -67,6 +67,19 @@ pub enum Error {
         /// Some of the functions.
         functions: Vec<String>,
     },
+    /// Something else is called by the same address.
+    #[error("{wanted} cannot be: {by} is called as {address} already")]
+    AddressTaken {
+        /// What is asked for.
+        wanted: String,
+        /// What has the address.
+        by: String,
+        /// `NAME` or `TAG-NAME`.
+        address: String,
+    },
+    /// Calls of a function that was deleted cannot be made again.
+    #[error("function {0} was deleted, so its calls cannot be made again")]
+    FunctionDeleted(String),
     /// A call is not in the state the request is about.
     #[error("invocation {id} is {state}, not {wanted}")]
     WrongState {

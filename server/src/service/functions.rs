@@ -9,6 +9,7 @@ use super::commit::{Decision, Precondition, Versioned, change, keys, parse, put,
 use super::{Error, Kind, Result, Service};
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
+use crate::domain::rollout::status::RolloutStatus;
 use crate::domain::rollout::{self, Apply};
 use crate::domain::traffic::{self, Target};
 use crate::domain::{self, validate};
@@ -21,6 +22,8 @@ pub struct View {
     pub function: Versioned<Function>,
     /// How it is.
     pub conditions: Vec<Condition>,
+    /// What its last deployment has come to.
+    pub rollout: RolloutStatus,
 }
 
 impl View {
@@ -110,13 +113,16 @@ impl Service {
         let seen: Vec<Seen> = self
             .registry
             .seen(&record.full_name(), latest, function.version);
-        let findings = conditions::find(record, &seen);
+        let now = Timestamp::now();
+        let [ready, accepted] = conditions::find(record, &seen);
+        let rollout = rollout::status::of(record, &seen, (&ready, &accepted), now);
         let mut transitions = self.transitions.lock();
-        let conditions = transitions.date(&record.uid, findings, Timestamp::now());
+        let conditions = transitions.date(&record.uid, vec![ready, accepted], now);
         drop(transitions);
         View {
             function,
             conditions,
+            rollout,
         }
     }
 
@@ -166,9 +172,12 @@ impl Service {
             how.precondition.check("function", &full, version)?;
             let current = current.map(|c| c.value);
             let mut apply = wanted(current.as_ref())?;
-            let rests_on = self
+            let mut rests_on = self
                 .check_references(ns, &mut apply.spec, how.dry_run)
                 .await?;
+            if version.is_none() {
+                rests_on.extend(self.check_new_name(ns, name).await?);
+            }
             let uid = uuid::Uuid::now_v7().simple().to_string();
             let at = (Timestamp::now(), uid.as_str());
             let outcome = rollout::apply(current.as_ref(), (ns, name), &apply, at);
@@ -283,11 +292,13 @@ impl Service {
             how.precondition.check("function", &full, Some(version))?;
             let targets = targets(&value)?;
             let mut decision = Decision::default();
+            let rests_on = self.check_new_tags(&value, &targets).await?;
             if value.traffic != targets {
                 value.traffic = targets;
                 value.updated_at = Timestamp::now();
                 if !how.dry_run {
                     decision = Decision::swap(put(&key, &value, Expect::At(version))?);
+                    decision.rests_on = rests_on;
                 }
             }
             (decision, Versioned { value, version })

@@ -3,6 +3,7 @@
 //! It knows no HTTP and no gRPC; both call it. Everything that must survive is in the store, what
 //! sidecars say is in the registry.
 
+mod addresses;
 pub mod artifacts;
 pub mod bulk;
 pub mod calls;

@@ -10,9 +10,8 @@ use utoipa::ToSchema;
 use super::commit::{Decision, Versioned, change, keys, parse, put};
 use super::functions::{Name, View};
 use super::{Error, Result, Service};
-use crate::domain::conditions::Status;
 use crate::domain::function::Function;
-use crate::domain::rollout;
+use crate::domain::rollout::{self, status::State};
 use crate::store::Expect;
 
 /// What can be waited for.
@@ -107,17 +106,26 @@ impl Service {
             if met {
                 return Ok(Waited::Met(found));
             }
-            match tokio::time::timeout_at(deadline, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Ok(Waited::TimedOut(found)),
+            // Time alone settles a revision that has just been ready.
+            let function = found.as_ref().map(|view| &view.function.value);
+            let settles = function.and_then(rollout::status::settles_at).map(|at| {
+                let left = at.duration_since(Timestamp::now());
+                tokio::time::Instant::now() + Duration::try_from(left).unwrap_or_default()
+            });
+            let settles = settles.filter(|at| *at > tokio::time::Instant::now());
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return Ok(Waited::TimedOut(found)),
+                () = tokio::time::sleep_until(settles.unwrap_or(deadline)), if settles.is_some() => {}
+                changed = changes.changed() => if changed.is_err() {
+                    return Ok(Waited::TimedOut(found));
+                },
             }
         }
     }
 }
 
-/// Ready, and no connected sidecar still has an older state. One that refused it does not hold it up.
+/// The newest revision is ready for good, whether it gets calls or not. A sidecar that refused it does not
+/// hold it up.
 fn rolled_out(view: &View) -> bool {
-    let accepted = view.conditions.iter().find(|c| c.kind == "Accepted");
-    let pushing = accepted.is_some_and(|c| c.status == Status::Unknown && c.reason == "pushing");
-    view.is("Ready") && !pushing
+    matches!(view.rollout.state, State::Serving | State::NoTraffic)
 }

@@ -4,7 +4,7 @@ use super::commit::{ATTEMPTS, keys, parse, put};
 use super::secrets::SecretRecord;
 use super::{Error, Result, Service};
 use crate::domain::spec::Spec;
-use crate::domain::validate::Faults;
+use crate::domain::validate::{Faults, MAX_ENVIRONMENT_BYTES};
 use crate::service::artifacts::{ArtifactRecord, GRACE};
 use crate::store::{self, Check, Expect};
 
@@ -21,6 +21,10 @@ impl Service {
     ) -> Result<Vec<Check>> {
         let mut faults = Faults::default();
         let mut rests_on = Vec::new();
+        // With the `=` and the NUL of each.
+        let variable = |name: &str, value: &str| name.len() + value.len() + 2;
+        let own = spec.env.iter().map(|(name, value)| variable(name, value));
+        let mut environment: usize = own.sum();
         for (index, reference) in spec.secrets.iter().enumerate() {
             let key = keys::secret(namespace, &reference.secret);
             let Some(entry) = self.store.get(&key).await? else {
@@ -31,13 +35,21 @@ impl Service {
                 continue;
             };
             let secret = parse::<SecretRecord>(&entry)?.value;
-            if !secret.data.contains_key(&reference.key) {
-                faults.add(
+            match secret.data.get(&reference.key) {
+                Some(value) => environment += variable(&reference.env, value),
+                None => faults.add(
                     format!("/spec/secrets/{index}/key"),
                     format_args!("secret {} has no key {}", reference.secret, reference.key),
-                );
+                ),
             }
             rests_on.push(Check::new(key, Expect::At(entry.revision)));
+        }
+        if environment > MAX_ENVIRONMENT_BYTES {
+            let detail = format_args!(
+                "with /spec/env they make an environment of {environment} bytes; at most \
+                 {MAX_ENVIRONMENT_BYTES} can be given to a program"
+            );
+            faults.add("/spec/secrets", detail);
         }
         if let Some(bundle) = spec.process.as_mut().and_then(|p| p.bundle.as_mut()) {
             let named = (bundle.sha256.as_str(), &mut bundle.size);
@@ -74,8 +86,7 @@ impl Service {
         let Some(artifact) = self.load::<ArtifactRecord>(&key).await? else {
             faults.add(
                 format!("{pointer}/sha256"),
-                "this artifact was not uploaded to the namespace; PUT it to \
-                 /v1/namespaces/{namespace}/artifacts/{sha256} first",
+                "this artifact was not uploaded to the namespace; upload it first",
             );
             return Ok(None);
         };

@@ -17,7 +17,7 @@ use crate::domain::document::pointer_segment;
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::Spec;
-use crate::domain::validate::Faults;
+use crate::domain::validate::{Faults, MAX_SECRET_VALUE_BYTES};
 use crate::store::{self, Expect, Write};
 
 /// The most keys of one secret.
@@ -53,6 +53,14 @@ fn check(data: &BTreeMap<String, String>) -> Result<(), crate::domain::Error> {
     for (key, value) in data {
         let pointer = format!("/data/{}", pointer_segment(key));
         faults.check(&pointer, name::check_secret_key(key));
+        if value.len() > MAX_SECRET_VALUE_BYTES {
+            let most = MAX_SECRET_VALUE_BYTES;
+            let why = "it becomes an environment variable, and Linux takes no longer ones";
+            faults.add(
+                &pointer,
+                format_args!("must have at most {most} bytes: {why}"),
+            );
+        }
         if value.contains('\0') {
             faults.add(
                 &pointer,

@@ -21,11 +21,9 @@ const INDEX: &str = "index.html";
 /// Vite puts a hash of the content into the names of what is in there.
 const HASHED: &str = "assets/";
 
-/// A file of the dashboard, or its front page: the paths of its screens are its own. `None`: it is the
-/// name of a file that is not there.
-pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
+/// A file of the dashboard, or for the path of a screen its front page. `None`: it is neither.
+pub(super) fn serve(path: &str, screen: bool, headers: &HeaderMap) -> Option<Response> {
     let path = path.trim_start_matches('/');
-    let screen = !path.rsplit('/').next().unwrap_or_default().contains('.');
     let name = match Dist::get(path) {
         Some(_) => path,
         None if screen => INDEX,
@@ -109,10 +107,10 @@ mod tests {
 
     #[test]
     fn screens_are_the_front_page_and_unknown_files_are_not_there() {
-        let response = serve("/functions", &HeaderMap::new()).unwrap();
+        let response = serve("/sidecars", true, &HeaderMap::new()).unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
-        assert!(serve("/assets/none-1234.js", &HeaderMap::new()).is_none());
-        assert!(serve("/../Cargo.toml", &HeaderMap::new()).is_none());
+        assert!(serve("/assets/none-1234.js", false, &HeaderMap::new()).is_none());
+        assert!(serve("/../Cargo.toml", false, &HeaderMap::new()).is_none());
     }
 }

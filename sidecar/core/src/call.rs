@@ -135,6 +135,12 @@ pub enum Event {
         /// What it asked for.
         retry_after: Option<Duration>,
     },
+    /// The attempt got an answer, whole, that [`is_refusal`], and nobody reads it: a trigger made the
+    /// call, and only the function's acceptance ends it well.
+    Refused {
+        /// The function's.
+        status: u16,
+    },
     /// The attempt got no answer.
     Failed {
         /// Whether another could.
@@ -232,6 +238,10 @@ impl Call {
                 },
                 State::Running(_),
             ) => Ok(self.answered(now, *status, *retry_after, policy, random)),
+            (Event::Refused { status }, State::Running(_)) => {
+                self.end_attempt(now, Some(*status), "the function did not accept it");
+                Ok(self.die(now, Reason::NotRetryable))
+            }
             (Event::Failed { retryable, error }, State::Running(_)) => {
                 self.end_attempt(now, None, error);
                 if *retryable {
@@ -363,6 +373,12 @@ impl Call {
 #[must_use]
 pub const fn retryable_status(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..=599)
+}
+
+/// Neither an acceptance (2xx) nor a request for a retry.
+#[must_use]
+pub const fn is_refusal(status: u16) -> bool {
+    !matches!(status, 200..=299) && !retryable_status(status)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod manifest;
 mod ports;
 mod procfs;
 mod readiness;
+mod refusal;
 mod spawn;
 mod supervise;
 #[cfg(test)]

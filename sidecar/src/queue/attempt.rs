@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use gateless_common::header as names;
 use gateless_core::call::Call;
+use gateless_core::call::is_refusal;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use http::{HeaderName, HeaderValue, Request, header};
@@ -28,6 +29,8 @@ pub(super) struct UnderWay {
     pub(super) lease: Lease,
     pub(super) call: Call,
     pub(super) exchange: Exchange,
+    /// Somebody reads the answer, whatever it says.
+    pub(super) is_read: bool,
     /// Comes when it has its slot; `None` when it has.
     pub(super) slot: Option<oneshot::Receiver<()>>,
 }
@@ -60,22 +63,28 @@ pub(super) async fn make(
         }
     }
     let error = match job.record {
-        Ok(record) => match request(lease.id(), record, number) {
-            Ok(request) => {
-                let (invoke, within) = (invoke.clone(), policy.attempt_timeout);
-                let (slot, found) = Slot::new();
-                let exchange: Exchange =
-                    Box::pin(async move { invoke.invoke(&function, request, within, slot).await });
-                let attempt = UnderWay {
-                    lease,
-                    call,
-                    exchange,
-                    slot: Some(found),
-                };
-                return see_through(attempt, policy, clock).await;
+        Ok(record) => {
+            let is_read = !record.is_of_trigger();
+            match request(lease.id(), record, number) {
+                Ok(request) => {
+                    let (invoke, within) = (invoke.clone(), policy.attempt_timeout);
+                    let (slot, found) = Slot::new();
+                    let exchange: Exchange =
+                        Box::pin(
+                            async move { invoke.invoke(&function, request, within, slot).await },
+                        );
+                    let attempt = UnderWay {
+                        lease,
+                        call,
+                        exchange,
+                        is_read,
+                        slot: Some(found),
+                    };
+                    return see_through(attempt, policy, clock).await;
+                }
+                Err(error) => format!("the record makes no request: {error}"),
             }
-            Err(error) => format!("the record makes no request: {error}"),
-        },
+        }
         Err(error) => error.to_string(),
     };
     let ended = Ended::Failed {
@@ -91,6 +100,7 @@ pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: 
         lease,
         call,
         exchange,
+        is_read,
         mut slot,
     } = attempt;
     let end = || Some(clock.now() + policy.attempt_timeout);
@@ -115,6 +125,12 @@ pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: 
                 error: format!("no answer within {} ms", policy.attempt_timeout.as_millis()),
             },
         }
+    };
+    let ended = match ended {
+        Ended::Answered { answer, .. } if !is_read && is_refusal(answer.status) => {
+            Ended::Refused { answer }
+        }
+        ended => ended,
     };
     finish(lease, &call, ended, policy, clock).await;
 }

@@ -1,7 +1,7 @@
 //! Sends a finished call's answer to its `x-callback-url`, with retries of its own.
 //!
-//! Headers are OpenFaaS's: `x-call-id`, `x-function-name`, `x-function-status`,
-//! `x-duration-seconds`. Which are due is in the queue, written together with the end of
+//! The answer's own headers go along, and beside them OpenFaaS's: `x-call-id`, `x-function-name`,
+//! `x-function-status`, `x-duration-seconds`. Which are due is in the queue, written together with the end of
 //! the call, so a crash repeats a callback but never loses one.
 //!
 //! **Server-side request forgery.** Whoever may call a function makes this host send a POST
@@ -12,7 +12,10 @@
 //! services live at 169.254.169.254. Loopback and private addresses are allowed, because
 //! functions and other services live there; who needs more puts a firewall around the host.
 
+mod request;
+
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +24,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use gateless_common::header as names;
 use gateless_core::call::callback::Sent;
-use gateless_core::call::retryable_status;
-use http::{HeaderValue, Request, Uri, header};
+use gateless_core::call::{ERROR_BYTES, retryable_status};
+use http::Uri;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -121,6 +123,10 @@ impl tower::Service<Name> for Resolver {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let found: Vec<_> = found.filter(|address| allowed(address.ip())).collect();
+            if found.is_empty() {
+                let why = "its host has only addresses callbacks may not go to";
+                return Err(std::io::Error::new(ErrorKind::PermissionDenied, why));
+            }
             Ok(found.into_iter())
         })
     }
@@ -234,72 +240,74 @@ impl Sender {
         let posted = self.post(&callback).await;
         leave(&mut self.hosts.lock(), &host);
         let sent = match posted {
-            Ok(status) if (200..300).contains(&status) => Sent::Taken,
+            Ok(status) if (200..300).contains(&status) => (Sent::Taken, String::new()),
             Ok(status) => {
-                tracing::debug!(%id, status, number, "callback refused");
-                match retryable_status(status) {
+                let sent = match retryable_status(status) {
                     true => Sent::Failed,
                     false => Sent::Refused,
-                }
+                };
+                (sent, format!("it was answered with {status}"))
             }
-            Err(error) => {
-                tracing::debug!(%id, %error, number, "callback failed");
-                Sent::Failed
-            }
+            Err(cause) => (Sent::Failed, cut(&cause).to_owned()),
         };
+        let (sent, error) = sent;
+        if sent != Sent::Taken {
+            tracing::debug!(%id, error, number, "callback failed");
+        }
         let next = lifecycle::callback_sent(number, sent, self.clock.now());
-        attempt::settle(lease, Update::Callback(next)).await;
+        attempt::settle(lease, Update::Callback(next, error)).await;
     }
 
-    async fn post(
-        &self,
-        callback: &Callback,
-    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
-        check_url(&callback.url)?;
+    /// Sends it; the answer's status, or why there is none.
+    async fn post(&self, callback: &Callback) -> Result<u16, String> {
+        check_url(&callback.url).map_err(|error| error.to_string())?;
         let url = match callback.url.strip_prefix('/') {
             Some(path) => format!("{}/{path}", self.local_url.trim_end_matches('/')),
             None => callback.url.clone(),
         };
-        let result = callback.result.as_ref();
-        let body = result.map(|r| r.body.clone()).unwrap_or_default();
-        let mut request = Request::post(url).body(Full::new(body))?;
-        let headers = request.headers_mut();
-        let content_type = result.and_then(|r| r.headers.iter().find(|(n, _)| n == "content-type"));
-        if let Some((_, value)) = content_type {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_maybe_shared(value.clone())?,
-            );
-        }
-        // Without an answer there is no status; 502 is what a sync caller would have seen.
-        let status = result.map_or(502, |r| r.status);
-        let seconds = format!("{:.6}", callback.took.as_secs_f64());
-        let function = &callback.function;
-        let name = format!("{}.{}", function.name(), function.namespace());
-        headers.insert(
-            names::CALL_ID,
-            HeaderValue::try_from(callback.id.to_string())?,
-        );
-        headers.insert(names::FUNCTION_NAME, HeaderValue::try_from(name)?);
-        headers.insert(names::FUNCTION_STATUS, status.into());
-        headers.insert(names::DURATION_SECONDS, HeaderValue::try_from(seconds)?);
-        headers.insert(names::CALL_STATE, HeaderValue::from_static(callback.state));
-        headers.insert(names::ATTEMPT, callback.attempt.into());
-        if result.is_some_and(|r| r.truncated) {
-            headers.insert(names::RESULT_TRUNCATED, HeaderValue::from_static("true"));
-        }
+        let request = request::of(&url, callback).map_err(|error| error.to_string())?;
         let exchange = async {
-            let answer = self.client.request(request).await?;
+            let answer = self.client.request(request).await;
+            let answer = answer.map_err(|error| cause(&error))?;
             let status = answer.status().as_u16();
             // Only so that the connection can be used again.
             let _ = Limited::new(answer.into_body(), ANSWER_BYTES)
                 .collect()
                 .await;
-            Ok::<u16, Box<dyn std::error::Error + Send + Sync>>(status)
+            Ok(status)
         };
         let exchange: Pin<Box<_>> = Box::pin(exchange);
-        tokio::time::timeout(TIMEOUT, exchange).await?
+        let late = |_| format!("no answer within {} s", TIMEOUT.as_secs());
+        tokio::time::timeout(TIMEOUT, exchange)
+            .await
+            .map_err(late)?
     }
+}
+
+/// Why a host could not be reached, without a library's words.
+fn cause(error: &hyper_util::client::legacy::Error) -> String {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return match (io.kind(), io.raw_os_error()) {
+                // Of the resolver above.
+                (ErrorKind::PermissionDenied, None) => io.to_string(),
+                (kind, Some(_)) => format!("its host cannot be reached: {kind}"),
+                (_, None) if error.is_connect() => "its host's name is not known".to_owned(),
+                (kind, None) => format!("the connection broke off: {kind}"),
+            };
+        }
+        source = inner.source();
+    }
+    match error.is_connect() {
+        true => "its host cannot be reached".to_owned(),
+        false => "the connection broke off before the answer".to_owned(),
+    }
+}
+
+/// At most [`ERROR_BYTES`], at a character's end.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ERROR_BYTES)]
 }
 
 #[cfg(test)]

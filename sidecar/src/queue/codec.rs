@@ -81,6 +81,8 @@ struct StateMessage {
     ttl: u64,
     #[prost(uint32, tag = "16")]
     epoch: u32,
+    #[prost(string, tag = "17")]
+    callback_error: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -120,6 +122,8 @@ pub(super) struct Stored {
     pub(super) callback: CallbackState,
     /// Callback attempts made.
     pub(super) callback_tries: u32,
+    /// Why the last of them failed.
+    pub(super) callback_error: String,
     /// When the next callback attempt is due.
     pub(super) callback_due: Time,
     /// When a finished call is forgotten.
@@ -241,6 +245,7 @@ impl Stored {
                 CallbackState::Failed => 3,
             },
             callback_tries: self.callback_tries,
+            callback_error: self.callback_error.clone(),
             callback_due: self.callback_due.as_nanos(),
             expires_at: self.expires_at.as_nanos(),
             stored: self.stored,
@@ -288,6 +293,7 @@ impl Stored {
                 _ => CallbackState::Failed,
             },
             callback_tries: message.callback_tries,
+            callback_error: message.callback_error,
             callback_due: Time::from_nanos(message.callback_due),
             expires_at: Time::from_nanos(message.expires_at),
             stored: message.stored,
@@ -360,6 +366,7 @@ mod tests {
             epoch: 4,
             callback: CallbackState::Failed,
             callback_tries: 3,
+            callback_error: "no answer within 10 s".into(),
             callback_due: Time::from_millis(1),
             expires_at: Time::from_millis(2),
             stored: 4096,

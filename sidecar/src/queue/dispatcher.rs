@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -107,6 +108,7 @@ impl Dispatcher {
                         lease,
                         call: job.call,
                         exchange,
+                        is_read: true,
                         slot: None,
                     };
                     attempt::see_through(attempt, &policy, &shared.clock).await;

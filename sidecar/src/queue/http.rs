@@ -183,6 +183,7 @@ pub fn status_response(call: &v1::Call) -> Response<Bytes> {
         "status": nonzero(call.status),
         "reason": text(&call.reason),
         "callback_state": text(&call.callback_state),
+        "callback_error": text(&call.callback_error),
         "body_bytes": call.body_bytes,
         "result_bytes": call.result_bytes,
         "node_id": call.node_id,

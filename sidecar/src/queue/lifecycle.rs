@@ -65,6 +65,10 @@ fn event(ended: Ended) -> (Event, Option<CallResult>) {
             };
             (event, Some(answer))
         }
+        Ended::Refused { answer } => {
+            let status = answer.status;
+            (Event::Refused { status }, Some(answer))
+        }
         Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
         Ended::NotMade => (Event::NotMade, None),
     }

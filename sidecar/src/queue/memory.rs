@@ -59,6 +59,7 @@ struct Entry {
     result: Option<CallResult>,
     callback: CallbackState,
     callback_tries: u32,
+    callback_error: String,
     callback_due: Time,
     callback_leased: bool,
 }

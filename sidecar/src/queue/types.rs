@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_common::header::TRIGGER;
 use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
 use gateless_core::name::{FunctionName, NodeId};
@@ -113,6 +114,17 @@ pub struct Record {
     pub idempotency: Option<Idempotency>,
 }
 
+impl Record {
+    /// A trigger made it: nobody reads its answer.
+    #[must_use]
+    pub fn is_of_trigger(&self) -> bool {
+        // No caller can send this header: it is not kept.
+        self.headers
+            .iter()
+            .any(|(name, _)| name == TRIGGER.as_str())
+    }
+}
+
 /// An idempotency key and what it was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
@@ -140,6 +152,11 @@ pub enum Ended {
         answer: CallResult,
         /// What its `retry-after` asks for.
         retry_after: Option<Duration>,
+    },
+    /// With a whole answer that nobody reads and that does not accept the call.
+    Refused {
+        /// It.
+        answer: CallResult,
     },
     /// Without one.
     Failed {
@@ -212,6 +229,8 @@ pub struct View {
     pub callback: Option<String>,
     /// How far that is.
     pub callback_state: CallbackState,
+    /// Why its last attempt failed; empty when none has, or a later one did not.
+    pub callback_error: String,
     /// The caller's.
     pub idempotency_key: Option<String>,
     /// Of the request.

@@ -45,6 +45,7 @@ pub fn call(view: &View) -> v1::Call {
         node_id: view.id.node().to_string(),
         callback_url: view.callback.clone().unwrap_or_default(),
         callback_state: view.callback_state.as_str().to_owned(),
+        callback_error: view.callback_error.clone(),
         idempotency_key: view.idempotency_key.clone().unwrap_or_default(),
         body_bytes: view.body_bytes,
         result_bytes: view.result_bytes,

@@ -98,7 +98,8 @@ pub enum Update {
     /// The call is as this says from now on.
     Call(Change),
     /// So it goes on with its callback.
-    Callback(call::callback::Next),
+    /// And why it was not delivered; empty when it was.
+    Callback(call::callback::Next, String),
 }
 
 /// A call to be attempted.

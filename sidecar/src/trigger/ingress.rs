@@ -22,6 +22,7 @@ use crate::endpoint::body::Body;
 use crate::queue;
 use crate::queue::types::Record;
 
+const METHODS: &str = "OPTIONS, POST";
 /// Events in one batch.
 const MAX_EVENTS: usize = 1_000;
 /// Calls one request may lead to, and bytes of their bodies.
@@ -76,11 +77,14 @@ struct Due {
 impl Handle {
     /// Answers a request.
     pub async fn ingest(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        if request.method() == Method::OPTIONS {
+            return options(&route, request.headers());
+        }
         if request.method() != Method::POST {
             let hint = "send events and messages with POST";
             let status = StatusCode::METHOD_NOT_ALLOWED;
             let mut response = problem(status, "method_not_allowed", "POST only", hint);
-            let allow = HeaderValue::from_static("POST");
+            let allow = HeaderValue::from_static(METHODS);
             response.headers_mut().insert(header::ALLOW, allow);
             return response;
         }
@@ -239,6 +243,20 @@ impl Handle {
             }
         }
     }
+}
+
+/// What may be sent, and for events the handshake of CloudEvents' web hooks (HTTP 1.1 Web Hooks for Event
+/// Delivery 1.0, 4): whoever may call functions here may send events, from any origin and at any rate.
+fn options(route: &Route, headers: &http::HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    let answer = response.headers_mut();
+    answer.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+    let origin = headers.get("webhook-request-origin");
+    if let (Route::Events(_), Some(origin)) = (route, origin) {
+        answer.insert("webhook-allowed-origin", origin.clone());
+        answer.insert("webhook-allowed-rate", HeaderValue::from_static("*"));
+    }
+    response
 }
 
 fn too_many(detail: &str) -> Response<Body> {

@@ -160,7 +160,7 @@ export function Loading({ what }: { what: string }) {
 }
 
 /** A number with what it is. */
-export function Figure({ label, value, note, tone }: { label: string; value: ComponentChildren; note?: string; tone?: Tone | undefined }) {
+export function Figure({ label, value, note, tone }: { label: string; value: ComponentChildren; note?: string | undefined; tone?: Tone | undefined }) {
   return (
     <div class={`figure ${tone ?? ""}`}>
       <dt>{label}</dt>

@@ -85,7 +85,7 @@ function Facts({ call, ns }: { call: Invocation; ns: string }) {
       <Figure label="Body" value={bytes(call.body_bytes)} />
       <Figure label="Accepted" value={<small class="value" title={stamp(call.accepted_at)}><Ago time={call.accepted_at} /></small>} />
       {call.next_attempt_at && <Figure label="Next attempt" value={<small class="value"><Ago time={call.next_attempt_at} /></small>} />}
-      {call.callback_url && <Figure label="Callback" value={<small class="value">{call.callback_state ?? "when it is done"}</small>} />}
+      {call.callback_url && <Figure label="Callback" value={<small class="value">{call.callback_state ?? "when it is done"}</small>} note={call.callback_error ?? undefined} />}
       <Figure label="Sidecar" value={<small class="value mono">{call.sidecar}</small>} />
     </dl>
   );

@@ -565,6 +565,10 @@ export type FunctionStatus = {
      */
     ready: boolean;
     /**
+     * What the last deployment has come to: whether the newest revision answers, with which share.
+     */
+    rollout: RolloutStatus;
+    /**
      * The path of a call at any sidecar.
      */
     url_path: string;
@@ -680,6 +684,10 @@ export type Invocation = {
      * Bytes of its body.
      */
     body_bytes: number;
+    /**
+     * Why the callback's last attempt failed; null: none was made, or it did not.
+     */
+    callback_error?: string | null;
     /**
      * `pending`, `delivered` or `failed`; null: nothing is sent.
      */
@@ -1213,6 +1221,20 @@ export type RevisionList = {
 };
 
 /**
+ * A revision and its share of the calls.
+ */
+export type RevisionShare = {
+    /**
+     * 1 to 100.
+     */
+    percent: number;
+    /**
+     * The revision.
+     */
+    revision: string;
+};
+
+/**
  * What a token's holder may do.
  */
 export type Role = 'admin' | 'deployer' | 'invoker' | 'viewer';
@@ -1225,6 +1247,37 @@ export type RollbackRequest = {
      * Left out: the newest ready revision before the one with the largest share now.
      */
     revision?: string | null;
+};
+
+/**
+ * How far the newest revision is.
+ */
+export type RolloutState = 'pending' | 'settling' | 'failing' | 'no_traffic' | 'serving';
+
+/**
+ * What the last deployment of a function has come to.
+ */
+export type RolloutStatus = {
+    /**
+     * For people.
+     */
+    message: string;
+    /**
+     * Its share of the calls, 0 to 100.
+     */
+    percent: number;
+    /**
+     * The newest revision.
+     */
+    revision: string;
+    /**
+     * Every revision with a share, the largest first; empty while none was ever ready.
+     */
+    shares: Array<RevisionShare>;
+    /**
+     * How far the newest revision is.
+     */
+    state: RolloutState;
 };
 
 /**

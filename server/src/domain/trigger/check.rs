@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{CloudEvents, Cron, Kind, Spec};
+use super::{CloudEvents, Cron, Kind, Spec, schedule};
 use crate::domain::Error;
 use crate::domain::document::pointer_segment;
 use crate::domain::validate::Faults;
@@ -87,8 +87,8 @@ fn check_cron(faults: &mut Faults, cron: &Cron) {
     if cron.schedule.len() > 256 {
         faults.add(pointer, "must have at most 256 characters");
     } else {
-        match super::pattern(&cron.schedule) {
-            Err(error) => faults.add(pointer, format_args!("is no schedule: {error}")),
+        match schedule::parse(&cron.schedule) {
+            Err(error) => faults.add(pointer, error),
             Ok(pattern) => {
                 // From a moment that is always the same: what is valid stays so.
                 if super::next(&pattern, &Timestamp::UNIX_EPOCH.to_zoned(zone)).is_none() {

@@ -45,6 +45,23 @@ fn answers_are_results_unless_they_ask_for_a_retry() {
 }
 
 #[test]
+fn an_answer_nobody_reads_ends_a_call_well_only_when_it_accepts_it() {
+    for status in [300, 304, 400, 404, 409, 410, 415, 422, 499] {
+        assert!(is_refusal(status), "{status}");
+        check(&[Event::Start, Event::Refused { status }], "dead");
+    }
+    for status in [200, 202, 204, 299, 408, 425, 429, 500, 503] {
+        assert!(!is_refusal(status), "{status}");
+    }
+    let mut call = Call::new(at(0));
+    step(&mut call, 1, &Event::Start).unwrap();
+    step(&mut call, 2, &Event::Refused { status: 400 }).unwrap();
+    assert_eq!(call.state, State::Dead(at(2), Reason::NotRetryable));
+    let last = call.attempts.last().unwrap();
+    assert_eq!((last.status, last.error.is_empty()), (Some(400), false));
+}
+
+#[test]
 fn last_failed_attempt_makes_it_dead() {
     let round = [Event::Start, answer(500)];
     let mut call = Call::new(at(0));
@@ -180,6 +197,7 @@ fn events() -> impl Strategy<Value = Event> {
         3 => (200_u16..600, proptest::option::of(0_u64..10_000)).prop_map(|(status, after)| {
             Event::Answered { status, retry_after: after.map(Duration::from_secs) }
         }),
+        1 => (200_u16..600).prop_map(|status| Event::Refused { status }),
         2 => any::<bool>().prop_map(|retryable| Event::Failed { retryable, error: "e".into() }),
         1 => Just(Event::NotMade),
         1 => Just(Event::Cancel),

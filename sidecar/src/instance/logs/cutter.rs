@@ -2,6 +2,8 @@
 //!
 //! Knows no file and no time; what it holds back is at most one line.
 
+use std::borrow::Cow;
+
 use super::MAX_LINE_BYTES;
 
 /// Cuts one stream.
@@ -9,6 +11,8 @@ use super::MAX_LINE_BYTES;
 pub(super) struct Cutter {
     /// Start of a line whose end has not come yet.
     partial: Vec<u8>,
+    /// How long that line is so far, with what is not kept of it.
+    length: usize,
 }
 
 impl Cutter {
@@ -21,11 +25,12 @@ impl Cutter {
             let (head, tail) = rest.split_at(end);
             at += end as u64 + 1;
             if self.partial.is_empty() {
-                line(trim(head), at);
+                line(&whole(head, head.len()), at);
             } else {
                 self.keep(head);
-                line(trim(&self.partial), at);
+                line(&whole(&self.partial, self.length), at);
                 self.partial.clear();
+                self.length = 0;
             }
             rest = tail.get(1..).unwrap_or_default();
         }
@@ -35,19 +40,32 @@ impl Cutter {
     /// The line that never ended, if there is one.
     pub(super) fn finish(&mut self) -> Option<Vec<u8>> {
         let partial = std::mem::take(&mut self.partial);
-        (!partial.is_empty()).then(|| trim(&partial).to_vec())
+        let length = std::mem::take(&mut self.length);
+        (!partial.is_empty()).then(|| whole(&partial, length).into_owned())
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
         let room = MAX_LINE_BYTES.saturating_sub(self.partial.len());
         let kept = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         self.partial.extend_from_slice(kept);
     }
 }
 
-fn trim(line: &[u8]) -> &[u8] {
-    let line = line.get(..MAX_LINE_BYTES).unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// A line of `length` bytes of which `line` is the start: without its end, and where it is too long cut
+/// between two characters and marked, so that nobody takes it for all there was.
+fn whole(line: &[u8], length: usize) -> Cow<'_, [u8]> {
+    if length <= MAX_LINE_BYTES {
+        return Cow::Borrowed(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    let mark = format!(" [cut, the line has {length} bytes]");
+    let mut end = MAX_LINE_BYTES - mark.len();
+    while line.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        end -= 1;
+    }
+    let mut cut = line.get(..end).unwrap_or(line).to_vec();
+    cut.extend_from_slice(mark.as_bytes());
+    Cow::Owned(cut)
 }
 
 #[cfg(test)]
@@ -82,14 +100,25 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_cut_and_the_next_is_whole() {
+    fn long_lines_are_cut_and_say_so_and_the_next_is_whole() {
         let long = "x".repeat(MAX_LINE_BYTES + 10);
         for chunks in [vec![format!("{long}\nok\n")], vec![long, "\nok\n".into()]] {
             let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
             let (lines, rest) = cut(&chunks);
             assert_eq!(lines[0].0.len(), MAX_LINE_BYTES);
+            assert!(lines[0].0.ends_with("x [cut, the line has 65546 bytes]"));
             assert_eq!(lines[1], ("ok".into(), MAX_LINE_BYTES as u64 + 14));
             assert_eq!(rest, None);
         }
+    }
+
+    #[test]
+    fn a_line_is_cut_between_characters_and_one_of_the_bound_is_not_cut() {
+        let (lines, _) = cut(&[&"\u{fc}".repeat(MAX_LINE_BYTES), "\n"]);
+        assert!(!lines[0].0.contains(char::REPLACEMENT_CHARACTER));
+        let (_, rest) = cut(&[&"x".repeat(MAX_LINE_BYTES)]);
+        assert_eq!(rest.unwrap().len(), MAX_LINE_BYTES);
+        let (_, rest) = cut(&[&"x".repeat(MAX_LINE_BYTES), "x"]);
+        assert!(rest.unwrap().ends_with("bytes]"));
     }
 }

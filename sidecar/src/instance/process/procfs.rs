@@ -2,14 +2,18 @@
 //!
 //! Only reads and, in [`kill_marked`], kills what carries our marks; knows nothing of instances' states.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
+
+/// Addresses named of an instance that listens elsewhere than it should.
+const LISTENERS: usize = 5;
 
 /// Identifies this boot; a pid with its start time is unique within one.
 pub(super) fn boot_id() -> String {
@@ -122,25 +126,82 @@ pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Owns::Yes,
         _ => {}
     }
-    let Ok(mut pids) = pids() else {
+    let Ok(mut members) = members(leader, node, instance) else {
         return Owns::Yes;
     };
-    let found = pids.any(|pid| {
-        (stat(pid).is_ok_and(|stat| stat.group == leader)
-            || instance_of(pid, node).as_deref() == Some(instance))
-            && has_socket(pid, inode).unwrap_or(false)
-    });
+    let found = members.any(|pid| has_socket(pid, inode).unwrap_or(false));
     if found { Owns::Yes } else { Owns::No }
 }
 
+/// The processes of the leader's group, or with the instance's mark.
+fn members(leader: i32, node: &str, instance: &str) -> io::Result<impl Iterator<Item = i32>> {
+    let is_member = move |pid: &i32| {
+        stat(*pid).is_ok_and(|stat| stat.group == leader)
+            || instance_of(*pid, node).as_deref() == Some(instance)
+    };
+    Ok(pids()?.filter(is_member))
+}
+
 fn has_socket(pid: i32, inode: u64) -> io::Result<bool> {
-    let wanted = format!("socket:[{inode}]");
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        if fs::read_link(entry?.path()).is_ok_and(|link| link == Path::new(&wanted)) {
-            return Ok(true);
-        }
+    Ok(sockets(pid)?.any(|found| found == inode))
+}
+
+/// The inodes of the sockets a process has open.
+fn sockets(pid: i32) -> io::Result<impl Iterator<Item = u64>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    Ok(entries.filter_map(|entry| {
+        let link = fs::read_link(entry.ok()?.path()).ok()?;
+        let inode = link.to_str()?.strip_prefix("socket:[")?;
+        inode.strip_suffix(']')?.parse().ok()
+    }))
+}
+
+/// Where an instance's processes listen, at most [`LISTENERS`] addresses.
+pub(super) fn listeners(leader: i32, node: &str, instance: &str) -> Vec<SocketAddr> {
+    let members = members(leader, node, instance).into_iter().flatten();
+    listeners_of(leader, members)
+}
+
+fn listeners_of(leader: i32, members: impl Iterator<Item = i32>) -> Vec<SocketAddr> {
+    let inodes: HashSet<u64> = members
+        .filter_map(|pid| sockets(pid).ok())
+        .flatten()
+        .collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let table = fs::read_to_string(format!("/proc/{leader}/net/{table}")).unwrap_or_default();
+        let listening = table.lines().filter_map(listener);
+        let own = listening.filter(|(_, inode)| inodes.contains(inode));
+        found.extend(own.map(|(address, _)| address));
     }
-    Ok(false)
+    found.truncate(LISTENERS);
+    found
+}
+
+/// A line of /proc/net/tcp or tcp6 (proc_pid_net(5)) that is of a listening socket: its address and inode.
+fn listener(line: &str) -> Option<(SocketAddr, u64)> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (ip, port) = fields.next()?.split_once(':')?;
+    if fields.nth(1)? != LISTEN {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    // Words of four bytes, each in the host's order.
+    let words = ip.as_bytes().chunks(8);
+    let words = words.map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok());
+    let bytes: Vec<u8> = words
+        .map(|word| Some(word?.to_ne_bytes()))
+        .collect::<Option<Vec<_>>>()?
+        .concat();
+    let ip = match bytes.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+    };
+    Some((
+        SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?),
+        inode,
+    ))
 }
 
 #[cfg(test)]
@@ -164,6 +225,27 @@ mod tests {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let stat = stat(pid).unwrap();
         assert!(!stat.zombie && stat.start_time > 0);
+    }
+
+    #[test]
+    fn a_process_is_known_by_where_it_listens() {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        for address in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0"] {
+            let listener = std::net::TcpListener::bind(address).unwrap();
+            let address = listener.local_addr().unwrap();
+            let inode = sockets(pid).unwrap();
+            assert!(inode.count() > 0);
+            let table = if address.is_ipv4() { "tcp" } else { "tcp6" };
+            let table = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap();
+            let (_, inode) = table
+                .lines()
+                .filter_map(super::listener)
+                .find(|(a, _)| *a == address)
+                .unwrap();
+            assert!(has_socket(pid, inode).unwrap(), "{address}");
+            let others = [rustix::process::getppid().unwrap().as_raw_nonzero().get()];
+            assert!(!listeners_of(pid, others.into_iter()).contains(&address));
+        }
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl Watcher {
     /// Why it is not ready, as far as it is known.
     pub(super) fn cause(&self) -> String {
         let cause = self.cause.lock().clone();
-        cause.unwrap_or_else(|| format!("no listener on port {}", self.port))
+        cause.unwrap_or_else(|| {
+            let elsewhere = procfs::listeners(self.leader, &self.node, &self.instance);
+            silence(self.address(), &elsewhere)
+        })
     }
 
     async fn answers(&self) -> bool {
@@ -167,6 +170,18 @@ impl Watcher {
         };
         *self.cause.lock() = Some(failure);
         false
+    }
+}
+
+/// What is the matter with an instance that does not listen where it should.
+fn silence(address: SocketAddr, elsewhere: &[SocketAddr]) -> String {
+    let named: Vec<String> = elsewhere.iter().map(ToString::to_string).collect();
+    match named.is_empty() {
+        true => format!("no listener on {address} ($PORT)"),
+        false => format!(
+            "no listener on {address} ($PORT), only on {},",
+            named.join(", ")
+        ),
     }
 }
 
@@ -224,5 +239,24 @@ async fn answer<B>(
             ended?;
             Ok(response.await?.status())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_listens_elsewhere_is_told_where() {
+        let port = SocketAddr::from(([127, 0, 0, 1], 20001));
+        let check = |elsewhere: &[&str], expected: &str| {
+            let elsewhere: Vec<_> = elsewhere.iter().map(|a| a.parse().unwrap()).collect();
+            assert_eq!(silence(port, &elsewhere), expected);
+        };
+        check(&[], "no listener on 127.0.0.1:20001 ($PORT)");
+        check(
+            &["[::1]:20001", "0.0.0.0:7150"],
+            "no listener on 127.0.0.1:20001 ($PORT), only on [::1]:20001, 0.0.0.0:7150,",
+        );
     }
 }

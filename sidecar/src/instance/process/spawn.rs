@@ -21,7 +21,7 @@ use super::Inner;
 use super::bundle::{EXECUTABLE, inner_path};
 use super::manifest::{Manifest, ProcessId, now_ms};
 use super::ports::Claim;
-use super::procfs;
+use super::{procfs, refusal};
 use crate::instance::StartRequest;
 use crate::instance::environment::environment;
 use crate::instance::logs::Source;
@@ -43,6 +43,8 @@ pub(super) enum Error {
     NoProcess,
     #[error("working_dir {0:?} {1}")]
     WorkingDir(String, &'static str),
+    #[error("{0}")]
+    Refused(String),
     #[error("cannot {0}: {1}")]
     Io(&'static str, io::Error),
 }
@@ -97,7 +99,17 @@ pub(super) fn spawn(
         .stdout(raw_log(&folder, "stdout.log")?)
         .stderr(raw_log(&folder, "stderr.log")?)
         .process_group(0);
-    let mut child = spawn_unless_busy(&mut command).map_err(step("run the command"))?;
+    let spawned = spawn_unless_busy(&mut command);
+    let mut child = spawned.map_err(|error| {
+        let name = process.command.first().map_or("", String::as_str);
+        let what = (name, program.as_path());
+        Error::Refused(refusal::explain(
+            &error,
+            what,
+            &process.command,
+            &environment,
+        ))
+    })?;
     drop(command);
 
     let pid = Pid::from_child(&child);

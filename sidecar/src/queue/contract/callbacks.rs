@@ -53,7 +53,7 @@ pub(in crate::queue) async fn callback_is_due_once_its_call_is_finished(queue: F
     // A result isn't forgotten before its callback is through.
     queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl);
     assert_eq!(queue.view(&id).await.callback_state, CallbackState::Pending);
-    let delivered = Update::Callback(Next::Delivered);
+    let delivered = Update::Callback(Next::Delivered, String::new());
     delivery.lease.settle(delivered).await.unwrap();
     queue.clock.advance(Duration::from_secs(120));
     let forgotten = async || queue.state(&id).await == "unknown";
@@ -72,14 +72,16 @@ pub(in crate::queue) async fn callback_that_is_released_or_fails_is_due_again_la
         queue.clock.advance(wait);
         let delivery = queue.callback().await;
         assert_eq!(delivery.job.attempt, number, "only a failure counts");
-        let again = Update::Callback(Next::Again(queue.now() + wait));
+        let again = Update::Callback(Next::Again(queue.now() + wait), "no answer".into());
         delivery.lease.settle(again).await.unwrap();
         assert!(queue.no_callback_is_due().await);
     }
     queue.clock.advance(wait);
-    let given_up = Update::Callback(Next::GivenUp);
+    let given_up = Update::Callback(Next::GivenUp, "it was answered with 410".into());
     queue.callback().await.lease.settle(given_up).await.unwrap();
-    assert_eq!(queue.view(&id).await.callback_state, CallbackState::Failed);
+    let view = queue.view(&id).await;
+    assert_eq!(view.callback_state, CallbackState::Failed);
+    assert_eq!(view.callback_error, "it was answered with 410");
     assert!(queue.no_callback_is_due().await);
 }
 
@@ -87,14 +89,17 @@ pub(in crate::queue) async fn callback_of_a_replayed_call_is_stale(queue: Fixtur
     let id = queue.finished().await;
     let old = queue.callback().await;
     queue.queue.calls.replay(&id).await.unwrap();
-    let settled = old.lease.settle(Update::Callback(Next::Delivered)).await;
+    let settled = old
+        .lease
+        .settle(Update::Callback(Next::Delivered, String::new()))
+        .await;
     assert!(matches!(settled, Err(Error::Stale { .. })), "{settled:?}");
     let begun = queue.begin().await;
     begun.end(failed("boom"), queue.now()).await.unwrap();
     let new = queue.callback().await;
     assert_eq!((new.job.state, new.job.attempt), ("dead", 1));
     assert!(new.job.result.is_none());
-    let delivered = Update::Callback(Next::Delivered);
+    let delivered = Update::Callback(Next::Delivered, String::new());
     new.lease.settle(delivered).await.unwrap();
     let view = queue.view(&id).await;
     assert_eq!(view.callback_state, CallbackState::Delivered);

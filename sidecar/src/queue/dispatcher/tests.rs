@@ -364,6 +364,34 @@ async fn callback_is_retried_until_it_is_taken() {
 }
 
 #[tokio::test]
+async fn a_triggers_call_succeeds_only_when_the_function_accepts_it() {
+    let fixture = Fixture::memory();
+    let dispatcher = dispatch(
+        &fixture,
+        scripted(|_| now(reply(400, "no"))),
+        known,
+        "http://127.0.0.1:1",
+    );
+    // Somebody reads the answer to an ordinary call, whatever it says.
+    let id = accept(&fixture, record("a")).await;
+    state(&fixture, &id, "succeeded").await;
+    let mut record = record("b");
+    record.headers.push((
+        gateless_common::header::TRIGGER.as_str().into(),
+        "nightly".into(),
+    ));
+    let id = accept(&fixture, record).await;
+    let view = state(&fixture, &id, "dead").await;
+    assert_eq!(view.status, Some(400), "the answer is kept");
+    assert!(
+        view.reason().starts_with("not_retryable"),
+        "{}",
+        view.reason()
+    );
+    dispatcher.stop(Duration::from_secs(9)).await;
+}
+
+#[tokio::test]
 async fn refused_callback_is_given_up() {
     let fixture = Fixture::memory();
     let (url, _received) = receiver(&[410]).await;
@@ -373,7 +401,8 @@ async fn refused_callback_is_given_up() {
         ..record("a")
     };
     let id = accept(&fixture, record).await;
-    until(&fixture, &id, |v| v.callback_state == CallbackState::Failed).await;
+    let view = until(&fixture, &id, |v| v.callback_state == CallbackState::Failed).await;
+    assert_eq!(view.callback_error, "it was answered with 410");
     dispatcher.stop(Duration::from_secs(9)).await;
 }
 

@@ -168,6 +168,7 @@ impl Batch<'_> {
                 CallbackState::None
             },
             callback_tries: 0,
+            callback_error: String::new(),
             callback_due: Time::ZERO,
             expires_at: Time::ZERO,
             stored: size,

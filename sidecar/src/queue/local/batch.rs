@@ -60,6 +60,8 @@ pub(super) struct CallbackSent {
     pub(super) key: Key,
     pub(super) epoch: u32,
     pub(super) next: Next,
+    /// Why it was not delivered; empty when it was.
+    pub(super) error: String,
 }
 
 /// Calls and what became of them.

@@ -99,6 +99,7 @@ impl Batch<'_> {
             stored.callback = CallbackState::Pending;
         }
         stored.callback_tries = 0;
+        stored.callback_error.clear();
         (stored.status, stored.result_bytes) = (None, 0);
     }
 
@@ -125,6 +126,7 @@ impl Batch<'_> {
             return Err(self.stale(key, sent.epoch));
         }
         stored.callback_tries += 1;
+        stored.callback_error.clone_from(&sent.error);
         let mut index = self.shared.index.lock();
         index.callback_leases.remove(&key);
         if let Next::Again(at) = sent.next {

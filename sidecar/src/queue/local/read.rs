@@ -214,6 +214,7 @@ fn view(id: CallId, head: Head, stored: Stored) -> View {
         status: stored.status,
         callback: head.callback,
         callback_state: stored.callback,
+        callback_error: stored.callback_error,
         idempotency_key: head.idempotency_key,
         body_bytes: head.body_bytes,
         result_bytes: stored.result_bytes,

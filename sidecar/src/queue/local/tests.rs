@@ -232,7 +232,7 @@ async fn results_are_forgotten_after_their_time_but_not_before_the_callback() {
     assert_eq!(fixture.state(&plain).await, "unknown");
     assert_eq!(fixture.state(&called).await, "succeeded");
     let callback = fixture.queue.next_callbacks(9).await.unwrap().pop();
-    let delivered = Update::Callback(Next::Delivered);
+    let delivered = Update::Callback(Next::Delivered, String::new());
     callback.unwrap().lease.settle(delivered).await.unwrap();
     let view = fixture.view(&called).await;
     assert_eq!(view.callback_state, CallbackState::Delivered);
@@ -255,10 +255,11 @@ async fn pending_callbacks_survive_restarts() {
         let callback = callback.unwrap();
         assert_eq!((&callback.job.id, callback.job.attempt), (&id, attempt));
         let at: Time = fixture.now() + wait;
-        let again = Update::Callback(Next::Again(at));
+        let again = Update::Callback(Next::Again(at), format!("attempt {attempt} failed"));
         callback.lease.settle(again).await.unwrap();
         fixture.clock.advance(wait);
     }
     let view = fixture.view(&id).await;
     assert_eq!(view.callback_state, CallbackState::Pending);
+    assert_eq!(view.callback_error, "attempt 3 failed");
 }

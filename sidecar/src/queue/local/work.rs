@@ -279,8 +279,13 @@ impl Local {
                 let change = |reply| Op::Change(key, by, reply);
                 self.writes.submit(bytes, change).await
             }
-            Update::Callback(next) => {
-                let sent = CallbackSent { key, epoch, next };
+            Update::Callback(next, error) => {
+                let sent = CallbackSent {
+                    key,
+                    epoch,
+                    next,
+                    error,
+                };
                 let sent = |reply| Op::Callback(sent, reply);
                 self.writes.submit(0, sent).await
             }

@@ -130,6 +130,7 @@ impl Entry {
             status: self.result.as_ref().map(|r| r.status),
             callback: record.callback.clone(),
             callback_state: self.callback,
+            callback_error: self.callback_error.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
             result_bytes: self.result.as_ref().map_or(0, |r| r.body.len() as u64),

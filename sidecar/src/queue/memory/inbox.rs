@@ -85,6 +85,7 @@ impl Memory {
             result: None,
             callback,
             callback_tries: 0,
+            callback_error: String::new(),
             callback_due: now,
             callback_leased: false,
         };

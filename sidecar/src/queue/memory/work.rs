@@ -211,16 +211,17 @@ impl Memory {
                     entry.lease = None;
                 }
             }
-            Update::Callback(next) if entry.callback_leased => {
+            Update::Callback(next, error) if entry.callback_leased => {
                 entry.callback_leased = false;
                 entry.callback_tries += 1;
+                entry.callback_error = error;
                 match next {
                     Next::Again(at) => entry.callback_due = at,
                     Next::Delivered => entry.callback = CallbackState::Delivered,
                     Next::GivenUp => entry.callback = CallbackState::Failed,
                 }
             }
-            Update::Call(_) | Update::Callback(_) => return Err(stale()),
+            Update::Call(_) | Update::Callback(..) => return Err(stale()),
         }
         drop(state);
         self.notify();
