@@ -2,11 +2,13 @@
 
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
+import { guides } from "./scripts/guides.ts";
 
 const sdk = (path: string) => fileURLToPath(new URL(`../sdk/typescript/src/${path}`, import.meta.url));
 const api = process.env.GATELESS_SERVER ?? "http://127.0.0.1:7780";
 
 export default defineConfig({
+  plugins: [guides(fileURLToPath(new URL("../docs", import.meta.url)))],
   resolve: {
     // The line below goes into every file, the SDK's too.
     dedupe: ["preact"],
@@ -34,7 +36,7 @@ export default defineConfig({
     headers: { "content-security-policy": "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'" },
   },
   server: {
-    fs: { allow: [".", sdk("")] },
+    fs: { allow: [".", sdk(""), fileURLToPath(new URL("../openapi", import.meta.url))] },
     // The server believes a session only of its own pages: the origin must be the proxied one.
     proxy: { "/v1": { target: api, changeOrigin: true, headers: { origin: api } } },
   },

@@ -12,6 +12,9 @@ export type Connection = "off" | "connecting" | "live" | "lost";
 
 export const connection = signal<Connection>("off");
 
+/** Since when the page shows what was, in milliseconds; null: it shows what is. */
+export const staleSince = signal<number | null>(null);
+
 /** Batches of events, in order. */
 export const batches = listeners<ServerEvent[]>();
 
@@ -67,9 +70,11 @@ function open(): void {
   opened.onopen = () => {
     failures = 0;
     connection.value = "live";
+    staleSince.value = null;
   };
   opened.onerror = () => {
     connection.value = "lost";
+    staleSince.value ??= Date.now();
     // The browser tries again by itself unless the answer was no stream.
     if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
     // If the session has ended, this finds out.
@@ -103,6 +108,11 @@ function close(): void {
   connection.value = "off";
 }
 
+function rest(): void {
+  close();
+  staleSince.value ??= Date.now();
+}
+
 /** Follows the session: open while somebody is signed in. */
 export function startEvents(): void {
   let last: string | undefined;
@@ -111,12 +121,13 @@ export function startEvents(): void {
     if (key === last) return;
     last = key;
     close();
+    staleSince.value = null;
     if (who) open();
   });
   let hidden = 0;
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hidden);
-    if (document.hidden) hidden = window.setTimeout(close, HIDDEN_MS);
+    if (document.hidden) hidden = window.setTimeout(rest, HIDDEN_MS);
     else if (source === null && session.value) open();
   });
 }

@@ -1,24 +1,26 @@
 // Keyboard: `/` searches, `g` and a letter goes somewhere, j and k walk through a list, `?` lists all of it.
-// Never while somebody types, and never with a modifier, which belongs to the browser.
+// Never while somebody types, and never with a modifier, which belongs to the browser: but for Ctrl-K, the palette.
 
 import { signal } from "@preact/signals";
 import { go, href, route, type Screen } from "./router.ts";
-import { homeNamespace } from "./store/session.ts";
+import { homeNamespace, session, type Right } from "./store/session.ts";
 import { toggleTheme } from "./store/theme.ts";
 
 export const helpShown = signal(false);
+export const paletteShown = signal(false);
+export const namespacesShown = signal(false);
 
-export const JUMPS: [key: string, screen: Screen, label: string][] = [
-  ["f", "functions", "Functions"],
-  ["i", "invoke", "Invoke"],
-  ["l", "logs", "Logs"],
-  ["c", "calls", "Async calls"],
-  ["d", "deadLetters", "Dead letters"],
-  ["q", "queues", "Queues"],
-  ["r", "triggers", "Triggers"],
-  ["s", "sidecars", "Sidecars"],
-  ["k", "secrets", "Secrets"],
-  ["t", "tokens", "Tokens"],
+export const JUMPS: [key: string, screen: Screen, label: string, right: Right][] = [
+  ["f", "functions", "Functions", "read"],
+  ["i", "invoke", "Invoke", "invoke"],
+  ["l", "logs", "Logs", "read"],
+  ["c", "calls", "Async calls", "read"],
+  ["d", "deadLetters", "Dead letters", "read"],
+  ["q", "queues", "Queues", "read"],
+  ["r", "triggers", "Triggers", "read"],
+  ["s", "sidecars", "Sidecars", "read"],
+  ["k", "secrets", "Secrets", "internals"],
+  ["t", "tokens", "Tokens", "admin"],
 ];
 
 const CHORD_MS = 1200;
@@ -41,6 +43,12 @@ function walk(step: number): void {
 }
 
 function pressed(event: KeyboardEvent): void {
+  // The one with a modifier, so that it works while somebody types.
+  if (event.key === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && session.value) {
+    event.preventDefault();
+    if (paletteShown.value || !document.querySelector("dialog[open]")) paletteShown.value = !paletteShown.value;
+    return;
+  }
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && typing(event.target)) {
     (event.target as HTMLElement).blur();

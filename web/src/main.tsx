@@ -15,11 +15,13 @@ import "./styles/calls.css";
 import "./styles/register.css";
 import "./styles/screens.css";
 import "./styles/chart.css";
+import "./styles/docs.css";
 import { startEvents } from "./events.ts";
 import { startKeys } from "./keys.ts";
 import { Screens } from "./screens/index.tsx";
 import { Login } from "./screens/Login.tsx";
 import { Shell } from "./parts/Shell.tsx";
+import { LazyDocs } from "./screens/docs/LazyDocs.tsx";
 import { go, href, useRoute } from "./router.ts";
 import { homeNamespace, readSession, session, visited } from "./store/session.ts";
 
@@ -34,6 +36,7 @@ function App() {
   useEffect(() => {
     if (who && atRoot) go(href("functions", { ns: homeNamespace() }), "replace");
   }, [who, atRoot]);
+  if (route.screen === "docs" || route.screen === "guide") return <LazyDocs route={route} />;
   if (who === undefined || (who && atRoot)) return null;
   if (who === null) return <Login />;
   return (

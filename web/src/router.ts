@@ -18,6 +18,8 @@ const PATHS = {
   sidecars: "/sidecars",
   secrets: "/n/:ns/secrets",
   tokens: "/tokens",
+  docs: "/docs",
+  guide: "/docs/:page",
 } as const;
 
 export type Screen = keyof typeof PATHS;
@@ -80,7 +82,7 @@ export function go(to: string, how: "push" | "replace" = "push"): void {
   history[how === "push" ? "pushState" : "replaceState"](null, "", to);
   route.value = here();
   if (how === "push") {
-    scrollTo(0, 0);
+    if (!location.hash) scrollTo(0, 0);
     // A reader of the screen continues at the new page's heading.
     requestAnimationFrame(() => document.querySelector<HTMLElement>("main h1")?.focus());
   }
@@ -94,7 +96,7 @@ document.addEventListener("click", (event) => {
   const anchor = (event.target as Element | null)?.closest?.("a");
   if (!anchor || anchor.target || anchor.hasAttribute("download") || anchor.origin !== location.origin) return;
   event.preventDefault();
-  go(anchor.pathname + anchor.search);
+  go(anchor.pathname + anchor.search + anchor.hash);
 });
 
 export function useRoute(): Route {

@@ -8,6 +8,7 @@ import { describe, after } from "node:test";
 import { preview } from "vite";
 import { Browser, cuttable } from "./browser.mjs";
 import { Gateless, ROOT } from "./gateless.mjs";
+import { convenience } from "./story/convenience.mjs";
 import { queued } from "./story/async.mjs";
 import { functions } from "./story/functions.mjs";
 import { platform } from "./story/platform.mjs";
@@ -56,5 +57,6 @@ const the = {
 describe("the dashboard", { concurrency: 1 }, () => {
   functions(the);
   queued(the);
+  convenience(the);
   platform(the);
 });

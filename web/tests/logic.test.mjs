@@ -199,3 +199,24 @@ test("the topology puts every sidecar beside the others, never over them", async
     assert.ok(boxes.every((box) => box.y + box.height <= height));
   }
 });
+
+test("the palette finds every word, and names that begin with it first", async () => {
+  const { find } = await load("logic/palette.ts");
+  const entry = (kind, name, note) => ({ kind, name, note, run() {} });
+  const entries = [entry("action", "Logs of pay"), entry("function", "repay"), entry("function", "payments"), entry("function", "pay"), entry("call", "c-1", "pay dead POST /x")];
+  const check = (question, expected) => assert.deepEqual(find(entries, question).map(({ name }) => name), expected, question);
+  check("pay", ["pay", "payments", "Logs of pay", "repay", "c-1"]);
+  check("pay dead", ["c-1"]);
+  check("PAY func", ["pay", "payments", "repay"]);
+  check("nothing", []);
+  assert.equal(find(Array.from({ length: 500 }, (_, index) => entry("call", `c-${index}`)), "").length, 12);
+});
+
+test("the latest revision is left out only when no share can reach it", async () => {
+  const { leftOut } = await load("logic/traffic.ts");
+  const check = (traffic, expected) => assert.equal(leftOut({ traffic, status: { latest_revision: "f-2" } }), expected);
+  check([{ latest: true, percent: 100 }], null);
+  check([{ revision: "f-1", percent: 100 }], "f-2");
+  check([{ revision: "f-1", percent: 100 }, { revision: "f-2", tag: "next", percent: 0 }], "f-2");
+  check([{ revision: "f-1", percent: 90 }, { revision: "f-2", percent: 10 }], null);
+});

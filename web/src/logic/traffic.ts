@@ -1,6 +1,6 @@
 // The arithmetic of the traffic slider: whole percents that always sum to 100, whichever of them is dragged.
 
-import type { Target } from "../api/sdk.ts";
+import type { GatelessFunction, Target } from "../api/sdk.ts";
 
 /**
  * `percents` with the one at `index` set to `value` and the others shrunk or grown in proportion; the largest remainders
@@ -63,4 +63,11 @@ export function targetsOf(shares: Share[]): Target[] {
 
 export function total(shares: Share[]): number {
   return shares.reduce((sum, share) => sum + share.percent, 0);
+}
+
+/** The newest revision, if no call can reach it by its share: rolled back, split away, or pinned to another. */
+export function leftOut(fn: Pick<GatelessFunction, "traffic" | "status">): string | null {
+  const latest = fn.status.latest_revision;
+  const gets = fn.traffic.some((target) => target.percent > 0 && (target.latest || target.revision === latest));
+  return latest && !gets ? latest : null;
 }

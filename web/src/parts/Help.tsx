@@ -4,6 +4,7 @@ import { helpShown, JUMPS } from "../keys.ts";
 import { Dialog } from "./Dialog.tsx";
 
 const OTHERS: [keys: string[], what: string][] = [
+  [["Ctrl", "K"], "Go to a function, call, namespace or action"],
   [["/"], "Search this screen"],
   [["j"], "Next row"],
   [["k"], "Previous row"],

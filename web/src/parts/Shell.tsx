@@ -1,14 +1,16 @@
 // The frame round every screen: where one can go, which namespace one looks at, whether the page is live, who one is.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { connection } from "../events.ts";
-import { helpShown, here } from "../keys.ts";
-import { go, href, useRoute, type Screen } from "../router.ts";
-import { may, namespaces, session, signOut, visited, type Right } from "../store/session.ts";
+import { connection, staleSince } from "../events.ts";
+import { helpShown, here, paletteShown } from "../keys.ts";
+import { href, useRoute, type Screen } from "../router.ts";
+import { may, session, signOut, type Right } from "../store/session.ts";
 import { theme, toggleTheme } from "../store/theme.ts";
+import { clock } from "../logic/format.ts";
 import { Icon, type IconName } from "./Icon.tsx";
 import { Help } from "./Help.tsx";
+import { Namespace, Namespaces } from "./Namespaces.tsx";
+import { Palette } from "./Palette.tsx";
 import { attempt, Toasts } from "./Toasts.tsx";
 
 type Item = [screen: Screen, label: string, icon: IconName, right: Right];
@@ -61,6 +63,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
           Gateless
         </a>
         <Namespace />
+        <button type="button" class="jump" aria-haspopup="dialog" onClick={() => (paletteShown.value = true)}>
+          Go to… <kbd>Ctrl K</kbd>
+        </button>
         <nav aria-label="Screens">
           {GROUPS.map(([title, items]) => (
             <section key={title}>
@@ -82,57 +87,26 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </nav>
         <Foot />
       </aside>
-      <main id="main">{children}</main>
+      <main id="main" class={staleSince.value === null ? "" : "stale"}>
+        <Stale />
+        {children}
+      </main>
       <Toasts />
       <Help />
+      <Palette />
+      <Namespaces />
     </div>
   );
 }
 
-function Namespace() {
-  const known = namespaces.value;
-  const who = session.value;
-  const current = here();
-  const [text, setText] = useState<string | null>(null);
-  if (who?.namespace !== "*") return <p class="namespace"><span>Namespace</span> {who?.namespace}</p>;
-  const chosen = (name: string) => {
-    setText(null);
-    const valid = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name);
-    if (!valid || name === current) return;
-    visited(name);
-    go(href("functions", { ns: name }));
-  };
+function Stale() {
+  const since = staleSince.value;
+  if (since === null) return null;
   return (
-    <form
-      class="namespace"
-      onSubmit={(event) => {
-        event.preventDefault();
-        chosen(text ?? current);
-      }}
-    >
-      <label for="namespace">Namespace</label>
-      <input
-        id="namespace"
-        title="Namespace: choose or type one, then Enter"
-        list="namespaces"
-        spellcheck={false}
-        autoComplete="off"
-        value={text ?? current}
-        onFocus={(event) => event.currentTarget.select()}
-        onInput={(event) => {
-          const typed = event.currentTarget.value;
-          setText(typed);
-          // Chosen from the list, not typed: there is no Enter then.
-          if (!(event as InputEvent).inputType?.startsWith("insertText") && known.includes(typed)) chosen(typed);
-        }}
-        onBlur={() => setText(null)}
-      />
-      <datalist id="namespaces">
-        {known.map((name) => (
-          <option key={name} value={name} />
-        ))}
-      </datalist>
-    </form>
+    <p class="notice warn" role="status">
+      <Icon name="alert" />
+      <span>The connection to the server is lost. What is shown is of {clock(since)} and marked as old; calls of functions do not need the server.</span>
+    </p>
   );
 }
 
@@ -163,6 +137,9 @@ function Foot() {
         <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => (helpShown.value = true)}>
           <Icon name="help" />
         </button>
+        <a class="button icon" href={href("docs")} aria-label="Documentation" title="Documentation">
+          <Icon name="logs" />
+        </a>
         <button type="button" class="icon" aria-label="Sign out" title="Sign out" onClick={() => void attempt(signOut)}>
           <Icon name="out" />
         </button>

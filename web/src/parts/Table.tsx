@@ -1,14 +1,20 @@
-// The frame of a list: its caption for screen readers, and its columns' names.
+// The frame of a list: its caption for screen readers, and its columns' names. On a phone each row is a card, and each cell of it
+// says its column's name (`data-label`, drawn by tables.css).
 
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 /** A column's name, and how it is shown: `num`, `wide-only`; a name in brackets is for screen readers only. */
 export type Column = string | [name: string, classes: string];
 
 export function Table({ caption, columns, first, children }: { caption: string; columns: Column[]; first?: ComponentChildren; children: ComponentChildren }) {
+  const table = useRef<HTMLTableElement>(null);
+  useLayoutEffect(() => {
+    if (table.current) label(table.current);
+  });
   return (
     <div class="table">
-      <table>
+      <table ref={table}>
         <caption class="sr">{caption}</caption>
         <thead>
           <tr>
@@ -28,4 +34,12 @@ export function Table({ caption, columns, first, children }: { caption: string; 
       </table>
     </div>
   );
+}
+
+/** Columns whose name is only for screen readers have no label: what is in them speaks for itself. */
+function label(table: HTMLTableElement): void {
+  const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => (cell.querySelector(".sr, input") ? "" : (cell.textContent ?? "")));
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    for (const cell of row.cells) cell.dataset.label = names[cell.cellIndex] ?? "";
+  }
 }

@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { client, etag } from "../api/client.ts";
-import { deleteFunction } from "../api/sdk.ts";
+import { deleteFunction, type GatelessFunction } from "../api/sdk.ts";
+import { leftOut } from "../logic/traffic.ts";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Loading, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
@@ -80,6 +81,7 @@ export function FunctionDetail({ route }: { route: Route }) {
       <Tabs label="Parts of the function" tabs={[...TABS]} open={tab} />
       <Problem problem={fn.problem} retry={fn.reload} />
       {fn.loading && !value && <Loading what="the function" />}
+      {value && !fn.problem && <LeftOut fn={value} />}
       {value && !fn.problem && tab === "overview" && <Overview fn={value} />}
       {value && !fn.problem && tab === "revisions" && <Revisions fn={value} />}
       {value && !fn.problem && tab === "settings" && <Settings fn={value} />}
@@ -100,5 +102,20 @@ export function FunctionDetail({ route }: { route: Route }) {
         </Confirm>
       )}
     </Page>
+  );
+}
+
+function LeftOut({ fn }: { fn: GatelessFunction }) {
+  const name = leftOut(fn);
+  if (name === null) return null;
+  const who = fn.traffic.filter((target) => target.percent > 0).map((target) => `${target.revision} (${target.percent} %)`);
+  return (
+    <p class="notice warn" role="status">
+      <Icon name="alert" />
+      <span>
+        <strong>{name}</strong>, the latest revision, gets no traffic: calls go to {who.join(" and ")}.{" "}
+        <a href={href("function", { ns: fn.namespace, name: fn.name }, { tab: "revisions" })}>Change the split</a>
+      </span>
+    </p>
   );
 }

@@ -1,7 +1,7 @@
 // A function from nothing, or changed: a form, the same as JSON, or a function.toml; a dry run shows what would change.
 
 import type { ApplyRequest, GatelessFunction } from "../api/sdk.ts";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { client, etag, problemOf, type GatelessError } from "../api/client.ts";
 import { applyFunction } from "../api/sdk.ts";
 import { Badge, Loading, Problem } from "../parts/basic.tsx";
@@ -78,10 +78,19 @@ function Editor({ ns, base }: { ns: string; base: GatelessFunction | undefined }
     }
     setBusy(false);
   };
+  /** The program with every default the server has: what differs from it is what somebody chose. */
+  const bare = async ({ spec }: ApplyRequest) => {
+    const kind = spec.kind ?? "process";
+    const least = { labels: {}, spec: { kind, [kind]: spec[kind] } } as ApplyRequest;
+    const then = await applyFunction({ client, path, body: least, headers, query: { dry_run: true } });
+    const given = Object.keys((spec[kind] ?? {}) as Data);
+    const program = Object.entries(then.spec[kind] ?? {}).filter(([field]) => !given.includes(field));
+    return { labels: {}, spec: { ...then.spec, kind: "process", [kind]: Object.fromEntries(program) } };
+  };
   const plan = () =>
     run(async () => {
       const then = await applyFunction({ client, path, body: request, headers, query: { dry_run: true } });
-      const before = base ? { labels: base.labels, spec: base.spec } : {};
+      const before = base ? { labels: base.labels, spec: base.spec } : await bare(request);
       setPlanned({ request, changes: diff(before, { labels: then.labels, spec: then.spec }) });
     });
   const apply = () =>
@@ -167,8 +176,10 @@ function Editor({ ns, base }: { ns: string; base: GatelessFunction | undefined }
 }
 
 function Plan({ planned, fresh }: { planned: Planned; fresh: boolean }) {
+  const card = useRef<HTMLElement>(null);
+  useEffect(() => card.current?.scrollIntoView({ block: "nearest" }), [planned]);
   return (
-    <section class="card" aria-labelledby="plan">
+    <section class="card" aria-labelledby="plan" ref={card}>
       <header>
         <h2 id="plan">{fresh ? "It will be registered as" : "What changes"}</h2>
         <Badge tone="ok">checked by the server</Badge>
@@ -185,6 +196,7 @@ function Plan({ planned, fresh }: { planned: Planned; fresh: boolean }) {
           ))}
         </Table>
       )}
+      {fresh && <p class="hint">Everything else is at its default.</p>}
     </section>
   );
 }

@@ -20,7 +20,8 @@ import { Sidecars } from "./Sidecars.tsx";
 import { Tokens } from "./Tokens.tsx";
 import { Triggers } from "./Triggers.tsx";
 
-const SCREENS: Record<Screen, ComponentType<{ route: Route }>> = {
+/** Those that need somebody signed in; the documentation is everybody's. */
+const SCREENS: Record<Exclude<Screen, "docs" | "guide">, ComponentType<{ route: Route }>> = {
   functions: Functions,
   function: FunctionDetail,
   register: Register,
@@ -39,7 +40,7 @@ const SCREENS: Record<Screen, ComponentType<{ route: Route }>> = {
 
 export function Screens({ route }: { route: Route }) {
   const { screen, params } = route;
-  if (screen === null) return <Missing />;
+  if (screen === null || screen === "docs" || screen === "guide") return <Missing />;
   const Drawn = SCREENS[screen];
   // Another function, another state.
   return <Drawn key={`${screen} ${JSON.stringify(params)}`} route={route} />;

@@ -133,7 +133,8 @@ export function platform(the) {
   });
 
   test("keeps namespaces apart, and signs out", async () => {
-    await page.getByRole("combobox", { name: "Namespace" }).fill("elsewhere");
+    await button("Namespace default").click();
+    await dialog().getByLabel("Another").fill("elsewhere");
     await page.keyboard.press("Enter");
     await page.getByText("No function yet").waitFor();
     assert.match(page.url(), /\/n\/elsewhere\/functions$/);

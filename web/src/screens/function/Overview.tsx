@@ -9,6 +9,7 @@ import { clock, count, millis, number, plural } from "../../logic/format.ts";
 import { href } from "../../router.ts";
 import { useLive } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
+import { Address } from "./Address.tsx";
 import { Conditions } from "./Conditions.tsx";
 import { Table } from "../../parts/Table.tsx";
 
@@ -28,6 +29,7 @@ export function Overview({ fn }: { fn: GatelessFunction }) {
   return (
     <>
       <Conditions fn={fn} />
+      <Address fn={fn} />
       <Now stats={stats} />
       <section class="card" aria-labelledby="chart">
         <header>

@@ -1,0 +1,103 @@
+// Ctrl-K: functions, calls, namespaces and what can be done, by a few letters of their names. Enter goes there.
+
+import { useId, useState } from "preact/hooks";
+import { find, type Entry } from "../logic/palette.ts";
+import { shortId } from "../logic/format.ts";
+import { helpShown, here, JUMPS, namespacesShown, paletteShown } from "../keys.ts";
+import { go, href } from "../router.ts";
+import { useLive } from "../store/live.ts";
+import * as resources from "../store/resources.ts";
+import { may, namespaces, session, signOut } from "../store/session.ts";
+import { toggleTheme } from "../store/theme.ts";
+import { Dialog } from "./Dialog.tsx";
+import { attempt } from "./Toasts.tsx";
+
+export function Palette() {
+  return paletteShown.value ? <Open /> : null;
+}
+
+const close = () => (paletteShown.value = false);
+
+function Open() {
+  const [question, setQuestion] = useState("");
+  const [at, setAt] = useState(0);
+  const id = useId();
+  const found = find(useEntries(), question);
+  const chosen = Math.min(at, found.length - 1);
+  const run = (entry: Entry | undefined) => {
+    if (!entry) return;
+    close();
+    entry.run();
+  };
+  const pressed = (event: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) setAt((chosen + step + found.length) % Math.max(1, found.length));
+    else if (event.key === "Enter") run(found[chosen]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <Dialog title="Go to" onClose={close}>
+      <input
+        class="question"
+        autofocus
+        role="combobox"
+        aria-label="Functions, calls, namespaces, actions"
+        aria-expanded="true"
+        aria-controls={id}
+        aria-activedescendant={chosen >= 0 ? `${id}-${chosen}` : undefined}
+        placeholder="Functions, calls, namespaces, actions"
+        autoComplete="off"
+        spellcheck={false}
+        value={question}
+        onKeyDown={pressed}
+        onInput={(event) => {
+          setQuestion(event.currentTarget.value);
+          setAt(0);
+        }}
+      />
+      <ul class="found" id={id} role="listbox" aria-label="Found">
+        {found.map((entry, index) => (
+          <li
+            key={`${entry.kind} ${entry.name} ${entry.note}`}
+            id={`${id}-${index}`}
+            role="option"
+            aria-selected={index === chosen}
+            onMouseMove={() => setAt(index)}
+            onClick={() => run(entry)}
+          >
+            <span>{entry.name}</span>
+            {entry.note && <small>{entry.note}</small>}
+            <small class="kind">{entry.kind}</small>
+          </li>
+        ))}
+      </ul>
+      {found.length === 0 && <p class="nothing" role="status">Nothing is called so here.</p>}
+    </Dialog>
+  );
+}
+
+function useEntries(): Entry[] {
+  const ns = here();
+  const who = session.value;
+  const functions = useLive(resources.functions(ns)).value?.items ?? [];
+  const calls = useLive(resources.calls({ namespace: ns, name: null, state: "" })).value?.items ?? [];
+  const to = (kind: string, name: string, address: string, note?: string): Entry => ({ kind, name, run: () => go(address), ...(note ? { note } : {}) });
+  const others = who?.namespace === "*" ? namespaces.value : [];
+  return [
+    ...functions.map((fn) => to("function", fn.name, href("function", { ns, name: fn.name }))),
+    ...others.map((name) => to("namespace", name, href("functions", { ns: name }))),
+    ...JUMPS.filter(([, , , right]) => may(who, right)).map(([, screen, label]) => to("screen", label, href(screen, { ns }))),
+    ...(may(who, "deploy") ? [to("action", "Register a function", href("register", { ns }))] : []),
+    ...functions.flatMap(({ name }) => [
+      ...(may(who, "invoke") ? [to("action", `Invoke ${name}`, href("invoke", { ns }, { function: name }))] : []),
+      to("action", `Logs of ${name}`, href("logs", { ns }, { function: name })),
+      ...(may(who, "deploy") ? [to("action", `Edit ${name}`, href("edit", { ns, name }))] : []),
+    ]),
+    ...calls.map((call) => to("call", shortId(call.id), href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path}`)),
+    ...(others.length > 0 ? [{ kind: "action", name: "Switch namespace", run: () => void (namespacesShown.value = true) }] : []),
+    { kind: "action", name: "Dark or light", run: toggleTheme },
+    { kind: "action", name: "Keyboard shortcuts", run: () => void (helpShown.value = true) },
+    { kind: "action", name: "Sign out", run: () => void attempt(signOut) },
+  ];
+}

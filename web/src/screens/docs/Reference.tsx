@@ -1,0 +1,137 @@
+// Every operation of the management API and every type it speaks, from the server's own document.
+
+import text from "../../../../openapi/openapi.json?raw";
+import { operationsOf, refOf, typeOf, type Document, type Schema, type Shown } from "../../logic/openapi.ts";
+
+const api = JSON.parse(text) as Document;
+export const reference = operationsOf(api);
+
+export function Reference({ title }: { title: string }) {
+  return (
+    <article class="reference">
+      <h1 tabIndex={-1}>{title}</h1>
+      <p>{api.info.description}</p>
+      <p>
+        Every request carries <code>Authorization: Bearer TOKEN</code>, with a token from <code>gateless token create</code>. The document itself is at{" "}
+        <code>/v1/openapi.json</code>. Version {api.info.version}.
+      </p>
+      <nav aria-label="Operations">
+        {reference.map(([tag, operations]) => (
+          <section key={tag}>
+            <h2>{tag}</h2>
+            <ul>
+              {operations.map((one) => (
+                <li key={one.operationId}>
+                  <a href={`#${one.operationId}`}>{one.summary ?? one.operationId}</a>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
+      </nav>
+      {reference.flatMap(([, operations]) => operations.map((one) => <Operation key={one.operationId} operation={one} />))}
+      <h2 id="types">Types</h2>
+      {Object.entries(api.components.schemas).map(([name, schema]) => (
+        <Type key={name} name={name} schema={schema} />
+      ))}
+    </article>
+  );
+}
+
+function Operation({ operation }: { operation: Shown }) {
+  const { operationId, method, path, summary, description, parameters = [], requestBody, responses } = operation;
+  return (
+    <section class="card operation" id={operationId} aria-label={summary ?? operationId}>
+      <h3>{summary ?? operationId}</h3>
+      <p>
+        <span class="badge">{method.toUpperCase()}</span> <code>{path}</code>
+      </p>
+      {description && <p>{description}</p>}
+      {parameters.length > 0 && (
+        <Fields
+          title="Parameters"
+          fields={parameters.map((one) => ({ name: one.name, where: one.in, schema: one.schema, required: one.required === true, text: one.description }))}
+        />
+      )}
+      {requestBody && <Bodies title="Body" content={requestBody.content} />}
+      <h4>Answers</h4>
+      <dl>
+        {Object.entries(responses).map(([status, response]) => (
+          <div key={status}>
+            <dt>{status}</dt>
+            <dd>
+              {response.description} <Bodies content={response.content ?? {}} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Bodies({ title, content }: { title?: string; content: Record<string, { schema?: Schema }> }) {
+  const kinds = Object.entries(content);
+  if (kinds.length === 0) return null;
+  return (
+    <>
+      {title && <h4>{title}</h4>}
+      {kinds.map(([kind, { schema }]) => (
+        <span key={kind} class="body">
+          <code>{kind}</code>{schema && <>: <Name schema={schema} /></>}
+        </span>
+      ))}
+    </>
+  );
+}
+
+function Name({ schema }: { schema: Schema }) {
+  const ref = refOf(schema);
+  const text = typeOf(schema);
+  return ref === null ? <>{text}</> : <a href={`#type-${ref}`}>{text}</a>;
+}
+
+interface Field {
+  name: string;
+  where?: string;
+  schema: Schema;
+  required: boolean;
+  text: string | undefined;
+}
+
+function Fields({ title, fields }: { title?: string; fields: Field[] }) {
+  return (
+    <>
+      {title && <h4>{title}</h4>}
+      <dl>
+        {fields.map(({ name, where, schema, required, text }) => (
+          <div key={`${where} ${name}`}>
+            <dt>
+              <code>{name}</code>
+            </dt>
+            <dd>
+              <small>
+                {where && `${where}, `}<Name schema={schema} />{required && ", required"}
+                {schema.default !== undefined && `, default ${JSON.stringify(schema.default)}`}
+              </small>
+              {text && <p>{text}</p>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  );
+}
+
+function Type({ name, schema }: { name: string; schema: Schema }) {
+  const parts = [schema, ...(schema.allOf ?? [])];
+  const fields = parts.flatMap((part) =>
+    Object.entries(part.properties ?? {}).map(([field, of]): Field => ({ name: field, schema: of, required: part.required?.includes(field) ?? false, text: of.description })),
+  );
+  return (
+    <section class="card operation" id={`type-${name}`} aria-label={name}>
+      <h3>{name}</h3>
+      {schema.description && <p>{schema.description}</p>}
+      {fields.length > 0 ? <Fields fields={fields} /> : <p>{typeOf(schema)}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,11 @@
+// What scripts/guides.ts makes of docs/*.md when the dashboard is built.
+
+declare module "virtual:guides" {
+  export interface Guide {
+    name: string;
+    title: string;
+    html: string;
+    sections: { id: string; title: string; text: string }[];
+  }
+  export const guides: Guide[];
+}

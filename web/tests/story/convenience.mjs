@@ -1,0 +1,194 @@
+// What helps people who have many things: the palette, namespaces with counts, addresses, and pages that say when they are old or small.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { Browser } from "../browser.mjs";
+
+const run = promisify(execFile);
+const PHONE = { width: 390, height: 844 };
+const DESK = { width: 1360, height: 860 };
+const SPEC = { kind: "process", process: { command: ["sh", "-c", "exec python3 -m http.server --bind 127.0.0.1 $PORT"] } };
+
+export function convenience(the) {
+  const { gateless, browser, page, row, button, dialog } = the;
+  const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+  const question = () => page.getByRole("combobox", { name: /^Functions, calls/ });
+
+  test("goes anywhere by a few letters", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await page.keyboard.press("Control+k");
+    await question().pressSequentially("anyth");
+    await page.getByRole("option", { name: "anything function", exact: true }).waitFor();
+    await browser.accessible("palette");
+    await page.keyboard.press("Enter");
+    await browser.heading(/anything/);
+    await page.keyboard.press("Control+k");
+    await question().fill("edit anything");
+    await page.getByRole("option", { name: /Edit anything/ }).click();
+    await browser.heading("Edit anything");
+    // It opens while somebody types, too.
+    await page.getByLabel("Environment").focus();
+    await page.keyboard.press("Control+k");
+    await question().fill("flaky call");
+    const call = page.getByRole("option", { name: /flaky.*call$/ }).first();
+    await call.waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Enter");
+    assert.match(page.url(), /\/calls\/flaky\//);
+    await page.keyboard.press("Control+k");
+    await question().fill("no such thing at all");
+    await dialog().getByText("Nothing is called so here").waitFor();
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    browser.noFaults();
+  });
+
+  test("says where a function is called, host name first", async () => {
+    await browser.go("/n/default/functions/anything", /anything/);
+    const address = page.getByRole("region", { name: "Address" });
+    await address.getByRole("button", { name: "Copy the host name" }).click();
+    assert.equal(await clipboard(), "anything.default.gateless.local");
+    await address.getByRole("button", { name: "Copy the curl command" }).click();
+    const { stdout } = await run("sh", ["-c", await clipboard()]);
+    assert.match(stdout, /^HTTP\/1.1 200/);
+    const [opened] = await Promise.all([page.context().waitForEvent("page"), address.getByRole("link", { name: "Open" }).click()]);
+    await opened.waitForLoadState();
+    assert.match(opened.url(), /\/function\/anything\.default\/$/);
+    await opened.close();
+    browser.noFaults();
+  });
+
+  test("says when the latest revision gets no traffic, until it does", async () => {
+    await browser.go("/n/default/functions/anything", /anything/);
+    const banner = page.getByRole("status").filter({ hasText: "gets no traffic" });
+    await banner.getByText("anything-00002").waitFor();
+    assert.match(await banner.innerText(), /anything-00001 \(100 %\)/);
+    await browser.accessible("function, latest left out");
+    await gateless.api("PUT", "/v1/namespaces/default/functions/anything/traffic", { targets: [{ latest: true, percent: 100 }] });
+    await banner.waitFor({ state: "detached" });
+    browser.noFaults();
+  });
+
+  test("reviews only what is not default", async () => {
+    await browser.go("/n/default/functions/new", "Register a function");
+    await page.getByLabel("Name", { exact: true }).fill("reviewed");
+    await page.getByLabel("Command").fill("sleep 1");
+    await page.getByLabel("Most instances").fill("7");
+    await button("Review changes").click();
+    const plan = page.getByRole("region", { name: "It will be registered as" });
+    await plan.getByText("Everything else is at its default").waitFor();
+    const fields = await plan.locator("tbody th").allInnerTexts();
+    assert.ok(fields.includes("spec.scaling.max_scale") && fields.includes("spec.process.command"), String(fields));
+    assert.equal(fields.some((field) => /timeout|async|readiness|limits|min_scale/.test(field)), false, String(fields));
+    assert.equal(await plan.evaluate((card) => card.getBoundingClientRect().bottom <= innerHeight + 1), true);
+    page.once("dialog", (asked) => void asked.accept());
+    await page.getByRole("link", { name: "Cancel" }).click();
+    browser.noFaults();
+  });
+
+  test("switches namespaces, with what is in each", async () => {
+    await gateless.api("PUT", "/v1/namespaces/team-a/functions/theirs", { spec: SPEC });
+    await browser.go("/n/team-a/functions", "Functions");
+    await button("Namespace team-a").click();
+    await dialog().getByRole("button", { name: "team-a 1 function" }).waitFor();
+    await dialog().getByRole("button", { name: /^default \d+ functions/ }).waitFor();
+    await browser.accessible("namespaces");
+    await dialog().getByLabel("Another").fill("Not One");
+    await dialog().getByRole("button", { name: "Switch" }).click();
+    await dialog().getByText("A DNS label").waitFor();
+    await dialog().getByRole("button", { name: /^default/ }).click();
+    await row("anything").waitFor();
+    assert.match(page.url(), /\/n\/default\/functions$/);
+    browser.noFaults();
+  });
+
+  test("shows the guides and the API's reference to anybody, and finds in both", async () => {
+    const visitor = await Browser.open(the.line.url);
+    try {
+      await visitor.go("/docs", "Documentation");
+      await visitor.accessible("documentation");
+      await visitor.page.getByRole("main").getByRole("link", { name: "API reference" }).click();
+      await visitor.heading("API reference");
+      const document = await gateless.api("GET", "/v1/openapi.json");
+      const operations = Object.values(document.paths).flatMap((item) => Object.values(item).map((one) => one.operationId).filter(Boolean));
+      const drawn = await visitor.page.locator(".operation").evaluateAll((all) => all.map((one) => one.id));
+      assert.deepEqual(operations.filter((id) => !drawn.includes(id)), []);
+      assert.deepEqual(Object.keys(document.components.schemas).filter((name) => !drawn.includes(`type-${name}`)), []);
+      await visitor.accessible("reference");
+      await visitor.page.getByRole("searchbox").fill("rollback");
+      await visitor.page.getByRole("link", { name: /roll/i }).first().click();
+      await visitor.page.locator("#rollbackFunction").waitFor();
+      assert.match(visitor.page.url(), /\/docs\/api#/);
+      await visitor.page.getByRole("searchbox").fill("time zone");
+      await visitor.page.getByRole("main").getByRole("link").first().click();
+      await visitor.page.locator(".guide h1").waitFor();
+      await visitor.accessible("guide");
+      // Every link between guides leads to a heading that is there.
+      const links = await visitor.page.evaluate(() => [...document.querySelectorAll("nav[aria-label=Documentation] a")].map((one) => one.getAttribute("href")));
+      for (const link of links) {
+        await visitor.go(link);
+        await visitor.page.locator("article").waitFor();
+        const dead = await visitor.page.evaluate((all) => {
+          const inside = [...document.querySelectorAll("article a")].filter((one) => one.origin === location.origin && one.hash !== "" && one.pathname === location.pathname);
+          const elsewhere = [...document.querySelectorAll("article a")].filter((one) => one.pathname.startsWith("/docs/") && !all.includes(one.pathname));
+          return [...inside.filter((one) => !document.getElementById(decodeURIComponent(one.hash.slice(1)))), ...elsewhere].map((one) => one.href);
+        }, links);
+        assert.deepEqual(dead, [], link);
+      }
+      visitor.noFaults();
+    } finally {
+      await visitor.close();
+    }
+  });
+
+  test("says in every number that a page is old", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await page.getByText("Live").waitFor();
+    await row("anything").waitFor();
+    const marks = () =>
+      page.evaluate(() => {
+        const numbers = [...document.querySelectorAll("main .figure dd, main td.num")].filter((one) => !one.querySelector("button, a") && one.textContent !== "");
+        return [...new Set(numbers.map((one) => getComputedStyle(one, "::after").content))];
+      });
+    assert.deepEqual(await marks(), ["none"]);
+    await page.context().setOffline(true);
+    the.line.cut();
+    await page.getByText("The connection to the server is lost").waitFor();
+    assert.deepEqual(await marks(), ['"old"']);
+    await browser.accessible("functions, old");
+    await page.context().setOffline(false);
+    await page.getByText("The connection to the server is lost").waitFor({ state: "detached" });
+    assert.deepEqual(await marks(), ["none"]);
+    browser.noFaults();
+  });
+
+  test("shows cards instead of cut tables on a phone", async () => {
+    const cron = { kind: "cron", function: "flaky", cron: { schedule: "0 3 * * *" } };
+    await gateless.api("PUT", "/v1/namespaces/default/triggers/nightly", { spec: cron });
+    await page.setViewportSize(PHONE);
+    try {
+      for (const [path, heading, label] of [
+        ["/n/default/functions", "Functions", "Instances"],
+        ["/n/default/triggers", "Triggers", "Fires on"],
+        ["/sidecars", "Sidecars", "Entrance"],
+        ["/tokens", "Tokens", "Role"],
+        ["/n/default/calls", "Async calls", "Attempts"],
+        ["/n/default/functions/anything?tab=revisions", /anything/, "Share"],
+        ["/n/default/functions/anything", /anything/, null],
+      ]) {
+        await browser.go(path, heading);
+        if (label !== null) await page.locator(`td[data-label="${label}"]`).first().waitFor();
+        const wide = await page.evaluate(() => [...document.querySelectorAll("main .table, main .card, html")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className || one.tagName));
+        assert.deepEqual(wide, [], `${path} is wider than the phone`);
+        await browser.accessible(`${path}, on a phone`);
+      }
+    } finally {
+      await page.setViewportSize(DESK);
+    }
+    await gateless.api("DELETE", "/v1/namespaces/default/triggers/nightly");
+    browser.noFaults();
+  });
+}
