@@ -84,6 +84,17 @@ export function Shell({ children }: { children: ComponentChildren }) {
               </ul>
             </section>
           ))}
+          <section>
+            <h2>Help</h2>
+            <ul>
+              <li>
+                <a href={href("docs")}>
+                  <Icon name="help" />
+                  Documentation
+                </a>
+              </li>
+            </ul>
+          </section>
         </nav>
         <Foot />
       </aside>
@@ -137,9 +148,6 @@ function Foot() {
         <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => (helpShown.value = true)}>
           <Icon name="help" />
         </button>
-        <a class="button icon" href={href("docs")} aria-label="Documentation" title="Documentation">
-          <Icon name="logs" />
-        </a>
         <button type="button" class="icon" aria-label="Sign out" title="Sign out" onClick={() => void attempt(signOut)}>
           <Icon name="out" />
         </button>

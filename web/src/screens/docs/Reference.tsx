@@ -38,6 +38,11 @@ export function Reference({ title }: { title: string }) {
   );
 }
 
+/** What is between backticks is code; the document's descriptions have no other marks. */
+function Prose({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
+}
+
 function Operation({ operation }: { operation: Shown }) {
   const { operationId, method, path, summary, description, parameters = [], requestBody, responses } = operation;
   return (
@@ -46,7 +51,7 @@ function Operation({ operation }: { operation: Shown }) {
       <p>
         <span class="badge">{method.toUpperCase()}</span> <code>{path}</code>
       </p>
-      {description && <p>{description}</p>}
+      {description && <p><Prose text={description} /></p>}
       {parameters.length > 0 && (
         <Fields
           title="Parameters"
@@ -60,7 +65,7 @@ function Operation({ operation }: { operation: Shown }) {
           <div key={status}>
             <dt>{status}</dt>
             <dd>
-              {response.description} <Bodies content={response.content ?? {}} />
+              <Prose text={response.description} /> <Bodies content={response.content ?? {}} />
             </dd>
           </div>
         ))}
@@ -113,7 +118,7 @@ function Fields({ title, fields }: { title?: string; fields: Field[] }) {
                 {where && `${where}, `}<Name schema={schema} />{required && ", required"}
                 {schema.default !== undefined && `, default ${JSON.stringify(schema.default)}`}
               </small>
-              {text && <p>{text}</p>}
+              {text && <p><Prose text={text} /></p>}
             </dd>
           </div>
         ))}
@@ -130,7 +135,7 @@ function Type({ name, schema }: { name: string; schema: Schema }) {
   return (
     <section class="card operation" id={`type-${name}`} aria-label={name}>
       <h3>{name}</h3>
-      {schema.description && <p>{schema.description}</p>}
+      {schema.description && <p><Prose text={schema.description} /></p>}
       {fields.length > 0 ? <Fields fields={fields} /> : <p>{typeOf(schema)}</p>}
     </section>
   );
