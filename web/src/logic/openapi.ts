@@ -52,7 +52,7 @@ export interface Shown extends Operation {
   path: string;
 }
 
-const METHODS = ["get", "put", "post", "patch", "delete"];
+const METHODS = ["get", "head", "put", "post", "patch", "delete"];
 
 /** In the document's order, by their first tag. */
 export function operationsOf(document: Document): [tag: string, operations: Shown[]][] {
