@@ -52,7 +52,7 @@ check:
 	$(NEED) cc cargo cargo-clippy cargo-fmt
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) check -p gateless --no-default-features
+	$(CARGO) check --workspace --exclude gateless-benches --all-targets --no-default-features
 
 ## fmt: format the Rust code
 fmt:

@@ -3,6 +3,7 @@
 //! Nothing here waits for an instance or sends to one: an admitted call goes to [`crate::call`], one for
 //! later to [`crate::queue`].
 
+#[cfg(feature = "wasm")]
 pub mod component;
 mod deferred;
 pub mod doors;

@@ -5,6 +5,7 @@
 pub(crate) mod alarm;
 pub mod body;
 pub mod component;
+pub mod engine;
 pub mod pool;
 pub(crate) mod stream;
 pub mod target;

@@ -21,6 +21,7 @@ pub mod folder;
 pub mod logs;
 pub mod process;
 pub mod registry;
+#[cfg(feature = "wasm")]
 pub mod wasm;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Starts a sidecar: binds, joins, loads, adopts, serves.
 
+mod components;
 mod parts;
 mod shutdown;
 
@@ -16,12 +17,12 @@ use crate::call::reserve::Reservations;
 use crate::cluster::auth::{Check, ClusterSecret};
 use crate::cluster::node;
 use crate::edge::Edge;
-use crate::edge::component::Router;
 use crate::edge::openfaas::Relay;
 use crate::queue::Queue;
 use crate::reconcile;
 use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
+use components::Components;
 use shutdown::Stop;
 
 use crate::{catalogue, cluster, queue};
@@ -91,7 +92,7 @@ pub enum Error {
     },
     /// The engine for components cannot be opened.
     #[error(transparent)]
-    Engine(gateless_wasm::Error),
+    Engine(crate::endpoint::engine::Error),
     /// The config client cannot start.
     #[error(transparent)]
     Control(#[from] catalogue::Error),
@@ -124,9 +125,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let node = node::id(&config.data).map_err(data_error)?;
     let (listeners, addresses) = parts::bind_all(&config).await?;
     let local = addresses.local;
-    let router = Arc::<Router>::default();
-    let engine = parts::open_engine(&config, &router)?;
-    let instances = parts::open_drivers(&config, &node, engine.clone()).map_err(data_error)?;
+    let components = Components::open(&config)?;
+    let instances = parts::open_drivers(&config, &node, &components).map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
@@ -135,7 +135,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         parts::join(&config, &node, &addresses, &secret, gates).await?;
     let gossip = peers.gossip_address();
     metrics.watch_members(peers.members());
-    metrics.watch_engine(engine.clone());
+    components.watch(&metrics);
+    let engine = components.engine.clone();
     let control = parts::follow_server(&config, &node, &addresses, &secret, gossip, engine).await?;
     let catalogue = control.catalogue();
     registry.change(catalogue.borrow().functions.values().cloned(), None);
@@ -162,7 +163,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         metrics,
         from_peers: AtomicU64::new(0),
     });
-    router.open(&edge, local.to_string());
+    components.route(&edge, local.to_string());
     let stop_reconciling = CancellationToken::new();
     let parts = reconcile::Parts {
         registry,

@@ -75,7 +75,7 @@ pub(crate) fn loopback_sidecar(
         domain: "gateless.local".into(),
         capacity: LOOPBACK_CAPACITY,
         management_relay: true,
-        wasi_0_3: true,
+        wasi_0_3: cfg!(feature = "wasm"),
     }
 }
 

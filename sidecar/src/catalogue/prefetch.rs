@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use gateless_core::config::Function;
 use gateless_core::name::FunctionName;
-use gateless_wasm::Engine;
 use imbl::ordmap::DiffItem;
 
 use crate::catalogue::{Catalogue, Handle};
+use crate::endpoint::engine::Engine;
 
 /// Runs until the catalogue's source ends.
 pub(crate) async fn run(control: Arc<Handle>, engine: Engine) {

@@ -46,6 +46,10 @@ pub(super) async fn outside(
 }
 
 /// A call from a component here, which comes without a connection.
+#[cfg_attr(
+    not(feature = "wasm"),
+    allow(dead_code, reason = "only components call so")
+)]
 pub(crate) async fn inside(edge: &Arc<Edge>, request: Request<Inbound>) -> Response<Body> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let answered = route(edge, request, here, Door::Local, None).await;

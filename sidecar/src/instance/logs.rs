@@ -76,6 +76,10 @@ pub(super) struct Spoken {
 
 enum Command {
     Watch(Source),
+    #[cfg_attr(
+        not(feature = "wasm"),
+        allow(dead_code, reason = "only components speak in this process")
+    )]
     Spoken(Spoken),
     Finish(InstanceId, oneshot::Sender<Vec<String>>),
     Query(LogQuery, oneshot::Sender<Found>),
@@ -135,6 +139,10 @@ impl Logs {
 
     /// Takes a line that never was in a raw file. While a thousand commands wait it is dropped:
     /// a component that floods its log must not delay anybody's call.
+    #[cfg_attr(
+        not(feature = "wasm"),
+        allow(dead_code, reason = "only components speak in this process")
+    )]
     pub(super) fn say(&self, spoken: Spoken) {
         self.try_send(Command::Spoken(spoken));
     }

@@ -10,13 +10,13 @@ use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
-use gateless_wasm::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
+use super::components::Components;
 use super::shutdown::Stop;
 use super::{Config, Error, Running};
 use crate::admin::logs::InstanceLogs;
@@ -26,13 +26,12 @@ use crate::call::{Proxy, Reserve};
 use crate::cluster::auth::ClusterSecret;
 use crate::cluster::drain::Draining;
 use crate::edge::Edge;
-use crate::edge::component::Router;
 use crate::edge::doors::{self, Door};
+use crate::endpoint::engine::Engine;
 use crate::instance::Drivers;
 use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
-use crate::instance::wasm::WasmDriver;
 use crate::queue::Queue;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
@@ -383,7 +382,7 @@ pub(super) struct Instances {
 pub(super) fn open_drivers(
     config: &Config,
     this: &NodeId,
-    engine: Engine,
+    components: &Components,
 ) -> io::Result<Instances> {
     let (sender, events) = mpsc::channel(1_024);
     let folder = Arc::new(Folder::open(&config.data)?);
@@ -393,18 +392,10 @@ pub(super) fn open_drivers(
     setup.max_instances = config.capacity as usize;
     let process = ProcessDriver::open(setup, folder, logs.clone(), sender.clone())?;
     drivers.register(Arc::new(process));
-    let wasm = WasmDriver::new(this.clone(), engine, logs.clone(), sender);
-    drivers.register(Arc::new(wasm));
+    components.register(&mut drivers, this, &logs, sender);
     Ok(Instances {
         drivers: Arc::new(drivers),
         logs,
         events,
     })
-}
-
-/// Compiled components are kept beside the artifacts; the least recently loaded go when they are too many.
-pub(super) fn open_engine(config: &Config, router: &Arc<Router>) -> Result<Engine, Error> {
-    let mut settings = gateless_wasm::Settings::new(config.data.join("compiled"));
-    settings.wasi_0_3 = config.wasi_0_3;
-    Engine::open(settings, router.clone()).map_err(Error::Engine)
 }

@@ -2,6 +2,7 @@
 //! looks nothing up. A function's series begin with its first call: ten thousand functions that are
 //! hardly called are no million lines of exposition.
 
+#[cfg(feature = "wasm")]
 mod engine;
 
 use std::fmt::Write as _;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::FunctionName;
-use gateless_wasm::Engine;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +19,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
-use self::engine::EngineNumbers;
 use counts::{BUCKETS, Counts};
 
 pub mod counts;
@@ -166,8 +165,9 @@ impl Metrics {
     }
 
     /// Shows what the wasm engine holds and did.
-    pub fn watch_engine(&self, engine: Engine) {
-        let numbers = Box::new(EngineNumbers(engine));
+    #[cfg(feature = "wasm")]
+    pub fn watch_engine(&self, engine: gateless_wasm::Engine) {
+        let numbers = Box::new(engine::EngineNumbers(engine));
         self.with_registry(|registry| registry.register_collector(numbers));
     }
 

@@ -183,6 +183,29 @@ fn layers_point_one_way() {
     }
 }
 
+#[test]
+fn a_build_without_features_has_no_engine_and_no_dashboard() {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let listed = Command::new(cargo)
+        .args(["tree", "--package=gateless", "--no-default-features"])
+        .args(["--edges=normal,build", "--prefix=none"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&listed.stderr);
+    assert!(listed.status.success(), "cargo tree failed: {said}");
+    let tree = String::from_utf8(listed.stdout).unwrap();
+    assert!(tree.contains("gateless-sidecar "), "no tree: {tree}");
+    let heavy = ["wasmtime", "cranelift", "rust-embed"];
+    let found = tree
+        .lines()
+        .filter(|line| heavy.iter().any(|name| line.starts_with(name)));
+    none(
+        "dependencies only features bring",
+        found.map(String::from).collect(),
+    );
+}
+
 /// Whether `word` stands alone in `text`.
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
