@@ -950,7 +950,7 @@ type ApiWaitForFunctionRequest struct {
 	timeoutMs *int64
 }
 
-// &#x60;ready&#x60;: the newest revision is ready and every connected sidecar has the function as it is.
+// &#x60;ready&#x60;: &#x60;status.rollout.state&#x60; is &#x60;serving&#x60; or &#x60;no_traffic&#x60;: the newest revision is ready, stays so, and every connected sidecar has the function as it is.
 func (r ApiWaitForFunctionRequest) Condition(condition string) ApiWaitForFunctionRequest {
 	r.condition = &condition
 	return r

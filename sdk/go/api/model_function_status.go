@@ -28,6 +28,8 @@ type FunctionStatus struct {
 	LatestRevision string `json:"latest_revision"`
 	// Whether the condition `Ready` is true.
 	Ready bool `json:"ready"`
+	// What the last deployment has come to: whether the newest revision answers, with which share.
+	Rollout RolloutStatus `json:"rollout"`
 	// The path of a call at any sidecar.
 	UrlPath string `json:"url_path"`
 	AdditionalProperties map[string]interface{}
@@ -39,11 +41,12 @@ type _FunctionStatus FunctionStatus
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewFunctionStatus(conditions []Condition, latestRevision string, ready bool, urlPath string) *FunctionStatus {
+func NewFunctionStatus(conditions []Condition, latestRevision string, ready bool, rollout RolloutStatus, urlPath string) *FunctionStatus {
 	this := FunctionStatus{}
 	this.Conditions = conditions
 	this.LatestRevision = latestRevision
 	this.Ready = ready
+	this.Rollout = rollout
 	this.UrlPath = urlPath
 	return &this
 }
@@ -170,6 +173,30 @@ func (o *FunctionStatus) SetReady(v bool) {
 	o.Ready = v
 }
 
+// GetRollout returns the Rollout field value
+func (o *FunctionStatus) GetRollout() RolloutStatus {
+	if o == nil {
+		var ret RolloutStatus
+		return ret
+	}
+
+	return o.Rollout
+}
+
+// GetRolloutOk returns a tuple with the Rollout field value
+// and a boolean to check if the value has been set.
+func (o *FunctionStatus) GetRolloutOk() (*RolloutStatus, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.Rollout, true
+}
+
+// SetRollout sets field value
+func (o *FunctionStatus) SetRollout(v RolloutStatus) {
+	o.Rollout = v
+}
+
 // GetUrlPath returns the UrlPath field value
 func (o *FunctionStatus) GetUrlPath() string {
 	if o == nil {
@@ -210,6 +237,7 @@ func (o FunctionStatus) ToMap() (map[string]interface{}, error) {
 	}
 	toSerialize["latest_revision"] = o.LatestRevision
 	toSerialize["ready"] = o.Ready
+	toSerialize["rollout"] = o.Rollout
 	toSerialize["url_path"] = o.UrlPath
 
 	for key, value := range o.AdditionalProperties {
@@ -227,6 +255,7 @@ func (o *FunctionStatus) UnmarshalJSON(data []byte) (err error) {
 		"conditions",
 		"latest_revision",
 		"ready",
+		"rollout",
 		"url_path",
 	}
 
@@ -261,6 +290,7 @@ func (o *FunctionStatus) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "latest_ready_revision")
 		delete(additionalProperties, "latest_revision")
 		delete(additionalProperties, "ready")
+		delete(additionalProperties, "rollout")
 		delete(additionalProperties, "url_path")
 		o.AdditionalProperties = additionalProperties
 	}

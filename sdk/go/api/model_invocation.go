@@ -27,6 +27,8 @@ type Invocation struct {
 	Attempts []Attempt `json:"attempts"`
 	// Bytes of its body.
 	BodyBytes int64 `json:"body_bytes"`
+	// Why the callback's last attempt failed; null: none was made, or it did not.
+	CallbackError NullableString `json:"callback_error,omitempty"`
 	// `pending`, `delivered` or `failed`; null: nothing is sent.
 	CallbackState NullableString `json:"callback_state,omitempty"`
 	// Where its result is sent.
@@ -177,6 +179,48 @@ func (o *Invocation) GetBodyBytesOk() (*int64, bool) {
 // SetBodyBytes sets field value
 func (o *Invocation) SetBodyBytes(v int64) {
 	o.BodyBytes = v
+}
+
+// GetCallbackError returns the CallbackError field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Invocation) GetCallbackError() string {
+	if o == nil || IsNil(o.CallbackError.Get()) {
+		var ret string
+		return ret
+	}
+	return *o.CallbackError.Get()
+}
+
+// GetCallbackErrorOk returns a tuple with the CallbackError field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Invocation) GetCallbackErrorOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.CallbackError.Get(), o.CallbackError.IsSet()
+}
+
+// HasCallbackError returns a boolean if a field has been set.
+func (o *Invocation) HasCallbackError() bool {
+	if o != nil && o.CallbackError.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCallbackError gets a reference to the given NullableString and assigns it to the CallbackError field.
+func (o *Invocation) SetCallbackError(v string) {
+	o.CallbackError.Set(&v)
+}
+// SetCallbackErrorNil sets the value for CallbackError to be an explicit nil
+func (o *Invocation) SetCallbackErrorNil() {
+	o.CallbackError.Set(nil)
+}
+
+// UnsetCallbackError ensures that no value is present for CallbackError, not even an explicit nil
+func (o *Invocation) UnsetCallbackError() {
+	o.CallbackError.Unset()
 }
 
 // GetCallbackState returns the CallbackState field value if set, zero value otherwise (both if not set or set to explicit null).
@@ -680,6 +724,9 @@ func (o Invocation) ToMap() (map[string]interface{}, error) {
 	}
 	toSerialize["attempts"] = o.Attempts
 	toSerialize["body_bytes"] = o.BodyBytes
+	if o.CallbackError.IsSet() {
+		toSerialize["callback_error"] = o.CallbackError.Get()
+	}
 	if o.CallbackState.IsSet() {
 		toSerialize["callback_state"] = o.CallbackState.Get()
 	}
@@ -764,6 +811,7 @@ func (o *Invocation) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "accepted_at")
 		delete(additionalProperties, "attempts")
 		delete(additionalProperties, "body_bytes")
+		delete(additionalProperties, "callback_error")
 		delete(additionalProperties, "callback_state")
 		delete(additionalProperties, "callback_url")
 		delete(additionalProperties, "finished_at")

@@ -601,6 +601,8 @@ more with time.*/
         pub latest_revision: ::std::string::String,
         ///Whether the condition `Ready` is true.
         pub ready: bool,
+        ///What the last deployment has come to: whether the newest revision answers, with which share.
+        pub rollout: RolloutStatus,
         ///The path of a call at any sidecar.
         pub url_path: ::std::string::String,
     }
@@ -711,6 +713,9 @@ more with time.*/
         pub attempts: ::std::vec::Vec<Attempt>,
         ///Bytes of its body.
         pub body_bytes: i64,
+        ///Why the callback's last attempt failed; null: none was made, or it did not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub callback_error: ::std::option::Option<::std::string::String>,
         ///`pending`, `delivered` or `failed`; null: nothing is sent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub callback_state: ::std::option::Option<::std::string::String>,
@@ -1387,6 +1392,19 @@ more with time.*/
             Default::default()
         }
     }
+    ///A revision and its share of the calls.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RevisionShare {
+        ///1 to 100.
+        pub percent: i32,
+        ///The revision.
+        pub revision: ::std::string::String,
+    }
+    impl RevisionShare {
+        pub fn builder() -> builder::RevisionShare {
+            Default::default()
+        }
+    }
     ///What a token's holder may do.
     #[derive(
         ::serde::Deserialize,
@@ -1459,6 +1477,92 @@ more with time.*/
     }
     impl RollbackRequest {
         pub fn builder() -> builder::RollbackRequest {
+            Default::default()
+        }
+    }
+    ///How far the newest revision is.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum RolloutState {
+        #[serde(rename = "pending")]
+        Pending,
+        #[serde(rename = "settling")]
+        Settling,
+        #[serde(rename = "failing")]
+        Failing,
+        #[serde(rename = "no_traffic")]
+        NoTraffic,
+        #[serde(rename = "serving")]
+        Serving,
+    }
+    impl ::std::fmt::Display for RolloutState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Pending => f.write_str("pending"),
+                Self::Settling => f.write_str("settling"),
+                Self::Failing => f.write_str("failing"),
+                Self::NoTraffic => f.write_str("no_traffic"),
+                Self::Serving => f.write_str("serving"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for RolloutState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "pending" => Ok(Self::Pending),
+                "settling" => Ok(Self::Settling),
+                "failing" => Ok(Self::Failing),
+                "no_traffic" => Ok(Self::NoTraffic),
+                "serving" => Ok(Self::Serving),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for RolloutState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for RolloutState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///What the last deployment of a function has come to.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RolloutStatus {
+        ///For people.
+        pub message: ::std::string::String,
+        ///Its share of the calls, 0 to 100.
+        pub percent: i32,
+        ///The newest revision.
+        pub revision: ::std::string::String,
+        ///Every revision with a share, the largest first; empty while none was ever ready.
+        pub shares: ::std::vec::Vec<RevisionShare>,
+        ///How far the newest revision is.
+        pub state: RolloutState,
+    }
+    impl RolloutStatus {
+        pub fn builder() -> builder::RolloutStatus {
             Default::default()
         }
     }
@@ -4775,6 +4879,7 @@ shows the condition `FunctionMissing`.*/
                 ::std::string::String,
             >,
             ready: ::std::result::Result<bool, ::std::string::String>,
+            rollout: ::std::result::Result<super::RolloutStatus, ::std::string::String>,
             url_path: ::std::result::Result<
                 ::std::string::String,
                 ::std::string::String,
@@ -4789,6 +4894,7 @@ shows the condition `FunctionMissing`.*/
                         "no value supplied for latest_revision".to_string(),
                     ),
                     ready: Err("no value supplied for ready".to_string()),
+                    rollout: Err("no value supplied for rollout".to_string()),
                     url_path: Err("no value supplied for url_path".to_string()),
                 }
             }
@@ -4846,6 +4952,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn rollout<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::RolloutStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rollout = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rollout: {e}")
+                    });
+                self
+            }
             pub fn url_path<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -4869,6 +4987,7 @@ shows the condition `FunctionMissing`.*/
                     latest_ready_revision: value.latest_ready_revision?,
                     latest_revision: value.latest_revision?,
                     ready: value.ready?,
+                    rollout: value.rollout?,
                     url_path: value.url_path?,
                 })
             }
@@ -4880,6 +4999,7 @@ shows the condition `FunctionMissing`.*/
                     latest_ready_revision: Ok(value.latest_ready_revision),
                     latest_revision: Ok(value.latest_revision),
                     ready: Ok(value.ready),
+                    rollout: Ok(value.rollout),
                     url_path: Ok(value.url_path),
                 }
             }
@@ -5302,6 +5422,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::string::String,
             >,
             body_bytes: ::std::result::Result<i64, ::std::string::String>,
+            callback_error: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             callback_state: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -5351,6 +5475,7 @@ shows the condition `FunctionMissing`.*/
                     accepted_at: Ok(Default::default()),
                     attempts: Err("no value supplied for attempts".to_string()),
                     body_bytes: Err("no value supplied for body_bytes".to_string()),
+                    callback_error: Ok(Default::default()),
                     callback_state: Ok(Default::default()),
                     callback_url: Ok(Default::default()),
                     finished_at: Ok(Default::default()),
@@ -5403,6 +5528,20 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for body_bytes: {e}")
+                    });
+                self
+            }
+            pub fn callback_error<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.callback_error = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for callback_error: {e}"
+                        )
                     });
                 self
             }
@@ -5600,6 +5739,7 @@ shows the condition `FunctionMissing`.*/
                     accepted_at: value.accepted_at?,
                     attempts: value.attempts?,
                     body_bytes: value.body_bytes?,
+                    callback_error: value.callback_error?,
                     callback_state: value.callback_state?,
                     callback_url: value.callback_url?,
                     finished_at: value.finished_at?,
@@ -5624,6 +5764,7 @@ shows the condition `FunctionMissing`.*/
                     accepted_at: Ok(value.accepted_at),
                     attempts: Ok(value.attempts),
                     body_bytes: Ok(value.body_bytes),
+                    callback_error: Ok(value.callback_error),
                     callback_state: Ok(value.callback_state),
                     callback_url: Ok(value.callback_url),
                     finished_at: Ok(value.finished_at),
@@ -7625,6 +7766,67 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct RevisionShare {
+            percent: ::std::result::Result<i32, ::std::string::String>,
+            revision: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for RevisionShare {
+            fn default() -> Self {
+                Self {
+                    percent: Err("no value supplied for percent".to_string()),
+                    revision: Err("no value supplied for revision".to_string()),
+                }
+            }
+        }
+        impl RevisionShare {
+            pub fn percent<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.percent = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for percent: {e}")
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RevisionShare> for super::RevisionShare {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RevisionShare,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    percent: value.percent?,
+                    revision: value.revision?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RevisionShare> for RevisionShare {
+            fn from(value: super::RevisionShare) -> Self {
+                Self {
+                    percent: Ok(value.percent),
+                    revision: Ok(value.revision),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct RollbackRequest {
             revision: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -7664,6 +7866,118 @@ shows the condition `FunctionMissing`.*/
             fn from(value: super::RollbackRequest) -> Self {
                 Self {
                     revision: Ok(value.revision),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct RolloutStatus {
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            percent: ::std::result::Result<i32, ::std::string::String>,
+            revision: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            shares: ::std::result::Result<
+                ::std::vec::Vec<super::RevisionShare>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<super::RolloutState, ::std::string::String>,
+        }
+        impl ::std::default::Default for RolloutStatus {
+            fn default() -> Self {
+                Self {
+                    message: Err("no value supplied for message".to_string()),
+                    percent: Err("no value supplied for percent".to_string()),
+                    revision: Err("no value supplied for revision".to_string()),
+                    shares: Err("no value supplied for shares".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                }
+            }
+        }
+        impl RolloutStatus {
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn percent<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.percent = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for percent: {e}")
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn shares<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::RevisionShare>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.shares = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for shares: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::RolloutState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RolloutStatus> for super::RolloutStatus {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RolloutStatus,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    message: value.message?,
+                    percent: value.percent?,
+                    revision: value.revision?,
+                    shares: value.shares?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RolloutStatus> for RolloutStatus {
+            fn from(value: super::RolloutStatus) -> Self {
+                Self {
+                    message: Ok(value.message),
+                    percent: Ok(value.percent),
+                    revision: Ok(value.revision),
+                    shares: Ok(value.shares),
+                    state: Ok(value.state),
                 }
             }
         }
@@ -12330,7 +12644,8 @@ Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/wait`
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function, a DNS label of at most 52 characters.
-- `condition`: `ready`: the newest revision is ready and every connected sidecar has the function as it is.
+- `condition`: `ready`: `status.rollout.state` is `serving` or `no_traffic`: the newest revision is ready, stays so,
+and every connected sidecar has the function as it is.
 - `timeout_ms`: At most so long; default 60000.
 ```ignore
 let response = client.wait_for_function()

@@ -56,8 +56,11 @@ from .resolved_target import ResolvedTarget
 from .retries import Retries
 from .revision import Revision
 from .revision_list import RevisionList
+from .revision_share import RevisionShare
 from .role import Role
 from .rollback_request import RollbackRequest
+from .rollout_state import RolloutState
+from .rollout_status import RolloutStatus
 from .sample import Sample
 from .scaling import Scaling
 from .scaling_decision import ScalingDecision
@@ -153,8 +156,11 @@ __all__ = (
     "Retries",
     "Revision",
     "RevisionList",
+    "RevisionShare",
     "Role",
     "RollbackRequest",
+    "RolloutState",
+    "RolloutStatus",
     "Sample",
     "Scaling",
     "ScalingDecision",

@@ -10,6 +10,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.condition import Condition
+    from ..models.rollout_status import RolloutStatus
 
 
 T = TypeVar("T", bound="FunctionStatus")
@@ -23,6 +24,7 @@ class FunctionStatus:
         conditions (list[Condition]): One of each type.
         latest_revision (str): The newest revision. Example: hello-00002.
         ready (bool): Whether the condition `Ready` is true.
+        rollout (RolloutStatus): What the last deployment of a function has come to.
         url_path (str): The path of a call at any sidecar. Example: /function/hello.default.
         latest_ready_revision (None | str | Unset): The newest revision that was ever ready; `latest` traffic goes
             there. Example: hello-00001.
@@ -31,6 +33,7 @@ class FunctionStatus:
     conditions: list[Condition]
     latest_revision: str
     ready: bool
+    rollout: RolloutStatus
     url_path: str
     latest_ready_revision: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -44,6 +47,8 @@ class FunctionStatus:
         latest_revision = self.latest_revision
 
         ready = self.ready
+
+        rollout = self.rollout.to_dict()
 
         url_path = self.url_path
 
@@ -60,6 +65,7 @@ class FunctionStatus:
                 "conditions": conditions,
                 "latest_revision": latest_revision,
                 "ready": ready,
+                "rollout": rollout,
                 "url_path": url_path,
             }
         )
@@ -71,6 +77,7 @@ class FunctionStatus:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.condition import Condition
+        from ..models.rollout_status import RolloutStatus
 
         d = dict(src_dict)
         conditions = []
@@ -83,6 +90,8 @@ class FunctionStatus:
         latest_revision = d.pop("latest_revision")
 
         ready = d.pop("ready")
+
+        rollout = RolloutStatus.from_dict(d.pop("rollout"))
 
         url_path = d.pop("url_path")
 
@@ -101,6 +110,7 @@ class FunctionStatus:
             conditions=conditions,
             latest_revision=latest_revision,
             ready=ready,
+            rollout=rollout,
             url_path=url_path,
             latest_ready_revision=latest_ready_revision,
         )

@@ -32,6 +32,7 @@ class Invocation:
         sidecar (str): The sidecar that has it.
         state (str): `queued`, `running`, `retrying`, `succeeded`, `dead` or `cancelled`. Example: succeeded.
         accepted_at (datetime.datetime | None | Unset): When it was accepted.
+        callback_error (None | str | Unset): Why the callback's last attempt failed; null: none was made, or it did not.
         callback_state (None | str | Unset): `pending`, `delivered` or `failed`; null: nothing is sent.
         callback_url (None | str | Unset): Where its result is sent.
         finished_at (datetime.datetime | None | Unset): Null: it is not finished.
@@ -52,6 +53,7 @@ class Invocation:
     sidecar: str
     state: str
     accepted_at: datetime.datetime | None | Unset = UNSET
+    callback_error: None | str | Unset = UNSET
     callback_state: None | str | Unset = UNSET
     callback_url: None | str | Unset = UNSET
     finished_at: datetime.datetime | None | Unset = UNSET
@@ -92,6 +94,12 @@ class Invocation:
             accepted_at = self.accepted_at.isoformat()
         else:
             accepted_at = self.accepted_at
+
+        callback_error: None | str | Unset
+        if isinstance(self.callback_error, Unset):
+            callback_error = UNSET
+        else:
+            callback_error = self.callback_error
 
         callback_state: None | str | Unset
         if isinstance(self.callback_state, Unset):
@@ -157,6 +165,8 @@ class Invocation:
         )
         if accepted_at is not UNSET:
             field_dict["accepted_at"] = accepted_at
+        if callback_error is not UNSET:
+            field_dict["callback_error"] = callback_error
         if callback_state is not UNSET:
             field_dict["callback_state"] = callback_state
         if callback_url is not UNSET:
@@ -220,6 +230,15 @@ class Invocation:
             return cast(datetime.datetime | None | Unset, data)
 
         accepted_at = _parse_accepted_at(d.pop("accepted_at", UNSET))
+
+        def _parse_callback_error(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        callback_error = _parse_callback_error(d.pop("callback_error", UNSET))
 
         def _parse_callback_state(data: object) -> None | str | Unset:
             if data is None:
@@ -312,6 +331,7 @@ class Invocation:
             sidecar=sidecar,
             state=state,
             accepted_at=accepted_at,
+            callback_error=callback_error,
             callback_state=callback_state,
             callback_url=callback_url,
             finished_at=finished_at,
