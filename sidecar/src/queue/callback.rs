@@ -239,7 +239,7 @@ impl Sender {
         }
         let posted = self.post(&callback).await;
         leave(&mut self.hosts.lock(), &host);
-        let sent = match posted {
+        let (sent, error) = match posted {
             Ok(status) if (200..300).contains(&status) => (Sent::Taken, String::new()),
             Ok(status) => {
                 let sent = match retryable_status(status) {
@@ -250,7 +250,6 @@ impl Sender {
             }
             Err(cause) => (Sent::Failed, cut(&cause).to_owned()),
         };
-        let (sent, error) = sent;
         if sent != Sent::Taken {
             tracing::debug!(%id, error, number, "callback failed");
         }

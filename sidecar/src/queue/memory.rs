@@ -149,6 +149,7 @@ impl Entry {
                 self.callback = CallbackState::Pending;
             }
             (self.callback_tries, self.callback_leased) = (0, false);
+            self.callback_error.clear();
         }
         if finished {
             (self.result, self.expires_at) = (change.result, now + self.keep);
