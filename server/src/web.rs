@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'sel
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The paths of the dashboard's screens, as `web/src/router.ts` has them; `:` begins a name.
-const SCREENS: [&str; 15] = [
+const SCREENS: [&str; 17] = [
     "/",
     "/n/:ns/functions",
     "/n/:ns/functions/new",
@@ -33,6 +33,8 @@ const SCREENS: [&str; 15] = [
     "/n/:ns/triggers",
     "/n/:ns/logs",
     "/n/:ns/invoke",
+    "/docs",
+    "/docs/:page",
     "/sidecars",
     "/n/:ns/secrets",
     "/tokens",

@@ -415,7 +415,7 @@ async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
     let names: Vec<String> = (0..100).map(|n| format!("s{n:03}")).collect();
     let how = gateless_server::service::functions::How::default();
     for name in &names {
-        let data = [("k".to_owned(), "x".repeat(128 * 1024))].into();
+        let data = [("k".to_owned(), "x".repeat(120 * 1024))].into();
         let put = server.service.put_secret(("default", name), &data, &how);
         put.await.unwrap();
     }
