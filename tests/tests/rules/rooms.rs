@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runtime", &["clock", "endpoint", "telemetry"]),
     ("call", &["clock", "endpoint", "runtime"]),
     ("cluster", &[]),
-    ("catalogue", &["cluster"]),
+    ("catalogue", &["cluster", "endpoint"]),
     ("instance", &["endpoint"]),
     ("queue", &["call", "clock", "endpoint", "telemetry"]),
     (
@@ -74,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "catalogue",
             "cluster",
             "edge",
+            "endpoint",
             "instance",
             "queue",
             "reconcile",
