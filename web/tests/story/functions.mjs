@@ -41,12 +41,13 @@ export function functions(the) {
       ["/n/default/logs", "Logs", /gateless deploy/],
       ["/n/default/invoke", "Invoke", /Register a function/],
       ["/n/default/secrets", "Secrets", /gateless secret set/],
-      ["/nowhere", "Nothing here", /no such page/],
     ]) {
       await browser.go(path, heading);
       await page.getByRole("main").getByText(words).first().waitFor();
       await browser.accessible(`${heading}, empty`);
     }
+    const nowhere = await page.request.get(new URL("/nowhere", page.url()).href);
+    assert.equal(nowhere.status(), 404);
     browser.noFaults();
   });
 
