@@ -118,14 +118,6 @@ export function convenience(the) {
       assert.deepEqual(operations.filter((id) => !drawn.includes(id)), []);
       assert.deepEqual(Object.keys(document.components.schemas).filter((name) => !drawn.includes(`type-${name}`)), []);
       await visitor.accessible("reference");
-      await visitor.page.getByRole("searchbox").fill("rollback");
-      await visitor.page.getByRole("link", { name: /roll/i }).first().click();
-      await visitor.page.locator("#rollbackFunction").waitFor();
-      assert.match(visitor.page.url(), /\/docs\/api#/);
-      await visitor.page.getByRole("searchbox").fill("time zone");
-      await visitor.page.getByRole("main").getByRole("link").first().click();
-      await visitor.page.locator(".guide h1").waitFor();
-      await visitor.accessible("guide");
       // Every link between guides leads to a heading that is there.
       const links = await visitor.page.evaluate(() => [...document.querySelectorAll("nav[aria-label=Documentation] a")].map((one) => one.getAttribute("href")));
       for (const link of links) {

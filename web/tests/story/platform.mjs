@@ -34,7 +34,10 @@ export function platform(the) {
     await button(`Drain ${first.id}`).click();
     await dialog().getByRole("button", { name: "Drain" }).click();
     await row(first.id).getByText("draining").waitFor();
-    assert.equal((await gateless.api("GET", "/v1/sidecars")).items.find((one) => one.id === first.id).draining, true);
+    // The page hears of it by an event; what the sidecar reports of itself comes a moment later.
+    const drains = async () => (await gateless.api("GET", "/v1/sidecars")).items.find((one) => one.id === first.id).draining;
+    for (let looks = 0; looks < 200 && !(await drains()); looks++) await new Promise((done) => setTimeout(done, 50));
+    assert.equal(await drains(), true);
     await button(`Resume ${first.id}`).click();
     await row(first.id).getByText("up to date").waitFor();
     browser.noFaults();
