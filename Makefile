@@ -8,6 +8,7 @@ SEEDS ?= 20
 FROM ?= 1
 DASHBOARD := --features gateless/dashboard
 GATELESS := $(TARGET)/debug/gateless
+SDK_PACKAGES := sdk/typescript/node_modules/.package-lock.json
 NEED := @deploy/tools/need.sh
 # Where need.sh puts what this machine has too old.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -27,9 +28,8 @@ build: web
 	$(CARGO) build --profile $(PROFILE) -p gateless -p gateless-example-checksum $(DASHBOARD)
 
 ## test: formatting, lints, unit, simulation, end-to-end and doc tests, examples, README, the profile's workload, client libraries, dashboard
-test: web check tools-test fault-tools
+test: check tools-test fault-tools debug
 	$(NEED) cc python3 venv node npm go wasm32-wasip2
-	$(CARGO) build --workspace $(DASHBOARD)
 	$(CARGO) test --workspace $(DASHBOARD)
 	$(MAKE) examples readme-test
 	python3 deploy/pgo/workload.py $(GATELESS) $(TARGET)/debug/checksum 240
@@ -61,7 +61,7 @@ fmt:
 # What the tests below try.
 debug: web
 	$(NEED) cc cargo
-	$(CARGO) build -p gateless -p gateless-example-checksum $(DASHBOARD)
+	$(CARGO) build --workspace $(DASHBOARD)
 
 ## tools-test: which tool does for need.sh, and which does not
 tools-test:
@@ -103,14 +103,19 @@ faas-cli-test: debug
 	python3 tests/faas_cli.py $(GATELESS)
 
 ## sdk-typescript: build sdk/typescript/dist, for programs that import it
-sdk-typescript:
+sdk-typescript: $(SDK_PACKAGES)
+	cd sdk/typescript && npm run --silent build
+
+# What the TypeScript SDK imports, which the dashboard compiles from its sources. npm writes this file last.
+$(SDK_PACKAGES): sdk/typescript/package-lock.json
 	$(NEED) node npm
-	cd sdk/typescript && npm ci --silent && npm run --silent build
+	cd sdk/typescript && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 ## web: build the dashboard, which a build with the feature `dashboard` embeds
 web: web/dist/index.html
 
-web/dist/index.html: $(WEB_SOURCES)
+web/dist/index.html: $(WEB_SOURCES) $(SDK_PACKAGES)
 	$(NEED) node npm
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent build
 
