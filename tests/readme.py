@@ -245,6 +245,8 @@ def main():
     inside = sys.argv[1] == "--inside"
     gateless, checksum, *names = sys.argv[1 + inside:]
     binaries = [Path(gateless).resolve(), Path(checksum).resolve()]
+    # Who was started in the background ignores Ctrl-C, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if inside:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return document(names[0], binaries)

@@ -118,6 +118,17 @@ export function convenience(the) {
       assert.deepEqual(operations.filter((id) => !drawn.includes(id)), []);
       assert.deepEqual(Object.keys(document.components.schemas).filter((name) => !drawn.includes(`type-${name}`)), []);
       await visitor.accessible("reference");
+      // Both kinds of hits lead to their place, also to another place of the page that is shown.
+      const { summary } = Object.values(document.paths).flatMap((item) => Object.values(item)).find((one) => one.operationId === "rollbackFunction");
+      await visitor.page.getByRole("searchbox").fill("rollback");
+      await visitor.page.getByRole("main").getByRole("link", { name: summary, exact: true }).click();
+      await visitor.page.locator("#rollbackFunction").waitFor();
+      assert.match(visitor.page.url(), /\/docs\/api#rollbackFunction$/);
+      await visitor.page.waitForFunction(() => document.getElementById("rollbackFunction").getBoundingClientRect().top < innerHeight);
+      await visitor.page.getByRole("searchbox").fill("time zone");
+      await visitor.page.locator(".hits li", { hasNotText: "API reference" }).getByRole("link").first().click();
+      await visitor.page.locator(".guide h1").waitFor();
+      await visitor.accessible("guide");
       // Every link between guides leads to a heading that is there.
       const links = await visitor.page.evaluate(() => [...document.querySelectorAll("nav[aria-label=Documentation] a")].map((one) => one.getAttribute("href")));
       for (const link of links) {

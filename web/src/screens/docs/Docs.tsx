@@ -33,12 +33,12 @@ export function Docs({ route }: { route: Route }) {
   const guide = guides.find(({ name }) => name === page);
   const title = page === undefined ? "Documentation" : page === API ? TITLE : (guide?.title ?? "Nothing here");
   document.title = `${title} · Gateless`;
-  useEffect(() => {
-    setQuestion("");
-    const at = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (at) at.scrollIntoView();
-  }, [page, route]);
   const hits = question.trim() === "" ? null : search(places, question);
+  useEffect(() => setQuestion(""), [page, route]);
+  // A place that was searched for is drawn only once the hits are gone.
+  useEffect(() => {
+    if (hits === null) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+  }, [page, route, hits === null]);
   return (
     <div class="docs">
       <aside>
