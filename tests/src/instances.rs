@@ -48,13 +48,14 @@ pub fn end_all(mark: &str) {
     }
 }
 
-/// Ends what runs a program out of this folder: instances of bundles, whoever deployed them and
+/// Ends what runs a program out of this folder, or in a working directory within it: instances of whoever deployed them
 /// without the mark in their environment.
 pub fn end_below(folder: &Path) {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     for entry in entries {
-        let runs_below = fs::read_link(entry.path().join("exe"))
-            .is_ok_and(|program| program.starts_with(folder));
+        let runs_below = ["exe", "cwd"].iter().any(|link| {
+            fs::read_link(entry.path().join(link)).is_ok_and(|path| path.starts_with(folder))
+        });
         let pid = entry.file_name().to_str().and_then(|pid| pid.parse().ok());
         if let Some(pid) = pid.filter(|_| runs_below) {
             kill(pid, Signal::KILL);
