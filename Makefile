@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
 
-.PHONY: demo build dist test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test bench sdk-tools fault-tools bench-tools
+.PHONY: demo build dist test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -33,6 +33,7 @@ test: check tools-test fault-tools debug
 	$(CARGO) test --workspace $(DASHBOARD)
 	$(MAKE) examples readme-test
 	python3 deploy/pgo/workload.py $(GATELESS) $(TARGET)/debug/checksum 240
+	$(MAKE) instructions
 	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
 
@@ -128,6 +129,12 @@ web-test: debug
 dist: web
 	$(NEED) cc cargo python3 wasm32-wasip2
 	CARGO="$(CARGO)" python3 deploy/pgo/build.py
+
+## instructions: count what the hot paths cost under callgrind; a rise of 3 % fails (benches/instructions)
+instructions instructions-record:
+	$(NEED) cc cargo python3 valgrind
+	$(CARGO) build --release -p gateless-instructions
+	python3 benches/instructions/count.py $(TARGET)/release/instructions $(if $(filter %-record,$@),--record)
 
 ## bench: measure what is shipped against the same backend direct, a bare proxy, nginx and haproxy
 bench: web bench-tools

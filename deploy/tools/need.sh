@@ -18,6 +18,7 @@ chromium       -        apt     chromium
 wrk            -        apt     wrk
 nginx          -        apt     nginx-light
 haproxy        -        apt     haproxy
+valgrind       -        apt     valgrind libc6-dbg
 debootstrap    -        apt     debootstrap
 ip             -        apt     iproute2
 nft            -        apt     nftables
