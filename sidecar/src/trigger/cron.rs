@@ -81,7 +81,8 @@ impl Task {
         let (mut work, mut tickets) = (Work::new(), Tickets::new());
         let mut asked: Ticket = 0;
         let mut saver = Saver::new(self.path.clone());
-        let mut events = vec![Event::Learned(saved), self.set(), self.members()];
+        // In this order: with nobody else known, everything would be this sidecar's to fire.
+        let mut events = vec![Event::Learned(saved), self.members(), self.set()];
         loop {
             // Who lives is known before anything is fired.
             if self.members.has_changed().unwrap_or(false) {
