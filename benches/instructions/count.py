@@ -43,7 +43,7 @@ def main():
     counted = {}
     for path, (few, many) in PATHS.items():
         counted[path] = round((instructions(binary, path, many) - instructions(binary, path, few)) / (many - few))
-    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {"compiler": compiler, "instructions": counted}
+    recorded = json.loads(RECORD.read_text())
     comparable = recorded["compiler"] == compiler
     rises = []
     for path, now in counted.items():

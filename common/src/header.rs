@@ -49,6 +49,8 @@ names! {
     CALL_STATE = "x-gateless-call-state";
     /// With a result: `true` when the body was cut at the limit.
     RESULT_TRUNCATED = "x-gateless-result-truncated";
+    /// With a callback: `true` when headers of the answer were left out at the limit.
+    HEADERS_TRUNCATED = "x-gateless-headers-truncated";
     /// With a result: the function, as OpenFaaS names it.
     FUNCTION_NAME = "x-function-name";
     /// With a result: the function's own status.

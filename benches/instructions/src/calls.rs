@@ -18,7 +18,7 @@ use gateless_core::policy::{Identity, Policy};
 use gateless_sidecar::call::{Call, Payload, Proxy, Reserve};
 use gateless_sidecar::clock;
 use gateless_sidecar::endpoint::target::Target;
-use gateless_sidecar::runtime::{Ask, HoldCaps, Registry, Revision};
+use gateless_sidecar::runtime::{Ask, HoldCaps, Lease, Registry, Revision, Wait};
 use http::Request;
 use http_body_util::BodyExt;
 
@@ -65,9 +65,7 @@ pub(crate) async fn hold(count: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(
-    revision: &Arc<Revision>,
-) -> anyhow::Result<Result<gateless_sidecar::runtime::Lease, gateless_sidecar::runtime::Wait>> {
+fn ask(revision: &Arc<Revision>) -> anyhow::Result<Result<Lease, Wait>> {
     let ask = Ask {
         now: clock::now(),
         class: Class::Sync,

@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use gateless_common::header::IDEMPOTENCY_KEY;
 use gateless_common::problem::Code;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
@@ -23,7 +24,6 @@ use super::problem::Problem;
 use super::{Api, extract};
 use crate::auth::Principal;
 
-const HEADER: &str = "idempotency-key";
 const TTL: Duration = Duration::from_secs(24 * 3600);
 const MAX_ENTRIES: usize = 10_000;
 const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -150,7 +150,7 @@ pub(super) async fn replay(
 ) -> Result<Response, Problem> {
     let Some(value) = request
         .headers()
-        .get(HEADER)
+        .get(IDEMPOTENCY_KEY)
         .filter(|_| request.method() == Method::POST)
     else {
         return Ok(next.run(request).await);

@@ -1,7 +1,7 @@
 //! The call a trigger makes, as a record of the queue.
 
 use bytes::Bytes;
-use gateless_common::header::TRIGGER;
+use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -12,13 +12,16 @@ use crate::queue::types::{Header, Idempotency, Record};
 /// are the same call, and the function sees it as `idempotency-key`. The trigger's own headers come
 /// before those of what fired it.
 pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key: String) -> Record {
-    let own = |name: &str| name == "idempotency-key" || trigger.headers.contains_key(name);
+    let own = |name: &str| name == IDEMPOTENCY_KEY.as_str() || trigger.headers.contains_key(name);
     let mut headers: Vec<Header> = fired_by.into_iter().filter(|(n, _)| !own(n)).collect();
     let given = trigger.headers.iter();
     headers.extend(given.map(|(name, value)| (name.clone(), value.clone())));
     let name = Bytes::copy_from_slice(trigger.name.name().as_bytes());
     headers.push((TRIGGER.as_str().to_owned(), name));
-    headers.push(("idempotency-key".to_owned(), Bytes::from(key.clone())));
+    headers.push((
+        IDEMPOTENCY_KEY.as_str().to_owned(),
+        Bytes::from(key.clone()),
+    ));
     let digest = Sha256::digest(key.as_bytes()).into();
     Record {
         function: trigger.function.clone(),

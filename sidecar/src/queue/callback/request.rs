@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use gateless_common::header as names;
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use http_body_util::Full;
 
 use crate::queue::types::{Callback, Header};
@@ -13,7 +13,12 @@ use crate::queue::types::{Callback, Header};
 const HEADERS: usize = 64;
 const HEADER_BYTES: usize = 16 * 1024;
 /// Headers of an answer that would say something of the request instead.
-const OF_REQUESTS: [&str; 4] = ["forwarded", "host", "idempotency-key", "traceparent"];
+const OF_REQUESTS: [HeaderName; 4] = [
+    header::FORWARDED,
+    header::HOST,
+    names::IDEMPOTENCY_KEY,
+    names::TRACEPARENT,
+];
 /// The answer's headers and body, and then what is said of the call, which no function can say itself.
 pub(super) fn of(url: &str, callback: &Callback) -> Result<Request<Full<Bytes>>, http::Error> {
     let result = callback.result.as_ref();
@@ -41,7 +46,7 @@ pub(super) fn of(url: &str, callback: &Callback) -> Result<Request<Full<Bytes>>,
         headers.insert(names::RESULT_TRUNCATED, yes.clone());
     }
     if !complete {
-        headers.insert("x-gateless-headers-truncated", yes);
+        headers.insert(names::HEADERS_TRUNCATED, yes);
     }
     Ok(request)
 }
@@ -51,16 +56,15 @@ pub(super) fn of(url: &str, callback: &Callback) -> Result<Request<Full<Bytes>>,
 fn forward(kept: &[Header], headers: &mut HeaderMap) -> bool {
     let mut bytes = 0;
     for (name, value) in kept {
-        let of_request = name.starts_with("x-forwarded-") || OF_REQUESTS.contains(&name.as_str());
-        if of_request {
-            continue;
-        }
         let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_maybe_shared(value.clone()),
         ) else {
             continue;
         };
+        if name.as_str().starts_with("x-forwarded-") || OF_REQUESTS.contains(&name) {
+            continue;
+        }
         bytes += name.as_str().len() + value.len();
         if bytes > HEADER_BYTES || headers.len() >= HEADERS {
             return false;
