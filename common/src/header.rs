@@ -89,6 +89,8 @@ names! {
     SERVER_TIMING = "server-timing";
     /// W3C Trace Context.
     TRACEPARENT = "traceparent";
+    /// What vendors add to a trace (W3C Trace Context).
+    TRACESTATE = "tracestate";
     /// Addresses a request came through.
     FORWARDED_FOR = "x-forwarded-for";
     /// `http` or `https`, as the first caller used it.

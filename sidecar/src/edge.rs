@@ -7,6 +7,7 @@
 pub mod component;
 mod deferred;
 pub mod doors;
+mod host;
 mod internal;
 pub mod openfaas;
 mod peer;

@@ -4,6 +4,7 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod authority;
 pub mod autoscaler;
 pub mod balancer;
 pub mod call;

@@ -2,6 +2,7 @@
 //!
 //! Deliberately ignorant of HTTP types and of endpoints: text in, names out.
 
+use crate::authority::Authority;
 use crate::config::Function;
 use crate::name::{self, FunctionName};
 use gateless_common::stable_hash;
@@ -33,14 +34,14 @@ pub enum Error {
 
 /// Finds the function a request addresses: by path, else by Host.
 ///
-/// `path_and_query` begins with `/`. `domain` is the suffix of function hosts. A Host that
+/// `path_and_query` begins with `/`, or is `*`. `domain` is the suffix of function hosts. A Host that
 /// names a function wins over nothing but a path that does not begin with `/function/` or
 /// `/async-function/`.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn route<'a>(
-    host: Option<&str>,
+    host: Option<Authority<'_>>,
     path_and_query: &'a str,
     domain: &str,
 ) -> Result<Route<'a>, Error> {
@@ -57,9 +58,7 @@ pub fn route<'a>(
         }
     }
     let labels = host
-        .map(without_port)
-        .and_then(|host| host.strip_suffix(domain))
-        .and_then(|host| host.strip_suffix('.'))
+        .and_then(|host| host.under(domain))
         .ok_or_else(|| Error::Unnamed(domain.to_owned()))?;
     Ok(Route {
         name: parse_name(labels)?,
@@ -83,17 +82,10 @@ fn parse_name(written: &str) -> Result<FunctionName, name::Error> {
     FunctionName::new(namespace, name)
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-/// `rest` as a path to send: `/` in front of what has none.
+/// `rest` as a path to send: `/` in front of what has none. `*` is the function itself, and stays (RFC 9112, 3.2.4).
 #[must_use]
 pub fn normalize(rest: &str) -> std::borrow::Cow<'_, str> {
-    if rest.starts_with('/') {
+    if rest.starts_with('/') || rest == "*" {
         rest.into()
     } else {
         format!("/{rest}").into()
@@ -161,6 +153,7 @@ mod tests {
     use super::*;
 
     fn check(host: Option<&str>, path: &str, expected: Option<(&str, &str, bool)>) {
+        let host = host.map(|host| Authority::parse(host.as_bytes()).unwrap());
         let found = route(host, path, "gateless.local");
         let found = found
             .as_ref()
@@ -210,6 +203,11 @@ mod tests {
             "/",
             Some(("default/hello", "/", false)),
         );
+        check(
+            Some("HELLO.Prod.Gateless.Local.:80"),
+            "*",
+            Some(("prod/hello", "*", false)),
+        );
         check(Some("gateless.local"), "/", None);
         check(Some("hello.prod.example.com"), "/", None);
         check(
@@ -217,6 +215,12 @@ mod tests {
             "/function/other",
             Some(("default/other", "", false)),
         );
+    }
+
+    #[test]
+    fn function_itself_is_no_path() {
+        let sent = ["", "?a", "/a", "*"].map(normalize);
+        assert_eq!(sent, ["/", "/?a", "/a", "*"]);
     }
 
     #[test]

@@ -93,6 +93,9 @@ pub enum Error {
     /// Malformed in a way not covered above.
     #[error("{0}")]
     BadRequest(String),
+    /// A method that is not for functions.
+    #[error("{0} is not passed on to functions")]
+    Method(http::Method),
     /// From the durable queue: its own code and status.
     #[error("{detail}")]
     Queue {
@@ -207,6 +210,11 @@ impl Error {
             ),
             Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
+            Self::Method(_) => (
+                S::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "a sidecar opens no tunnels; call functions with another method",
+            ),
             Self::Queue {
                 status, code, hint, ..
             } => (*status, code, hint),

@@ -51,7 +51,7 @@ pub(super) struct Answer {
 }
 
 /// Cleans the head once, for every attempt.
-pub(super) fn prepare(call: &mut Call) {
+pub(super) fn prepare(call: &mut Call, domain: &str) {
     let asked = headers::upgrade(&call.parts.headers);
     let map = &mut call.parts.headers;
     headers::strip_hop_by_hop(map);
@@ -60,10 +60,11 @@ pub(super) fn prepare(call: &mut Call) {
         map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         map.insert(header::UPGRADE, protocol);
     }
-    if !map.contains_key(header::HOST)
-        && let Some(authority) = call.parts.uri.authority()
-    {
-        headers::set(map, header::HOST, authority.as_str());
+    // A caller of HTTP/1.0 may name no host, and a delivery has none: the function's own.
+    if map.get(header::HOST).is_none_or(HeaderValue::is_empty) {
+        let name = &call.function.config.name;
+        let host = format!("{}.{}.{domain}", name.name(), name.namespace());
+        headers::set(map, header::HOST, &host);
     }
     if let Some(client) = call.client {
         headers::add_forwarded(map, client);

@@ -50,22 +50,15 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
         .any(|name| name.as_str().contains("forwarded"));
     // One buffer for both: its parts share it, and copies of a header cost nothing.
     let mut text = BytesMut::with_capacity(160);
-    let earlier = |name: HeaderName| {
-        if is_first {
-            return None;
-        }
-        let value = headers.get(name).filter(|value| !value.is_empty())?;
-        value.to_str().ok()
-    };
-    if let Some(earlier) = earlier(FORWARDED_FOR) {
-        write!(text, "{earlier}, ").ok();
+    if !is_first {
+        put_lines(&mut text, headers, &FORWARDED_FOR);
     }
     let list = text.len();
     put_address(&mut text, client);
     let for_ = text.split().freeze();
     let address = &for_[list..];
-    if let Some(earlier) = earlier(header::FORWARDED) {
-        write!(text, "{earlier}, ").ok();
+    if !is_first {
+        put_lines(&mut text, headers, &header::FORWARDED);
     }
     let (before, after): (&[u8], &[u8]) = match client {
         IpAddr::V4(_) => (b"for=", b";proto=http"),
@@ -92,6 +85,14 @@ pub fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
     }
 }
 
+/// What is in a list already, all its lines as one and with room for the next entry (RFC 9110, 5.3).
+fn put_lines(text: &mut BytesMut, headers: &HeaderMap, name: &HeaderName) {
+    for line in headers.get_all(name).iter().filter(|line| !line.is_empty()) {
+        text.extend_from_slice(line.as_bytes());
+        text.extend_from_slice(b", ");
+    }
+}
+
 /// IPv4 by hand: the formatting machinery costs more than the rest of the header.
 fn put_address(text: &mut BytesMut, address: IpAddr) {
     let IpAddr::V4(v4) = address else {
@@ -112,15 +113,46 @@ fn put_address(text: &mut BytesMut, address: IpAddr) {
     }
 }
 
-/// Starts a trace where the caller has none (W3C Trace Context, version 00, not sampled).
+/// Starts a trace where the caller has none, or one that cannot be (W3C Trace Context, version 00). It is sampled: whoever
+/// calls without a trace leaves it to the function whether to record.
 pub fn ensure_traceparent(headers: &mut HeaderMap) {
-    if !headers.contains_key(&TRACEPARENT) {
-        let (trace, span): (u128, u64) = (rand::random(), rand::random());
-        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        put_hex(&mut text[3..35], &trace.max(1).to_be_bytes());
-        put_hex(&mut text[36..52], &span.max(1).to_be_bytes());
-        set_bytes(headers, TRACEPARENT, Bytes::copy_from_slice(&text));
+    let mut lines = headers.get_all(&TRACEPARENT).iter();
+    let (line, more) = (lines.next(), lines.next());
+    if more.is_none() && line.is_some_and(|line| is_trace(line.as_bytes())) {
+        return;
     }
+    let (trace, span): (u128, u64) = (rand::random(), rand::random());
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    put_hex(&mut text[3..35], &trace.max(1).to_be_bytes());
+    put_hex(&mut text[36..52], &span.max(1).to_be_bytes());
+    set_bytes(headers, TRACEPARENT, Bytes::copy_from_slice(&text));
+    // It belongs to the trace that ends here (4.3).
+    headers.remove(&TRACESTATE);
+}
+
+/// Whether a `traceparent` is valid (3.2); of versions to come, as far as this one knows (4.3).
+fn is_trace(text: &[u8]) -> bool {
+    let [v1, v2, b'-', rest @ ..] = text else {
+        return false;
+    };
+    let hex = |text: &[u8]| {
+        let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        text.iter().all(digit)
+    };
+    let id = |text: &[u8]| hex(text) && text.iter().any(|byte| *byte != b'0');
+    let version = [*v1, *v2];
+    let Some((trace, span)) = rest.get(..33).zip(rest.get(33..50)) else {
+        return false;
+    };
+    let (flags, more) = (rest.get(50..52), rest.get(52..).unwrap_or_default());
+    hex(&version)
+        && version != *b"ff"
+        && id(&trace[..32])
+        && trace[32] == b'-'
+        && id(&span[..16])
+        && span[16] == b'-'
+        && flags.is_some_and(hex)
+        && (more.is_empty() || (version != *b"00" && more[0] == b'-'))
 }
 
 fn put_hex(out: &mut [u8], bytes: &[u8]) {
@@ -225,15 +257,11 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
-            .collect()
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
     }
 
     #[test]
@@ -275,9 +303,82 @@ mod tests {
         let parts: Vec<&str> = begun.split('-').collect();
         let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
         assert_eq!(lengths, [2, 32, 16, 2], "{begun}");
+        assert_eq!(parts[3], "01", "it is sampled");
         assert!(begun.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()));
         ensure_traceparent(&mut headers);
         assert_eq!(headers[TRACEPARENT], begun);
+    }
+
+    #[test]
+    fn trace_that_cannot_be_is_replaced_with_its_state() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let valid = [
+            format!("00-{TRACE}-00f067aa0ba902b7-01"),
+            format!("00-{TRACE}-00f067aa0ba902b7-00"),
+            format!("cc-{TRACE}-00f067aa0ba902b7-01"),
+            format!("cc-{TRACE}-00f067aa0ba902b7-01-later"),
+        ];
+        let upper = TRACE.to_ascii_uppercase();
+        let invalid = [
+            String::new(),
+            "00".to_owned(),
+            format!("00-{TRACE}-00f067aa0ba902b7"),
+            format!("00-{TRACE}-00f067aa0ba902b7-"),
+            format!("00-{TRACE}-00f067aa0ba902b7-1"),
+            format!("00-{TRACE}-00f067aa0ba902b7-01-later"),
+            format!("ff-{TRACE}-00f067aa0ba902b7-01"),
+            format!("cc-{TRACE}-00f067aa0ba902b7-01later"),
+            format!("00-{upper}-00f067aa0ba902b7-01"),
+            format!("00-{TRACE}-0000000000000000-01"),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{TRACE}x00f067aa0ba902b7-01"),
+            format!(" 00-{TRACE}-00f067aa0ba902b7-01"),
+        ];
+        let settle = |traces: &[&str]| {
+            let mut headers = map(&[("tracestate", "a=1")]);
+            for trace in traces {
+                headers.append(TRACEPARENT, HeaderValue::from_str(trace).unwrap());
+            }
+            ensure_traceparent(&mut headers);
+            let all = headers.get_all(TRACEPARENT).iter();
+            let all: Vec<_> = all
+                .map(|trace| trace.to_str().unwrap().to_owned())
+                .collect();
+            (all, headers.contains_key(TRACESTATE))
+        };
+        for trace in &valid {
+            assert_eq!(settle(&[trace]), (vec![trace.clone()], true));
+        }
+        let twice = [valid[0].as_str(), &valid[1]];
+        let replaced = invalid.iter().map(|trace| settle(&[trace]));
+        for (all, state) in replaced.chain([settle(&[]), settle(&twice)]) {
+            assert!(all.len() == 1 && is_trace(all[0].as_bytes()), "{all:?}");
+            assert!(all[0].ends_with("-01") && !state);
+            assert!(!valid.contains(&all[0]) && !invalid.contains(&all[0]));
+        }
+    }
+
+    #[test]
+    fn every_line_of_a_list_is_kept() {
+        let mut headers = map(&[
+            ("forwarded", "for=192.0.2.1"),
+            ("forwarded", "for=192.0.2.2, for=192.0.2.3"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-for", ""),
+            ("x-forwarded-for", "192.0.2.2"),
+        ]);
+        add_forwarded(&mut headers, IpAddr::from([10, 0, 0, 1]));
+        let all = |name: &str| {
+            let values = headers.get_all(name).iter();
+            values
+                .map(|value| value.to_str().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(all("x-forwarded-for"), ["192.0.2.1, 192.0.2.2, 10.0.0.1"]);
+        assert_eq!(
+            all("forwarded"),
+            ["for=192.0.2.1, for=192.0.2.2, for=192.0.2.3, for=10.0.0.1;proto=http"]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use gateless_core::authority::Authority;
 use gateless_wasm::{Body, Caller, Outgoing, OutgoingError, Routed};
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
@@ -32,12 +33,10 @@ fn is_ours(uri: &Uri, local: &str, domain: &str) -> bool {
     let Some(authority) = uri.authority() else {
         return false;
     };
-    let under = |host: &str| {
-        let rest = host.strip_suffix(domain);
-        rest.is_some_and(|rest| rest.ends_with('.'))
-    };
+    let under = |authority: Authority<'_>| authority.under(domain).is_some();
     uri.scheme() == Some(&http::uri::Scheme::HTTP)
-        && (authority.as_str() == local || under(authority.host()))
+        && (authority.as_str() == local
+            || Authority::parse(authority.as_str().as_bytes()).is_ok_and(under))
 }
 
 impl Outgoing for Router {
@@ -51,8 +50,8 @@ impl Outgoing for Router {
         if !is_ours(request.uri(), local, &edge.proxy.domain) {
             return Routed::Outside(Box::new(request));
         }
-        if !request.headers().contains_key(header::HOST)
-            && let Some(authority) = request.uri().authority()
+        // The host is the one that is called, whatever the component says besides.
+        if let Some(authority) = request.uri().authority()
             && let Ok(host) = authority.as_str().parse()
         {
             request.headers_mut().insert(header::HOST, host);
@@ -88,6 +87,7 @@ mod tests {
     fn only_the_sidecar_and_names_under_its_domain_are_routed_here() {
         check("http://127.0.0.1:7782/function/hello", true);
         check("http://hello.default.gateless.local/", true);
+        check("http://Hello.Default.Gateless.Local.:80/", true);
         check("http://127.0.0.1:7783/function/hello", false);
         check("http://evilgateless.local/", false);
         check("https://hello.default.gateless.local/", false);

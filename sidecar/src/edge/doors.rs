@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Edge, openfaas, peer, route};
+use super::{Edge, host, openfaas, peer, route};
 use crate::call::error::Error;
 use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
@@ -109,25 +109,32 @@ async fn connection(
 /// What few requests ask for is boxed: every connection keeps room for the largest of the rest.
 async fn answer(
     edge: &Arc<Edge>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     client: SocketAddr,
     door: Door,
 ) -> Response<Body> {
+    if door == Door::Peer {
+        return match request.uri().path().starts_with("/_gateless/") {
+            true => Box::pin(edge.internal(request)).await,
+            false => peer::answer(edge, request).await,
+        };
+    }
+    let host = match host::settle(&mut request) {
+        Ok(host) => host,
+        Err(refused) => return refused.into_response(),
+    };
     if request.uri().path().starts_with("/_gateless/") {
-        return match Ingress::of(request.uri().path()).filter(|_| door != Door::Peer) {
+        return match Ingress::of(request.uri().path()) {
             Some(ingress) => Box::pin(edge.triggers.ingest(ingress, request)).await,
             None => Box::pin(edge.internal(request)).await,
         };
     }
     if door == Door::Public
         && openfaas::is_gateways(request.uri().path())
-        && !route::is_named(edge, &request)
+        && !route::is_named(edge, &host)
     {
         return Box::pin(edge.openfaas.answer(&edge.catalogue, request)).await;
     }
-    let answered = match door {
-        Door::Peer => return peer::answer(edge, request).await,
-        Door::Public | Door::Local => route::outside(edge, request, client, door).await,
-    };
+    let answered = route::outside(edge, request, &host, client, door).await;
     answered.unwrap_or_else(Error::into_response)
 }

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::Edge;
+use super::{Edge, host};
 use crate::call::error::Error;
 use crate::call::{Call, Payload, headers};
 use crate::clock;
@@ -102,6 +102,7 @@ async fn forwarded(
     // The caller's sidecar counts the function's own timeout, from the arrival there.
     call.limit_time(None, wished);
     call.parts.headers.remove(headers::REVISION);
+    host::adopt(&mut call.parts);
     let mut admitted = edge.proxy.admit(call)?;
     edge.proxy.send(&revision, &mut admitted).await
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use gateless_core::hold::Caller;
 use gateless_core::policy::{Admitted, Identity};
 use gateless_core::router;
-use http::{Request, Response, header};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
 use super::doors::Door;
+use super::host::{self, Host};
 use super::openfaas;
 use crate::call::error::Error;
 use crate::call::{Call, Payload, headers, pick};
@@ -21,16 +22,15 @@ use crate::endpoint::body::{Body, Inbound};
 use crate::runtime::Function;
 
 /// Whether the host names a function, whose paths are its own.
-pub(super) fn is_named(edge: &Edge, request: &Request<Incoming>) -> bool {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok());
-    router::route(host, "/", &edge.proxy.domain).is_ok()
+pub(super) fn is_named(edge: &Edge, host: &Host) -> bool {
+    router::route(host.authority(), "/", &edge.proxy.domain).is_ok()
 }
 
 /// A call from outside or from a function here.
 pub(super) async fn outside(
     edge: &Arc<Edge>,
     mut request: Request<Incoming>,
+    host: &Host,
     client: SocketAddr,
     door: Door,
 ) -> Result<Response<Body>, Error> {
@@ -38,6 +38,7 @@ pub(super) async fn outside(
     route(
         edge,
         request.map(Inbound::Wire),
+        host,
         client.ip(),
         door,
         on_upgrade,
@@ -50,15 +51,19 @@ pub(super) async fn outside(
     not(feature = "wasm"),
     allow(dead_code, reason = "only components call so")
 )]
-pub(crate) async fn inside(edge: &Arc<Edge>, request: Request<Inbound>) -> Response<Body> {
+pub(crate) async fn inside(edge: &Arc<Edge>, mut request: Request<Inbound>) -> Response<Body> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let answered = route(edge, request, here, Door::Local, None).await;
+    let answered = match host::settle(&mut request) {
+        Ok(host) => route(edge, request, &host, here, Door::Local, None).await,
+        Err(refused) => Err(refused),
+    };
     answered.unwrap_or_else(Error::into_response)
 }
 
 async fn route(
     edge: &Arc<Edge>,
     request: Request<Inbound>,
+    host: &Host,
     client: IpAddr,
     door: Door,
     on_upgrade: Option<OnUpgrade>,
@@ -67,12 +72,8 @@ async fn route(
     let (mut parts, incoming) = request.into_parts();
     // First of all: a refusal below must not be lost over a body nobody reads.
     let payload = Payload::new(incoming);
-    let host = parts
-        .uri
-        .host()
-        .or_else(|| parts.headers.get(header::HOST)?.to_str().ok());
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let route = router::route(host, path, &edge.proxy.domain)?;
+    let route = router::route(host.authority(), path, &edge.proxy.domain)?;
     let (function, tagged) = find(edge, &route)?;
     let is_async = route.is_async;
     let rest = router::normalize(route.rest);

@@ -315,16 +315,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("RFC 9113, 8.3.1", "method_with_a_space_is_malformed", &[(":method", "GET /a"), (":scheme", "http"), (":path", "/function/raw/"), (":authority", "a")], Malformed),
     row("RFC 9113, 8.3.1", "function_gets_the_authority_as_host", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "raw.default.gateless.local")], Answers(&[Status(&[200]), Line("GET /a HTTP/1.1"), Sees("host", &["raw.default.gateless.local"])])),
     row("RFC 9113, 8.3.1", "host_without_an_authority_counts", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), ("host", "raw.default.gateless.local")], Answers(&[Status(&[200]), Sees("host", &["raw.default.gateless.local"])])),
-    row("RFC 9113, 8.3.1", "authority_and_another_host_are_refused_or_the_authority_counts", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "raw.default.gateless.local"), ("host", "other")], Answers(&[Must::RefusedOr(&[Sees("host", &["raw.default.gateless.local"])])]))
-        .open("issue 12, 24: the function sees another Host"),
-    row("RFC 9113, 8.3.1", "authority_with_user_information_is_malformed", &[(":method", "GET"), (":scheme", "http"), (":path", "/function/raw/"), (":authority", "me@a")], Malformed)
-        .open("issue 12, 24: no check of the authority"),
-    row("RFC 9113, 8.3.1", "functions_own_paths_are_its_own", &[(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "raw.default.gateless.local")], Answers(&[Status(&[200]), Line("GET /healthz HTTP/1.1")]))
-        .open("issue 12, 24: goes to management over HTTP/2"),
-    row("RFC 9113, 8.5", "connect_is_refused", &[(":method", "CONNECT"), (":authority", "raw.default.gateless.local:80")], Malformed)
-        .open("found here: sent to the function"),
-    row("RFC 9110, 4.2.3", "case_of_the_authority_is_ignored", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "RAW.Default.Gateless.Local")], Answers(&[Status(&[200])]))
-        .open("issue 12, 24: the authority is read in four places"),
+    row("RFC 9113, 8.3.1", "authority_and_another_host_are_refused_or_the_authority_counts", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "raw.default.gateless.local"), ("host", "other")], Answers(&[Must::RefusedOr(&[Sees("host", &["raw.default.gateless.local"])])])),
+    row("RFC 9113, 8.3.1", "authority_with_user_information_is_malformed", &[(":method", "GET"), (":scheme", "http"), (":path", "/function/raw/"), (":authority", "me@a")], Malformed),
+    row("RFC 9113, 8.3.1", "functions_own_paths_are_its_own", &[(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "raw.default.gateless.local")], Answers(&[Status(&[200]), Line("GET /healthz HTTP/1.1")])),
+    row("RFC 9113, 8.5", "connect_is_refused", &[(":method", "CONNECT"), (":authority", "raw.default.gateless.local:80")], Malformed),
+    row("RFC 9110, 4.2.3", "case_of_the_authority_is_ignored", &[(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "RAW.Default.Gateless.Local")], Answers(&[Status(&[200])])),
     row("RFC 9110, 7.6.3", "request_says_through_whom_it_came", GET, Answers(&[Status(&[200]), Must::SeesLike("via", "2", "gateless")]))
         .open("found here: no Via"),
     frames("RFC 9113, 5.1", "data_on_an_idle_stream_ends_the_connection", &[0, 0, 1, DATA, END_STREAM, 0, 0, 0, 1, b'x']),
