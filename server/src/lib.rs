@@ -4,11 +4,13 @@
 //! so publishes it to `sidecars`. Calls of functions never come through here.
 
 pub mod auth;
+pub mod changes;
 pub mod domain;
 pub mod events;
 pub mod grpc;
 pub mod http;
 pub mod metrics;
+mod observer;
 pub mod openfaas;
 mod recover;
 mod run;

@@ -18,15 +18,16 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Auth};
+use crate::changes::Changes;
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
-use crate::service::{Changes, Service};
+use crate::service::Service;
 use crate::sidecars::Registry;
 use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
-use crate::{events, grpc, http};
+use crate::{grpc, http, observer};
 
 /// How long requests may go on after a shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
@@ -233,7 +234,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
             stop.clone().cancelled_owned(),
         );
     tasks.spawn(ended("the config stream", serve));
-    tasks.spawn(events::observe::run(Arc::clone(&service), stop.clone()));
+    tasks.spawn(observer::run(Arc::clone(&service), stop.clone()));
     tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,

@@ -17,9 +17,9 @@ use parking_lot::Mutex;
 
 use self::clients::{Client, Clients};
 pub use self::connection::Connection;
+use crate::changes::Changes;
 use crate::domain::conditions::Seen;
 use crate::events::Bus;
-use crate::service::Changes;
 
 /// The most sidecars remembered; past it the one gone longest is forgotten, and if all are connected
 /// another is refused.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Changes;
 use super::resources::PUSHED;
+use crate::changes::Changes;
 use crate::store::{Event, Follow, Revision, Store, Update};
 
 /// The most changes counted; who is further behind is that far behind at least.

@@ -78,6 +78,28 @@ fn every_file_says_why_it_exists() {
     none("files that do not begin with //!", silent.collect());
 }
 
+#[test]
+fn modules_and_their_tests_have_one_layout() {
+    // What several test binaries share must be `NAME/mod.rs`: cargo takes `tests/NAME.rs` for a test of its own.
+    let named_mod = rust_files()
+        .into_iter()
+        .filter(|name| name.ends_with("/mod.rs") && !name.contains("/tests/"));
+    none(
+        "mod.rs in place of NAME.rs beside NAME/",
+        named_mod.collect(),
+    );
+    let elsewhere = rust_files()
+        .into_iter()
+        .filter(|name| name.contains("/src/"))
+        .filter(|name| {
+            name.ends_with("_test.rs") || name.ends_with("_tests.rs") || name.ends_with("/test.rs")
+        });
+    none(
+        "unit tests that are neither in their module's `mod tests` nor in NAME/tests.rs",
+        elsewhere.collect(),
+    );
+}
+
 /// Names of a manifest's dependencies, also those for tests and for building.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut inside = false;

@@ -1,4 +1,5 @@
-//! Which room of the sidecar may import which: by the paths in the code, in both directions.
+//! Which room of the sidecar, and which module of the server, may import which: by the paths in the code, in both
+//! directions.
 //!
 //! Tests and fakes may reach everything, and are left out.
 
@@ -6,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{none, read, rust_files};
 
-const ROOT: &str = "sidecar/src/";
-
 /// A room, and every room it may import. What it does not name is forbidden.
-const ROOMS: &[(&str, &[&str])] = &[
+type Rooms = &'static [(&'static str, &'static [&'static str])];
+
+const SIDECAR: &str = "sidecar/src/";
+
+const SIDECAR_ROOMS: Rooms = &[
     ("clock", &[]),
     ("endpoint", &["clock"]),
     ("telemetry", &[]),
@@ -85,9 +88,44 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
+const SERVER: &str = "server/src/";
+
+const SERVER_ROOMS: Rooms = &[
+    ("changes", &[]),
+    ("domain", &[]),
+    ("store", &[]),
+    ("events", &[]),
+    ("web", &[]),
+    ("openfaas", &["domain"]),
+    ("auth", &["store"]),
+    ("sidecars", &["changes", "domain", "events"]),
+    (
+        "service",
+        &["changes", "domain", "events", "sidecars", "store"],
+    ),
+    ("observer", &["events", "service", "sidecars"]),
+    ("metrics", &["service", "store"]),
+    ("grpc", &["metrics", "service", "sidecars", "store"]),
+    (
+        "http",
+        &[
+            "auth", "domain", "events", "metrics", "openfaas", "service", "sidecars", "store",
+            "web",
+        ],
+    ),
+    ("recover", &["auth", "store"]),
+    (
+        "run",
+        &[
+            "auth", "changes", "grpc", "http", "metrics", "observer", "openfaas", "service",
+            "sidecars", "store",
+        ],
+    ),
+];
+
 /// The room a file is in: `sidecar/src/call/send.rs` and `sidecar/src/call.rs` are in `call`.
-fn room(file: &str) -> Option<&str> {
-    let inside = file.strip_prefix(ROOT)?;
+fn room<'a>(root: &str, file: &'a str) -> Option<&'a str> {
+    let inside = file.strip_prefix(root)?;
     let first = inside.split('/').next()?;
     Some(first.strip_suffix(".rs").unwrap_or(first)).filter(|room| *room != "lib")
 }
@@ -131,14 +169,16 @@ fn imports(text: &str) -> BTreeSet<String> {
     found
 }
 
-#[test]
-fn rooms_of_the_sidecar_import_one_way() {
-    let allowed: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+#[track_caller]
+fn check_imports(root: &str, rooms: Rooms) {
+    let allowed: BTreeMap<&str, &[&str]> = rooms.iter().copied().collect();
     let mut wrong = Vec::new();
     let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let files = rust_files();
     for file in files.iter().filter(|file| !is_test(file)) {
-        let Some(room) = room(file) else { continue };
+        let Some(room) = room(root, file) else {
+            continue;
+        };
         let Some(may) = allowed.get(room) else {
             wrong.push(format!("{file} is in no known room"));
             continue;
@@ -152,7 +192,7 @@ fn rooms_of_the_sidecar_import_one_way() {
         }
     }
     none("a room imports what it must not", wrong);
-    let unused = ROOMS.iter().flat_map(|(room, may)| {
+    let unused = rooms.iter().flat_map(|(room, may)| {
         let used = used.get(room).cloned().unwrap_or_default();
         let unused = may.iter().filter(move |other| !used.contains(**other));
         unused.map(move |other| format!("{room} may import {other}, and does not"))
@@ -160,10 +200,10 @@ fn rooms_of_the_sidecar_import_one_way() {
     none("allowed imports that nobody needs", unused.collect());
 }
 
-#[test]
-fn rooms_import_in_no_circle() {
+#[track_caller]
+fn check_no_circle(rooms: Rooms) {
     let mut settled = BTreeSet::new();
-    let mut left: Vec<_> = ROOMS.to_vec();
+    let mut left: Vec<_> = rooms.to_vec();
     while !left.is_empty() {
         let before = left.len();
         left.retain(|(room, may)| {
@@ -178,4 +218,16 @@ fn rooms_import_in_no_circle() {
             none("rooms in a circle", circle.collect());
         }
     }
+}
+
+#[test]
+fn rooms_of_the_sidecar_import_one_way() {
+    check_imports(SIDECAR, SIDECAR_ROOMS);
+    check_no_circle(SIDECAR_ROOMS);
+}
+
+#[test]
+fn modules_of_the_server_import_one_way() {
+    check_imports(SERVER, SERVER_ROOMS);
+    check_no_circle(SERVER_ROOMS);
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 #[error("this sidecar was built without the cargo feature `wasm` and runs no components")]
 pub struct Error;
 
-/// Nothing to start, to share or to count.
-#[derive(Debug, Clone, Copy)]
+/// Nothing to start, to share or to count. No `Copy`: the real one is cloned where it is shared.
+#[derive(Debug, Clone)]
 pub struct Engine;
 
 impl Engine {

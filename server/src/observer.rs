@@ -1,7 +1,7 @@
 //! Observes every connected sidecar while somebody looks, and tells what they see.
 //!
 //! One task takes in everything; a stream that breaks is opened again. When nobody has looked for
-//! [`super::LINGER`], all streams are closed and sidecars do nothing for it any more.
+//! [`events::LINGER`](crate::events::LINGER), all streams are closed and sidecars do nothing for it any more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
-use super::event::{Decision, What};
-use super::merge::Merger;
+use crate::events::merge::Merger;
+use crate::events::{Decision, What};
 use crate::service::Service;
 use crate::sidecars::clients::Client;
 

@@ -27,10 +27,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::error::{Error, Kind};
+use crate::changes::Changes;
 use crate::domain::conditions::Transitions;
 use crate::events::Bus;
 use crate::sidecars::{Registry, Sidecar};
@@ -39,28 +39,6 @@ use crate::store::artifacts::Artifacts;
 
 /// What the service's operations answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Tells whoever waits that something changed: the catalogue, or what sidecars say.
-#[derive(Debug, Clone)]
-pub struct Changes(Arc<watch::Sender<u64>>);
-
-impl Default for Changes {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-}
-
-impl Changes {
-    /// Something changed.
-    pub fn bump(&self) {
-        self.0.send_modify(|count| *count += 1);
-    }
-
-    /// To be told of later changes.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
-    }
-}
 
 /// The server's operations. Cheap to share as `Arc<Service>`.
 pub struct Service {

@@ -1,12 +1,11 @@
 //! What happens, for people who watch: published here by whoever knows, sent to listeners as it comes.
 //!
 //! Nothing waits for a listener: one that is too slow is told that it missed something. Sidecars are
-//! observed (`observe`) only while somebody listens and for a while after.
+//! observed (`observer`) only while somebody listens and for a while after.
 
 pub mod event;
 pub mod history;
 pub mod merge;
-pub mod observe;
 pub mod ring;
 
 use std::sync::Arc;
