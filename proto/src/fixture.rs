@@ -68,9 +68,7 @@ fn revision(name: &str, command: &[&str]) -> v1::Revision {
         name: format!("{name}-00001"),
         uid: format!("{name}-revision-uid"),
         runtime: Some(v1::Runtime {
-            kind: "process".to_owned(),
-            process: Some(process),
-            wasm: None,
+            kind: Some(v1::runtime::Kind::Process(process)),
         }),
         env: std::collections::HashMap::new(),
         secrets: Vec::new(),

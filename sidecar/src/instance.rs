@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use gateless_core::config::{self, Kind};
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
+use gateless_core::resources::Resources;
 
 pub use crate::endpoint::target::Target;
 pub use registry::Drivers;
@@ -38,6 +39,10 @@ pub const LAST_LOG_LINES: usize = 20;
 pub trait Driver: Send + Sync + 'static {
     /// The runtime whose revisions it runs.
     fn kind(&self) -> Kind;
+
+    /// What an instance of a revision of its kind takes from the host, by which it is placed. The same revision
+    /// always costs the same.
+    fn cost(&self, revision: &config::Revision) -> Resources;
 
     /// Starts an instance; returns at once. An id that is already known is ignored.
     fn start(&self, request: StartRequest);

@@ -110,7 +110,7 @@ pub async fn run(parts: Parts) {
     let prefix = format!("{node}-{:x}", rand::random::<u32>());
     let effects = Effects::new(&parts, started_sender);
     let mut reconciler = Reconciler {
-        machines: Machines::new(node, parts.capacity, &prefix),
+        machines: Machines::new(node, parts.capacity, parts.drivers.clone(), &prefix),
         effects,
         catalogue: Arc::default(),
         started,

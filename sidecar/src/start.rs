@@ -144,9 +144,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let dispatcher = parts::deliver(&proxy, &queue, &control, local);
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
-    let observer = &host.observer;
-    let triggers =
-        parts::triggers(&config, &node, &control, &queue, &peers, &metrics, observer).await;
+    let policy = &proxy.policy;
+    let triggers = parts::triggers(&config, policy, &control, &queue, &host, &metrics).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
     let admin = Check::guard(&secret, SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use gateless_core::name::NodeId;
+use gateless_core::policy::Policy;
 use gateless_core::trigger::{Level, Machine};
 use gateless_proto::v1;
 use parking_lot::Mutex;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub members: watch::Receiver<Vec<Member>>,
     /// How to reach them.
     pub others: Arc<dyn Peers>,
+    /// What their calls have to pass, like any other.
+    pub policy: Arc<Policy>,
     /// Where calls go.
     pub queue: Arc<dyn Inbox>,
     /// Largest body the queue takes.
@@ -80,6 +83,7 @@ pub struct Parts {
 struct Inner {
     node: NodeId,
     table: ArcSwap<Table>,
+    policy: Arc<Policy>,
     queue: Arc<dyn Inbox>,
     max_body: u64,
     clock: Clock,
@@ -106,6 +110,7 @@ pub async fn spawn(parts: Parts) -> Handle {
     let inner = Arc::new(Inner {
         node: parts.node,
         table: ArcSwap::from_pointee(table),
+        policy: parts.policy,
         queue: parts.queue,
         max_body: parts.max_body,
         clock: parts.clock,

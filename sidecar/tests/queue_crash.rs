@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
+use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_sidecar::queue::clock::Clock;
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
@@ -105,7 +106,7 @@ async fn child_process() {
         let queue = queue.clone();
         writers.push(tokio::spawn(async move {
             loop {
-                let accepted = queue.accept(record(), &POLICY).await.unwrap();
+                let accepted = queue.accept(admitted(record()), &POLICY).await.unwrap();
                 // Not `println!`: that would be captured.
                 writeln!(std::io::stdout(), "accepted {}", accepted.id).unwrap();
             }

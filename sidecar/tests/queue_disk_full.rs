@@ -12,6 +12,7 @@
 )]
 
 use gateless_core::config::AsyncPolicy;
+use gateless_core::fixture::admitted;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,7 +44,10 @@ fn open(folder: &Path, min_free_bytes: u64) -> Local {
 /// Accepts until it is refused.
 async fn fill(queue: &Local, ids: &mut Vec<CallId>) -> Error {
     loop {
-        match queue.accept(record(), &AsyncPolicy::DEFAULT).await {
+        match queue
+            .accept(admitted(record()), &AsyncPolicy::DEFAULT)
+            .await
+        {
             Ok(accepted) => ids.push(accepted.id),
             Err(error) => return error,
         }
@@ -76,7 +80,7 @@ async fn child_process() {
     let mut up = queue.up();
     up.wait_for(|up| !up).await.unwrap();
     let error = queue
-        .accept(record(), &AsyncPolicy::DEFAULT)
+        .accept(admitted(record()), &AsyncPolicy::DEFAULT)
         .await
         .unwrap_err();
     assert_eq!(error.code(), "queue_unavailable", "{error}");
@@ -88,7 +92,7 @@ async fn child_process() {
     }
     ids.push(
         queue
-            .accept(record(), &AsyncPolicy::DEFAULT)
+            .accept(admitted(record()), &AsyncPolicy::DEFAULT)
             .await
             .unwrap()
             .id,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use gateless_proto::v1::runtime::Kind;
 use gateless_proto::v1::{self, config_service_server};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
@@ -156,11 +157,8 @@ pub fn function(name: &str, revision: &str, env: &[(&str, &str)]) -> v1::Functio
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     only.env = env.collect();
-    if let Some(process) = only
-        .runtime
-        .as_mut()
-        .and_then(|runtime| runtime.process.as_mut())
-    {
+    let runtime = only.runtime.as_mut();
+    if let Some(Kind::Process(process)) = runtime.and_then(|runtime| runtime.kind.as_mut()) {
         process.stop_grace_ms = 2_000;
     }
     // Short, so that a test that fails does so soon.

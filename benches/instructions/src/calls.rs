@@ -14,7 +14,7 @@ use gateless_core::config::Scaling;
 use gateless_core::fixture;
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
-use gateless_core::policy::{Identity, Policy};
+use gateless_core::policy::Identity;
 use gateless_sidecar::call::{Call, Payload, Proxy, Reserve};
 use gateless_sidecar::clock;
 use gateless_sidecar::endpoint::target::Target;
@@ -113,7 +113,7 @@ fn proxy(address: SocketAddr, concurrency: Option<u32>) -> anyhow::Result<(Proxy
             .map_err(|error| anyhow!("{error}"))?,
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
-        policy: Policy::default(),
+        policy: Arc::default(),
     };
     Ok((proxy, name))
 }

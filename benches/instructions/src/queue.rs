@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
-use gateless_core::fixture::function_name;
+use gateless_core::fixture::{admitted, function_name};
 use gateless_core::name::NodeId;
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::Record;
@@ -17,7 +17,7 @@ pub(crate) async fn append(count: u32) -> anyhow::Result<()> {
     ))?;
     let mut policy = AsyncPolicy::DEFAULT;
     policy.max_queued = u32::MAX;
-    let record = Record {
+    let record = admitted(Record {
         function: function_name("hello"),
         method: "POST".into(),
         path: "/work".into(),
@@ -28,9 +28,14 @@ pub(crate) async fn append(count: u32) -> anyhow::Result<()> {
         body: Bytes::from(vec![b'x'; 1024]),
         callback: None,
         idempotency: None,
-    };
+    });
     for _ in 0..count {
-        queue.accept(record.clone(), &policy).await?;
+        queue
+            .accept(
+                record.try_copy(|record| anyhow::Ok(record.clone()))?,
+                &policy,
+            )
+            .await?;
     }
     queue.close().await;
     Ok(())

@@ -5,6 +5,7 @@
 //! comparison it first measures bare `write` + `fdatasync` of one body at a time.
 
 use gateless_core::config::AsyncPolicy;
+use gateless_core::fixture::admitted;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ fn open(folder: &Path) -> anyhow::Result<Local> {
 async fn write(queue: Local, body: Bytes, until: Instant) -> anyhow::Result<Vec<Duration>> {
     let mut policy = AsyncPolicy::DEFAULT;
     policy.max_queued = u32::MAX;
-    let record = Record {
+    let record = admitted(Record {
         function: FunctionName::new("default", "bench")?,
         method: "POST".into(),
         path: "/work".into(),
@@ -116,11 +117,16 @@ async fn write(queue: Local, body: Bytes, until: Instant) -> anyhow::Result<Vec<
         body,
         callback: None,
         idempotency: None,
-    };
+    });
     let mut latencies = Vec::new();
     while Instant::now() < until {
         let began = Instant::now();
-        queue.accept(record.clone(), &policy).await?;
+        queue
+            .accept(
+                record.try_copy(|record| anyhow::Ok(record.clone()))?,
+                &policy,
+            )
+            .await?;
         latencies.push(began.elapsed());
     }
     Ok(latencies)

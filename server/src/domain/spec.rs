@@ -67,6 +67,15 @@ pub enum Kind {
     Wasm,
 }
 
+/// How a valid spec runs instances: the one runtime object that its kind names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Runtime<'a> {
+    /// Of [`Kind::Process`].
+    Process(&'a Process),
+    /// Of [`Kind::Wasm`].
+    Wasm(&'a Wasm),
+}
+
 /// An uploaded artifact and how it is packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -193,14 +202,21 @@ impl Spec {
         }
     }
 
+    /// How it runs instances; `None` while it is not valid, so that kind and objects may disagree.
+    pub fn runtime(&self) -> Option<Runtime<'_>> {
+        match (self.kind, &self.process, &self.wasm) {
+            (Kind::Process, Some(process), None) => Some(Runtime::Process(process)),
+            (Kind::Wasm, None, Some(wasm)) => Some(Runtime::Wasm(wasm)),
+            _ => None,
+        }
+    }
+
     /// The uploaded artifact it names, if any.
     pub fn artifact(&self) -> Option<&str> {
-        let bundle = self.process.as_ref().and_then(|p| p.bundle.as_ref());
-        let component = self.wasm.as_ref().map(|wasm| &wasm.component.sha256);
-        bundle
-            .map(|bundle| &bundle.sha256)
-            .or(component)
-            .map(String::as_str)
+        match self.runtime()? {
+            Runtime::Process(process) => process.bundle.as_ref().map(|b| b.sha256.as_str()),
+            Runtime::Wasm(wasm) => Some(&wasm.component.sha256),
+        }
     }
 
     /// With every default filled in; what is shown and what makes a revision.

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::FieldError;
 use super::document::pointer_segment;
-use super::spec::{AsyncPolicy, Kind, Process, ReadinessKind, SecretRef, Spec};
+use super::spec::{AsyncPolicy, Kind, Process, ReadinessKind, Runtime, SecretRef, Spec};
 use gateless_common::name;
 
 mod scaling;
@@ -67,15 +67,17 @@ impl Faults {
 pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super::Error> {
     let mut faults = Faults::default();
     check_labels(&mut faults, labels);
-    match (spec.kind, &spec.process, &spec.wasm) {
-        (Kind::Process, Some(process), None) => check_process(&mut faults, process),
-        (Kind::Process, None, _) => {
+    match (spec.runtime(), spec.kind) {
+        (Some(Runtime::Process(process)), _) => check_process(&mut faults, process),
+        (Some(Runtime::Wasm(wasm)), _) => wasm::check(&mut faults, wasm, spec.protocol),
+        (None, Kind::Process) if spec.process.is_none() => {
             faults.add("/spec/process", "is required for kind \"process\"");
         }
-        (Kind::Process, _, Some(_)) => faults.add("/spec/wasm", "is for kind \"wasm\" only"),
-        (Kind::Wasm, None, Some(wasm)) => wasm::check(&mut faults, wasm, spec.protocol),
-        (Kind::Wasm, _, None) => faults.add("/spec/wasm", "is required for kind \"wasm\""),
-        (Kind::Wasm, Some(_), _) => faults.add("/spec/process", "is for kind \"process\" only"),
+        (None, Kind::Process) => faults.add("/spec/wasm", "is for kind \"wasm\" only"),
+        (None, Kind::Wasm) if spec.wasm.is_none() => {
+            faults.add("/spec/wasm", "is required for kind \"wasm\"");
+        }
+        (None, Kind::Wasm) => faults.add("/spec/process", "is for kind \"process\" only"),
     }
     check_env(&mut faults, &spec.env);
     check_secrets(&mut faults, &spec.secrets, &spec.env);

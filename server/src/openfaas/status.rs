@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ANNOTATION, FunctionStatus, IMAGE_LABEL, SECRET_KEY};
 use crate::domain::function::Function;
+use crate::domain::spec::Runtime;
 
 /// With instances as the sidecars report them.
 #[must_use]
@@ -21,10 +22,10 @@ pub fn status(function: &Function, ready: u64, alive: u64) -> FunctionStatus {
         }
     }
     // One that was not deployed this way has no image; its digest or command says what runs.
-    let image = image.unwrap_or_else(|| match (&function.spec.wasm, &function.spec.process) {
-        (Some(wasm), _) => format!("sha256:{}", wasm.component.sha256),
-        (None, Some(process)) => process.command.join(" "),
-        (None, None) => String::new(),
+    let image = image.unwrap_or_else(|| match function.spec.runtime() {
+        Some(Runtime::Wasm(wasm)) => format!("sha256:{}", wasm.component.sha256),
+        Some(Runtime::Process(process)) => process.command.join(" "),
+        None => String::new(),
     });
     let secrets = function.spec.secrets.iter();
     let secrets = secrets.filter(|secret| secret.key == SECRET_KEY);

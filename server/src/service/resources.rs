@@ -9,7 +9,8 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    self, BundleFormat, Metric, Process, Protocol, ReadinessKind, Scaling, Spec, Visibility, Wasm,
+    BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec, Visibility,
+    Wasm,
 };
 use crate::domain::traffic;
 use crate::store::Entry;
@@ -151,15 +152,7 @@ fn revision(revision: Revision) -> proto::Revision {
     proto::Revision {
         name: revision.name,
         uid: revision.uid,
-        runtime: Some(proto::Runtime {
-            kind: match spec.kind {
-                spec::Kind::Process => "process",
-                spec::Kind::Wasm => "wasm",
-            }
-            .to_owned(),
-            process: spec.process.map(process),
-            wasm: spec.wasm.map(wasm),
-        }),
+        runtime: spec.runtime().map(runtime),
         env: spec.env.into_iter().collect(),
         secrets: spec
             .secrets
@@ -180,6 +173,14 @@ fn revision(revision: Revision) -> proto::Revision {
         retries: Some(gateless_common::settings!(retries => message RetryPolicy, spec.retries, {})),
         scaling: Some(scaling),
     }
+}
+
+fn runtime(runtime: Runtime<'_>) -> proto::Runtime {
+    let kind = match runtime {
+        Runtime::Process(spec) => proto::runtime::Kind::Process(process(spec.clone())),
+        Runtime::Wasm(spec) => proto::runtime::Kind::Wasm(wasm(spec.clone())),
+    };
+    proto::Runtime { kind: Some(kind) }
 }
 
 fn wasm(wasm: Wasm) -> proto::WasmRuntime {

@@ -21,11 +21,11 @@ use crate::config::{Function, Revision};
 use crate::message::{Assignment, Member, RevisionInstances};
 use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use crate::ownership::Term;
+use crate::resources::{Costs, Resources};
 use crate::schedule::Schedule;
 use crate::time::Time;
 use backoff::Backoff;
-pub use instances::COMPONENTS_PER_PROCESS;
-use instances::{Instance, Instances, Weight};
+use instances::{Instance, Instances};
 pub use report::RevisionStatus;
 
 /// A drain of a revision whose calls have no time limit ends after this; otherwise after the
@@ -43,8 +43,8 @@ pub enum Event {
     ConfigGone(FunctionName),
     /// Who is alive; the host itself is always counted in.
     Members(Vec<Member>),
-    /// From now on the host runs at most so many; what runs stays until an owner moves it.
-    Capacity(u32),
+    /// From now on the host has room for so much; what runs stays until an owner moves it.
+    Capacity(Resources),
     /// The link to a node is new: it may have missed anything.
     Linked(NodeId),
     /// An owner's word.
@@ -127,7 +127,8 @@ impl State {
 #[derive(Debug)]
 pub struct Host {
     node: NodeId,
-    capacity: u32,
+    capacity: Resources,
+    costs: Arc<dyn Costs>,
     id_prefix: String,
     /// Instances ever started or adopted.
     count: u64,
@@ -179,11 +180,12 @@ impl Host {
     /// `id_prefix` begins every instance id and must differ from process start to process
     /// start.
     #[must_use]
-    pub fn new(node: NodeId, capacity: u32, id_prefix: &str) -> Self {
+    pub fn new(node: NodeId, capacity: Resources, costs: Arc<dyn Costs>, id_prefix: &str) -> Self {
         Self {
             members: BTreeSet::from([node.clone()]),
             node,
             capacity,
+            costs,
             id_prefix: id_prefix.to_owned(),
             count: 0,
             functions: BTreeMap::new(),

@@ -71,9 +71,9 @@ pub struct RevisionInstances {
     pub term: Term,
     /// After failed starts: none will be started before this is over.
     pub backoff: Duration,
-    /// Instances of every revision on the host.
+    /// What the host's instances of every revision cost, in instances of this one.
     pub host_instances: u32,
-    /// Its bound.
+    /// Instances of this revision that the host would have room for if it ran nothing else.
     pub host_capacity: u32,
     /// Why it runs fewer than it was told to.
     pub failure: Option<Arc<str>>,

@@ -14,11 +14,13 @@ use crate::name::NodeId;
 /// A host as placement sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// Which.
+    /// Its id in the cluster.
     pub node: NodeId,
-    /// Instances it is willing to run; with 0 it gives up those it has, once others are ready.
+    /// Instances of this revision it would have room for if it ran nothing else, by the part of its
+    /// [`Resources`](crate::resources::Resources) that is scarcest; with 0 it gives up those it has, once others are
+    /// ready.
     pub capacity: u32,
-    /// Instances of every revision, this one included.
+    /// What all its instances of every revision cost, this one included, in instances of this revision.
     pub instances: u32,
     /// Instances of this revision, ready, starting or told to start.
     pub of_revision: u32,
@@ -30,7 +32,7 @@ pub struct Host {
     pub demanding: bool,
 }
 
-/// The answer.
+/// Where the instances are to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// For every host given, the count it should have.

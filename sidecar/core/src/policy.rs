@@ -53,12 +53,20 @@ impl<C> Admitted<C> {
         &mut self.0
     }
 
-    /// The call in another form: what a queue keeps of it, for example.
+    /// The call in another form: what is kept of it in a queue.
+    pub fn map<D>(self, convert: impl FnOnce(C) -> D) -> Admitted<D> {
+        Admitted(convert(self.0))
+    }
+
+    /// A copy of the call in another form, where the call itself goes on.
     ///
     /// # Errors
     /// Those of the conversion.
-    pub fn try_map<D, E>(self, convert: impl FnOnce(C) -> Result<D, E>) -> Result<Admitted<D>, E> {
-        convert(self.0).map(Admitted)
+    pub fn try_copy<D, E>(
+        &self,
+        convert: impl FnOnce(&C) -> Result<D, E>,
+    ) -> Result<Admitted<D>, E> {
+        convert(&self.0).map(Admitted)
     }
 
     /// The call alone, which nobody takes any more.

@@ -51,8 +51,8 @@ pub struct Proxy {
     pub domain: String,
     /// Permits at peers.
     pub reserve: Arc<dyn Reserve>,
-    /// Who may call what.
-    pub policy: Policy,
+    /// Who may call what: the sidecar has one, which triggers pass too.
+    pub policy: Arc<Policy>,
 }
 
 impl Proxy {

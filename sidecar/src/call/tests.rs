@@ -11,7 +11,7 @@ use gateless_common::secret::ClusterSecret;
 use gateless_core::config;
 use gateless_core::hold::Caller;
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
-use gateless_core::policy::{Identity, Policy};
+use gateless_core::policy::Identity;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
@@ -100,7 +100,7 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
         cluster_secret: ClusterSecret::new("secret-of-the-tests").unwrap(),
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
-        policy: Policy::default(),
+        policy: Arc::default(),
     };
     (proxy, name)
 }

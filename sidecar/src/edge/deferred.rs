@@ -65,8 +65,9 @@ impl Edge {
         call.client = None;
         let record = queue::http::record(&admitted)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
-        if let Some(idempotency) = &record.idempotency
-            && let Some(before) = self.queue.inbox.find(&record.function, idempotency).await?
+        let kept = record.get();
+        if let Some(idempotency) = &kept.idempotency
+            && let Some(before) = self.queue.inbox.find(&kept.function, idempotency).await?
         {
             return Ok(to_response(queue::http::accepted_response(&before, "")));
         }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gateless_core::config;
 use gateless_core::name::{FunctionName, InstanceId};
+use gateless_core::resources::Resources;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -190,6 +191,18 @@ pub(super) async fn ask(target: &Target, path: &str) -> Result<String, String> {
             Ok(String::from_utf8(body.to_vec()).unwrap())
         }
     }
+}
+
+pub(super) async fn an_instance_costs_something_and_always_the_same(host: impl Host) {
+    let opened = host.open();
+    let revision = host.revision("hello", Program::Serve);
+    assert_eq!(revision.runtime.kind(), opened.driver.kind());
+    let cost = opened.driver.cost(&revision);
+    // What costs nothing would fit any number of times.
+    assert_ne!(cost, Resources::default());
+    let other = host.revision("other", Program::Serve);
+    assert_eq!(opened.driver.cost(&other), cost);
+    opened.close().await;
 }
 
 pub(super) async fn an_instance_gets_ready_answers_and_stops(host: impl Host) {
@@ -377,6 +390,7 @@ macro_rules! contract {
     };
     (components $host:expr) => {
         $crate::instance::contract::contract!(@tests $host;
+            an_instance_costs_something_and_always_the_same
             an_instance_gets_ready_answers_and_stops
             unknown_and_repeated_ids_change_nothing
             many_at_once_have_addresses_of_their_own

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config::Kind;
+use gateless_core::config::{Kind, Revision};
 use gateless_core::name::{InstanceId, RevisionName};
+use gateless_core::resources::Resources;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -256,6 +257,10 @@ impl Drop for FakeDriver {
 impl Driver for FakeDriver {
     fn kind(&self) -> Kind {
         Kind::Process
+    }
+
+    fn cost(&self, _: &Revision) -> Resources {
+        Resources::SLOT
     }
 
     fn start(&self, request: StartRequest) {

@@ -26,8 +26,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_core::config::Kind;
+use gateless_core::config::{Kind, Revision};
 use gateless_core::name::{InstanceId, NodeId};
+use gateless_core::resources::Resources;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -249,6 +250,11 @@ impl Inner {
 impl Driver for ProcessDriver {
     fn kind(&self) -> Kind {
         Kind::Process
+    }
+
+    /// A slot. Its memory is a limit and no reservation, as `container_concurrency` calls rarely all need it at once.
+    fn cost(&self, _: &Revision) -> Resources {
+        Resources::SLOT
     }
 
     fn start(&self, request: StartRequest) {

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use gateless_core::config::Kind;
+use gateless_core::config::{Kind, Revision};
 use gateless_core::name::InstanceId;
+use gateless_core::resources::{Costs, Resources};
 use tokio::sync::mpsc;
 
 use super::{Adopted, Driver, Event, Exit, ExitReason, Shutdown, StartRequest};
@@ -80,6 +81,20 @@ impl Drivers {
     /// As [`Driver::shutdown`], of all of them at once.
     pub async fn shutdown(&self, how: Shutdown) {
         join_all(self.by_kind.values().map(|driver| driver.shutdown(how))).await;
+    }
+}
+
+impl Costs for Drivers {
+    /// A revision that no driver here can start takes a slot: its start is tried, and its exit says why it fails.
+    fn cost(&self, revision: &Revision) -> Resources {
+        let driver = self.by_kind.get(&revision.runtime.kind());
+        driver.map_or(Resources::SLOT, |driver| driver.cost(revision))
+    }
+}
+
+impl std::fmt::Debug for Drivers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.by_kind.keys()).finish()
     }
 }
 

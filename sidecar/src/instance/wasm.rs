@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
+use gateless_core::resources::Resources;
 use gateless_wasm::{CallError, Engine, InstanceSpec, LoadError};
 use http::{Request, Response, StatusCode};
 use parking_lot::Mutex;
@@ -81,6 +82,11 @@ impl WasmDriver {
 impl Driver for WasmDriver {
     fn kind(&self) -> Kind {
         Kind::Wasm
+    }
+
+    /// A place in the engine. Linear memory is there only while a request runs, and is bounded by the engine.
+    fn cost(&self, _: &config::Revision) -> Resources {
+        Resources::COMPONENT
     }
 
     /// Components end with the sidecar they ran in.

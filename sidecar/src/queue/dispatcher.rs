@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -90,11 +91,15 @@ impl Dispatcher {
     ///
     /// # Errors
     /// As [`super::Work::adopt`]; the exchange comes back, to be waited for as before.
-    pub async fn adopt(&self, record: Record, exchange: Exchange) -> Result<CallId, Refused> {
+    pub async fn adopt(
+        &self,
+        record: Admitted<Record>,
+        exchange: Exchange,
+    ) -> Result<CallId, Refused> {
         let shared = self.shared.clone();
         let (reply, answer) = oneshot::channel();
         tokio::spawn(async move {
-            let policy = match shared.policies.policy(&record.function) {
+            let policy = match shared.policies.policy(&record.get().function) {
                 Lookup::Known(policy) => policy,
                 Lookup::NotYet | Lookup::Deleted => AsyncPolicy::DEFAULT,
             };

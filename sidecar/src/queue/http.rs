@@ -36,16 +36,13 @@ pub async fn accept(inbox: &dyn Inbox, call: Admitted<Call>) -> Result<Response<
 ///
 /// # Errors
 /// When `x-callback-url` or `idempotency-key` is unusable.
-pub fn record(call: &Admitted<Call>) -> Result<Record, Error> {
-    let call = call.get();
-    let path = call.parts.uri.path_and_query();
-    let path = path.map_or("/", |path| path.as_str());
-    kept_request(
-        &call.function.config.name,
-        &call.parts,
-        path,
-        call.payload.whole(),
-    )
+pub fn record(call: &Admitted<Call>) -> Result<Admitted<Record>, Error> {
+    call.try_copy(|call| {
+        let path = call.parts.uri.path_and_query();
+        let path = path.map_or("/", |path| path.as_str());
+        let name = &call.function.config.name;
+        kept_request(name, &call.parts, path, call.payload.whole())
+    })
 }
 
 fn kept_request(

@@ -5,11 +5,12 @@
 use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 
 use super::Error;
 use super::types::{Accepted, Idempotency, Record};
 
-/// Takes calls in.
+/// Takes calls in: only those that the policy has let through, which their type says.
 pub trait Inbox: Send + Sync + 'static {
     /// Largest body of a call, bytes.
     fn max_body(&self) -> u64;
@@ -21,7 +22,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// A bound is reached, the queue cannot write, or a key was used for something else.
     fn accept_many(
         &self,
-        calls: Vec<(Record, AsyncPolicy)>,
+        calls: Vec<(Admitted<Record>, AsyncPolicy)>,
     ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>>;
 
     /// The call that was accepted under an idempotency key, if one was.
@@ -40,7 +41,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// As [`Inbox::accept_many`].
     fn accept(
         &self,
-        record: Record,
+        record: Admitted<Record>,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Accepted, Error>> {
         let accepted = self.accept_many(vec![(record, *policy)]);

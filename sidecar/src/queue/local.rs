@@ -27,6 +27,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::policy::Admitted;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -289,11 +290,12 @@ impl Inbox for Local {
 
     fn accept_many(
         &self,
-        calls: Vec<(Record, AsyncPolicy)>,
+        calls: Vec<(Admitted<Record>, AsyncPolicy)>,
     ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
         Box::pin(async move {
             let calls = calls.into_iter();
-            let accepts = calls.map(|(record, policy)| self.to_accept(record, policy, false));
+            let accepts =
+                calls.map(|(record, policy)| self.to_accept(record.into_inner(), policy, false));
             let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
             // Only here: an update that was given up on might still be made, and then nobody
             // would see to it. A call is delivered, whoever waits for the answer.

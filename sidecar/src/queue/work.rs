@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::call::{self, Call};
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -52,7 +53,7 @@ pub trait Work: Send + Sync + 'static {
     /// As [`super::Inbox::accept_many`], and [`Error::IdempotencyTaken`].
     fn adopt(
         &self,
-        record: Record,
+        record: Admitted<Record>,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Delivery<Job>, Error>>;
 

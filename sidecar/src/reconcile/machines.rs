@@ -9,6 +9,7 @@ use gateless_core::message::{
 };
 use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use gateless_core::owner::Owner;
+use gateless_core::resources::{Costs, Resources};
 use gateless_core::time::Time;
 use gateless_core::{caller, host, owner};
 
@@ -44,10 +45,11 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    pub(super) fn new(node: NodeId, capacity: u32, id_prefix: &str) -> Self {
+    pub(super) fn new(node: NodeId, capacity: u32, costs: Arc<dyn Costs>, id_prefix: &str) -> Self {
+        let resources = Resources::of_host(capacity);
         Self {
             caller: caller::Caller::new(node.clone()),
-            host: host::Host::new(node.clone(), capacity, id_prefix),
+            host: host::Host::new(node.clone(), resources, costs, id_prefix),
             known: Arc::new(Members::from([(node.clone(), capacity)])),
             members: vec![Member {
                 node: node.clone(),
@@ -261,7 +263,7 @@ impl Machines {
 
     /// How many instances this host may run from now on.
     pub(super) fn set_capacity(&mut self, now: Time, capacity: u32) {
-        self.host(now, host::Event::Capacity(capacity));
+        self.host(now, host::Event::Capacity(Resources::of_host(capacity)));
         let mut members = self.members.clone();
         for member in members.iter_mut().filter(|member| member.node == self.node) {
             member.capacity = capacity;

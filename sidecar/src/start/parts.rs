@@ -84,23 +84,23 @@ impl trigger::Peers for Peers {
 /// Begins to fire schedules and to take events and messages.
 pub(super) async fn triggers(
     config: &Config,
-    node: &NodeId,
+    policy: &Arc<Policy>,
     control: &Arc<catalogue::Handle>,
     queue: &queue::Local,
-    peers: &cluster::Handle,
+    host: &Host,
     metrics: &Arc<Metrics>,
-    observer: &Arc<Observer>,
 ) -> trigger::Handle {
     let parts = trigger::Parts {
-        node: node.clone(),
+        node: queue.config().node.clone(),
         catalogue: control.catalogue(),
-        members: peers.members(),
-        others: Arc::new(Peers(peers.clone())),
+        members: host.peers.members(),
+        others: Arc::new(Peers(host.peers.clone())),
+        policy: policy.clone(),
         queue: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
         clock: queue.config().clock.clone(),
         metrics: metrics.clone(),
-        observer: observer.clone(),
+        observer: host.observer.clone(),
         data: config.data.clone(),
     };
     trigger::spawn(parts).await
@@ -348,7 +348,7 @@ pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::
         cluster_secret: config.cluster_secret.clone(),
         domain: config.domain.clone(),
         reserve: Arc::new(Peers(peers.clone())),
-        policy: Policy::default(),
+        policy: Arc::new(Policy::default()),
     }
 }
 

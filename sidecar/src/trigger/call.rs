@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
+use gateless_core::config::Function;
+use gateless_core::policy::{Admitted, Identity, Policy, Subject};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
+use crate::call::error::Error;
 use crate::catalogue::config::Trigger;
+use crate::clock;
 use crate::queue::types::{Header, Idempotency, Record};
 
 /// A trigger's call. `key` names what it is for, everywhere and for ever: two calls of the same key
@@ -32,6 +36,36 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
         callback: None,
         idempotency: Some(Idempotency { key, digest }),
     }
+}
+
+/// What the policy judges: a record and the function it is for.
+struct Fired<'a> {
+    function: &'a Function,
+    record: Record,
+}
+
+impl Subject for Fired<'_> {
+    fn function(&self) -> &Function {
+        self.function
+    }
+
+    fn identity(&self) -> &Identity {
+        &Identity::Trigger
+    }
+}
+
+/// Lets a trigger's call through the policy.
+///
+/// # Errors
+/// Which rule refused it, in words.
+pub(super) fn admit(
+    policy: &Policy,
+    function: &Function,
+    record: Record,
+) -> Result<Admitted<Record>, String> {
+    let fired = policy.admit(Fired { function, record }, clock::now());
+    let refused = |refused| Error::not_admitted(&function.name, refused).to_string();
+    Ok(fired.map_err(refused)?.map(|fired| fired.record))
 }
 
 /// A key made of texts of any length.

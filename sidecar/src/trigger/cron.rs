@@ -267,7 +267,7 @@ impl Inner {
         let Some(trigger) = table.by_uid(uid) else {
             return true;
         };
-        let Some(policy) = table.policy(trigger) else {
+        let Some(function) = table.function(trigger) else {
             let error = format!("there is no function {}", trigger.function);
             self.fire_failed(trigger, at, &error);
             return true;
@@ -275,7 +275,14 @@ impl Inner {
         let Some(record) = record(trigger, at) else {
             return true;
         };
-        match self.queue.accept(record, &policy).await {
+        let record = match call::admit(&self.policy, function, record) {
+            Ok(record) => record,
+            Err(refused) => {
+                self.fire_failed(trigger, at, &refused);
+                return true;
+            }
+        };
+        match self.queue.accept(record, &function.async_policy).await {
             Ok(accepted) => {
                 let scheduled_at = text(at);
                 tracing::info!(trigger = %trigger.name, scheduled_at, call = %accepted.id,

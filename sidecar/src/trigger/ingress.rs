@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::check_label;
+use gateless_core::policy::Admitted;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -70,7 +71,7 @@ impl Route {
 /// A call to be queued, and on whose behalf.
 struct Due {
     trigger: Arc<Trigger>,
-    record: Record,
+    record: Admitted<Record>,
     policy: AsyncPolicy,
 }
 
@@ -120,7 +121,7 @@ impl Handle {
                 }
             }
         };
-        let bytes: usize = due.iter().map(|due| due.record.body.len()).sum();
+        let bytes: usize = due.iter().map(|due| due.record.get().body.len()).sum();
         if due.len() > MAX_CALLS || bytes > MAX_BYTES {
             let detail = format!(
                 "it leads to {} calls with {bytes} bytes; {MAX_CALLS} and {MAX_BYTES} may be",
@@ -182,18 +183,25 @@ impl Handle {
     }
 
     fn due(&self, table: &Table, trigger: &Arc<Trigger>, record: Record) -> Option<Due> {
-        let Some(policy) = table.policy(trigger) else {
-            let error = format!("there is no function {}", trigger.function);
-            tracing::warn!(trigger = %trigger.name, error, "trigger could not fire");
-            let now = now_ms(&self.inner.clock);
-            self.inner.stats.failed(trigger, &error, now);
-            return None;
-        };
-        Some(Due {
-            trigger: trigger.clone(),
-            record,
-            policy,
-        })
+        let function = table.function(trigger);
+        let missing = || format!("there is no function {}", trigger.function);
+        let admitted = function.ok_or_else(missing).and_then(|function| {
+            let record = call::admit(&self.inner.policy, function, record)?;
+            Ok((record, function.async_policy))
+        });
+        match admitted {
+            Ok((record, policy)) => Some(Due {
+                trigger: trigger.clone(),
+                record,
+                policy,
+            }),
+            Err(error) => {
+                tracing::warn!(trigger = %trigger.name, error, "trigger could not fire");
+                let now = now_ms(&self.inner.clock);
+                self.inner.stats.failed(trigger, &error, now);
+                None
+            }
+        }
     }
 
     async fn queue_all(&self, due: Vec<Due>) -> Response<Body> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gateless_core::config::AsyncPolicy;
+use gateless_core::config::Function;
 use gateless_core::trigger::{Cron, Uid};
 
 use crate::catalogue::Catalogue;
@@ -62,9 +62,8 @@ impl Table {
         triggers.filter_map(|trigger| trigger.cron()).collect()
     }
 
-    /// How calls of a trigger's function are queued; `None` when there is no such function.
-    pub(super) fn policy(&self, trigger: &Trigger) -> Option<AsyncPolicy> {
-        let function = self.catalogue.functions.get(&trigger.function)?;
-        Some(function.async_policy)
+    /// Whom a trigger calls; `None` when there is no such function.
+    pub(super) fn function(&self, trigger: &Trigger) -> Option<&Arc<Function>> {
+        self.catalogue.functions.get(&trigger.function)
     }
 }

@@ -110,6 +110,7 @@ impl Fixture {
             catalogue: receiver,
             members: live,
             others: Arc::new(cluster.clone()),
+            policy: Arc::default(),
             queue: Arc::new(queue.clone()),
             max_body: 1 << 20,
             clock: Clock::Manual(clock.clone()),

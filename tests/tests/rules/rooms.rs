@@ -27,6 +27,7 @@ const SIDECAR_ROOMS: Rooms = &[
         &[
             "call",
             "catalogue",
+            "clock",
             "cluster",
             "endpoint",
             "queue",

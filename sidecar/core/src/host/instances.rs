@@ -6,42 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::State;
-use crate::config::Runtime;
 use crate::name::{InstanceId, RevisionName};
+use crate::resources::Resources;
 use crate::time::Time;
-
-/// Loaded components a host runs for each process it could run: one is a small struct beside
-/// code that is shared and evicted, the other a program with memory of its own.
-pub const COMPONENTS_PER_PROCESS: u32 = 128;
-
-/// What an instance costs its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
-    Process,
-    Component,
-}
-
-impl Weight {
-    pub(super) const fn of(runtime: &Runtime) -> Self {
-        match runtime {
-            Runtime::Process(_) => Self::Process,
-            Runtime::Wasm(_) => Self::Component,
-        }
-    }
-
-    /// How many of these a host has room for that has room for `processes`.
-    pub(super) const fn capacity(self, processes: u32) -> u32 {
-        match self {
-            Self::Process => processes,
-            Self::Component => processes.saturating_mul(COMPONENTS_PER_PROCESS),
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub(super) revision: RevisionName,
-    pub(super) weight: Weight,
+    /// Taken from the host until it is gone.
+    pub(super) cost: Resources,
     pub(super) state: State,
     /// Order of starting, for choosing the newest.
     pub(super) order: u64,
@@ -62,22 +35,21 @@ impl Instance {
 pub(super) struct Instances {
     all: BTreeMap<InstanceId, Instance>,
     of: BTreeMap<RevisionName, BTreeSet<InstanceId>>,
-    processes: u32,
-    components: u32,
+    used: Resources,
 }
 
 impl Instances {
     pub(super) fn insert(&mut self, id: InstanceId, instance: Instance) {
         let ids = self.of.entry(instance.revision.clone()).or_default();
         if ids.insert(id.clone()) {
-            *self.counter(instance.weight) += 1;
+            self.used = self.used.plus(instance.cost);
         }
         self.all.insert(id, instance);
     }
 
     pub(super) fn remove(&mut self, id: &InstanceId) -> Option<Instance> {
         let instance = self.all.remove(id)?;
-        *self.counter(instance.weight) -= 1;
+        self.used = self.used.minus(instance.cost);
         if let Some(ids) = self.of.get_mut(&instance.revision) {
             ids.remove(id);
             if ids.is_empty() {
@@ -112,17 +84,8 @@ impl Instances {
         self.all.iter()
     }
 
-    pub(super) const fn count(&self, weight: Weight) -> u32 {
-        match weight {
-            Weight::Process => self.processes,
-            Weight::Component => self.components,
-        }
-    }
-
-    const fn counter(&mut self, weight: Weight) -> &mut u32 {
-        match weight {
-            Weight::Process => &mut self.processes,
-            Weight::Component => &mut self.components,
-        }
+    /// What all of them cost together.
+    pub(super) const fn used(&self) -> Resources {
+        self.used
     }
 }

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Host, Instance, State, Weight};
+use super::{Action, Host, Instance, State};
 use crate::message::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
 use crate::ownership::{self, Term};
+use crate::resources::{Resources, Room};
 use crate::time::Time;
 
 /// A report is repeated after this, for an owner that missed the last one.
@@ -90,15 +91,18 @@ impl Host {
             None if !known => UNKNOWN_RETRY,
             state => state.map_or(Duration::ZERO, |s| s.backoff.until().since(now)),
         };
-        let weight = self.weight(name);
-        let (total, capacity) = (self.instances.count(weight), weight.capacity(self.capacity));
+        let room = self.room(name);
         let failure = match state {
             None if !known => {
                 Some(format!("revision_unknown: {name} has not come to this host yet").into())
             }
-            Some(state) if state.full => {
-                Some(format!("host_full: {total} of {capacity} instances run").into())
-            }
+            Some(state) if state.full => Some(
+                format!(
+                    "host_full: {} of {} instances run",
+                    room.taken, room.capacity
+                )
+                .into(),
+            ),
             Some(state) if !backoff.is_zero() => state.failure.clone(),
             _ => None,
         };
@@ -110,8 +114,8 @@ impl Host {
             draining: draining + self.in_state(name, State::Stopping),
             term: self.term(name),
             backoff,
-            host_instances: total,
-            host_capacity: capacity,
+            host_instances: room.taken,
+            host_capacity: room.capacity,
             failure,
         }
     }
@@ -195,15 +199,15 @@ impl Host {
         self.in_state(name, State::Starting) + self.in_state(name, State::Ready)
     }
 
-    fn weight(&self, name: &RevisionName) -> Weight {
+    /// What an instance of the revision costs. One that is not in the configuration has no driver to ask.
+    pub(super) fn cost(&self, name: &RevisionName) -> Resources {
         let config = self.config(name);
-        config.map_or(Weight::Process, |config| Weight::of(&config.runtime))
+        config.map_or(Resources::SLOT, |config| self.costs.cost(config))
     }
 
-    /// Instances of the revision that may still be started.
-    pub(super) fn free(&self, name: &RevisionName) -> u32 {
-        let weight = self.weight(name);
-        let capacity = weight.capacity(self.capacity);
-        capacity.saturating_sub(self.instances.count(weight))
+    /// The host's room, in instances of the revision.
+    pub(super) fn room(&self, name: &RevisionName) -> Room {
+        let used = self.instances.used();
+        self.capacity.room(used, self.cost(name))
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::backoff::STABLE;
-use super::{Action, Host, Instance, LONGEST_DRAIN, State, Weight};
+use super::{Action, Host, Instance, LONGEST_DRAIN, State};
 use crate::config::Revision;
 use crate::name::{InstanceId, RevisionName};
 use crate::time::Time;
@@ -26,7 +26,7 @@ impl Host {
             .find(|(_, i)| i.state == State::Ready && now >= i.since + STABLE)
             .map(|(_, instance)| instance.started);
         let (alive, starting) = (self.alive(name), self.in_state(name, State::Starting));
-        let free = self.free(name);
+        let free = self.room(name).free();
         let config = self.config(name).cloned();
         let Some(state) = self.revisions.get_mut(name) else {
             return;
@@ -63,7 +63,7 @@ impl Host {
         let id = InstanceId::new(&format!("{}-{}", self.id_prefix, self.count));
         let instance = Instance {
             revision: revision.name.clone(),
-            weight: Weight::of(&revision.runtime),
+            cost: self.costs.cost(revision),
             state: State::Starting,
             order: self.count,
             started: now,
@@ -135,7 +135,7 @@ impl Host {
         }
         let instance = Instance {
             revision: name.clone(),
-            weight: Weight::Process,
+            cost: self.cost(name),
             state: if ready { State::Ready } else { State::Starting },
             order: self.count,
             started: now,

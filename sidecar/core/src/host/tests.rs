@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Runtime, Scaling, Wasm};
 use crate::fixture::{function, function_name, revision, revision_name};
+use crate::resources::{ByKind, COMPONENTS_PER_PROCESS};
 
 struct World {
     host: Host,
@@ -15,7 +16,12 @@ struct World {
 impl World {
     fn new(capacity: u32) -> Self {
         let mut world = Self {
-            host: Host::new(node("a"), capacity, "boot"),
+            host: Host::new(
+                node("a"),
+                Resources::of_host(capacity),
+                Arc::new(ByKind),
+                "boot",
+            ),
             now: Time::ZERO,
             out: Vec::new(),
         };

@@ -13,6 +13,7 @@ use std::time::Duration;
 use gateless_core::message::{Endpoints, Member};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::ownership::{self, Term};
+use gateless_core::resources::{ByKind, Resources};
 use gateless_core::time::Time;
 use gateless_core::{caller, host, owner};
 
@@ -92,7 +93,12 @@ impl World {
             let id = NodeId::new(&format!("{n:08x}"));
             Node {
                 owner: owner::Owner::new(id.clone(), function.name.clone()),
-                host: host::Host::new(id.clone(), capacity, &format!("{n}")),
+                host: host::Host::new(
+                    id.clone(),
+                    Resources::of_host(capacity),
+                    Arc::new(ByKind),
+                    &format!("{n}"),
+                ),
                 caller: caller::Caller::new(id.clone()),
                 id,
                 alive: true,
@@ -234,7 +240,11 @@ impl World {
     /// The node is willing to run so many instances; with 0 it drains.
     pub(crate) fn set_capacity(&mut self, node: usize, capacity: u32) {
         self.nodes[node].capacity = capacity;
-        self.later(node, ms(0), Step::Host(host::Event::Capacity(capacity)));
+        self.later(
+            node,
+            ms(0),
+            Step::Host(host::Event::Capacity(Resources::of_host(capacity))),
+        );
         let all: Vec<usize> = (0..self.nodes.len())
             .filter(|n| self.nodes[*n].alive)
             .collect();

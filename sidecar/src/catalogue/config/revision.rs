@@ -9,6 +9,7 @@ use gateless_core::config::{
 };
 use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
+use gateless_proto::v1::runtime::Kind;
 
 use super::setting::{Kept, check, read};
 use super::{Error, ensure, label, required};
@@ -69,19 +70,15 @@ fn secret_ref(wire: &v1::SecretRef) -> Result<SecretRef, Error> {
 }
 
 fn runtime(wire: &v1::Runtime) -> Result<Runtime, Error> {
-    match wire.kind.as_str() {
-        "process" => {
-            let wire = required(wire.process.as_ref(), "process")?;
+    match &wire.kind {
+        Some(Kind::Process(wire)) => {
             let process = process(wire).map_err(|e| e.within("process"))?;
             Ok(Runtime::Process(process))
         }
-        "wasm" => {
-            let wire = required(wire.wasm.as_ref(), "wasm")?;
-            Ok(Runtime::Wasm(wasm(wire).map_err(|e| e.within("wasm"))?))
-        }
-        other => Err(Error::new(
+        Some(Kind::Wasm(wire)) => Ok(Runtime::Wasm(wasm(wire).map_err(|e| e.within("wasm"))?)),
+        None => Err(Error::new(
             "kind",
-            format!("this sidecar cannot run {other:?}"),
+            "is missing, or none that this sidecar can run",
         )),
     }
 }

@@ -19,7 +19,10 @@ fn check(spoil: impl FnOnce(&mut v1::Function), expected: &str) {
 
 fn process(wire: &mut v1::Function) -> &mut v1::ProcessRuntime {
     let runtime = wire.revisions[0].runtime.as_mut().unwrap();
-    runtime.process.as_mut().unwrap()
+    match runtime.kind.as_mut() {
+        Some(v1::runtime::Kind::Process(process)) => process,
+        other => panic!("no process: {other:?}"),
+    }
 }
 
 fn scaling(wire: &mut v1::Function) -> &mut v1::Scaling {
@@ -122,7 +125,7 @@ fn wrong_revisions_are_refused() {
     let check = |spoil: fn(&mut v1::Function), path: &str| check(spoil, &format!("{at}{path}"));
     check(|f| f.revisions[0].runtime = None, "runtime: is missing");
     check(
-        |f| f.revisions[0].runtime.as_mut().unwrap().kind = "vm".into(),
+        |f| f.revisions[0].runtime.as_mut().unwrap().kind = None,
         "runtime.kind: ",
     );
     check(

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
+use gateless_core::resources::Resources;
 use gateless_wasm::{Engine, NoRoutes, Settings};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -48,6 +49,10 @@ struct WithFile(WasmDriver);
 impl Driver for WithFile {
     fn kind(&self) -> Kind {
         self.0.kind()
+    }
+
+    fn cost(&self, revision: &config::Revision) -> Resources {
+        self.0.cost(revision)
     }
 
     fn start(&self, mut request: StartRequest) {

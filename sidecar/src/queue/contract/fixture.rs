@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
+pub(in crate::queue) use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::policy::Admitted;
 use gateless_core::time::Time;
 
 use crate::queue::clock::{Clock, Manual};
@@ -91,10 +93,10 @@ pub(in crate::queue) fn failed(error: &str) -> Ended {
     }
 }
 
-pub(in crate::queue) fn with_default(records: Vec<Record>) -> Vec<(Record, AsyncPolicy)> {
+pub(in crate::queue) fn with_default(records: Vec<Record>) -> Vec<(Admitted<Record>, AsyncPolicy)> {
     records
         .into_iter()
-        .map(|r| (r, AsyncPolicy::DEFAULT))
+        .map(|r| (admitted(r), AsyncPolicy::DEFAULT))
         .collect()
 }
 
@@ -147,6 +149,7 @@ impl Fixture {
     }
 
     pub(in crate::queue) async fn accept(&self, record: Record) -> Result<Accepted, Error> {
+        let record = admitted(record);
         self.queue.inbox.accept(record, &AsyncPolicy::DEFAULT).await
     }
 

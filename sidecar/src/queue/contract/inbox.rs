@@ -2,7 +2,7 @@
 
 use gateless_core::config::AsyncPolicy;
 
-use super::fixture::{Fixture, function, keyed, of, record, with_default};
+use super::fixture::{Fixture, admitted, function, keyed, of, record, with_default};
 
 pub(in crate::queue) async fn several_calls_are_taken_in_together(queue: Fixture) {
     let inbox = &queue.queue.inbox;
@@ -30,8 +30,8 @@ pub(in crate::queue) async fn of_several_calls_none_is_taken_when_one_is_refused
         max_queued: 2,
         ..AsyncPolicy::DEFAULT
     };
-    let mut full = vec![(keyed("0", "k", 1), AsyncPolicy::DEFAULT)];
-    full.extend(["1", "2", "3"].map(|body| (of("a", body), two)));
+    let mut full = with_default(vec![keyed("0", "k", 1)]);
+    full.extend(["1", "2", "3"].map(|body| (admitted(of("a", body)), two)));
     let reused = with_default(vec![keyed("0", "k", 1), keyed("1", "k", 2)]);
     for (many, code) in [(full, "queue_full"), (reused, "idempotency_key_reused")] {
         let error = queue.queue.inbox.accept_many(many).await.unwrap_err();
@@ -90,12 +90,15 @@ pub(in crate::queue) async fn full_function_is_refused_by_name(queue: Fixture) {
         ..AsyncPolicy::DEFAULT
     };
     let inbox = &queue.queue.inbox;
-    inbox.accept(record("first"), &one).await.unwrap();
-    let error = inbox.accept(record("second"), &one).await.unwrap_err();
+    inbox.accept(admitted(record("first")), &one).await.unwrap();
+    let error = inbox
+        .accept(admitted(record("second")), &one)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "queue_full");
     assert!(error.to_string().contains("async.max_queued"), "{error}");
     let begun = queue.begin().await;
-    inbox.accept(record("third"), &one).await.unwrap();
+    inbox.accept(admitted(record("third")), &one).await.unwrap();
     assert_eq!(queue.queue.calls.depths()[0].function, function());
     drop(begun);
 }

@@ -3,7 +3,7 @@
 use gateless_core::config::AsyncPolicy;
 use std::time::Duration;
 
-use super::fixture::{Fixture, answer, failed, function, keyed, record};
+use super::fixture::{Fixture, admitted, answer, failed, function, keyed, record};
 use crate::queue::Error;
 
 pub(in crate::queue) async fn delivery_that_is_dropped_or_released_comes_back(queue: Fixture) {
@@ -74,7 +74,7 @@ pub(in crate::queue) async fn stale_lease_settles_nothing_and_says_so(queue: Fix
 pub(in crate::queue) async fn call_under_way_is_adopted_as_a_begun_delivery(queue: Fixture) {
     let (work, calls) = (&queue.queue.work, &queue.queue.calls);
     let adopted = work
-        .adopt(record("a"), &AsyncPolicy::DEFAULT)
+        .adopt(admitted(record("a")), &AsyncPolicy::DEFAULT)
         .await
         .unwrap();
     let id = adopted.lease.id().clone();
@@ -90,7 +90,7 @@ pub(in crate::queue) async fn call_under_way_is_adopted_as_a_begun_delivery(queu
     assert_eq!(calls.result(&id).await.unwrap().status, 200);
     // One whose exchange is lost is attempted again.
     let lost = work
-        .adopt(record("b"), &AsyncPolicy::DEFAULT)
+        .adopt(admitted(record("b")), &AsyncPolicy::DEFAULT)
         .await
         .unwrap();
     let id = lost.lease.id().clone();
@@ -103,7 +103,9 @@ pub(in crate::queue) async fn call_that_was_under_way_first_keeps_its_key(queue:
     let (inbox, work) = (&queue.queue.inbox, &queue.queue.work);
     let idempotency = keyed("0", "k", 1).idempotency.unwrap();
     assert_eq!(inbox.find(&function(), &idempotency).await, Ok(None));
-    let adopted = work.adopt(keyed("0", "k", 1), &AsyncPolicy::DEFAULT).await;
+    let adopted = work
+        .adopt(admitted(keyed("0", "k", 1)), &AsyncPolicy::DEFAULT)
+        .await;
     let adopted = adopted.unwrap();
     let id = adopted.lease.id().clone();
     let known = inbox.find(&function(), &idempotency).await;
@@ -111,7 +113,9 @@ pub(in crate::queue) async fn call_that_was_under_way_first_keeps_its_key(queue:
     let again = queue.accept(keyed("0", "k", 1)).await.unwrap();
     assert!(again.replayed && again.id == id);
     // Two that were sent at once are two; the second stays its caller's.
-    let second = work.adopt(keyed("0", "k", 1), &AsyncPolicy::DEFAULT).await;
+    let second = work
+        .adopt(admitted(keyed("0", "k", 1)), &AsyncPolicy::DEFAULT)
+        .await;
     assert_eq!(second.unwrap_err(), Error::IdempotencyTaken(id.to_string()));
     let other = keyed("1", "k", 2).idempotency.unwrap();
     let conflict = inbox.find(&function(), &other).await;

@@ -2,21 +2,19 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use http::Response;
-use http_body_util::Full;
+use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
-use crate::queue::contract::fixture::{Fixture, function, keyed, record};
+use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
 use crate::queue::invoke::Answer;
 use crate::queue::types::{CallbackState, View};
 use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
-use http::Request;
-use http_body_util::BodyExt;
 
 fn known(_: &FunctionName) -> Lookup {
     Lookup::Known(AsyncPolicy::DEFAULT)
@@ -277,7 +275,11 @@ async fn sync_call_goes_on_as_an_async_one() {
     let exchange: Exchange = Box::pin(async move { waiting.await.unwrap() });
     let first = keyed("a", "k", 1);
     let idempotency = first.idempotency.clone().unwrap();
-    let id = dispatcher.adopt(first, exchange).await.ok().unwrap();
+    let id = dispatcher
+        .adopt(admitted(first), exchange)
+        .await
+        .ok()
+        .unwrap();
     let view = state(&fixture, &id, "running").await;
     assert_eq!(view.call.tries, 1);
     answer.send(reply(200, "first")).unwrap();
@@ -292,7 +294,9 @@ async fn sync_call_goes_on_as_an_async_one() {
         idempotency: Some(idempotency),
         ..record("a")
     };
-    let refused = dispatcher.adopt(again, now(reply(200, "still here"))).await;
+    let refused = dispatcher
+        .adopt(admitted(again), now(reply(200, "still here")))
+        .await;
     let refused = refused.err().unwrap();
     assert_eq!(refused.error.code(), "idempotency_key_taken");
     assert!(refused.exchange.await.is_ok(), "the exchange comes back");

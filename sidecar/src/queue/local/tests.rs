@@ -11,8 +11,8 @@ use crate::queue::Queue;
 use crate::queue::calls::Calls;
 use crate::queue::clock::Manual;
 use crate::queue::contract::fixture::{
-    Fixture as Steps, NODE, START, answer, dead_letters, failed, function, keyed, of, record,
-    with_callback, with_default,
+    Fixture as Steps, NODE, START, admitted, answer, dead_letters, failed, function, keyed, of,
+    record, with_callback, with_default,
 };
 use crate::queue::types::CallbackState;
 use crate::queue::work::{Update, Work};
@@ -136,8 +136,14 @@ async fn every_bound_is_refused_by_name() {
     let check = async |change: fn(&mut Config), policy: AsyncPolicy, expected: &str| {
         let fixture = Fixture::new(change);
         let inbox = &fixture.queue;
-        inbox.accept(record("first"), &policy).await.unwrap();
-        let error = inbox.accept(record("second"), &policy).await.unwrap_err();
+        inbox
+            .accept(admitted(record("first")), &policy)
+            .await
+            .unwrap();
+        let error = inbox
+            .accept(admitted(record("second")), &policy)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), "queue_full");
         assert!(error.to_string().contains(expected), "{error}");
     };
@@ -167,7 +173,7 @@ async fn refused_call_under_way_leaves_no_lease_behind() {
     let fixture = Fixture::new(|c| c.max_open = 0);
     let adopted = fixture
         .queue
-        .adopt(record("a"), &AsyncPolicy::DEFAULT)
+        .adopt(admitted(record("a")), &AsyncPolicy::DEFAULT)
         .await;
     assert_eq!(adopted.unwrap_err().code(), "queue_full");
     assert!(fixture.queue.shared.index.lock().leases.is_empty());
@@ -175,19 +181,23 @@ async fn refused_call_under_way_leaves_no_lease_behind() {
 
 #[tokio::test]
 async fn of_several_calls_none_is_taken_when_a_bound_is_reached() {
-    let check = async |change: fn(&mut Config), many: Vec<(Record, AsyncPolicy)>, code: &str| {
+    let check = async |change: fn(&mut Config), many: Vec<Record>, code: &str| {
         let fixture = Fixture::new(change);
-        let error = fixture.queue.accept_many(many).await.unwrap_err();
+        let error = fixture
+            .queue
+            .accept_many(with_default(many))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), code);
         assert!(fixture.queue.depths().is_empty());
         assert_eq!(fixture.stored(), 0);
         // What was refused left no key behind.
         assert!(!fixture.accept(keyed("x", "k", 9)).await.unwrap().replayed);
     };
-    let many = with_default(vec![keyed("0", "k", 1), of("a", "1"), of("b", "2")]);
+    let many = vec![keyed("0", "k", 1), of("a", "1"), of("b", "2")];
     check(|c| c.max_open = 2, many.clone(), "queue_full").await;
     check(|c| c.max_bytes = 1_500, many, "queue_full").await;
-    let many = with_default(vec![keyed("0", "k", 1), of("a", "much too long")]);
+    let many = vec![keyed("0", "k", 1), of("a", "much too long")];
     check(|c| c.max_body = 5, many, "body_too_large").await;
 }
 

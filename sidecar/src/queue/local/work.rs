@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use gateless_core::time::Time;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -120,11 +121,12 @@ impl Work for Local {
 
     fn adopt(
         &self,
-        record: Record,
+        record: Admitted<Record>,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Delivery<Job>, Error>> {
         let policy = *policy;
         Box::pin(async move {
+            let record = record.into_inner();
             let accept = self.to_accept(record.clone(), policy, true)?;
             let claimed = Claimed {
                 key: accept.key,

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use gateless_core::time::Time;
 
 use super::{Entry, Memory, State};
@@ -21,9 +22,13 @@ impl Inbox for Memory {
 
     fn accept_many(
         &self,
-        calls: Vec<(Record, AsyncPolicy)>,
+        calls: Vec<(Admitted<Record>, AsyncPolicy)>,
     ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>> {
         Box::pin(async move {
+            let calls = calls.into_iter();
+            let calls: Vec<_> = calls
+                .map(|(record, policy)| (record.into_inner(), policy))
+                .collect();
             let mut state = self.state();
             state.check(&calls)?;
             let mut accepted = Vec::with_capacity(calls.len());

@@ -9,6 +9,7 @@ use gateless_core::call::callback::Next;
 use gateless_core::call::{Call, State as CallState};
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Admitted;
 use tokio_util::sync::CancellationToken;
 
 use super::{Entry, Memory};
@@ -86,7 +87,7 @@ impl Work for Memory {
 
     fn adopt(
         &self,
-        record: Record,
+        record: Admitted<Record>,
         policy: &AsyncPolicy,
     ) -> BoxFuture<'_, Result<Delivery<Job>, Error>> {
         let policy = *policy;
@@ -97,7 +98,7 @@ impl Work for Memory {
                 max_queued: u32::MAX,
                 ..policy
             };
-            let calls = [(record, unbounded)];
+            let calls = [(record.into_inner(), unbounded)];
             state.check(&calls)?;
             let [(record, _)] = calls;
             let known = state.known(&record.function, record.idempotency.as_ref())?;
