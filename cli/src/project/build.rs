@@ -55,6 +55,9 @@ pub(crate) async fn run(
     let mut child = command
         .args(args)
         .current_dir(folder)
+        // The manifest names what is built by its path in this folder, and a shared target folder is elsewhere.
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("CARGO_BUILD_TARGET_DIR")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

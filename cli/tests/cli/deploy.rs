@@ -254,7 +254,7 @@ fn a_build_runs_first_and_a_broken_one_deploys_nothing() {
     assert_eq!(document(&output)["output"], json!(["what went wrong"]));
     assert!(fake.lines().is_empty());
 
-    manifest("mkdir -p dist && cp main.py dist/run");
+    manifest("test -z \"$CARGO_TARGET_DIR\" && mkdir -p dist && cp main.py dist/run");
     let output = run(&fake, &["deploy", path, "--no-wait"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(
