@@ -1,4 +1,4 @@
-//! Files that survive a crash and a power cut, folders that only their owner can look into, and the wall clock.
+//! Files that survive a crash and a power cut, folders that only their owner can look into, the wall clock, and which boot this is.
 //!
 //! Everything here blocks. One choice is the caller's: [`replace`] returns when the new content is on the disk, and
 //! [`replace_until_reboot`] does not wait for it.
@@ -130,6 +130,14 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 pub fn unix_now() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixMillis::from_epoch(since.unwrap_or_default())
+}
+
+/// Identifies this boot of the machine; empty where the kernel does not say.
+#[must_use]
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn parent(path: &Path) -> &Path {

@@ -27,6 +27,7 @@ pub mod invoke;
 pub mod lifecycle;
 pub mod local;
 pub mod memory;
+mod pace;
 pub mod types;
 pub mod wire;
 pub mod work;

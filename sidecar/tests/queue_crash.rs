@@ -22,7 +22,6 @@ use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_sidecar::queue::clock::Clock;
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
@@ -86,7 +85,7 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
     let policies = |_: &FunctionName| Lookup::Known(POLICY);
     Dispatcher::start(
         Queue::of(queue),
-        Clock::System,
+        queue.config().clock.clone(),
         Arc::new(invoke),
         Arc::new(policies),
         "",

@@ -3,15 +3,18 @@
 //! ```text
 //! queued ──start──> running ──answer──> succeeded
 //!    ^                 │ └─ failure ──> retrying ──start──> running
-//!    │                 └─── not made ──────^ (there was no room for it)
+//!    │                 └─── not made, interrupted ──^ (the function is not to blame)
 //!    │                 │                   │
 //!    └──── replay ── dead <── out of attempts or age, function deleted
 //!    └──── replay ── cancelled, succeeded
 //! ```
 //!
-//! The one machine whose time is the wall clock ([`Time`] since the Unix epoch): a call
-//! outlives the process, and the monotonic clock does not. A step of the clock makes a retry
-//! early or late, never lost. Deliberately knows nothing of storage, of the request, or of
+//! An attempt counts when the function had it. One that never left, or whose end is lost with a sidecar, does not.
+//! When an instance breaks off every call inside it may be the cause: each is a suspect, which is tried alone from
+//! then on, so that the one that did it finds itself and takes no other along.
+//!
+//! Its time is [`Time`] since the Unix epoch: a call outlives the process, and the monotonic clock does not.
+//! Whoever feeds it takes care that it goes on at its pace when the wall clock is set. Deliberately knows nothing of storage, of the request, or of
 //! who runs it; whoever does writes every change to disk before acting on it.
 
 pub mod callback;
@@ -24,6 +27,13 @@ use crate::time::Time;
 
 /// Attempts remembered with a call; older ones are forgotten, their numbers go on.
 pub const ATTEMPTS_KEPT: usize = 20;
+
+/// Attempts of one call that may be interrupted, all in all; the next one ends it.
+pub const MAX_INTERRUPTIONS: u32 = 10;
+
+/// The last attempt of a call that is asked to wait longer than it may become old: so long before that, or a quarter
+/// of `max_age` where that is less.
+const LAST_BEFORE: Duration = Duration::from_secs(1);
 
 /// Longest error text remembered with an attempt, bytes.
 pub const ERROR_BYTES: usize = 300;
@@ -121,6 +131,12 @@ pub struct Call {
     pub tries: u32,
     /// Newest last, at most [`ATTEMPTS_KEPT`].
     pub attempts: Vec<Attempt>,
+    /// Attempts since then whose end nobody knows: they don't count as tries.
+    pub interruptions: u32,
+    /// It was inside an instance that broke off: it is to be tried alone.
+    pub suspect: bool,
+    /// Why the last attempt was not made; empty once one was.
+    pub unmade: String,
 }
 
 /// What happens to a call.
@@ -148,8 +164,22 @@ pub enum Event {
         /// For people.
         error: String,
     },
-    /// There was no room for the attempt and it never left: it doesn't count.
-    NotMade,
+    /// The instance broke off while the attempt was in it: it counts, and the call is a suspect.
+    Crashed {
+        /// For people.
+        error: String,
+    },
+    /// What was between broke, and nobody knows how the attempt ended: it doesn't count, within
+    /// [`MAX_INTERRUPTIONS`].
+    Interrupted {
+        /// For people.
+        error: String,
+    },
+    /// The attempt never left, for want of room or of an instance: it doesn't count.
+    NotMade {
+        /// For people.
+        error: String,
+    },
     /// Somebody calls it off.
     Cancel,
     /// Somebody wants it run again.
@@ -185,6 +215,9 @@ impl Call {
             since: now,
             tries: 0,
             attempts: Vec::new(),
+            interruptions: 0,
+            suspect: false,
+            unmade: String::new(),
         }
     }
 
@@ -207,11 +240,11 @@ impl Call {
     }
 
     /// A call whose attempt has lost its lease, as every attempt has when its sidecar is killed: nobody will
-    /// ever report how that attempt ended, so it counts as made and the call is due again at once. Whether it
+    /// ever report how that attempt ended. That is not the call's doing, so it is due again at once. Whether it
     /// has attempts left is decided when it starts, with the policy of then.
     pub fn recover(&mut self, now: Time) {
         if let State::Running(_) = self.state {
-            self.end_attempt(now, None, "interrupted: the sidecar stopped");
+            self.interrupted(now, "interrupted: the sidecar stopped");
             self.state = State::Retrying(now);
         }
     }
@@ -243,6 +276,7 @@ impl Call {
                 Ok(self.die(now, Reason::NotRetryable))
             }
             (Event::Failed { retryable, error }, State::Running(_)) => {
+                self.suspect = false;
                 self.end_attempt(now, None, error);
                 if *retryable {
                     Ok(self.retry_or_die(now, None, policy, random))
@@ -250,9 +284,19 @@ impl Call {
                     Ok(self.die(now, Reason::NotRetryable))
                 }
             }
-            (Event::NotMade, State::Running(_)) => {
+            (Event::Crashed { error }, State::Running(_)) => {
+                self.suspect = true;
+                self.end_attempt(now, None, error);
+                Ok(self.retry_or_die(now, None, policy, random))
+            }
+            (Event::Interrupted { error }, State::Running(_)) => {
+                self.interrupted(now, error);
+                Ok(self.retry_or_die(now, None, policy, random))
+            }
+            (Event::NotMade { error }, State::Running(_)) => {
                 self.attempts.pop();
                 self.tries = self.tries.saturating_sub(1);
+                cut(error).clone_into(&mut self.unmade);
                 Ok(self.retry_or_die(now, None, policy, random))
             }
             (Event::Cancel, State::Queued | State::Retrying(_)) => {
@@ -267,7 +311,8 @@ impl Call {
             (Event::Replay, State::Succeeded(_) | State::Dead(..) | State::Cancelled(_)) => {
                 self.state = State::Queued;
                 self.since = now;
-                self.tries = 0;
+                (self.tries, self.interruptions) = (0, 0);
+                self.unmade.clear();
                 Ok(Action::Enqueue(now))
             }
             (Event::FunctionDeleted, State::Queued | State::Retrying(_)) => {
@@ -281,7 +326,7 @@ impl Call {
         if now >= self.since + policy.max_age {
             return self.die(now, Reason::MaxAge);
         }
-        if self.tries >= policy.max_attempts {
+        if self.is_spent(policy) {
             return self.die(now, Reason::MaxAttempts);
         }
         Action::Dispatch(self.begin_attempt(now))
@@ -317,9 +362,11 @@ impl Call {
         random: u64,
     ) -> Action {
         if retryable_status(status) {
+            self.suspect = false;
             self.end_attempt(now, Some(status), "the function's answer asks for a retry");
             return self.retry_or_die(now, retry_after, policy, random);
         }
+        self.suspect = false;
         self.end_attempt(now, Some(status), "");
         self.state = State::Succeeded(now);
         Action::Finish
@@ -332,22 +379,35 @@ impl Call {
         policy: &AsyncPolicy,
         random: u64,
     ) -> Action {
-        if self.tries >= policy.max_attempts {
+        if self.is_spent(policy) {
             return self.die(now, Reason::MaxAttempts);
-        }
-        let left = (self.since + policy.max_age).since(now);
-        if left.is_zero() {
-            return self.die(now, Reason::MaxAge);
         }
         let backoff = Backoff {
             base: policy.backoff_base,
             max: policy.backoff_max,
         };
-        // Whatever was asked for, a last attempt is made shortly before the call is too old.
-        let latest = left - (left / 2).min(Duration::from_secs(1));
-        let until = now + backoff.delay(self.tries, random, retry_after).min(latest);
+        let end = self.since + policy.max_age;
+        let last = end - LAST_BEFORE.min(policy.max_age / 4);
+        let wished = now + backoff.delay(self.tries, random, retry_after);
+        // Whatever was asked for, one last attempt is made shortly before the call is too old, and none after it.
+        let until = match wished < end {
+            true => wished,
+            false if now < last => last,
+            false => return self.die(now, Reason::MaxAge),
+        };
         self.state = State::Retrying(until);
         Action::Enqueue(until)
+    }
+
+    /// No further attempt is to begin, by their number.
+    const fn is_spent(&self, policy: &AsyncPolicy) -> bool {
+        self.tries >= policy.max_attempts || self.interruptions > MAX_INTERRUPTIONS
+    }
+
+    fn interrupted(&mut self, now: Time, error: &str) {
+        self.end_attempt(now, None, error);
+        self.tries = self.tries.saturating_sub(1);
+        self.interruptions = self.interruptions.saturating_add(1);
     }
 
     fn die(&mut self, now: Time, reason: Reason) -> Action {
@@ -359,10 +419,14 @@ impl Call {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.took = now.since(attempt.started);
             attempt.status = status;
-            let end = error.floor_char_boundary(ERROR_BYTES);
-            attempt.error = error[..end].to_owned();
+            cut(error).clone_into(&mut attempt.error);
         }
+        self.unmade.clear();
     }
+}
+
+fn cut(error: &str) -> &str {
+    &error[..error.floor_char_boundary(ERROR_BYTES)]
 }
 
 /// Whether an answer of this status is a failure worth another attempt, not a result.

@@ -78,6 +78,12 @@ pub enum Error {
         /// Whether the function may have seen the call.
         seen: bool,
     },
+    /// The connection to the sidecar of the instance's host broke off when the call was on its way.
+    #[error("the host of the instance broke off: {cause}")]
+    Peer {
+        /// What the connection says.
+        cause: String,
+    },
     /// Components call each other in a circle.
     #[error("the call came through more than {0} components, one calling the other")]
     Loop(u32),
@@ -192,7 +198,7 @@ impl Error {
                 "response_start_timeout",
                 "raise limits.response_start_timeout_ms, or call it asynchronously",
             ),
-            Self::Instance { .. } => (
+            Self::Instance { .. } | Self::Peer { .. } => (
                 S::BAD_GATEWAY,
                 "instance_failed",
                 "`gateless logs` shows what the instance said",

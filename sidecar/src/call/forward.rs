@@ -37,8 +37,18 @@ pub(super) enum Sent {
     Failed {
         lease: Lease,
         seen: bool,
+        by: Blamed,
         error: String,
     },
+}
+
+/// What broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blamed {
+    /// The instance; or nothing was sent.
+    Instance,
+    /// The sidecar of its host, with the call on its way.
+    Peer,
 }
 
 /// A response head and what its call still keeps.
@@ -131,6 +141,7 @@ pub(super) async fn forward(
             Ok(Sent::Failed {
                 lease,
                 seen: false,
+                by: Blamed::Instance,
                 error,
             })
         }
@@ -138,6 +149,10 @@ pub(super) async fn forward(
             Err(Error::Body(error.to_string()))
         }
         Err(Broken::Wire(pool::Error::Sent(error))) => Ok(Sent::Failed {
+            by: match lease.is_local() {
+                true => Blamed::Instance,
+                false => Blamed::Peer,
+            },
             lease,
             seen: true,
             error: error.to_string(),
@@ -175,6 +190,7 @@ fn answered(
         return Sent::Failed {
             lease,
             seen: true,
+            by: Blamed::Instance,
             error: "on another host".to_owned(),
         };
     }

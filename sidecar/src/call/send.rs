@@ -14,7 +14,7 @@ use gateless_core::time::Time;
 use gateless_core::{config, router};
 use http::{HeaderMap, Response, Version};
 
-use super::forward::{self, Sent};
+use super::forward::{self, Blamed, Sent};
 use super::headers::MAX_HOPS;
 use super::request::Call;
 use super::timing::Timing;
@@ -170,11 +170,15 @@ impl Proxy {
                 Sent::Failed {
                     mut lease,
                     seen,
+                    by,
                     error,
                 } => {
                     lease.set_outcome(Outcome::Failed);
                     if !self.may_retry(call, revision, &mut attempts, seen) {
-                        return Err(Error::Instance { cause: error, seen });
+                        return Err(match by {
+                            Blamed::Instance => Error::Instance { cause: error, seen },
+                            Blamed::Peer => Error::Peer { cause: error },
+                        });
                     }
                     // A peer answers for its instances itself: a broken connection is its own end.
                     if !seen || !lease.is_local() {

@@ -44,7 +44,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
             // The caller's sidecar decides whether to try elsewhere.
             let marker = match &error {
                 Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
-                Error::Instance { seen: true, .. } => Some(headers::FAILED),
+                Error::Instance { seen: true, .. } | Error::Peer { .. } => Some(headers::FAILED),
                 _ => None,
             };
             let mut response = error.into_response();

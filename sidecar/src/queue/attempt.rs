@@ -14,10 +14,10 @@ use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::clock::Clock;
-use super::invoke::{Exchange, Invoke, Slot};
+use super::invoke::{Exchange, Fault, Invoke, Slot};
 use super::lifecycle::{self, Begin};
 use super::types::{CallId, CallResult, Ended, Record};
 use super::work::{Delivery, Job, Lease, Update};
@@ -34,31 +34,48 @@ pub(super) struct UnderWay {
     pub(super) slot: Option<oneshot::Receiver<()>>,
 }
 
-/// Makes the attempt that is due, if there is to be one.
+/// Whether the call could be sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// An instance had it.
+    Made,
+    /// It found no room, or no instance.
+    Unmade,
+    /// It was not tried, or called off meanwhile.
+    Neither,
+}
+
+/// Makes the attempt that is due, if there is to be one. `got_through` is notified once it has its slot.
 pub(super) async fn make(
     delivery: Delivery<Job>,
     invoke: &Arc<dyn Invoke>,
     function: FunctionName,
     policy: &AsyncPolicy,
     clock: &Clock,
-) {
+    got_through: &Notify,
+) -> Sent {
     let Delivery { job, lease } = delivery;
     let (number, change) = match lifecycle::begin(&job.call, clock.now(), policy) {
         Ok(Begin::Attempt(number, change)) => (number, change),
-        Ok(Begin::Over(change)) => return settle(lease, Update::Call(change)).await,
+        Ok(Begin::Over(change)) => {
+            settle(lease, Update::Call(change)).await;
+            return Sent::Neither;
+        }
         Err(conflict) => {
             let id = lease.id();
-            return tracing::error!(%id, %conflict, "a call was given out that does not wait");
+            tracing::error!(%id, %conflict, "a call was given out that does not wait");
+            return Sent::Neither;
         }
     };
     let call = change.call.clone();
     match lease.begin(change).await {
         Ok(()) => {}
         // Somebody was faster.
-        Err(Error::Stale { .. } | Error::NotFound(_)) => return,
+        Err(Error::Stale { .. } | Error::NotFound(_)) => return Sent::Neither,
         Err(error) => {
             let id = lease.id();
-            return tracing::warn!(%id, %error, "cannot begin an attempt");
+            tracing::warn!(%id, %error, "cannot begin an attempt");
+            return Sent::Neither;
         }
     }
     let error = match job.record {
@@ -79,7 +96,7 @@ pub(super) async fn make(
                         is_read,
                         slot: Some(found),
                     };
-                    return see_through(attempt, policy, clock).await;
+                    return see_through(attempt, policy, clock, got_through).await;
                 }
                 Err(error) => format!("the record makes no request: {error}"),
             }
@@ -91,10 +108,16 @@ pub(super) async fn make(
         error,
     };
     finish(lease, &call, ended, policy, clock).await;
+    Sent::Neither
 }
 
 /// Waits for an attempt's answer, whole, and has the queue keep it.
-pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: &Clock) {
+pub(super) async fn see_through(
+    attempt: UnderWay,
+    policy: &AsyncPolicy,
+    clock: &Clock,
+    got_through: &Notify,
+) -> Sent {
     let UnderWay {
         lease,
         call,
@@ -110,14 +133,17 @@ pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: 
         tokio::select! {
             biased;
             // The queue knows already.
-            () = lease.cancelled().cancelled() => return,
+            () = lease.cancelled().cancelled() => return Sent::Neither,
             ended = &mut answer => break ended.unwrap_or_else(|_| Ended::Failed {
                 retryable: true,
                 error: "the attempt panicked".into(),
             }),
             // Dropped without a word, the answer says why in a moment.
-            _ = async { slot.as_mut()?.await.ok() }, if slot.is_some() => {
+            found = async { slot.as_mut()?.await.ok() }, if slot.is_some() => {
                 (slot, deadline) = (None, end());
+                if found.is_some() {
+                    got_through.notify_one();
+                }
             }
             () = clock.sleep_until(deadline) => break Ended::Failed {
                 retryable: true,
@@ -131,7 +157,12 @@ pub(super) async fn see_through(attempt: UnderWay, policy: &AsyncPolicy, clock: 
         }
         ended => ended,
     };
+    let sent = match ended {
+        Ended::NotMade { .. } => Sent::Unmade,
+        _ => Sent::Made,
+    };
     finish(lease, &call, ended, policy, clock).await;
+    sent
 }
 
 async fn finish(lease: Lease, call: &Call, ended: Ended, policy: &AsyncPolicy, clock: &Clock) {
@@ -175,11 +206,13 @@ fn request(id: &CallId, record: Record, number: u32) -> Result<Request<Bytes>, h
 async fn collect(exchange: Exchange, limit: u64) -> Ended {
     let (parts, mut body) = match exchange.await {
         Ok(answer) => answer.into_parts(),
-        Err(error) if error.unmade => return Ended::NotMade,
-        Err(error) => {
-            return Ended::Failed {
-                retryable: error.retryable,
-                error: error.to_string(),
+        Err(failed) => {
+            let error = failed.to_string();
+            return match failed.fault {
+                Fault::Unmade => Ended::NotMade { error },
+                Fault::Instance => Ended::Crashed { error },
+                Fault::Between => Ended::Interrupted { error },
+                Fault::Call { retryable } => Ended::Failed { retryable, error },
             };
         }
     };
@@ -190,10 +223,15 @@ async fn collect(exchange: Exchange, limit: u64) -> Ended {
             Ok(Ok(data)) => data,
             // Trailers.
             Ok(Err(_)) => continue,
-            Err(error) => {
-                return Ended::Failed {
-                    retryable: true,
-                    error: format!("the answer broke off: {error}"),
+            Err(cause) => {
+                let error = format!("the answer broke off: {cause}");
+                return match cause.is::<hyper::Error>() {
+                    true => Ended::Crashed { error },
+                    // It took too long.
+                    false => Ended::Failed {
+                        retryable: true,
+                        error,
+                    },
                 };
             }
         };

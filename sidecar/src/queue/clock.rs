@@ -1,8 +1,12 @@
-//! The wall clock of the async path, and a fake one that moves when it is advanced.
+//! The clocks of the async path: the wall's, one that nobody can set, and a fake one that moves when it is advanced.
 //!
 //! Calls outlive the process, so their times are [`Time`] since the Unix epoch and not the
-//! monotonic clock of `crate::clock`. tokio's paused clock is no use in tests here: it jumps
+//! monotonic clock of `crate::clock`. But how old a call is must not hang on the wall clock, which is set: so a
+//! queue goes by [`Clock::Steady`], and only what people see is of the wall ([`Skew`]). Schedules are people's
+//! time and go by [`Clock::Wall`]. tokio's paused clock is no use in tests here: it jumps
 //! ahead while the writer thread is in an fsync.
+
+mod steady;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +14,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gateless_core::time::Time;
 use tokio::sync::watch;
 
-/// Longest sleep before looking at the clock again, in case it was set meanwhile.
+#[cfg(test)]
+pub(super) use self::steady::Machine;
+pub(super) use self::steady::{Anchor, Reading};
+pub use self::steady::{Skew, Steady};
+
+/// Longest sleep before looking at the clock again, in case it was set meanwhile or the machine slept.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Tells the time and waits for it. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub enum Clock {
-    /// The machine's.
-    #[default]
-    System,
+    /// The machine's, which jumps when it is set.
+    Wall,
+    /// Goes on at its pace whatever the machine's clock is set to.
+    Steady(Steady),
     /// Moves only when it is advanced.
     Manual(Manual),
 }
@@ -41,17 +51,28 @@ impl Manual {
 }
 
 impl Clock {
+    /// A steady one that begins with the wall clock's time.
+    #[must_use]
+    pub fn steady() -> Self {
+        Self::Steady(Steady::default())
+    }
+
     /// Since the Unix epoch.
     #[must_use]
     pub fn now(&self) -> Time {
         match self {
-            Self::System => {
-                Time::ZERO
-                    + SystemTime::now()
-                        .duration_since(UNIX_EPOCH)
-                        .unwrap_or_default()
-            }
+            Self::Wall => wall(),
+            Self::Steady(steady) => steady.now(),
             Self::Manual(manual) => *manual.0.borrow(),
+        }
+    }
+
+    /// How far the wall clock is from this one.
+    #[must_use]
+    pub fn skew(&self) -> Skew {
+        match self {
+            Self::Steady(steady) => steady.skew(),
+            Self::Wall | Self::Manual(_) => Skew::default(),
         }
     }
 
@@ -60,21 +81,28 @@ impl Clock {
         let Some(time) = time else {
             return std::future::pending().await;
         };
-        match self {
-            Self::System => loop {
-                let left = time.since(self.now());
-                if left.is_zero() {
-                    return;
-                }
-                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
-            },
-            Self::Manual(manual) => {
-                let mut changes = manual.0.subscribe();
-                // The sender lives as long as `self`, so this can't fail.
-                let _ = changes.wait_for(|now| *now >= time).await;
+        if let Self::Manual(manual) = self {
+            let mut changes = manual.0.subscribe();
+            // The sender lives as long as `self`, so this can't fail.
+            let _ = changes.wait_for(|now| *now >= time).await;
+            return;
+        }
+        loop {
+            let left = time.since(self.now());
+            if left.is_zero() {
+                return;
             }
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
     }
+}
+
+/// What the machine's clock says.
+fn wall() -> Time {
+    Time::ZERO
+        + SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
 }
 
 /// Whole milliseconds since the Unix epoch, as the API spells times.

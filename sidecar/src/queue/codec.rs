@@ -83,6 +83,12 @@ struct StateMessage {
     epoch: u32,
     #[prost(string, tag = "17")]
     callback_error: String,
+    #[prost(uint32, tag = "18")]
+    interruptions: u32,
+    #[prost(bool, tag = "19")]
+    suspect: bool,
+    #[prost(string, tag = "20")]
+    unmade: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -253,6 +259,9 @@ impl Stored {
             result_bytes: self.result_bytes,
             ttl: nanos(self.ttl),
             epoch: self.epoch,
+            interruptions: self.call.interruptions,
+            suspect: self.call.suspect,
+            unmade: self.call.unmade.clone(),
         })
     }
 
@@ -285,6 +294,9 @@ impl Stored {
                 since: Time::from_nanos(message.since),
                 tries: message.tries,
                 attempts: message.attempts.into_iter().map(attempt).collect(),
+                interruptions: message.interruptions,
+                suspect: message.suspect,
+                unmade: message.unmade,
             },
             callback: match message.callback {
                 0 => CallbackState::None,
@@ -353,6 +365,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let mut call = Call::new(Time::from_millis(5));
         call.state = State::Dead(Time::from_millis(9), Reason::MaxAge);
+        (call.interruptions, call.suspect) = (2, true);
+        call.unmade = "nothing starts".into();
         call.attempts.push(Attempt {
             number: 7,
             started: Time::from_millis(6),

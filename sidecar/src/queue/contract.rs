@@ -39,7 +39,7 @@ macro_rules! contract_tests {
                 finished_calls_are_forgotten_when_their_time_is_over,
                 depths_count_each_state,
                 delivery_that_is_dropped_or_released_comes_back,
-                attempt_whose_lease_is_dropped_counts_and_is_due_again,
+                attempt_whose_lease_is_dropped_is_due_again_and_does_not_count,
                 stale_lease_settles_nothing_and_says_so,
                 call_under_way_is_adopted_as_a_begun_delivery,
                 call_that_was_under_way_first_keeps_its_key,

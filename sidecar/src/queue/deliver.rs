@@ -11,7 +11,7 @@ use gateless_core::router;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
-use super::invoke::{Answer, Exchange, Invoke, InvokeError};
+use super::invoke::{Answer, Exchange, Fault, Invoke, InvokeError};
 use crate::call::error::{Error, Phase};
 use crate::call::{Call, Payload, Proxy, Queued, Slot};
 use crate::endpoint::body::Body;
@@ -27,18 +27,31 @@ pub(crate) fn to_answer(sent: Result<Response<Body>, Error>) -> Result<Answer, I
     match sent {
         Ok(response) => Ok(response.map(BodyExt::boxed_unsync)),
         Err(error) => {
-            let (status, code, _) = error.row();
-            let retryable = status.is_server_error() || status.as_u16() == 429;
-            let unmade = matches!(
-                error,
-                Error::Overflow { .. } | Error::Deadline(Phase::Hold | Phase::Queue)
-            );
+            let (_, code, _) = error.row();
             Err(InvokeError {
-                retryable,
-                unmade,
+                fault: fault(&error),
                 code,
                 message: error.to_string(),
             })
+        }
+    }
+}
+
+fn fault(error: &Error) -> Fault {
+    match error {
+        Error::Overflow { .. }
+        | Error::Failing { .. }
+        | Error::Gate(_)
+        | Error::NoRevision(_)
+        | Error::UnknownFunction(_)
+        | Error::Deadline(Phase::Hold | Phase::Queue)
+        | Error::Instance { seen: false, .. } => Fault::Unmade,
+        Error::Instance { seen: true, .. } => Fault::Instance,
+        Error::Peer { .. } => Fault::Between,
+        other => {
+            let (status, ..) = other.row();
+            let retryable = status.is_server_error() || status.as_u16() == 429;
+            Fault::Call { retryable }
         }
     }
 }

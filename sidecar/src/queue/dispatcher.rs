@@ -1,24 +1,25 @@
 //! Delivers queued calls: one task for each function that has any, woken by events.
 //!
-//! It bounds how many attempts run at once and leaves waiting for a slot to [`Invoke`], which
+//! It bounds how many attempts run at once ([`Pace`]), sends a suspect alone, and leaves waiting for a slot to [`Invoke`], which
 //! holds an async call just as it holds a sync one. One attempt is `attempt`'s. Deliberately knows nothing of
 //! when a call is due or how it is kept: that is the engine's, behind [`Work`].
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use gateless_core::policy::Admitted;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{self, UnderWay};
+use super::attempt::{self, Sent, UnderWay};
 use super::calls::Decision;
 use super::clock::Clock;
-use super::invoke::{Exchange, Invoke, InvokeError, Lookup, Policies};
+use super::invoke::{Exchange, Fault, Invoke, InvokeError, Lookup, Policies};
+use super::pace::{Pace, Room};
 use super::types::{CallId, Record};
 use super::work::{Delivery, Job, Update};
 use super::{Error, Queue, callback, lifecycle};
@@ -116,15 +117,15 @@ impl Dispatcher {
                         is_read: true,
                         slot: None,
                     };
-                    attempt::see_through(attempt, &policy, &shared.clock).await;
+                    let nobody = Notify::new();
+                    attempt::see_through(attempt, &policy, &shared.clock, &nobody).await;
                 }
             }
         });
         answer.await.unwrap_or_else(|_| {
             let error = Error::Unavailable("the sidecar is shutting down".into());
             let gone = InvokeError {
-                retryable: false,
-                unmade: false,
+                fault: Fault::Call { retryable: false },
                 code: "shutting_down",
                 message: error.to_string(),
             };
@@ -184,21 +185,35 @@ impl Shared {
         let work = &self.queue.work;
         let mut config = self.config.subscribe();
         let mut attempts = JoinSet::new();
+        let (mut pace, got_through) = (Pace::default(), Arc::new(Notify::new()));
+        // Given out and not begun: each is tried when nothing else is under way, and nothing else while it is.
+        let mut suspects: VecDeque<Delivery<Job>> = VecDeque::new();
+        let mut alone = false;
         let mut next = None;
         // Whether every call is finished, as far as those under way have said.
         let mut drained = false;
         loop {
             let stopping = self.stopping.is_cancelled();
-            if attempts.is_empty() && (stopping || drained) {
-                return function.clone();
+            if stopping {
+                suspects.clear();
+            }
+            if attempts.is_empty() {
+                alone = !suspects.is_empty();
+                if let Some(suspect) = suspects.pop_front() {
+                    attempts.spawn(self.deliver(&function, suspect, &got_through));
+                } else if stopping || drained {
+                    return function.clone();
+                }
             }
             let lookup = self.policies.policy(&function);
-            let most = match lookup {
-                Lookup::Known(policy) => usize::try_from(policy.max_in_flight.max(1)),
-                Lookup::Deleted => Ok(BURIED_AT_ONCE),
-                Lookup::NotYet => Ok(0),
+            let most = match alone || !suspects.is_empty() {
+                true => 0,
+                false => most_at_once(lookup),
             };
-            let room = most.unwrap_or(usize::MAX).saturating_sub(attempts.len());
+            let (room, later) = match pace.room(self.clock.now(), most, attempts.len()) {
+                Room::Now(room) => (room, None),
+                Room::From(time) => (0, Some(time)),
+            };
             if stopping || room == 0 {
                 next = None;
             } else if next.is_none() && !drained {
@@ -214,7 +229,12 @@ impl Shared {
                         Ok(deliveries) => {
                             drained = deliveries.is_empty();
                             for delivery in deliveries {
-                                attempts.spawn(self.clone().deliver(function.clone(), delivery));
+                                match delivery.job.call.suspect {
+                                    true => suspects.push_back(delivery),
+                                    false => drop(attempts.spawn(
+                                        self.deliver(&function, delivery, &got_through),
+                                    )),
+                                }
                             }
                         }
                         Err(error) => {
@@ -225,11 +245,16 @@ impl Shared {
                 }
                 Some(ended) = attempts.join_next() => {
                     drained = false;
-                    if let Err(error) = ended {
+                    match ended {
+                        Ok(Sent::Made) => pace.got_through(),
+                        Ok(Sent::Neither) => {}
+                        Ok(Sent::Unmade) => pace.unmade(self.clock.now()),
                         // Its call is due again.
-                        tracing::error!(%function, %error, "an attempt panicked");
+                        Err(error) => tracing::error!(%function, %error, "an attempt panicked"),
                     }
                 }
+                () = got_through.notified() => pace.got_through(),
+                () = self.clock.sleep_until(later), if later.is_some() => {}
                 // Fails only with the dispatcher gone, and then so are we.
                 _ = config.changed() => {}
                 () = self.stopping.cancelled(), if !stopping => {}
@@ -237,19 +262,36 @@ impl Shared {
         }
     }
 
-    async fn deliver(self: Arc<Self>, function: FunctionName, delivery: Delivery<Job>) {
+    fn deliver(
+        self: &Arc<Self>,
+        function: &FunctionName,
+        delivery: Delivery<Job>,
+        got_through: &Arc<Notify>,
+    ) -> impl Future<Output = Sent> + use<> {
+        let (this, function, got_through) = (self.clone(), function.clone(), got_through.clone());
+        async move { this.deliver_to(function, delivery, &got_through).await }
+    }
+
+    async fn deliver_to(
+        &self,
+        function: FunctionName,
+        delivery: Delivery<Job>,
+        got_through: &Notify,
+    ) -> Sent {
         match self.policies.policy(&function) {
             Lookup::Known(policy) => {
-                attempt::make(delivery, &self.invoke, function, &policy, &self.clock).await;
+                let (invoke, clock) = (&self.invoke, &self.clock);
+                attempt::make(delivery, invoke, function, &policy, clock, got_through).await
             }
             Lookup::Deleted => {
                 let decided = lifecycle::function_deleted(&delivery.job.call, self.clock.now());
                 if let Ok(Decision::Change(change)) = decided {
                     attempt::settle(delivery.lease, Update::Call(change)).await;
                 }
+                Sent::Neither
             }
             // Dropped, it is due again.
-            Lookup::NotYet => {}
+            Lookup::NotYet => Sent::Neither,
         }
     }
 
@@ -258,6 +300,15 @@ impl Shared {
         if let Err(error) = self.queue.calls.function_deleted(function).await {
             tracing::warn!(%function, %error, "calls of a deleted function remain");
         }
+    }
+}
+
+/// How many calls may be under way.
+fn most_at_once(lookup: Lookup) -> usize {
+    match lookup {
+        Lookup::Known(policy) => usize::try_from(policy.max_in_flight.max(1)).unwrap_or(usize::MAX),
+        Lookup::Deleted => BURIED_AT_ONCE,
+        Lookup::NotYet => 0,
     }
 }
 

@@ -49,14 +49,28 @@ where
     }
 }
 
+/// Whose fault it is that there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The function had the call, or would never take it: another attempt could do better, or not.
+    Call {
+        /// Could it?
+        retryable: bool,
+    },
+    /// Of whatever was inside the instance when it broke off, this call among others.
+    Instance,
+    /// What was between broke, and nobody knows what became of the call.
+    Between,
+    /// There was no room for the call, or no instance, and the function never saw it.
+    Unmade,
+}
+
 /// There is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct InvokeError {
-    /// Whether another attempt could do better.
-    pub retryable: bool,
-    /// There was no room for the call and the function never saw it.
-    pub unmade: bool,
+    /// Who is to blame.
+    pub fault: Fault,
     /// As in a problem.
     pub code: &'static str,
     /// For people.

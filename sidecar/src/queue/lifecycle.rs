@@ -70,7 +70,9 @@ fn event(ended: Ended) -> (Event, Option<CallResult>) {
             (Event::Refused { status }, Some(answer))
         }
         Ended::Failed { retryable, error } => (Event::Failed { retryable, error }, None),
-        Ended::NotMade => (Event::NotMade, None),
+        Ended::Crashed { error } => (Event::Crashed { error }, None),
+        Ended::Interrupted { error } => (Event::Interrupted { error }, None),
+        Ended::NotMade { error } => (Event::NotMade { error }, None),
     }
 }
 

@@ -6,6 +6,7 @@
 //! nor how a call is delivered, and decides nothing of a call's life.
 
 mod accept;
+mod anchor;
 mod batch;
 mod calls;
 mod closed;
@@ -67,7 +68,7 @@ pub struct Config {
     pub dead_ttl: Duration,
     /// After this long without an answer of the disk a caller gets an error.
     pub commit_timeout: Duration,
-    /// Another one for tests.
+    /// What ages go by. A steady one is carried on from what is noted in the folder.
     pub clock: Clock,
 }
 
@@ -86,7 +87,7 @@ impl Config {
             min_free_bytes: 256 << 20,
             dead_ttl: Duration::from_secs(14 * 86_400),
             commit_timeout: Duration::from_secs(30),
-            clock: Clock::System,
+            clock: Clock::steady(),
         }
     }
 }
@@ -161,6 +162,9 @@ impl Local {
     /// When another process has it open, or the disk fails.
     pub fn open(config: Config) -> Result<Self, Error> {
         let engine = Arc::new(Engine::open(&config.folder)?);
+        if let Clock::Steady(clock) = &config.clock {
+            clock.resume(engine.anchor()?.as_ref());
+        }
         let shared = Arc::new(Shared {
             config,
             index: Mutex::default(),

@@ -14,7 +14,7 @@ use gateless_core::time::Time;
 use uuid::Uuid;
 
 use super::Error;
-use super::clock::millis;
+use super::clock::{Skew, millis};
 
 /// `<uuidv7 simple hex>-<node id>`: unguessable, in order of time, and it names its sidecar.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,8 +165,21 @@ pub enum Ended {
         /// For people.
         error: String,
     },
+    /// The instance broke off with it inside.
+    Crashed {
+        /// For people.
+        error: String,
+    },
+    /// What was between broke.
+    Interrupted {
+        /// For people.
+        error: String,
+    },
     /// It found no room and never left.
-    NotMade,
+    NotMade {
+        /// For people.
+        error: String,
+    },
 }
 
 /// A function's answer, kept for whoever asks.
@@ -213,6 +226,8 @@ impl CallbackState {
 pub struct View {
     /// Its id.
     pub id: CallId,
+    /// What its times are to be shown with: they are the queue's.
+    pub skew: Skew,
     /// Whom it is for.
     pub function: FunctionName,
     /// Method.
@@ -245,6 +260,10 @@ impl View {
     pub fn reason(&self) -> String {
         use gateless_core::call::State;
         let last = self.call.attempts.last().map_or("", |a| a.error.as_str());
+        let last = match self.call.unmade.as_str() {
+            "" => last,
+            unmade => unmade,
+        };
         match self.call.state {
             State::Dead(_, reason) if last.is_empty() => reason.as_str().to_owned(),
             State::Dead(_, reason) => format!("{}: {last}", reason.as_str()),

@@ -12,7 +12,6 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::Error;
-use super::clock::millis;
 use super::types::{CallResult, View};
 
 /// Of a result's body in one message.
@@ -23,6 +22,7 @@ const CODE: &str = gateless_common::problem::HEADER;
 /// A call on the wire.
 #[must_use]
 pub fn call(view: &View) -> v1::Call {
+    let millis = |time| view.skew.millis(time);
     let attempt = |a: &Attempt| v1::Attempt {
         number: a.number,
         started_at_ms: millis(a.started),

@@ -69,7 +69,7 @@ pub trait Work: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Ends a lease without a result. What was not begun is due again after that time, unchanged; an attempt
-    /// that was begun is lost and counts ([`Call::recover`]). Used through [`Lease`].
+    /// that was begun is interrupted ([`Call::recover`]). Used through [`Lease`].
     fn release(&self, receipt: &Receipt, after: Duration);
 }
 

@@ -33,6 +33,7 @@ use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
 use crate::queue::Queue;
+use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::invoke::Lookup;
@@ -98,7 +99,7 @@ pub(super) async fn triggers(
         policy: policy.clone(),
         queue: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
-        clock: queue.config().clock.clone(),
+        clock: Clock::Wall,
         metrics: metrics.clone(),
         observer: host.observer.clone(),
         data: config.data.clone(),

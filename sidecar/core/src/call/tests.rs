@@ -21,6 +21,18 @@ fn answer(status: u16) -> Event {
     }
 }
 
+fn not_made() -> Event {
+    Event::NotMade {
+        error: "nothing starts".into(),
+    }
+}
+
+fn crashed() -> Event {
+    Event::Crashed {
+        error: "it broke off".into(),
+    }
+}
+
 fn step(call: &mut Call, secs: u64, event: &Event) -> Result<Action, Conflict> {
     call.on_event(at(secs), event, &policy(), u64::MAX)
 }
@@ -74,18 +86,65 @@ fn last_failed_attempt_makes_it_dead() {
 }
 
 #[test]
-fn call_found_running_after_a_crash_counts_its_attempt_and_is_retried() {
+fn kills_of_the_sidecar_are_not_the_calls_within_a_bound() {
     let mut call = Call::new(at(0));
-    for n in 1..=3 {
-        assert_eq!(
-            step(&mut call, u64::from(n), &Event::Start),
-            Ok(Action::Dispatch(n))
-        );
-        call.recover(at(u64::from(n)));
-        assert_eq!(call.state, State::Retrying(at(u64::from(n))));
+    for n in 1..=MAX_INTERRUPTIONS + 1 {
+        let now = u64::from(n);
+        let started = step(&mut call, now, &Event::Start);
+        assert_eq!(started, Ok(Action::Dispatch(n)));
+        call.recover(at(now));
+        assert_eq!(call.state, State::Retrying(at(now)));
+        assert_eq!((call.tries, call.interruptions), (0, n));
     }
-    assert_eq!(step(&mut call, 4, &Event::Start), Ok(Action::Finish));
-    assert_eq!(call.state, State::Dead(at(4), Reason::MaxAttempts));
+    assert!(call.attempts[0].error.contains("interrupted"));
+    assert_eq!(step(&mut call, 99, &Event::Start), Ok(Action::Finish));
+    assert_eq!(call.state, State::Dead(at(99), Reason::MaxAttempts));
+    step(&mut call, 100, &Event::Replay).unwrap();
+    assert_eq!(call.interruptions, 0);
+}
+
+#[test]
+fn a_lost_peer_is_not_the_calls_fault_either() {
+    let mut call = Call::new(at(0));
+    let error = "the host broke off".to_owned();
+    for n in 0..u64::from(MAX_INTERRUPTIONS) {
+        step(&mut call, 100 * n, &Event::Start).unwrap();
+        let lost = Event::Interrupted {
+            error: error.clone(),
+        };
+        let back = step(&mut call, 100 * n, &lost);
+        assert!(matches!(back, Ok(Action::Enqueue(_))), "{back:?}");
+        assert_eq!(call.tries, 0);
+    }
+}
+
+#[test]
+fn a_crash_counts_and_makes_its_call_a_suspect_until_the_function_had_it_whole() {
+    let failed = |retryable| Event::Failed {
+        retryable,
+        error: "late".into(),
+    };
+    for (cleared_by, suspect) in [
+        (answer(200), false),
+        (answer(500), false),
+        (failed(true), false),
+        (not_made(), true),
+        (crashed(), true),
+    ] {
+        let mut call = Call::new(at(0));
+        step(&mut call, 0, &Event::Start).unwrap();
+        step(&mut call, 1, &crashed()).unwrap();
+        assert_eq!((call.tries, call.suspect), (1, true));
+        step(&mut call, 2, &Event::Start).unwrap();
+        step(&mut call, 3, &cleared_by).unwrap();
+        assert_eq!(call.suspect, suspect, "{cleared_by:?}");
+    }
+    let (start, crashed) = (Event::Start, crashed());
+    let events = [&start, &crashed].map(Clone::clone);
+    check(
+        &events.iter().cycle().take(6).cloned().collect::<Vec<_>>(),
+        "dead",
+    );
 }
 
 #[test]
@@ -112,7 +171,41 @@ fn retry_after_is_honoured_but_never_past_max_age() {
     };
     check(10, 30, 40_000);
     check(10, 86_400, 3_599_000);
-    check(3_599, 86_400, 3_599_500);
+    check(3_598, 86_400, 3_599_000);
+}
+
+/// As found: `max_age` of 3 s and a `retry-after` beyond it gave attempts at 2.0, 2.5, 2.75, 2.88, 2.94 s.
+#[test]
+fn a_retry_after_beyond_max_age_leads_to_one_last_attempt_and_no_more() {
+    let check = |max_age: u64, asked: u64, expected: &[u64]| {
+        let policy = AsyncPolicy {
+            max_attempts: 100,
+            max_age: Duration::from_millis(max_age),
+            ..AsyncPolicy::DEFAULT
+        };
+        let busy = Event::Answered {
+            status: 503,
+            retry_after: Some(Duration::from_millis(asked)),
+        };
+        let (mut call, mut now) = (Call::new(at(0)), at(0));
+        let mut begun = Vec::new();
+        loop {
+            call.on_event(now, &Event::Start, &policy, 0).unwrap();
+            begun.push(now.as_nanos() / 1_000_000);
+            match call.on_event(now, &busy, &policy, 0).unwrap() {
+                Action::Enqueue(until) => now = until,
+                Action::Finish => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(call.state, State::Dead(now, Reason::MaxAge));
+        assert_eq!(begun, expected, "{max_age} {asked}");
+    };
+    check(3_000, 60_000, &[0, 2_250]);
+    check(3_000, 1_000, &[0, 1_000, 2_000, 2_250]);
+    check(10_000, 4_000, &[0, 4_000, 8_000, 9_000]);
+    check(1_000, 5_000, &[0, 750]);
+    check(10_000, 9_500, &[0, 9_500]);
 }
 
 #[test]
@@ -182,13 +275,14 @@ fn attempt_that_found_no_room_does_not_count() {
     for round in 0..10 * u64::from(policy.max_attempts) {
         let started = step(&mut call, 10 * round, &Event::Start);
         assert_eq!(started, Ok(Action::Dispatch(1)), "round {round}");
-        let back = step(&mut call, 10 * round + 1, &Event::NotMade);
+        let back = step(&mut call, 10 * round + 1, &not_made());
         assert!(matches!(back, Ok(Action::Enqueue(_))), "{back:?}");
         assert_eq!((call.tries, call.attempts.len()), (0, 0));
     }
     step(&mut call, 3_000, &Event::Start).unwrap();
-    assert_eq!(step(&mut call, 3_600, &Event::NotMade), Ok(Action::Finish));
+    assert_eq!(step(&mut call, 3_600, &not_made()), Ok(Action::Finish));
     assert!(matches!(call.state, State::Dead(_, Reason::MaxAge)));
+    assert_eq!(call.unmade, "nothing starts");
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -199,7 +293,9 @@ fn events() -> impl Strategy<Value = Event> {
         }),
         1 => (200_u16..600).prop_map(|status| Event::Refused { status }),
         2 => any::<bool>().prop_map(|retryable| Event::Failed { retryable, error: "e".into() }),
-        1 => Just(Event::NotMade),
+        1 => Just(not_made()),
+        1 => Just(crashed()),
+        1 => Just(Event::Interrupted { error: "e".into() }),
         1 => Just(Event::Cancel),
         1 => Just(Event::Replay),
         1 => Just(Event::FunctionDeleted),
@@ -223,6 +319,7 @@ proptest! {
                 Err(_) => prop_assert_eq!(&call, &before, "a conflict changes nothing"),
                 Ok(Action::Dispatch(_)) => {
                     prop_assert!(call.tries <= policy.max_attempts);
+                    prop_assert!(call.interruptions <= MAX_INTERRUPTIONS);
                     prop_assert!(now < call.since + policy.max_age);
                 }
                 Ok(Action::Enqueue(until)) => {

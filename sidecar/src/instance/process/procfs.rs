@@ -16,11 +16,7 @@ use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
 const LISTENERS: usize = 5;
 
 /// Identifies this boot; a pid with its start time is unique within one.
-pub(super) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
-}
+pub(super) use gateless_common::io::boot_id;
 
 /// One line of /proc/PID/stat, as far as it is of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -447,3 +447,4 @@ async fn slow_host_does_not_hold_up_callbacks_to_others() {
 }
 
 mod line;
+mod suspects;

@@ -64,6 +64,15 @@ pub(super) struct CallbackSent {
     pub(super) error: String,
 }
 
+/// How far the writer is with what it does now and then.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Nothing expires before.
+    pub(super) sweep_from: Time,
+    /// The queue's time is noted again then.
+    pub(super) note_from: Time,
+}
+
 /// Calls and what became of them.
 type Changed = Vec<(Key, FunctionName, observe::Call)>;
 
@@ -87,7 +96,7 @@ pub(super) struct Batch<'a> {
     cancelled: Vec<CancellationToken>,
     /// Callbacks to be given out once it is.
     pub(super) callbacks: Vec<(Time, Key)>,
-    pub(super) sweep_from: &'a mut Time,
+    pub(super) progress: &'a mut Progress,
     /// For the observer, if anybody watches.
     pub(super) changed: Option<Changed>,
     pub(super) room: Result<(), Error>,
@@ -98,7 +107,7 @@ impl<'a> Batch<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         engine: &'a Engine,
-        sweep_from: &'a mut Time,
+        progress: &'a mut Progress,
         room: Result<(), Error>,
     ) -> Self {
         Self {
@@ -115,7 +124,7 @@ impl<'a> Batch<'a> {
             ended: Vec::new(),
             cancelled: Vec::new(),
             callbacks: Vec::new(),
-            sweep_from,
+            progress,
             changed: shared
                 .observer
                 .get()
@@ -163,6 +172,7 @@ impl<'a> Batch<'a> {
         } else {
             #[cfg(test)]
             let _held = self.shared.hold_commits.lock();
+            self.note_time();
             self.engine.set_stored_bytes(&mut self.batch, self.stored);
             self.batch.commit().map_err(unavailable)
         };

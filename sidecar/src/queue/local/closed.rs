@@ -148,7 +148,10 @@ impl Batch<'_> {
     }
 
     pub(super) fn sweep(&mut self) -> Result<Option<Time>, Error> {
-        let from = expiry_key((*self.sweep_from).min(self.now), [0; 16]);
+        if self.shared.index.lock().open_calls() > 0 {
+            self.note_time();
+        }
+        let from = expiry_key(self.progress.sweep_from.min(self.now), [0; 16]);
         let entries = self.engine.expiry.range(from..);
         for (count, entry) in entries.enumerate() {
             let entry = entry.key().map_err(unavailable)?;
@@ -158,7 +161,7 @@ impl Batch<'_> {
             if at > self.now || count >= SWEPT_AT_ONCE {
                 return Ok(Some(at));
             }
-            *self.sweep_from = at;
+            self.progress.sweep_from = at;
             match self.finished(key) {
                 Ok(stored) if stored.expires_at != at => {
                     self.batch.remove(&self.engine.expiry, &entry[..]);

@@ -11,7 +11,7 @@
 //! | `callbacks` | id | nothing; callbacks to be made; scanned at start |
 //! | `idempotency` | namespace 0 name 0 key | id and digest |
 //! | `expiry` | time id | nothing; when a finished call is forgotten |
-//! | `meta` | name | counters |
+//! | `meta` | name | counters, and what the queue's time was (`anchor`) |
 //!
 //! What is due lives in memory only (`index`): an LSM tree is bad at a queue's head, where
 //! every scan steps over the tombstones of all that was taken before.
@@ -46,7 +46,7 @@ pub(super) struct Engine {
     pub(super) callbacks: Keyspace,
     pub(super) idempotency: Keyspace,
     pub(super) expiry: Keyspace,
-    meta: Keyspace,
+    pub(super) meta: Keyspace,
 }
 
 pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {

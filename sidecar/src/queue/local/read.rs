@@ -12,6 +12,7 @@ use gateless_core::time::Time;
 use super::engine::{Engine, Key, function_prefix, split_function_key, unavailable};
 use super::{Local, Shared};
 use crate::queue::Error;
+use crate::queue::clock::Skew;
 use crate::queue::codec::{Head, Stored, result_from_bytes};
 use crate::queue::types::{CallId, CallResult, Callback, CallbackState, Filter, Record, View};
 
@@ -37,9 +38,9 @@ impl Local {
 
     pub(super) async fn read_view(&self, id: CallId) -> Result<View, Error> {
         let key = self.key(&id)?;
-        self.read(move |_, engine| {
+        self.read(move |shared, engine| {
             let (head, stored) = call(engine, &id, key)?;
-            Ok(view(id, head, stored))
+            Ok(view(id, head, stored, shared.config.clock.skew()))
         })
         .await
     }
@@ -62,7 +63,7 @@ impl Local {
 
     pub(super) async fn read_result(&self, id: CallId) -> Result<CallResult, Error> {
         let key = self.key(&id)?;
-        self.read(move |_, engine| {
+        self.read(move |shared, engine| {
             let (head, stored) = call(engine, &id, key)?;
             let state = stored.call.state;
             if state.finished_at().is_none() {
@@ -72,7 +73,7 @@ impl Local {
             if let Some(value) = engine.results.get(key).map_err(unavailable)? {
                 return result_from_bytes(&value);
             }
-            let view = view(id, head, stored);
+            let view = view(id, head, stored, shared.config.clock.skew());
             Err(Error::NoResult {
                 id: view.id.to_string(),
                 state: state.as_str(),
@@ -107,6 +108,7 @@ impl Local {
         let node = self.shared.config.node.clone();
         self.read(move |shared, engine| {
             let keys = candidates(shared, engine, &filter)?;
+            let skew = shared.config.clock.skew();
             let mut views = Vec::new();
             for key in keys.into_iter().rev() {
                 if views.len() >= filter.limit {
@@ -118,7 +120,7 @@ impl Local {
                     continue;
                 };
                 if filter.wants(stored.call.state.as_str()) {
-                    views.push(view(id, head, stored));
+                    views.push(view(id, head, stored, skew));
                 }
             }
             Ok(views)
@@ -203,9 +205,10 @@ fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u
     Ok(Some((callback, stored.epoch)))
 }
 
-fn view(id: CallId, head: Head, stored: Stored) -> View {
+fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
     View {
         id,
+        skew,
         function: stored.function,
         method: head.method,
         path: head.path,

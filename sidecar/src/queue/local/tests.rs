@@ -9,11 +9,12 @@ use gateless_core::time::Time;
 use super::*;
 use crate::queue::Queue;
 use crate::queue::calls::Calls;
-use crate::queue::clock::Manual;
+use crate::queue::clock::{Machine, Manual, Reading, Steady};
 use crate::queue::contract::fixture::{
     Fixture as Steps, NODE, START, admitted, answer, dead_letters, failed, function, keyed, of,
     record, with_callback, with_default,
 };
+use crate::queue::lifecycle::{self, Begin};
 use crate::queue::types::CallbackState;
 use crate::queue::work::{Update, Work};
 
@@ -105,7 +106,12 @@ async fn restart_keeps_calls_and_retries_those_that_ran() {
         (1, 1, 1, 2)
     );
     let view = fixture.view(&running).await;
-    assert_eq!(view.call.tries, 1, "the lost attempt counts");
+    let call = &view.call;
+    assert_eq!(
+        (call.tries, call.interruptions),
+        (0, 1),
+        "nobody knows how it ended"
+    );
     let again = fixture.next(9).await;
     let again = again.iter().find(|d| d.lease.id() == &running).unwrap();
     assert!(again.lease.epoch() > epoch, "epochs grow over restarts");
@@ -272,4 +278,81 @@ async fn pending_callbacks_survive_restarts() {
     let view = fixture.view(&id).await;
     assert_eq!(view.callback_state, CallbackState::Pending);
     assert_eq!(view.callback_error, "attempt 3 failed");
+}
+
+/// A machine whose clocks are set, and the queue on it.
+struct Stepped {
+    machine: Arc<Mutex<Reading>>,
+    folder: tempfile::TempDir,
+}
+
+impl Stepped {
+    fn open(&self) -> Local {
+        let mut config = Config::new(self.folder.path().join("queue"), NodeId::new(NODE));
+        config.clock = Clock::Steady(Steady::on(Machine::Fake(self.machine.clone())));
+        Local::open(config).unwrap()
+    }
+
+    /// Time goes by, and the wall clock is set to another.
+    fn step(&self, boot: &str, since_boot: u64, wall: Time) {
+        *self.machine.lock() = Reading {
+            boot: boot.into(),
+            since_boot: Duration::from_secs(since_boot),
+            wall,
+        };
+    }
+}
+
+/// Whether an attempt would be made of the one call there is, by its age.
+async fn is_young(queue: &Local) -> bool {
+    let delivery = queue.next(&function(), 1).await.unwrap().pop().unwrap();
+    let now = queue.config().clock.now();
+    let begun = lifecycle::begin(&delivery.job.call, now, &AsyncPolicy::DEFAULT).unwrap();
+    matches!(begun, Begin::Attempt(..))
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_makes_no_call_older_or_younger() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let reading = Reading {
+        boot: "one".into(),
+        since_boot: Duration::from_secs(100),
+        wall: START + 3 * HOUR,
+    };
+    let stepped = Stepped {
+        machine: Arc::new(Mutex::new(reading)),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let queue = stepped.open();
+    let policy = AsyncPolicy::DEFAULT;
+    assert_eq!(policy.max_age, HOUR);
+    let accepted = queue.accept(admitted(record("a")), &policy).await;
+    let id = accepted.unwrap().id;
+    let shown = async |queue: &Local| {
+        let view = queue.get(&id).await.unwrap();
+        crate::queue::wire::call(&view).accepted_at_ms
+    };
+    let millis = |time: Time| time.as_nanos() / 1_000_000;
+    stepped.step("one", 101, START + 5 * HOUR);
+    assert!(is_young(&queue).await, "two hours ahead");
+    assert_eq!(shown(&queue).await, millis(START + 5 * HOUR) - 1000);
+    stepped.step("one", 102, START);
+    assert!(is_young(&queue).await, "three hours back: it is due still");
+    assert_eq!(shown(&queue).await, millis(START) - 2000);
+    queue.close().await;
+
+    stepped.step("one", 200, START + 9 * HOUR);
+    let queue = stepped.open();
+    assert!(is_young(&queue).await, "another process, the same boot");
+    queue.sweep().await.unwrap();
+    queue.close().await;
+
+    stepped.step("two", 5, START + 9 * HOUR + HOUR / 2);
+    let queue = stepped.open();
+    assert!(is_young(&queue).await, "half an hour off");
+    queue.close().await;
+
+    stepped.step("two", 5 + 3600, START);
+    let queue = stepped.open();
+    assert!(!is_young(&queue).await, "it ages all the same");
 }

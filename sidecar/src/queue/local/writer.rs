@@ -13,11 +13,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use gateless_core::call::State;
-use gateless_core::time::Time;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use super::batch::{Batch, Op};
+use super::batch::{Batch, Op, Progress};
 use super::engine::{Engine, Key, split_function_key, unavailable};
 use crate::queue::Error;
 use crate::queue::codec::Stored;
@@ -35,7 +34,7 @@ pub(super) type Queued = (Op, Option<OwnedSemaphorePermit>);
 pub(super) struct Writer {
     shared: Arc<Shared>,
     engine: Option<Arc<Engine>>,
-    sweep_from: Time,
+    progress: Progress,
     reopen_at: Instant,
 }
 
@@ -44,7 +43,7 @@ impl Writer {
         Self {
             shared,
             engine: Some(engine),
-            sweep_from: Time::ZERO,
+            progress: Progress::default(),
             reopen_at: Instant::now(),
         }
     }
@@ -90,7 +89,7 @@ impl Writer {
             return;
         };
         let room = has_room(&shared);
-        let mut batch = Batch::new(&shared, &engine, &mut self.sweep_from, room);
+        let mut batch = Batch::new(&shared, &engine, &mut self.progress, room);
         let mut permits = Vec::new();
         for (op, permit) in ops {
             batch.apply(op);
@@ -129,7 +128,7 @@ impl Writer {
         match opened {
             Ok(engine) => {
                 tracing::info!("queue is open again");
-                self.sweep_from = Time::ZERO;
+                self.progress = Progress::default();
                 self.engine = Some(engine.clone());
                 self.shared.engine.store(Some(engine));
                 self.shared.up.send_replace(true);

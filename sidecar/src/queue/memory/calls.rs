@@ -11,6 +11,7 @@ use gateless_core::time::Time;
 use super::{Entry, Memory, State};
 use crate::queue::Error;
 use crate::queue::calls::{Among, Calls, Decide, Decision, Location};
+use crate::queue::clock::Skew;
 use crate::queue::types::{CallId, CallResult, Depth, Filter, View};
 
 impl Calls for Memory {
@@ -122,6 +123,7 @@ impl Entry {
         let record = &self.record;
         View {
             id: id.clone(),
+            skew: Skew::default(),
             function: record.function.clone(),
             method: record.method.clone(),
             path: record.path.clone(),

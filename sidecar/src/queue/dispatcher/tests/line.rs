@@ -1,7 +1,7 @@
 //! Calls that wait for a slot.
 
 use super::*;
-use crate::queue::invoke::Slot;
+use crate::queue::invoke::{Fault, Slot};
 
 /// Keeps its calls in line until it is told otherwise.
 struct Line {
@@ -18,8 +18,7 @@ impl Invoke for Line {
                 return std::future::pending().await;
             }
             Err(InvokeError {
-                retryable: true,
-                unmade: true,
+                fault: Fault::Unmade,
                 code: "overflow",
                 message: "full".into(),
             })
