@@ -1,6 +1,7 @@
 //! The queue's time, kept with its calls: what [`Anchor`] is on disk, and when it is written anew.
 //!
-//! It goes with a commit that is made anyway, and by itself only while a call is open: an idle queue wakes no disk.
+//! It goes with a commit that is made anyway, and by itself only while a call is open: an idle queue wakes no disk. A queue that is opened with
+//! open calls notes it at once, because what the time before a boot was is judged only then.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ impl Engine {
         }))
     }
 
-    fn set_anchor(&self, batch: &mut OwnedWriteBatch, anchor: &Anchor) {
+    pub(super) fn set_anchor(&self, batch: &mut OwnedWriteBatch, anchor: &Anchor) {
         let since_boot = anchor.at.since_boot.as_nanos();
         let message = AnchorMessage {
             boot: anchor.at.boot.clone(),

@@ -19,6 +19,7 @@ use super::Shared;
 use super::batch::{Batch, Op, Progress};
 use super::engine::{Engine, Key, split_function_key, unavailable};
 use crate::queue::Error;
+use crate::queue::clock::Clock;
 use crate::queue::codec::Stored;
 use crate::queue::types::CallbackState;
 
@@ -223,6 +224,11 @@ pub(super) fn rebuild(shared: &Shared, engine: &Engine) -> Result<(), Error> {
         }
     }
     index.stored = engine.stored_bytes()?;
+    if let Clock::Steady(clock) = &shared.config.clock
+        && index.open_calls() > 0
+    {
+        engine.set_anchor(&mut batch, &clock.anchor());
+    }
     drop(index);
     batch.commit().map_err(unavailable)
 }
