@@ -52,6 +52,11 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it is another host, which is known not to answer.
+    fn is_silent(&self) -> bool {
+        matches!(self, Self::Remote { pool, .. } if pool.is_silent())
+    }
+
     /// For deadlines of calls to it.
     pub(crate) fn alarms(&self) -> &Spare {
         match self {
@@ -350,12 +355,23 @@ impl Revision {
     ) {
         let reason = supply.failure.clone();
         let mut turned_away = Vec::new();
+        let silent = remotes
+            .iter()
+            .filter(|(_, _, endpoint)| endpoint.is_silent());
+        let silent: Vec<_> = silent.map(|(node, ..)| node.clone()).collect();
         self.change(|core, now, random, grants| {
             core.set_remotes(now, remotes, random, grants);
+            for node in &silent {
+                core.silence(now, node, true, random, grants);
+            }
             turned_away = core.set_supply(supply);
         });
         let reason = reason.unwrap_or_default();
         Self::refuse_all(turned_away, || Refusal::Failing(reason.clone()));
+    }
+
+    pub(super) fn silence(self: &Arc<Self>, node: &NodeId, silent: bool) {
+        self.change(|core, now, random, grants| core.silence(now, node, silent, random, grants));
     }
 
     pub(super) fn room(self: &Arc<Self>, node: &NodeId) {
