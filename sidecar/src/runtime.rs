@@ -4,6 +4,7 @@
 //! round its pure [`gateless_core::dispatch::Dispatch`], never held across an `.await`.
 //! It decides nothing itself.
 
+mod endpoint;
 mod function;
 mod lease;
 mod peers;
@@ -22,10 +23,11 @@ use gateless_core::usage::Sample;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+pub use endpoint::Endpoint;
 pub use function::Function;
 pub use lease::Lease;
 pub use peers::Relay;
-pub use revision::{Ask, Endpoint, Revision, Wait};
+pub use revision::{Ask, Revision, Wait};
 
 use crate::clock;
 use crate::endpoint::alarm::Spare;
