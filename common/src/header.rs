@@ -73,6 +73,8 @@ names! {
     REFUSED = "x-gateless-refused";
     /// On an answer: the connection to the instance broke; the function may have seen the call.
     FAILED = "x-gateless-failed";
+    /// The node that a sidecar is to pass the call on to, as the sender cannot reach it.
+    RELAY_TO = "x-gateless-relay-to";
     /// On an answer: microseconds in the gate's queue.
     QUEUE_US = "x-gateless-queue-us";
     /// Components the call came through, one calling the other.
@@ -100,8 +102,8 @@ names! {
 }
 
 /// Headers that only sidecars may set; dropped from what others send.
-pub const INTERNAL: [HeaderName; 8] = [
-    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS,
+pub const INTERNAL: [HeaderName; 9] = [
+    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO,
 ];
 
 /// Whether a header is one of our own, for callers or for sidecars.

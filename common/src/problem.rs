@@ -141,6 +141,7 @@ codes! {
     DeadlineExceeded = "deadline_exceeded", 504, Calls, "the call's time was over";
     ResponseStartTimeout = "response_start_timeout", 504, Calls, "the function did not begin to answer in time";
     InstanceFailed = "instance_failed", 502, Calls, "the connection to the instance failed; `detail` says whether the function may have seen the call";
+    UpstreamLost = "upstream_lost", 502, Calls, "the host of the instance fell silent while it had the call, which the function may have seen";
     LoopDetected = "loop_detected", 508, Calls, "functions call each other in a circle";
     GateRefused = "gate_refused", 503, Calls, "the instance's host refused the call; only sidecars see it";
     BodyUnreadable = "body_unreadable", 400, Calls, "the request's body broke off";

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod error;
 pub mod headers;
+pub(crate) mod relay;
 pub mod reserve;
 
 mod forward;

@@ -7,5 +7,7 @@ pub mod body;
 pub mod component;
 pub mod engine;
 pub mod pool;
+mod pulse;
 pub(crate) mod stream;
 pub mod target;
+pub(crate) mod wire;

@@ -333,6 +333,7 @@ impl Reconciler {
                 }
                 self.pokes.insert(name, now + POKE_GAP);
             }
+            Signal::Silent(address, silent) => self.parts.registry.silence(&address, silent),
             Signal::Drained(id) => self.machines.host(now, host::Event::Drained(id)),
             Signal::Room(name, nodes) => {
                 for node in nodes {

@@ -4,8 +4,10 @@
 //! round its pure [`gateless_core::dispatch::Dispatch`], never held across an `.await`.
 //! It decides nothing itself.
 
+mod endpoint;
 mod function;
 mod lease;
+mod peers;
 mod revision;
 
 use std::collections::HashMap;
@@ -21,15 +23,18 @@ use gateless_core::usage::Sample;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+pub use endpoint::Endpoint;
 pub use function::Function;
 pub use lease::Lease;
-pub use revision::{Ask, Endpoint, Revision, Wait};
+pub use peers::Relay;
+pub use revision::{Ask, Revision, Wait};
 
 use crate::clock;
 use crate::endpoint::alarm::Spare;
 use crate::endpoint::pool::Pool;
 use crate::endpoint::target::Target;
 use crate::telemetry::metrics::Metrics;
+use peers::Peers;
 
 /// What the hot path tells the control path; bounded, and coalesced per revision.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub enum Signal {
     Drained(InstanceId),
     /// These peers were refused and there is room now.
     Room(RevisionName, Vec<NodeId>),
+    /// The peer at an address fell silent, or answers again.
+    Silent(String, bool),
 }
 
 /// Bounds on what all functions together hold on one sidecar.
@@ -93,7 +100,7 @@ pub struct Registry {
     shared: Arc<Shared>,
     /// Kept apart from the table: instances of a revision that is gone still drain.
     instances: Mutex<HashMap<InstanceId, Arc<Revision>>>,
-    peers: Mutex<HashMap<String, Arc<Pool>>>,
+    peers: Peers,
 }
 
 impl Registry {
@@ -118,7 +125,7 @@ impl Registry {
             table: ArcSwap::default(),
             shared: Arc::new(shared),
             instances: Mutex::default(),
-            peers: Mutex::default(),
+            peers: Peers::default(),
         };
         (Arc::new(registry), receiver)
     }
@@ -258,23 +265,46 @@ impl Registry {
         let Some(revision) = self.revision(name) else {
             return;
         };
-        let mut peers = self.peers.lock();
-        let remotes = hosts
-            .into_iter()
-            .filter(|host| host.node != self.node)
-            .map(|host| {
-                let pool = peers
-                    .entry(host.peer_address.clone())
-                    .or_insert_with_key(|address| Arc::new(Pool::new(address.clone())));
-                let endpoint = Endpoint::Remote {
-                    node: host.node.clone(),
-                    pool: pool.clone(),
-                };
-                (host.node, host.ready, Arc::new(endpoint))
-            });
-        let remotes = remotes.collect();
-        drop(peers);
-        revision.set_endpoints(remotes, supply);
+        let remotes = hosts.into_iter().filter(|host| host.node != self.node);
+        let remotes = remotes.map(|host| {
+            let pool = self.peers.pool(&host.peer_address, &self.shared.signals);
+            let (node, ready) = (host.node, host.ready);
+            let remote = Endpoint::Remote {
+                node: node.clone(),
+                pool,
+            };
+            (node, ready, Arc::new(remote))
+        });
+        revision.set_endpoints(remotes.collect(), supply);
+    }
+
+    /// The peer at an address fell silent, or answers again.
+    pub fn silence(&self, address: &str, silent: bool) {
+        let Some(node) = self.peers.at(address) else {
+            return;
+        };
+        let known = self.known();
+        known
+            .iter()
+            .for_each(|revision| revision.silence(&node, silent));
+    }
+
+    /// Connections to a peer, if it is a member.
+    #[must_use]
+    pub fn peer(&self, node: &NodeId) -> Option<Arc<Pool>> {
+        let address = self.peers.address(node)?;
+        Some(self.peers.pool(&address, &self.shared.signals))
+    }
+
+    /// Another peer that may reach `node`, which does not answer this one.
+    #[must_use]
+    pub fn relay_to(&self, node: &NodeId) -> Option<Relay> {
+        self.peers.relay_to(node, &self.shared.signals)
+    }
+
+    /// A peer said that it cannot reach `node` either.
+    pub fn no_way(&self, relay: &NodeId, node: &NodeId) {
+        self.peers.no_way(relay, node);
     }
 
     /// A peer that refused a call of ours has room again.
@@ -284,9 +314,10 @@ impl Registry {
         }
     }
 
-    /// Closes connections to peers that are no more.
-    pub fn retain_peers(&self, alive: impl Fn(&str) -> bool) {
-        self.peers.lock().retain(|address, _| alive(address));
+    /// Who lives now, with their peer listeners (host:port). Of others, connections are no longer kept.
+    pub fn set_peers(&self, members: Vec<(NodeId, String)>) {
+        let others = members.into_iter().filter(|(node, _)| *node != self.node);
+        self.peers.set(others.collect());
     }
 
     /// Demand for each revision somebody here wants or wanted since the last sample.

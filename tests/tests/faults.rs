@@ -297,3 +297,46 @@ async fn stranger_with_another_secret_gets_nothing() {
         );
     }
 }
+
+/// Two sidecars, and a function whose one instance is on the second.
+async fn there_only(name: &str) -> Cluster {
+    let cluster = Cluster::of(2).await;
+    let node = cluster.sidecars[0].node();
+    let api = &cluster.api;
+    let path = format!("/sidecars/{node}");
+    api.send(Method::POST, &format!("{path}/drain"), None).await;
+    cluster.deploy(name, Spec::new()).await;
+    let there = cluster.sidecars[1].public();
+    let path_of = format!("/function/{name}/");
+    there.get(&path_of).await.expect(200);
+    cluster.sidecars[0].public().get(&path_of).await.expect(200);
+    api.send(Method::POST, &format!("{path}/resume"), None)
+        .await;
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idempotent_call_at_a_silent_host_is_answered_elsewhere() {
+    let cluster = there_only("app").await;
+    let caller = cluster.sidecars[0].public();
+    let path = "/function/app/sleep?ms=1500";
+    let begin = |method: Method, id: &str| {
+        let request = caller.request(method, path).header("x-test-id", id);
+        tokio::spawn(gateless_tests::call::send(request))
+    };
+    let (get, post) = (begin(Method::GET, "get"), begin(Method::POST, "post"));
+    eventually("both are there", async || {
+        let seen = cluster.times_seen("get") + cluster.times_seen("post");
+        when(seen == 2, seen)
+    })
+    .await;
+    // Its kernel goes on, so nothing is reset and everything is acknowledged.
+    let silent = cluster.sidecars[1].process.as_ref().unwrap();
+    silent.signal(Signal::STOP);
+    let (get, post) = (get.await.unwrap(), post.await.unwrap());
+    silent.signal(Signal::CONT);
+    let get = get.unwrap().expect(200);
+    assert_eq!(get.node(), cluster.sidecars[0].node());
+    post.unwrap().problem(502, "upstream_lost");
+    assert_eq!(cluster.times_seen("post"), 1);
+}

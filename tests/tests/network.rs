@@ -8,11 +8,16 @@ use std::net::UdpSocket;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use gateless_tests::call::send;
 use gateless_tests::chaos::{Plan, attempt, run_seed};
+use gateless_tests::cluster::Setup;
 use gateless_tests::network::Network;
 use gateless_tests::process::MARK;
 use gateless_tests::wait::PATIENCE;
 use gateless_tests::world::{self, World};
+use gateless_tests::{Cluster, Spec};
+use http::Method;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use rustix::process::Signal;
 
@@ -58,6 +63,10 @@ fn main() -> ExitCode {
         "nothing_outlives_the_program_that_asked_for_a_world".to_owned(),
         Box::new(nothing_outlives),
     ));
+    trials.push(trial(
+        "call_is_relayed_by_who_sees_both".to_owned(),
+        Box::new(|| attempt(call_is_relayed_by_who_sees_both).map_err(Failed::from)),
+    ));
     trials.extend(SEEDS.map(|seed| {
         let name = format!("invariants_hold_under_the_faults_of_seed_{seed}");
         trial(name, Box::new(move || invariants_hold(seed)))
@@ -83,6 +92,39 @@ fn invariants_hold(seed: u64) -> Result<(), Failed> {
         violations.join("\n")
     )
     .into())
+}
+
+/// A function that may have one instance only is called at a host that does not hear the instance's.
+async fn call_is_relayed_by_who_sees_both() {
+    let setup = Setup {
+        sidecars: 3,
+        capacity: 10,
+    };
+    let cluster = Cluster::on_network(setup).await;
+    let spec = Spec::new().concurrency(4).scale(1, 1);
+    cluster.deploy("single", spec).await;
+    let path = "/function/single/sleep?ms=10";
+    let first = cluster.sidecars[0].public().get(path).await.expect(200);
+    let there = cluster.by_node(first.node());
+    let here = (there + 1) % setup.sidecars;
+    let caller = cluster.sidecars[here].public();
+    caller.get(path).await.expect(200);
+    let network = cluster.network.as_ref().unwrap();
+    network.cut(here, there);
+    network.cut(there, here);
+    for method in [Method::GET, Method::POST] {
+        let calls = (0..20).map(|n| {
+            let id = format!("{method}-{n}");
+            let request = caller.request(method.clone(), path);
+            send(request.header("x-test-id", id).body("of some size"))
+        });
+        for answer in join_all(calls).await {
+            assert_eq!(answer.unwrap().expect(200).pid(), first.pid());
+        }
+    }
+    for n in 0..20 {
+        assert_eq!(cluster.times_seen(&format!("POST-{n}")), 1);
+    }
 }
 
 /// Sends a datagram from one host to another and says whether it arrived.

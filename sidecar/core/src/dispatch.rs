@@ -212,6 +212,23 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.grant(now, random, grants);
     }
 
+    /// A host does not answer this one, or does again. Its instances count for nothing meanwhile.
+    pub fn silence(
+        &mut self,
+        now: Time,
+        node: &NodeId,
+        silent: bool,
+        random: u64,
+        grants: &mut Grants<W, E>,
+    ) {
+        let changed = |remote: &&mut Remote<E>| remote.node == *node && remote.silent != silent;
+        for remote in self.remotes.iter_mut().filter(changed) {
+            remote.silent = silent;
+            remote.full_until = Time::ZERO;
+        }
+        self.grant(now, random, grants);
+    }
+
     /// An instance on this host is ready.
     pub fn add_local(
         &mut self,
@@ -282,6 +299,7 @@ impl<W, E: Clone> Dispatch<W, E> {
                     ready,
                     in_flight: 0,
                     full_until: Time::ZERO,
+                    silent: false,
                     health: Health::default(),
                     endpoint,
                 },
@@ -330,7 +348,8 @@ impl<W, E: Clone> Dispatch<W, E> {
     /// Ready instances anywhere that a call from here can reach.
     #[must_use]
     pub fn ready(&self) -> u32 {
-        self.open_locals() + self.remotes.iter().map(|remote| remote.ready).sum::<u32>()
+        let remotes = self.remotes.iter().filter(|remote| !remote.silent);
+        self.open_locals() + remotes.map(|remote| remote.ready).sum::<u32>()
     }
 
     /// Calls waiting, both classes.

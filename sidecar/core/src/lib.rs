@@ -20,6 +20,7 @@ pub mod owner;
 pub mod ownership;
 pub mod placement;
 pub mod policy;
+pub mod pulse;
 pub mod resources;
 pub mod retry;
 pub mod router;

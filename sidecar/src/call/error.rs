@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gateless_core::dispatch::Refusal;
 use gateless_core::hold::Full;
-use gateless_core::name::FunctionName;
+use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy;
 use gateless_core::router;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -14,6 +14,10 @@ use serde_json::json;
 
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Ended;
+
+/// What to do about a call whose host fell silent.
+const MAY_HAVE_RUN: &str =
+    "send it again if it may run twice; GET, PUT and the like are sent again by themselves";
 
 /// Where a call's time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,13 @@ pub enum Error {
         /// What the connection says.
         cause: String,
     },
+    /// The host of the instance does not answer any more.
+    #[error("host {} fell silent while it had the call: the function may have seen it",
+        .0.as_ref().map_or("of the instance", NodeId::as_str))]
+    HostLost(Option<NodeId>),
+    /// A call that was to be passed on to a host that does not answer; never reaches an outside caller.
+    #[error("host {0} does not answer here either")]
+    NoWay(NodeId),
     /// Components call each other in a circle.
     #[error("the call came through more than {0} components, one calling the other")]
     Loop(u32),
@@ -177,7 +188,9 @@ impl Error {
                 "no_revision",
                 "`gateless status` shows why none is ready",
             ),
-            Self::Gate(_) => (S::SERVICE_UNAVAILABLE, "gate_refused", "try another host"),
+            Self::Gate(_) | Self::NoWay(_) => {
+                (S::SERVICE_UNAVAILABLE, "gate_refused", "try another host")
+            }
             Self::Overflow { .. } => (
                 S::SERVICE_UNAVAILABLE,
                 "overflow",
@@ -203,6 +216,7 @@ impl Error {
                 "instance_failed",
                 "`gateless logs` shows what the instance said",
             ),
+            Self::HostLost(_) => (S::BAD_GATEWAY, "upstream_lost", MAY_HAVE_RUN),
             Self::Loop(_) => (
                 S::LOOP_DETECTED,
                 "loop_detected",

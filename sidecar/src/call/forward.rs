@@ -16,16 +16,16 @@ use gateless_core::time::Time;
 use super::answer::{Held, Tracked};
 use super::payload::{Payload, SMALL, Unread};
 use super::request::Call;
-use super::send::{Proxy, Reservation, is_h2};
+use super::send::{Proxy, Way, is_h2};
 use super::timing::Timing;
-use super::{headers, upgrade};
+use super::{headers, relay, upgrade};
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::Failure;
 use crate::endpoint::pool::{self, Conn};
-use crate::runtime::{Endpoint, Lease};
+use crate::runtime::{Endpoint, Lease, Relay};
 
 /// What came of one attempt.
 pub(super) enum Sent {
@@ -40,6 +40,10 @@ pub(super) enum Sent {
         by: Blamed,
         error: String,
     },
+    /// The peer that was to pass it on cannot reach its host either.
+    NoWay,
+    /// Its host fell silent, and nobody can tell how far it came.
+    Lost(Lease),
 }
 
 /// What broke off.
@@ -89,7 +93,7 @@ pub(super) fn prepare(call: &mut Call, domain: &str) {
 pub(super) async fn forward(
     proxy: &Proxy,
     lease: Lease,
-    reservation: Reservation,
+    way: Way,
     call: &mut Call,
     began: Time,
 ) -> Result<Sent, Error> {
@@ -98,7 +102,8 @@ pub(super) async fn forward(
     let (body, too_large) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
-    let mut request = write(proxy, &lease, reservation, call, body, began);
+    let relay = way.relay.clone();
+    let mut request = write(proxy, &lease, way, call, body, began);
     let response_start = limits.response_start_timeout.map(|limit| began + limit);
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
@@ -106,7 +111,7 @@ pub(super) async fn forward(
     let mut alarm = None;
     let sent = tokio::select! {
         biased;
-        sent = send(&endpoint, &mut request, call.upgrade.is_some(), until) => Some(sent),
+        sent = send(&endpoint, relay.as_deref(), &mut request, call.upgrade.is_some(), until) => Some(sent),
         () = elapsed(&endpoint, end, &mut alarm) => None,
     };
     let Some(sent) = sent else {
@@ -126,6 +131,12 @@ pub(super) async fn forward(
             // A server that answers before it has read a long body closes the connection
             // just after: the next call must not meet that.
             let conn = conn.filter(|_| !long);
+            if let Some(relay) = &relay
+                && relay::found_no_way(&response)
+            {
+                proxy.no_way(&lease, relay);
+                return Ok(Sent::NoWay);
+            }
             Ok(answered(response, conn, alarm, lease, call, began))
         }
         Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
@@ -138,6 +149,10 @@ pub(super) async fn forward(
         Err(Broken::Component(Failure::Ended(ended))) => Err(Error::Component(ended)),
         Err(Broken::Wire(pool::Error::Unsent(request, error))) => {
             give_back(call, request.into_body());
+            if let Some(relay) = &relay {
+                proxy.no_way(&lease, relay);
+                return Ok(Sent::NoWay);
+            }
             Ok(Sent::Failed {
                 lease,
                 seen: false,
@@ -145,6 +160,7 @@ pub(super) async fn forward(
                 error,
             })
         }
+        Err(Broken::Wire(pool::Error::Sent(_))) if lease.is_lost() => Ok(Sent::Lost(lease)),
         Err(Broken::Wire(pool::Error::Sent(error))) if error.is_user() => {
             Err(Error::Body(error.to_string()))
         }
@@ -186,7 +202,12 @@ fn answered(
         }
         return Sent::Refused(lease);
     }
-    if !lease.is_local() && response.headers().contains_key(headers::FAILED) {
+    if !lease.is_local()
+        && let Some(how) = response.headers().get(headers::FAILED)
+    {
+        if how == relay::LOST {
+            return Sent::Lost(lease);
+        }
         return Sent::Failed {
             lease,
             seen: true,
@@ -223,12 +244,14 @@ enum Broken {
 
 async fn send(
     endpoint: &Endpoint,
+    relay: Option<&Relay>,
     request: &mut Request<Body>,
     upgrade: bool,
     until: Option<std::time::Instant>,
 ) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
     let pool = match endpoint {
-        Endpoint::Local { pool, .. } | Endpoint::Remote { pool, .. } => pool,
+        Endpoint::Local { pool, .. } => pool,
+        Endpoint::Remote { pool, .. } => relay.map_or(pool, |relay| &relay.pool),
         Endpoint::Component { component, .. } => {
             let answered = component.call(request, until).await;
             return answered
@@ -255,7 +278,7 @@ async fn send(
 fn write(
     proxy: &Proxy,
     lease: &Lease,
-    reservation: Reservation,
+    way: Way,
     call: &mut Call,
     body: Body,
     now: Time,
@@ -283,7 +306,7 @@ fn write(
             false
         }
         Endpoint::Remote { .. } => {
-            add_peer_headers(proxy, lease, reservation, call, &mut request);
+            add_peer_headers(proxy, lease, way, call, &mut request);
             is_h2(call.parts.version) && call.upgrade.is_none()
         }
     };
@@ -316,7 +339,7 @@ fn write(
 fn add_peer_headers(
     proxy: &Proxy,
     lease: &Lease,
-    reservation: Reservation,
+    way: Way,
     call: &Call,
     request: &mut Request<Body>,
 ) {
@@ -330,8 +353,13 @@ fn add_peer_headers(
     if call.hops().0 > 0 {
         map.insert(headers::HOPS, HeaderValue::from(call.hops().0));
     }
-    if let Some(permit) = reservation.0 {
+    if let Some(permit) = way.permit {
         headers::set(map, headers::PERMIT, &permit);
+    }
+    if way.relay.is_some()
+        && let Some(node) = lease.node()
+    {
+        headers::set(map, headers::RELAY_TO, node.as_str());
     }
 }
 

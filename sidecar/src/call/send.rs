@@ -21,10 +21,12 @@ use super::timing::Timing;
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::body::Body;
-use crate::runtime::{Ask, Endpoint, Lease, Registry, Revision, Wait};
+use crate::runtime::{Ask, Endpoint, Lease, Registry, Relay, Revision, Wait};
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
+/// Hosts that may fall silent over one call.
+const MAX_LOST: u32 = 4;
 /// Revisions a call may see go while it waits.
 const MAX_SUCCESSORS: u32 = 3;
 /// Of a permit taken ahead at a peer.
@@ -135,18 +137,18 @@ impl Proxy {
                 }
             };
             call.permitted(revision.config.limits.timeout);
-            let (reservation, forwarded) = if lease.is_local() {
-                (Reservation(None), granted)
+            let (way, forwarded) = if lease.is_local() {
+                (Way::default(), granted)
             } else {
                 let secured = Box::pin(self.secure(&lease, revision, call)).await?;
-                let Some(reservation) = secured else {
+                let Some(way) = secured else {
                     revision.refused(lease.key());
                     attempts.look_again = true;
                     continue;
                 };
-                (reservation, clock::now())
+                (way, clock::now())
             };
-            match forward::forward(self, lease, reservation, call, forwarded).await? {
+            match forward::forward(self, lease, way, call, forwarded).await? {
                 Sent::Answer(answer) => {
                     let took = answer.at.since(call.arrived);
                     let response = answer.finish(call, &mut timing, forwarded);
@@ -158,38 +160,67 @@ impl Proxy {
                     }
                     return Ok(response);
                 }
-                Sent::Refused(_) if call.payload.is_spent() => {
-                    // What went into the connection cannot be sent to another.
-                    let cause = "refused when its body had been sent".to_owned();
-                    return Err(Error::Instance { cause, seen: false });
-                }
-                Sent::Refused(lease) => {
-                    revision.refused(lease.key());
-                    attempts.look_again = true;
-                }
-                Sent::Failed {
-                    mut lease,
-                    seen,
-                    by,
-                    error,
-                } => {
-                    lease.set_outcome(Outcome::Failed);
-                    if !self.may_retry(call, revision, &mut attempts, seen) {
-                        return Err(match by {
-                            Blamed::Instance => Error::Instance { cause: error, seen },
-                            Blamed::Peer => Error::Peer { cause: error },
-                        });
-                    }
-                    // A peer answers for its instances itself: a broken connection is its own end.
-                    if !seen || !lease.is_local() {
-                        revision.refused(lease.key());
-                    }
-                    tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
-                    attempts.avoid.push(lease.key());
-                    attempts.look_again = true;
-                }
+                failed => self.try_again(revision, call, &mut attempts, failed)?,
             }
         }
+    }
+
+    /// What an attempt without an answer means for the next.
+    ///
+    /// # Errors
+    /// When there is to be none.
+    fn try_again(
+        &self,
+        revision: &Arc<Revision>,
+        call: &Call,
+        attempts: &mut Attempts,
+        failed: Sent,
+    ) -> Result<(), Error> {
+        match failed {
+            Sent::Answer(_) => {}
+            Sent::Refused(_) | Sent::NoWay if call.payload.is_spent() => {
+                // What went into the connection cannot be sent to another.
+                let cause = "refused when its body had been sent".to_owned();
+                return Err(Error::Instance { cause, seen: false });
+            }
+            // The next who may know a way is asked at once.
+            Sent::NoWay => {}
+            Sent::Refused(lease) => revision.refused(lease.key()),
+            Sent::Lost(mut lease) => {
+                lease.set_outcome(Outcome::Failed);
+                let lost = Error::HostLost(lease.node().cloned());
+                attempts.seen += 1;
+                // The retry budget is for functions that fail: a host that goes is nobody's storm.
+                if !call.may_go_again() || attempts.seen >= MAX_LOST {
+                    return Err(lost);
+                }
+                tracing::debug!(revision = %revision.name(), error = %lost, "trying again");
+                revision.refused(lease.key());
+                attempts.avoid.push(lease.key());
+            }
+            Sent::Failed {
+                mut lease,
+                seen,
+                by,
+                error,
+            } => {
+                lease.set_outcome(Outcome::Failed);
+                if !self.may_retry(call, revision, attempts, seen) {
+                    return Err(match by {
+                        Blamed::Instance => Error::Instance { cause: error, seen },
+                        Blamed::Peer => Error::Peer { cause: error },
+                    });
+                }
+                // A peer answers for its instances itself: a broken connection is its own end.
+                if !seen || !lease.is_local() {
+                    revision.refused(lease.key());
+                }
+                tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
+                attempts.avoid.push(lease.key());
+            }
+        }
+        attempts.look_again = true;
+        Ok(())
     }
 
     /// Waits for a permit, at most until the deadline or the hold limit; says when it came.
@@ -228,27 +259,36 @@ impl Proxy {
         }
     }
 
-    /// Before a body goes to another host: it must be safe to be refused there.
+    /// Before a body goes to another host: it must be safe to be refused there. A host that does not
+    /// answer is reached by way of a third that it may answer.
     ///
-    /// `None` when the peer refused.
+    /// `None` when the peer refused, or there is no way to it.
     async fn secure(
         &self,
         lease: &Lease,
         revision: &Revision,
         call: &mut Call,
-    ) -> Result<Option<Reservation>, Error> {
-        let Endpoint::Remote { node, .. } = &**lease.endpoint() else {
-            return Ok(Some(Reservation(None)));
+    ) -> Result<Option<Way>, Error> {
+        let Endpoint::Remote { node, pool } = &**lease.endpoint() else {
+            return Ok(Some(Way::default()));
         };
         call.payload.make_whole_if_small().await?;
+        if !pool.answers() {
+            // Neither an upgrade nor a body that can be sent but once: nobody gives permits by proxy.
+            let can_be_relayed = call.payload.is_whole() && call.upgrade.is_none();
+            let relay = can_be_relayed
+                .then(|| self.registry.relay_to(node))
+                .flatten();
+            return Ok(relay.map(Way::by));
+        }
         if call.payload.is_whole() {
-            return Ok(Some(Reservation(None)));
+            return Ok(Some(Way::default()));
         }
         let permit = self
             .reserve
             .reserve(node, revision.name(), RESERVE_FOR)
             .await;
-        Ok(permit.map(|id| Reservation(Some(id))))
+        Ok(permit.map(Way::with))
     }
 
     /// A failed send may be repeated when nobody saw it, or when the policy, the budget
@@ -269,10 +309,7 @@ impl Proxy {
         }
         attempts.seen += 1;
         let policy = revision.config.retries;
-        call.is_idempotent()
-            && call.origin() == Origin::Here
-            && attempts.seen < policy.max_attempts
-            && revision.spend_retry()
+        call.may_go_again() && attempts.seen < policy.max_attempts && revision.spend_retry()
     }
 }
 
@@ -313,8 +350,32 @@ async fn wait_for_permit(
     Ok((granted, at))
 }
 
-/// A permit taken ahead at a peer, if one was needed.
-pub(super) struct Reservation(pub(super) Option<String>);
+/// How a call gets to its host.
+#[derive(Default)]
+pub(super) struct Way {
+    /// Taken ahead at the peer, if one was needed.
+    pub(super) permit: Option<String>,
+    /// Passes it on, as the host does not answer this one.
+    pub(super) relay: Option<Arc<Relay>>,
+}
+
+impl Way {
+    fn by(relay: Relay) -> Self {
+        let relay = Some(Arc::new(relay));
+        Self {
+            permit: None,
+            relay,
+        }
+    }
+
+    fn with(permit: String) -> Self {
+        let permit = Some(permit);
+        Self {
+            permit,
+            relay: None,
+        }
+    }
+}
 
 #[derive(Default)]
 struct Attempts {

@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_common::secret::ClusterSecret;
 use gateless_core::config;
-use gateless_core::hold::Caller;
+use gateless_core::dispatch::Supply;
+use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::policy::Identity;
 use http::{Request, Response, StatusCode};
@@ -20,7 +21,7 @@ use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Failure};
 use crate::endpoint::target::Target;
 use crate::instance::contract;
-use crate::runtime::{Function, HoldCaps, Registry};
+use crate::runtime::{Ask, Function, HoldCaps, HostEndpoint, Registry};
 use crate::telemetry::metrics::Metrics;
 
 /// Has no room for its first calls, and then says what it was called with.
@@ -141,4 +142,43 @@ async fn call_a_busy_component_did_not_take_is_made_again_with_all_it_had() {
 #[tokio::test(start_paused = true)]
 async fn body_goes_to_a_component_as_it_came() {
     assert_eq!(told(0, streamed()).await, "POST /path?query yes streamed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_waits_for_a_host_that_refused_another_is_granted_by_itself() {
+    let metrics = Arc::<Metrics>::default();
+    let (registry, _signals) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    let mut revision = contract::revision("there", contract::process(&["unused"]));
+    revision.hold.max_requests = 10;
+    revision.hold.max_bytes = 1 << 20;
+    let name = revision.name.clone();
+    registry.change([Arc::new(function(revision))], []);
+    let there = HostEndpoint {
+        node: NodeId::new("other"),
+        peer_address: "127.0.0.1:1".into(),
+        ready: 1,
+    };
+    registry.set_endpoints(&name, vec![there], Supply::default());
+    let revision = registry.revision(&name).unwrap();
+    let ask = Ask {
+        now: crate::clock::now(),
+        class: Class::Sync,
+        origin: Origin::Here,
+        caller: Caller(1),
+        peer: None,
+        bytes: 1,
+        again: false,
+        avoid: &[],
+    };
+    let Ok(Ok(refused)) = revision.ask(&ask) else {
+        panic!("it is there")
+    };
+    revision.refused(refused.key());
+    // Its caller has left: it will not look again.
+    drop(refused);
+    let Ok(Err(mut wait)) = revision.ask(&ask) else {
+        panic!("it is full")
+    };
+    let granted = tokio::time::timeout(Duration::from_secs(60), wait.granted()).await;
+    granted.unwrap().unwrap();
 }

@@ -22,6 +22,7 @@ use crate::call::error::Error;
 use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
 use crate::endpoint::stream::Stream;
+use crate::endpoint::wire::expect_silence;
 use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.
@@ -37,6 +38,8 @@ pub enum Door {
 
 /// A client that sends no whole head within this is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A peer's HTTP/2 connection is asked whether it is there, and closed when it does not say so within this.
+const PEER_KEEPALIVE: Duration = Duration::from_secs(2);
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 1_024;
 
@@ -78,6 +81,12 @@ async fn connection(
         tracing::debug!(%error, "connection was gone before it began");
         return;
     }
+    if door == Door::Peer
+        && let Err(error) = expect_silence(&stream)
+    {
+        tracing::debug!(%error, "a peer's connection was gone before it began");
+        return;
+    }
     let service = service_fn(move |request| {
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(answer(&edge, request, client, door).await) }
@@ -92,6 +101,12 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .adaptive_window(true);
+    if door == Door::Peer {
+        // Closing one in order takes an answer from the other end.
+        let mut http2 = builder.http2();
+        http2.keep_alive_interval(PEER_KEEPALIVE);
+        http2.keep_alive_timeout(PEER_KEEPALIVE);
+    }
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(Stream(stream)), service);
     tokio::pin!(serving);
     let served = tokio::select! {

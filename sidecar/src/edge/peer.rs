@@ -15,6 +15,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{Edge, host};
 use crate::call::error::Error;
+use crate::call::relay::{LOST, NO_WAY};
 use crate::call::{Call, Payload, headers};
 use crate::clock;
 use crate::endpoint::body::Body;
@@ -38,19 +39,31 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     edge.from_peers.fetch_add(1, Ordering::Relaxed);
-    match forwarded(edge, request, on_upgrade).await {
+    let relayed = request.headers().get(headers::RELAY_TO);
+    let relayed = relayed.and_then(|node| node.to_str().ok().map(NodeId::new));
+    let answered = match relayed {
+        Some(node) => Box::pin(edge.proxy.relay(&node, request)).await,
+        None => forwarded(edge, request, on_upgrade).await,
+    };
+    match answered {
         Ok(response) => response,
         Err(error) => {
             // The caller's sidecar decides whether to try elsewhere.
+            let yes = HeaderValue::from_static("1");
             let marker = match &error {
-                Error::Gate(_) | Error::Instance { seen: false, .. } => Some(headers::REFUSED),
-                Error::Instance { seen: true, .. } | Error::Peer { .. } => Some(headers::FAILED),
+                Error::Gate(_) | Error::Instance { seen: false, .. } => {
+                    Some((headers::REFUSED, yes))
+                }
+                Error::NoWay(_) => Some((headers::REFUSED, NO_WAY)),
+                Error::Instance { seen: true, .. } | Error::Peer { .. } => {
+                    Some((headers::FAILED, yes))
+                }
+                Error::HostLost(_) => Some((headers::FAILED, LOST)),
                 _ => None,
             };
             let mut response = error.into_response();
-            if let Some(name) = marker {
-                let yes = HeaderValue::from_static("1");
-                response.headers_mut().insert(name, yes);
+            if let Some((name, how)) = marker {
+                response.headers_mut().insert(name, how);
             }
             response
         }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_core::pulse::State;
 use gateless_core::time::Time;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,6 +16,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::alarm::Spare;
+use super::pulse::{Pulse, Told};
+use super::wire::{self, Wire};
 use crate::clock;
 use crate::endpoint::body::Body;
 
@@ -43,6 +46,8 @@ pub struct Pool {
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
     /// For deadlines of calls to it.
     pub(crate) alarms: Spare,
+    /// Of a peer: an instance is on this host, and cannot be cut off.
+    pulse: Option<Pulse>,
 }
 
 struct Idle {
@@ -72,7 +77,7 @@ impl Conn {
 }
 
 impl Pool {
-    /// For `host:port`. Connects when first used.
+    /// For `host:port` of an instance. Connects when first used.
     #[must_use]
     pub fn new(address: String) -> Self {
         Self {
@@ -80,7 +85,45 @@ impl Pool {
             idle: Mutex::default(),
             h2: tokio::sync::Mutex::default(),
             alarms: Spare::default(),
+            pulse: None,
         }
+    }
+
+    /// For `host:port` of a peer, which is watched while calls may be there. `told` is called
+    /// with true when it falls silent, and with false when it answers again.
+    #[must_use]
+    pub(crate) fn of_peer(address: String, told: Told) -> Self {
+        let pulse = Some(Pulse::new(address.clone(), told));
+        Self {
+            pulse,
+            ..Self::new(address)
+        }
+    }
+
+    /// Whether it is known not to answer; does not ask.
+    pub(crate) fn is_silent(&self) -> bool {
+        let pulse = self.pulse.as_ref();
+        pulse.is_some_and(|pulse| pulse.known() != State::Answers)
+    }
+
+    /// Whether a call may be sent there now.
+    pub(crate) fn answers(&self) -> bool {
+        let pulse = self.pulse.as_ref();
+        pulse.is_none_or(|pulse| pulse.state() == State::Answers)
+    }
+
+    /// Whether the peer has answered just now, or does so at once.
+    pub(crate) async fn is_confirmed(&self) -> bool {
+        match &self.pulse {
+            Some(pulse) => pulse.confirmed().await,
+            None => true,
+        }
+    }
+
+    /// Whether calls that were there were given up, as the peer was silent for too long.
+    pub(crate) fn is_lost(&self) -> bool {
+        let pulse = self.pulse.as_ref();
+        pulse.is_some_and(|pulse| pulse.known() == State::Lost)
     }
 
     /// `host:port`.
@@ -212,7 +255,20 @@ impl Pool {
         Ok(sender)
     }
 
-    async fn dial(&self) -> Result<TcpStream, String> {
+    async fn dial(&self) -> Result<Wire, String> {
+        let Some(pulse) = &self.pulse else {
+            let stream = self.connect().await?;
+            return Ok(Wire::new(stream, None));
+        };
+        let stream = tokio::select! {
+            stream = self.connect() => stream?,
+            () = pulse.silent() => return Err(format!("{} does not answer", self.address)),
+        };
+        wire::expect_silence(&stream).map_err(|e| e.to_string())?;
+        Ok(Wire::new(stream, Some(pulse.line())))
+    }
+
+    async fn connect(&self) -> Result<TcpStream, String> {
         let dialled =
             tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
         let stream = match dialled {

@@ -47,7 +47,7 @@ fn fault(error: &Error) -> Fault {
         | Error::Deadline(Phase::Hold | Phase::Queue)
         | Error::Instance { seen: false, .. } => Fault::Unmade,
         Error::Instance { seen: true, .. } => Fault::Instance,
-        Error::Peer { .. } => Fault::Between,
+        Error::Peer { .. } | Error::HostLost(_) => Fault::Between,
         other => {
             let (status, ..) = other.row();
             let retryable = status.is_server_error() || status.as_u16() == 429;

@@ -251,10 +251,10 @@ impl Reconciler {
     }
 
     fn members(&mut self, members: Vec<cluster::Member>) {
-        let alive: BTreeSet<String> = members.iter().map(|m| m.peer_address.clone()).collect();
-        self.parts
-            .registry
-            .retain_peers(|address| alive.contains(address));
+        let peers = members
+            .iter()
+            .map(|m| (m.node.clone(), m.peer_address.clone()));
+        self.parts.registry.set_peers(peers.collect());
         let members = members
             .into_iter()
             .map(|member| Member {

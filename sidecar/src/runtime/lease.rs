@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::{EndpointKey, Permit};
+use gateless_core::name::NodeId;
 
 use super::{Endpoint, Revision};
 
@@ -39,6 +40,21 @@ impl Lease {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.permit.local
+    }
+
+    /// Whether it leads to a host that does not answer any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(&*self.permit.endpoint, Endpoint::Remote { pool, .. } if pool.is_lost())
+    }
+
+    /// The other host it leads to.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeId> {
+        match &*self.permit.endpoint {
+            Endpoint::Remote { node, .. } => Some(node),
+            Endpoint::Local { .. } | Endpoint::Component { .. } => None,
+        }
     }
 
     /// What the endpoint is to be judged by.

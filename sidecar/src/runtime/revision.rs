@@ -1,14 +1,14 @@
 //! A revision's lock round the core's `Dispatch`, and the wake-ups that follow from it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::config;
 use gateless_core::dispatch::{
-    Call, Dispatch, EndpointKey, Grants, Pass, Refusal, Released, Supply,
+    Call, Dispatch, EndpointKey, FULL_FOR, Grants, Pass, Refusal, Released, Supply,
 };
 use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_share};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
@@ -18,48 +18,8 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Demand, Lease, Shared, Signal};
+use super::{Demand, Endpoint, Lease, Shared, Signal};
 use crate::clock;
-use crate::endpoint::alarm::Spare;
-use crate::endpoint::component::Component;
-use crate::endpoint::pool::Pool;
-
-/// Where a permit leads.
-pub enum Endpoint {
-    /// An instance on this host.
-    Local {
-        /// Which.
-        id: InstanceId,
-        /// Connections to it.
-        pool: Arc<Pool>,
-    },
-    /// A component on this host, called without a connection.
-    Component {
-        /// Which.
-        id: InstanceId,
-        /// Itself.
-        component: Arc<dyn Component>,
-        /// For deadlines of calls to it.
-        alarms: Spare,
-    },
-    /// Another sidecar, which picks the instance itself.
-    Remote {
-        /// Which.
-        node: NodeId,
-        /// Connections to its peer listener.
-        pool: Arc<Pool>,
-    },
-}
-
-impl Endpoint {
-    /// For deadlines of calls to it.
-    pub(crate) fn alarms(&self) -> &Spare {
-        match self {
-            Self::Local { pool, .. } | Self::Remote { pool, .. } => &pool.alarms,
-            Self::Component { alarms, .. } => alarms,
-        }
-    }
-}
 
 pub(crate) type Wake = oneshot::Sender<Result<Lease, Refusal>>;
 type Core = Dispatch<Wake, Arc<Endpoint>>;
@@ -102,6 +62,8 @@ pub struct Revision {
     /// How long the newest instance here took to start, in nanoseconds.
     last_start: AtomicU64,
     refused_peers: Mutex<BTreeSet<NodeId>>,
+    /// Since nobody was to be looked at again. One task looks, while it isn't zero.
+    refusals: AtomicU64,
 }
 
 /// A call in the waiting room. Dropping it leaves the room.
@@ -151,6 +113,7 @@ impl Revision {
             retired: AtomicBool::new(false),
             last_start: AtomicU64::new(0),
             refused_peers: Mutex::default(),
+            refusals: AtomicU64::new(0),
         }
     }
 
@@ -290,8 +253,13 @@ impl Revision {
     }
 
     /// A peer's gate refused: don't try it for a moment.
-    pub fn refused(&self, key: EndpointKey) {
+    ///
+    /// And look again after that: who waits only because of it is told by nobody else.
+    pub fn refused(self: &Arc<Self>, key: EndpointKey) {
         self.core.lock().refused(clock::now(), key);
+        if self.refusals.fetch_add(1, Ordering::AcqRel) == 0 {
+            tokio::spawn(look_when_rested(Arc::downgrade(self)));
+        }
     }
 
     /// Looks again for those who wait, after a peer was believed full for a moment.
@@ -350,12 +318,23 @@ impl Revision {
     ) {
         let reason = supply.failure.clone();
         let mut turned_away = Vec::new();
+        let silent = remotes
+            .iter()
+            .filter(|(_, _, endpoint)| endpoint.is_silent());
+        let silent: Vec<_> = silent.map(|(node, ..)| node.clone()).collect();
         self.change(|core, now, random, grants| {
             core.set_remotes(now, remotes, random, grants);
+            for node in &silent {
+                core.silence(now, node, true, random, grants);
+            }
             turned_away = core.set_supply(supply);
         });
         let reason = reason.unwrap_or_default();
         Self::refuse_all(turned_away, || Refusal::Failing(reason.clone()));
+    }
+
+    pub(super) fn silence(self: &Arc<Self>, node: &NodeId, silent: bool) {
+        self.change(|core, now, random, grants| core.silence(now, node, silent, random, grants));
     }
 
     pub(super) fn room(self: &Arc<Self>, node: &NodeId) {
@@ -401,6 +380,31 @@ impl Revision {
     #[must_use]
     pub fn ready(&self) -> u32 {
         self.core.lock().ready()
+    }
+}
+
+/// Looks for who waits until no endpoint rests any more.
+async fn look_when_rested(revision: Weak<Revision>) {
+    loop {
+        let Some(seen) = revision
+            .upgrade()
+            .map(|r| r.refusals.load(Ordering::Acquire))
+        else {
+            return;
+        };
+        tokio::time::sleep(FULL_FOR).await;
+        let Some(revision) = revision.upgrade() else {
+            return;
+        };
+        revision.look_again();
+        let (ended, read) = (Ordering::AcqRel, Ordering::Acquire);
+        if revision
+            .refusals
+            .compare_exchange(seen, 0, ended, read)
+            .is_ok()
+        {
+            return;
+        }
     }
 }
 

@@ -11,12 +11,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalogue;
+use crate::clock;
 use crate::edge::Edge;
 use crate::instance::{Drivers, Shutdown};
 use crate::queue::Local;
 
 /// Connections that do not end by themselves are cut off after this.
 const GRACE: Duration = Duration::from_secs(30);
+/// The queue's attempts get at least this much of it.
+const LEAST_GRACE: Duration = Duration::from_secs(2);
 /// No forwarded call for so long: the others know.
 const UNUSED_FOR: Duration = Duration::from_millis(250);
 /// And they must know by then, or have no way to hear it.
@@ -45,13 +48,16 @@ impl Stop {
         }
         self.stop_accepting.cancel();
         self.connections.close();
+        let closing = clock::now();
         if tokio::time::timeout(GRACE, self.connections.wait())
             .await
             .is_err()
         {
             tracing::warn!("some calls did not finish and are cut off");
         }
-        self.edge.dispatcher.stop(GRACE).await;
+        // One grace for all: what a connection still waits for may be the very call that the queue does.
+        let left = GRACE.saturating_sub(clock::now().since(closing));
+        self.edge.dispatcher.stop(left.max(LEAST_GRACE)).await;
         self.stop_reconciling.cancel();
         let how = if stop_instances {
             Shutdown::Stop

@@ -63,22 +63,20 @@ const SINGLE: Calls = &[
 pub const SCENARIOS: &[Scenario] = &[
     usual("sidecar killed", Fault::KillSidecar),
     usual("instances killed", Fault::KillInstances),
-    open("host powered off", Fault::PowerOff, "12.6"),
-    open("host silent", Fault::Silence, "12.6"),
-    open("host frozen", Fault::Freeze, "12.6"),
-    open("host cut off, both ways", Fault::CutOff, "12.6"),
-    open("host not heard", Fault::CutFrom, "12.6"),
-    open("host hears nobody", Fault::CutTo, "12.6"),
-    open(
-        "two hosts cut from each other",
-        |host| Fault::CutPair(host, neighbour(host)),
-        "12.6",
-    ),
+    usual("host powered off", Fault::PowerOff),
+    usual("host silent", Fault::Silence),
+    usual("host frozen", Fault::Freeze),
+    usual("host cut off, both ways", Fault::CutOff),
+    usual("host not heard", Fault::CutFrom),
+    usual("host hears nobody", Fault::CutTo),
+    usual("two hosts cut from each other", |host| {
+        Fault::CutPair(host, neighbour(host))
+    }),
     Scenario {
         name: "two hosts cut from each other, one has the only instance there may be",
         function: "single",
         calls: SINGLE,
-        ..open("", |host| Fault::CutPair(host, neighbour(host)), "12.7")
+        ..usual("", |host| Fault::CutPair(host, neighbour(host)))
     },
     open("one instance frozen", Fault::FreezeInstance, "12.9"),
     usual("a fifth of a host's frames lost", Fault::Loss),

@@ -76,6 +76,7 @@ const SIDECAR_ROOMS: Rooms = &[
             "admin",
             "call",
             "catalogue",
+            "clock",
             "cluster",
             "edge",
             "endpoint",

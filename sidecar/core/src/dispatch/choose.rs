@@ -26,6 +26,8 @@ pub(super) struct Remote<E> {
     pub(super) ready: u32,
     pub(super) in_flight: u32,
     pub(super) full_until: Time,
+    /// It does not answer: taken only when nothing else can be.
+    pub(super) silent: bool,
     pub(super) health: Health,
     pub(super) endpoint: E,
 }
@@ -92,7 +94,10 @@ impl<W, E: Clone> Dispatch<W, E> {
         let remote = pick(
             &self.remotes,
             random,
-            |remote| self.presumed_room(now, remote) && usable(remote.key, &remote.health),
+            |remote| {
+                let heard = ejected_too || !remote.silent;
+                heard && self.presumed_room(now, remote) && usable(remote.key, &remote.health)
+            },
             |remote| remote.health.cost(remote.in_flight, remote.ready),
         );
         match (local, remote) {

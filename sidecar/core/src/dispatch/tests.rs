@@ -162,6 +162,37 @@ fn own_host_first_then_others_and_full_ones_are_left_alone_until_they_have_room(
 }
 
 #[test]
+fn silent_host_is_the_last_resort_and_no_reason_to_refuse() {
+    let mut d = Tested::new(&revision(0, Some(2)));
+    let (a, b) = (NodeId::new("a"), NodeId::new("b"));
+    let hosts = vec![(a.clone(), 1, "a"), (b.clone(), 1, "b")];
+    let mut grants = Vec::new();
+    d.set_remotes(Time::ZERO, hosts, 3, &mut grants);
+    d.silence(Time::ZERO, &a, true, 3, &mut grants);
+    for random in 0..20 {
+        let permit = d.acquire(Time::ZERO, &call(Origin::Here), random).unwrap();
+        assert_eq!(permit.endpoint, "b");
+    }
+    assert_eq!(d.ready(), 1);
+    d.silence(Time::ZERO, &b, true, 3, &mut grants);
+    let permit = d.acquire(Time::ZERO, &call(Origin::Here), 1).unwrap();
+    // It may be reached through others. Who finds no way waits, as before a first instance.
+    for node in [&a, &b] {
+        let mut other = d.acquire(Time::ZERO, &call(Origin::Here), 1);
+        while let Some(found) = other.take().filter(|found| found.endpoint == node.as_str()) {
+            d.refused(Time::ZERO, found.pass.key);
+        }
+    }
+    d.refused(Time::ZERO, permit.pass.key);
+    for wake in 0..50 {
+        assert!(d.wait(Time::ZERO, &call(Origin::Here), wake).is_ok());
+    }
+    d.silence(Time::ZERO, &b, false, 3, &mut grants);
+    assert_eq!(grants.len(), 50);
+    assert!(grants.iter().all(|(_, permit)| permit.endpoint == "b"));
+}
+
+#[test]
 fn unreachable_instance_rests_before_a_waiting_call_gets_it_again() {
     let mut d = Tested::new(&revision(1, None));
     add(&mut d, "a");

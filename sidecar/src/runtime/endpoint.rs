@@ -1,0 +1,53 @@
+//! Where a permit leads: an instance here, a component here, or another sidecar.
+//!
+//! It holds what a call needs to get there. It neither chooses nor counts.
+
+use std::sync::Arc;
+
+use gateless_core::name::{InstanceId, NodeId};
+
+use crate::endpoint::alarm::Spare;
+use crate::endpoint::component::Component;
+use crate::endpoint::pool::Pool;
+
+/// Where a permit leads.
+pub enum Endpoint {
+    /// An instance on this host.
+    Local {
+        /// Which.
+        id: InstanceId,
+        /// Connections to it.
+        pool: Arc<Pool>,
+    },
+    /// A component on this host, called without a connection.
+    Component {
+        /// Which.
+        id: InstanceId,
+        /// Itself.
+        component: Arc<dyn Component>,
+        /// For deadlines of calls to it.
+        alarms: Spare,
+    },
+    /// Another sidecar, which picks the instance itself.
+    Remote {
+        /// Which.
+        node: NodeId,
+        /// Connections to its peer listener.
+        pool: Arc<Pool>,
+    },
+}
+
+impl Endpoint {
+    /// Whether it is another host, which is known not to answer.
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self, Self::Remote { pool, .. } if pool.is_silent())
+    }
+
+    /// For deadlines of calls to it.
+    pub(crate) fn alarms(&self) -> &Spare {
+        match self {
+            Self::Local { pool, .. } | Self::Remote { pool, .. } => &pool.alarms,
+            Self::Component { alarms, .. } => alarms,
+        }
+    }
+}
