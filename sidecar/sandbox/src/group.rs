@@ -136,7 +136,11 @@ impl Hierarchies {
             }
             self.limit(&name, limits)
         };
-        made().inspect_err(|_| drop(group.remove())).map(|()| group)
+        made()
+            .inspect_err(|_| {
+                group.remove();
+            })
+            .map(|()| group)
     }
 
     fn limit(&self, name: &str, limits: Limits) -> io::Result<()> {

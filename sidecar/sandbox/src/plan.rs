@@ -18,8 +18,6 @@ pub struct Plan {
     pub folder: PathBuf,
     /// The TCP port it may listen on; 0: it only tries whether this host can do all this.
     pub port: u16,
-    /// Whether it gets its listener as descriptor 3.
-    pub activated: bool,
     /// Bytes of address space of each process, where no control group bounds the memory of the whole tree.
     pub address_space: Option<u64>,
     /// What it sees.

@@ -39,6 +39,18 @@ pub struct Settings {
     pub shared: Vec<PathBuf>,
 }
 
+impl Settings {
+    /// No isolation.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            level: Level::None,
+            hidden: Vec::new(),
+            shared: Vec::new(),
+        }
+    }
+}
+
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -83,7 +95,11 @@ impl Sandbox {
         let hierarchies = Hierarchies::detect();
         let root = nix::unistd::geteuid().is_root();
         let mut can = BTreeSet::new();
-        let mut offer = |part, there: bool| drop(there.then(|| can.insert(part)));
+        let mut offer = |part, there: bool| {
+            if there {
+                can.insert(part);
+            }
+        };
         offer(Part::Memory, hierarchies.has_memory());
         offer(Part::Processes, hierarchies.has_processes());
         offer(Part::Cpu, hierarchies.has_cpu());
