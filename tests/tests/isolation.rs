@@ -22,6 +22,7 @@ try signal_to_the_sidecar "kill -0 $SIDECAR"
 try host_file "touch $OUTSIDE/left-behind"
 try filled_tmp "head -c 300000000 /dev/zero >/tmp/filled-$PORT; s=\$?; rm -f /tmp/filled-$PORT; exit \$s"
 try namespaces "unshare -U true"
+try many_files "ulimit -n 20000"
 try root "test \$(id -u) -eq 0"
 try many_processes "i=0; while [ \$i -lt 600 ]; do sleep 2 & i=\$((i+1)); done"
 # Until those are gone: the program itself needs threads.

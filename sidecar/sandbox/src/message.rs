@@ -131,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_beyond_its_bound_is_refused() {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        here.write_all(&(MAX_PLAN_BYTES + 1).to_le_bytes()).unwrap();
+        let refused = receive(&mut there).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidData);
+    }
+
+    #[test]
     fn silence_is_success_and_a_failure_is_told() {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         let failure = Failure {
