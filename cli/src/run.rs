@@ -32,13 +32,15 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
         let config = args.listen.config(data.join("server"), secret.clone());
         let mut server = start_server(config).await?;
         let grpc = url(server.grpc);
-        let config = args.host.config(
+        let mut config = args.host.config(
             Some(grpc),
             data.join("sidecar"),
             args.function_listen,
             secret,
-        );
-        let sidecar = match start_sidecar(config?).await {
+        )?;
+        // The server's folder and the secret, too.
+        config.isolation.hidden.push(data.clone());
+        let sidecar = match start_sidecar(config).await {
             Ok(sidecar) => sidecar,
             Err(failure) => {
                 server.shutdown().await;

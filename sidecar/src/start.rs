@@ -1,6 +1,7 @@
 //! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 mod components;
+mod isolation;
 mod parts;
 mod shutdown;
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub management_relay: bool,
     /// Whether components of WASI 0.3 run, which the engine calls experimental.
     pub wasi_0_3: bool,
+    /// How far process functions are isolated; the data folder is hidden from them in any case.
+    pub isolation: gateless_sandbox::Settings,
 }
 
 /// Why a sidecar does not start.
@@ -93,6 +96,9 @@ pub enum Error {
     /// The engine for components cannot be opened.
     #[error(transparent)]
     Engine(crate::endpoint::engine::Error),
+    /// The host cannot isolate functions as asked.
+    #[error(transparent)]
+    Isolation(#[from] gateless_sandbox::Missing),
     /// The config client cannot start.
     #[error(transparent)]
     Control(#[from] catalogue::Error),
@@ -126,7 +132,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (listeners, addresses) = parts::bind_all(&config).await?;
     let local = addresses.local;
     let components = Components::open(&config)?;
-    let instances = parts::open_drivers(&config, &node, &components).map_err(data_error)?;
+    let sandbox = isolation::open(&config)?;
+    let opened = parts::open_drivers(&config, &node, &components, sandbox);
+    let instances = opened.map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();

@@ -88,6 +88,7 @@ fn constants(sources: &[(String, String)]) -> BTreeMap<(String, String), (String
             "server/src/",
             "sidecar/src/",
             "sidecar/core/src/",
+            "sidecar/sandbox/src/",
             "sidecar/wasm/src/",
         ];
         if !shipped.iter().any(|folder| file.starts_with(folder)) || file.contains("test") {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gateless_common::secret::ClusterSecret;
+use gateless_sandbox::Level;
 
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -216,6 +217,18 @@ pub(super) struct HostArgs {
     /// Run components of WASI 0.3, too; the engine calls its own support for them experimental.
     #[arg(long = "wasi-0-3", env = "GATELESS_WASI_0_3")]
     wasi_0_3: bool,
+    /// How process functions are isolated: sandbox (all of it, or the sidecar does not start), best-effort (what this
+    /// host can do) or none (docs/security.md).
+    #[arg(long, env = "GATELESS_ISOLATION", default_value_t = Level::None, value_name = "LEVEL")]
+    isolation: Level,
+    /// Folders of this host that every isolated function may write to, as far as their modes let others.
+    #[arg(
+        long,
+        env = "GATELESS_SHARED_FOLDER",
+        value_delimiter = ',',
+        value_name = "DIR,..."
+    )]
+    shared_folder: Vec<PathBuf>,
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
@@ -245,6 +258,11 @@ impl HostArgs {
             (None, IpAddr::V6(ip)) => format!("[{ip}]"),
             (None, IpAddr::V4(ip)) => ip.to_string(),
         };
+        let isolation = gateless_sandbox::Settings {
+            level: self.isolation,
+            hidden: vec![data.clone()],
+            shared: self.shared_folder.clone(),
+        };
         Ok(gateless_sidecar::Config {
             server,
             data,
@@ -259,6 +277,7 @@ impl HostArgs {
             capacity: self.capacity,
             management_relay: !self.no_management_relay,
             wasi_0_3: self.wasi_0_3,
+            isolation,
         })
     }
 }

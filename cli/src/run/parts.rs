@@ -76,6 +76,7 @@ pub(crate) fn loopback_sidecar(
         capacity: LOOPBACK_CAPACITY,
         management_relay: true,
         wasi_0_3: cfg!(feature = "wasm"),
+        isolation: gateless_sandbox::Settings::none(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The data folder's part for instances, held by one sidecar at a time.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,9 @@ use rustix::fs::FlockOperation;
 
 /// How long a predecessor that was just killed may take to let go.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whatever the umask and the folder above: queued calls, bundles and what functions say are nobody else's.
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// Folders for instances, unpacked bundles and logs, and the lock on them.
 #[derive(Debug)]
@@ -34,8 +37,11 @@ impl Folder {
 
     fn lock(root: &Path) -> io::Result<Self> {
         for folder in ["instances", "bundles", "logs"] {
-            fs::create_dir_all(root.join(folder))?;
+            let folder = root.join(folder);
+            fs::create_dir_all(&folder)?;
+            fs::set_permissions(&folder, Permissions::from_mode(PRIVATE_FOLDER))?;
         }
+        fs::set_permissions(root, Permissions::from_mode(PRIVATE_FOLDER))?;
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
@@ -83,5 +89,19 @@ mod tests {
         assert!(Folder::open(folder.path()).is_err());
         drop(first);
         assert!(Folder::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn data_folder_is_private_whatever_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let _held = Folder::open(folder.path()).unwrap();
+        for part in ["", "instances", "bundles", "logs"] {
+            let mode = fs::metadata(folder.path().join(part))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o700, "{part}");
+        }
     }
 }

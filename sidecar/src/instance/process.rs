@@ -2,7 +2,7 @@
 //!
 //! Instances outlive the sidecar and are adopted by the next one, so nothing ties them to it: no
 //! pipe, no inherited lock, no parent-death signal. What is known of them is on disk before they
-//! run. No isolation beyond an address-space limit: functions are trusted as their host's users are.
+//! run. How far an instance is isolated is the sandbox's affair; without one, functions are trusted as their host's users are.
 
 mod adopt;
 mod bundle;
@@ -16,6 +16,7 @@ mod spawn;
 mod supervise;
 #[cfg(test)]
 mod tests;
+mod walls;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -29,6 +30,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::config::{Kind, Revision};
 use gateless_core::name::{InstanceId, NodeId};
 use gateless_core::resources::Resources;
+use gateless_sandbox::Sandbox;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +60,8 @@ pub struct Config {
     pub max_instances: usize,
     /// Spawned and closely watched at once.
     pub concurrent_starts: usize,
+    /// The walls round each; `None`: there are none.
+    pub sandbox: Option<Arc<Sandbox>>,
 }
 
 impl Config {
@@ -75,6 +79,7 @@ impl Config {
             },
             max_instances: 1000,
             concurrent_starts: 4,
+            sandbox: None,
         }
     }
 }
@@ -178,6 +183,7 @@ async fn sweep(inner: std::sync::Weak<Inner>) {
         tokio::time::sleep(SWEEP_DELAY).await;
         let sweep = move || {
             let known = |id: &str| strong.knows(&InstanceId::new(id));
+            strong.sweep_groups(known);
             procfs::kill_marked(strong.config.node.as_str(), known)
         };
         let _ = tokio::task::spawn_blocking(sweep).await;
@@ -192,6 +198,13 @@ impl Inner {
 
     fn emit(&self, event: Event) {
         let _ = self.events.send(event);
+    }
+
+    /// Ends what is left in control groups of this node's instances that `keep` does not know.
+    fn sweep_groups(&self, keep: impl Fn(&str) -> bool) {
+        if let Some(sandbox) = &self.config.sandbox {
+            sandbox.sweep(self.config.node.as_str(), keep);
+        }
     }
 
     fn knows(&self, id: &InstanceId) -> bool {

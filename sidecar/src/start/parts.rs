@@ -10,6 +10,7 @@ use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
+use gateless_sandbox::Sandbox;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -384,6 +385,7 @@ pub(super) fn open_drivers(
     config: &Config,
     this: &NodeId,
     components: &Components,
+    sandbox: Option<Arc<Sandbox>>,
 ) -> io::Result<Instances> {
     let (sender, events) = mpsc::channel(1_024);
     let folder = Arc::new(Folder::open(&config.data)?);
@@ -391,6 +393,7 @@ pub(super) fn open_drivers(
     let mut drivers = Drivers::new(sender.clone());
     let mut setup = process::Config::new(this.clone());
     setup.max_instances = config.capacity as usize;
+    setup.sandbox = sandbox;
     let process = ProcessDriver::open(setup, folder, logs.clone(), sender.clone())?;
     drivers.register(Arc::new(process));
     components.register(&mut drivers, this, &logs, sender);

@@ -170,10 +170,11 @@ fn core_is_pure() {
 }
 
 /// Every crate of ours by the name in its manifest.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "gateless",
     "gateless-core",
     "gateless-proto",
+    "gateless-sandbox",
     "gateless-sdk",
     "gateless-server",
     "gateless-sidecar",

@@ -70,6 +70,7 @@ pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
         let survives = |kept: &Survivor| kept.spawned.manifest.id == id;
         survivors.iter().any(survives) || inner.knows(&InstanceId::new(id))
     };
+    inner.sweep_groups(keep);
     let killed = procfs::kill_marked(inner.config.node.as_str(), keep);
     if killed > 0 {
         tracing::info!(

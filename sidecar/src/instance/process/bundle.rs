@@ -120,6 +120,7 @@ impl Bundles {
         let unique: u64 = rand::random();
         let temporary = self.root.join(format!(".tmp-{}-{unique:x}", bundle.sha256));
         fs::create_dir(&temporary)?;
+        fs::set_permissions(&temporary, Permissions::from_mode(0o755))?;
         let unpacked = match bundle.format {
             BundleFormat::TarGz => unpack_archive(file, &temporary, self.bounds),
             BundleFormat::Executable => place_executable(file, &temporary),
@@ -225,14 +226,14 @@ impl Unpacking<'_> {
             return refuse("its path goes through a symbolic link");
         }
         let target = self.root.join(&path);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
+        if let Some(parent) = path.parent() {
+            make_folders(self.root, parent)?;
         }
         match entry.header().entry_type() {
-            EntryType::Directory => fs::create_dir_all(&target)?,
+            EntryType::Directory => make_folders(self.root, &path)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 // 0o777 strips setuid, setgid and sticky.
-                let mode = entry.header().mode()? & 0o777 | 0o600;
+                let mode = readable(entry.header().mode()?);
                 let mut file = OpenOptions::new()
                     .write(true)
                     .create_new(true)
@@ -263,6 +264,26 @@ impl Unpacking<'_> {
         }
         Ok(())
     }
+}
+
+/// An instance may run as a user of its own, which reads a bundle and never writes it.
+fn readable(mode: u32) -> u32 {
+    let executable = if mode & 0o111 == 0 { 0 } else { 0o111 };
+    0o644 | executable
+}
+
+/// A folder that others may read, whatever the umask.
+fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
+    let mut folder = root.to_owned();
+    for part in path.components() {
+        folder.push(part);
+        match fs::create_dir(&folder) {
+            Ok(()) => fs::set_permissions(&folder, Permissions::from_mode(0o755))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A relative path without `..`; `None` for any other.

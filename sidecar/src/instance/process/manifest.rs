@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateless_common::io::{PRIVATE, replace_until_reboot, unix_now};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub(super) struct Manifest {
     pub bundle: Option<String>,
     /// Known once it is spawned.
     pub process: Option<ProcessId>,
+    /// Its control groups, if it has any.
+    #[serde(default)]
+    pub groups: Vec<PathBuf>,
 }
 
 /// A process that cannot be taken for another.
@@ -83,6 +86,7 @@ mod tests {
                 pid: 4,
                 start_time: 5,
             }),
+            groups: vec!["/sys/fs/cgroup/gateless-n-i".into()],
         };
         manifest.write(folder.path()).unwrap();
         assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);

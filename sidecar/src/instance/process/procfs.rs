@@ -14,6 +14,8 @@ use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
 
 /// Addresses named of an instance that listens elsewhere than it should.
 const LISTENERS: usize = 5;
+/// Processes looked at below a launcher before all of the host's are.
+const DESCENDANTS: usize = 16;
 
 /// Identifies this boot; a pid with its start time is unique within one.
 pub(super) use gateless_common::io::boot_id;
@@ -122,11 +124,40 @@ pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Owns::Yes,
         _ => {}
     }
+    // A launcher has the program below it, which costs less to find than all of its group.
+    let below = descendants(leader);
+    if below
+        .into_iter()
+        .any(|pid| has_socket(pid, inode).unwrap_or(false))
+    {
+        return Owns::Yes;
+    }
     let Ok(mut members) = members(leader, node, instance) else {
         return Owns::Yes;
     };
     let found = members.any(|pid| has_socket(pid, inode).unwrap_or(false));
     if found { Owns::Yes } else { Owns::No }
+}
+
+/// The processes that a leader started, and those that they did, at most [`DESCENDANTS`].
+fn descendants(leader: i32) -> Vec<i32> {
+    let mut found = vec![leader];
+    let mut next = 0;
+    while let Some(pid) = found
+        .get(next)
+        .copied()
+        .filter(|_| found.len() < DESCENDANTS)
+    {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        found.extend(
+            children
+                .split_ascii_whitespace()
+                .filter_map(|child| child.parse::<i32>().ok()),
+        );
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 /// The processes of the leader's group, or with the instance's mark.

@@ -15,13 +15,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gateless_core::config::{BundleFormat, Process, Protocol, Readiness};
+use gateless_sandbox::Group;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use super::Inner;
 use super::bundle::{EXECUTABLE, inner_path};
 use super::manifest::{Manifest, ProcessId, now_ms};
 use super::ports::Claim;
-use super::{procfs, refusal};
+use super::{procfs, refusal, walls};
 use crate::instance::StartRequest;
 use crate::instance::environment::environment;
 use crate::instance::logs::Source;
@@ -50,7 +51,7 @@ pub(super) enum Error {
 }
 
 /// Names the step that failed.
-fn step(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn step(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |error| Error::Io(what, error)
 }
 
@@ -79,8 +80,21 @@ pub(super) fn spawn(
     let temporary = folder.join("tmp");
     make(&temporary).map_err(step("make the instance's folder"))?;
     let home = working_dir(process, bundle, &folder)?;
+    // Where it has files of its own, nothing of the host's is writable, and what is not in its bundle is in memory.
+    let has_own = inner
+        .config
+        .sandbox
+        .as_ref()
+        .is_some_and(|sandbox| sandbox.has_namespaces());
+    let own = has_own.then(|| PathBuf::from(walls::SCRATCH));
+    let temporary = own.clone().unwrap_or(temporary);
+    let home = match &own {
+        Some(own) if home.starts_with(&folder) => own.clone(),
+        _ => home,
+    };
     let claim = Claim::any(&inner.config.ports).map_err(step("find a port"))?;
-    let environment = variables(inner, request, &home, &temporary, claim.port());
+    let writable_home = own.as_ref().unwrap_or(&home);
+    let environment = variables(inner, request, writable_home, &temporary, claim.port());
     let path = environment
         .get("PATH")
         .map(String::as_str)
@@ -91,26 +105,22 @@ pub(super) fn spawn(
     manifest
         .write(&folder)
         .map_err(step("write the manifest"))?;
-    let mut command = command(process, &program, &claim)?;
-    command
-        .env_clear()
-        .envs(&environment)
-        .current_dir(&home)
-        .stdout(raw_log(&folder, "stdout.log")?)
-        .stderr(raw_log(&folder, "stderr.log")?)
-        .process_group(0);
-    let spawned = spawn_unless_busy(&mut command);
-    let mut child = spawned.map_err(|error| {
-        let name = process.command.first().map_or("", String::as_str);
-        let what = (name, program.as_path());
-        Error::Refused(refusal::explain(
-            &error,
-            what,
-            &process.command,
+    let started = match &inner.config.sandbox {
+        Some(sandbox) => walls::start(
+            sandbox,
+            inner,
+            request,
+            (&home, bundle, &program),
             &environment,
-        ))
-    })?;
-    drop(command);
+            &claim,
+        )?,
+        None => (
+            plainly(process, &program, &home, &environment, &claim, &folder)?,
+            Group::default(),
+        ),
+    };
+    let (mut child, group) = started;
+    manifest.groups = group.folders().to_vec();
 
     let pid = Pid::from_child(&child);
     match attend(inner, process, pid, &mut manifest, &folder) {
@@ -133,9 +143,48 @@ pub(super) fn spawn(
         Err(error) => {
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
             let _ = child.wait();
+            group.kill();
+            group.remove();
             Err(error)
         }
     }
+}
+
+/// As the sidecar's user, with nothing round it.
+fn plainly(
+    process: &Process,
+    program: &Path,
+    home: &Path,
+    environment: &BTreeMap<String, String>,
+    claim: &Claim,
+    folder: &Path,
+) -> Result<Child, Error> {
+    let mut command = command(process, program, claim)?;
+    command
+        .env_clear()
+        .envs(environment)
+        .current_dir(home)
+        .stdout(raw_log(folder, "stdout.log")?)
+        .stderr(raw_log(folder, "stderr.log")?)
+        .process_group(0);
+    let spawned = spawn_unless_busy(&mut command);
+    spawned.map_err(|error| refused(&error, process, program, environment))
+}
+
+/// Why the program was not run.
+pub(super) fn refused(
+    error: &io::Error,
+    process: &Process,
+    program: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Error {
+    let name = process.command.first().map_or("", String::as_str);
+    Error::Refused(refusal::explain(
+        error,
+        (name, program),
+        &process.command,
+        environment,
+    ))
 }
 
 /// What must follow a spawn; if it cannot, the process must not live.
@@ -148,7 +197,7 @@ fn attend(
 ) -> Result<OwnedFd, Error> {
     let number = pid.as_raw_nonzero().get();
     let handle = procfs::open(number).map_err(step("watch the process"))?;
-    if let Some(bytes) = process.memory {
+    if let Some(bytes) = process.memory.filter(|_| inner.config.sandbox.is_none()) {
         limit_memory(pid, bytes);
     }
     let stat = procfs::stat(number).map_err(step("read the process's start time"))?;
@@ -179,6 +228,7 @@ fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
         was_ready: false,
         bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
         process: None,
+        groups: Vec::new(),
     }
 }
 
@@ -222,7 +272,7 @@ fn limit_memory(pid: Pid, bytes: u64) {
     }
 }
 
-fn raw_log(folder: &Path, name: &str) -> Result<File, Error> {
+pub(super) fn raw_log(folder: &Path, name: &str) -> Result<File, Error> {
     OpenOptions::new()
         .append(true)
         .create(true)

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gateless_core::name::InstanceId;
+use gateless_sandbox::Group;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
@@ -92,12 +93,32 @@ impl Running {
     async fn bury(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {
         if let Some(mut child) = self.child.take() {
             let _ = kill_process_group(self.pid, Signal::KILL);
-            return child.wait().ok();
+            let status = child.wait().ok();
+            self.end_group().await;
+            return status;
         }
+        self.end_group().await;
         let (node, own) = (inner.config.node.to_string(), self.manifest.id.clone());
         let kill = move || procfs::kill_marked(&node, |id| id != own);
         let _ = tokio::task::spawn_blocking(kill).await;
         None
+    }
+
+    /// Whatever left the process group, and the marks, is still in the control group.
+    async fn end_group(&self) {
+        let group = Group::again(self.manifest.groups.clone());
+        let end = move || {
+            group.kill();
+            group.remove()
+        };
+        if !self.manifest.groups.is_empty()
+            && !tokio::task::spawn_blocking(end).await.unwrap_or(false)
+        {
+            tracing::warn!(
+                instance = self.manifest.id,
+                "its control groups are left to the next sweep"
+            );
+        }
     }
 
     async fn kill(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {

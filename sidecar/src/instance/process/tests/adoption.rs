@@ -163,6 +163,7 @@ fn leave_manifest(node: &Node, id: &str, process: Option<ProcessId>) {
         was_ready: true,
         bundle: None,
         process,
+        groups: Vec::new(),
     };
     manifest.write(&folder).unwrap();
 }

@@ -1,0 +1,295 @@
+//! The sidecar's half: what this host can do, and the start of a launcher.
+//!
+//! Blocks for as long as a launch takes, about two milliseconds; call it where blocking is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::enter::ARGUMENT;
+use crate::group::{Group, Hierarchies, Limits};
+use crate::level::{self, Level, Missing, Part};
+use crate::message::{self, Failure};
+use crate::plan::Plan;
+use crate::{MAX_PROCESSES, rules};
+
+/// The binary that is running, also when its file was replaced meanwhile.
+const OWN_BINARY: &str = "/proc/self/exe";
+/// A launch that says nothing for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the host's memory, for a tree whose function names no limit: one alone cannot take the host down.
+const DEFAULT_MEMORY_PERCENT: u64 = 75;
+/// Where user ids of instances begin: a range that neither people nor containers nor systemd's services have. Each instance gets this plus its
+/// port, which is its own on the whole host.
+const FIRST_USER: u32 = 0x7000_0000;
+
+/// How a sidecar isolates what it runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How much.
+    pub level: Level,
+    /// Folders and files no instance sees.
+    pub hidden: Vec<PathBuf>,
+    /// Folders of the host that every instance may write to, as far as their modes let others.
+    pub shared: Vec<PathBuf>,
+}
+
+impl Settings {
+    /// No isolation.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            level: Level::None,
+            hidden: Vec::new(),
+            shared: Vec::new(),
+        }
+    }
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program itself could not be run.
+    #[error(transparent)]
+    Program(io::Error),
+    /// A wall could not be built.
+    #[error("cannot isolate it: {step}: {cause}")]
+    Wall {
+        /// Which step.
+        step: String,
+        /// Why.
+        cause: io::Error,
+    },
+}
+
+/// Starts programs within walls.
+#[derive(Debug)]
+pub struct Sandbox {
+    settings: Settings,
+    parts: BTreeSet<Part>,
+    missing: Vec<Part>,
+    hierarchies: Hierarchies,
+    default_memory: Option<u64>,
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// The launcher that stands for it, or where there are no namespaces the program itself.
+    pub child: Child,
+    /// Its control groups.
+    pub group: Group,
+}
+
+impl Sandbox {
+    /// Finds out what the host can do, by doing it once.
+    ///
+    /// # Errors
+    /// The missing parts, if the level asks for them.
+    pub fn open(settings: Settings) -> Result<Self, Missing> {
+        let hierarchies = Hierarchies::detect();
+        let root = nix::unistd::geteuid().is_root();
+        let mut can = BTreeSet::new();
+        let mut offer = |part, there: bool| {
+            if there {
+                can.insert(part);
+            }
+        };
+        offer(Part::Memory, hierarchies.has_memory());
+        offer(Part::Processes, hierarchies.has_processes());
+        offer(Part::Cpu, hierarchies.has_cpu());
+        offer(Part::Landlock, rules::is_there());
+        if settings.level != Level::None {
+            let user = root.then_some(FIRST_USER);
+            offer(
+                Part::Seccomp,
+                tries(&Plan {
+                    filter: true,
+                    ..Plan::default()
+                }),
+            );
+            let namespaces = tries(&Plan {
+                namespaces: true,
+                user,
+                ..Plan::default()
+            });
+            offer(Part::Namespaces, namespaces);
+            offer(Part::User, namespaces && root);
+        }
+        let (parts, missing) = level::choose(settings.level, root, &can)?;
+        Ok(Self {
+            settings,
+            parts,
+            missing,
+            hierarchies,
+            default_memory: default_memory(),
+        })
+    }
+
+    /// Parts that are asked for, and that this host lacks.
+    #[must_use]
+    pub fn missing(&self) -> &[Part] {
+        &self.missing
+    }
+
+    /// Whether an instance has files, processes and a `/tmp` of its own.
+    #[must_use]
+    pub fn has_namespaces(&self) -> bool {
+        self.parts.contains(&Part::Namespaces)
+    }
+
+    /// The user that the instance with this port runs as; `None`: the sidecar's.
+    #[must_use]
+    pub fn user(&self, port: u16) -> Option<u32> {
+        self.parts
+            .contains(&Part::User)
+            .then(|| FIRST_USER + u32::from(port))
+    }
+
+    /// Whether nobody may see it but the sidecar.
+    #[must_use]
+    pub fn hides(&self, path: &Path) -> bool {
+        self.settings
+            .hidden
+            .iter()
+            .any(|hidden| path.starts_with(hidden))
+    }
+
+    /// Starts a program. `plan` names it and what it sees; the walls are added here. `name` is its node and its own; `memory` in bytes.
+    ///
+    /// # Errors
+    /// When a wall cannot be built or the program not be run. Nothing is left of it then.
+    pub fn start(
+        &self,
+        (node, instance): (&str, &str),
+        mut plan: Plan,
+        listener: Option<&OwnedFd>,
+        memory: Option<u64>,
+        (out, error): (Stdio, Stdio),
+        marks: &BTreeMap<&str, String>,
+    ) -> Result<Started, Error> {
+        let limits = Limits {
+            memory: memory.or(self.default_memory),
+            processes: Some(MAX_PROCESSES),
+        };
+        let wall = |step: &'static str| {
+            move |cause| Error::Wall {
+                step: step.to_owned(),
+                cause,
+            }
+        };
+        let group = self
+            .hierarchies
+            .create(node, instance, limits)
+            .map_err(wall("make its control groups"))?;
+        plan.groups = group.folders().to_vec();
+        plan.user = self.user(plan.port);
+        plan.namespaces = self.has_namespaces();
+        plan.filter = self.parts.contains(&Part::Seccomp);
+        plan.rules = self.parts.contains(&Part::Landlock);
+        plan.address_space = if self.hierarchies.has_memory() {
+            None
+        } else {
+            memory
+        };
+        plan.view
+            .hidden
+            .extend(self.settings.hidden.iter().cloned());
+        plan.view
+            .writable
+            .extend(self.settings.shared.iter().cloned());
+        let mut command = Command::new(OWN_BINARY);
+        command
+            .arg0("gateless-instance")
+            .arg(ARGUMENT)
+            .arg(instance)
+            .env_clear()
+            .envs(marks)
+            .stdout(out)
+            .stderr(error);
+        match launch(&mut command, &plan, listener) {
+            Ok(child) => Ok(Started { child, group }),
+            Err(error) => {
+                group.kill();
+                group.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Kills and removes the control groups of a node's instances that `keep` does not want; says how many.
+    pub fn sweep(&self, node: &str, keep: impl Fn(&str) -> bool) -> usize {
+        self.hierarchies.sweep(node, keep)
+    }
+}
+
+fn tries(plan: &Plan) -> bool {
+    let mut command = Command::new(OWN_BINARY);
+    command
+        .arg(ARGUMENT)
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let plan = Plan {
+        folder: "/".into(),
+        ..plan.clone()
+    };
+    let mut child = match launch(&mut command, &plan, None) {
+        Ok(child) => child,
+        Err(_) => return false,
+    };
+    child.wait().is_ok_and(|status| status.success())
+}
+
+fn launch(command: &mut Command, plan: &Plan, listener: Option<&OwnedFd>) -> Result<Child, Error> {
+    let wall = |step: &'static str| {
+        move |cause| Error::Wall {
+            step: step.to_owned(),
+            cause,
+        }
+    };
+    let (mut here, there) = UnixStream::pair().map_err(wall("make a socket"))?;
+    here.set_read_timeout(Some(PATIENCE))
+        .map_err(wall("bound its time"))?;
+    here.set_write_timeout(Some(PATIENCE))
+        .map_err(wall("bound its time"))?;
+    command.stdin(OwnedFd::from(there)).process_group(0);
+    let mut child = command.spawn().map_err(wall("start the launcher"))?;
+    // Else the command would keep the other end open.
+    command.stdin(Stdio::null());
+    let outcome = message::send(&mut here, plan, listener.map(AsFd::as_fd))
+        .and_then(|()| message::outcome(&mut here));
+    let error = match outcome {
+        Ok(Ok(())) => return Ok(child),
+        Ok(Err(failure)) => told(failure),
+        Err(cause) => wall("hear from the launcher")(cause),
+    };
+    child.kill().ok();
+    child.wait().ok();
+    Err(error)
+}
+
+fn told(failure: Failure) -> Error {
+    let cause = io::Error::from_raw_os_error(failure.errno);
+    match failure.program {
+        true => Error::Program(cause),
+        false => Error::Wall {
+            step: failure.step,
+            cause,
+        },
+    }
+}
+
+fn default_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024 / 100 * DEFAULT_MEMORY_PERCENT)
+}
