@@ -110,6 +110,7 @@ async fn sidecar(
         capacity: 10,
         management_relay: true,
         wasi_0_3: false,
+        egress: gateless_core::egress::Egress::default(),
     })
     .await
     .unwrap()
