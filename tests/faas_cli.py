@@ -96,9 +96,8 @@ def deploys(cli, token):
         expect(what, described)
 
 
-def calls(cli):
+def calls(cli, callbacks):
     expect('"body": "hi"', cli.run("invoke", "echo", stdin="hi"))
-    callbacks = Callbacks()
     said = cli.run("invoke", "echo", "--async", "-H", f"X-Callback-Url: {callbacks.url}", stdin="later")
     expect("submitted asynchronously", said)
     _, body = wait_until(lambda: callbacks.received, "a callback", SECONDS)[0]
@@ -167,10 +166,11 @@ def main():
         folder = pathlib.Path(folder)
         images = folder / "images.toml"
         images.write_text(f'[[image]]\nname = "acme/echo:1"\ncommand = ["python3", "{ROOT / "sdk" / "echo.py"}"]\n')
-        with live.gateless(sys.argv[1], "--images", str(images)) as ready:
+        callbacks = Callbacks()
+        with live.gateless(sys.argv[1], "--images", str(images), "--egress-allow", callbacks.address) as ready:
             cli = FaasCli(program, folder, ready["public"])
             deploys(cli, ready["first_admin_token"])
-            calls(cli)
+            calls(cli, callbacks)
             logs(cli)
             scales(cli, ready["first_admin_token"])
             removes(cli)

@@ -87,6 +87,7 @@ class Cluster:
         keep = {k: v for k, v in os.environ.items() if not k.startswith("GATELESS_")}
         self.env = {**keep, "PATH": path, "GATELESS_CONFIG": str(self.folder / "login.toml")}
         self.parts, self.server, self.sidecars = [], None, []
+        self.callbacks = Callbacks()
 
     def start(self):
         data = self.folder / "server"
@@ -97,6 +98,8 @@ class Cluster:
         for number in (1, 2, 3):
             args = ["sidecar", "--server", self.server.ready["grpc"], "--data", self.folder / f"sidecar-{number}"]
             args += ["--cluster-secret-file", data / "cluster-secret", "--capacity", "20"]
+            # Callbacks go to the public internet, and to what an operator names.
+            args += ["--egress-allow", self.callbacks.address]
             for listen in ("--listen", "--local-listen", "--peer-listen", "--gossip-listen"):
                 args += [listen, any_port]
             if self.sidecars:
@@ -192,7 +195,8 @@ class Callbacks:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/done"
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http://{self.address}/done"
 
     def of(self, call_id):
         return next((c for c in self.received if c[0].get("x-call-id") == call_id), None)

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cluster import ROOT, Callbacks, call, connect, expect, run, wait_until
+from cluster import ROOT, call, connect, expect, run, wait_until
 
 BINARY = Path(os.environ.get("GATELESS_BIN", ROOT / "target/demo/gateless")).resolve()
 EXAMPLES = ROOT / "examples"
@@ -33,7 +33,7 @@ def say(text):
 
 
 def steps(cluster):
-    callbacks = Callbacks()
+    callbacks = cluster.callbacks
     gather(cluster)
     deploy_examples(cluster)
     deploy_component(cluster)

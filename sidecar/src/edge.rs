@@ -3,6 +3,7 @@
 //! Nothing here waits for an instance or sends to one: an admitted call goes to [`crate::call`], one for
 //! later to [`crate::queue`].
 
+pub(crate) mod callback;
 #[cfg(feature = "wasm")]
 pub mod component;
 mod deferred;
@@ -16,6 +17,8 @@ mod route;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+
+use gateless_core::egress::Egress;
 
 use crate::call::Proxy;
 use crate::call::reserve::Reservations;
@@ -46,6 +49,8 @@ pub struct Edge {
     pub catalogue: Arc<catalogue::Handle>,
     /// Stands in for an OpenFaaS gateway.
     pub openfaas: Relay,
+    /// Where callbacks may go outside the cluster.
+    pub egress: Arc<Egress>,
     /// Series.
     pub metrics: Arc<Metrics>,
     /// Calls other sidecars forwarded here; a shutdown waits until it stands still.

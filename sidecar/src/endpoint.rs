@@ -5,6 +5,7 @@
 pub(crate) mod alarm;
 pub mod body;
 pub mod component;
+pub mod egress;
 pub mod engine;
 pub mod pool;
 mod pulse;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use gateless_core::egress::Egress;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub wasi_0_3: bool,
     /// How far process functions are isolated; the data folder is hidden from them in any case.
     pub isolation: gateless_sandbox::Settings,
+    /// Where callbacks and components' requests may go outside the cluster.
+    pub egress: Egress,
 }
 
 /// Why a sidecar does not start.
@@ -131,7 +134,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let node = node::id(&config.data).map_err(data_error)?;
     let (listeners, addresses) = parts::bind_all(&config).await?;
     let local = addresses.local;
-    let components = Components::open(&config)?;
+    let egress = Arc::new(parts::egress(&config, &addresses));
+    let components = Components::open(&config, &egress)?;
     let sandbox = isolation::open(&config)?;
     let opened = parts::open_drivers(&config, &node, &components, sandbox);
     let instances = opened.map_err(data_error)?;
@@ -150,7 +154,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     registry.change(catalogue.borrow().functions.values().cloned(), None);
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
-    let dispatcher = parts::deliver(&proxy, &queue, &control, local);
+    let (dispatcher, callbacks) = parts::deliver(&proxy, &queue, &control, &egress);
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
     let policy = &proxy.policy;
     let triggers = parts::triggers(&config, policy, &control, &queue, &host, &metrics).await;
@@ -167,10 +171,11 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         openfaas: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         catalogue: control.clone(),
+        egress,
         metrics,
         from_peers: AtomicU64::new(0),
     });
-    components.route(&edge, local.to_string());
+    parts::open_ways(&edge, &components, &callbacks, local);
     let stop_reconciling = CancellationToken::new();
     let parts = reconcile::Parts {
         registry,

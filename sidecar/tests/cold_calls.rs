@@ -111,6 +111,7 @@ async fn sidecar(
         management_relay: true,
         wasi_0_3: false,
         isolation: gateless_sandbox::Settings::none(),
+        egress: gateless_core::egress::Egress::default(),
     })
     .await
     .unwrap()

@@ -19,9 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::policy::Origin;
+use gateless_sidecar::queue::callback::{Destinations, Functions};
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
@@ -54,6 +57,7 @@ fn record() -> Record {
         body: vec![b'x'; 1024].into(),
         callback: None,
         idempotency: None,
+        origin: Origin::Anonymous,
     }
 }
 
@@ -67,6 +71,15 @@ fn answer(status: u16) -> Result<Answer, InvokeError> {
         .status(status)
         .body(UnsyncBoxBody::new(body))
         .unwrap())
+}
+
+/// No function can be called.
+struct Nowhere;
+
+impl Functions for Nowhere {
+    fn call(&self, _: Origin, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
@@ -88,7 +101,10 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
         queue.config().clock.clone(),
         Arc::new(invoke),
         Arc::new(policies),
-        "",
+        Destinations {
+            functions: Arc::new(Nowhere),
+            egress: Arc::default(),
+        },
     )
 }
 

@@ -17,7 +17,8 @@ pub struct Sidecar {
     pub(crate) place: Place,
     pub(crate) folder: PathBuf,
     pub(crate) mark: String,
-    pub(crate) common: Vec<String>,
+    /// Arguments but for the listeners.
+    pub common: Vec<String>,
     pub(crate) addresses: BTreeMap<&'static str, String>,
     /// More environment variables, from the next start on.
     pub env: Vec<(String, String)>,

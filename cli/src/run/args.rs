@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use gateless_common::secret::ClusterSecret;
 use gateless_sandbox::Level;
+use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
 
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -229,12 +230,31 @@ pub(super) struct HostArgs {
         value_name = "DIR,..."
     )]
     shared_folder: Vec<PathBuf>,
+    /// Addresses nearer than the public internet that callbacks and components may connect to all the same.
+    ///
+    /// ADDRESS, NETWORK/BITS, or one of them with :PORT; IPv6 in brackets where a port follows.
+    #[arg(
+        long,
+        env = "GATELESS_EGRESS_ALLOW",
+        value_delimiter = ',',
+        value_name = "NETWORK,..."
+    )]
+    egress_allow: Vec<Exception>,
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
 }
 
 impl HostArgs {
+    fn egress(&self) -> Result<Egress, Failure> {
+        if self.egress_allow.len() > MAX_EXCEPTIONS {
+            return Err(Failure::usage(format!(
+                "--egress-allow may be given {MAX_EXCEPTIONS} times"
+            )));
+        }
+        Ok(Egress::new(self.egress_allow.clone()))
+    }
+
     /// A sidecar on this host.
     pub(super) fn config(
         &self,
@@ -278,6 +298,7 @@ impl HostArgs {
             management_relay: !self.no_management_relay,
             wasi_0_3: self.wasi_0_3,
             isolation,
+            egress: self.egress()?,
         })
     }
 }

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use gateless_common::secret::ClusterSecret;
+use gateless_core::egress::Egress;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -77,6 +78,7 @@ pub(crate) fn loopback_sidecar(
         management_relay: true,
         wasi_0_3: cfg!(feature = "wasm"),
         isolation: gateless_sandbox::Settings::none(),
+        egress: Egress::default(),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod call;
 pub mod caller;
 pub mod config;
 pub mod dispatch;
+pub mod egress;
 mod few;
 pub mod gate;
 pub mod hold;

@@ -17,10 +17,51 @@ pub enum Identity {
     Function,
     /// Another sidecar, which has admitted the call; its node, where it said it.
     Sidecar(Option<NodeId>),
-    /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered.
-    Queue,
+    /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered, with the
+    /// rights of whoever made it.
+    Queue(Origin),
     /// A trigger of the catalogue, which has the rights of whoever made it.
     Trigger,
+}
+
+/// On whose behalf a call was taken for later: what is kept of an [`Identity`] on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
+    #[default]
+    Unknown,
+    /// Anyone.
+    Anonymous,
+    /// A function of the cluster.
+    Function,
+    /// A trigger of the catalogue.
+    Trigger,
+}
+
+impl Origin {
+    /// Who a call to another function is made by that is made on behalf of this one: its callback, for example.
+    #[must_use]
+    pub const fn acts_as(self) -> Identity {
+        match self {
+            Self::Unknown | Self::Anonymous => Identity::Anonymous,
+            Self::Function => Identity::Function,
+            Self::Trigger => Identity::Trigger,
+        }
+    }
+}
+
+impl Identity {
+    /// What is kept of it with a call for later.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        match self {
+            // Whose call another sidecar forwards is not said: so it has nobody's rights.
+            Self::Anonymous | Self::Sidecar(_) => Origin::Anonymous,
+            Self::Function => Origin::Function,
+            Self::Trigger => Origin::Trigger,
+            Self::Queue(origin) => *origin,
+        }
+    }
 }
 
 /// What the policy must know of a call.
@@ -95,7 +136,9 @@ impl Policy {
     /// As [`Policy::admit`].
     pub fn check(&self, call: &impl Subject, _now: Time) -> Result<(), Refused> {
         match (call.function().visibility, call.identity()) {
-            (Visibility::ClusterOnly, Identity::Anonymous) => Err(Refused::ClusterOnly),
+            (Visibility::ClusterOnly, Identity::Anonymous | Identity::Queue(Origin::Anonymous)) => {
+                Err(Refused::ClusterOnly)
+            }
             (Visibility::Public | Visibility::ClusterOnly, _) => Ok(()),
         }
     }

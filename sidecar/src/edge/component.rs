@@ -3,24 +3,33 @@
 //! Same doors, gates and holds as any call from this host; only the socket is left out.
 //! Requests to anywhere else go back to the engine, which has the function's list of hosts.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use gateless_core::authority::Authority;
+use gateless_core::egress::Egress;
 use gateless_wasm::{Body, Caller, Outgoing, OutgoingError, Routed};
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
 
+use super::doors::Door;
 use super::{Edge, route};
 use crate::call::headers;
 use crate::endpoint::body::Inbound;
 
 /// Routes components' outgoing requests. Made before the edge it leads to.
-#[derive(Default)]
 pub(crate) struct Router {
     edge: OnceLock<(Weak<Edge>, String)>,
+    egress: Arc<Egress>,
 }
 
 impl Router {
+    /// One that lets requests out of the cluster to these addresses.
+    pub(crate) fn new(egress: Arc<Egress>) -> Self {
+        let edge = OnceLock::new();
+        Self { edge, egress }
+    }
+
     /// From now on requests are routed; `local` is `host:port` of the local listener.
     pub(crate) fn open(&self, edge: &Arc<Edge>, local: String) {
         // Set once, at the start.
@@ -40,6 +49,10 @@ fn is_ours(uri: &Uri, local: &str, domain: &str) -> bool {
 }
 
 impl Outgoing for Router {
+    fn permits(&self, address: SocketAddr) -> bool {
+        self.egress.check(address).is_ok()
+    }
+
     fn route(&self, from: Caller, mut request: Request<Body>) -> Routed {
         let Some((edge, local)) = self.edge.get() else {
             return Routed::Outside(Box::new(request));
@@ -67,7 +80,7 @@ impl Outgoing for Router {
         }
         Routed::Taken(Box::pin(async move {
             let request = request.map(|body| Inbound::Boxed(Box::pin(body)));
-            let response: Response<_> = route::inside(&edge, request).await;
+            let response: Response<_> = route::within(&edge, request, Door::Local).await;
             Ok(response.map(BodyExt::boxed_unsync))
         }))
     }

@@ -37,7 +37,7 @@ impl Edge {
         let limit = self.queue.inbox.max_body();
         call.get_mut().payload.make_whole(limit).await?;
         add_origin_headers(call.get_mut());
-        let accepted = queue::http::accept(&*self.queue.inbox, call).await?;
+        let accepted = queue::http::accept(&*self.queue.inbox, call, &self.egress).await?;
         Ok(to_response(accepted))
     }
 
@@ -63,7 +63,7 @@ impl Edge {
         call.payload.make_whole(limit).await?;
         add_origin_headers(call);
         call.client = None;
-        let record = queue::http::record(&admitted)?;
+        let record = queue::http::record(&admitted, &self.egress)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
         let kept = record.get();
         if let Some(idempotency) = &kept.idempotency

@@ -46,15 +46,15 @@ pub(super) async fn outside(
     .await
 }
 
-/// A call from a component here, which comes without a connection.
-#[cfg_attr(
-    not(feature = "wasm"),
-    allow(dead_code, reason = "only components call so")
-)]
-pub(crate) async fn inside(edge: &Arc<Edge>, mut request: Request<Inbound>) -> Response<Body> {
+/// A call that comes from this process, without a connection: as if through that door.
+pub(crate) async fn within(
+    edge: &Arc<Edge>,
+    mut request: Request<Inbound>,
+    door: Door,
+) -> Response<Body> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let answered = match host::settle(&mut request) {
-        Ok(host) => route(edge, request, &host, here, Door::Local, None).await,
+        Ok(host) => route(edge, request, &host, here, door, None).await,
         Err(refused) => Err(refused),
     };
     answered.unwrap_or_else(Error::into_response)

@@ -7,39 +7,37 @@
 //! **Server-side request forgery.** Whoever may call a function makes this host send a POST
 //! to a URL of their choice, inside the host's network. So: only plain `http` (no other
 //! scheme reaches any code), redirects are not followed, the answer is read up to a small
-//! bound and told to nobody but by its status class, and link-local, unspecified and multicast
-//! addresses are refused, checked on the address really connected to: cloud metadata
-//! services live at 169.254.169.254. Loopback and private addresses are allowed, because
-//! functions and other services live there; who needs more puts a firewall around the host.
+//! bound and told to nobody but by its status class, and it goes only to addresses the egress policy allows,
+//! checked on the address really connected to. A callback to a function of this cluster is a call like any other,
+//! with the rights of whoever made the call it tells of.
 
 mod request;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gateless_core::call::callback::Sent;
 use gateless_core::call::{ERROR_BYTES, retryable_status};
-use http::Uri;
-use http_body_util::{BodyExt, Full, Limited};
+use gateless_core::egress::Egress;
+use gateless_core::policy::Origin;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::invoke::{Answer, BodyError};
 use super::types::Callback;
 use super::work::{Delivery, Update};
 use super::{Error, Work, attempt, lifecycle};
+use crate::endpoint::egress::{self, Connector};
 
 /// Callbacks under way at once.
 const IN_FLIGHT: usize = 32;
@@ -60,8 +58,9 @@ const URL_BYTES: usize = 2048;
 /// this sidecar.
 ///
 /// # Errors
-/// [`Error::CallbackScheme`] for another scheme, [`Error::Callback`] for the rest.
-pub fn check_url(url: &str) -> Result<(), Error> {
+/// [`Error::CallbackScheme`] for another scheme, [`Error::CallbackAddress`] for an address that `egress` refuses,
+/// [`Error::Callback`] for the rest.
+pub fn check_url(url: &str, egress: &Egress) -> Result<(), Error> {
     if url.len() > URL_BYTES {
         return Err(Error::Callback("it is longer than 2048 bytes"));
     }
@@ -79,65 +78,41 @@ pub fn check_url(url: &str) -> Result<(), Error> {
     let uri: Uri = url
         .parse()
         .map_err(|_| Error::Callback("it is not a url"))?;
-    let host = uri.host().filter(|_| uri.scheme().is_some());
-    let host = host.ok_or(Error::Callback(
-        "it names neither a host nor a function's path",
-    ))?;
+    if uri.host().is_none() || uri.scheme().is_none() {
+        return Err(Error::Callback(
+            "it names neither a host nor a function's path",
+        ));
+    }
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err(Error::Callback(
             "credentials in a url would be stored and shown",
         ));
     }
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        Ok(address) if !allowed(address) => Err(Error::Callback(
-            "its address is link-local, unspecified or multicast",
-        )),
-        _ => Ok(()),
-    }
+    egress::check(egress, &uri).map_err(Error::CallbackAddress)
 }
 
-fn allowed(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            !(v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
-        }
-        IpAddr::V6(v6) => !(v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
-    }
+/// Calls functions of this cluster on somebody's behalf; the edge implements it.
+pub trait Functions: Send + Sync + 'static {
+    /// Sends the request, whose URI is a path of the public listener, with these rights. `None`: the sidecar starts or
+    /// ends just now.
+    fn call(&self, origin: Origin, request: Request<Bytes>) -> BoxFuture<'static, Option<Answer>>;
 }
 
-/// The system's resolver, less the addresses callbacks may not go to.
+/// Where callbacks go.
 #[derive(Clone)]
-struct Resolver;
-
-impl tower::Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = std::io::Error;
-    type Future = BoxFuture<'static, std::io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<_> = found.filter(|address| allowed(address.ip())).collect();
-            if found.is_empty() {
-                let why = "its host has only addresses callbacks may not go to";
-                return Err(std::io::Error::new(ErrorKind::PermissionDenied, why));
-            }
-            Ok(found.into_iter())
-        })
-    }
+pub struct Destinations {
+    /// Paths of functions.
+    pub functions: Arc<dyn Functions>,
+    /// Which addresses of others.
+    pub egress: Arc<Egress>,
 }
 
-type HttpClient = Client<HttpConnector<Resolver>, Full<Bytes>>;
+type HttpClient = Client<Connector, Full<Bytes>>;
 
 struct Sender {
     clock: Clock,
     client: HttpClient,
-    local_url: String,
+    destinations: Destinations,
     /// A short lock, never across an await. Bounded: only hosts with callbacks under way.
     hosts: Mutex<HashMap<String, Host>>,
 }
@@ -183,16 +158,15 @@ fn host_of(url: &str) -> String {
 pub(super) async fn run(
     work: Arc<dyn Work>,
     clock: Clock,
-    local_url: String,
+    destinations: Destinations,
     stopping: CancellationToken,
 ) {
-    let mut connector = HttpConnector::new_with_resolver(Resolver);
-    connector.set_nodelay(true);
+    let connector = Connector(destinations.egress.clone());
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let sender = Arc::new(Sender {
         clock,
         client,
-        local_url,
+        destinations,
         hosts: Mutex::default(),
     });
     let mut sending = JoinSet::new();
@@ -259,28 +233,42 @@ impl Sender {
 
     /// Sends it; the answer's status, or why there is none.
     async fn post(&self, callback: &Callback) -> Result<u16, String> {
-        check_url(&callback.url).map_err(|error| error.to_string())?;
-        let url = match callback.url.strip_prefix('/') {
-            Some(path) => format!("{}/{path}", self.local_url.trim_end_matches('/')),
-            None => callback.url.clone(),
-        };
-        let request = request::of(&url, callback).map_err(|error| error.to_string())?;
-        let exchange = async {
-            let answer = self.client.request(request).await;
+        check_url(&callback.url, &self.destinations.egress).map_err(|error| error.to_string())?;
+        let request = request::of(&callback.url, callback).map_err(|error| error.to_string())?;
+        let is_function = callback.url.starts_with('/');
+        let (origin, client) = (callback.origin, self.client.clone());
+        let functions = self.destinations.functions.clone();
+        let exchange = async move {
+            if is_function {
+                let answer = functions.call(origin, request).await;
+                let answer = answer.ok_or("the sidecar does not route calls yet, or any longer")?;
+                return Ok::<_, String>(finish(answer).await);
+            }
+            let answer = client.request(request.map(Full::new)).await;
             let answer = answer.map_err(|error| cause(&error))?;
-            let status = answer.status().as_u16();
-            // Only so that the connection can be used again.
-            let _ = Limited::new(answer.into_body(), ANSWER_BYTES)
-                .collect()
-                .await;
-            Ok(status)
+            let answer = answer.map(|body| body.map_err(BodyError::from).boxed_unsync());
+            Ok(finish(answer).await)
         };
-        let exchange: Pin<Box<_>> = Box::pin(exchange);
+        let exchange: BoxFuture<'_, _> = Box::pin(exchange);
         let late = |_| format!("no answer within {} s", TIMEOUT.as_secs());
         tokio::time::timeout(TIMEOUT, exchange)
             .await
             .map_err(late)?
     }
+}
+
+/// The answer's status. Its body is read a little, only so that the connection can be used again.
+async fn finish(answer: Answer) -> u16 {
+    let (parts, mut body) = answer.into_parts();
+    let mut left = ANSWER_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+    }
+    parts.status.as_u16()
 }
 
 /// Why a host could not be reached, without a library's words.
@@ -289,7 +277,7 @@ fn cause(error: &hyper_util::client::legacy::Error) -> String {
     while let Some(inner) = source {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             return match (io.kind(), io.raw_os_error()) {
-                // Of the resolver above.
+                // Of the egress policy.
                 (ErrorKind::PermissionDenied, None) => io.to_string(),
                 (kind, Some(_)) => format!("its host cannot be reached: {kind}"),
                 (_, None) if error.is_connect() => "its host's name is not known".to_owned(),
@@ -339,15 +327,14 @@ mod tests {
 
     #[test]
     fn only_http_urls_and_function_paths_are_taken() {
+        let egress = Egress::new(vec!["10.0.0.0/8".parse().unwrap()]);
         let check = |url: &str, expected: &str| {
-            let code = check_url(url).map_or_else(|e| e.code(), |()| "ok");
+            let code = check_url(url, &egress).map_or_else(|e| e.code(), |()| "ok");
             assert_eq!(code, expected, "{url}");
         };
         for good in [
             "http://example.com/x?y=1",
             "HTTP://10.0.0.1:80",
-            "http://localhost:1/a",
-            "http://[::1]:80/",
             "/function/next/path?x",
             "/async-function/next.ns",
         ] {
@@ -364,6 +351,13 @@ mod tests {
             "http://[::ffff:169.254.169.254]/",
             "http://[fe80::1]/",
             "http://0.0.0.0/",
+            "http://localhost:1/a",
+            "http://127.0.0.1:7701/function/inner",
+            "http://192.168.1.1/",
+            "http://100.100.100.200/latest",
+            "http://[::1]:80/",
+            "http://[fd00:ec2::254]/latest",
+            "http://[64:ff9b::7f00:1]/",
             "http://user:secret@example.com/",
             "http://",
         ] {

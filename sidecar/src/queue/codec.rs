@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Origin;
 use gateless_core::time::Time;
 use prost::Message;
 
@@ -36,6 +37,9 @@ pub(super) struct Head {
     pub(super) idempotency_key: Option<String>,
     #[prost(uint64, tag = "8")]
     pub(super) body_bytes: u64,
+    /// 0 in what versions before wrote.
+    #[prost(uint32, tag = "9")]
+    origin: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -190,6 +194,22 @@ impl Head {
             callback: record.callback.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
+            origin: match record.origin {
+                Origin::Unknown => 0,
+                Origin::Anonymous => 1,
+                Origin::Function => 2,
+                Origin::Trigger => 3,
+            },
+        }
+    }
+
+    /// On whose behalf it was accepted. A number of a later version has nobody's rights.
+    pub(super) const fn origin(&self) -> Origin {
+        match self.origin {
+            0 => Origin::Unknown,
+            2 => Origin::Function,
+            3 => Origin::Trigger,
+            _ => Origin::Anonymous,
         }
     }
 
@@ -204,6 +224,7 @@ impl Head {
     /// The record again, with its body.
     pub(super) fn into_record(self, body: Bytes) -> Result<Record, Error> {
         Ok(Record {
+            origin: self.origin(),
             function: self.function.parse().map_err(damaged)?,
             method: self.method,
             path: self.path,

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{self, Sent, UnderWay};
+use super::callback::Destinations;
 use super::calls::Decision;
 use super::clock::Clock;
 use super::invoke::{Exchange, Fault, Invoke, InvokeError, Lookup, Policies};
@@ -44,15 +45,14 @@ struct Shared {
 }
 
 impl Dispatcher {
-    /// Begins to deliver. `clock` is the queue's; `local_url` is where callbacks to a path are sent, for
-    /// example `http://127.0.0.1:8081`.
+    /// Begins to deliver. `clock` is the queue's.
     #[must_use]
     pub fn start(
         queue: Queue,
         clock: Clock,
         invoke: Arc<dyn Invoke>,
         policies: Arc<dyn Policies>,
-        local_url: &str,
+        callbacks: Destinations,
     ) -> Self {
         let shared = Arc::new(Shared {
             queue,
@@ -62,7 +62,7 @@ impl Dispatcher {
             config: watch::Sender::new(0),
             stopping: CancellationToken::new(),
         });
-        let task = tokio::spawn(run(shared.clone(), local_url.to_owned()));
+        let task = tokio::spawn(run(shared.clone(), callbacks));
         let task = Arc::new(parking_lot::Mutex::new(Some(task)));
         Self { shared, task }
     }
@@ -144,7 +144,7 @@ pub struct Refused {
 }
 
 /// Sees to it that every function with open calls has its task.
-async fn run(shared: Arc<Shared>, local_url: String) {
+async fn run(shared: Arc<Shared>, destinations: Destinations) {
     let stopping = shared.stopping.clone();
     let work = shared.queue.work.clone();
     let clock = shared.clock.clone();
@@ -152,7 +152,7 @@ async fn run(shared: Arc<Shared>, local_url: String) {
     callbacks.spawn(callback::run(
         work.clone(),
         clock,
-        local_url,
+        destinations,
         stopping.clone(),
     ));
     let mut functions = JoinSet::new();

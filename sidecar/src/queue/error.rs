@@ -3,6 +3,7 @@
 //! `status` and `code` are the queue's rows of the table in `crate::call::error`, which turns them
 //! into problems.
 
+use gateless_core::egress::Refused;
 use http::StatusCode;
 
 use crate::call::error as call;
@@ -43,6 +44,9 @@ pub enum Error {
     /// Not a place a callback may go to.
     #[error("callback url refused: {0}")]
     Callback(&'static str),
+    /// An address that callbacks may not go to.
+    #[error("callback url refused: {0}")]
+    CallbackAddress(Refused),
     /// Not usable as a key.
     #[error("idempotency-key must be 1 to {limit} visible ASCII characters")]
     IdempotencyKey {
@@ -117,7 +121,7 @@ impl Error {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::HeadTooLarge { .. } => "head_too_large",
             Self::CallbackScheme(_) => "unsupported_callback_scheme",
-            Self::Callback(_) => "bad_callback_url",
+            Self::Callback(_) | Self::CallbackAddress(_) => "bad_callback_url",
             Self::IdempotencyKey { .. } => "bad_idempotency_key",
             Self::IdempotencyConflict(_) => "idempotency_key_reused",
             Self::IdempotencyTaken(_) => "idempotency_key_taken",
@@ -138,9 +142,10 @@ impl Error {
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::CallbackScheme(_) | Self::Callback(_) | Self::IdempotencyKey { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::CallbackScheme(_)
+            | Self::Callback(_)
+            | Self::CallbackAddress(_)
+            | Self::IdempotencyKey { .. } => StatusCode::BAD_REQUEST,
             Self::IdempotencyConflict(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NotFinished { .. }
@@ -165,6 +170,9 @@ impl Error {
             Self::HeadTooLarge { .. } => "send fewer or smaller headers",
             Self::CallbackScheme(_) | Self::Callback(_) => {
                 "give an http:// url or a path beginning with /function/"
+            }
+            Self::CallbackAddress(_) => {
+                "give a path beginning with /function/, a public address, or one the sidecar's --egress-allow names"
             }
             Self::IdempotencyKey { .. } => "a uuid does well",
             Self::IdempotencyConflict(_) => "use a new key for a new call",

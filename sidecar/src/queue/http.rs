@@ -7,10 +7,10 @@
 
 use bytes::Bytes;
 use gateless_common::header as names;
-use gateless_core::name::FunctionName;
+use gateless_core::egress::Egress;
 use gateless_core::policy::Admitted;
 use gateless_proto::v1;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -21,13 +21,18 @@ use crate::call::Call;
 /// Longest idempotency key, characters.
 const KEY_CHARS: usize = 255;
 
-/// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk.
+/// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk. Its callback may go where
+/// `egress` allows.
 ///
 /// # Errors
 /// As [`record`] and [`Inbox::accept`].
-pub async fn accept(inbox: &dyn Inbox, call: Admitted<Call>) -> Result<Response<Bytes>, Error> {
+pub async fn accept(
+    inbox: &dyn Inbox,
+    call: Admitted<Call>,
+    egress: &Egress,
+) -> Result<Response<Bytes>, Error> {
     let policy = call.get().function.config.async_policy;
-    let accepted = inbox.accept(record(&call)?, &policy).await?;
+    let accepted = inbox.accept(record(&call, egress)?, &policy).await?;
     Ok(accepted_response(&accepted, ""))
 }
 
@@ -36,40 +41,34 @@ pub async fn accept(inbox: &dyn Inbox, call: Admitted<Call>) -> Result<Response<
 ///
 /// # Errors
 /// When `x-callback-url` or `idempotency-key` is unusable.
-pub fn record(call: &Admitted<Call>) -> Result<Admitted<Record>, Error> {
-    call.try_copy(|call| {
-        let path = call.parts.uri.path_and_query();
-        let path = path.map_or("/", |path| path.as_str());
-        let name = &call.function.config.name;
-        kept_request(name, &call.parts, path, call.payload.whole())
-    })
+pub fn record(call: &Admitted<Call>, egress: &Egress) -> Result<Admitted<Record>, Error> {
+    call.try_copy(|call| kept_request(call, egress))
 }
 
-fn kept_request(
-    function: &FunctionName,
-    parts: &request::Parts,
-    path: &str,
-    body: Bytes,
-) -> Result<Record, Error> {
-    let callback = match parts.headers.get(names::CALLBACK_URL) {
+fn kept_request(call: &Call, egress: &Egress) -> Result<Record, Error> {
+    let callback = match call.parts.headers.get(names::CALLBACK_URL) {
         None => None,
         Some(value) => {
             let url = value
                 .to_str()
                 .map_err(|_| Error::Callback("it is not ASCII"))?;
-            callback::check_url(url)?;
+            callback::check_url(url, egress)?;
             Some(url.to_owned())
         }
     };
+    let path = call.parts.uri.path_and_query();
+    let path = path.map_or("/", |path| path.as_str());
+    let (parts, body) = (&call.parts, call.payload.whole());
     let method = parts.method.as_str();
     Ok(Record {
-        function: function.clone(),
+        function: call.function.config.name.clone(),
         method: method.to_owned(),
         path: path.to_owned(),
         headers: headers::kept(&parts.headers),
         idempotency: idempotency(&parts.headers, method, path, &body)?,
         body,
         callback,
+        origin: call.identity.origin(),
     })
 }
 
@@ -154,7 +153,8 @@ pub async fn result(calls: &dyn Calls, id: &CallId) -> Result<Response<Bytes>, E
 }
 
 /// What is known of a call, as JSON. Whoever has the id may see it, so the callback URL and
-/// the idempotency key are not in it: they may be secrets of the caller.
+/// the idempotency key are not in it: they may be secrets of the caller. Nor is what became of the callback: it would
+/// tell anyone which addresses this host can connect to. Both are in the management API.
 #[must_use]
 pub fn status_response(call: &v1::Call) -> Response<Bytes> {
     let attempt = |a: &v1::Attempt| {
@@ -179,8 +179,6 @@ pub fn status_response(call: &v1::Call) -> Response<Bytes> {
         "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
         "status": nonzero(call.status),
         "reason": text(&call.reason),
-        "callback_state": text(&call.callback_state),
-        "callback_error": text(&call.callback_error),
         "body_bytes": call.body_bytes,
         "result_bytes": call.result_bytes,
         "node_id": call.node_id,

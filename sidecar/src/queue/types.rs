@@ -10,6 +10,7 @@ use gateless_common::header::TRIGGER;
 use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
 use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::policy::Origin;
 use gateless_core::time::Time;
 use uuid::Uuid;
 
@@ -112,6 +113,8 @@ pub struct Record {
     pub callback: Option<String>,
     /// Makes accepting the same call twice accept it once.
     pub idempotency: Option<Idempotency>,
+    /// Whose rights its delivery and its callback have.
+    pub origin: Origin,
 }
 
 impl Record {
@@ -323,6 +326,8 @@ pub struct Callback {
     pub function: FunctionName,
     /// Where to.
     pub url: String,
+    /// Whose rights it has.
+    pub origin: Origin,
     /// From 1.
     pub attempt: u32,
     /// The call's state.

@@ -137,6 +137,7 @@ pub fn status(error: Error) -> Status {
         | Error::HeadTooLarge { .. }
         | Error::CallbackScheme(_)
         | Error::Callback(_)
+        | Error::CallbackAddress(_)
         | Error::IdempotencyKey { .. }
         | Error::IdempotencyConflict(_)
         | Error::IdempotencyTaken(_) => Code::InvalidArgument,

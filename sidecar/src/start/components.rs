@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use gateless_core::egress::Egress;
 use gateless_core::name::NodeId;
 use tokio::sync::mpsc;
 
@@ -28,8 +29,8 @@ pub(super) struct Components {
 #[cfg(feature = "wasm")]
 impl Components {
     /// Compiled components are kept beside the artifacts; the least recently loaded go when they are too many.
-    pub(super) fn open(config: &Config) -> Result<Self, Error> {
-        let router = Arc::<Router>::default();
+    pub(super) fn open(config: &Config, egress: &Arc<Egress>) -> Result<Self, Error> {
+        let router = Arc::new(Router::new(egress.clone()));
         let mut settings = gateless_wasm::Settings::new(config.data.join("compiled"));
         settings.wasi_0_3 = config.wasi_0_3;
         let engine = Engine::open(settings, router.clone()).map_err(Error::Engine)?;
@@ -60,7 +61,7 @@ impl Components {
 #[cfg(not(feature = "wasm"))]
 impl Components {
     /// Nothing may be asked of an engine that is not there.
-    pub(super) fn open(config: &Config) -> Result<Self, Error> {
+    pub(super) fn open(config: &Config, _: &Arc<Egress>) -> Result<Self, Error> {
         if config.wasi_0_3 {
             return Err(Error::Engine(crate::endpoint::engine::Error));
         }

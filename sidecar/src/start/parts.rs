@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use gateless_core::egress::Egress;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_proto::v1;
@@ -27,6 +28,7 @@ use crate::call::{Proxy, Reserve};
 use crate::cluster::auth::ClusterSecret;
 use crate::cluster::drain::Draining;
 use crate::edge::Edge;
+use crate::edge::callback::Router;
 use crate::edge::doors::{self, Door};
 use crate::endpoint::engine::Engine;
 use crate::instance::Drivers;
@@ -34,6 +36,7 @@ use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
 use crate::queue::Queue;
+use crate::queue::callback::Destinations;
 use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
@@ -155,13 +158,25 @@ pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::
     })
 }
 
-/// Delivers queued calls, and looks again at what waits whenever the catalogue changes.
+/// The operator's policy; what sidecars listen on for their own stays closed, unless it is named.
+pub(super) fn egress(config: &Config, addresses: &Addresses) -> Egress {
+    let own = [addresses.local.port(), addresses.peer.port()];
+    config.egress.clone().without_ports(&own)
+}
+
+/// Delivers queued calls, and looks again at what waits whenever the catalogue changes; and what their callbacks to
+/// functions go through, once it is opened.
 pub(super) fn deliver(
     proxy: &Arc<Proxy>,
     queue: &queue::Local,
     control: &Arc<catalogue::Handle>,
-    local: SocketAddr,
-) -> Dispatcher {
+    egress: &Arc<Egress>,
+) -> (Dispatcher, Arc<Router>) {
+    let functions = Arc::<Router>::default();
+    let callbacks = Destinations {
+        functions: functions.clone(),
+        egress: egress.clone(),
+    };
     let catalogue = control.catalogue();
     let mut changes = catalogue.clone();
     let policies = move |name: &FunctionName| {
@@ -173,16 +188,26 @@ pub(super) fn deliver(
         }
     };
     let invoker = Arc::new(Invoker(proxy.clone()));
-    let url = format!("http://{local}");
     let (policies, clock) = (Arc::new(policies), queue.config().clock.clone());
-    let dispatcher = Dispatcher::start(Queue::of(queue), clock, invoker, policies, &url);
+    let dispatcher = Dispatcher::start(Queue::of(queue), clock, invoker, policies, callbacks);
     let told = dispatcher.clone();
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {
             told.config_changed();
         }
     });
-    dispatcher
+    (dispatcher, functions)
+}
+
+/// From now on what this process sends itself, without a connection, is routed.
+pub(super) fn open_ways(
+    edge: &Arc<Edge>,
+    components: &Components,
+    callbacks: &Router,
+    local: SocketAddr,
+) {
+    components.route(edge, local.to_string());
+    callbacks.open(edge, local);
 }
 
 /// Every listener, with what stands behind it.

@@ -23,6 +23,7 @@ mod lines;
 mod meter;
 mod modules;
 mod outgoing;
+mod outside;
 mod settings;
 mod ticker;
 mod turns;

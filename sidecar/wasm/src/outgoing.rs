@@ -1,8 +1,10 @@
 //! HTTP requests a guest makes. Those for other functions go to the sidecar's router, through the trait
 //! [`Outgoing`]; the rest go out from here, to the hosts on the function's list and nowhere else.
 //!
-//! Deliberately no connection pool: requests to outside hosts are rare beside calls between functions.
+//! Deliberately no connection pool: requests to outside hosts are rare beside calls between functions. How one of these is made
+//! is in `outside`.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +21,7 @@ use wasmtime_wasi_http::{
 
 use crate::instance::Shared;
 use crate::meter::Call;
+use crate::outside::{self, Patience};
 use crate::settings::Identity;
 
 /// Any error of a body.
@@ -35,6 +38,9 @@ pub trait Outgoing: Send + Sync + 'static {
     /// Takes the request if it is for a function of this cluster, and gives it back if it is not. The URI
     /// has scheme and authority. The future is dropped with the guest, and a response's body too.
     fn route(&self, from: Caller, request: Request<Body>) -> Routed;
+
+    /// Whether a request for outside may be sent to this address, which its host's name means just now.
+    fn permits(&self, address: SocketAddr) -> bool;
 }
 
 /// What became of an outgoing request.
@@ -45,13 +51,17 @@ pub enum Routed {
     Outside(Box<Request<Body>>),
 }
 
-/// Knows no function: every request is for outside.
+/// Knows no function: every request is for outside, where it may go nowhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRoutes;
 
 impl Outgoing for NoRoutes {
     fn route(&self, _: Caller, request: Request<Body>) -> Routed {
         Routed::Outside(Box::new(request))
+    }
+
+    fn permits(&self, _: SocketAddr) -> bool {
+        false
     }
 }
 
@@ -153,7 +163,8 @@ impl WasiHttpHooks for Hooks {
         let sending = match self.shared.outgoing.route(from, request) {
             Routed::Taken(response) => routed(response, first_byte, place),
             Routed::Outside(request) if self.shared.allowed.allows(request.uri()) => {
-                outside(*request, options.unwrap_or_default(), place)
+                let outgoing = self.shared.outgoing.clone();
+                outside(*request, options.unwrap_or_default(), outgoing, place)
             }
             Routed::Outside(_) => Box::pin(std::future::ready(Err(WasiError::HttpRequestDenied))),
         };
@@ -183,21 +194,23 @@ fn routed(
     })
 }
 
-fn outside(request: Request<Body>, options: RequestOptions, place: Place) -> BoxFuture<Sent<Io>> {
+fn outside(
+    request: Request<Body>,
+    options: RequestOptions,
+    outgoing: Arc<dyn Outgoing>,
+    place: Place,
+) -> BoxFuture<Sent<Io>> {
     let request = request.map(|body| body.map_err(to_wasi).boxed_unsync());
     Box::pin(async move {
         let shortest =
-            |asked: Option<Duration>, most: Duration| Some(asked.map_or(most, |a| a.min(most)));
-        let options = RequestOptions {
-            connect_timeout: shortest(options.connect_timeout, CONNECT),
-            first_byte_timeout: shortest(options.first_byte_timeout, FIRST_BYTE),
-            between_bytes_timeout: shortest(options.between_bytes_timeout, FIRST_BYTE),
+            |asked: Option<Duration>, most: Duration| asked.map_or(most, |a| a.min(most));
+        let patience = Patience {
+            connect: shortest(options.connect_timeout, CONNECT),
+            first_byte: shortest(options.first_byte_timeout, FIRST_BYTE),
+            between_bytes: shortest(options.between_bytes_timeout, FIRST_BYTE),
         };
-        let (response, io) =
-            wasmtime_wasi_http::default_send_request(request, Some(options)).await?;
-        let response = response.map(|body| keep(body, place));
-        let io: Io = Box::pin(io);
-        Ok((response, io))
+        let (response, io) = outside::send(request, patience, &*outgoing).await?;
+        Ok((response.map(|body| keep(body, place)), io))
     })
 }
 

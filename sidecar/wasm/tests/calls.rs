@@ -173,7 +173,8 @@ async fn functions_call_each_other_through_the_router() {
 
 #[tokio::test]
 async fn outside_hosts_need_an_entry_in_the_list() {
-    let (engine, _) = engine();
+    let (engine, router) = engine();
+    router.near.store(true, Ordering::Relaxed);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
@@ -195,4 +196,28 @@ async fn outside_hosts_need_an_entry_in_the_list() {
     });
     assert_eq!(text(&allowed, &path).await.unwrap(), "200 ok");
     assert!(server.await.unwrap().starts_with("GET /x HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn allowed_host_is_judged_by_the_address_it_means() {
+    let (engine, router) = engine();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let anywhere = start_with(&engine, |spec| spec.allowed_hosts = vec!["*".to_owned()]);
+    for host in ["127.0.0.1", "localhost", "127.1", "2130706433"] {
+        let answer = text(&anywhere, &format!("/call?{host}:{port}/x"))
+            .await
+            .unwrap();
+        assert_eq!(
+            answer, "error: ErrorCode::DestinationIpProhibited",
+            "{host}"
+        );
+    }
+    router.near.store(true, Ordering::Relaxed);
+    let asked =
+        tokio::spawn(async move { text(&anywhere, &format!("/call?127.1:{port}/x")).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    stream.write_all(answer).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap(), "200 ok");
 }

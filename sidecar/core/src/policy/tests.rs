@@ -36,7 +36,8 @@ fn anyone_may_call_a_public_function() {
         Identity::Anonymous,
         Identity::Function,
         Identity::Sidecar(None),
-        Identity::Queue,
+        Identity::Queue(Origin::Anonymous),
+        Identity::Queue(Origin::Unknown),
         Identity::Trigger,
     ] {
         check(Visibility::Public, identity, Ok(()));
@@ -45,17 +46,29 @@ fn anyone_may_call_a_public_function() {
 
 #[test]
 fn cluster_only_function_is_out_of_reach_from_outside_alone() {
-    check(
-        Visibility::ClusterOnly,
-        Identity::Anonymous,
-        Err(Refused::ClusterOnly),
-    );
+    for outside in [Identity::Anonymous, Identity::Queue(Origin::Anonymous)] {
+        check(Visibility::ClusterOnly, outside, Err(Refused::ClusterOnly));
+    }
     for identity in [
         Identity::Function,
         Identity::Sidecar(Some(NodeId::new("a"))),
-        Identity::Queue,
+        Identity::Queue(Origin::Function),
+        Identity::Queue(Origin::Unknown),
         Identity::Trigger,
     ] {
         check(Visibility::ClusterOnly, identity, Ok(()));
     }
+}
+
+#[test]
+fn what_is_done_on_a_callers_behalf_has_that_callers_rights() {
+    for identity in [Identity::Anonymous, Identity::Sidecar(None)] {
+        assert_eq!(identity.origin().acts_as(), Identity::Anonymous);
+        let kept = Identity::Queue(identity.origin());
+        assert_eq!(kept.origin().acts_as(), Identity::Anonymous);
+    }
+    for identity in [Identity::Function, Identity::Trigger] {
+        assert_eq!(identity.origin().acts_as(), identity);
+    }
+    assert_eq!(Origin::Unknown.acts_as(), Identity::Anonymous);
 }

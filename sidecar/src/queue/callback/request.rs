@@ -5,7 +5,6 @@
 use bytes::Bytes;
 use gateless_common::header as names;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use http_body_util::Full;
 
 use crate::queue::types::{Callback, Header};
 
@@ -20,10 +19,10 @@ const OF_REQUESTS: [HeaderName; 4] = [
     names::TRACEPARENT,
 ];
 /// The answer's headers and body, and then what is said of the call, which no function can say itself.
-pub(super) fn of(url: &str, callback: &Callback) -> Result<Request<Full<Bytes>>, http::Error> {
+pub(super) fn of(url: &str, callback: &Callback) -> Result<Request<Bytes>, http::Error> {
     let result = callback.result.as_ref();
     let body = result.map(|r| r.body.clone()).unwrap_or_default();
-    let mut request = Request::post(url).body(Full::new(body))?;
+    let mut request = Request::post(url).body(body)?;
     let headers = request.headers_mut();
     let kept = result.map_or(&[][..], |result| &result.headers);
     let complete = forward(kept, headers);
@@ -89,6 +88,7 @@ mod tests {
             id: CallId::new(Time::from_millis(1), NodeId::new("0badcafe")),
             function: FunctionName::new("default", "hello").unwrap(),
             url: "http://x/".into(),
+            origin: gateless_core::policy::Origin::Anonymous,
             attempt: 2,
             state: "succeeded",
             result: Some(CallResult {

@@ -10,11 +10,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::queue::callback::Functions;
 use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
 use crate::queue::invoke::Answer;
 use crate::queue::types::{CallbackState, View};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
+use gateless_core::egress::Egress;
+use gateless_core::policy::Origin;
 
 fn known(_: &FunctionName) -> Lookup {
     Lookup::Known(AsyncPolicy::DEFAULT)
@@ -42,15 +46,33 @@ fn now(result: Result<Answer, InvokeError>) -> Exchange {
     Box::pin(std::future::ready(result))
 }
 
-fn dispatch(
+fn dispatch(fixture: &Fixture, invoke: Arc<dyn Invoke>, policies: impl Policies) -> Dispatcher {
+    with_functions(fixture, invoke, policies, Arc::new(Away))
+}
+
+fn with_functions(
     fixture: &Fixture,
     invoke: Arc<dyn Invoke>,
     policies: impl Policies,
-    local_url: &str,
+    functions: Arc<dyn Functions>,
 ) -> Dispatcher {
     let clock = Clock::Manual(fixture.clock.clone());
     let queue = fixture.queue.clone();
-    Dispatcher::start(queue, clock, invoke, Arc::new(policies), local_url)
+    let loopback = "127.0.0.1".parse().unwrap();
+    let callbacks = Destinations {
+        functions,
+        egress: Arc::new(Egress::new(vec![loopback])),
+    };
+    Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks)
+}
+
+/// No function can be called.
+struct Away;
+
+impl Functions for Away {
+    fn call(&self, _: Origin, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 async fn accept(fixture: &Fixture, record: Record) -> CallId {
@@ -85,7 +107,7 @@ async fn function_gets_the_request_and_its_answer_is_kept() {
         sent.send((name.clone(), request, within)).unwrap();
         now(reply(201, "made"))
     };
-    let dispatcher = dispatch(&fixture, Arc::new(invoke), known, "");
+    let dispatcher = dispatch(&fixture, Arc::new(invoke), known);
     let id = accept(&fixture, record("body")).await;
     let (name, request, within) = seen.recv().await.unwrap();
     assert_eq!(
@@ -116,7 +138,7 @@ async fn failing_function_is_retried_until_it_answers() {
             reply(200, "ok")
         })
     });
-    let dispatcher = dispatch(&fixture, invoke, known, "");
+    let dispatcher = dispatch(&fixture, invoke, known);
     let id = accept(&fixture, record("a")).await;
     for attempt in 1..=2 {
         let tried = |v: &View| {
@@ -154,12 +176,9 @@ async fn attempts_at_once_are_bounded() {
         max_in_flight: 3,
         ..AsyncPolicy::DEFAULT
     };
-    let dispatcher = dispatch(
-        &fixture,
-        invoke,
-        move |_: &FunctionName| Lookup::Known(policy),
-        "",
-    );
+    let dispatcher = dispatch(&fixture, invoke, move |_: &FunctionName| {
+        Lookup::Known(policy)
+    });
     let mut ids = Vec::new();
     for _ in 0..10 {
         ids.push(accept(&fixture, record("a")).await);
@@ -194,7 +213,7 @@ async fn cancelled_attempt_is_aborted_and_silent_one_times_out() {
             std::future::pending().await
         })
     });
-    let dispatcher = dispatch(&fixture, invoke, known, "");
+    let dispatcher = dispatch(&fixture, invoke, known);
     let id = accept(&fixture, record("a")).await;
     starts.recv().await.unwrap();
     fixture.queue.calls.cancel(&id).await.unwrap();
@@ -221,7 +240,7 @@ async fn calls_wait_for_the_configuration_and_die_with_their_function() {
         let lookup = lookup.clone();
         move |_: &FunctionName| *lookup.lock()
     };
-    let dispatcher = dispatch(&fixture, invoke, policies, "");
+    let dispatcher = dispatch(&fixture, invoke, policies);
     let first = accept(&fixture, record("a")).await;
     tokio::task::yield_now().await;
     assert_eq!(state(&fixture, &first, "queued").await.call.tries, 0);
@@ -248,12 +267,9 @@ async fn long_answer_is_cut_and_a_panic_is_a_failed_attempt() {
         backoff_max: Duration::ZERO,
         ..AsyncPolicy::DEFAULT
     };
-    let dispatcher = dispatch(
-        &fixture,
-        invoke,
-        move |_: &FunctionName| Lookup::Known(policy),
-        "",
-    );
+    let dispatcher = dispatch(&fixture, invoke, move |_: &FunctionName| {
+        Lookup::Known(policy)
+    });
     let id = accept(&fixture, record("a")).await;
     let view = state(&fixture, &id, "succeeded").await;
     assert_eq!(view.call.attempts[0].error, "the attempt panicked");
@@ -265,12 +281,7 @@ async fn long_answer_is_cut_and_a_panic_is_a_failed_attempt() {
 #[tokio::test]
 async fn sync_call_goes_on_as_an_async_one() {
     let fixture = Fixture::memory();
-    let dispatcher = dispatch(
-        &fixture,
-        scripted(|_| now(reply(200, "retried"))),
-        known,
-        "",
-    );
+    let dispatcher = dispatch(&fixture, scripted(|_| now(reply(200, "retried"))), known);
     let (answer, waiting) = oneshot::channel();
     let exchange: Exchange = Box::pin(async move { waiting.await.unwrap() });
     let first = keyed("a", "k", 1);
@@ -303,79 +314,10 @@ async fn sync_call_goes_on_as_an_async_one() {
     dispatcher.stop(Duration::from_secs(9)).await;
 }
 
-/// Takes POSTs, answers them with these statuses in turn, and tells of each.
-async fn receiver(statuses: &'static [u16]) -> (String, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, received) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        for status in statuses {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut text = String::new();
-            while !text.contains("\r\n\r\nmade") {
-                let mut buffer = [0; 4096];
-                let count = socket.read(&mut buffer).await.unwrap();
-                assert!(count > 0, "cut off after {text}");
-                text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
-            }
-            let answer =
-                format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            socket.write_all(answer.as_bytes()).await.unwrap();
-            sender.send(text).unwrap();
-        }
-    });
-    (url, received)
-}
-
-#[tokio::test]
-async fn callback_is_retried_until_it_is_taken() {
-    let fixture = Fixture::memory();
-    let (url, mut received) = receiver(&[503, 200]).await;
-    let dispatcher = dispatch(&fixture, scripted(|_| now(reply(404, "made"))), known, &url);
-    let record = Record {
-        callback: Some("/function/next".into()),
-        ..record("a")
-    };
-    let id = accept(&fixture, record).await;
-    let first = received.recv().await.unwrap();
-    assert!(
-        first.starts_with("POST /function/next HTTP/1.1\r\n"),
-        "{first}"
-    );
-    for header in [
-        format!("x-call-id: {id}"),
-        "x-function-name: hello.default".into(),
-        "x-function-status: 404".into(),
-        "x-duration-seconds: 0.0".into(),
-        "x-gateless-attempt: 1".into(),
-    ] {
-        assert!(first.contains(&header), "{header} in {first}");
-    }
-    // Due again within a minute, from whenever the failure was written.
-    let second = loop {
-        fixture.clock.advance(Duration::from_secs(60));
-        let wait = tokio::time::timeout(Duration::from_millis(50), received.recv());
-        if let Ok(second) = wait.await {
-            break second.unwrap();
-        }
-    };
-    assert!(second.contains("x-gateless-attempt: 2"), "{second}");
-    until(&fixture, &id, |v| {
-        v.callback_state == CallbackState::Delivered
-    })
-    .await;
-    dispatcher.stop(Duration::from_secs(9)).await;
-}
-
 #[tokio::test]
 async fn a_triggers_call_succeeds_only_when_the_function_accepts_it() {
     let fixture = Fixture::memory();
-    let dispatcher = dispatch(
-        &fixture,
-        scripted(|_| now(reply(400, "no"))),
-        known,
-        "http://127.0.0.1:1",
-    );
+    let dispatcher = dispatch(&fixture, scripted(|_| now(reply(400, "no"))), known);
     // Somebody reads the answer to an ordinary call, whatever it says.
     let id = accept(&fixture, record("a")).await;
     state(&fixture, &id, "succeeded").await;
@@ -395,56 +337,6 @@ async fn a_triggers_call_succeeds_only_when_the_function_accepts_it() {
     dispatcher.stop(Duration::from_secs(9)).await;
 }
 
-#[tokio::test]
-async fn refused_callback_is_given_up() {
-    let fixture = Fixture::memory();
-    let (url, _received) = receiver(&[410]).await;
-    let dispatcher = dispatch(&fixture, scripted(|_| now(reply(200, "made"))), known, &url);
-    let record = Record {
-        callback: Some(url.clone() + "/cb"),
-        ..record("a")
-    };
-    let id = accept(&fixture, record).await;
-    let view = until(&fixture, &id, |v| v.callback_state == CallbackState::Failed).await;
-    assert_eq!(view.callback_error, "it was answered with 410");
-    dispatcher.stop(Duration::from_secs(9)).await;
-}
-
-#[tokio::test]
-async fn slow_host_does_not_hold_up_callbacks_to_others() {
-    let fixture = Fixture::memory();
-    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let slow_url = format!("http://{}/cb", slow.local_addr().unwrap());
-    let (connected, mut connections) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = slow.accept().await {
-            // Kept open, and never answered.
-            connected.send(socket).unwrap();
-        }
-    });
-    let (url, mut received) = receiver(&[200]).await;
-    let answers = scripted(|_| now(reply(200, "made")));
-    let dispatcher = dispatch(&fixture, answers, known, &url);
-    let to = |callback: &str| Record {
-        callback: Some(callback.to_owned()),
-        ..record("a")
-    };
-    for _ in 0..40 {
-        let id = accept(&fixture, to(&slow_url)).await;
-        state(&fixture, &id, "succeeded").await;
-    }
-    for _ in 0..8 {
-        connections.recv().await.unwrap();
-    }
-    let id = accept(&fixture, to("/function/next")).await;
-    received.recv().await.unwrap();
-    until(&fixture, &id, |v| {
-        v.callback_state == CallbackState::Delivered
-    })
-    .await;
-    assert!(connections.try_recv().is_err(), "a ninth at once");
-    dispatcher.stop(Duration::ZERO).await;
-}
-
+mod callbacks;
 mod line;
 mod suspects;

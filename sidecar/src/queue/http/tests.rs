@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
-use gateless_core::name::NodeId;
+use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::{Identity, Policy};
 use gateless_core::time::Time;
-use http::Request;
+use http::{Request, request};
 
 use super::*;
 use crate::call::Payload;
@@ -48,7 +48,12 @@ async fn send(
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    accept(&*fixture.queue.inbox, admitted(parts, body)).await
+    accept(
+        &*fixture.queue.inbox,
+        admitted(parts, body),
+        &Egress::default(),
+    )
+    .await
 }
 
 fn json(response: &Response<Bytes>) -> Value {
@@ -77,6 +82,9 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
     assert_eq!(shown["accepted_at"], "2027-01-15T08:00:00Z");
     assert_eq!(shown["finished_at"], Value::Null);
     assert_eq!(shown["body_bytes"], 4);
+    for hidden in ["callback_url", "callback_state", "callback_error"] {
+        assert_eq!(shown.get(hidden), None, "{hidden}");
+    }
 }
 
 #[tokio::test]
@@ -130,6 +138,14 @@ async fn unusable_requests_are_refused_before_anything_is_queued() {
     )
     .await;
     check("x-callback-url", "nowhere", "bad_callback_url").await;
+    for near in [
+        "http://127.0.0.1:7701/function/inner",
+        "http://localhost:7702/",
+        "http://[fd00:ec2::254]/latest",
+        "http://10.0.0.1/",
+    ] {
+        check("x-callback-url", near, "bad_callback_url").await;
+    }
     check("idempotency-key", "", "bad_idempotency_key").await;
     check("idempotency-key", "a b", "bad_idempotency_key").await;
     check("idempotency-key", &"x".repeat(256), "bad_idempotency_key").await;

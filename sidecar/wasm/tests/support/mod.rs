@@ -11,8 +11,9 @@ mod guest;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -118,6 +119,8 @@ pub(crate) fn spec(component: &Path) -> (InstanceSpec, Printed) {
 pub(crate) struct Router {
     pub(crate) functions: Mutex<HashMap<String, Arc<Instance>>>,
     pub(crate) routed: AtomicUsize,
+    /// Whether requests for outside may go to loopback, and nowhere else.
+    pub(crate) near: AtomicBool,
 }
 
 impl Outgoing for Router {
@@ -132,6 +135,10 @@ impl Outgoing for Router {
             let response = response.map_err(|e| OutgoingError::Other(e.to_string()))?;
             Ok(response.map(BodyExt::boxed_unsync))
         }))
+    }
+
+    fn permits(&self, address: SocketAddr) -> bool {
+        self.near.load(Ordering::Relaxed) && address.ip().is_loopback()
     }
 }
 

@@ -30,7 +30,7 @@ impl Invoke for Line {
 async fn waiting_for_a_slot_is_no_attempt_and_takes_none_of_its_time() {
     let fixture = Fixture::memory();
     let (places, mut line) = mpsc::unbounded_channel();
-    let dispatcher = dispatch(&fixture, Arc::new(Line { places }), known, "");
+    let dispatcher = dispatch(&fixture, Arc::new(Line { places }), known);
     let id = accept(&fixture, record("a")).await;
     let mut place = line.recv().await.unwrap();
     for _ in 0..2 * AsyncPolicy::DEFAULT.max_attempts {

@@ -83,7 +83,7 @@ async fn calls_that_end_the_process_take_no_good_one_along() {
             _ => good.push(accept(&fixture, record("good")).await),
         }
     }
-    let dispatcher = dispatch(&fixture, Arc::new(process), policy, "");
+    let dispatcher = dispatch(&fixture, Arc::new(process), policy);
     for (ids, end, tries) in [(&good, "succeeded", 2), (&poison, "dead", 5)] {
         for id in ids {
             let view = until(&fixture, id, |view| {

@@ -1,0 +1,137 @@
+//! What strangers must not get, tried through the doors of real processes.
+
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+
+use gateless_tests::call::send;
+use gateless_tests::wait::when;
+use gateless_tests::{Answer, Caller, Cluster, Spec, eventually};
+use http::Method;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// An async call of `hello` that asks for a callback.
+async fn asked(at: &Caller, callback: &str) -> Answer {
+    let call = at.request(Method::POST, "/async-function/hello/");
+    let call = call.header("x-callback-url", callback);
+    send(call.body("x")).await.unwrap()
+}
+
+/// What the management API says of a call once its callback was tried.
+async fn tried(cluster: &Cluster, accepted: Answer) -> Value {
+    let id = accepted.expect(202).header("x-call-id").to_owned();
+    let path = format!("/namespaces/default/functions/hello/invocations/{id}");
+    eventually("the callback is tried", async || {
+        let call = cluster.api.get(&path).await;
+        let is_over = call["callback_state"] == "delivered" || call["callback_error"].is_string();
+        when(is_over, call.clone()).map(|()| call)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callback_to_a_function_is_made_with_its_callers_rights() {
+    let cluster = Cluster::small().await;
+    cluster.deploy("hello", Spec::new()).await;
+    let inner = Spec::new().with("visibility", "cluster_only");
+    cluster.deploy("inner", inner).await;
+    let sidecar = &cluster.sidecars[0];
+    for path in ["/function/inner/", "/async-function/inner/?all=1"] {
+        let call = tried(&cluster, asked(&sidecar.public(), path).await).await;
+        assert_eq!(call["callback_state"], "failed", "{path}: {call:#}");
+        assert_eq!(call["callback_error"], "it was answered with 403", "{path}");
+        let call = tried(&cluster, asked(&sidecar.local(), path).await).await;
+        assert_eq!(call["callback_state"], "delivered", "{path}: {call:#}");
+    }
+    let call = tried(&cluster, asked(&sidecar.public(), "/function/hello/").await).await;
+    assert_eq!(call["callback_state"], "delivered", "{call:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_was_queued_for_anyone_is_refused_once_its_function_is_not_for_anyone() {
+    let cluster = Cluster::small().await;
+    let slow = Spec::new().concurrency(1).scale(1, 1);
+    cluster
+        .deploy("hello", slow.clone().with("async/max_in_flight", 1))
+        .await;
+    let sidecar = &cluster.sidecars[0];
+    let queue = async |caller: Caller, path: &str| {
+        let call = caller.request(Method::POST, path).body("x");
+        send(call).await.unwrap().expect(202)
+    };
+    let first = queue(sidecar.public(), "/async-function/hello/sleep?ms=50000").await;
+    let of_anyone = queue(sidecar.public(), "/async-function/hello/").await;
+    let of_function = queue(sidecar.local(), "/async-function/hello/").await;
+    let closed = slow.with("visibility", "cluster_only");
+    cluster.deploy("hello", closed).await;
+    // Until now the first call has kept the others waiting.
+    let first = first.header("x-call-id");
+    let cancel = format!("/namespaces/default/functions/hello/invocations/{first}/cancel");
+    cluster.api.send(Method::POST, &cancel, None).await;
+    let public = sidecar.public();
+    let ended = async |call: &Answer| public.ended(call.header("x-call-id")).await;
+    assert_eq!(ended(&of_anyone).await, "dead");
+    assert_eq!(ended(&of_function).await, "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_go_to_no_address_that_the_operator_has_not_named() {
+    let mut cluster = Cluster::small().await;
+    cluster.deploy("hello", Spec::new()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let public = cluster.sidecars[0].public();
+    let (local, peer) = (
+        cluster.sidecars[0].address("local"),
+        cluster.sidecars[0].address("peer"),
+    );
+    for near in [
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://{local}/function/inner.a/admin?all=1"),
+        format!("http://{peer}/"),
+        "http://10.0.0.1/".to_owned(),
+        "http://[fd00:ec2::254]/latest/meta-data/".to_owned(),
+        "http://100.100.100.200/latest/meta-data/".to_owned(),
+    ] {
+        let refused = asked(&public, &near).await;
+        refused.problem(400, "bad_callback_url");
+    }
+    // A spelling that only the resolver understands is judged by what it means.
+    let call = tried(
+        &cluster,
+        asked(&public, &format!("http://127.1:{port}/")).await,
+    )
+    .await;
+    assert!(
+        call["callback_error"]
+            .as_str()
+            .unwrap()
+            .contains("loopback"),
+        "{call:#}"
+    );
+    // Anybody may ask about the call, and learns nothing of what could be connected to.
+    let id = call["id"].as_str().unwrap();
+    let shown = public.get(&format!("/_gateless/calls/{id}")).await;
+    let shown = shown.expect(200).json();
+    assert_eq!(shown["state"], "succeeded");
+    assert!(
+        shown.get("callback_state").is_none() && shown.get("callback_error").is_none(),
+        "{shown:#}"
+    );
+
+    let sidecar = &mut cluster.sidecars[0];
+    sidecar
+        .common
+        .extend(["--egress-allow".to_owned(), "127.0.0.0/8".to_owned()]);
+    sidecar.restart();
+    cluster.settled().await;
+    asked(&public, &format!("http://{local}/function/hello"))
+        .await
+        .problem(400, "bad_callback_url");
+    asked(&public, &format!("http://127.0.0.1:{port}/done"))
+        .await
+        .expect(202);
+    // Nobody but this callback has come here.
+    let (_stream, _from) = listener.accept().await.unwrap();
+}
