@@ -5,7 +5,9 @@
 
 pub mod answer;
 pub mod error;
+pub mod grpc;
 pub mod headers;
+pub mod origin;
 pub mod reserve;
 
 mod forward;

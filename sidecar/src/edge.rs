@@ -17,6 +17,8 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use gateless_core::trusted::TrustedProxies;
+
 use crate::call::Proxy;
 use crate::call::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
@@ -44,6 +46,8 @@ pub struct Edge {
     pub grpc: tonic::service::Routes,
     /// What the server told, and where it is.
     pub catalogue: Arc<catalogue::Handle>,
+    /// Proxies whose word on a call's origin is passed on.
+    pub trusted: TrustedProxies,
     /// Stands in for an OpenFaaS gateway.
     pub openfaas: Relay,
     /// Series.

@@ -6,6 +6,7 @@ pub(crate) mod alarm;
 pub mod body;
 pub mod component;
 pub mod engine;
+pub mod framing;
 pub mod pool;
 pub(crate) mod stream;
 pub mod target;

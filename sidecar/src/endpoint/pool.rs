@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::alarm::Spare;
+use super::framing::{self, Fault};
 use crate::clock;
 use crate::endpoint::body::Body;
 
@@ -32,6 +33,8 @@ pub enum Error {
     Unsent(Box<Request<Body>>, String),
     /// It may have been seen.
     Sent(hyper::Error),
+    /// It was answered, but not so that the answer could be passed on.
+    Answer(Fault),
 }
 
 /// Idle connections to one address, and how to make more.
@@ -101,7 +104,7 @@ impl Pool {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     return Ok((
-                        response,
+                        checked(response, false)?,
                         Conn {
                             sender,
                             pool: self.clone(),
@@ -120,7 +123,7 @@ impl Pool {
         };
         match sender.try_send_request(request).await {
             Ok(response) => Ok((
-                response,
+                checked(response, false)?,
                 Conn {
                     sender,
                     pool: self.clone(),
@@ -142,7 +145,8 @@ impl Pool {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        sender.send_request(request).await.map_err(Error::Sent)
+        let sent = sender.send_request(request).await;
+        checked(sent.map_err(Error::Sent)?, true)
     }
 
     /// Sends over HTTP/2, sharing one connection.
@@ -154,13 +158,12 @@ impl Pool {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        sender
-            .try_send_request(request)
-            .await
-            .map_err(|mut error| match error.take_message() {
-                Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
-                None => Error::Sent(error.into_error()),
-            })
+        let sent = sender.try_send_request(request).await;
+        let response = sent.map_err(|mut error| match error.take_message() {
+            Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
+            None => Error::Sent(error.into_error()),
+        })?;
+        checked(response, false)
     }
 
     fn checkout(&self) -> Option<http1::SendRequest<Body>> {
@@ -185,7 +188,11 @@ impl Pool {
 
     async fn connect_h1(&self) -> Result<http1::SendRequest<Body>, String> {
         let io = TokioIo::new(self.dial().await?);
-        let handshake = http1::Builder::new().handshake::<_, Body>(io).await;
+        let handshake = http1::Builder::new()
+            .max_headers(framing::MAX_HEADERS)
+            .max_header_size(framing::MAX_HEAD_BYTES)
+            .handshake::<_, Body>(io)
+            .await;
         let (sender, connection) = handshake.map_err(|e| e.to_string())?;
         tokio::spawn(async move {
             // How it ended shows in the exchange; an idle end is nothing to report.
@@ -202,6 +209,7 @@ impl Pool {
         let io = TokioIo::new(self.dial().await?);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .adaptive_window(true)
+            .max_header_list_size(framing::MAX_HEADER_LIST)
             .handshake::<_, Body>(io)
             .await
             .map_err(|e| e.to_string())?;
@@ -227,5 +235,16 @@ impl Pool {
         };
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         Ok(stream)
+    }
+}
+
+/// An answer that can be passed on.
+fn checked(
+    mut response: Response<Incoming>,
+    may_switch: bool,
+) -> Result<Response<Incoming>, Error> {
+    match framing::check(&mut response, may_switch) {
+        Ok(()) => Ok(response),
+        Err(fault) => Err(Error::Answer(fault)),
     }
 }
