@@ -2,7 +2,7 @@
 //!
 //! What any intermediary does with headers of HTTP itself is in [`crate::hop`].
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 /// Every header of our own begins with this; only the few that callers may send are taken from them.
 pub const PREFIX: &str = "x-gateless-";
@@ -99,10 +99,64 @@ names! {
     FORWARDED_PROTO = "x-forwarded-proto";
     /// The host that the first caller asked for.
     FORWARDED_HOST = "x-forwarded-host";
+    /// The first caller's address, as some proxies write it.
+    REAL_IP = "x-real-ip";
+}
+
+/// Who says a header to a function or a sidecar, from the one whose word counts least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speaker {
+    /// Anyone.
+    Caller,
+    /// A proxy of the operator's, in front of a sidecar.
+    Proxy,
+    /// What runs on a sidecar's own host: its functions, and the queue that calls them back.
+    Function,
+    /// Another sidecar of the cluster.
+    Sidecar,
+}
+
+/// Whose word is needed at least for a header. It is dropped, where a call comes in, from who says less.
+#[must_use]
+pub fn speaker(name: &HeaderName) -> Speaker {
+    let text = name.as_str();
+    let Some(rest) = text.strip_prefix("x-") else {
+        return match text {
+            "forwarded" => Speaker::Proxy,
+            _ => Speaker::Caller,
+        };
+    };
+    if rest.starts_with("gateless-") {
+        return if *name == TIMEOUT_MS || *name == STICKY {
+            Speaker::Caller
+        } else if INTERNAL.contains(name) {
+            Speaker::Sidecar
+        } else {
+            Speaker::Function
+        };
+    }
+    match rest {
+        "real-ip" => Speaker::Proxy,
+        _ if rest.starts_with("forwarded-") => Speaker::Proxy,
+        "call-id" | "function-name" | "function-status" | "duration-seconds" => Speaker::Function,
+        _ => Speaker::Caller,
+    }
+}
+
+/// Removes what `by` may not say.
+pub fn strip(headers: &mut HeaderMap, by: Speaker) {
+    // Mostly there is none.
+    if !headers.keys().any(|name| speaker(name) > by) {
+        return;
+    }
+    let names = headers.keys().filter(|name| speaker(name) > by);
+    for name in names.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
 }
 
 /// Headers that only sidecars may set; dropped from what others send.
-pub const INTERNAL: [HeaderName; 9] = [
+const INTERNAL: [HeaderName; 9] = [
     CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO,
 ];
 
@@ -120,7 +174,60 @@ pub fn is_for_sidecar(name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn nobody_says_what_only_others_can_know() {
+        let all = [
+            (HeaderName::from_static("accept"), Speaker::Caller),
+            (HeaderName::from_static("x-own"), Speaker::Caller),
+            (TIMEOUT_MS, Speaker::Caller),
+            (STICKY, Speaker::Caller),
+            (CALLBACK_URL, Speaker::Caller),
+            (HeaderName::from_static("forwarded"), Speaker::Proxy),
+            (FORWARDED_FOR, Speaker::Proxy),
+            (FORWARDED_PROTO, Speaker::Proxy),
+            (
+                HeaderName::from_static("x-forwarded-prefix"),
+                Speaker::Proxy,
+            ),
+            (REAL_IP, Speaker::Proxy),
+            (CALL_ID, Speaker::Function),
+            (FUNCTION_NAME, Speaker::Function),
+            (FUNCTION_STATUS, Speaker::Function),
+            (DURATION_SECONDS, Speaker::Function),
+            (TRIGGER, Speaker::Function),
+            (ATTEMPT, Speaker::Function),
+            (ASYNC, Speaker::Function),
+            (CALL_STATE, Speaker::Function),
+            (
+                HeaderName::from_static("x-gateless-of-a-later-version"),
+                Speaker::Function,
+            ),
+            (CLUSTER, Speaker::Sidecar),
+            (REFUSED, Speaker::Sidecar),
+            (HOPS, Speaker::Sidecar),
+        ];
+        for by in [
+            Speaker::Caller,
+            Speaker::Proxy,
+            Speaker::Function,
+            Speaker::Sidecar,
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, least) in &all {
+                assert_eq!(speaker(name), *least, "{name}");
+                headers.append(name, HeaderValue::from_static("1"));
+                headers.append(name, HeaderValue::from_static("2"));
+            }
+            strip(&mut headers, by);
+            for (name, least) in &all {
+                assert_eq!(headers.contains_key(name), *least <= by, "{name} by {by:?}");
+            }
+        }
+    }
 
     #[test]
     fn what_only_sidecars_set_is_known_by_its_prefix() {

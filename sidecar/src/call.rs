@@ -5,7 +5,9 @@
 
 pub mod answer;
 pub mod error;
+pub mod grpc;
 pub mod headers;
+pub mod origin;
 pub(crate) mod relay;
 pub mod reserve;
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use gateless_core::egress::Egress;
+use gateless_core::trusted::TrustedProxies;
 
 use crate::call::Proxy;
 use crate::call::reserve::Reservations;
@@ -47,6 +48,8 @@ pub struct Edge {
     pub grpc: tonic::service::Routes,
     /// What the server told, and where it is.
     pub catalogue: Arc<catalogue::Handle>,
+    /// Proxies whose word on a call's origin is passed on.
+    pub trusted: TrustedProxies,
     /// Stands in for an OpenFaaS gateway.
     pub openfaas: Relay,
     /// Where callbacks may go outside the cluster.

@@ -7,6 +7,7 @@ pub mod body;
 pub mod component;
 pub mod egress;
 pub mod engine;
+pub mod framing;
 pub mod pool;
 mod pulse;
 pub(crate) mod stream;

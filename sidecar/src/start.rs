@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use gateless_core::egress::Egress;
+use gateless_core::trusted::TrustedProxies;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub cluster_secret: ClusterSecret,
     /// Suffix of function hosts.
     pub domain: String,
+    /// Proxies in front of it, whose word on a call's origin is passed on.
+    pub trusted_proxies: TrustedProxies,
     /// Instances this host may run.
     pub capacity: u32,
     /// Whether the public listener passes an OpenFaaS gateway's management paths on to the server.
@@ -168,6 +171,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         fairness: std::hash::RandomState::new(),
         reservations,
         triggers,
+        trusted: config.trusted_proxies.clone(),
         openfaas: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         catalogue: control.clone(),

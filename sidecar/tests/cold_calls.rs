@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use gateless_common::secret::ClusterSecret;
+use gateless_core::trusted::TrustedProxies;
 use gateless_proto::v1::{self, config_service_server};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -108,6 +109,7 @@ async fn sidecar(
         cluster_secret: ClusterSecret::new(SECRET).unwrap(),
         domain: "gateless.local".into(),
         capacity: 10,
+        trusted_proxies: TrustedProxies::default(),
         management_relay: true,
         wasi_0_3: false,
         isolation: gateless_sandbox::Settings::none(),

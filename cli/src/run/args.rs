@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gateless_common::secret::ClusterSecret;
-use gateless_sandbox::Level;
 use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
+use gateless_core::trusted::{Network, TrustedProxies};
+use gateless_sandbox::Level;
 
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -204,6 +205,16 @@ pub(super) struct HostArgs {
     /// Functions are also called by the host name NAME.NAMESPACE.DOMAIN.
     #[arg(long, env = "GATELESS_DOMAIN", default_value = "gateless.local")]
     domain: String,
+    /// Proxies in front of this sidecar, addresses or networks: what they say of a call's origin (forwarded, x-forwarded-*,
+    /// x-real-ip) is passed on, what others say is dropped.
+    #[arg(
+        long,
+        env = "GATELESS_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        default_value = "127.0.0.0/8,::1",
+        value_name = "CIDR,..."
+    )]
+    trusted_proxies: Vec<Network>,
     /// Instances this host may run at once.
     #[arg(
         long,
@@ -294,6 +305,7 @@ impl HostArgs {
             join: self.join.clone(),
             cluster_secret,
             domain: self.domain.clone(),
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             capacity: self.capacity,
             management_relay: !self.no_management_relay,
             wasi_0_3: self.wasi_0_3,

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::Egress;
+use gateless_core::trusted::TrustedProxies;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -74,6 +75,7 @@ pub(crate) fn loopback_sidecar(
         join: Vec::new(),
         cluster_secret,
         domain: "gateless.local".into(),
+        trusted_proxies: TrustedProxies::default(),
         capacity: LOOPBACK_CAPACITY,
         management_relay: true,
         wasi_0_3: cfg!(feature = "wasm"),

@@ -28,6 +28,7 @@ pub mod router;
 mod schedule;
 pub mod time;
 pub mod trigger;
+pub mod trusted;
 pub mod usage;
 pub mod window;
 

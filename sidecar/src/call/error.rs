@@ -12,8 +12,10 @@ use gateless_core::router;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use super::grpc;
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Ended;
+use crate::endpoint::framing;
 
 /// What to do about a call whose host fell silent.
 const MAY_HAVE_RUN: &str =
@@ -95,8 +97,8 @@ pub enum Error {
     /// A call that was to be passed on to a host that does not answer; never reaches an outside caller.
     #[error("host {0} does not answer here either")]
     NoWay(NodeId),
-    /// Components call each other in a circle.
-    #[error("the call came through more than {0} components, one calling the other")]
+    /// Functions call each other in a circle.
+    #[error("the call came through here more than {0} times, one function calling the other")]
     Loop(u32),
     /// The component was ended, or ended without an answer.
     #[error(transparent)]
@@ -110,6 +112,13 @@ pub enum Error {
     /// Malformed in a way not covered above.
     #[error("{0}")]
     BadRequest(String),
+    /// More headers, or larger ones, than a call may have.
+    #[error(
+        "the head has more than {} headers or {} bytes",
+        framing::MAX_HEADERS,
+        framing::MAX_HEAD_BYTES
+    )]
+    HeadTooLarge,
     /// A method that is not for functions.
     #[error("{0} is not passed on to functions")]
     Method(http::Method),
@@ -230,14 +239,31 @@ impl Error {
             ),
             Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
+            Self::HeadTooLarge => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "send fewer or smaller headers",
+            ),
             Self::Method(_) => (
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                "a sidecar opens no tunnels; call functions with another method",
+                "call functions with another method",
             ),
             Self::Queue {
                 status, code, hint, ..
             } => (*status, code, hint),
+        }
+    }
+
+    /// The answer, as a caller of gRPC gets it where it is one ([`grpc::kind`]).
+    #[must_use]
+    pub fn respond(self, kind: Option<HeaderValue>) -> Response<Body> {
+        match kind {
+            Some(kind) => {
+                let (status, code, _) = self.row();
+                grpc::answer(kind, status, code, &self.to_string())
+            }
+            None => self.into_response(),
         }
     }
 

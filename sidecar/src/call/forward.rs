@@ -14,15 +14,16 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::answer::{Held, Tracked};
+use super::headers::Speaker;
 use super::payload::{Payload, SMALL, Unread};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
 use super::timing::Timing;
-use super::{headers, relay, upgrade};
+use super::{headers, origin, relay, upgrade};
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
-use crate::endpoint::body::{Body, Inbound};
+use crate::endpoint::body::{Body, Fate, Inbound};
 use crate::endpoint::component::Failure;
 use crate::endpoint::pool::{self, Conn};
 use crate::runtime::{Endpoint, Lease, Relay};
@@ -65,11 +66,14 @@ pub(super) struct Answer {
 }
 
 /// Cleans the head once, for every attempt.
-pub(super) fn prepare(call: &mut Call, domain: &str) {
+///
+/// # Errors
+/// When it goes round in a loop.
+pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
     let asked = headers::upgrade(&call.parts.headers);
     let map = &mut call.parts.headers;
     headers::strip_hop_by_hop(map);
-    headers::strip_internal(map);
+    headers::strip(map, Speaker::Function);
     if let Some(protocol) = asked.filter(|_| call.upgrade.is_some()) {
         map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         map.insert(header::UPGRADE, protocol);
@@ -80,9 +84,9 @@ pub(super) fn prepare(call: &mut Call, domain: &str) {
         let host = format!("{}.{}.{domain}", name.name(), name.namespace());
         headers::set(map, header::HOST, &host);
     }
-    if let Some(client) = call.client {
-        headers::add_forwarded(map, client);
-        headers::ensure_traceparent(map);
+    match call.client {
+        Some(client) => origin::add(map, call.parts.version, client),
+        None => Ok(()),
     }
 }
 
@@ -99,7 +103,7 @@ pub(super) async fn forward(
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
-    let (body, too_large) = call.payload.take(limits.max_request_body);
+    let (body, fate) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
     let relay = way.relay.clone();
@@ -139,7 +143,13 @@ pub(super) async fn forward(
             }
             Ok(answered(response, conn, alarm, lease, call, began))
         }
-        Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
+        Err(_) if fate.as_ref().is_some_and(Fate::is_too_large) => {
+            Err(Error::BodyTooLarge(limits.max_request_body))
+        }
+        // Not the endpoint's failure, however the connection says it.
+        Err(_) if fate.as_ref().is_some_and(Fate::is_broken_off) => {
+            Err(Error::Body("it broke off, or is malformed".to_owned()))
+        }
         Err(Broken::Component(Failure::Busy)) => {
             let (parts, body) = request.into_parts();
             call.parts.headers = parts.headers;
@@ -161,6 +171,11 @@ pub(super) async fn forward(
             })
         }
         Err(Broken::Wire(pool::Error::Sent(_))) if lease.is_lost() => Ok(Sent::Lost(lease)),
+        // The function had the call, and would answer the next one so, too.
+        Err(Broken::Wire(pool::Error::Answer(fault))) => {
+            let cause = fault.to_owned();
+            Err(Error::Instance { cause, seen: true })
+        }
         Err(Broken::Wire(pool::Error::Sent(error))) if error.is_user() => {
             Err(Error::Body(error.to_string()))
         }
@@ -270,7 +285,7 @@ async fn send(
         let sent = pool.send_h1(request).await;
         sent.map(|(answer, conn)| (answer, Some(conn)))
     };
-    sent.map(|(answer, conn)| (answer.map(Inbound::Wire), conn))
+    sent.map(|(answer, conn)| (Inbound::answer(answer), conn))
         .map_err(Broken::Wire)
 }
 
@@ -389,7 +404,7 @@ impl Answer {
         if !switching {
             headers::strip_hop_by_hop(response.headers_mut());
         }
-        headers::strip_internal(response.headers_mut());
+        headers::strip(response.headers_mut(), Speaker::Function);
         annotate(&mut response, call, timing, revision.label());
         if switching && let Some(caller) = caller_upgrade {
             let instance = hyper::upgrade::on(&mut response);

@@ -1,7 +1,5 @@
 //! A request's body before it is sent: whole, so that it can be sent again, or a stream.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +7,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 
 use crate::call::error::Error;
-use crate::endpoint::body::{self, Body, Inbound};
+use crate::endpoint::body::{self, Body, Fate, Inbound};
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
 /// refusal there costs nothing.
@@ -128,21 +126,21 @@ impl Payload {
         }
     }
 
-    /// A body to send, cut off past `limit` bytes.
-    pub fn take(&mut self, limit: u64) -> (Body, TooLarge) {
+    /// A body to send, cut off past `limit` bytes, and what tells afterwards why it failed.
+    pub fn take(&mut self, limit: u64) -> (Body, Option<Fate>) {
         match std::mem::replace(self, Self::Spent) {
             Self::Whole(bytes) => {
                 *self = Self::Whole(bytes.clone());
-                (Body::from(bytes), TooLarge(None))
+                (Body::from(bytes), None)
             }
             Self::Stream(unread) => match unread.into_inner() {
                 Some(incoming) => {
-                    let (limited, exceeded) = body::Limited::new(incoming, limit);
-                    (Body::Limited(limited), TooLarge(Some(exceeded)))
+                    let (limited, fate) = body::Limited::new(incoming, limit);
+                    (Body::Limited(limited), Some(fate))
                 }
-                None => (Body::empty(), TooLarge(None)),
+                None => (Body::empty(), None),
             },
-            Self::Spent => (Body::empty(), TooLarge(None)),
+            Self::Spent => (Body::empty(), None),
         }
     }
 }
@@ -195,18 +193,5 @@ impl Drop for Unread {
                 }
             }
         }));
-    }
-}
-
-/// Tells after a failure whether the body was cut off for its size.
-pub struct TooLarge(Option<Arc<AtomicBool>>);
-
-impl TooLarge {
-    /// Whether it was.
-    #[must_use]
-    pub fn happened(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }

@@ -62,6 +62,10 @@ impl Proxy {
             Err(pool::Error::Unsent(..)) => Err(no_way()),
             Err(pool::Error::Sent(_)) if pool.is_lost() => Err(Error::HostLost(Some(node.clone()))),
             Err(pool::Error::Sent(error)) if error.is_user() => Err(Error::Body(error.to_string())),
+            Err(pool::Error::Answer(fault)) => Err(Error::Instance {
+                cause: fault.to_owned(),
+                seen: true,
+            }),
             Err(pool::Error::Sent(error)) => Err(Error::Instance {
                 cause: error.to_string(),
                 seen: true,

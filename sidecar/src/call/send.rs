@@ -81,7 +81,7 @@ impl Proxy {
         if call.hops().0 > MAX_HOPS {
             return Err(Error::Loop(MAX_HOPS));
         }
-        forward::prepare(call, &self.domain);
+        forward::prepare(call, &self.domain)?;
         let mut next = self.send_to(revision, call).await;
         for _ in 0..MAX_SUCCESSORS {
             // A rollout took the revision away while the call waited for it.

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 
 use super::doors::Door;
 use super::{Edge, route};
-use crate::call::headers;
+use crate::call::headers::{self, Speaker};
 use crate::endpoint::body::Inbound;
 
 /// Routes components' outgoing requests. Made before the edge it leads to.
@@ -69,7 +69,7 @@ impl Outgoing for Router {
         {
             request.headers_mut().insert(header::HOST, host);
         }
-        headers::strip_internal(request.headers_mut());
+        headers::strip(request.headers_mut(), Speaker::Function);
         let hops = from.extensions.get().copied();
         let headers::Hops(hops) = hops.unwrap_or_default();
         request.extensions_mut().insert(headers::Hops(hops + 1));

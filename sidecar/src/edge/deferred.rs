@@ -14,7 +14,8 @@ use http::{HeaderValue, Response};
 
 use super::Edge;
 use crate::call::error::Error;
-use crate::call::{Call, headers};
+use crate::call::headers::Speaker;
+use crate::call::{Call, headers, origin};
 use crate::endpoint::body::Body;
 use crate::queue::calls::Location;
 use crate::queue::deliver::to_answer;
@@ -36,7 +37,7 @@ impl Edge {
     pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
         let limit = self.queue.inbox.max_body();
         call.get_mut().payload.make_whole(limit).await?;
-        add_origin_headers(call.get_mut());
+        add_origin_headers(call.get_mut())?;
         let accepted = queue::http::accept(&*self.queue.inbox, call, &self.egress).await?;
         Ok(to_response(accepted))
     }
@@ -61,7 +62,7 @@ impl Edge {
         };
         let call = admitted.get_mut();
         call.payload.make_whole(limit).await?;
-        add_origin_headers(call);
+        add_origin_headers(call)?;
         call.client = None;
         let record = queue::http::record(&admitted, &self.egress)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
@@ -148,10 +149,10 @@ impl Edge {
 }
 
 /// A queued call tells who made it, not who delivered it.
-fn add_origin_headers(call: &mut Call) {
-    headers::strip_internal(&mut call.parts.headers);
-    if let Some(client) = call.client {
-        headers::add_forwarded(&mut call.parts.headers, client);
-        headers::ensure_traceparent(&mut call.parts.headers);
+fn add_origin_headers(call: &mut Call) -> Result<(), Error> {
+    headers::strip(&mut call.parts.headers, Speaker::Function);
+    match call.client {
+        Some(client) => origin::add(&mut call.parts.headers, call.parts.version, client),
+        None => Ok(()),
     }
 }

@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Edge, host, openfaas, peer, route};
-use crate::call::error::Error;
+use crate::call::headers::Speaker;
+use crate::call::{grpc, headers};
 use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
+use crate::endpoint::framing;
 use crate::endpoint::stream::Stream;
 use crate::endpoint::wire::expect_silence;
 use crate::trigger::ingress::Route as Ingress;
@@ -40,6 +42,9 @@ pub enum Door {
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A peer's HTTP/2 connection is asked whether it is there, and closed when it does not say so within this.
 const PEER_KEEPALIVE: Duration = Duration::from_secs(2);
+/// Headers that a sidecar adds to a call it forwards, and bytes of each, on average.
+const ADDED: usize = 32;
+const ADDED_BYTES: usize = 512;
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 1_024;
 
@@ -91,16 +96,21 @@ async fn connection(
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(answer(&edge, request, client, door).await) }
     });
+    // A head that came in at another sidecar has to come in here with what that one added.
+    let added = if door == Door::Peer { ADDED } else { 0 };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(ConnectionTimer::default())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(framing::MAX_HEADERS + added)
+        .max_buf_size(framing::MAX_HEAD_BYTES + added * ADDED_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .adaptive_window(true);
+        .adaptive_window(true)
+        .max_header_list_size(framing::MAX_HEADER_LIST);
     if door == Door::Peer {
         // Closing one in order takes an answer from the other end.
         let mut http2 = builder.http2();
@@ -134,10 +144,17 @@ async fn answer(
             false => peer::answer(edge, request).await,
         };
     }
+    let kind = grpc::kind(request.method(), request.headers());
     let host = match host::settle(&mut request) {
         Ok(host) => host,
-        Err(refused) => return refused.into_response(),
+        Err(refused) => return refused.respond(kind),
     };
+    headers::strip(request.headers_mut(), speaker(edge, client, door));
+    match host::forwards(&mut request) {
+        Some(Ok(())) => return Response::new(Body::empty()),
+        Some(Err(refused)) => return refused.respond(kind),
+        None => {}
+    }
     if request.uri().path().starts_with("/_gateless/") {
         return match Ingress::of(request.uri().path()) {
             Some(ingress) => Box::pin(edge.triggers.ingest(ingress, request)).await,
@@ -151,5 +168,15 @@ async fn answer(
         return Box::pin(edge.openfaas.answer(&edge.catalogue, request)).await;
     }
     let answered = route::outside(edge, request, &host, client, door).await;
-    answered.unwrap_or_else(Error::into_response)
+    answered.unwrap_or_else(|error| error.respond(kind))
+}
+
+/// Whose word the headers of a request are.
+fn speaker(edge: &Edge, client: SocketAddr, door: Door) -> Speaker {
+    match door {
+        Door::Public if edge.trusted.contain(client.ip()) => Speaker::Proxy,
+        Door::Public => Speaker::Caller,
+        Door::Local => Speaker::Function,
+        Door::Peer => Speaker::Sidecar,
+    }
 }

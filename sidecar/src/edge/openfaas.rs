@@ -98,14 +98,13 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
     let Some(address) = control.api_address() else {
         return unreachable("the server has not been reached yet");
     };
-    let (mut parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = Inbound::request(request).into_parts();
     headers::strip_hop_by_hop(&mut parts.headers);
-    headers::strip_internal(&mut parts.headers);
     let path = parts.uri.path_and_query().cloned();
     parts.uri = path.map(Into::into).unwrap_or_default();
     parts.version = http::Version::HTTP_11;
     headers::set(&mut parts.headers, http::header::HOST, &address);
-    let (body, _) = Limited::new(Inbound::Wire(incoming), MAX_BODY);
+    let (body, _) = Limited::new(incoming, MAX_BODY);
     // A connection of its own: people and their tools ask seldom, and logs are followed for long.
     let pool = Arc::new(Pool::new(address));
     let sent = pool

@@ -16,9 +16,9 @@ use hyper::upgrade::OnUpgrade;
 use super::{Edge, host};
 use crate::call::error::Error;
 use crate::call::relay::{LOST, NO_WAY};
-use crate::call::{Call, Payload, headers};
+use crate::call::{Call, Payload, grpc, headers};
 use crate::clock;
-use crate::endpoint::body::Body;
+use crate::endpoint::body::{Body, Inbound};
 
 /// A request on the peer listener: gRPC, or a call another sidecar forwards.
 pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> Response<Body> {
@@ -38,6 +38,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
         );
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
+    let kind = grpc::kind(request.method(), request.headers());
     edge.from_peers.fetch_add(1, Ordering::Relaxed);
     let relayed = request.headers().get(headers::RELAY_TO);
     let relayed = relayed.and_then(|node| node.to_str().ok().map(NodeId::new));
@@ -61,7 +62,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
                 Error::HostLost(_) => Some((headers::FAILED, LOST)),
                 _ => None,
             };
-            let mut response = error.into_response();
+            let mut response = error.respond(kind);
             if let Some((name, how)) = marker {
                 response.headers_mut().insert(name, how);
             }
@@ -76,8 +77,8 @@ async fn forwarded(
     upgrade: Option<OnUpgrade>,
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
-    let (mut parts, incoming) = request.into_parts();
-    let payload = Payload::new(incoming.into());
+    let (mut parts, incoming) = Inbound::request(request).into_parts();
+    let payload = Payload::new(incoming);
     let text = |name| {
         parts
             .headers

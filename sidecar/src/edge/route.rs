@@ -37,7 +37,7 @@ pub(super) async fn outside(
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     route(
         edge,
-        request.map(Inbound::Wire),
+        Inbound::request(request),
         host,
         client.ip(),
         door,

@@ -4,12 +4,15 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use super::framing;
 
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -33,16 +36,70 @@ impl std::fmt::Debug for Body {
 /// A body to read: of a caller's request, or of a function's answer.
 pub enum Inbound {
     /// From a connection.
-    Wire(Incoming),
+    Wire(Wire),
     /// From a component in this process that is through with it; `None` for no bytes.
     Whole(Option<Bytes>),
     /// From a component in this process.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
-impl From<Incoming> for Inbound {
-    fn from(incoming: Incoming) -> Self {
-        Self::Wire(incoming)
+/// A body from a connection, of which no part is missing without an error.
+pub struct Wire {
+    incoming: Incoming,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    H1,
+    H2Request,
+    H2Answer,
+}
+
+impl Inbound {
+    /// A caller's request, as a connection has it.
+    #[must_use]
+    pub fn request(request: Request<Incoming>) -> Request<Self> {
+        let kind = match request.version() {
+            Version::HTTP_2 => Kind::H2Request,
+            _ => Kind::H1,
+        };
+        request.map(|incoming| Self::Wire(Wire { incoming, kind }))
+    }
+
+    /// A function's answer, as a connection has it.
+    #[must_use]
+    pub fn answer(answer: Response<Incoming>) -> Response<Self> {
+        let kind = match answer.version() {
+            Version::HTTP_2 => Kind::H2Answer,
+            _ => Kind::H1,
+        };
+        answer.map(|incoming| Self::Wire(Wire { incoming, kind }))
+    }
+}
+
+impl Wire {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(match polled {
+            // The library takes a reset without an error for an end.
+            None if self.kind != Kind::H1 && !self.incoming.is_end_stream() => {
+                Some(Err("the stream was reset before its end".into()))
+            }
+            None => None,
+            Some(Ok(frame)) if frame.is_trailers() => Some(self.checked(frame)),
+            Some(frame) => Some(frame.map_err(Into::into)),
+        })
+    }
+
+    #[cold]
+    fn checked(&self, trailers: Frame<Bytes>) -> Result<Frame<Bytes>, Error> {
+        let is_empty = trailers.trailers_ref().is_some_and(HeaderMap::is_empty);
+        // The library drops pseudo-headers there, which make a request malformed (RFC 9113, 8.1).
+        if is_empty && self.kind == Kind::H2Request {
+            return Err("trailers without a field".into());
+        }
+        framing::check_frame(trailers)
     }
 }
 
@@ -55,9 +112,7 @@ impl http_body::Body for Inbound {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
-            Self::Wire(incoming) => Pin::new(incoming)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|result| result.map_err(Into::into))),
+            Self::Wire(wire) => wire.poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
         }
@@ -65,7 +120,7 @@ impl http_body::Body for Inbound {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Wire(incoming) => incoming.is_end_stream(),
+            Self::Wire(wire) => wire.incoming.is_end_stream(),
             Self::Whole(bytes) => bytes.is_none(),
             Self::Boxed(inner) => inner.is_end_stream(),
         }
@@ -73,7 +128,7 @@ impl http_body::Body for Inbound {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Wire(incoming) => incoming.size_hint(),
+            Self::Wire(wire) => wire.incoming.size_hint(),
             Self::Whole(bytes) => whole_size(bytes.as_ref()),
             Self::Boxed(inner) => inner.size_hint(),
         }
@@ -84,21 +139,46 @@ impl http_body::Body for Inbound {
 pub struct Limited {
     inner: Inbound,
     left: u64,
-    exceeded: Arc<AtomicBool>,
+    fate: Fate,
+}
+
+/// What became of a request's body, told to whoever sends it on.
+#[derive(Debug, Clone, Default)]
+pub struct Fate(Arc<AtomicU8>);
+
+const TOO_LARGE: u8 = 1;
+const BROKEN_OFF: u8 = 2;
+
+impl Fate {
+    /// It was larger than its bound.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == TOO_LARGE
+    }
+
+    /// Whoever sends it broke off, or sent what is no body.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == BROKEN_OFF
+    }
+
+    fn set(&self, fate: u8) {
+        self.0.store(fate, Ordering::Relaxed);
+    }
 }
 
 impl Limited {
-    /// At most `limit` bytes; the flag tells afterwards whether that was why it failed.
+    /// At most `limit` bytes; the fate tells afterwards why it failed.
     #[must_use]
-    pub fn new(inner: Inbound, limit: u64) -> (Self, Arc<AtomicBool>) {
-        let exceeded = Arc::new(AtomicBool::new(false));
+    pub fn new(inner: Inbound, limit: u64) -> (Self, Fate) {
+        let fate = Fate::default();
         (
             Self {
                 inner,
                 left: limit,
-                exceeded: exceeded.clone(),
+                fate: fate.clone(),
             },
-            exceeded,
+            fate,
         )
     }
 
@@ -184,12 +264,15 @@ fn poll_limited(
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
     let polled = Pin::new(&mut limited.inner).poll_frame(cx);
+    if let Poll::Ready(Some(Err(_))) = &polled {
+        limited.fate.set(BROKEN_OFF);
+    }
     if let Poll::Ready(Some(Ok(frame))) = &polled
         && let Some(data) = frame.data_ref()
     {
         let size = data.len() as u64;
         if size > limited.left {
-            limited.exceeded.store(true, Ordering::Relaxed);
+            limited.fate.set(TOO_LARGE);
             return Poll::Ready(Some(Err("request body too large".into())));
         }
         limited.left -= size;

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::alarm::Spare;
+use super::framing::{self, Fault};
 use super::pulse::{Pulse, Told};
 use super::wire::{self, Wire};
 use crate::clock;
@@ -35,6 +36,8 @@ pub enum Error {
     Unsent(Box<Request<Body>>, String),
     /// It may have been seen.
     Sent(hyper::Error),
+    /// It was answered, but not so that the answer could be passed on.
+    Answer(Fault),
 }
 
 /// Idle connections to one address, and how to make more.
@@ -144,7 +147,7 @@ impl Pool {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     return Ok((
-                        response,
+                        checked(response, false)?,
                         Conn {
                             sender,
                             pool: self.clone(),
@@ -163,7 +166,7 @@ impl Pool {
         };
         match sender.try_send_request(request).await {
             Ok(response) => Ok((
-                response,
+                checked(response, false)?,
                 Conn {
                     sender,
                     pool: self.clone(),
@@ -185,7 +188,8 @@ impl Pool {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        sender.send_request(request).await.map_err(Error::Sent)
+        let sent = sender.send_request(request).await;
+        checked(sent.map_err(Error::Sent)?, true)
     }
 
     /// Sends over HTTP/2, sharing one connection.
@@ -197,13 +201,12 @@ impl Pool {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        sender
-            .try_send_request(request)
-            .await
-            .map_err(|mut error| match error.take_message() {
-                Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
-                None => Error::Sent(error.into_error()),
-            })
+        let sent = sender.try_send_request(request).await;
+        let response = sent.map_err(|mut error| match error.take_message() {
+            Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
+            None => Error::Sent(error.into_error()),
+        })?;
+        checked(response, false)
     }
 
     fn checkout(&self) -> Option<http1::SendRequest<Body>> {
@@ -228,7 +231,11 @@ impl Pool {
 
     async fn connect_h1(&self) -> Result<http1::SendRequest<Body>, String> {
         let io = TokioIo::new(self.dial().await?);
-        let handshake = http1::Builder::new().handshake::<_, Body>(io).await;
+        let handshake = http1::Builder::new()
+            .max_headers(framing::MAX_HEADERS)
+            .max_header_size(framing::MAX_HEAD_BYTES)
+            .handshake::<_, Body>(io)
+            .await;
         let (sender, connection) = handshake.map_err(|e| e.to_string())?;
         tokio::spawn(async move {
             // How it ended shows in the exchange; an idle end is nothing to report.
@@ -245,6 +252,7 @@ impl Pool {
         let io = TokioIo::new(self.dial().await?);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .adaptive_window(true)
+            .max_header_list_size(framing::MAX_HEADER_LIST)
             .handshake::<_, Body>(io)
             .await
             .map_err(|e| e.to_string())?;
@@ -283,5 +291,16 @@ impl Pool {
         };
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         Ok(stream)
+    }
+}
+
+/// An answer that can be passed on.
+fn checked(
+    mut response: Response<Incoming>,
+    may_switch: bool,
+) -> Result<Response<Incoming>, Error> {
+    match framing::check(&mut response, may_switch) {
+        Ok(()) => Ok(response),
+        Err(fault) => Err(Error::Answer(fault)),
     }
 }

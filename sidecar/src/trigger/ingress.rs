@@ -17,9 +17,9 @@ use super::event::{self, Bad, Event};
 use super::table::Table;
 use super::{Handle, call, now_ms};
 use crate::call::error::{Error, problem};
-use crate::call::{Payload, headers};
+use crate::call::{Payload, origin};
 use crate::catalogue::config::{Source, Trigger};
-use crate::endpoint::body::Body;
+use crate::endpoint::body::{Body, Inbound};
 use crate::queue;
 use crate::queue::types::Record;
 
@@ -89,12 +89,12 @@ impl Handle {
             response.headers_mut().insert(header::ALLOW, allow);
             return response;
         }
-        let (mut parts, incoming) = request.into_parts();
-        let mut payload = Payload::new(incoming.into());
+        let (mut parts, incoming) = Inbound::request(request).into_parts();
+        let mut payload = Payload::new(incoming);
         if let Err(error) = payload.make_whole(self.inner.max_body).await {
             return error.into_response();
         }
-        headers::ensure_traceparent(&mut parts.headers);
+        origin::ensure_traceparent(&mut parts.headers);
         self.take(&route, &parts.headers, payload.whole()).await
     }
 

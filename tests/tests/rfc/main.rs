@@ -91,8 +91,7 @@ fn main() -> ExitCode {
             trials.push(trial(row.clause, row.name, Box::new(run)));
         }
         for row in h2::ROWS {
-            let open = row.open.map(table::always);
-            let run = move |doors: &Doors, door: &str| expected(open, h2(row, doors, door));
+            let run = move |doors: &Doors, door: &str| h2(row, doors, door);
             trials.push(trial(row.clause, row.name, Box::new(run)));
         }
         for row in functions::ROWS {
