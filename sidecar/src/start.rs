@@ -136,12 +136,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let secret = config.cluster_secret.clone();
     let node = node::id(&config.data).map_err(data_error)?;
     let (listeners, addresses) = parts::bind_all(&config).await?;
-    let local = addresses.local;
     let egress = Arc::new(parts::egress(&config, &addresses));
     let components = Components::open(&config, &egress)?;
-    let sandbox = isolation::open(&config)?;
-    let opened = parts::open_drivers(&config, &node, &components, sandbox);
-    let instances = opened.map_err(data_error)?;
+    let instances = parts::open_drivers(&config, &node, &components, isolation::open(&config)?);
+    let instances = instances.map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
@@ -159,8 +157,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &queue, &control, &egress);
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
-    let policy = &proxy.policy;
-    let triggers = parts::triggers(&config, policy, &control, &queue, &host, &metrics).await;
+    let triggers = parts::triggers(&config, &proxy, &control, &queue, &host, &metrics).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
     let admin = Check::guard(&secret, SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
@@ -179,7 +176,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         metrics,
         from_peers: AtomicU64::new(0),
     });
-    parts::open_ways(&edge, &components, &callbacks, local);
+    parts::open_ways(&edge, &components, &callbacks, addresses.local);
     let stop_reconciling = CancellationToken::new();
     let parts = reconcile::Parts {
         registry,
@@ -194,7 +191,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         observer: host.observer,
         capacity: config.capacity,
         draining: host.draining.watch(),
-        gateless_url: format!("http://{local}"),
+        gateless_url: format!("http://{}", addresses.local),
         stop: stop_reconciling.clone(),
     };
     tokio::spawn(reconcile::run(parts));

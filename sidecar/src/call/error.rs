@@ -136,6 +136,22 @@ pub enum Error {
     },
 }
 
+/// The row of a request that names no function.
+const fn unrouted(error: &router::Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        router::Error::Unnamed(_) => (
+            StatusCode::NOT_FOUND,
+            "no_function_named",
+            "call /function/NAME or set the Host header",
+        ),
+        router::Error::BadName(_) => (
+            StatusCode::NOT_FOUND,
+            "bad_function_name",
+            "names are DNS labels: a-z, 0-9 and -",
+        ),
+    }
+}
+
 impl Error {
     /// Maps what the policy refused for a caller of `function`.
     #[must_use]
@@ -172,16 +188,7 @@ impl Error {
     pub fn row(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::Route(router::Error::Unnamed(_)) => (
-                S::NOT_FOUND,
-                "no_function_named",
-                "call /function/NAME or set the Host header",
-            ),
-            Self::Route(router::Error::BadName(_)) => (
-                S::NOT_FOUND,
-                "bad_function_name",
-                "names are DNS labels: a-z, 0-9 and -",
-            ),
+            Self::Route(error) => unrouted(error),
             Self::UnknownFunction(_) => (
                 S::NOT_FOUND,
                 "function_not_found",

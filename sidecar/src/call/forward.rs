@@ -150,16 +150,30 @@ pub(super) async fn forward(
         Err(_) if fate.as_ref().is_some_and(Fate::is_broken_off) => {
             Err(Error::Body("it broke off, or is malformed".to_owned()))
         }
-        Err(Broken::Component(Failure::Busy)) => {
+        Err(broken) => failed(proxy, lease, relay.as_deref(), request, call, broken),
+    }
+}
+
+/// What an attempt that broke means for its call.
+fn failed(
+    proxy: &Proxy,
+    lease: Lease,
+    relay: Option<&Relay>,
+    request: Request<Body>,
+    call: &mut Call,
+    broken: Broken,
+) -> Result<Sent, Error> {
+    match broken {
+        Broken::Component(Failure::Busy) => {
             let (parts, body) = request.into_parts();
             call.parts.headers = parts.headers;
             give_back(call, body);
             Ok(Sent::Refused(lease))
         }
-        Err(Broken::Component(Failure::Ended(ended))) => Err(Error::Component(ended)),
-        Err(Broken::Wire(pool::Error::Unsent(request, error))) => {
+        Broken::Component(Failure::Ended(ended)) => Err(Error::Component(ended)),
+        Broken::Wire(pool::Error::Unsent(request, error)) => {
             give_back(call, request.into_body());
-            if let Some(relay) = &relay {
+            if let Some(relay) = relay {
                 proxy.no_way(&lease, relay);
                 return Ok(Sent::NoWay);
             }
@@ -170,16 +184,16 @@ pub(super) async fn forward(
                 error,
             })
         }
-        Err(Broken::Wire(pool::Error::Sent(_))) if lease.is_lost() => Ok(Sent::Lost(lease)),
+        Broken::Wire(pool::Error::Sent(_)) if lease.is_lost() => Ok(Sent::Lost(lease)),
         // The function had the call, and would answer the next one so, too.
-        Err(Broken::Wire(pool::Error::Answer(fault))) => {
+        Broken::Wire(pool::Error::Answer(fault)) => {
             let cause = fault.to_owned();
             Err(Error::Instance { cause, seen: true })
         }
-        Err(Broken::Wire(pool::Error::Sent(error))) if error.is_user() => {
+        Broken::Wire(pool::Error::Sent(error)) if error.is_user() => {
             Err(Error::Body(error.to_string()))
         }
-        Err(Broken::Wire(pool::Error::Sent(error))) => Ok(Sent::Failed {
+        Broken::Wire(pool::Error::Sent(error)) => Ok(Sent::Failed {
             by: match lease.is_local() {
                 true => Blamed::Instance,
                 false => Blamed::Peer,

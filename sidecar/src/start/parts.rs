@@ -89,7 +89,7 @@ impl trigger::Peers for Peers {
 /// Begins to fire schedules and to take events and messages.
 pub(super) async fn triggers(
     config: &Config,
-    policy: &Arc<Policy>,
+    proxy: &Proxy,
     control: &Arc<catalogue::Handle>,
     queue: &queue::Local,
     host: &Host,
@@ -100,7 +100,7 @@ pub(super) async fn triggers(
         catalogue: control.catalogue(),
         members: host.peers.members(),
         others: Arc::new(Peers(host.peers.clone())),
-        policy: policy.clone(),
+        policy: proxy.policy.clone(),
         queue: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
         clock: Clock::Wall,
