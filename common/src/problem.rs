@@ -143,6 +143,7 @@ codes! {
     InstanceFailed = "instance_failed", 502, Calls, "the connection to the instance failed; `detail` says whether the function may have seen the call";
     LoopDetected = "loop_detected", 508, Calls, "functions call each other in a circle";
     GateRefused = "gate_refused", 503, Calls, "the instance's host refused the call; only sidecars see it";
+    BodyStalled = "body_stalled", 408, Calls, "the request's body stopped coming, or came too slowly";
     BodyUnreadable = "body_unreadable", 400, Calls, "the request's body broke off";
     BadRequest = "bad_request", 400, Calls, "the request is malformed";
 

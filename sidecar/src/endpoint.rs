@@ -6,6 +6,8 @@ pub(crate) mod alarm;
 pub mod body;
 pub mod component;
 pub mod engine;
+pub mod patience;
 pub mod pool;
 pub(crate) mod stream;
 pub mod target;
+pub(crate) mod watchdog;

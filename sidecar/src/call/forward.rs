@@ -6,6 +6,7 @@ use http::{Request, Response, StatusCode, Uri, Version};
 
 use std::future::{pending, poll_fn};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
@@ -14,7 +15,7 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::answer::{Held, Tracked};
-use super::payload::{Payload, SMALL, Unread};
+use super::payload::{Payload, SMALL, UPLOAD_STALL, Unread};
 use super::request::Call;
 use super::send::{Proxy, Reservation, is_h2};
 use super::timing::Timing;
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::Failure;
+use crate::endpoint::patience::{Cut, Patience, Upload};
 use crate::endpoint::pool::{self, Conn};
 use crate::runtime::{Endpoint, Lease};
 
@@ -57,6 +59,7 @@ pub(super) struct Answer {
     pub(super) at: Time,
     response: Response<Inbound>,
     held: Held,
+    upload: Option<Arc<Upload>>,
     caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
 
@@ -95,7 +98,7 @@ pub(super) async fn forward(
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
-    let (body, too_large) = call.payload.take(limits.max_request_body);
+    let (body, upload) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
     let mut request = write(proxy, &lease, reservation, call, body, began);
@@ -126,9 +129,19 @@ pub(super) async fn forward(
             // A server that answers before it has read a long body closes the connection
             // just after: the next call must not meet that.
             let conn = conn.filter(|_| !long);
-            Ok(answered(response, conn, alarm, lease, call, began))
+            Ok(answered(
+                response,
+                (conn, alarm),
+                lease,
+                upload,
+                call,
+                began,
+            ))
         }
-        Err(_) if too_large.happened() => Err(Error::BodyTooLarge(limits.max_request_body)),
+        Err(_) if let Some(cut) = cut(upload.as_deref()) => Err(match cut {
+            Cut::TooLarge => Error::BodyTooLarge(limits.max_request_body),
+            Cut::Stalled => Error::BodyStalled(UPLOAD_STALL),
+        }),
         Err(Broken::Component(Failure::Busy)) => {
             let (parts, body) = request.into_parts();
             call.parts.headers = parts.headers;
@@ -160,6 +173,10 @@ pub(super) async fn forward(
     }
 }
 
+fn cut(upload: Option<&Upload>) -> Option<Cut> {
+    upload.and_then(Upload::cut)
+}
+
 /// What was not sent was not read either, and can be sent again.
 fn give_back(call: &mut Call, body: Body) {
     match body {
@@ -171,9 +188,9 @@ fn give_back(call: &mut Call, body: Body) {
 
 fn answered(
     response: Response<Inbound>,
-    conn: Option<Conn>,
-    alarm: Option<Alarm>,
+    (conn, alarm): (Option<Conn>, Option<Alarm>),
     mut lease: Lease,
+    upload: Option<Arc<Upload>>,
     call: &mut Call,
     began: Time,
 ) -> Sent {
@@ -201,6 +218,7 @@ fn answered(
         at,
         response,
         held,
+        upload,
         caller_upgrade: call.upgrade.take(),
     }))
 }
@@ -347,6 +365,7 @@ impl Answer {
             at,
             mut response,
             held,
+            upload,
             caller_upgrade,
         } = self;
         let queued = if held.lease.is_local() {
@@ -377,8 +396,10 @@ impl Answer {
                 Body::Full(bytes)
             }
             Inbound::Wire(_) | Inbound::Boxed(_) => {
+                let deadline = call.deadline.map(clock::instant);
                 let idle = limits.idle_timeout;
-                Body::Boxed(Box::pin(Tracked::new(incoming, held, call.deadline, idle)))
+                let patience = Patience::new(clock::instant(at), deadline, idle, upload);
+                Body::Boxed(Box::pin(Tracked::new(incoming, held, patience)))
             }
         };
         Response::from_parts(parts, body)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use crate::call::error::Error;
 use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
 use crate::endpoint::stream::Stream;
+use crate::endpoint::watchdog::{Executor, Guarded};
 use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.
@@ -39,6 +40,8 @@ pub enum Door {
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 1_024;
+/// Bytes of answers kept for a caller that does not read them: of an HTTP/1 connection, of an HTTP/2 stream.
+const MAX_BUFFERED: usize = 128 << 10;
 
 /// Accepts until `stop`, then lets connections finish what they are in.
 pub async fn serve(
@@ -82,26 +85,31 @@ async fn connection(
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(answer(&edge, request, client, door).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(Executor);
     builder
         .http1()
         .timer(ConnectionTimer::default())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_BUFFERED);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_send_buf_size(MAX_BUFFERED)
         .adaptive_window(true);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(Stream(stream)), service);
-    tokio::pin!(serving);
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let guarded = Guarded::new(async {
+        let io = TokioIo::new(Stream::new(stream));
+        let serving = builder.serve_connection_with_upgrades(io, service);
+        tokio::pin!(serving);
+        tokio::select! {
+            served = serving.as_mut() => served,
+            () = stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
         }
-    };
-    if let Err(error) = served {
+    });
+    if let Some(Err(error)) = guarded.await {
         tracing::debug!(%client, error = %error, "connection ended");
     }
 }

@@ -4,12 +4,16 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::patience::{Cut, Upload};
 
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -80,26 +84,50 @@ impl http_body::Body for Inbound {
     }
 }
 
-/// A request body with a bound on its size.
+/// A request body with a bound on its size, and on the silence of who sends it.
 pub struct Limited {
     inner: Inbound,
     left: u64,
-    exceeded: Arc<AtomicBool>,
+    stall: Option<Duration>,
+    alarm: Option<Alarm>,
+    /// Its caller lets us wait, and the alarm is set to how long it may.
+    waiting: bool,
+    upload: Arc<Upload>,
 }
 
 impl Limited {
-    /// At most `limit` bytes; the flag tells afterwards whether that was why it failed.
+    /// At most `limit` bytes, and at most `stall` without one while they are wanted; what has come is told beside it, and
+    /// why it was cut off if it was.
     #[must_use]
-    pub fn new(inner: Inbound, limit: u64) -> (Self, Arc<AtomicBool>) {
-        let exceeded = Arc::new(AtomicBool::new(false));
+    pub fn new(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Self, Arc<Upload>) {
+        let upload = Arc::<Upload>::default();
         (
             Self {
                 inner,
                 left: limit,
-                exceeded: exceeded.clone(),
+                stall,
+                alarm: None,
+                waiting: false,
+                upload: upload.clone(),
             },
-            exceeded,
+            upload,
         )
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stall) = self.stall else {
+            return Poll::Pending;
+        };
+        if !self.waiting {
+            self.waiting = true;
+            let end = Instant::now() + stall;
+            match &mut self.alarm {
+                Some(alarm) => alarm.set(end),
+                none => *none = Some(Alarm::new(end)),
+            }
+        }
+        let alarm = self.alarm.as_mut();
+        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))
     }
 
     /// What it wraps.
@@ -184,12 +212,19 @@ fn poll_limited(
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
     let polled = Pin::new(&mut limited.inner).poll_frame(cx);
+    if polled.is_pending() {
+        ready!(limited.poll_stalled(cx));
+        limited.upload.cut_off(Cut::Stalled);
+        return Poll::Ready(Some(Err("the request body stopped coming".into())));
+    }
+    limited.waiting = false;
     if let Poll::Ready(Some(Ok(frame))) = &polled
         && let Some(data) = frame.data_ref()
     {
+        limited.upload.moved();
         let size = data.len() as u64;
         if size > limited.left {
-            limited.exceeded.store(true, Ordering::Relaxed);
+            limited.upload.cut_off(Cut::TooLarge);
             return Poll::Ready(Some(Err("request body too large".into())));
         }
         limited.left -= size;
