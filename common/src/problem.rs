@@ -144,6 +144,7 @@ codes! {
     UpstreamLost = "upstream_lost", 502, Calls, "the host of the instance fell silent while it had the call, which the function may have seen";
     LoopDetected = "loop_detected", 508, Calls, "functions call each other in a circle";
     GateRefused = "gate_refused", 503, Calls, "the instance's host refused the call; only sidecars see it";
+    BodyStalled = "body_stalled", 408, Calls, "the request's body stopped coming, or came too slowly";
     BodyUnreadable = "body_unreadable", 400, Calls, "the request's body broke off";
     BadRequest = "bad_request", 400, Calls, "the request is malformed";
 

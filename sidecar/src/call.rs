@@ -11,6 +11,7 @@ pub mod origin;
 pub(crate) mod relay;
 pub mod reserve;
 
+mod broken;
 mod forward;
 mod payload;
 mod request;

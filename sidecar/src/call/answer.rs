@@ -2,18 +2,16 @@
 //! connection until the last byte, and watches the deadline and idle timeout meanwhile.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use gateless_core::time::Time;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::Instant;
 
-use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Error, Inbound};
+use crate::endpoint::patience::{Found, Patience};
 use crate::endpoint::pool::Conn;
+use crate::endpoint::watchdog::Watch;
 use crate::runtime::Lease;
 
 /// What a call keeps until its answer is through.
@@ -42,54 +40,65 @@ impl Held {
 pub struct Tracked {
     inner: Inbound,
     held: Option<Held>,
-    deadline: Option<Time>,
-    idle: Option<Duration>,
+    /// Of its bounds; whoever serves the answer looks at them too, when nobody polls it.
+    watch: Option<Watch>,
     /// The function lets us wait, and the alarm is set to how long it may.
     waiting: bool,
 }
 
 impl Tracked {
-    /// Ends the stream with an error at `deadline`, or after `idle` without a byte.
-    #[must_use]
-    pub fn new(inner: Inbound, held: Held, deadline: Option<Time>, idle: Option<Duration>) -> Self {
+    /// Ends the stream with an error when `patience` does.
+    pub(super) fn new(inner: Inbound, held: Held, patience: Patience) -> Self {
         let mut tracked = Self {
             inner,
             held: Some(held),
-            deadline,
-            idle,
+            watch: None,
             waiting: false,
         };
         if tracked.inner.is_end_stream() {
             tracked.finish();
+        } else {
+            tracked.watch = Some(Watch::over(patience));
         }
         tracked
     }
 
     fn finish(&mut self) {
+        self.watch = None;
         if let Some(held) = self.held.take() {
             held.finish();
         }
     }
 
-    fn next_timeout(&self) -> Option<Instant> {
-        let deadline = self.deadline.map(clock::instant);
-        let idle = self.idle.map(|idle| Instant::now() + idle);
-        deadline.into_iter().chain(idle).min()
+    fn give_up(&mut self) {
+        self.watch = None;
+        self.held = None;
     }
 
+    /// Ready when the answer's time is up. It has nothing at hand, so that its silence begins now.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.waiting {
-            let (Some(at), Some(held)) = (self.next_timeout(), &mut self.held) else {
+        let (Some(watch), Some(held)) = (&mut self.watch, &mut self.held) else {
+            return Poll::Pending;
+        };
+        loop {
+            if !self.waiting {
+                let at = match watch.look() {
+                    None => return Poll::Pending,
+                    Some(Found::Over) => return Poll::Ready(()),
+                    Some(Found::Until(at)) => at,
+                };
+                self.waiting = true;
+                match &mut held.alarm {
+                    Some(alarm) => alarm.set(at),
+                    none => *none = Some(Alarm::new(at)),
+                }
+            }
+            let Some(alarm) = &mut held.alarm else {
                 return Poll::Pending;
             };
-            self.waiting = true;
-            match &mut held.alarm {
-                Some(alarm) => alarm.set(at),
-                none => *none = Some(Alarm::new(at)),
-            }
+            ready!(alarm.poll(cx));
+            self.waiting = false;
         }
-        let alarm = self.held.as_mut().and_then(|held| held.alarm.as_mut());
-        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))
     }
 }
 
@@ -107,11 +116,13 @@ impl http_body::Body for Tracked {
                 this.waiting = false;
                 if this.inner.is_end_stream() {
                     this.finish();
+                } else if let Some(watch) = &mut this.watch {
+                    watch.moved();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.held = None;
+                this.give_up();
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
@@ -119,8 +130,8 @@ impl http_body::Body for Tracked {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                std::task::ready!(this.poll_alarm(cx));
-                this.held = None;
+                ready!(this.poll_alarm(cx));
+                this.give_up();
                 Poll::Ready(Some(Err("the function's answer took too long".into())))
             }
         }

@@ -28,6 +28,8 @@ pub enum Phase {
     Hold,
     /// Instances were there, all full.
     Queue,
+    /// The request's body had not come.
+    Upload,
     /// The function did not answer.
     Run,
 }
@@ -70,6 +72,7 @@ pub enum Error {
     #[error("the deadline passed {}", match .0 {
         Phase::Hold => "while no instance was ready",
         Phase::Queue => "while every instance was full",
+        Phase::Upload => "before the request body had come",
         Phase::Run => "before the function answered",
     })]
     Deadline(Phase),
@@ -106,6 +109,9 @@ pub enum Error {
     /// Larger than the function allows.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(u64),
+    /// The caller's body stopped coming, or came too slowly.
+    #[error("the request body did not come within {} s", .0.as_secs())]
+    BodyStalled(Duration),
     /// The caller's own body failed.
     #[error("the request body could not be read: {0}")]
     Body(String),
@@ -243,6 +249,11 @@ impl Error {
                 S::PAYLOAD_TOO_LARGE,
                 "body_too_large",
                 "raise limits.max_request_body_bytes",
+            ),
+            Self::BodyStalled(_) => (
+                S::REQUEST_TIMEOUT,
+                "body_stalled",
+                "send the body without pauses, or without a content-length",
             ),
             Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),

@@ -6,6 +6,7 @@ use http::{Request, Response, StatusCode, Uri, Version};
 
 use std::future::{pending, poll_fn};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
@@ -14,8 +15,9 @@ use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
 use super::answer::{Held, Tracked};
+use super::broken::{Blamed, Broken};
 use super::headers::Speaker;
-use super::payload::{Payload, SMALL, Unread};
+use super::payload::{Payload, SMALL, UPLOAD_STALL, Unread};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
 use super::timing::Timing;
@@ -23,8 +25,9 @@ use super::{headers, origin, relay, upgrade};
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
-use crate::endpoint::body::{Body, Fate, Inbound};
+use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::Failure;
+use crate::endpoint::patience::{Cut, Patience, Upload};
 use crate::endpoint::pool::{self, Conn};
 use crate::runtime::{Endpoint, Lease, Relay};
 
@@ -47,21 +50,13 @@ pub(super) enum Sent {
     Lost(Lease),
 }
 
-/// What broke off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blamed {
-    /// The instance; or nothing was sent.
-    Instance,
-    /// The sidecar of its host, with the call on its way.
-    Peer,
-}
-
 /// A response head and what its call still keeps.
 pub(super) struct Answer {
     /// When the head came.
     pub(super) at: Time,
     response: Response<Inbound>,
     held: Held,
+    upload: Option<Arc<Upload>>,
     caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
 
@@ -103,7 +98,7 @@ pub(super) async fn forward(
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
-    let (body, fate) = call.payload.take(limits.max_request_body);
+    let (body, upload) = call.payload.take(limits.max_request_body);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
     let relay = way.relay.clone();
@@ -141,84 +136,34 @@ pub(super) async fn forward(
                 proxy.no_way(&lease, relay);
                 return Ok(Sent::NoWay);
             }
-            Ok(answered(response, conn, alarm, lease, call, began))
-        }
-        Err(_) if fate.as_ref().is_some_and(Fate::is_too_large) => {
-            Err(Error::BodyTooLarge(limits.max_request_body))
+            Ok(answered(
+                response,
+                (conn, alarm),
+                lease,
+                upload,
+                call,
+                began,
+            ))
         }
         // Not the endpoint's failure, however the connection says it.
-        Err(_) if fate.as_ref().is_some_and(Fate::is_broken_off) => {
-            Err(Error::Body("it broke off, or is malformed".to_owned()))
-        }
-        Err(broken) => failed(proxy, lease, relay.as_deref(), request, call, broken),
-    }
-}
-
-/// What an attempt that broke means for its call.
-fn failed(
-    proxy: &Proxy,
-    lease: Lease,
-    relay: Option<&Relay>,
-    request: Request<Body>,
-    call: &mut Call,
-    broken: Broken,
-) -> Result<Sent, Error> {
-    match broken {
-        Broken::Component(Failure::Busy) => {
-            let (parts, body) = request.into_parts();
-            call.parts.headers = parts.headers;
-            give_back(call, body);
-            Ok(Sent::Refused(lease))
-        }
-        Broken::Component(Failure::Ended(ended)) => Err(Error::Component(ended)),
-        Broken::Wire(pool::Error::Unsent(request, error)) => {
-            give_back(call, request.into_body());
-            if let Some(relay) = relay {
-                proxy.no_way(&lease, relay);
-                return Ok(Sent::NoWay);
-            }
-            Ok(Sent::Failed {
-                lease,
-                seen: false,
-                by: Blamed::Instance,
-                error,
-            })
-        }
-        Broken::Wire(pool::Error::Sent(_)) if lease.is_lost() => Ok(Sent::Lost(lease)),
-        // The function had the call, and would answer the next one so, too.
-        Broken::Wire(pool::Error::Answer(fault)) => {
-            let cause = fault.to_owned();
-            Err(Error::Instance { cause, seen: true })
-        }
-        Broken::Wire(pool::Error::Sent(error)) if error.is_user() => {
-            Err(Error::Body(error.to_string()))
-        }
-        Broken::Wire(pool::Error::Sent(error)) => Ok(Sent::Failed {
-            by: match lease.is_local() {
-                true => Blamed::Instance,
-                false => Blamed::Peer,
-            },
-            lease,
-            seen: true,
-            error: error.to_string(),
+        Err(_) if let Some(cut) = cut(upload.as_deref()) => Err(match cut {
+            Cut::BrokenOff => Error::Body("it broke off, or is malformed".to_owned()),
+            Cut::TooLarge => Error::BodyTooLarge(limits.max_request_body),
+            Cut::Stalled => Error::BodyStalled(UPLOAD_STALL),
         }),
+        Err(broken) => broken.end(proxy, lease, relay.as_deref(), request, call),
     }
 }
 
-/// What was not sent was not read either, and can be sent again.
-fn give_back(call: &mut Call, body: Body) {
-    match body {
-        Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
-        Body::Limited(limited) => call.payload = Payload::Stream(Unread::new(limited.into_inner())),
-        Body::Boxed(_) => {}
-    }
+fn cut(upload: Option<&Upload>) -> Option<Cut> {
+    upload.and_then(Upload::cut)
 }
 
 fn answered(
     response: Response<Inbound>,
-    conn: Option<Conn>,
-    alarm: Option<Alarm>,
+    (conn, alarm): (Option<Conn>, Option<Alarm>),
     mut lease: Lease,
+    upload: Option<Arc<Upload>>,
     call: &mut Call,
     began: Time,
 ) -> Sent {
@@ -251,6 +196,7 @@ fn answered(
         at,
         response,
         held,
+        upload,
         caller_upgrade: call.upgrade.take(),
     }))
 }
@@ -263,12 +209,6 @@ async fn elapsed(endpoint: &Endpoint, end: Option<Time>, alarm: &mut Option<Alar
     };
     let alarm = alarm.get_or_insert_with(|| endpoint.alarms().take(clock::instant(end)));
     poll_fn(|cx| alarm.poll(cx)).await;
-}
-
-/// Why there is no answer.
-enum Broken {
-    Wire(pool::Error),
-    Component(Failure),
 }
 
 async fn send(
@@ -404,6 +344,7 @@ impl Answer {
             at,
             mut response,
             held,
+            upload,
             caller_upgrade,
         } = self;
         let queued = if held.lease.is_local() {
@@ -434,8 +375,10 @@ impl Answer {
                 Body::Full(bytes)
             }
             Inbound::Wire(_) | Inbound::Boxed(_) => {
+                let deadline = call.deadline.map(clock::instant);
                 let idle = limits.idle_timeout;
-                Body::Boxed(Box::pin(Tracked::new(incoming, held, call.deadline, idle)))
+                let patience = Patience::new(clock::instant(at), deadline, idle, upload);
+                Body::Boxed(Box::pin(Tracked::new(incoming, held, patience)))
             }
         };
         Response::from_parts(parts, body)

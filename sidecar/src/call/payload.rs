@@ -1,17 +1,24 @@
 //! A request's body before it is sent: whole, so that it can be sent again, or a stream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 
 use crate::call::error::Error;
-use crate::endpoint::body::{self, Body, Fate, Inbound};
+use crate::endpoint::body::{self, Body, Inbound};
+use crate::endpoint::patience::{Cut, Upload};
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
 /// refusal there costs nothing.
 pub(super) const SMALL: u64 = 64 << 10;
+/// A caller that has said how long its body is, and sends nothing of the rest for so long, is given up: its call may
+/// keep a place that others wait for.
+pub(super) const UPLOAD_STALL: Duration = Duration::from_secs(20);
+/// A body that is read whole has come by then, however slowly.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
 
 /// A request's body, and whether it can be sent again.
 pub enum Payload {
@@ -74,16 +81,21 @@ impl Payload {
         }
     }
 
+    /// Whether it is a stream that says it is small.
+    #[must_use]
+    pub fn is_small_stream(&self) -> bool {
+        match self {
+            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= SMALL),
+            Self::Whole(_) | Self::Spent => false,
+        }
+    }
+
     /// Reads a stream whole if it says it is small.
     ///
     /// # Errors
     /// When the caller's body fails.
     pub async fn make_whole_if_small(&mut self) -> Result<(), Error> {
-        let small = match self {
-            Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= SMALL),
-            Self::Whole(_) | Self::Spent => false,
-        };
-        if small {
+        if self.is_small_stream() {
             self.make_whole(SMALL).await
         } else {
             Ok(())
@@ -113,21 +125,22 @@ impl Payload {
         let Some(incoming) = incoming.into_inner() else {
             return Ok(());
         };
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        match Limited::new(incoming, most).collect().await {
-            Ok(collected) => {
+        let (limited, upload) = body::Limited::new(incoming, limit, Some(UPLOAD_STALL));
+        let collected = tokio::time::timeout(UPLOAD_WITHIN, Body::Limited(limited).collect());
+        match (collected.await, upload.cut()) {
+            (Ok(Ok(collected)), _) => {
                 *self = Self::Whole(collected.to_bytes());
                 Ok(())
             }
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Error::BodyTooLarge(limit))
-            }
-            Err(error) => Err(Error::Body(error.to_string())),
+            (Err(_), _) => Err(Error::BodyStalled(UPLOAD_WITHIN)),
+            (_, Some(Cut::TooLarge)) => Err(Error::BodyTooLarge(limit)),
+            (_, Some(Cut::Stalled)) => Err(Error::BodyStalled(UPLOAD_STALL)),
+            (Ok(Err(error)), Some(Cut::BrokenOff) | None) => Err(Error::Body(error.to_string())),
         }
     }
 
-    /// A body to send, cut off past `limit` bytes, and what tells afterwards why it failed.
-    pub fn take(&mut self, limit: u64) -> (Body, Option<Fate>) {
+    /// A body to send, cut off past `limit` bytes; what has come of it is told beside it, if it is a stream.
+    pub fn take(&mut self, limit: u64) -> (Body, Option<Arc<Upload>>) {
         match std::mem::replace(self, Self::Spent) {
             Self::Whole(bytes) => {
                 *self = Self::Whole(bytes.clone());
@@ -135,8 +148,11 @@ impl Payload {
             }
             Self::Stream(unread) => match unread.into_inner() {
                 Some(incoming) => {
-                    let (limited, fate) = body::Limited::new(incoming, limit);
-                    (Body::Limited(limited), Some(fate))
+                    // One that says how long it is has no reason to pause; a conversation has.
+                    let whole = incoming.size_hint().exact().is_some();
+                    let stall = whole.then_some(UPLOAD_STALL);
+                    let (limited, upload) = body::Limited::new(incoming, limit, stall);
+                    (Body::Limited(limited), Some(upload))
                 }
                 None => (Body::empty(), None),
             },
@@ -193,5 +209,44 @@ impl Drop for Unread {
                 }
             }
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::StreamBody;
+    use tokio::time::Instant;
+
+    /// Pieces of ten bytes, `pause` before each, and silence after the last.
+    fn trickle(pieces: u32, pause: Duration) -> Payload {
+        let frames = futures_util::stream::unfold(0, move |at| async move {
+            if at == pieces {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(pause).await;
+            let frame = http_body::Frame::data(Bytes::from_static(&[b'x'; 10]));
+            Some((Ok(frame), at + 1))
+        });
+        Payload::new(Inbound::Boxed(Box::pin(StreamBody::new(frames))))
+    }
+
+    async fn given_up_after(mut payload: Payload) -> (Duration, Error) {
+        let began = Instant::now();
+        let failed = payload.make_whole(1 << 20).await.unwrap_err();
+        (began.elapsed(), failed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_stops_coming_is_given_up() {
+        let pause = UPLOAD_STALL / 2;
+        let (after, failed) = given_up_after(trickle(3, pause)).await;
+        assert_eq!(after, pause * 3 + UPLOAD_STALL);
+        assert_eq!(failed.row().1, "body_stalled");
+
+        // And one that comes, but never ends.
+        let (after, failed) = given_up_after(trickle(u32::MAX, pause)).await;
+        assert_eq!(after, UPLOAD_WITHIN);
+        assert_eq!(failed.row().1, "body_stalled");
     }
 }

@@ -14,7 +14,8 @@ use gateless_core::time::Time;
 use gateless_core::{config, router};
 use http::{HeaderMap, Response, Version};
 
-use super::forward::{self, Blamed, Sent};
+use super::broken::Blamed;
+use super::forward::{self, Sent};
 use super::headers::MAX_HOPS;
 use super::request::Call;
 use super::timing::Timing;
@@ -113,10 +114,10 @@ impl Proxy {
         revision: &Arc<Revision>,
         call: &mut Call,
     ) -> Result<Response<Body>, Error> {
-        if let Some(size) = content_length(call)
-            && size > revision.config.limits.max_request_body
-        {
-            return Err(Error::BodyTooLarge(revision.config.limits.max_request_body));
+        check_size(call, revision.config.limits.max_request_body)?;
+        let few = revision.config.limits.container_concurrency.is_some();
+        if few && call.payload.is_small_stream() {
+            Box::pin(upload_small(call)).await?;
         }
         let from_here = call.origin() == Origin::Here;
         let now = clock::now();
@@ -313,6 +314,18 @@ impl Proxy {
     }
 }
 
+/// Where places are few, a small body has come before its call takes one: a caller that stalls keeps none.
+async fn upload_small(call: &mut Call) -> Result<(), Error> {
+    let deadline = call.deadline;
+    let whole = call.payload.make_whole_if_small();
+    match deadline {
+        Some(end) => tokio::time::timeout_at(clock::instant(end), whole)
+            .await
+            .unwrap_or(Err(Error::Deadline(Phase::Upload))),
+        None => whole.await,
+    }
+}
+
 /// Waits for a permit; says when it came, or its refusal.
 async fn wait_for_permit(
     mut wait: Wait,
@@ -385,6 +398,13 @@ struct Attempts {
     unsent: u32,
     seen: u32,
     look_again: bool,
+}
+
+fn check_size(call: &Call, limit: u64) -> Result<(), Error> {
+    if content_length(call).is_some_and(|size| size > limit) {
+        return Err(Error::BodyTooLarge(limit));
+    }
+    Ok(())
 }
 
 fn content_length(call: &Call) -> Option<u64> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
 use crate::endpoint::framing;
 use crate::endpoint::stream::Stream;
+use crate::endpoint::watchdog::{Executor, Guarded};
 use crate::endpoint::wire::expect_silence;
 use crate::trigger::ingress::Route as Ingress;
 
@@ -47,6 +48,8 @@ const ADDED: usize = 32;
 const ADDED_BYTES: usize = 512;
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 1_024;
+/// Bytes of an HTTP/2 stream kept for a caller that does not read them; an HTTP/1 connection keeps as many as a head may have.
+const MAX_BUFFERED: usize = 128 << 10;
 
 /// Accepts until `stop`, then lets connections finish what they are in.
 pub async fn serve(
@@ -98,7 +101,7 @@ async fn connection(
     });
     // A head that came in at another sidecar has to come in here with what that one added.
     let added = if door == Door::Peer { ADDED } else { 0 };
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(Executor);
     builder
         .http1()
         .timer(ConnectionTimer::default())
@@ -109,6 +112,7 @@ async fn connection(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_send_buf_size(MAX_BUFFERED)
         .adaptive_window(true)
         .max_header_list_size(framing::MAX_HEADER_LIST);
     if door == Door::Peer {
@@ -117,16 +121,19 @@ async fn connection(
         http2.keep_alive_interval(PEER_KEEPALIVE);
         http2.keep_alive_timeout(PEER_KEEPALIVE);
     }
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(Stream(stream)), service);
-    tokio::pin!(serving);
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let guarded = Guarded::new(async {
+        let io = TokioIo::new(Stream::new(stream));
+        let serving = builder.serve_connection_with_upgrades(io, service);
+        tokio::pin!(serving);
+        tokio::select! {
+            served = serving.as_mut() => served,
+            () = stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
         }
-    };
-    if let Err(error) = served {
+    });
+    if let Some(Err(error)) = guarded.await {
         tracing::debug!(%client, error = %error, "connection ended");
     }
 }

@@ -104,7 +104,7 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
     parts.uri = path.map(Into::into).unwrap_or_default();
     parts.version = http::Version::HTTP_11;
     headers::set(&mut parts.headers, http::header::HOST, &address);
-    let (body, _) = Limited::new(incoming, MAX_BODY);
+    let (body, _) = Limited::new(incoming, MAX_BODY, None);
     // A connection of its own: people and their tools ask seldom, and logs are followed for long.
     let pool = Arc::new(Pool::new(address));
     let sent = pool

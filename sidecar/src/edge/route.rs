@@ -19,6 +19,7 @@ use crate::call::error::Error;
 use crate::call::{Call, Payload, headers, pick};
 use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
+use crate::endpoint::watchdog;
 use crate::runtime::Function;
 
 /// Whether the host names a function, whose paths are its own.
@@ -54,7 +55,8 @@ pub(crate) async fn within(
 ) -> Response<Body> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let answered = match host::settle(&mut request) {
-        Ok(host) => route(edge, request, &host, here, door, None).await,
+        // It is a task here that reads the answer, not the connection of the caller that led to it.
+        Ok(host) => watchdog::apart(route(edge, request, &host, here, door, None)).await,
         Err(refused) => Err(refused),
     };
     answered.unwrap_or_else(Error::into_response)

@@ -4,13 +4,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::patience::{Cut, Upload};
 
 use super::framing;
 
@@ -135,51 +139,50 @@ impl http_body::Body for Inbound {
     }
 }
 
-/// A request body with a bound on its size.
+/// A request body with a bound on its size, and on the silence of who sends it.
 pub struct Limited {
     inner: Inbound,
     left: u64,
-    fate: Fate,
-}
-
-/// What became of a request's body, told to whoever sends it on.
-#[derive(Debug, Clone, Default)]
-pub struct Fate(Arc<AtomicU8>);
-
-const TOO_LARGE: u8 = 1;
-const BROKEN_OFF: u8 = 2;
-
-impl Fate {
-    /// It was larger than its bound.
-    #[must_use]
-    pub fn is_too_large(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == TOO_LARGE
-    }
-
-    /// Whoever sends it broke off, or sent what is no body.
-    #[must_use]
-    pub fn is_broken_off(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == BROKEN_OFF
-    }
-
-    fn set(&self, fate: u8) {
-        self.0.store(fate, Ordering::Relaxed);
-    }
+    stall: Option<Duration>,
+    alarm: Option<Alarm>,
+    /// Its caller lets us wait, and the alarm is set to how long it may.
+    waiting: bool,
+    upload: Arc<Upload>,
 }
 
 impl Limited {
-    /// At most `limit` bytes; the fate tells afterwards why it failed.
+    /// At most `limit` bytes, and at most `stall` without one while they are wanted; what has come is told beside it, and
+    /// why it was cut off if it was.
     #[must_use]
-    pub fn new(inner: Inbound, limit: u64) -> (Self, Fate) {
-        let fate = Fate::default();
+    pub fn new(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Self, Arc<Upload>) {
+        let upload = Arc::<Upload>::default();
         (
             Self {
                 inner,
                 left: limit,
-                fate: fate.clone(),
+                stall,
+                alarm: None,
+                waiting: false,
+                upload: upload.clone(),
             },
-            fate,
+            upload,
         )
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stall) = self.stall else {
+            return Poll::Pending;
+        };
+        if !self.waiting {
+            self.waiting = true;
+            let end = Instant::now() + stall;
+            match &mut self.alarm {
+                Some(alarm) => alarm.set(end),
+                none => *none = Some(Alarm::new(end)),
+            }
+        }
+        let alarm = self.alarm.as_mut();
+        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))
     }
 
     /// What it wraps.
@@ -264,15 +267,22 @@ fn poll_limited(
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
     let polled = Pin::new(&mut limited.inner).poll_frame(cx);
+    if polled.is_pending() {
+        ready!(limited.poll_stalled(cx));
+        limited.upload.cut_off(Cut::Stalled);
+        return Poll::Ready(Some(Err("the request body stopped coming".into())));
+    }
+    limited.waiting = false;
     if let Poll::Ready(Some(Err(_))) = &polled {
-        limited.fate.set(BROKEN_OFF);
+        limited.upload.cut_off(Cut::BrokenOff);
     }
     if let Poll::Ready(Some(Ok(frame))) = &polled
         && let Some(data) = frame.data_ref()
     {
+        limited.upload.moved();
         let size = data.len() as u64;
         if size > limited.left {
-            limited.fate.set(TOO_LARGE);
+            limited.upload.cut_off(Cut::TooLarge);
             return Poll::Ready(Some(Err("request body too large".into())));
         }
         limited.left -= size;

@@ -5,16 +5,35 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::watchdog::Watchdog;
+
 /// Bytes up to which pieces are put together.
 const PIECE: usize = 2 << 10;
 
 /// A caller's TCP connection that joins small writes.
-pub(crate) struct Stream(pub(crate) TcpStream);
+pub(crate) struct Stream(TcpStream, Option<Arc<Watchdog>>);
+
+impl Stream {
+    /// Of the guarded connection that is polled now.
+    pub(crate) fn new(connection: TcpStream) -> Self {
+        Self(connection, Watchdog::current())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.1.as_ref().is_some_and(|dog| dog.broke_off()) {
+            // Else the kernel keeps what the caller does not read, and goes on asking it.
+            self.0.set_zero_linger().ok();
+        }
+    }
+}
 
 impl AsyncRead for Stream {
     fn poll_read(

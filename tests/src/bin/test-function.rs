@@ -176,6 +176,7 @@ async fn answer(load: &Load, request: Request<Incoming>) -> Response<Body> {
             text("slept\n")
         }
         "/length" => length(request).await,
+        "/drain" => drain(request),
         "/sse" => events(&query),
         "/chunks" => chunks(&query),
         "/ws" => upgrade(request),
@@ -252,6 +253,20 @@ async fn length(request: Request<Incoming>) -> Response<Body> {
         bytes += frame.data_ref().map_or(0, Bytes::len);
     }
     document(&json!({ "bytes": bytes }))
+}
+
+/// Begins its answer at once, and ends it when the request's body has come.
+fn drain(request: Request<Incoming>) -> Response<Body> {
+    let frames = stream::unfold(Some(request), |request| async move {
+        let bytes = match request?.into_body().collect().await {
+            Ok(body) => body.to_bytes().len(),
+            Err(_) => return None,
+        };
+        let told = Bytes::from(format!("{bytes} bytes\n"));
+        Some((Frame::data(told), None))
+    });
+    let begun = stream::iter([Frame::data(Bytes::from_static(b"begun\n"))]);
+    streamed(futures_util::StreamExt::chain(begun, frames))
 }
 
 fn streamed(frames: impl stream::Stream<Item = Frame<Bytes>> + Send + 'static) -> Response<Body> {

@@ -1,0 +1,120 @@
+//! Callers that stop in the middle: that read nothing, send half a body, or send so little that it never ends.
+//!
+//! What they took is free again when the bounds of their own call say so, whoever waits for it. Deliberately
+//! nothing of connections without a call; those are in `doors`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+
+use std::time::Duration;
+
+use gateless_tests::call::send;
+use gateless_tests::{Caller, Cluster, Spec};
+use http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// More than every buffer on the way takes.
+const ENDLESS: &str = "/chunks?n=3200&size=65536";
+
+/// One place in all.
+fn single() -> Spec {
+    Spec::new().concurrency(1).scale(1, 1)
+}
+
+/// Asks for an answer it does not read, through as small a window as there is.
+async fn deaf(address: &str, path: &str, header: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{header}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Everything that still comes, until the connection ends however it does.
+async fn drain(stream: &mut TcpStream) -> usize {
+    let (mut all, mut piece) = (0, vec![0; 64 << 10]);
+    while let Ok(count @ 1..) = stream.read(&mut piece).await {
+        all += count;
+    }
+    all
+}
+
+async fn expect_free(caller: &Caller, function: &str) {
+    let path = format!("/function/{function}/");
+    caller.get(&path).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_that_reads_nothing_is_broken_off_at_the_deadline() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("timed", single()).await;
+    let silent = single()
+        .with("limits/timeout_ms", 0)
+        .with("limits/idle_timeout_ms", 1_000);
+    cluster.deploy("silent", silent).await;
+    // Those who wait for the place have more time than who has it.
+    for (function, name) in [("timed", "x-gateless-timeout-ms"), ("silent", "x-other")] {
+        for entrance in &cluster.sidecars {
+            let path = format!("/function/{function}{ENDLESS}");
+            let header = format!("{name}: 1500");
+            let mut stream = deaf(&entrance.address("public"), &path, &header).await;
+            // It has begun: whoever comes now waits for the place.
+            assert!(stream.read_u8().await.is_ok());
+            expect_free(&entrance.public(), function).await;
+            assert!(drain(&mut stream).await < 100 << 20);
+
+            let h2 = entrance.public().h2c();
+            let unread = h2.request(Method::GET, &path).header(name, "1500");
+            let unread = unread.send().await.unwrap();
+            expect_free(&entrance.public(), function).await;
+            assert!(unread.bytes().await.is_err());
+            // The connection is as good as before for others on it.
+            expect_free(&h2, function).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_is_idle_when_neither_side_sends() {
+    let cluster = Cluster::small().await;
+    let spec = Spec::new().with("limits/idle_timeout_ms", 2_000);
+    cluster.deploy("talk", spec).await;
+    let caller = cluster.sidecars[0].public();
+
+    // Bytes go up, none come down: not idle.
+    let pieces = futures_util::stream::unfold(0, |at| async move {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        (at < 6).then_some((Ok::<_, std::io::Error>(vec![b'x'; 10]), at + 1))
+    });
+    let upload = caller.request(Method::POST, "/function/talk/drain");
+    let upload = upload.body(reqwest::Body::wrap_stream(pieces));
+    let answer = send(upload).await.unwrap().expect(200);
+    assert_eq!(answer.text(), "begun\n60 bytes\n");
+
+    let silent = caller.request(Method::GET, "/function/talk/sse?n=2&ms=60000");
+    let silent = silent.send().await.unwrap();
+    assert_eq!(silent.status(), 200);
+    assert!(silent.bytes().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_small_body_takes_no_place() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("one", single()).await;
+    for entrance in &cluster.sidecars {
+        let mut stalled = TcpStream::connect(entrance.address("public"))
+            .await
+            .unwrap();
+        let head =
+            "POST /function/one/length HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf";
+        stalled.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..3 {
+            expect_free(&entrance.public(), "one").await;
+        }
+        // What comes late is a call like any other.
+        stalled.write_all(&[b'x'; 96]).await.unwrap();
+        let mut answer = [0; 12];
+        stalled.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+}
