@@ -17,7 +17,7 @@ use gateless_core::time::Time;
 use super::answer::{Held, Tracked};
 use super::broken::{Blamed, Broken};
 use super::headers::Speaker;
-use super::payload::{Payload, SMALL, UPLOAD_STALL, Unread};
+use super::payload::{SMALL, UPLOAD_STALL};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
 use super::timing::Timing;
@@ -26,9 +26,8 @@ use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Body, Inbound};
-use crate::endpoint::component::Failure;
 use crate::endpoint::patience::{Cut, Patience, Upload};
-use crate::endpoint::pool::{self, Conn};
+use crate::endpoint::pool::Conn;
 use crate::runtime::{Endpoint, Lease, Relay};
 
 /// What came of one attempt.
