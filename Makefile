@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
 
-.PHONY: demo build dist test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
+.PHONY: demo build dist packages test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -64,10 +64,11 @@ debug: web
 	$(NEED) cc cargo
 	$(CARGO) build --workspace $(DASHBOARD)
 
-## tools-test: which tool does for need.sh, and which does not
+## tools-test: which tool does for need.sh, and which does not; what packages are made of
 tools-test:
 	$(NEED) python3
 	python3 deploy/tools/need_test.py
+	cd deploy/packages && python3 -m unittest -q packages_test
 
 ## examples: start and call every process as a sidecar would; build, deploy and call every component
 examples: debug
@@ -129,6 +130,13 @@ web-test: debug
 dist: web
 	$(NEED) cc cargo python3 wasm32-wasip2
 	CARGO="$(CARGO)" python3 deploy/pgo/build.py
+
+## packages: a tarball, .deb, wheel, npm package, OCI image and SBOM of the binary that is shipped, in target/packages, each of them tried
+packages: dist
+	$(NEED) python3 venv npm
+	rm -rf target/packages
+	python3 deploy/packages/build.py target/dist/gateless target/packages
+	python3 deploy/packages/check.py target/packages
 
 ## instructions: count what the hot paths cost under callgrind; a rise of 3 % fails (benches/instructions)
 instructions instructions-record:

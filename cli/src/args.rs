@@ -92,6 +92,11 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual's pages, one for each command, into a folder.
+    Man {
+        /// The folder, which is made if need be.
+        folder: std::path::PathBuf,
+    },
 }
 
 /// `gateless autoscaler`

@@ -25,6 +25,7 @@ mod sse;
 mod templates;
 
 use std::io::{self, BufReader, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -117,7 +118,15 @@ fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "gateless", &mut script);
             out.raw(&script)
         }
+        Command::Man { folder } => manual(&folder),
     }
+}
+
+/// A page for each command (`gateless-trigger-set.1`), made from the grammar.
+fn manual(folder: &Path) -> Result<(), Failure> {
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    written.map_err(|e| Failure::io(format!("cannot write to {}", folder.display()), &e))
 }
 
 fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
