@@ -66,7 +66,7 @@ debug: web
 
 ## tools-test: which tool does for need.sh, and which does not; what packages are made of
 tools-test:
-	$(NEED) python3
+	$(NEED) python3 venv
 	python3 deploy/tools/need_test.py
 	cd deploy/packages && python3 -m unittest -q packages_test
 

@@ -130,3 +130,22 @@ fn the_documented_exit_codes_are_those_there_are() {
     assert!(document.contains(&row(0)));
     assert!(!document.contains(&row(8)), "a code the program has not");
 }
+
+#[test]
+fn every_command_has_a_page_in_the_manual() {
+    fn pages(command: &Command, path: &str, all: &mut Vec<String>) {
+        all.push(format!("{path}.1"));
+        for inner in command.get_subcommands() {
+            pages(inner, &format!("{path}-{}", inner.get_name()), all);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("man1");
+    crate::manual(&made).unwrap();
+    let mut expected = Vec::new();
+    pages(&Cli::command(), "gateless", &mut expected);
+    for page in expected {
+        let text = std::fs::read_to_string(made.join(&page)).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+}

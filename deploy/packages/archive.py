@@ -33,6 +33,15 @@ def epoch():
     return int(asked.stdout) if asked.returncode == 0 and asked.stdout.strip() else int(time.time())
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder that is not only on the way to a file: its mode, and the number of who owns it."""
+
+    name: str
+    mode: int
+    owner: int = 0
+
+
 def folders(files):
     """Every folder that the files are in, parents first."""
     found = set()
@@ -41,21 +50,24 @@ def folders(files):
     return sorted(found)
 
 
-def tar(files, prefix="", with_folders=True):
-    """An uncompressed tar archive (ustar, GNU long names) of the files, each below `prefix`."""
-    out = io.BytesIO()
+def tar(files, prefix="", with_folders=True, more=()):
+    """An uncompressed tar archive (ustar, GNU long names) of the files, and `more` folders than lead to them, each below `prefix`."""
+    out, when = io.BytesIO(), epoch()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
 
-        def add(name, kind, mode, data=b""):
+        def add(name, kind, mode, data=b"", owner=0):
             info = tarfile.TarInfo(prefix + name)
-            info.type, info.mode, info.size, info.mtime = kind, mode, len(data), epoch()
-            info.uname = info.gname = "root"
+            info.type, info.mode, info.size, info.mtime = kind, mode, len(data), when
+            info.uid = info.gid = owner
+            info.uname = info.gname = "" if owner else "root"
             archive.addfile(info, io.BytesIO(data))
 
         for name in folders(files) if with_folders else []:
             add(name, tarfile.DIRTYPE, 0o755)
         for file in sorted(files, key=lambda file: file.name):
             add(file.name, tarfile.REGTYPE, file.mode, file.data)
+        for folder in more:
+            add(folder.name, tarfile.DIRTYPE, folder.mode, owner=folder.owner)
     return out.getvalue()
 
 

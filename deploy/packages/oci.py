@@ -13,7 +13,7 @@ from pathlib import Path
 
 import archive
 import contents as having
-from archive import File
+from archive import File, Folder
 
 # The user the program runs as; nobody's by Debian's base-passwd.
 USER = 65534
@@ -50,16 +50,8 @@ def filesystem(contents):
 
 def layer(contents):
     """The one layer, with the folders that the program writes to."""
-    import io
-    import tarfile
-
-    packed = io.BytesIO(archive.tar(filesystem(contents)))
-    with tarfile.open(fileobj=packed, mode="a", format=tarfile.GNU_FORMAT) as tar:
-        for name, mode, owner in (("tmp", 0o1777, 0), ("var/lib/gateless", 0o700, USER)):
-            info = tarfile.TarInfo(name)
-            info.type, info.mode, info.mtime, info.uid, info.gid = tarfile.DIRTYPE, mode, archive.epoch(), owner, owner
-            tar.addfile(info)
-    return packed.getvalue()
+    writable = (Folder("tmp", 0o1777), Folder("var/lib/gateless", 0o700, USER))
+    return archive.tar(filesystem(contents), more=writable)
 
 
 def config(contents, unpacked):

@@ -87,9 +87,12 @@ class Formats(unittest.TestCase):
             # The tag says a machine; elsewhere pip refuses it, as it should.
             if having.machine(Path(sys.executable).resolve().read_bytes()) != "x86_64":
                 self.skipTest("this is another machine")
-            into = Path(folder) / "into"
-            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", "--target", into, path], check=True)
-            self.assertEqual((into / "bin" / "gateless").read_bytes(), PROGRAM)
+            # Debian's python3 has no pip of its own.
+            venv = Path(folder) / "venv"
+            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+            pip = [venv / "bin" / "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check"]
+            subprocess.run([*pip, path], check=True)
+            self.assertEqual((venv / "bin" / "gateless").read_bytes(), PROGRAM)
 
 
 class Archives(unittest.TestCase):
