@@ -67,6 +67,10 @@ fn main() -> ExitCode {
         "call_is_relayed_by_who_sees_both".to_owned(),
         Box::new(|| attempt(call_is_relayed_by_who_sees_both).map_err(Failed::from)),
     ));
+    trials.push(trial(
+        "callbacks_go_to_no_private_or_metadata_address".to_owned(),
+        Box::new(|| attempt(callbacks_go_to_no_private_or_metadata_address).map_err(Failed::from)),
+    ));
     trials.extend(SEEDS.map(|seed| {
         let name = format!("invariants_hold_under_the_faults_of_seed_{seed}");
         trial(name, Box::new(move || invariants_hold(seed)))
@@ -125,6 +129,28 @@ async fn call_is_relayed_by_who_sees_both() {
     }
     for n in 0..20 {
         assert_eq!(cluster.times_seen(&format!("POST-{n}")), 1);
+    }
+}
+
+/// From a host without a route to any of them.
+async fn callbacks_go_to_no_private_or_metadata_address() {
+    let setup = Setup {
+        sidecars: 1,
+        ..Setup::default()
+    };
+    let cluster = Cluster::on_network(setup).await;
+    cluster.deploy("hello", Spec::new()).await;
+    let public = cluster.sidecars[0].public();
+    for near in [
+        "http://10.0.0.1/",
+        "http://[fd00:ec2::254]/latest/meta-data/",
+        "http://100.100.100.200/latest/meta-data/",
+        "http://169.254.169.254/latest/meta-data/",
+    ] {
+        let call = public.request(Method::POST, "/async-function/hello/");
+        let call = call.header("x-callback-url", near).body("x");
+        let refused = send(call).await.unwrap();
+        refused.problem(400, "bad_callback_url");
     }
 }
 

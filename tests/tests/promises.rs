@@ -277,6 +277,9 @@ fn every_promised_number_is_the_one_in_the_code() {
 fn every_promise_names_tests_that_are_there() {
     let mut tests = BTreeSet::new();
     for (_, text) in sources() {
+        // What a harness of our own calls a test.
+        let trials = text.split("Trial::ignorable_test(\"").skip(1);
+        tests.extend(trials.filter_map(|rest| rest.split('"').next().map(str::to_owned)));
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for (index, line) in lines.iter().enumerate() {
             if line.starts_with("#[test") || line.starts_with("#[tokio::test") {
