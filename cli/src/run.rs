@@ -127,9 +127,12 @@ pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failur
     // A sidecar alone may make its own; one with others must be given theirs.
     let alone = args.server.is_none() && args.host.join.is_empty();
     let secret = args.secret.read(&data, alone)?;
-    let config = args
+    let hidden = args.secret.path(&data);
+    let mut config = args
         .host
         .config(args.server.clone(), data, args.listen, secret)?;
+    // Where there are no user ids to give, its mode keeps no instance from it.
+    config.isolation.hidden.push(hidden);
     block_on(async {
         let mut signals = Signals::new()?;
         let sidecar = start_sidecar(config).await?;

@@ -5,6 +5,7 @@
 pub(crate) mod alarm;
 pub mod body;
 pub mod component;
+pub(crate) mod connection;
 pub mod egress;
 pub mod engine;
 pub mod framing;
@@ -14,4 +15,3 @@ mod pulse;
 pub(crate) mod stream;
 pub mod target;
 pub(crate) mod watchdog;
-pub(crate) mod wire;

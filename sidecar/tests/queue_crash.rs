@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 use gateless_sidecar::queue::callback::{Destinations, Functions};
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
@@ -57,7 +57,7 @@ fn record() -> Record {
         body: vec![b'x'; 1024].into(),
         callback: None,
         idempotency: None,
-        origin: Origin::Anonymous,
+        principal: Principal::Anonymous,
     }
 }
 
@@ -77,7 +77,7 @@ fn answer(status: u16) -> Result<Answer, InvokeError> {
 struct Nowhere;
 
 impl Functions for Nowhere {
-    fn call(&self, _: Origin, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+    fn call(&self, _: Principal, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
         Box::pin(std::future::ready(None))
     }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Error, Inbox, Local, lifecycle};
@@ -33,7 +33,7 @@ fn record() -> Record {
         body: vec![b'x'; 64 * 1024].into(),
         callback: None,
         idempotency: None,
-        origin: Origin::Anonymous,
+        principal: Principal::Anonymous,
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
-use gateless_core::trusted::{Network, TrustedProxies};
+use gateless_core::network::Network;
+use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
 
 use crate::failure::Failure;
@@ -159,8 +160,13 @@ pub(super) struct SecretFile {
 impl SecretFile {
     /// The secret in the file given, or in `data`, made first when `create` says so.
     pub(super) fn read(&self, data: &Path, create: bool) -> Result<ClusterSecret, Failure> {
-        let path = self.cluster_secret_file.clone();
-        secret_file(&path.unwrap_or_else(|| data.join("cluster-secret")), create)
+        secret_file(&self.path(data), create)
+    }
+
+    /// The file given, or the one in `data`.
+    pub(super) fn path(&self, data: &Path) -> PathBuf {
+        let given = self.cluster_secret_file.clone();
+        given.unwrap_or_else(|| data.join("cluster-secret"))
     }
 }
 
@@ -291,7 +297,7 @@ impl HostArgs {
         };
         let isolation = gateless_sandbox::Settings {
             level: self.isolation,
-            hidden: vec![data.clone()],
+            hidden: Vec::new(),
             shared: self.shared_folder.clone(),
         };
         Ok(gateless_sidecar::Config {

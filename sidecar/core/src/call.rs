@@ -361,12 +361,11 @@ impl Call {
         policy: &AsyncPolicy,
         random: u64,
     ) -> Action {
+        self.suspect = false;
         if retryable_status(status) {
-            self.suspect = false;
             self.end_attempt(now, Some(status), "the function's answer asks for a retry");
             return self.retry_or_die(now, retry_after, policy, random);
         }
-        self.suspect = false;
         self.end_attempt(now, Some(status), "");
         self.state = State::Succeeded(now);
         Action::Finish

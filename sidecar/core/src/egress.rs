@@ -8,42 +8,41 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::network::Network;
+
 /// Exceptions one sidecar may have.
 pub const MAX_EXCEPTIONS: usize = 64;
 
 /// Networks that need an exception, by IANA's registries of special-purpose addresses; the first that fits names it.
-const REFUSED_V4: [(Ipv4Addr, u8, &str); 16] = [
-    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, "private"),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, "private"),
+const REFUSED: [(Network, &str); 25] = [
+    (Network::v4([127, 0, 0, 0], 8), "loopback"),
+    (Network::v4([10, 0, 0, 0], 8), "private"),
+    (Network::v4([172, 16, 0, 0], 12), "private"),
+    (Network::v4([192, 168, 0, 0], 16), "private"),
     // Shared between a carrier's customers; one cloud's metadata is in it, too.
-    (Ipv4Addr::new(100, 64, 0, 0), 10, "carrier-grade nat"),
+    (Network::v4([100, 64, 0, 0], 10), "carrier-grade nat"),
     // Where most clouds' metadata is.
-    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
-    (Ipv4Addr::UNSPECIFIED, 8, "unspecified"),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, "a protocol's own"),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, "documentation"),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, "documentation"),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, "documentation"),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, "a 6to4 relay"),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, "benchmarking"),
-    (Ipv4Addr::new(168, 63, 129, 16), 32, "cloud metadata"),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
-];
-
-const REFUSED_V6: [([u16; 2], u8, &str); 9] = [
-    ([0xfe80, 0], 10, "link-local"),
-    ([0xfec0, 0], 10, "site-local"),
-    ([0xfc00, 0], 7, "unique-local"),
-    ([0xff00, 0], 8, "multicast"),
+    (Network::v4([169, 254, 0, 0], 16), "link-local"),
+    (Network::v4([0, 0, 0, 0], 8), "unspecified"),
+    (Network::v4([192, 0, 0, 0], 24), "a protocol's own"),
+    (Network::v4([192, 0, 2, 0], 24), "documentation"),
+    (Network::v4([198, 51, 100, 0], 24), "documentation"),
+    (Network::v4([203, 0, 113, 0], 24), "documentation"),
+    (Network::v4([192, 88, 99, 0], 24), "a 6to4 relay"),
+    (Network::v4([198, 18, 0, 0], 15), "benchmarking"),
+    (Network::v4([168, 63, 129, 16], 32), "cloud metadata"),
+    (Network::v4([224, 0, 0, 0], 4), "multicast"),
+    (Network::v4([240, 0, 0, 0], 4), "reserved"),
+    (Network::v6([0xfe80, 0], 10), "link-local"),
+    (Network::v6([0xfec0, 0], 10), "site-local"),
+    (Network::v6([0xfc00, 0], 7), "unique-local"),
+    (Network::v6([0xff00, 0], 8), "multicast"),
     // Teredo is in it, which hides an IPv4 address.
-    ([0x2001, 0], 23, "a protocol's own"),
-    ([0x2001, 0xdb8], 32, "documentation"),
-    ([0x3fff, 0], 20, "documentation"),
-    ([0x5f00, 0], 16, "segment routing"),
-    ([0x0100, 0], 8, "discard-only"),
+    (Network::v6([0x2001, 0], 23), "a protocol's own"),
+    (Network::v6([0x2001, 0xdb8], 32), "documentation"),
+    (Network::v6([0x3fff, 0], 20), "documentation"),
+    (Network::v6([0x5f00, 0], 16), "segment routing"),
+    (Network::v6([0x0100, 0], 8), "discard-only"),
 ];
 
 /// Which addresses may be connected to. By default those of the public internet, on any port.
@@ -101,44 +100,45 @@ pub struct Refused(pub &'static str);
 
 /// What kind of address needs an exception; `None`: it is one of the public internet.
 fn kind(ip: IpAddr) -> Option<&'static str> {
-    match ip {
-        IpAddr::V4(v4) => kind_v4(v4),
-        IpAddr::V6(v6) => kind_v6(v6),
-    }
-}
-
-fn kind_v4(address: Ipv4Addr) -> Option<&'static str> {
-    let fits = |&&(network, prefix, _): &&(Ipv4Addr, u8, _)| {
-        u64::from(address.to_bits() ^ network.to_bits()) >> (32 - prefix) == 0
+    let judged = match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => match form(v6) {
+            Form::Carries(v4) => IpAddr::V4(v4),
+            Form::Refused(kind) => return Some(kind),
+            Form::Plain => ip,
+        },
     };
-    REFUSED_V4.iter().find(fits).map(|(_, _, kind)| *kind)
+    let fits = |&&(network, _): &&(Network, _)| network.contains(judged);
+    REFUSED.iter().find(fits).map(|(_, kind)| *kind)
 }
 
-fn kind_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let segments = address.segments();
-    // Forms that carry an IPv4 address are as good as that one.
-    let last = || Ipv4Addr::from_bits(u32::from(segments[6]) << 16 | u32::from(segments[7]));
-    match segments {
-        [0, 0, 0, 0, 0, 0, 0, 0] => return Some("unspecified"),
-        [0, 0, 0, 0, 0, 0, 0, 1] => return Some("loopback"),
+/// How an IPv6 address is to be read.
+enum Form {
+    /// As the IPv4 address it carries.
+    Carries(Ipv4Addr),
+    /// As this kind, whatever it carries.
+    Refused(&'static str),
+    /// As itself.
+    Plain,
+}
+
+fn form(address: Ipv6Addr) -> Form {
+    let carries = |high: u16, low: u16| {
+        Form::Carries(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Form::Refused("unspecified"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Form::Refused("loopback"),
         // Mapped, translated (RFC 2765), and by the well-known prefix of NAT64.
-        [0, 0, 0, 0, 0, 0xffff, _, _]
-        | [0, 0, 0, 0, 0xffff, 0, _, _]
-        | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => return kind_v4(last()),
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => carries(high, low),
         // Compatible with IPv4, long gone, and a network's own prefix of NAT64, which no table tells apart.
-        [0, 0, 0, 0, ..] => return Some("an obsolete form"),
-        [0x64, 0xff9b, 1, ..] => return Some("a local nat64 prefix"),
-        [0x2002, high, low, ..] => {
-            return kind_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
-        }
-        _ => {}
+        [0, 0, 0, 0, ..] => Form::Refused("an obsolete form"),
+        [0x64, 0xff9b, 1, ..] => Form::Refused("a local nat64 prefix"),
+        [0x2002, high, low, ..] => carries(high, low),
+        _ => Form::Plain,
     }
-    let head = u32::from(segments[0]) << 16 | u32::from(segments[1]);
-    let fits = |&&([a, b], prefix, _): &&([u16; 2], u8, _)| {
-        let network = u32::from(a) << 16 | u32::from(b);
-        u64::from(head ^ network) >> (32 - prefix) == 0
-    };
-    REFUSED_V6.iter().find(fits).map(|(_, _, kind)| *kind)
 }
 
 /// A network and a port that may be connected to all the same: `10.0.0.0/8`, `127.0.0.1`, `127.0.0.1:9000`,
@@ -175,7 +175,7 @@ impl FromStr for Exception {
         }
         let port: u16 = port.parse().map_err(|_| NoException)?;
         Ok(Self {
-            network: network.parse()?,
+            network: network.parse().map_err(|_| NoException)?,
             port: Some(port),
         })
     }
@@ -183,65 +183,14 @@ impl FromStr for Exception {
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.network.address, self.port) {
-            (IpAddr::V6(v6), Some(port)) => write!(f, "[{v6}]/{}:{port}", self.network.bits),
-            (address, Some(port)) => write!(f, "{address}/{}:{port}", self.network.bits),
-            (address, None) => write!(f, "{address}/{}", self.network.bits),
-        }
-    }
-}
-
-/// Addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Network {
-    fn contains(self, ip: IpAddr) -> bool {
-        let shifted = match (self.address, ip) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                u64::from(a.to_bits() ^ b.to_bits()).checked_shr(32 - u32::from(self.bits))
+        let network = self.network;
+        match self.port {
+            None => write!(f, "{network}"),
+            // Without brackets there would be no telling which colon is the port's.
+            Some(port) if network.is_ipv6() => {
+                write!(f, "[{}]/{}:{port}", network.address(), network.bits())
             }
-            (IpAddr::V6(a), IpAddr::V6(b)) => match self.bits {
-                0 => Some(0),
-                bits => {
-                    let differ = (a.to_bits() ^ b.to_bits()) >> (128 - u32::from(bits));
-                    Some(u64::from(differ != 0))
-                }
-            },
-            _ => None,
-        };
-        shifted == Some(0)
-    }
-}
-
-impl FromStr for Network {
-    type Err = NoException;
-
-    fn from_str(text: &str) -> Result<Self, NoException> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let bare = address.strip_prefix('[').map(|a| a.strip_suffix(']'));
-        let address: IpAddr = match bare {
-            Some(inner) => IpAddr::V6(
-                inner
-                    .and_then(|inner| inner.parse().ok())
-                    .ok_or(NoException)?,
-            ),
-            None => address.parse().map_err(|_| NoException)?,
-        };
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse().map_err(|_| NoException)?,
-            None => most,
-        };
-        match bits <= most {
-            true => Ok(Self { address, bits }),
-            false => Err(NoException),
+            Some(port) => write!(f, "{network}:{port}"),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod hold;
 pub mod host;
 pub mod message;
+pub mod network;
 pub mod owner;
 pub mod ownership;
 pub mod placement;

@@ -19,14 +19,14 @@ pub enum Identity {
     Sidecar(Option<NodeId>),
     /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered, with the
     /// rights of whoever made it.
-    Queue(Origin),
+    Queue(Principal),
     /// A trigger of the catalogue, which has the rights of whoever made it.
     Trigger,
 }
 
 /// On whose behalf a call was taken for later: what is kept of an [`Identity`] on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Origin {
+pub enum Principal {
     /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
     #[default]
     Unknown,
@@ -38,7 +38,7 @@ pub enum Origin {
     Trigger,
 }
 
-impl Origin {
+impl Principal {
     /// Who a call to another function is made by that is made on behalf of this one: its callback, for example.
     #[must_use]
     pub const fn acts_as(self) -> Identity {
@@ -53,13 +53,13 @@ impl Origin {
 impl Identity {
     /// What is kept of it with a call for later.
     #[must_use]
-    pub const fn origin(&self) -> Origin {
+    pub const fn principal(&self) -> Principal {
         match self {
             // Whose call another sidecar forwards is not said: so it has nobody's rights.
-            Self::Anonymous | Self::Sidecar(_) => Origin::Anonymous,
-            Self::Function => Origin::Function,
-            Self::Trigger => Origin::Trigger,
-            Self::Queue(origin) => *origin,
+            Self::Anonymous | Self::Sidecar(_) => Principal::Anonymous,
+            Self::Function => Principal::Function,
+            Self::Trigger => Principal::Trigger,
+            Self::Queue(principal) => *principal,
         }
     }
 }
@@ -136,9 +136,10 @@ impl Policy {
     /// As [`Policy::admit`].
     pub fn check(&self, call: &impl Subject, _now: Time) -> Result<(), Refused> {
         match (call.function().visibility, call.identity()) {
-            (Visibility::ClusterOnly, Identity::Anonymous | Identity::Queue(Origin::Anonymous)) => {
-                Err(Refused::ClusterOnly)
-            }
+            (
+                Visibility::ClusterOnly,
+                Identity::Anonymous | Identity::Queue(Principal::Anonymous),
+            ) => Err(Refused::ClusterOnly),
             (Visibility::Public | Visibility::ClusterOnly, _) => Ok(()),
         }
     }

@@ -65,16 +65,12 @@ fn launch() -> ! {
     std::process::exit(CANNOT_RUN)
 }
 
-fn kernel(step: &str) -> impl FnOnce(nix::Error) -> Failure + '_ {
-    move |error| Failure::at(step)(error.into())
-}
-
 /// The folder a group is in, held open: it is removed from there, by who no longer sees it by its name.
 fn join(folder: &Path) -> Result<(OwnedFd, String), Failure> {
     let step = format!("join {}", folder.display());
     let parent = folder.parent().unwrap_or(folder);
     let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let parent = open(parent, flags, Mode::empty()).map_err(kernel(&step))?;
+    let parent = open(parent, flags, Mode::empty()).map_err(Failure::at(&step))?;
     fs::write(folder.join("cgroup.procs"), "0").map_err(Failure::at(&step))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     Ok((parent, name.into_owned()))
@@ -98,29 +94,30 @@ fn enter(
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     if plan.user.is_some() {
-        unshare(own).map_err(kernel("make namespaces"))?;
+        unshare(own).map_err(Failure::at("make namespaces"))?;
     } else {
         // An ordinary user may make the others only within a user namespace.
         let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        unshare(own | CloneFlags::CLONE_NEWUSER).map_err(kernel("make namespaces"))?;
+        unshare(own | CloneFlags::CLONE_NEWUSER).map_err(Failure::at("make namespaces"))?;
         identity::map_itself(user, group)?;
     }
-    let (told, tell) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(kernel("make a pipe"))?;
+    let (ended, report_end) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(Failure::at("make a pipe"))?;
     if let Some(first) = sys::fork().map_err(Failure::at("fork the first process"))? {
-        drop(tell);
+        drop(report_end);
         close(socket);
-        init::stand_for(first, told, &groups);
+        init::stand_for(first, ended, &groups);
     }
-    drop((told, groups));
+    drop((ended, groups));
     init::become_first().map_err(Failure::at("become the first process"))?;
     view::build(&plan.view)?;
-    nix::unistd::sethostname("function").map_err(kernel("set the host's name"))?;
+    nix::unistd::sethostname("function").map_err(Failure::at("set the host's name"))?;
     if let Some(program) = sys::fork().map_err(Failure::at("fork the program"))? {
         close(socket);
         drop(listener);
-        init::reap(program, tell);
+        init::reap(program, report_end);
     }
-    drop(tell);
+    drop(report_end);
     become_program(plan, listener)
 }
 
@@ -136,16 +133,11 @@ fn become_program(plan: &Plan, listener: Option<OwnedFd>) -> Result<Infallible, 
         identity::become_user(user)?;
     }
     identity::limit(plan)?;
-    let other = |step: &str, cause: String| Failure {
-        step: format!("{step}: {cause}"),
-        errno: libc::EPERM,
-        program: false,
-    };
     if plan.rules {
-        rules::apply(plan).map_err(|error| other("apply landlock", error.to_string()))?;
+        rules::apply(plan).map_err(|cause| Failure::because("apply landlock", cause))?;
     }
     identity::drop_capabilities()?;
-    prctl::set_no_new_privs().map_err(kernel("forbid new rights"))?;
+    prctl::set_no_new_privs().map_err(Failure::at("forbid new rights"))?;
     std::env::set_current_dir(&plan.folder).map_err(Failure::at("enter the working folder"))?;
     // Whatever whoever started this ignores or blocks is no affair of the program's.
     let changeable =
@@ -153,17 +145,14 @@ fn become_program(plan: &Plan, listener: Option<OwnedFd>) -> Result<Infallible, 
     init::handle(changeable, SigHandler::SigDfl);
     SigSet::empty()
         .thread_set_mask()
-        .map_err(kernel("unblock signals"))?;
+        .map_err(Failure::at("unblock signals"))?;
     let mut environment = plan.environment.clone();
     sys::close_on_exec_from(3).map_err(Failure::at("close what is open"))?;
     if let Some(listener) = listener {
         sys::make(listener.as_fd(), LISTENER).map_err(Failure::at("hand over the listener"))?;
         environment.insert("LISTEN_PID".to_owned(), std::process::id().to_string());
     }
-    let text = |text: &str| {
-        CString::new(text)
-            .map_err(|error| Failure::at("pass a text with a zero byte")(error.into()))
-    };
+    let text = |text: &str| CString::new(text).map_err(Failure::at("pass a text with a zero byte"));
     let program = text(&plan.program.to_string_lossy())?;
     let arguments = plan
         .arguments
@@ -175,7 +164,7 @@ fn become_program(plan: &Plan, listener: Option<OwnedFd>) -> Result<Infallible, 
         .map(|(name, value)| text(&format!("{name}={value}")));
     let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
     if plan.filter {
-        filter::apply().map_err(|cause| other("apply seccomp", cause))?;
+        filter::apply().map_err(|cause| Failure::because("apply seccomp", cause))?;
     }
     if plan.port == 0 {
         std::process::exit(0);
@@ -195,7 +184,7 @@ fn run(
             Err(error) => {
                 return Err(Failure {
                     program: true,
-                    ..kernel("run the program")(error)
+                    ..Failure::at("run the program")(error)
                 });
             }
             Ok(never) => match never {},

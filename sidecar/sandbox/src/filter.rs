@@ -71,8 +71,6 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_ioperm,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_modify_ldt,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_load,
 ];
 
 /// Answered "no such call", so that programs take the older way, whose arguments can be looked at, or none.

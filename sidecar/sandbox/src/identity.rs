@@ -29,28 +29,24 @@ pub(crate) fn map_itself(user: Uid, group: Gid) -> Result<(), Failure> {
 /// From root to a user of its own.
 pub(crate) fn become_user(number: u32) -> Result<(), Failure> {
     let (user, group) = (Uid::from_raw(number), Gid::from_raw(number));
-    let kernel = |step| move |error: nix::Error| Failure::at(step)(error.into());
-    nix::unistd::setgroups(&[]).map_err(kernel("leave root's groups"))?;
-    nix::unistd::setresgid(group, group, group).map_err(kernel("take a group of its own"))?;
-    nix::unistd::setresuid(user, user, user).map_err(kernel("take a user of its own"))?;
+    nix::unistd::setgroups(&[]).map_err(Failure::at("leave root's groups"))?;
+    nix::unistd::setresgid(group, group, group).map_err(Failure::at("take a group of its own"))?;
+    nix::unistd::setresuid(user, user, user).map_err(Failure::at("take a user of its own"))?;
     // Else /proc/self would still be root's.
-    prctl::set_dumpable(true).map_err(kernel("own its /proc"))?;
-    nix::sched::unshare(CloneFlags::CLONE_NEWUSER).map_err(kernel("make a user namespace"))?;
+    prctl::set_dumpable(true).map_err(Failure::at("own its /proc"))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWUSER).map_err(Failure::at("make a user namespace"))?;
     map_itself(user, group)
 }
 
 /// Empties every capability set, for good.
 pub(crate) fn drop_capabilities() -> Result<(), Failure> {
-    let failed = |set: CapSet| {
-        move |error: caps::errors::CapsError| Failure {
-            step: format!("empty the {set:?} capabilities: {error}"),
-            errno: libc::EPERM,
-            program: false,
-        }
+    let clear = |set: CapSet| {
+        let step = format!("empty the {set:?} capabilities");
+        caps::clear(None, set).map_err(|cause| Failure::because(&step, cause))
     };
     // Bounding first, as it needs a capability: who has none has nothing to bound, and may not.
     if caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP).unwrap_or(false) {
-        caps::clear(None, CapSet::Bounding).map_err(failed(CapSet::Bounding))?;
+        clear(CapSet::Bounding)?;
     }
     for set in [
         CapSet::Ambient,
@@ -58,7 +54,7 @@ pub(crate) fn drop_capabilities() -> Result<(), Failure> {
         CapSet::Permitted,
         CapSet::Inheritable,
     ] {
-        caps::clear(None, set).map_err(failed(set))?;
+        clear(set)?;
     }
     Ok(())
 }

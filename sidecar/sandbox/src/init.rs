@@ -82,7 +82,7 @@ fn set(signal: Signal, how: SigHandler) {
 }
 
 /// Reaps until the program ends, and tells how; then the namespace ends.
-pub(crate) fn reap(program: Pid, tell: OwnedFd) -> ! {
+pub(crate) fn reap(program: Pid, report_end: OwnedFd) -> ! {
     let end = loop {
         match waitpid(None, None) {
             Ok(status) => match End::of(status) {
@@ -93,15 +93,15 @@ pub(crate) fn reap(program: Pid, tell: OwnedFd) -> ! {
             Err(_) => break End::Signal(libc::SIGKILL),
         }
     };
-    File::from(tell).write_all(&end.to_bytes()).ok();
+    File::from(report_end).write_all(&end.to_bytes()).ok();
     std::process::exit(0);
 }
 
 /// Waits for the first process of the namespace, removes the groups, and ends as the program did.
-pub(crate) fn stand_for(first: Pid, told: OwnedFd, groups: &[(OwnedFd, String)]) -> ! {
+pub(crate) fn stand_for(first: Pid, ended: OwnedFd, groups: &[(OwnedFd, String)]) -> ! {
     handle(FOR_THE_PROGRAM, SigHandler::SigIgn);
     let mut bytes = [0; 5];
-    let end = match File::from(told).read_exact(&mut bytes) {
+    let end = match File::from(ended).read_exact(&mut bytes) {
         Ok(()) => End::from_bytes(bytes),
         // The first process was killed, and all with it.
         Err(_) => End::Signal(libc::SIGKILL),

@@ -3,6 +3,7 @@
 //! One message down: its length, a [`Plan`] as JSON, and perhaps a listener. One up, if the launch fails; if it does not, the socket closes
 //! when the program has replaced the launcher.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -29,10 +30,19 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Names the step that failed.
-    pub(crate) fn at(step: &str) -> impl FnOnce(io::Error) -> Self + '_ {
+    pub(crate) fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> Self + '_ {
         move |error| Self {
             step: step.to_owned(),
-            errno: error.raw_os_error().unwrap_or_default(),
+            errno: error.into().raw_os_error().unwrap_or_default(),
+            program: false,
+        }
+    }
+
+    /// A step that a library refuses in words.
+    pub(crate) fn because(step: &str, cause: impl Display) -> Self {
+        Self {
+            step: format!("{step}: {cause}"),
+            errno: libc::EPERM,
             program: false,
         }
     }

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use crate::plan::Plan;
@@ -86,18 +86,7 @@ pub(crate) fn apply(plan: &Plan) -> Result<(), RulesetError> {
 /// Whether the kernel has any of it.
 pub(crate) fn is_there() -> bool {
     Ruleset::default()
-        .set_compatibility_required()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
         .is_ok_and(|rules| rules.create().is_ok())
-}
-
-trait Required: Sized {
-    fn set_compatibility_required(self) -> Result<Self, RulesetError>;
-}
-
-impl Required for Ruleset {
-    fn set_compatibility_required(self) -> Result<Self, RulesetError> {
-        use landlock::{CompatLevel, Compatible};
-        self.set_compatibility(CompatLevel::HardRequirement)
-            .handle_access(AccessFs::from_all(ABI::V1))
-    }
 }

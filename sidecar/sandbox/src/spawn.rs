@@ -67,6 +67,27 @@ pub enum Error {
     },
 }
 
+/// Names the step of a wall that could not be built.
+fn wall(step: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |cause| Error::Wall {
+        step: step.to_owned(),
+        cause,
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let cause = io::Error::from_raw_os_error(failure.errno);
+        match failure.program {
+            true => Self::Program(cause),
+            false => Self::Wall {
+                step: failure.step,
+                cause,
+            },
+        }
+    }
+}
+
 /// Starts programs within walls.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -177,12 +198,6 @@ impl Sandbox {
             memory: memory.or(self.default_memory),
             processes: Some(MAX_PROCESSES),
         };
-        let wall = |step: &'static str| {
-            move |cause| Error::Wall {
-                step: step.to_owned(),
-                cause,
-            }
-        };
         let group = self
             .hierarchies
             .create(node, instance, limits)
@@ -247,12 +262,6 @@ fn tries(plan: &Plan) -> bool {
 }
 
 fn launch(command: &mut Command, plan: &Plan, listener: Option<&OwnedFd>) -> Result<Child, Error> {
-    let wall = |step: &'static str| {
-        move |cause| Error::Wall {
-            step: step.to_owned(),
-            cause,
-        }
-    };
     let (mut here, there) = UnixStream::pair().map_err(wall("make a socket"))?;
     here.set_read_timeout(Some(PATIENCE))
         .map_err(wall("bound its time"))?;
@@ -266,23 +275,12 @@ fn launch(command: &mut Command, plan: &Plan, listener: Option<&OwnedFd>) -> Res
         .and_then(|()| message::outcome(&mut here));
     let error = match outcome {
         Ok(Ok(())) => return Ok(child),
-        Ok(Err(failure)) => told(failure),
+        Ok(Err(failure)) => failure.into(),
         Err(cause) => wall("hear from the launcher")(cause),
     };
     child.kill().ok();
     child.wait().ok();
     Err(error)
-}
-
-fn told(failure: Failure) -> Error {
-    let cause = io::Error::from_raw_os_error(failure.errno);
-    match failure.program {
-        true => Error::Program(cause),
-        false => Error::Wall {
-            step: failure.step,
-            cause,
-        },
-    }
 }
 
 fn default_memory() -> Option<u64> {

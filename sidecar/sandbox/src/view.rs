@@ -167,7 +167,7 @@ pub(crate) fn build(view: &View) -> Result<(), Failure> {
         MsFlags::MS_REC | MsFlags::MS_PRIVATE,
         None::<&str>,
     )
-    .map_err(|error| Failure::at("make mounts private")(error.into()))?;
+    .map_err(Failure::at("make mounts private"))?;
     let covers = covers(view, may_pass);
     let hidden = |path: &Path| {
         OWN.iter().any(|own| path.starts_with(own))
@@ -203,7 +203,7 @@ pub(crate) fn build(view: &View) -> Result<(), Failure> {
                 MsFlags::MS_BIND,
                 None::<&str>,
             )
-            .map_err(|error| Failure::at(&step)(error.into()))?,
+            .map_err(Failure::at(&step))?,
             Err(_) => {}
         }
     }
@@ -217,7 +217,7 @@ pub(crate) fn build(view: &View) -> Result<(), Failure> {
         process_options,
         None::<&str>,
     )
-    .map_err(|error| Failure::at("mount /proc")(error.into()))?;
+    .map_err(Failure::at("mount /proc"))?;
     for one in kept {
         let step = format!("show {}", one.path.display());
         make_place(&one.path, one.folder).map_err(Failure::at(&step))?;

@@ -88,10 +88,7 @@ impl Tracked {
                     Some(Found::Until(at)) => at,
                 };
                 self.waiting = true;
-                match &mut held.alarm {
-                    Some(alarm) => alarm.set(at),
-                    none => *none = Some(Alarm::new(at)),
-                }
+                Alarm::set_in(&mut held.alarm, at);
             }
             let Some(alarm) = &mut held.alarm else {
                 return Poll::Pending;

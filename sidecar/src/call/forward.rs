@@ -145,17 +145,13 @@ pub(super) async fn forward(
             ))
         }
         // Not the endpoint's failure, however the connection says it.
-        Err(_) if let Some(cut) = cut(upload.as_deref()) => Err(match cut {
+        Err(_) if let Some(cut) = upload.as_deref().and_then(Upload::cut) => Err(match cut {
             Cut::BrokenOff => Error::Body("it broke off, or is malformed".to_owned()),
             Cut::TooLarge => Error::BodyTooLarge(limits.max_request_body),
             Cut::Stalled => Error::BodyStalled(UPLOAD_STALL),
         }),
         Err(broken) => broken.end(proxy, lease, relay.as_deref(), request, call),
     }
-}
-
-fn cut(upload: Option<&Upload>) -> Option<Cut> {
-    upload.and_then(Upload::cut)
 }
 
 fn answered(

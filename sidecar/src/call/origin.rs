@@ -176,15 +176,8 @@ fn put_hex(out: &mut [u8], bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers::tests::map;
     use super::*;
-
-    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
 
     #[test]
     fn forwarded_names_the_caller_and_keeps_earlier_hops() {

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use gateless_core::policy::{Identity, Origin};
+use gateless_core::policy::{Identity, Principal};
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
 
@@ -36,12 +36,16 @@ impl Router {
 }
 
 impl Functions for Router {
-    fn call(&self, origin: Origin, request: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+    fn call(
+        &self,
+        principal: Principal,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'static, Option<Answer>> {
         let edge = self.edge.get();
         let edge = edge.and_then(|(edge, host)| Some((edge.upgrade()?, host.clone())));
         Box::pin(async move {
             let (edge, host) = edge?;
-            let door = match origin.acts_as() {
+            let door = match principal.acts_as() {
                 Identity::Function => Door::Local,
                 _ => Door::Public,
             };

@@ -22,10 +22,10 @@ use crate::call::headers::Speaker;
 use crate::call::{grpc, headers};
 use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
+use crate::endpoint::connection::expect_silence;
 use crate::endpoint::framing;
 use crate::endpoint::stream::Stream;
 use crate::endpoint::watchdog::{Executor, Guarded};
-use crate::endpoint::wire::expect_silence;
 use crate::trigger::ingress::Route as Ingress;
 
 /// Who stands at the door.

@@ -74,7 +74,7 @@ pub(super) fn settle<B>(request: &mut Request<B>) -> Result<Host, Error> {
 /// Whether the head is one that can be passed on over either protocol. HTTP/1.1's bounds are kept by whoever read it.
 fn head<B>(request: &Request<B>) -> Result<(), Error> {
     let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) && framing::only_chunked(headers).is_err() {
+    if framing::only_chunked(headers).is_err() {
         let detail = "the body has a transfer coding other than chunked";
         return Err(Error::BadRequest(detail.to_owned()));
     }

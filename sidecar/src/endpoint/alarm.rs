@@ -35,6 +35,13 @@ impl Alarm {
         }
     }
 
+    /// Another moment for the alarm in `slot`, which gets one if it has none.
+    pub(crate) fn set_in(slot: &mut Option<Self>, due: Instant) -> &mut Self {
+        let alarm = slot.get_or_insert_with(|| Self::new(due));
+        alarm.set(due);
+        alarm
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));

@@ -14,9 +14,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::patience::{Cut, Upload};
-
 use super::framing;
+use super::patience::{Cut, Upload};
 
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -175,11 +174,7 @@ impl Limited {
         };
         if !self.waiting {
             self.waiting = true;
-            let end = Instant::now() + stall;
-            match &mut self.alarm {
-                Some(alarm) => alarm.set(end),
-                none => *none = Some(Alarm::new(end)),
-            }
+            Alarm::set_in(&mut self.alarm, Instant::now() + stall);
         }
         let alarm = self.alarm.as_mut();
         alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))

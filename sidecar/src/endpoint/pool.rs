@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::alarm::Spare;
+use super::connection::{self, Connection};
 use super::framing::{self, Fault};
-use super::pulse::{Pulse, Told};
-use super::wire::{self, Wire};
+use super::pulse::{OnChange, Pulse};
 use crate::clock;
 use crate::endpoint::body::Body;
 
@@ -92,11 +92,11 @@ impl Pool {
         }
     }
 
-    /// For `host:port` of a peer, which is watched while calls may be there. `told` is called
+    /// For `host:port` of a peer, which is watched while calls may be there. `on_change` is called
     /// with true when it falls silent, and with false when it answers again.
     #[must_use]
-    pub(crate) fn of_peer(address: String, told: Told) -> Self {
-        let pulse = Some(Pulse::new(address.clone(), told));
+    pub(crate) fn of_peer(address: String, on_change: OnChange) -> Self {
+        let pulse = Some(Pulse::new(address.clone(), on_change));
         Self {
             pulse,
             ..Self::new(address)
@@ -263,17 +263,17 @@ impl Pool {
         Ok(sender)
     }
 
-    async fn dial(&self) -> Result<Wire, String> {
+    async fn dial(&self) -> Result<Connection, String> {
         let Some(pulse) = &self.pulse else {
             let stream = self.connect().await?;
-            return Ok(Wire::new(stream, None));
+            return Ok(Connection::new(stream, None));
         };
         let stream = tokio::select! {
             stream = self.connect() => stream?,
             () = pulse.silent() => return Err(format!("{} does not answer", self.address)),
         };
-        wire::expect_silence(&stream).map_err(|e| e.to_string())?;
-        Ok(Wire::new(stream, Some(pulse.line())))
+        connection::expect_silence(&stream).map_err(|e| e.to_string())?;
+        Ok(Connection::new(stream, Some(pulse.abort_handle())))
     }
 
     async fn connect(&self) -> Result<TcpStream, String> {

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::wire::Line;
+use super::connection::AbortHandle;
 use crate::clock;
 
 /// Every sidecar answers it at every door.
@@ -32,8 +32,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 const UNUSED_ROUNDS: u32 = 25;
 
 type Asking = SendRequest<Empty<Bytes>>;
-/// Told when a peer falls silent (true), and when it answers again (false).
-pub(crate) type Told = Arc<dyn Fn(bool) + Send + Sync>;
+/// Called when a peer falls silent (true), and when it answers again (false).
+pub(crate) type OnChange = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// What is known of a peer.
 #[derive(Clone, Copy)]
@@ -55,21 +55,21 @@ struct Inner {
     address: String,
     seen: watch::Sender<Seen>,
     /// Connections calls travel over. A lock, as they come from all threads; dead ones are swept.
-    lines: Mutex<Vec<Weak<Line>>>,
+    connections: Mutex<Vec<Weak<AbortHandle>>>,
     running: AtomicBool,
     used: AtomicBool,
-    told: Told,
+    on_change: OnChange,
 }
 
 impl Pulse {
-    pub(super) fn new(address: String, told: Told) -> Self {
+    pub(super) fn new(address: String, on_change: OnChange) -> Self {
         Self(Arc::new(Inner {
             address,
             seen: watch::Sender::new(UNKNOWN),
-            lines: Mutex::default(),
+            connections: Mutex::default(),
             running: AtomicBool::new(false),
             used: AtomicBool::new(false),
-            told,
+            on_change,
         }))
     }
 
@@ -111,10 +111,10 @@ impl Pulse {
     }
 
     /// For a new connection, which is cut when the peer is lost.
-    pub(super) fn line(&self) -> Arc<Line> {
-        let line = Arc::<Line>::default();
-        self.0.lines.lock().push(Arc::downgrade(&line));
-        line
+    pub(super) fn abort_handle(&self) -> Arc<AbortHandle> {
+        let handle = Arc::<AbortHandle>::default();
+        self.0.connections.lock().push(Arc::downgrade(&handle));
+        handle
     }
 }
 
@@ -126,15 +126,14 @@ impl Inner {
         }
         self.seen.send_modify(|seen| seen.state = state);
         if before == State::Answers || state == State::Answers {
-            (self.told)(state != State::Answers);
+            (self.on_change)(state != State::Answers);
         }
         match state {
             State::Lost => {
-                let lines = std::mem::take(&mut *self.lines.lock());
-                let lines: Vec<_> = lines.iter().filter_map(Weak::upgrade).collect();
-                let calls = lines.len();
-                tracing::warn!(peer = %self.address, connections = calls, "a peer does not answer: calls there are given up");
-                lines.iter().for_each(|line| line.cut());
+                let handles = std::mem::take(&mut *self.connections.lock());
+                let handles: Vec<_> = handles.iter().filter_map(Weak::upgrade).collect();
+                tracing::warn!(peer = %self.address, connections = handles.len(), "a peer does not answer: calls there are given up");
+                handles.iter().for_each(|handle| handle.abort());
             }
             State::Suspect => tracing::debug!(peer = %self.address, "a peer is slow to answer"),
             State::Answers => tracing::info!(peer = %self.address, "a peer answers again"),
@@ -143,9 +142,9 @@ impl Inner {
 
     /// Whether any call may be there, or has been meant to go there lately.
     fn is_of_use(&self, unused: &mut u32) -> bool {
-        let mut lines = self.lines.lock();
-        lines.retain(|line| line.strong_count() > 0);
-        let used = self.used.swap(false, Ordering::AcqRel) || !lines.is_empty();
+        let mut connections = self.connections.lock();
+        connections.retain(|handle| handle.strong_count() > 0);
+        let used = self.used.swap(false, Ordering::AcqRel) || !connections.is_empty();
         *unused = if used { 0 } else { *unused + 1 };
         *unused < UNUSED_ROUNDS
     }

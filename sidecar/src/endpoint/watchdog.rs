@@ -97,7 +97,7 @@ impl Drop for Watch {
 
 /// A future whose answer is ended in time; resolves to `None` when it was.
 pub(crate) struct Guarded<F> {
-    // Boxed by who spawns it anyway, and to be dropped before it is done.
+    // Boxed, because it may have to be dropped before it is done.
     inner: Option<Pin<Box<F>>>,
     dog: Arc<Watchdog>,
     alarm: Option<Alarm>,
@@ -127,9 +127,7 @@ impl<F: Future> Guarded<F> {
             let Some(due) = due else {
                 return Poll::Pending;
             };
-            let alarm = self.alarm.get_or_insert_with(|| Alarm::new(due));
-            alarm.set(due);
-            ready!(alarm.poll(cx));
+            ready!(Alarm::set_in(&mut self.alarm, due).poll(cx));
             let look = |patience: &mut Patience| patience.look(Instant::now());
             let found = self.dog.answer.lock().as_mut().and_then(look);
             if found == Some(Found::Over) {

@@ -189,7 +189,7 @@ fn request(id: &CallId, record: Record, number: u32) -> Result<Request<Bytes>, h
     let mut request = Request::builder()
         .method(record.method.as_str())
         .uri(record.path.as_str())
-        .extension(record.origin)
+        .extension(record.principal)
         .body(record.body)?;
     let target = request.headers_mut();
     for (name, value) in record.headers {

@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::call::callback::Sent;
 use gateless_core::call::{ERROR_BYTES, retryable_status};
 use gateless_core::egress::Egress;
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -95,7 +95,11 @@ pub fn check_url(url: &str, egress: &Egress) -> Result<(), Error> {
 pub trait Functions: Send + Sync + 'static {
     /// Sends the request, whose URI is a path of the public listener, with these rights. `None`: the sidecar starts or
     /// ends just now.
-    fn call(&self, origin: Origin, request: Request<Bytes>) -> BoxFuture<'static, Option<Answer>>;
+    fn call(
+        &self,
+        principal: Principal,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'static, Option<Answer>>;
 }
 
 /// Where callbacks go.
@@ -236,11 +240,11 @@ impl Sender {
         check_url(&callback.url, &self.destinations.egress).map_err(|error| error.to_string())?;
         let request = request::of(&callback.url, callback).map_err(|error| error.to_string())?;
         let is_function = callback.url.starts_with('/');
-        let (origin, client) = (callback.origin, self.client.clone());
+        let (principal, client) = (callback.principal, self.client.clone());
         let functions = self.destinations.functions.clone();
         let exchange = async move {
             if is_function {
-                let answer = functions.call(origin, request).await;
+                let answer = functions.call(principal, request).await;
                 let answer = answer.ok_or("the sidecar does not route calls yet, or any longer")?;
                 return Ok::<_, String>(finish(answer).await);
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
 use gateless_core::name::FunctionName;
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 use gateless_core::time::Time;
 use prost::Message;
 
@@ -39,7 +39,7 @@ pub(super) struct Head {
     pub(super) body_bytes: u64,
     /// 0 in what versions before wrote.
     #[prost(uint32, tag = "9")]
-    origin: u32,
+    principal: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -194,22 +194,22 @@ impl Head {
             callback: record.callback.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
-            origin: match record.origin {
-                Origin::Unknown => 0,
-                Origin::Anonymous => 1,
-                Origin::Function => 2,
-                Origin::Trigger => 3,
+            principal: match record.principal {
+                Principal::Unknown => 0,
+                Principal::Anonymous => 1,
+                Principal::Function => 2,
+                Principal::Trigger => 3,
             },
         }
     }
 
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
-    pub(super) const fn origin(&self) -> Origin {
-        match self.origin {
-            0 => Origin::Unknown,
-            2 => Origin::Function,
-            3 => Origin::Trigger,
-            _ => Origin::Anonymous,
+    pub(super) const fn principal(&self) -> Principal {
+        match self.principal {
+            0 => Principal::Unknown,
+            2 => Principal::Function,
+            3 => Principal::Trigger,
+            _ => Principal::Anonymous,
         }
     }
 
@@ -224,7 +224,7 @@ impl Head {
     /// The record again, with its body.
     pub(super) fn into_record(self, body: Bytes) -> Result<Record, Error> {
         Ok(Record {
-            origin: self.origin(),
+            principal: self.principal(),
             function: self.function.parse().map_err(damaged)?,
             method: self.method,
             path: self.path,

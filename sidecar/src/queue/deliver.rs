@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::hold::{Caller, Class};
 use gateless_core::name::FunctionName;
-use gateless_core::policy::{Identity, Origin};
+use gateless_core::policy::{Identity, Principal};
 use gateless_core::router;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -88,8 +88,8 @@ async fn deliver(
         .ok_or_else(|| Error::NoRevision(name.clone()))?
         .clone();
     let (mut parts, body) = request.into_parts();
-    let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
-    let identity = Identity::Queue(origin);
+    let principal = parts.extensions.remove::<Principal>().unwrap_or_default();
+    let identity = Identity::Queue(principal);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
     (call.class, call.queued) = (Class::Async, Some(queued));
     let mut admitted = proxy.admit(call)?;

@@ -21,7 +21,7 @@ pub type Exchange = BoxFuture<'static, Result<Answer, InvokeError>>;
 /// Calls a function; the proxy implements it.
 pub trait Invoke: Send + Sync + 'static {
     /// Waits for a slot, as an async call, and sends the request. The request's URI is path
-    /// and query, and its extension [`Origin`](gateless_core::policy::Origin) says whose rights it has. Dropping the future or the answer ends the exchange. Time `within` which
+    /// and query, and its extension [`Principal`](gateless_core::policy::Principal) says whose rights it has. Dropping the future or the answer ends the exchange. Time `within` which
     /// the answer is wanted counts from when the slot is found; how long it waits for one
     /// must be bounded too.
     fn invoke(

@@ -10,7 +10,7 @@ use gateless_common::header::TRIGGER;
 use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 use gateless_core::time::Time;
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ pub struct Record {
     /// Makes accepting the same call twice accept it once.
     pub idempotency: Option<Idempotency>,
     /// Whose rights its delivery and its callback have.
-    pub origin: Origin,
+    pub principal: Principal,
 }
 
 impl Record {
@@ -327,7 +327,7 @@ pub struct Callback {
     /// Where to.
     pub url: String,
     /// Whose rights it has.
-    pub origin: Origin,
+    pub principal: Principal,
     /// From 1.
     pub attempt: u32,
     /// The call's state.

@@ -64,10 +64,10 @@ impl Peers {
             return pool.clone();
         }
         let (signals, peer) = (signals.clone(), address.to_owned());
-        let told = move |silent| {
+        let on_change = move |silent| {
             signals.send(Signal::Silent(peer.clone(), silent)).ok();
         };
-        let pool = Arc::new(Pool::of_peer(address.to_owned(), Arc::new(told)));
+        let pool = Arc::new(Pool::of_peer(address.to_owned(), Arc::new(on_change)));
         pools.insert(address.to_owned(), pool.clone());
         pool
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use gateless_core::config::Function;
-use gateless_core::policy::{Admitted, Identity, Origin, Policy, Subject};
+use gateless_core::policy::{Admitted, Identity, Policy, Principal, Subject};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -35,7 +35,7 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
         body,
         callback: None,
         idempotency: Some(Idempotency { key, digest }),
-        origin: Origin::Trigger,
+        principal: Principal::Trigger,
     }
 }
 

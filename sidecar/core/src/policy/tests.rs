@@ -36,8 +36,8 @@ fn anyone_may_call_a_public_function() {
         Identity::Anonymous,
         Identity::Function,
         Identity::Sidecar(None),
-        Identity::Queue(Origin::Anonymous),
-        Identity::Queue(Origin::Unknown),
+        Identity::Queue(Principal::Anonymous),
+        Identity::Queue(Principal::Unknown),
         Identity::Trigger,
     ] {
         check(Visibility::Public, identity, Ok(()));
@@ -46,14 +46,14 @@ fn anyone_may_call_a_public_function() {
 
 #[test]
 fn cluster_only_function_is_out_of_reach_from_outside_alone() {
-    for outside in [Identity::Anonymous, Identity::Queue(Origin::Anonymous)] {
+    for outside in [Identity::Anonymous, Identity::Queue(Principal::Anonymous)] {
         check(Visibility::ClusterOnly, outside, Err(Refused::ClusterOnly));
     }
     for identity in [
         Identity::Function,
         Identity::Sidecar(Some(NodeId::new("a"))),
-        Identity::Queue(Origin::Function),
-        Identity::Queue(Origin::Unknown),
+        Identity::Queue(Principal::Function),
+        Identity::Queue(Principal::Unknown),
         Identity::Trigger,
     ] {
         check(Visibility::ClusterOnly, identity, Ok(()));
@@ -63,12 +63,12 @@ fn cluster_only_function_is_out_of_reach_from_outside_alone() {
 #[test]
 fn what_is_done_on_a_callers_behalf_has_that_callers_rights() {
     for identity in [Identity::Anonymous, Identity::Sidecar(None)] {
-        assert_eq!(identity.origin().acts_as(), Identity::Anonymous);
-        let kept = Identity::Queue(identity.origin());
-        assert_eq!(kept.origin().acts_as(), Identity::Anonymous);
+        assert_eq!(identity.principal().acts_as(), Identity::Anonymous);
+        let kept = Identity::Queue(identity.principal());
+        assert_eq!(kept.principal().acts_as(), Identity::Anonymous);
     }
     for identity in [Identity::Function, Identity::Trigger] {
-        assert_eq!(identity.origin().acts_as(), identity);
+        assert_eq!(identity.principal().acts_as(), identity);
     }
-    assert_eq!(Origin::Unknown.acts_as(), Identity::Anonymous);
+    assert_eq!(Principal::Unknown.acts_as(), Identity::Anonymous);
 }

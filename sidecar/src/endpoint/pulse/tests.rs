@@ -58,12 +58,12 @@ async fn falls_silent(version: Version) {
     let (called, heard) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let address = peer(watched, called.clone()).await;
     let again = heard.clone();
-    let told = move |silent: bool| {
+    let on_change = move |silent: bool| {
         if !silent {
             again.notify_one();
         }
     };
-    let pool = Pool::of_peer(address.clone(), Arc::new(told));
+    let pool = Pool::of_peer(address.clone(), Arc::new(on_change));
     let pool = Arc::new(pool);
     assert!(pool.answers());
     let (sender, sent) = (pool.clone(), request(&address, version));

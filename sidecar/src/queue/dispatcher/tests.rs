@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::egress::Egress;
-use gateless_core::policy::Origin;
+use gateless_core::policy::Principal;
 
 fn known(_: &FunctionName) -> Lookup {
     Lookup::Known(AsyncPolicy::DEFAULT)
@@ -70,7 +70,7 @@ fn with_functions(
 struct Away;
 
 impl Functions for Away {
-    fn call(&self, _: Origin, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+    fn call(&self, _: Principal, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
         Box::pin(std::future::ready(None))
     }
 }

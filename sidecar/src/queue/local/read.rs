@@ -187,7 +187,7 @@ fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u
     }
     let value = engine.results.get(key).map_err(unavailable)?;
     let callback = Callback {
-        origin: head.origin(),
+        principal: head.principal(),
         url: head
             .callback
             .ok_or_else(|| Error::NotFound(id.to_string()))?,

@@ -172,7 +172,7 @@ impl Memory {
         let callback = Callback {
             id: id.clone(),
             function: entry.record.function.clone(),
-            origin: entry.record.origin,
+            principal: entry.record.principal,
             url: entry.record.callback.clone().unwrap_or_default(),
             attempt: entry.callback_tries + 1,
             state: entry.call.state.as_str(),

@@ -118,12 +118,16 @@ async fn slow_host_does_not_hold_up_callbacks_to_others() {
 
 /// Notes whose rights it is called with.
 #[derive(Default)]
-struct Noted(Mutex<Vec<(Origin, String)>>);
+struct Noted(Mutex<Vec<(Principal, String)>>);
 
 impl Functions for Noted {
-    fn call(&self, origin: Origin, request: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
+    fn call(
+        &self,
+        principal: Principal,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'static, Option<Answer>> {
         let mut noted = self.0.lock().unwrap();
-        noted.push((origin, request.uri().to_string()));
+        noted.push((principal, request.uri().to_string()));
         Box::pin(std::future::ready(reply(403, "no").ok()))
     }
 }
@@ -134,10 +138,10 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
     let functions = Arc::<Noted>::default();
     let answers = scripted(|_| now(reply(200, "made")));
     let dispatcher = with_functions(&fixture, answers, known, functions.clone());
-    for origin in [Origin::Anonymous, Origin::Function] {
+    for principal in [Principal::Anonymous, Principal::Function] {
         let record = Record {
             callback: Some("/function/inner".into()),
-            origin,
+            principal,
             ..record("a")
         };
         let id = accept(&fixture, record).await;
@@ -145,7 +149,10 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
         assert_eq!(view.callback_error, "it was answered with 403");
     }
     let path = || "/function/inner".to_owned();
-    let expected = [(Origin::Anonymous, path()), (Origin::Function, path())];
+    let expected = [
+        (Principal::Anonymous, path()),
+        (Principal::Function, path()),
+    ];
     assert_eq!(*functions.0.lock().unwrap(), expected);
     dispatcher.stop(Duration::from_secs(9)).await;
 }

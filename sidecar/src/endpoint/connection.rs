@@ -37,28 +37,29 @@ pub(crate) fn expect_silence(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The other end of a [`Wire`], for who may cut it.
+/// Gives a [`Connection`] up, from outside.
 #[derive(Debug, Default)]
-pub(super) struct Line {
-    cut: AtomicBool,
+pub(super) struct AbortHandle {
+    aborted: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
 }
 
-impl Line {
+impl AbortHandle {
     /// Whoever reads or writes gets an error, now or when they next do.
-    pub(super) fn cut(&self) {
-        self.cut.store(true, Ordering::SeqCst);
+    pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::SeqCst);
         self.reader.wake();
         self.writer.wake();
     }
 
     fn error(&self) -> Option<io::Error> {
-        let cut = self.cut.load(Ordering::SeqCst);
-        cut.then(|| io::Error::new(io::ErrorKind::TimedOut, "the host does not answer any more"))
+        let aborted = self.aborted.load(Ordering::SeqCst);
+        aborted
+            .then(|| io::Error::new(io::ErrorKind::TimedOut, "the host does not answer any more"))
     }
 
-    /// After its waker is known: a cut before that woke nobody.
+    /// After its waker is known: an abort before that woke nobody.
     fn wait<T>(&self, waker: &AtomicWaker, cx: &Context<'_>) -> Poll<io::Result<T>> {
         waker.register(cx.waker());
         self.error()
@@ -68,14 +69,14 @@ impl Line {
 
 /// A connection to an instance, or to a peer that is watched.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     stream: TcpStream,
-    line: Option<Arc<Line>>,
+    handle: Option<Arc<AbortHandle>>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, line: Option<Arc<Line>>) -> Self {
-        Self { stream, line }
+impl Connection {
+    pub(super) fn new(stream: TcpStream, handle: Option<Arc<AbortHandle>>) -> Self {
+        Self { stream, handle }
     }
 
     fn write(
@@ -84,28 +85,28 @@ impl Wire {
         write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let written = write(Pin::new(&mut self.stream), cx);
-        match (&self.line, written) {
-            (Some(line), Poll::Pending) => line.wait(&line.writer, cx),
+        match (&self.handle, written) {
+            (Some(handle), Poll::Pending) => handle.wait(&handle.writer, cx),
             (_, written) => written,
         }
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        match (&self.line, read) {
-            (Some(line), Poll::Pending) => line.wait(&line.reader, cx),
+        match (&self.handle, read) {
+            (Some(handle), Poll::Pending) => handle.wait(&handle.reader, cx),
             (_, read) => read,
         }
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
