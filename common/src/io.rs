@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use atomic_write_file::AtomicWriteFile;
 use atomic_write_file::unix::OpenOptionsExt as _;
@@ -121,15 +121,39 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// What the wall clock says now; the epoch itself when it is set before that.
-#[must_use]
+/// The one reading of the wall clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "the feature `io` is never the core's"
 )]
+fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// What the wall clock says now, as time since the Unix epoch; zero when it is set before that.
+#[must_use]
+pub fn since_epoch() -> Duration {
+    age(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// As [`since_epoch`], in whole milliseconds.
+#[must_use]
 pub fn unix_now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    UnixMillis::from_epoch(since.unwrap_or_default())
+    UnixMillis::from_epoch(since_epoch())
+}
+
+/// How long ago a file's time is by the wall clock; `None` for one ahead of it.
+#[must_use]
+pub fn age(of: SystemTime) -> Option<Duration> {
+    wall().duration_since(of).ok()
+}
+
+/// Marks a file or folder as changed now, for caches that drop what was used longest ago.
+///
+/// # Errors
+/// When it is not there, or the file system keeps no times.
+pub fn touch(path: &Path) -> io::Result<()> {
+    File::open(path)?.set_modified(wall())
 }
 
 /// Identifies this boot of the machine; empty where the kernel does not say.

@@ -16,10 +16,10 @@ mod route;
 
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
+use tokio::sync::Notify;
 
 use crate::call::Proxy;
 use crate::call::reserve::Reservations;
@@ -56,6 +56,6 @@ pub struct Edge {
     pub egress: Arc<Egress>,
     /// Series.
     pub metrics: Arc<Metrics>,
-    /// Calls other sidecars forwarded here; a shutdown waits until it stands still.
-    pub from_peers: AtomicU64,
+    /// Rung by each call that another sidecar forwards here; a shutdown waits until it is silent.
+    pub forwarded: Notify,
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::io::unix_now;
 use gateless_core::config;
 use gateless_core::host;
 use gateless_core::message::Load;
@@ -228,7 +229,7 @@ impl Reconciler {
             tracing::info!(instance = %id, revision = %name, "adopted a running instance");
             self.status.started(&id, adopted.started_at_ms);
             if adopted.ready {
-                self.status.ready(&id, adopted.target.address());
+                self.status.ready(&id, unix_now(), adopted.target.address());
                 let target = adopted.target;
                 self.parts
                     .registry
@@ -256,7 +257,7 @@ impl Reconciler {
                 target,
                 started_in,
             } => {
-                self.status.ready(&id, target.address());
+                self.status.ready(&id, unix_now(), target.address());
                 let wanted = self.machines.wanted(&id);
                 let observer = &self.parts.observer;
                 observer.instance(&id, wanted.as_ref(), "ready", &format!("in {started_in:?}"));
@@ -281,8 +282,9 @@ impl Reconciler {
                 let observer = &self.parts.observer;
                 observer.instance(&id, name.as_ref(), state, &exit.message);
                 self.status.exited(&id, name, &exit);
-                let message = exit.message.as_str().into();
-                self.machines.host(now, host::Event::Exited { id, message });
+                let (end, message) = (status::end(exit.reason), exit.message.as_str().into());
+                self.machines
+                    .host(now, host::Event::Exited { id, end, message });
             }
         }
     }
@@ -395,7 +397,7 @@ impl Reconciler {
         let in_flight = |id: &InstanceId| self.parts.registry.in_flight(id);
         let report = self
             .status
-            .report(now, &self.machines, in_flight, held, queued);
+            .report((now, unix_now()), &self.machines, in_flight, held, queued);
         let draining = *self.parts.draining.borrow();
         let report = v1::StatusReport { draining, ..report };
         self.parts.control.report(report);

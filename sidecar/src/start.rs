@@ -9,11 +9,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::reserve::Reservations;
@@ -174,7 +174,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         catalogue: control.clone(),
         egress,
         metrics,
-        from_peers: AtomicU64::new(0),
+        forwarded: Notify::new(),
     });
     parts::open_ways(&edge, &components, &callbacks, addresses.local);
     let stop_reconciling = CancellationToken::new();

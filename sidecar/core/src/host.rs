@@ -7,6 +7,7 @@
 //! asks. Deliberately no scaling decision and no processes: those are actions for the shell.
 
 mod backoff;
+mod failure;
 mod instances;
 mod report;
 mod run;
@@ -25,6 +26,7 @@ use crate::resources::{Costs, Resources};
 use crate::schedule::Schedule;
 use crate::time::Time;
 use backoff::Backoff;
+pub use failure::{End, Reason};
 use instances::{Instance, Instances};
 pub use report::RevisionStatus;
 
@@ -72,8 +74,10 @@ pub enum Event {
     Ready(InstanceId),
     /// An instance is gone, wanted or not.
     Exited {
-        /// Which.
+        /// The one that ended.
         id: InstanceId,
+        /// What kind of end it was.
+        end: End,
         /// Why, for people; of use only when it wasn't wanted.
         message: Arc<str>,
     },
@@ -158,6 +162,10 @@ struct RevisionState {
     desired: u32,
     backoff: Backoff,
     failure: Option<Arc<str>>,
+    /// The kind of the last end that nobody asked for.
+    reason: Option<Reason>,
+    /// Instances in a row that ended before they were ready.
+    unready: u32,
     /// The capacity bound kept it from starting enough.
     full: bool,
     /// An instance was ready; of no interest once the catalogue says so too.
@@ -229,8 +237,8 @@ impl Host {
                 vec![revision.clone()]
             }
             Event::Ready(id) => self.ready(now, id).into_iter().collect(),
-            Event::Exited { id, message } => {
-                let name = self.exited(now, id, message);
+            Event::Exited { id, end, message } => {
+                let name = self.exited(now, id, *end, message);
                 // Room for others.
                 name.into_iter().chain(self.full.iter().cloned()).collect()
             }

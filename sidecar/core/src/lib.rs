@@ -16,6 +16,7 @@ mod few;
 pub mod gate;
 pub mod hold;
 pub mod host;
+pub mod leaving;
 pub mod message;
 pub mod network;
 pub mod owner;

@@ -5,14 +5,14 @@
 //! names. Unpacking is the driver's.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use gateless_common::io::{move_into_place, private_dir};
+use gateless_common::io::{move_into_place, private_dir, touch};
 use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::name::is_sha256;
 use gateless_core::config::Function;
@@ -276,7 +276,7 @@ fn in_use(function: &Function) -> impl Iterator<Item = String> {
 /// Whether the file is there; marks it as used now.
 async fn cached(path: &Path) -> bool {
     let path = path.to_owned();
-    let touched = blocking(move || File::open(path)?.set_modified(SystemTime::now())).await;
+    let touched = blocking(move || touch(&path)).await;
     touched.is_ok()
 }
 
@@ -301,6 +301,8 @@ impl Drop for Temporary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use std::time::SystemTime;
 
     #[test]
     fn cache_drops_what_was_used_longest_ago_but_nothing_in_use() {

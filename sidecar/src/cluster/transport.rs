@@ -18,6 +18,7 @@ use sha2::Sha256;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::cluster::auth::ClusterSecret;
 
 const TAG_BYTES: usize = 32;
@@ -150,7 +151,7 @@ impl Socket for SealedSocket {
                     let payload = &self.receive_buffer[TAG_BYTES..length];
                     // Cancelled here means not sent, and it is tried again.
                     self.incoming = match self.shim.send(payload).await {
-                        Ok(_) => Incoming::HandedOver(from, Instant::now() + HAND_OVER),
+                        Ok(_) => Incoming::HandedOver(from, clock::instant_now() + HAND_OVER),
                         Err(_) => Incoming::None,
                     };
                 }

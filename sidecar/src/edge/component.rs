@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use super::doors::Door;
 use super::{Edge, route};
 use crate::call::headers::{self, Speaker};
+use crate::clock;
 use crate::endpoint::body::Inbound;
 
 /// Routes components' outgoing requests. Made before the edge it leads to.
@@ -74,7 +75,7 @@ impl Outgoing for Router {
         let headers::Hops(hops) = hops.unwrap_or_default();
         request.extensions_mut().insert(headers::Hops(hops + 1));
         if let Some(deadline) = from.deadline {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = deadline.saturating_duration_since(clock::instant_now().into_std());
             let left = left.as_millis().to_string();
             headers::set(request.headers_mut(), headers::TIMEOUT_MS, &left);
         }

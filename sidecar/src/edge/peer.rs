@@ -2,7 +2,6 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateless_core::hold::{Caller, Class};
@@ -39,7 +38,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let kind = grpc::kind(request.method(), request.headers());
-    edge.from_peers.fetch_add(1, Ordering::Relaxed);
+    edge.forwarded.notify_one();
     let relayed = request.headers().get(headers::RELAY_TO);
     let relayed = relayed.and_then(|node| node.to_str().ok().map(NodeId::new));
     let answered = match relayed {

@@ -14,6 +14,8 @@ use hyper::rt;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
+use crate::clock;
+
 /// A timer that is cheap to put off.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -45,7 +47,7 @@ impl Alarm {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
-            if Instant::now() >= self.due {
+            if clock::instant_now() >= self.due {
                 return Poll::Ready(());
             }
             self.sleep.as_mut().reset(self.due);
@@ -134,7 +136,7 @@ impl rt::Timer for ConnectionTimer {
     }
 
     fn now(&self) -> std::time::Instant {
-        Instant::now().into()
+        clock::instant_now().into()
     }
 }
 

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::framing;
 use super::patience::{Cut, Upload};
+use crate::clock;
 
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -174,7 +174,7 @@ impl Limited {
         };
         if !self.waiting {
             self.waiting = true;
-            Alarm::set_in(&mut self.alarm, Instant::now() + stall);
+            Alarm::set_in(&mut self.alarm, clock::instant_now() + stall);
         }
         let alarm = self.alarm.as_mut();
         alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))

@@ -15,10 +15,10 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::patience::{Found, Patience};
+use crate::clock;
 
 thread_local! {
     /// Of the guarded future that is polled now.
@@ -76,7 +76,7 @@ impl Watch {
 
     /// Whether its time is up, and when to look again.
     pub(crate) fn look(&mut self) -> Option<Found> {
-        self.with(|patience| patience.look(Instant::now()))?
+        self.with(|patience| patience.look(clock::instant_now()))?
     }
 
     fn with<T>(&mut self, act: impl FnOnce(&mut Patience) -> T) -> Option<T> {
@@ -128,7 +128,7 @@ impl<F: Future> Guarded<F> {
                 return Poll::Pending;
             };
             ready!(Alarm::set_in(&mut self.alarm, due).poll(cx));
-            let look = |patience: &mut Patience| patience.look(Instant::now());
+            let look = |patience: &mut Patience| patience.look(clock::instant_now());
             let found = self.dog.answer.lock().as_mut().and_then(look);
             if found == Some(Found::Over) {
                 return Poll::Ready(());
@@ -201,6 +201,7 @@ where
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::time::Instant;
 
     const LIMIT: Duration = Duration::from_secs(10);
 

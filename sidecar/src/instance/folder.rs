@@ -4,12 +4,14 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
-/// How long a predecessor that was just killed may take to let go.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two attempts to take the lock from a predecessor that was just killed.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// Attempts before the predecessor is taken for one that lives: two seconds.
+const LOCK_ATTEMPTS: u32 = 200;
 
 /// Whatever the umask and the folder above: queued calls, bundles and what functions say are nobody else's.
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -48,12 +50,13 @@ impl Folder {
             .truncate(false)
             .mode(0o600)
             .open(root.join("instances.lock"))?;
-        let deadline = Instant::now() + LOCK_PATIENCE;
+        let mut attempts = 1;
         while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            if error != rustix::io::Errno::WOULDBLOCK || Instant::now() >= deadline {
+            if error != rustix::io::Errno::WOULDBLOCK || attempts == LOCK_ATTEMPTS {
                 return Err(error.into());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            attempts += 1;
+            std::thread::sleep(LOCK_PAUSE);
         }
         let root = fs::canonicalize(root)?;
         Ok(Self { root, _lock: lock })

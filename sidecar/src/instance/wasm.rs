@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
 use gateless_core::resources::Resources;
+use gateless_core::time::Time;
 use gateless_wasm::{CallError, Engine, InstanceSpec, LoadError};
 use http::{Request, Response, StatusCode};
 use parking_lot::Mutex;
@@ -22,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::environment::environment;
 use super::logs::{Logs, Spoken};
 use super::{Adopted, Driver, Event, Exit, ExitReason, LogStream, Shutdown, StartRequest, Target};
+use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Ended, Failure};
 
@@ -107,7 +109,7 @@ impl Driver for WasmDriver {
             }
         }
         self.inner.tasks.spawn(async move {
-            let (id, began) = (request.id.clone(), Instant::now());
+            let (id, began) = (request.id.clone(), clock::now());
             let loaded = inner.load(request).await;
             let event = inner.settle(&id, began, loaded);
             inner.emit(event).await;
@@ -220,7 +222,7 @@ impl Inner {
     fn settle(
         &self,
         id: &InstanceId,
-        began: Instant,
+        began: Time,
         loaded: Result<Arc<dyn Component>, String>,
     ) -> Event {
         let mut instances = self.instances.lock();
@@ -231,7 +233,7 @@ impl Inner {
                 return Event::Ready {
                     id: id.clone(),
                     target: Target::InProcess(component),
-                    started_in: began.elapsed(),
+                    started_in: clock::now().since(began),
                 };
             }
             Err(message) if wanted => exit(ExitReason::SpawnFailed, message, false),

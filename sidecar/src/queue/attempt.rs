@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use gateless_common::header as names;
+use gateless_common::io::unix_now;
 use gateless_core::call::{Call, is_refusal};
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
@@ -243,7 +244,7 @@ async fn collect(exchange: Exchange, limit: u64) -> Ended {
     let retry_after = parts
         .headers
         .get(header::RETRY_AFTER)
-        .and_then(headers::retry_after);
+        .and_then(|value| headers::retry_after(value, unix_now()));
     Ended::Answered {
         answer: CallResult {
             status: parts.status.as_u16(),

@@ -9,8 +9,9 @@
 mod steady;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use gateless_common::io::since_epoch;
 use gateless_core::time::Time;
 use tokio::sync::watch;
 
@@ -99,10 +100,7 @@ impl Clock {
 
 /// What the machine's clock says.
 fn wall() -> Time {
-    Time::ZERO
-        + SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
+    Time::ZERO + since_epoch()
 }
 
 /// Whole milliseconds since the Unix epoch, as the API spells times.

@@ -181,6 +181,7 @@ impl Effects {
                 clock::now(),
                 host::Event::Exited {
                     id: id.clone(),
+                    end: host::End::Stopped,
                     message,
                 },
             );

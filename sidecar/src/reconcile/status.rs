@@ -1,10 +1,12 @@
 //! What the server is told of this host: instances, revisions, and why something fails.
+//!
+//! Deliberately decides nothing, not even what a failure is called, and reads no clock.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use gateless_common::io::unix_now;
-use gateless_core::host::State;
+use gateless_common::time::UnixMillis;
+use gateless_core::host::{End, State};
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::time::Time;
 use gateless_proto::v1;
@@ -18,17 +20,12 @@ struct Running {
     address: Option<SocketAddr>,
 }
 
-struct LastExit {
-    exit: Exit,
-    unready: u32,
-}
-
 /// What the machines don't keep: addresses, clock times, last words.
 #[derive(Default)]
 pub(super) struct Status {
     instances: BTreeMap<InstanceId, Running>,
     /// Latest end that nobody asked for. Bounded by the configuration.
-    exits: BTreeMap<RevisionName, LastExit>,
+    exits: BTreeMap<RevisionName, Exit>,
 }
 
 impl Status {
@@ -42,11 +39,11 @@ impl Status {
         );
     }
 
-    pub(super) fn ready(&mut self, id: &InstanceId, address: Option<SocketAddr>) {
+    pub(super) fn ready(&mut self, id: &InstanceId, now: UnixMillis, address: Option<SocketAddr>) {
         let seen = self.instances.entry(id.clone()).or_default();
         seen.address = address;
         if seen.started_at_ms == 0 {
-            seen.started_at_ms = unix_now().0;
+            seen.started_at_ms = now.0;
         }
     }
 
@@ -58,15 +55,7 @@ impl Status {
         if exit.reason == ExitReason::Stopped {
             return;
         }
-        let unready = self.exits.get(&name).map_or(0, |last| last.unready);
-        let unready = if exit.was_ready { 0 } else { unready + 1 };
-        self.exits.insert(
-            name,
-            LastExit {
-                exit: exit.clone(),
-                unready,
-            },
-        );
+        self.exits.insert(name, exit.clone());
     }
 
     pub(super) fn forget(&mut self, function: &FunctionName) {
@@ -75,7 +64,7 @@ impl Status {
 
     pub(super) fn report(
         &mut self,
-        now: Time,
+        (now, wall): (Time, UnixMillis),
         machines: &Machines,
         in_flight: impl Fn(&InstanceId) -> u32,
         held: u64,
@@ -84,7 +73,7 @@ impl Status {
         let mut instances = Vec::new();
         for (id, name, state, _) in machines.host_machine().instances() {
             let seen = self.instances.entry(id.clone()).or_insert_with(|| Running {
-                started_at_ms: unix_now().0,
+                started_at_ms: wall.0,
                 address: None,
             });
             instances.push(v1::InstanceStatus {
@@ -140,11 +129,10 @@ impl Status {
             desired: decided.unwrap_or(status.desired),
             ..named(&name)
         };
-        if let Some(failure) = status.failure {
-            wire.message = failure.to_string();
-            "start_failed".clone_into(&mut wire.reason);
-            if let Some(LastExit { exit, unready }) = self.exits.get(&name) {
-                reason(exit, *unready).clone_into(&mut wire.reason);
+        if let Some((reason, message)) = status.failure {
+            wire.message = message.to_string();
+            reason.as_str().clone_into(&mut wire.reason);
+            if let Some(exit) = self.exits.get(&name) {
                 wire.exit_code = exit.code.unwrap_or(0);
                 wire.last_log_lines.clone_from(&exit.last_log_lines);
             }
@@ -162,15 +150,13 @@ fn named(name: &RevisionName) -> v1::RevisionStatus {
     }
 }
 
-fn reason(exit: &Exit, unready: u32) -> &'static str {
-    match exit.reason {
-        ExitReason::StartTimeout => "start_timeout",
-        ExitReason::SpawnFailed => "spawn_failed",
-        ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown if unready > 1 => {
-            "crash_loop"
-        }
-        ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown => "crashed",
-        ExitReason::Stopped => "stopped",
+/// What the core makes of the drivers' kinds of ends.
+pub(super) fn end(reason: ExitReason) -> End {
+    match reason {
+        ExitReason::StartTimeout => End::StartTimeout,
+        ExitReason::SpawnFailed => End::NotStarted,
+        ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown => End::Crashed,
+        ExitReason::Stopped => End::Stopped,
     }
 }
 

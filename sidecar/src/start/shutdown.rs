@@ -4,9 +4,9 @@
 //! closes is lost, and nobody can tell whether it was seen.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gateless_core::leaving::{Leaving, Verdict};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,10 +20,6 @@ use crate::queue::Local;
 const GRACE: Duration = Duration::from_secs(30);
 /// The queue's attempts get at least this much of it.
 const LEAST_GRACE: Duration = Duration::from_secs(2);
-/// No forwarded call for so long: the others know.
-const UNUSED_FOR: Duration = Duration::from_millis(250);
-/// And they must know by then, or have no way to hear it.
-const MOST_LOOKS: u32 = 20;
 
 /// What a shutdown stops.
 pub(crate) struct Stop {
@@ -70,14 +66,21 @@ impl Stop {
     }
 
     async fn wait_until_unused(&self) {
-        let mut before = self.edge.from_peers.load(Ordering::Relaxed);
-        for _ in 0..MOST_LOOKS {
-            tokio::time::sleep(UNUSED_FOR).await;
-            let now = self.edge.from_peers.load(Ordering::Relaxed);
-            if now == std::mem::replace(&mut before, now) {
-                return;
+        let mut leaving = Leaving::new(clock::now());
+        loop {
+            let until = match leaving.look(clock::now()) {
+                Verdict::Serve { until } => until,
+                Verdict::Unused => return,
+                Verdict::StillUsed => {
+                    tracing::warn!("others still forward calls here");
+                    return;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.edge.forwarded.notified() => leaving.called(clock::now()),
+                () = tokio::time::sleep_until(clock::instant(until)) => {}
             }
         }
-        tracing::warn!("others still forward calls here");
     }
 }

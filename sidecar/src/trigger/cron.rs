@@ -14,7 +14,6 @@ use gateless_core::trigger::{Action, Cron, Event, Level, Machine, Ticket, Uid};
 use gateless_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::saved::{self, Saved};
@@ -22,6 +21,7 @@ use super::table::Table;
 use super::{Inner, Peers, call, now_ms};
 use crate::catalogue::Catalogue;
 use crate::catalogue::config::{Source, Trigger};
+use crate::clock;
 use crate::cluster::Member;
 use crate::queue;
 use crate::queue::clock::millis;
@@ -365,7 +365,7 @@ pub(super) fn claimed(message: v1::TriggerLevels) -> Vec<(Uid, Option<Time>)> {
 struct Saver {
     path: PathBuf,
     dirty: bool,
-    not_before: Instant,
+    not_before: Time,
     /// Says whether it worked.
     writing: Option<JoinHandle<bool>>,
 }
@@ -375,7 +375,7 @@ impl Saver {
         Self {
             path,
             dirty: false,
-            not_before: Instant::now(),
+            not_before: clock::now(),
             writing: None,
         }
     }
@@ -386,7 +386,7 @@ impl Saver {
         if !self.dirty {
             return std::future::pending().await;
         }
-        tokio::time::sleep_until(self.not_before).await;
+        tokio::time::sleep_until(clock::instant(self.not_before)).await;
     }
 
     /// Waits for the write under way.
@@ -400,11 +400,11 @@ impl Saver {
 
     fn look(&mut self, machine: &Machine, inner: &Inner) {
         self.dirty |= inner.stats.changed();
-        if !self.dirty || self.writing.is_some() || Instant::now() < self.not_before {
+        if !self.dirty || self.writing.is_some() || clock::now() < self.not_before {
             return;
         }
         self.dirty = false;
-        self.not_before = Instant::now() + BETWEEN_SAVES;
+        self.not_before = clock::now() + BETWEEN_SAVES;
         let saved = Saved::new(machine.levels(), inner.stats.all());
         let path = self.path.clone();
         self.writing = Some(tokio::task::spawn_blocking(move || {
@@ -418,7 +418,7 @@ impl Saver {
 
     async fn finish(&mut self, machine: &Machine, inner: &Inner) {
         self.written().await;
-        (self.dirty, self.not_before) = (true, Instant::now());
+        (self.dirty, self.not_before) = (true, clock::now());
         self.look(machine, inner);
         self.written().await;
     }

@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use gateless_common::io::{PRIVATE, create, private_dir, replace};
+use gateless_common::io::{PRIVATE, age, create, private_dir, replace, touch};
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
 use rand::RngCore;
@@ -197,16 +197,11 @@ impl Cache {
     /// Notes that an entry was loaded, for the order in which entries go.
     pub(crate) fn touch(&self, sha256: &str) {
         let seal = self.seal_path(&self.name(sha256));
-        let Ok(file) = File::open(seal) else { return };
-        let now = SystemTime::now();
-        let is_recent = file
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .is_ok_and(|used| {
-                now.duration_since(used)
-                    .is_ok_and(|ago| ago < USED_RESOLUTION)
-            });
-        if !is_recent && let Err(error) = file.set_modified(now) {
+        let used = fs::metadata(&seal).and_then(|meta| meta.modified());
+        let Ok(used) = used else { return };
+        if age(used).is_none_or(|age| age >= USED_RESOLUTION)
+            && let Err(error) = touch(&seal)
+        {
             tracing::debug!(%error, "cannot note the use of a compiled component");
         }
     }
@@ -278,7 +273,7 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
         let is_old = entry
             .metadata()
             .and_then(|meta| meta.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFTOVER_AGE));
+            .is_ok_and(|time| age(time).is_some_and(|age| age > LEFTOVER_AGE));
         let name = entry.file_name();
         let unfinished = name.as_encoded_bytes();
         if is_old && (unfinished.starts_with(b".") || unfinished.ends_with(b".new")) {

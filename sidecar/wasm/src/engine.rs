@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::cache::Cache;
+use crate::clock;
 use crate::error::{CallError, Error, LoadError};
 use crate::host;
 use crate::instance::Instance;
@@ -229,7 +230,7 @@ impl Engine {
         if let Ok(slot) = self.0.slots.clone().try_acquire_owned() {
             return Ok(slot);
         }
-        let latest = Instant::now() + self.0.settings.slot_wait;
+        let latest = clock::now() + self.0.settings.slot_wait;
         let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
         let slot = tokio::time::timeout_at(latest.into(), self.0.slots.clone().acquire_owned());
         match slot.await {
@@ -265,7 +266,7 @@ fn cores() -> usize {
 
 /// Drops what was idle for too long; says whether anything is left.
 fn sweep(listed: &Listed, timeout: std::time::Duration) -> bool {
-    let now = Instant::now();
+    let now = clock::now();
     let mut instances = std::mem::take(&mut *listed.lock());
     instances.retain(|instance| {
         instance

@@ -14,6 +14,7 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::Error as WasiError;
 
+use crate::clock;
 use crate::error::CallError;
 use crate::host::State;
 use crate::instance::{Instance, Shared};
@@ -173,7 +174,7 @@ impl Guest {
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
-        timer.as_mut().poll(cx).is_ready() || Instant::now() >= deadline
+        timer.as_mut().poll(cx).is_ready() || clock::now() >= deadline
     }
 
     /// The guest served its call whole.
@@ -187,7 +188,7 @@ impl Guest {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let latest = Instant::now() + self.instance.engine.settings().after_response;
+        let latest = clock::now() + self.instance.engine.settings().after_response;
         self.deadline = Some(
             self.deadline
                 .map_or(latest, |deadline| deadline.min(latest)),

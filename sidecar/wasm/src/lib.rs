@@ -13,6 +13,7 @@
 mod body;
 mod cache;
 mod call;
+mod clock;
 mod engine;
 mod error;
 mod guest;

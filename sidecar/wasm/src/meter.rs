@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
+use crate::clock::{self, thread_cpu};
 use crate::settings::Limits;
 
 /// The guest's response, or the code it gave instead.
@@ -72,7 +72,7 @@ impl Call {
             entered: AtomicU64::new(0),
             entered_at: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
-            began: Instant::now(),
+            began: clock::now(),
             entered_before: AtomicBool::new(false),
             cpu_limit: nanos(limits.cpu_time),
             outgoing_total: AtomicU32::new(0),
@@ -95,19 +95,23 @@ impl Call {
     /// is its own doing too.
     pub(crate) fn enter(&self) {
         let now = if self.entered_before.load(Ordering::Relaxed) {
-            Instant::now()
+            clock::now()
         } else {
             self.entered_before.store(true, Ordering::Relaxed);
             self.began
         };
-        let at = nanos(now.saturating_duration_since(self.began));
+        let at = self.since_began(now);
         self.entered_at.store(at, Ordering::Relaxed);
         self.entered.store(reckoned(now), Ordering::Relaxed);
     }
 
+    fn since_began(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.began))
+    }
+
     /// The poll is over.
     pub(crate) fn leave(&self) {
-        let at = nanos(self.began.elapsed());
+        let at = self.since_began(clock::now());
         self.left_at.store(at, Ordering::Relaxed);
         self.computed.fetch_add(self.until(at), Ordering::Relaxed);
     }
@@ -119,7 +123,7 @@ impl Call {
 
     /// CPU time of the present poll; only within one.
     pub(crate) fn in_poll(&self) -> u64 {
-        self.until(nanos(self.began.elapsed()))
+        self.until(self.since_began(clock::now()))
     }
 
     /// CPU time of the present poll up to now, `at` nanoseconds since the call began.
@@ -201,12 +205,6 @@ fn reckoned(now: Instant) -> u64 {
         read.set(Some((now, cpu)));
         cpu
     })
-}
-
-fn thread_cpu() -> u64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    // Both are non-negative on a clock that began with the thread.
-    (now.tv_sec.unsigned_abs()) * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock;
 
 /// Goes on ticking this long after the last call, so that calls in a row need not wake the thread.
 const LINGER: Duration = Duration::from_secs(1);
@@ -79,11 +81,11 @@ impl Ticker {
 
 impl Shared {
     fn run(&self, every: Duration, tick: &dyn Fn(), sweep: &dyn Fn() -> bool) {
-        let mut last_busy = Instant::now();
+        let mut last_busy = clock::now();
         let mut last_sweep = last_busy;
         let mut to_sweep = true;
         while !self.stop.load(Ordering::Relaxed) {
-            let now = Instant::now();
+            let now = clock::now();
             if self.running.load(Ordering::SeqCst) > 0 {
                 last_busy = now;
                 to_sweep = true;

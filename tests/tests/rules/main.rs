@@ -3,6 +3,7 @@
 //! Deliberately about files only; what the code does is tested elsewhere.
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
+mod clocks;
 mod rooms;
 
 use std::collections::BTreeSet;

@@ -18,9 +18,9 @@ const SIDECAR_ROOMS: Rooms = &[
     ("telemetry", &[]),
     ("runtime", &["clock", "endpoint", "telemetry"]),
     ("call", &["clock", "endpoint", "runtime"]),
-    ("cluster", &[]),
+    ("cluster", &["clock"]),
     ("catalogue", &["cluster", "endpoint"]),
-    ("instance", &["endpoint"]),
+    ("instance", &["clock", "endpoint"]),
     ("queue", &["call", "clock", "endpoint", "telemetry"]),
     (
         "trigger",
@@ -132,7 +132,8 @@ fn room<'a>(root: &str, file: &'a str) -> Option<&'a str> {
     Some(first.strip_suffix(".rs").unwrap_or(first)).filter(|room| *room != "lib")
 }
 
-fn is_test(file: &str) -> bool {
+/// Whether all of a file is for tests.
+pub(super) fn is_test(file: &str) -> bool {
     let support = [
         "/tests/",
         "/tests.rs",
@@ -144,6 +145,13 @@ fn is_test(file: &str) -> bool {
     support.iter().any(|part| file.contains(part))
 }
 
+/// A file without the unit tests at its end.
+pub(super) fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(text)
+}
+
 /// Every name that follows `crate::`, in a path or in a group of them.
 fn imports(text: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String {
@@ -152,7 +160,7 @@ fn imports(text: &str) -> BTreeSet<String> {
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
             .collect()
     };
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let code = code(text);
     let mut found = BTreeSet::new();
     for (at, start) in code.match_indices("crate::") {
         // Not the end of a longer name, such as `some_crate::`.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Host, Instance, State};
+use super::{Action, Host, Instance, Reason, State};
 use crate::message::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
 use crate::ownership::{self, Term};
@@ -35,8 +35,8 @@ pub struct RevisionStatus {
     pub failures: u32,
     /// Until when none is started.
     pub backoff_until: Option<Time>,
-    /// What the last failure was, while nothing has been ready since.
-    pub failure: Option<Arc<str>>,
+    /// What the last failure was, while nothing has been ready since: its kind, and its text for people.
+    pub failure: Option<(Reason, Arc<str>)>,
 }
 
 impl Host {
@@ -70,7 +70,7 @@ impl Host {
                 was_ready: state.was_ready,
                 failures: state.backoff.failures(),
                 backoff_until: Some(state.backoff.until()).filter(|&until| until > now),
-                failure: state.failure.clone(),
+                failure: state.reason.zip(state.failure.clone()),
             })
     }
 

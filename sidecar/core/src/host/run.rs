@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::backoff::STABLE;
-use super::{Action, Host, Instance, LONGEST_DRAIN, State};
+use super::{Action, End, Host, Instance, LONGEST_DRAIN, Reason, State};
 use crate::config::Revision;
 use crate::name::{InstanceId, RevisionName};
 use crate::time::Time;
@@ -166,6 +166,7 @@ impl Host {
         &mut self,
         now: Time,
         id: &InstanceId,
+        end: End,
         message: &Arc<str>,
     ) -> Option<RevisionName> {
         let instance = self.instances.remove(id)?;
@@ -177,6 +178,9 @@ impl Host {
             }
             state.backoff.failed(now, instance.started);
             state.failure = Some(message.clone());
+            let was_ready = instance.state == State::Ready;
+            state.unready = if was_ready { 0 } else { state.unready + 1 };
+            state.reason = Some(Reason::of(end, state.unready));
         }
         Some(instance.revision)
     }

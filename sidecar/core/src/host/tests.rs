@@ -53,7 +53,8 @@ impl World {
 
     fn exit(&mut self, id: &InstanceId) -> Vec<Action> {
         let (id, message) = (id.clone(), "exit code 1".into());
-        self.event(&Event::Exited { id, message })
+        let end = End::Crashed;
+        self.event(&Event::Exited { id, end, message })
     }
 
     fn report(&self) -> RevisionInstances {
@@ -247,6 +248,30 @@ fn crash_loop_backs_off_one_at_a_time_and_says_why() {
     world.check((1, 1, 0));
     world.at(now + 10_000);
     assert_eq!(started(&world.exit(&ids[0])).len(), 1);
+}
+
+#[test]
+fn it_is_a_crash_loop_once_two_in_a_row_were_never_ready() {
+    let mut world = World::new(10);
+    let mut id = started(&world.assign(1, 1)).remove(0);
+    let mut now = 0;
+    for (is_ready, expected) in [
+        (false, "crashed"),
+        (false, "crash_loop"),
+        (true, "crashed"),
+        (false, "crashed"),
+    ] {
+        if is_ready {
+            world.event(&Event::Ready(id.clone()));
+        }
+        world.exit(&id);
+        let status = world.host.statuses(world.now).next().unwrap();
+        let (reason, message) = status.failure.unwrap();
+        assert_eq!((reason.as_str(), &*message), (expected, "exit code 1"));
+        now += 60_000;
+        world.at(now);
+        id = world.host.instances().next().unwrap().0.clone();
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::name::InstanceId;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Failure, Script, World};
+use crate::clock;
 use crate::instance::{Event, Exit, ExitReason, Target};
 
 /// An instance as its driver sees it.
@@ -59,7 +60,7 @@ impl Life {
         world: &Arc<World>,
         events: &mpsc::Sender<Event>,
     ) -> Result<(), Exit> {
-        let begin = Instant::now();
+        let began = clock::now();
         let failure = self.script.failure;
         if failure == Some(Failure::Spawn) {
             let message = "command \"fake\" was not found on PATH";
@@ -93,7 +94,7 @@ impl Life {
         let ready = Event::Ready {
             id: self.id.clone(),
             target: Target::Http { address },
-            started_in: begin.elapsed(),
+            started_in: clock::now().since(began),
         };
         let _ = events.send(ready).await;
         Ok(())

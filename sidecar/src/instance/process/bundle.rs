@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
+use gateless_common::io::touch;
 use gateless_core::config::{Bundle, BundleFormat};
 use parking_lot::Mutex;
 use tar::{Archive, Entry, EntryType};
@@ -112,7 +113,7 @@ impl Bundles {
         };
         self.unpacking.lock().remove(digest);
         // The order of eviction; a bundle just unpacked has its own new time.
-        let _ = File::open(&folder).and_then(|dir| dir.set_modified(SystemTime::now()));
+        let _ = touch(&folder);
         result.map(|()| folder)
     }
 

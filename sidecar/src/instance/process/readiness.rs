@@ -7,7 +7,7 @@
 
 use std::net::{SocketAddr, TcpStream as BlockingStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use super::manifest::Manifest;
 use super::ports::{Listener, Probe};
 use super::procfs::{self, Owns};
+use crate::clock;
 
 const QUICK: Duration = Duration::from_millis(8);
 const QUICK_PAUSE: Duration = Duration::from_micros(100);
@@ -106,8 +107,8 @@ impl Watcher {
 
     /// Blocks for at most a few milliseconds; whether it listens now. Ends early when the process does.
     pub(super) fn quick_look(&self, process: &OwnedFd) -> bool {
-        let begin = Instant::now();
-        while begin.elapsed() < QUICK {
+        let began = clock::now();
+        while clock::now().since(began) < QUICK {
             if self.look() == Look::Listening {
                 return true;
             }
@@ -126,7 +127,7 @@ impl Watcher {
     /// Waits until it is ready, or a stranger has the port. `crowd` stretches the pauses while many
     /// start at once.
     pub(super) async fn wait(&self, crowd: impl Fn() -> u32) -> Verdict {
-        let begin = Instant::now();
+        let began = clock::now();
         let mut foreign = 0;
         loop {
             match self.look() {
@@ -146,7 +147,7 @@ impl Watcher {
                     foreign = 0;
                 }
             }
-            tokio::time::sleep(pause(begin.elapsed()) * crowd()).await;
+            tokio::time::sleep(pause(clock::now().since(began)) * crowd()).await;
         }
     }
 

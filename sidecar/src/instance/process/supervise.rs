@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gateless_core::name::InstanceId;
+use gateless_core::time::Time;
 use gateless_sandbox::Group;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -25,6 +26,7 @@ use super::ports::Claim;
 use super::procfs;
 use super::readiness::{Look, Verdict, Watcher};
 use super::spawn::{self, Spawned};
+use crate::clock;
 use crate::instance::{Event, Exit, StartRequest, Target};
 
 /// A stranger may take a port once, hardly thrice.
@@ -163,7 +165,7 @@ pub(super) async fn go_on(
     stop: CancellationToken,
 ) {
     let id = InstanceId::new(&running.manifest.id);
-    let exit = match watch(&inner, running, ready, &stop, Instant::now()).await {
+    let exit = match watch(&inner, running, ready, &stop, clock::now()).await {
         End::Exit(exit) => exit,
         End::Stolen => exit::spawn_failed("another program took its port".to_owned()),
     };
@@ -171,7 +173,7 @@ pub(super) async fn go_on(
 }
 
 async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &CancellationToken) -> Exit {
-    let asked = Instant::now();
+    let asked = clock::now();
     let bundle = match unpack(inner, &request).await {
         Ok(bundle) => bundle.map(Arc::new),
         Err(message) => return exit::spawn_failed(message),
@@ -252,7 +254,7 @@ async fn watch(
     mut running: Running,
     ready: bool,
     stop: &CancellationToken,
-    asked: Instant,
+    asked: Time,
 ) -> End {
     if let Some(watcher) = running.watcher.take().filter(|_| !ready)
         && let Some(end) = until_ready(inner, &mut running, watcher, stop, asked).await
@@ -282,7 +284,7 @@ async fn until_ready(
     running: &mut Running,
     watcher: Watcher,
     stop: &CancellationToken,
-    asked: Instant,
+    asked: Time,
 ) -> Option<End> {
     let manifest = &running.manifest;
     let timeout = Duration::from_millis(manifest.start_timeout_ms);
@@ -304,7 +306,7 @@ async fn until_ready(
                 target: Target::Http {
                     address: running.address(),
                 },
-                started_in: asked.elapsed(),
+                started_in: clock::now().since(asked),
             });
             running.manifest.was_ready = true;
             let (manifest, folder) = (running.manifest.clone(), running.folder.clone());

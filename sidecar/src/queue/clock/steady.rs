@@ -3,18 +3,18 @@
 //!
 //! So `max_age`, back-off and `result_ttl` are of time gone by, however the wall clock is stepped. Over a restart
 //! an [`Anchor`], kept with the calls, carries it on: within one boot exactly; over a reboot by the wall clock's
-//! difference, which is all there is, and never backwards. Deliberately no I/O but reading the clocks.
+//! difference, which is all there is, and never backwards. Deliberately no I/O; `crate::clock` reads what the kernel counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use gateless_core::time::Time;
-use nix::time::{ClockId, clock_gettime};
 #[cfg(test)]
 use parking_lot::Mutex;
 
 use super::{millis, wall};
+use crate::clock;
 
 /// Below this a difference is the adjustment every wall clock gets all the time, and nobody is to see it.
 const SHOWN_FROM: i64 = 2_000_000_000;
@@ -62,10 +62,7 @@ pub(in crate::queue) enum Machine {
 impl Machine {
     fn since_boot(&self) -> Duration {
         match self {
-            // It fails on no kernel this runs on; a clock that stands still there is the least harm.
-            Self::Real => clock_gettime(ClockId::CLOCK_BOOTTIME)
-                .map(Duration::from)
-                .unwrap_or_default(),
+            Self::Real => clock::since_boot(),
             #[cfg(test)]
             Self::Fake(reading) => reading.lock().since_boot,
         }
@@ -271,7 +268,6 @@ mod tests {
         assert_eq!(shown(50 * HOUR + 2), millis(at) + 2000);
         assert_eq!(shown(48 * HOUR), millis(at) - 2 * HOUR * 1000);
         assert_eq!(shown(52 * HOUR), millis(at) + 2 * HOUR * 1000);
-        let machines = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
-        assert!(machines.tv_sec() > 0);
+        assert!(clock::since_boot() > Duration::ZERO);
     }
 }

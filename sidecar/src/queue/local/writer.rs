@@ -10,14 +10,16 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gateless_core::call::State;
+use gateless_core::time::Time;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::batch::{Batch, Op, Progress};
 use super::engine::{Engine, Key, split_function_key, unavailable};
+use crate::clock;
 use crate::queue::Error;
 use crate::queue::clock::Clock;
 use crate::queue::codec::Stored;
@@ -36,7 +38,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     engine: Option<Arc<Engine>>,
     progress: Progress,
-    reopen_at: Instant,
+    reopen_at: Time,
 }
 
 impl Writer {
@@ -45,7 +47,7 @@ impl Writer {
             shared,
             engine: Some(engine),
             progress: Progress::default(),
-            reopen_at: Instant::now(),
+            reopen_at: clock::now(),
         }
     }
 
@@ -56,7 +58,7 @@ impl Writer {
             let first = if self.engine.is_some() {
                 ops.recv().map_err(RecvTimeoutError::from)
             } else {
-                ops.recv_timeout(self.reopen_at.saturating_duration_since(Instant::now()))
+                ops.recv_timeout(self.reopen_at.since(clock::now()))
             };
             match first {
                 Ok(op) => batch.push(op),
@@ -84,7 +86,7 @@ impl Writer {
         let Some(engine) = self.engine.clone() else {
             // Dropping an operation answers it: unavailable.
             ops.for_each(drop);
-            if Instant::now() >= self.reopen_at {
+            if clock::now() >= self.reopen_at {
                 self.reopen();
             }
             return;
@@ -100,7 +102,7 @@ impl Writer {
             tracing::error!(%error, "queue cannot write, closing it until the disk allows");
             drop(engine);
             self.drop_engine();
-            self.reopen_at = Instant::now() + REOPEN_EVERY;
+            self.reopen_at = clock::now() + REOPEN_EVERY;
         }
     }
 
@@ -122,7 +124,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        self.reopen_at = Instant::now() + REOPEN_EVERY;
+        self.reopen_at = clock::now() + REOPEN_EVERY;
         let opened = has_room_to_open(&self.shared)
             .and_then(|()| Engine::open(&self.shared.config.folder))
             .and_then(|engine| rebuild(&self.shared, &engine).map(|()| Arc::new(engine)));

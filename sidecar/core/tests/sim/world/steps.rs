@@ -154,7 +154,8 @@ impl World {
                 let span = ms(least + self.rng.below(most - least));
                 let event = if self.rng.below(100) < self.crash_percent {
                     let message = "exit code 1".into();
-                    host::Event::Exited { id, message }
+                    let end = host::End::Crashed;
+                    host::Event::Exited { id, end, message }
                 } else {
                     host::Event::Ready(id)
                 };
@@ -168,7 +169,12 @@ impl World {
             host::Action::Stop(id) => {
                 let message = "stopped".into();
                 let span = ms(self.rng.below(20));
-                self.later(n, span, Step::Host(host::Event::Exited { id, message }));
+                let end = host::End::Stopped;
+                self.later(
+                    n,
+                    span,
+                    Step::Host(host::Event::Exited { id, end, message }),
+                );
             }
             host::Action::Report { to, instances } => {
                 let from = self.nodes[n].id.clone();
