@@ -14,6 +14,8 @@ pub mod limits;
 pub mod name;
 pub mod problem;
 pub mod secret;
+#[cfg(feature = "http")]
+pub mod session;
 pub mod spec;
 mod stable_hash;
 pub mod time;

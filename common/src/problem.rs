@@ -81,6 +81,8 @@ codes! {
     TokenInvalid = "token_invalid", 401, Management, "the token is none of this server's";
     TokenExpired = "token_expired", 401, Management, "the token's time is over";
     TokenRevoked = "token_revoked", 401, Management, "the token was revoked";
+    SessionEnded = "session_ended", 401, Management, "the session was ended, or its time is over";
+    SessionNeedsHttps = "session_needs_https", 400, Management, "a session begins over https only, or on the server's own machine";
     TokenNotFound = "token_not_found", 404, Management, "no token has this id";
     TooManyTokens = "too_many_tokens", 429, Management, "as many tokens are valid as may be";
     WrongNamespace = "wrong_namespace", 403, Management, "the token is for another namespace";

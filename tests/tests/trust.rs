@@ -133,3 +133,69 @@ async fn callbacks_go_to_no_address_that_the_operator_has_not_named() {
     // Nobody but this callback has come here.
     let (_stream, _from) = listener.accept().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_of_the_dashboard_reaches_no_function_and_none_can_set_one() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("hello", Spec::new()).await;
+    let session = "theirs=1; gateless_session=stolen; __Host-gateless_session=stolen";
+    let asks = |request: reqwest::RequestBuilder| {
+        let request = request.header("cookie", session);
+        let request = request.header("x-test-set-cookie", "gateless_session=planted; Path=/");
+        let request = request.header("x-test-set-cookie", "=gateless_session=planted");
+        request.header("x-test-set-cookie", "own=1; Path=/")
+    };
+    let check = |answer: Answer| {
+        let set = answer.headers.get_all("set-cookie").iter();
+        let set: Vec<_> = set.map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(set, ["own=1; Path=/"], "{answer:?}");
+        let seen = answer.json()["headers"].to_string();
+        assert!(
+            seen.contains("theirs=1") && !seen.contains("stolen"),
+            "{seen}"
+        );
+    };
+    // Every entrance: its own host's instance or another's, HTTP/1.1 and h2c.
+    for sidecar in &cluster.sidecars {
+        for caller in [sidecar.public(), sidecar.local(), sidecar.public().h2c()] {
+            let call = caller.request(Method::GET, "/function/hello/headers");
+            check(send(asks(call)).await.unwrap().expect(200));
+        }
+        let caller = sidecar.public();
+        let call = caller.request(Method::POST, "/async-function/hello/headers");
+        let accepted = send(asks(call)).await.unwrap().expect(202);
+        let id = accepted.header("x-call-id").to_owned();
+        assert_eq!(caller.ended(&id).await, "succeeded");
+        check(
+            caller
+                .get(&format!("/_gateless/calls/{id}/result"))
+                .await
+                .expect(200),
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn management_relay_takes_tokens_and_no_session() {
+    let cluster = Cluster::small().await;
+    let api = &cluster.api;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let login = client.post(format!("{}/v1/session", api.base));
+    let login = login.json(&serde_json::json!({"token": api.token}));
+    let login = login.send().await.unwrap();
+    assert_eq!(login.status(), 204);
+    let cookie = login.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let at = cluster.sidecars[0].public();
+    let list = || at.request(Method::GET, "/system/functions");
+    send(list().header("cookie", &cookie))
+        .await
+        .unwrap()
+        .problem(401, "token_missing");
+    for request in [
+        list().bearer_auth(&api.token),
+        list().basic_auth("admin", Some(&api.token)),
+    ] {
+        send(request).await.unwrap().expect(200);
+    }
+}

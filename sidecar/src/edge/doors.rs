@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::session;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -97,7 +98,12 @@ async fn connection(
     }
     let service = service_fn(move |request| {
         let edge = edge.clone();
-        async move { Ok::<_, Infallible>(answer(&edge, request, client, door).await) }
+        async move {
+            let mut response = answer(&edge, request, client, door).await;
+            // Whatever answered: a function, a result that was kept, the server behind the relay.
+            session::strip_answer(response.headers_mut());
+            Ok::<_, Infallible>(response)
+        }
     });
     // A head that came in at another sidecar has to come in here with what that one added.
     let added = if door == Door::Peer { ADDED } else { 0 };
@@ -157,6 +163,7 @@ async fn answer(
         Err(refused) => return refused.respond(kind),
     };
     headers::strip(request.headers_mut(), speaker(edge, client, door));
+    session::strip_request(request.headers_mut());
     match host::forwards(&mut request) {
         Some(Ok(())) => return Response::new(Body::empty()),
         Some(Err(refused)) => return refused.respond(kind),

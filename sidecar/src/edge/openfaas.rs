@@ -1,9 +1,9 @@
 //! `/system/...` on the public listener: an OpenFaaS gateway's management paths, passed on to the
 //! server, so that `faas-cli` can be pointed at any sidecar.
 //!
-//! Only a relay: tokens are checked and requests understood over there. Calls of functions never
-//! come here, and go on when the server is gone. At most [`AT_ONCE`] requests are under way, followed
-//! logs among them; one more is refused.
+//! Only a relay: tokens are checked and requests understood over there. Cookies are not passed on, so no session is good
+//! here. Calls of functions never come here, and go on when the server is gone. At most [`AT_ONCE`] requests are under
+//! way, followed logs among them; one more is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +100,8 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
     };
     let (mut parts, incoming) = Inbound::request(request).into_parts();
     headers::strip_hop_by_hop(&mut parts.headers);
+    // A token counts here, bearer or basic; never what a browser sends by itself.
+    parts.headers.remove(http::header::COOKIE);
     let path = parts.uri.path_and_query().cloned();
     parts.uri = path.map(Into::into).unwrap_or_default();
     parts.version = http::Version::HTTP_11;
@@ -114,6 +116,7 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
         Ok((response, _connection)) => {
             let mut response = response;
             headers::strip_hop_by_hop(response.headers_mut());
+            response.headers_mut().remove(http::header::SET_COOKIE);
             response.map(Body::boxed)
         }
         Err(_) => unreachable("the server does not answer"),

@@ -237,6 +237,9 @@ fn headers(request: &Request<Incoming>) -> Response<Body> {
         "headers": headers,
     }));
     let answer = response.headers_mut();
+    for cookie in request.headers().get_all("x-test-set-cookie") {
+        answer.append("set-cookie", cookie.clone());
+    }
     if request.version() < http::Version::HTTP_2 {
         answer.insert("connection", HeaderValue::from_static("x-private"));
     }
