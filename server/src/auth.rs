@@ -7,6 +7,7 @@
 pub mod keys;
 mod known;
 pub mod policy;
+pub mod sessions;
 mod token;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ const ISSUER: &str = "gateless";
 /// Everything that is followed.
 const PREFIX: &str = "auth/";
 const TOKENS: &str = "auth/tokens/";
+const SESSIONS: &str = "auth/sessions/";
 const KEYS: &str = "auth/keys";
 /// Expired tokens removed at a time, and together.
 const PRUNED: usize = 1_000;
@@ -68,6 +70,9 @@ pub enum Error {
     /// Revoked.
     #[error("the token was revoked")]
     Revoked,
+    /// The session was ended, or its time is over.
+    #[error("the session has ended")]
+    SessionEnded,
     /// Too many live tokens.
     #[error("there are {limit} live tokens of {of}, the most there may be")]
     TooMany {
@@ -153,7 +158,7 @@ impl Auth {
         let admin = |token: &TokenInfo| {
             token.role == Role::Admin
                 && token.namespace == "*"
-                && self.known.standing(token, now).is_ok()
+                && self.known.token_standing(token, now).is_ok()
         };
         if self.known.tokens().iter().any(|token| admin(token)) {
             return Ok(None);
@@ -256,14 +261,15 @@ impl Auth {
             return Err(Error::Expired);
         }
         let token = self.known.get(&claims.jti).ok_or(Error::Revoked)?;
-        self.known.standing(&token, now)?;
-        Ok(Principal { token })
+        self.known.token_standing(&token, now)?;
+        let session = None;
+        Ok(Principal { token, session })
     }
 
-    /// Comes true when what a token may do ended, and says why: it was revoked, on whichever server, it expired, or
-    /// its key was rotated away. What lasts longer than a moment waits for this beside its own end.
+    /// Comes true when what a token or session may do ended, and says why: it was revoked or ended, on whichever server, it
+    /// expired, or its key was rotated away. What lasts longer than a moment waits for this beside its own end.
     pub fn ended(&self, principal: &Principal) -> impl Future<Output = Error> + Send + use<> {
-        self.known.ended(Arc::clone(&principal.token))
+        self.known.ended(principal.clone(), Arc::clone(&self.store))
     }
 
     /// Live tokens by id.
@@ -285,15 +291,15 @@ impl Auth {
     /// # Errors
     /// [`Error::Unknown`] or [`Error::Store`].
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
-        match self.remove(id).await? {
+        match self.remove(format!("{TOKENS}{id}")).await? {
             Some(revision) => self.known.reached(revision).await,
             None => Err(Error::Unknown(id.chars().take(64).collect())),
         }
     }
 
     /// `None`: it is not listed.
-    async fn remove(&self, id: &str) -> Result<Option<Revision>, Error> {
-        let removal = Write::delete(format!("{TOKENS}{id}"))?.expecting(Expect::Present);
+    async fn remove(&self, key: String) -> Result<Option<Revision>, Error> {
+        let removal = Write::delete(key)?.expecting(Expect::Present);
         match self.store.write(removal).await {
             Ok(revision) => Ok(Some(revision)),
             Err(store::Error::Conflict { .. }) => Ok(None),
@@ -325,17 +331,22 @@ impl Auth {
         Err(Error::Contended)
     }
 
-    /// Removes what expired.
+    /// Removes what expired, and sessions that are over.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn prune(&self, now: Timestamp) -> Result<(), Error> {
         let live = self.known.tokens();
         let expired = live.into_iter().filter(|token| token.expires_at <= now);
-        let removals = expired.take(PRUNED).map(|token| async move {
-            // Another server may have been faster.
-            self.remove(&token.id).await
+        let tokens = expired.map(|token| format!("{TOKENS}{}", token.id));
+        let sessions = self.known.sessions();
+        let over = sessions.into_iter().filter(|session| {
+            session.is_over(now) || self.known.get(&session.record.token_id).is_none()
         });
+        let sessions = over.map(|session| format!("{SESSIONS}{}", session.hash));
+        // Another server may have been faster.
+        let all = tokens.chain(sessions).take(PRUNED);
+        let removals = all.map(|key| self.remove(key));
         let mut removals = stream::iter(removals).buffer_unordered(PRUNED_AT_ONCE);
         let mut last = None;
         while let Some(removed) = removals.next().await {

@@ -34,10 +34,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use gateless_common::problem::Code;
-use http::{HeaderMap, Method, Uri};
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -114,10 +115,23 @@ pub fn router(
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(api.clone(), idempotency::replay))
         .layer(from_fn_with_state(api.clone(), access::check))
+        .layer(map_response(as_data))
         .layer(from_fn(move |request: Request, next| {
             metrics::observe(Arc::clone(&metrics), request, next)
         }))
         .with_state(api)
+}
+
+/// What every answer has: it is kept nowhere, unless it says otherwise as the dashboard's files do, and it is what its
+/// content-type says.
+async fn as_data(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let set = HeaderValue::from_static;
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert_with(|| set("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, set("nosniff"));
+    response
 }
 
 async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {

@@ -1,4 +1,4 @@
-//! What the dashboard lives from: its own files, sessions, the console, many calls at once, draining.
+//! What the dashboard lives from: its own files, the console, many calls at once, draining.
 
 #![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
@@ -15,110 +15,6 @@ use http::Request;
 use serde_json::{Value, json};
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
-const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
-
-/// A session's cookie.
-async fn login(server: &Server, token: &str) -> String {
-    let body = Some(json!({"token": token}));
-    let answer = server
-        .with("POST", "/v1/session", None, &[OWN], body)
-        .await
-        .expect(204);
-    let cookie = answer.headers["set-cookie"].to_str().unwrap();
-    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
-        assert!(cookie.contains(part), "{cookie}");
-    }
-    cookie.split(';').next().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_session_reads_from_anywhere_and_changes_only_from_own_pages() {
-    let server = Server::start().await;
-    let token = server.token("default", Role::Deployer).await;
-    let cookie = login(&server, &token).await;
-    let cookie = ("cookie", cookie.as_str());
-    let who = server
-        .with("GET", "/v1/session", None, &[cookie], None)
-        .await
-        .expect(200);
-    assert_eq!(
-        (&who.body["namespace"], &who.body["role"]),
-        (&json!("default"), &json!("deployer"))
-    );
-    let put = async |headers: &[(&str, &str)]| {
-        server
-            .with("PUT", HELLO, None, headers, Some(empty_spec("a")))
-            .await
-    };
-    let host = ("host", "gateless:7780");
-    for refused in [
-        vec![cookie, host],
-        vec![cookie, host, ("origin", "http://evil.example")],
-        vec![cookie, ("sec-fetch-site", "cross-site")],
-        vec![cookie, ("sec-fetch-site", "same-site")],
-        vec![
-            cookie,
-            host,
-            ("sec-fetch-site", "cross-site"),
-            ("origin", "http://gateless:7780"),
-        ],
-    ] {
-        put(&refused).await.problem(403, "cross_site");
-    }
-    put(&[cookie, OWN]).await.expect(201);
-    put(&[cookie, host, ("origin", "http://gateless:7780")])
-        .await
-        .expect(200);
-    // A header counts alone, also when it is wrong.
-    put(&[cookie, OWN, ("authorization", "Bearer x.y.z")])
-        .await
-        .problem(401, "token_invalid");
-    put(&[]).await.problem(401, "token_missing");
-    // Another site may not even log somebody in or out.
-    let foreign = ("sec-fetch-site", "cross-site");
-    for (method, body) in [("POST", Some(json!({"token": token}))), ("DELETE", None)] {
-        let answer = server
-            .with(method, "/v1/session", None, &[foreign], body)
-            .await;
-        answer.problem(403, "cross_site");
-    }
-    let wrong = Some(json!({"token": "x.y.z"}));
-    server
-        .with("POST", "/v1/session", None, &[OWN], wrong)
-        .await
-        .problem(401, "token_invalid");
-    let out = server
-        .with("DELETE", "/v1/session", None, &[cookie, OWN], None)
-        .await
-        .expect(204);
-    assert!(
-        out.headers["set-cookie"]
-            .to_str()
-            .unwrap()
-            .contains("Max-Age=0")
-    );
-}
-
-#[tokio::test]
-async fn a_revoked_token_ends_its_session() {
-    let server = Server::start().await;
-    let token = server.token("default", Role::Viewer).await;
-    let cookie = login(&server, &token).await;
-    let headers = [("cookie", cookie.as_str())];
-    let who = server
-        .with("GET", "/v1/session", None, &headers, None)
-        .await
-        .expect(200);
-    let id = who.body["token_id"].as_str().unwrap();
-    server
-        .admin_call("DELETE", &format!("/v1/tokens/{id}"), None)
-        .await
-        .expect(204);
-    let gone = server
-        .with("GET", "/v1/session", None, &headers, None)
-        .await;
-    gone.problem(401, "token_revoked");
-}
 
 #[tokio::test]
 async fn pages_need_no_token_and_the_api_is_no_page() {

@@ -40,7 +40,7 @@ func (r ApiCreateSessionRequest) Execute() (*http.Response, error) {
 /*
 CreateSession Begin a browser's session
 
-For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two hours without use, after twelve in any case, and with the token; a token's ninth session ends the one used least recently. Over http only on the server's own machine. Programs send the token as a bearer token.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiCreateSessionRequest
@@ -154,7 +154,7 @@ func (r ApiDeleteSessionRequest) Execute() (*http.Response, error) {
 /*
 DeleteSession End a browser's session
 
-Takes the cookie away; the token stays valid for others that have it.
+On every server at once, with the streams it opened; the token stays valid for others that have it.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiDeleteSessionRequest

@@ -21,7 +21,7 @@ var _ MappedNullable = &Session{}
 
 // Session Who asks.
 type Session struct {
-	// When the token stops being valid; a session ends after twelve hours at the latest.
+	// When the token stops being valid, or the session ends at the latest; one that is not used for two hours ends then.
 	ExpiresAt time.Time `json:"expires_at"`
 	// The one namespace the token is good for; `*`: all.
 	Namespace string `json:"namespace"`

@@ -1764,7 +1764,7 @@ more with time.*/
     ///Who asks.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Session {
-        ///When the token stops being valid; a session ends after twelve hours at the latest.
+        ///When the token stops being valid, or the session ends at the latest; one that is not used for two hours ends then.
         pub expires_at: ::jiff::Timestamp,
         ///The one namespace the token is good for; `*`: all.
         pub namespace: ::std::string::String,
@@ -12914,7 +12914,7 @@ let response = client.get_session()
     }
     /**Begin a browser's session
 
-For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two hours without use, after twelve in any case, and with the token; a token's ninth session ends the one used least recently. Over http only on the server's own machine. Programs send the token as a bearer token.
 
 Sends a `POST` request to `/v1/session`
 
@@ -12929,7 +12929,7 @@ let response = client.create_session()
     }
     /**End a browser's session
 
-Takes the cookie away; the token stays valid for others that have it.
+On every server at once, with the streams it opened; the token stays valid for others that have it.
 
 Sends a `DELETE` request to `/v1/session`
 

@@ -1,4 +1,4 @@
-//! What is known of tokens and keys: a copy of the catalogue's, kept by following it and by nothing else.
+//! What is known of tokens, sessions and keys: a copy of the catalogue's, kept by following it and by nothing else.
 //!
 //! So it does not matter which server on the store issued a token or revoked it. Whoever changes something waits
 //! until it is known here, too. While a store cannot be followed, what is known stays in force.
@@ -13,8 +13,10 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::keys::Ring;
-use super::{Error, KEYS, TOKENS, TokenInfo};
-use crate::store::{Entry, Event, Revision, Update};
+use super::sessions::{self, NOTED_EVERY, Record, Session};
+use super::token::Principal;
+use super::{Error, KEYS, SESSIONS, TOKENS, TokenInfo};
+use crate::store::{Entry, Event, Revision, Store, Update};
 
 /// A copy of what is under [`super::PREFIX`].
 pub(super) struct Known {
@@ -26,6 +28,8 @@ pub(super) struct Known {
 #[derive(Default)]
 struct Inner {
     live: HashMap<String, Arc<TokenInfo>>,
+    /// By the hash of their ids.
+    sessions: HashMap<String, Arc<Session>>,
     ring: Option<Arc<Ring>>,
 }
 
@@ -100,8 +104,29 @@ impl Known {
         self.inner.read().live.values().cloned().collect()
     }
 
+    pub(super) fn session(&self, hash: &str) -> Option<Arc<Session>> {
+        self.inner.read().sessions.get(hash).cloned()
+    }
+
+    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.inner.read().sessions.values().cloned().collect()
+    }
+
+    /// Why a session or token that was once checked is no longer good.
+    pub(super) fn standing(&self, principal: &Principal, now: Timestamp) -> Result<(), Error> {
+        self.token_standing(&principal.token, now)?;
+        let Some(session) = &principal.session else {
+            return Ok(());
+        };
+        match self.session(&session.hash) {
+            // The one that is known, as it may have been noted anew.
+            Some(session) if !session.is_over(now) => Ok(()),
+            _ => Err(Error::SessionEnded),
+        }
+    }
+
     /// Why a token that was once checked is no longer good.
-    pub(super) fn standing(&self, token: &TokenInfo, now: Timestamp) -> Result<(), Error> {
+    pub(super) fn token_standing(&self, token: &TokenInfo, now: Timestamp) -> Result<(), Error> {
         if token.expires_at <= now {
             return Err(Error::Expired);
         }
@@ -116,28 +141,42 @@ impl Known {
         }
     }
 
-    /// Comes true when a token is no longer good, and says why.
+    /// Comes true when a token or session is no longer good, and says why. As long as somebody waits for that, the
+    /// session is used.
     pub(super) fn ended(
         self: &Arc<Self>,
-        token: Arc<TokenInfo>,
+        principal: Principal,
+        store: Arc<dyn Store>,
     ) -> impl Future<Output = Error> + Send + use<> {
         let known = Arc::clone(self);
         async move {
             let mut progress = known.progress.subscribe();
-            let left = token.expires_at.duration_since(Timestamp::now());
+            let left = principal.expires_at().duration_since(Timestamp::now());
             let left = Duration::try_from(left).unwrap_or_default();
             let mut expiry = std::pin::pin!(tokio::time::sleep(left));
+            let mut in_use = tokio::time::interval(NOTED_EVERY);
             loop {
                 // Mark what is known as seen first: what comes after it wakes `changed` below.
                 progress.borrow_and_update();
-                if let Err(error) = known.standing(&token, Timestamp::now()) {
+                if let Err(error) = known.standing(&principal, Timestamp::now()) {
                     return error;
                 }
                 tokio::select! {
                     changed = progress.changed() => if changed.is_err() {
                         return Error::Store(crate::store::Error::Closed);
                     },
-                    () = &mut expiry => return Error::Expired,
+                    () = &mut expiry => return match &principal.session {
+                        Some(_) => Error::SessionEnded,
+                        None => Error::Expired,
+                    },
+                    _ = in_use.tick(), if principal.session.is_some() => {
+                        // The record that is known may be a newer one.
+                        let session = principal.session.as_ref();
+                        let session = session.and_then(|session| known.session(&session.hash));
+                        if let Some(session) = session {
+                            sessions::used(&store, &session, Timestamp::now());
+                        }
+                    }
                 }
             }
         }
@@ -150,6 +189,16 @@ impl Inner {
             match Ring::from_bytes(&entry.value) {
                 Ok(ring) => self.ring = Some(Arc::new(ring)),
                 Err(error) => tracing::error!(%error, "the signing keys are not readable"),
+            }
+            return;
+        }
+        if let Some(hash) = entry.key.strip_prefix(SESSIONS) {
+            match serde_json::from_slice::<Record>(&entry.value) {
+                Ok(record) => {
+                    let session = Session::new(hash.to_owned(), record);
+                    self.sessions.insert(hash.to_owned(), Arc::new(session));
+                }
+                Err(error) => tracing::error!(%error, "a session's record is not readable"),
             }
             return;
         }
@@ -168,6 +217,8 @@ impl Inner {
             self.ring = None;
         } else if let Some(id) = key.strip_prefix(TOKENS) {
             self.live.remove(id);
+        } else if let Some(hash) = key.strip_prefix(SESSIONS) {
+            self.sessions.remove(hash);
         }
     }
 }

@@ -171,3 +171,59 @@ async fn what_a_token_began_ends_with_it() {
     let principal = auth.check(&token, now).unwrap();
     assert!(matches!(auth.ended(&principal).await, Error::Expired));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_as_good_as_its_token_until_it_ends() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let auth = Auth::open(Arc::clone(&store)).await.unwrap();
+    let life = sessions::LIFE.as_secs();
+    let (token, info) = auth
+        .issue(grant(Role::Viewer, life * 2), NOW)
+        .await
+        .unwrap();
+    let (id, principal) = auth.begin_session(&token, NOW).await.unwrap();
+    assert_eq!(*principal.token, info);
+    assert_eq!(
+        principal.expires_at(),
+        later(sessions::seconds(sessions::LIFE))
+    );
+    let idle = sessions::seconds(sessions::IDLE);
+    assert!(auth.check_session(&id, later(idle - 1)).is_ok());
+    // Another server, and this one after a restart, know of its use once it is noted.
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    let again = Auth::open(Arc::clone(&store)).await.unwrap();
+    assert!(again.check_session(&id, later(2 * idle - 2)).is_ok());
+    assert!(matches!(
+        auth.check_session(&id, later(3 * idle)),
+        Err(Error::SessionEnded)
+    ));
+    assert!(matches!(
+        auth.check_session("guess", NOW),
+        Err(Error::SessionEnded)
+    ));
+    let (other, _) = auth.begin_session(&token, NOW).await.unwrap();
+    auth.revoke(&info.id).await.unwrap();
+    assert!(matches!(
+        auth.check_session(&other, NOW),
+        Err(Error::Revoked)
+    ));
+    auth.prune(NOW).await.unwrap();
+    assert!(auth.known.sessions().is_empty());
+    assert!(auth.begin_session(&token, NOW).await.is_err());
+}
+
+#[tokio::test]
+async fn a_tokens_last_session_ends_its_first() {
+    let auth = auth().await;
+    let (token, _) = auth.issue(grant(Role::Viewer, 100), NOW).await.unwrap();
+    let mut ids = Vec::new();
+    for second in 0..=i64::try_from(sessions::MAX_TOKEN_SESSIONS).unwrap() {
+        ids.push(auth.begin_session(&token, later(second)).await.unwrap().0);
+    }
+    assert_eq!(auth.known.sessions().len(), sessions::MAX_TOKEN_SESSIONS);
+    assert!(auth.check_session(&ids[0], later(9)).is_err());
+    assert!(auth.check_session(&ids[1], later(9)).is_ok());
+    auth.end_session(&ids[1]).await.unwrap();
+    auth.end_session(&ids[1]).await.unwrap();
+    assert!(auth.check_session(&ids[1], later(9)).is_err());
+}

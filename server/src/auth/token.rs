@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::sessions::Session;
+
 // The one list of roles: clients have theirs from the OpenAPI document.
 /// What a token's holder may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -68,9 +70,19 @@ impl Grant {
     }
 }
 
-/// Who asks, once the token was checked.
+/// Who asks, once the token or session was checked.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The token's metadata.
+    /// The metadata of the token, or of that which the session acts for.
     pub token: Arc<TokenInfo>,
+    /// The session; `None`: the token itself was shown.
+    pub session: Option<Arc<Session>>,
+}
+
+impl Principal {
+    /// When what it may do ends at the latest.
+    pub fn expires_at(&self) -> Timestamp {
+        let session = self.session.as_ref().map(|session| session.expires_at());
+        session.map_or(self.token.expires_at, |at| at.min(self.token.expires_at))
+    }
 }

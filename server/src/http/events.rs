@@ -250,12 +250,7 @@ fn open(api: Api, filter: Filter, headers: &HeaderMap) -> Result<Response, Probl
     });
     let mut response = Sse::new(messages).into_response();
     let headers = response.headers_mut();
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
     Ok(response)
 }
 

@@ -1,15 +1,18 @@
-//! Sessions of browsers: a token in a cookie that scripts cannot read.
+//! Sessions of browsers: an opaque id in a cookie that scripts cannot read; what it stands for is kept on the server.
 //!
-//! The cookie holds the very token, so revoking the token ends the session at once; it is kept for twelve
-//! hours at most. A cookie counts only where no authorization header is, and changes something only when
-//! the browser says that the request comes from this server's own pages.
+//! A cookie counts only where no authorization header is and only below `/v1/`, for requests that the browser says come from
+//! this server's own pages. Over https its name has the prefix `__Host-`; over http there is one only on the server's own
+//! machine. Deliberately no token in a cookie: who gets hold of one has a session that ends, and no more.
+
+use std::net::IpAddr;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use gateless_common::header;
 use gateless_common::problem::Code;
-use http::header::{COOKIE, FORWARDED, HOST, HeaderName, ORIGIN, SET_COOKIE};
+use gateless_common::session::{HOST_NAME, NAME, values};
+use http::header::{FORWARDED, HOST, HeaderName, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,11 +24,7 @@ use super::Api;
 use super::extract::Body;
 use super::openapi::Problems;
 use super::problem::Problem;
-use crate::auth::{Principal, Role};
-
-const NAME: &str = "gateless_session";
-/// How long a browser keeps it, in seconds.
-const MAX_AGE_SECONDS: i64 = 12 * 3600;
+use crate::auth::{Error, Principal, Role};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(create_session, get_session, delete_session))
@@ -51,7 +50,7 @@ struct SessionBody {
     namespace: String,
     /// What its holder may do.
     role: Role,
-    /// When the token stops being valid; a session ends after twelve hours at the latest.
+    /// When the token stops being valid, or the session ends at the latest; one that is not used for two hours ends then.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
@@ -59,7 +58,9 @@ struct SessionBody {
 #[utoipa::path(
     post, path = "/v1/session", tag = "session", security(()),
     operation_id = "createSession", summary = "Begin a browser's session",
-    description = "For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.",
+    description = "For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two hours \
+        without use, after twelve in any case, and with the token; a token's ninth session ends the one used least recently. \
+        Over http only on the server's own machine. Programs send the token as a bearer token.",
     request_body = SessionRequest,
     responses(
         (status = 204, description = "The cookie is set.",
@@ -73,13 +74,22 @@ async fn create_session(
     Body(request): Body<SessionRequest>,
 ) -> Result<Response, Problem> {
     let now = Timestamp::now();
-    let principal = api.auth.check(request.token.trim(), now)?;
-    let left = principal.token.expires_at.as_second() - now.as_second();
-    let cookie = cookie(
-        request.token.trim(),
-        left.clamp(0, MAX_AGE_SECONDS),
-        &headers,
-    )?;
+    let scheme = Scheme::of(&headers);
+    // Before anything ends.
+    api.auth.check(request.token.trim(), now)?;
+    if scheme == Scheme::Open {
+        return Err(Problem::new(
+            Code::SessionNeedsHttps,
+            "over http, anybody on the way could take the session",
+        )
+        .hint(
+            "come over https, or from the server's own machine: ssh -L 7780:localhost:7780 HOST",
+        ));
+    }
+    end(&api, scheme, &headers).await?;
+    let (id, principal) = api.auth.begin_session(request.token.trim(), now).await?;
+    let left = principal.expires_at().as_second() - now.as_second();
+    let cookie = cookie(scheme, &id, left.max(0));
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 
@@ -94,30 +104,91 @@ async fn get_session(Extension(principal): Extension<Principal>) -> Json<Session
         token_id: token.id.clone(),
         namespace: token.namespace.clone(),
         role: token.role,
-        expires_at: token.expires_at,
+        expires_at: principal.expires_at(),
     })
 }
 
 #[utoipa::path(
     delete, path = "/v1/session", tag = "session", security(()),
     operation_id = "deleteSession", summary = "End a browser's session",
-    description = "Takes the cookie away; the token stays valid for others that have it.",
-    responses((status = 204, description = "The cookie is gone."), Problems),
+    description = "On every server at once, with the streams it opened; the token stays valid for others that have it.",
+    responses((status = 204, description = "The session has ended, the cookie is gone."), Problems),
 )]
-async fn delete_session(headers: HeaderMap) -> Result<Response, Problem> {
-    let cookie = cookie("", 0, &headers)?;
+async fn delete_session(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+    let scheme = Scheme::of(&headers);
+    end(&api, scheme, &headers).await?;
+    let cookie = cookie(scheme, "", 0);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 
-fn cookie(token: &str, seconds: i64, headers: &HeaderMap) -> Result<HeaderValue, Problem> {
-    let secure = if is_https(headers) { "; Secure" } else { "" };
-    let text =
-        format!("{NAME}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    let value = HeaderValue::from_str(&text).map(|mut value| {
-        value.set_sensitive(true);
-        value
-    });
-    value.map_err(|_| Problem::parameter("token", "must be visible ASCII"))
+/// Ends the session that the browser has.
+async fn end(api: &Api, scheme: Scheme, headers: &HeaderMap) -> Result<(), Error> {
+    for id in values(headers, scheme.cookie()) {
+        if let Ok(id) = std::str::from_utf8(id) {
+            api.auth.end_session(id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How a browser came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    /// Over https, as a proxy in front of this server says.
+    Https,
+    /// Over http, and no further than its own machine.
+    Loopback,
+    /// Over http, for everybody on the way to read.
+    Open,
+}
+
+impl Scheme {
+    fn of(headers: &HeaderMap) -> Self {
+        if is_https(headers) {
+            return Self::Https;
+        }
+        // Every browser names the host.
+        let host = headers
+            .get(HOST)
+            .map(|host| host.to_str().unwrap_or_default());
+        match host.is_none_or(is_loopback) {
+            true => Self::Loopback,
+            false => Self::Open,
+        }
+    }
+
+    fn cookie(self) -> &'static str {
+        match self {
+            Self::Https => HOST_NAME,
+            Self::Loopback | Self::Open => NAME,
+        }
+    }
+}
+
+/// Whether a browser takes a host for its own machine (W3C Secure Contexts, 3.1).
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
+}
+
+fn cookie(scheme: Scheme, id: &str, seconds: i64) -> HeaderValue {
+    let name = scheme.cookie();
+    // The prefix asks for all of the host. Elsewhere other servers on this machine need not be sent it.
+    let scope = match scheme {
+        Scheme::Https => "Path=/; Secure",
+        Scheme::Loopback | Scheme::Open => "Path=/v1",
+    };
+    let text = format!("{name}={id}; {scope}; Max-Age={seconds}; HttpOnly; SameSite=Strict");
+    let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 /// Whether the browser came over https, as a proxy in front of this server says.
@@ -131,25 +202,37 @@ fn is_https(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The session's token, if the request has one.
-pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let mut pairs = cookies
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='))
+/// The session's id, if the request has one.
+///
+/// # Errors
+/// Several: one of them was set by somebody else, who would like to choose whom the browser acts for.
+pub(super) fn id(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut found = values(headers, Scheme::of(headers).cookie());
+    let (first, second) = (found.next(), found.next());
+    if second.is_some() {
+        return Err(Error::Invalid(
+            "the request has several session cookies; clear them and sign in again",
+        ));
+    }
+    Ok(first.map(|id| std::str::from_utf8(id).unwrap_or_default()))
 }
 
-/// Whether a request may change something on a session's behalf: its browser says that one of this
-/// server's own pages makes it. A browser that says nothing is not believed.
+/// Whether a request may act for a session: its browser says that one of this server's own pages makes it. A browser that
+/// says nothing may only read.
 pub(super) fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    safe || says_own(headers) == Some(true)
+    if !safe {
+        return says_own(headers) == Some(true);
+    }
+    // `none`: the person typed the address. Reading says no `origin`.
+    let site = headers.get("sec-fetch-site");
+    site.is_none_or(|site| site == "same-origin" || site == "none")
 }
 
 /// Whether a request is known to come from another site's page.
 pub(super) fn is_foreign(method: &Method, headers: &HeaderMap) -> bool {
-    !is_own(method, headers) && says_own(headers) == Some(false)
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !safe && says_own(headers) == Some(false)
 }
 
 /// What the browser says of the page that makes the request; `None`: nothing, so it is hardly a browser.
@@ -168,7 +251,7 @@ fn says_own(headers: &HeaderMap) -> Option<bool> {
 pub(super) fn cross_site() -> Problem {
     Problem::new(
         Code::CrossSite,
-        "a session changes something only for this server's own pages",
+        "a session counts only for this server's own pages",
     )
     .hint("programs send authorization: Bearer TOKEN instead of a cookie")
 }
@@ -212,30 +295,67 @@ mod tests {
             let headers = headers(&list);
             assert_eq!(is_own(&Method::POST, &headers), own, "{list:?}");
             assert_eq!(is_foreign(&Method::POST, &headers), foreign, "{list:?}");
-            assert!(is_own(&Method::GET, &headers), "{list:?}");
+            let site = list.iter().find(|(name, _)| *name == "sec-fetch-site");
+            let elsewhere = site.is_some_and(|(_, site)| site.ends_with("-site"));
+            assert_eq!(is_own(&Method::GET, &headers), !elsewhere, "{list:?}");
+            assert!(!is_foreign(&Method::GET, &headers), "{list:?}");
         }
     }
 
     #[test]
-    fn the_token_is_found_among_other_cookies() {
-        let found = |cookie| token(&headers(&[("cookie", cookie)])).map(str::to_owned);
-        assert_eq!(found("a=b; gateless_session=x.y.z"), Some("x.y.z".into()));
-        assert_eq!(found("gateless_session2=x; b=gateless_session=y"), None);
+    fn one_cookie_of_the_right_name_counts() {
+        let https = ("x-forwarded-proto", "https");
+        let found = |list: &[(&'static str, &'static str)]| {
+            id(&headers(list)).map(|id| id.map(str::to_owned))
+        };
+        let is = |id: &str| Some(id.to_owned());
+        let plain = ("cookie", "a=b; gateless_session=x");
+        assert_eq!(found(&[plain]).unwrap(), is("x"));
+        assert_eq!(found(&[plain, https]).unwrap(), None);
+        let prefixed = ("cookie", "__Host-gateless_session=y; gateless_session=x");
+        assert_eq!(found(&[prefixed, https]).unwrap(), is("y"));
+        let planted = ("cookie", "gateless_session=x; gateless_session=y");
+        assert!(found(&[planted]).is_err());
     }
 
     #[test]
-    fn a_cookie_is_secure_behind_https() {
-        let plain = cookie("t", 9, &headers(&[])).unwrap();
-        assert_eq!(
-            plain,
-            "gateless_session=t; Path=/; Max-Age=9; HttpOnly; SameSite=Strict"
-        );
-        for list in [
-            ("x-forwarded-proto", "https"),
-            ("forwarded", "for=1;proto=https"),
+    fn a_cookie_is_as_narrow_as_browsers_can_keep_it() {
+        for (list, expected) in [
+            (
+                ("host", "127.0.0.1:7780"),
+                "gateless_session=i; Path=/v1; Max-Age=9; HttpOnly; SameSite=Strict",
+            ),
+            (
+                ("x-forwarded-proto", "https"),
+                "__Host-gateless_session=i; Path=/; Secure; Max-Age=9; HttpOnly; SameSite=Strict",
+            ),
+            (
+                ("forwarded", "for=1;proto=https"),
+                "__Host-gateless_session=i; Path=/; Secure; Max-Age=9; HttpOnly; SameSite=Strict",
+            ),
         ] {
-            let secure = cookie("t", 9, &headers(&[list])).unwrap();
-            assert!(secure.to_str().unwrap().ends_with("; Secure"));
+            let value = cookie(Scheme::of(&headers(&[list])), "i", 9);
+            assert_eq!(value, expected, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_what_browsers_take_for_it() {
+        for (host, expected) in [
+            ("localhost:7780", true),
+            ("LocalHost", true),
+            ("a.localhost:1", true),
+            ("127.0.0.1:7780", true),
+            ("127.9.9.9", true),
+            ("[::1]:7780", true),
+            ("[::1]", true),
+            ("10.0.0.1:7780", false),
+            ("gateless:7780", false),
+            ("localhost.example", false),
+            ("notlocalhost", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
         }
     }
 }

@@ -1,4 +1,4 @@
-// The way in: a token becomes a cookie that scripts cannot read. The token itself is not kept here.
+// The way in: for a token the server begins a session, whose cookie scripts cannot read. The token itself is not kept.
 
 import { useState } from "preact/hooks";
 import { problemOf, type GatelessError } from "../api/client.ts";
@@ -29,7 +29,7 @@ export function Login() {
         </svg>
         <h1>Gateless</h1>
         <p class="lead">Functions without a gateway.</p>
-        <TextField label="Token" type="password" value={token} onChange={setToken} required hint="Kept in a cookie that no script can read." />
+        <TextField label="Token" type="password" value={token} onChange={setToken} required hint="Begins a session; the token itself is not kept here." />
         <button type="submit" class="primary" disabled={busy || token.trim() === ""}>
           Sign in
         </button>

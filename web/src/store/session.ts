@@ -1,4 +1,4 @@
-// Who is signed in, and to which namespace the page looks. Never the token: that is in a cookie scripts cannot read.
+// Who is signed in, and to which namespace the page looks. Never the token: the session is in a cookie scripts cannot read.
 
 import { signal } from "@preact/signals";
 import { client, unauthorized } from "../api/client.ts";

@@ -882,7 +882,7 @@ export const getOpenapi = <ThrowOnError extends boolean = true>(options?: Option
 /**
  * End a browser's session
  *
- * Takes the cookie away; the token stays valid for others that have it.
+ * On every server at once, with the streams it opened; the token stays valid for others that have it.
  */
 export const deleteSession = <ThrowOnError extends boolean = true>(options?: Options<DeleteSessionData, ThrowOnError>) => {
     return (options?.client ?? client).delete<DeleteSessionResponses, DeleteSessionErrors, ThrowOnError, 'data'>({
@@ -912,7 +912,7 @@ export const getSession = <ThrowOnError extends boolean = true>(options?: Option
 /**
  * Begin a browser's session
  *
- * For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+ * For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two hours without use, after twelve in any case, and with the token; a token's ninth session ends the one used least recently. Over http only on the server's own machine. Programs send the token as a bearer token.
  */
 export const createSession = <ThrowOnError extends boolean = true>(options: Options<CreateSessionData, ThrowOnError>) => {
     return (options.client ?? client).post<CreateSessionResponses, CreateSessionErrors, ThrowOnError, 'data'>({

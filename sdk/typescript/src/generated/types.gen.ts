@@ -1505,7 +1505,7 @@ export type SecretRequest = {
  */
 export type Session = {
     /**
-     * When the token stops being valid; a session ends after twelve hours at the latest.
+     * When the token stops being valid, or the session ends at the latest; one that is not used for two hours ends then.
      */
     expires_at: string;
     /**
@@ -4144,7 +4144,7 @@ export type DeleteSessionError = DeleteSessionErrors[keyof DeleteSessionErrors];
 
 export type DeleteSessionResponses = {
     /**
-     * The cookie is gone.
+     * The session has ended, the cookie is gone.
      */
     204: void;
 };

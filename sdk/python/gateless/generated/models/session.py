@@ -17,8 +17,8 @@ class Session:
     """Who asks.
 
     Attributes:
-        expires_at (datetime.datetime): When the token stops being valid; a session ends after twelve hours at the
-            latest.
+        expires_at (datetime.datetime): When the token stops being valid, or the session ends at the latest; one that is
+            not used for two hours ends then.
         namespace (str): The one namespace the token is good for; `*`: all. Example: default.
         role (Role): What a token's holder may do.
         token_id (str): The token's id.

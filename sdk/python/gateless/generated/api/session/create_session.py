@@ -70,7 +70,10 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Begin a browser's session
 
-     For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+     For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two
+    hours without use, after twelve in any case, and with the token; a token's ninth session ends the
+    one used least recently. Over http only on the server's own machine. Programs send the token as a
+    bearer token.
 
     Args:
         body (SessionRequest): Whom a browser is to act for.
@@ -101,7 +104,10 @@ def sync(
 ) -> Any | Problem | None:
     """Begin a browser's session
 
-     For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+     For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two
+    hours without use, after twelve in any case, and with the token; a token's ninth session ends the
+    one used least recently. Over http only on the server's own machine. Programs send the token as a
+    bearer token.
 
     Args:
         body (SessionRequest): Whom a browser is to act for.
@@ -127,7 +133,10 @@ async def asyncio_detailed(
 ) -> Response[Any | Problem]:
     """Begin a browser's session
 
-     For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+     For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two
+    hours without use, after twelve in any case, and with the token; a token's ninth session ends the
+    one used least recently. Over http only on the server's own machine. Programs send the token as a
+    bearer token.
 
     Args:
         body (SessionRequest): Whom a browser is to act for.
@@ -156,7 +165,10 @@ async def asyncio(
 ) -> Any | Problem | None:
     """Begin a browser's session
 
-     For browsers: the token goes into an HttpOnly cookie. Programs send it as a bearer token.
+     For browsers: a session that acts for the token, its id in an HttpOnly cookie. It ends after two
+    hours without use, after twelve in any case, and with the token; a token's ninth session ends the
+    one used least recently. Over http only on the server's own machine. Programs send the token as a
+    bearer token.
 
     Args:
         body (SessionRequest): Whom a browser is to act for.

@@ -59,7 +59,7 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """End a browser's session
 
-     Takes the cookie away; the token stays valid for others that have it.
+     On every server at once, with the streams it opened; the token stays valid for others that have it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -84,7 +84,7 @@ def sync(
 ) -> Any | Problem | None:
     """End a browser's session
 
-     Takes the cookie away; the token stays valid for others that have it.
+     On every server at once, with the streams it opened; the token stays valid for others that have it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -105,7 +105,7 @@ async def asyncio_detailed(
 ) -> Response[Any | Problem]:
     """End a browser's session
 
-     Takes the cookie away; the token stays valid for others that have it.
+     On every server at once, with the streams it opened; the token stays valid for others that have it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -128,7 +128,7 @@ async def asyncio(
 ) -> Any | Problem | None:
     """End a browser's session
 
-     Takes the cookie away; the token stays valid for others that have it.
+     On every server at once, with the streams it opened; the token stays valid for others that have it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
