@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::report::explain;
 use self::report::toml_failure;
 pub(crate) use self::sections::Build;
-use self::sections::{Async, Hold, Limits, Retries, Scaling, Secret, Wasm, written};
+use self::sections::{Access, Async, Hold, Limits, Retries, Scaling, Secret, Wasm, written};
 use self::units::{Bytes, Millis};
 use crate::failure::Failure;
 use crate::pack::Artifact;
@@ -101,6 +101,8 @@ settings!(process => manifest
         pub(crate) build: Build,
         /// What a component may do and use.
         wasm: Option<Wasm>,
+        /// What it asks of its callers.
+        access: Option<Access>,
         /// Of one call; 0 switches a limit off.
         limits: Option<Limits>,
         /// Of calls that wait for an instance, per sidecar.
@@ -162,6 +164,7 @@ impl Manifest {
         spec.insert("secrets".into(), json!(self.secrets));
         put(&mut spec, "protocol", self.protocol.as_ref());
         put(&mut spec, "visibility", self.visibility.as_ref());
+        put(&mut spec, "access", self.access.as_ref());
         put(&mut spec, "limits", self.limits.as_ref());
         put(&mut spec, "hold", self.hold.as_ref());
         put(&mut spec, "retries", self.retries.as_ref());

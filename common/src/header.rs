@@ -87,6 +87,10 @@ names! {
 names! {
     /// On a list: the sidecars that could not be asked.
     UNREACHABLE = "x-gateless-unreachable";
+    /// What its caller has left of a function's limits.
+    RATE_LIMIT = "ratelimit";
+    /// A function's limits.
+    RATE_LIMIT_POLICY = "ratelimit-policy";
     /// Phases of a call, for browsers' tools.
     SERVER_TIMING = "server-timing";
     /// W3C Trace Context.

@@ -12,6 +12,7 @@ pub mod hop;
 pub mod io;
 pub mod limits;
 pub mod name;
+pub mod network;
 pub mod problem;
 pub mod secret;
 #[cfg(feature = "http")]

@@ -131,6 +131,9 @@ codes! {
     NoFunctionNamed = "no_function_named", 404, Calls, "neither path nor Host names a function";
     BadFunctionName = "bad_function_name", 404, Calls, "what is named cannot be a function's name";
     FunctionClusterOnly = "function_cluster_only", 403, Calls, "only other functions may call this one";
+    NetworkNotAllowed = "network_not_allowed", 403, Calls, "the function takes no calls from the caller's network";
+    OriginNotAllowed = "origin_not_allowed", 403, Calls, "the function takes no calls from pages of this origin";
+    RateLimited = "rate_limited", 429, Calls, "the caller, or all callers together, made more calls than the function takes; `retry-after` says when the next may come";
     NoRevision = "no_revision", 503, Calls, "the function has no revision that gets traffic";
     NotAPeer = "not_a_peer", 401, Calls, "the request came to the sidecars' own listener without the cluster's secret";
     NoManagementHere = "no_management_here", 404, Calls, "this sidecar passes no management requests on";

@@ -304,7 +304,7 @@ macro_rules! unit {
 }
 
 /// The whole spec, section by section.
-pub static SECTIONS: LazyLock<[Section; 8]> = LazyLock::new(|| {
+pub static SECTIONS: LazyLock<[Section; 9]> = LazyLock::new(|| {
     let section = |name, text, shaped, settings| Section {
         name,
         text,
@@ -324,6 +324,12 @@ pub static SECTIONS: LazyLock<[Section; 8]> = LazyLock::new(|| {
             "Of a `wasi:http` component, run inside the sidecar.",
             &shaped::WASM[..],
             crate::settings!(wasm => table),
+        ),
+        section(
+            "access",
+            "What it asks of its callers. In force for all revisions as soon as it is applied.",
+            &shaped::ACCESS[..],
+            crate::settings!(access => table),
         ),
         section(
             "limits",

@@ -48,6 +48,10 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
         }],
         revisions: vec![revision],
         candidate: String::new(),
+        access: Some(gateless_common::settings!(access => message Access {
+            networks: Vec::new(),
+            cors: None,
+        })),
         visibility: v1::Visibility::Public.into(),
         r#async: Some(gateless_common::settings!(async => message AsyncPolicy {})),
         generation: 1,

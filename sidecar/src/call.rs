@@ -7,6 +7,7 @@ pub mod answer;
 pub mod error;
 pub mod grpc;
 pub mod headers;
+pub(crate) mod limits;
 pub mod origin;
 pub(crate) mod relay;
 pub mod reserve;

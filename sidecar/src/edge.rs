@@ -6,6 +6,7 @@
 pub(crate) mod callback;
 #[cfg(feature = "wasm")]
 pub mod component;
+mod cors;
 mod deferred;
 pub mod doors;
 mod host;

@@ -101,6 +101,40 @@ macro_rules! section {
     };
 }
 
+settings!(access => section
+    /// `[access]`
+    Access {
+        /// Where a call from outside may come from, for example "10.0.0.0/8" [default: anywhere].
+        networks: Vec<String>,
+        /// Pages of other sites that may call it [default: none].
+        cors: Cors,
+    }
+);
+
+/// `[access.cors]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// "https://example.com", "https://*.example.com" or "*".
+    origins: Vec<String>,
+    /// Methods they may use [default: every one].
+    #[serde(default)]
+    methods: Vec<String>,
+    /// Request headers they may send [default: every one].
+    #[serde(default)]
+    headers: Vec<String>,
+    /// Answer headers they may read besides those they always may.
+    #[serde(default)]
+    exposed_headers: Vec<String>,
+    /// Whether cookies and credentials may come with a call; not with the origin "*".
+    #[serde(default)]
+    credentials: bool,
+    /// Seconds for which a browser need not ask again.
+    #[serde(default)]
+    max_age_seconds: u32,
+}
+
 settings!(limits => section
     /// `[limits]`
     Limits {}

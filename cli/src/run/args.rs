@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use gateless_common::network::Network;
 use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
-use gateless_core::network::Network;
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
 

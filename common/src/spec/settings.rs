@@ -66,6 +66,16 @@ macro_rules! settings {
         /// How long one waits.
         max_wait_ms / max_wait: u64, millis = 60_000, 1..=$crate::spec::DAY_MS;
     } } };
+    (access => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* access {
+        /// Calls a second that all callers together may make at each sidecar; 0: no limit.
+        rate / rate: f64, number = 0.0, 0.0..=1e6;
+        /// How many of these may come at once; 0: as many as may in a second.
+        burst / burst: u32, count = 0, 0..=1_000_000;
+        /// Calls a second that each caller may make at each sidecar; 0: no limit.
+        caller_rate / caller_rate: f64, number = 0.0, 0.0..=1e6;
+        /// How many of these may come at once; 0: as many as may in a second.
+        caller_burst / caller_burst: u32, count = 0, 0..=1_000_000;
+    } } };
     (retries => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* retries {
         /// Attempts in all; 1: no retry.
         max_attempts / max_attempts: u32, count = 2, 1..=10;

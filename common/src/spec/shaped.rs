@@ -147,6 +147,27 @@ pub(super) static WASM: [Field; 2] = [
     ),
 ];
 
+/// Fields of `access`.
+pub(super) static ACCESS: [Field; 2] = [
+    bounded(
+        "at most 64; empty: anywhere",
+        field(
+            "access",
+            "networks",
+            "networks",
+            Unit::List,
+            "Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`.",
+        ),
+    ),
+    field(
+        "access",
+        "cors",
+        "cors",
+        Unit::Object,
+        "Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.",
+    ),
+];
+
 /// Fields of `scaling`.
 pub(super) static SCALING: [Field; 1] = [or(
     Value::Text("concurrency"),

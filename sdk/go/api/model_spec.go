@@ -20,6 +20,8 @@ var _ MappedNullable = &Spec{}
 
 // Spec A function's spec. Every change of it makes a new revision.
 type Spec struct {
+	// What it asks of its callers.
+	Access *Access `json:"access,omitempty"`
 	// How queued (asynchronous) calls are delivered.
 	Async *AsyncPolicy `json:"async,omitempty"`
 	// Environment variables. Bound: at most 256, of 32 KiB.
@@ -65,6 +67,38 @@ func NewSpec(kind Kind) *Spec {
 func NewSpecWithDefaults() *Spec {
 	this := Spec{}
 	return &this
+}
+
+// GetAccess returns the Access field value if set, zero value otherwise.
+func (o *Spec) GetAccess() Access {
+	if o == nil || IsNil(o.Access) {
+		var ret Access
+		return ret
+	}
+	return *o.Access
+}
+
+// GetAccessOk returns a tuple with the Access field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Spec) GetAccessOk() (*Access, bool) {
+	if o == nil || IsNil(o.Access) {
+		return nil, false
+	}
+	return o.Access, true
+}
+
+// HasAccess returns a boolean if a field has been set.
+func (o *Spec) HasAccess() bool {
+	if o != nil && !IsNil(o.Access) {
+		return true
+	}
+
+	return false
+}
+
+// SetAccess gets a reference to the given Access and assigns it to the Access field.
+func (o *Spec) SetAccess(v Access) {
+	o.Access = &v
 }
 
 // GetAsync returns the Async field value if set, zero value otherwise.
@@ -453,6 +487,9 @@ func (o Spec) MarshalJSON() ([]byte, error) {
 
 func (o Spec) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if !IsNil(o.Access) {
+		toSerialize["access"] = o.Access
+	}
 	if !IsNil(o.Async) {
 		toSerialize["async"] = o.Async
 	}
@@ -530,6 +567,7 @@ func (o *Spec) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "access")
 		delete(additionalProperties, "async")
 		delete(additionalProperties, "env")
 		delete(additionalProperties, "hold")

@@ -7,6 +7,45 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    ///What a function asks of its callers. In force for all revisions as soon as it is applied.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Access {
+        ///How many of these may come at once; 0: as many as may in a second.
+        #[serde(default)]
+        pub burst: i32,
+        ///How many of these may come at once; 0: as many as may in a second.
+        #[serde(default)]
+        pub caller_burst: i32,
+        ///Calls a second that each caller may make at each sidecar; 0: no limit.
+        #[serde(default = "defaults::access_caller_rate")]
+        pub caller_rate: f64,
+        ///Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cors: ::std::option::Option<Cors>,
+        ///Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`. Bound: at most 64; empty: anywhere.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub networks: ::std::vec::Vec<::std::string::String>,
+        ///Calls a second that all callers together may make at each sidecar; 0: no limit.
+        #[serde(default = "defaults::access_rate")]
+        pub rate: f64,
+    }
+    impl ::std::default::Default for Access {
+        fn default() -> Self {
+            Self {
+                burst: Default::default(),
+                caller_burst: Default::default(),
+                caller_rate: defaults::access_caller_rate(),
+                cors: Default::default(),
+                networks: Default::default(),
+                rate: defaults::access_rate(),
+            }
+        }
+    }
+    impl Access {
+        pub fn builder() -> builder::Access {
+            Default::default()
+        }
+    }
     ///What is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct ApplyRequest {
@@ -346,6 +385,32 @@ namespace.*/
     }
     impl Condition {
         pub fn builder() -> builder::Condition {
+            Default::default()
+        }
+    }
+    ///Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Cors {
+        ///Whether cookies and credentials may come with a call; not with the origin `*`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub credentials: ::std::option::Option<bool>,
+        ///Answer headers they may read, besides those they always may; at most 64.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub exposed_headers: ::std::vec::Vec<::std::string::String>,
+        ///Request headers they may send; empty: every one. At most 64.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub headers: ::std::vec::Vec<::std::string::String>,
+        ///Seconds for which a browser need not ask again; at most 86,400.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub max_age_seconds: ::std::option::Option<i32>,
+        ///Methods they may use; empty: every one. At most 64.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub methods: ::std::vec::Vec<::std::string::String>,
+        ///`https://example.com`, `https://*.example.com` or `*`; 1 to 64.
+        pub origins: ::std::vec::Vec<::std::string::String>,
+    }
+    impl Cors {
+        pub fn builder() -> builder::Cors {
             Default::default()
         }
     }
@@ -1852,6 +1917,9 @@ through it go on.*/
     ///A function's spec. Every change of it makes a new revision.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Spec {
+        ///What it asks of its callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub access: ::std::option::Option<Access>,
         ///How queued (asynchronous) calls are delivered.
         #[serde(
             rename = "async",
@@ -2509,6 +2577,134 @@ shows the condition `FunctionMissing`.*/
     }
     /// Types for composing complex structures.
     pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct Access {
+            burst: ::std::result::Result<i32, ::std::string::String>,
+            caller_burst: ::std::result::Result<i32, ::std::string::String>,
+            caller_rate: ::std::result::Result<f64, ::std::string::String>,
+            cors: ::std::result::Result<
+                ::std::option::Option<super::Cors>,
+                ::std::string::String,
+            >,
+            networks: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            rate: ::std::result::Result<f64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Access {
+            fn default() -> Self {
+                Self {
+                    burst: Ok(Default::default()),
+                    caller_burst: Ok(Default::default()),
+                    caller_rate: Ok(super::defaults::access_caller_rate()),
+                    cors: Ok(Default::default()),
+                    networks: Ok(Default::default()),
+                    rate: Ok(super::defaults::access_rate()),
+                }
+            }
+        }
+        impl Access {
+            pub fn burst<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.burst = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for burst: {e}")
+                    });
+                self
+            }
+            pub fn caller_burst<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.caller_burst = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for caller_burst: {e}")
+                    });
+                self
+            }
+            pub fn caller_rate<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.caller_rate = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for caller_rate: {e}")
+                    });
+                self
+            }
+            pub fn cors<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Cors>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cors = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for cors: {e}")
+                    });
+                self
+            }
+            pub fn networks<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.networks = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for networks: {e}")
+                    });
+                self
+            }
+            pub fn rate<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rate = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rate: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Access> for super::Access {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Access,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    burst: value.burst?,
+                    caller_burst: value.caller_burst?,
+                    caller_rate: value.caller_rate?,
+                    cors: value.cors?,
+                    networks: value.networks?,
+                    rate: value.rate?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Access> for Access {
+            fn from(value: super::Access) -> Self {
+                Self {
+                    burst: Ok(value.burst),
+                    caller_burst: Ok(value.caller_burst),
+                    caller_rate: Ok(value.caller_rate),
+                    cors: Ok(value.cors),
+                    networks: Ok(value.networks),
+                    rate: Ok(value.rate),
+                }
+            }
+        }
         #[derive(Clone, Debug)]
         pub struct ApplyRequest {
             labels: ::std::result::Result<
@@ -3504,6 +3700,150 @@ shows the condition `FunctionMissing`.*/
                     reason: Ok(value.reason),
                     status: Ok(value.status),
                     type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Cors {
+            credentials: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            exposed_headers: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            headers: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            max_age_seconds: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            methods: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            origins: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Cors {
+            fn default() -> Self {
+                Self {
+                    credentials: Ok(Default::default()),
+                    exposed_headers: Ok(Default::default()),
+                    headers: Ok(Default::default()),
+                    max_age_seconds: Ok(Default::default()),
+                    methods: Ok(Default::default()),
+                    origins: Err("no value supplied for origins".to_string()),
+                }
+            }
+        }
+        impl Cors {
+            pub fn credentials<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.credentials = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for credentials: {e}")
+                    });
+                self
+            }
+            pub fn exposed_headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exposed_headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for exposed_headers: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for headers: {e}")
+                    });
+                self
+            }
+            pub fn max_age_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_age_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for max_age_seconds: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn methods<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.methods = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for methods: {e}")
+                    });
+                self
+            }
+            pub fn origins<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.origins = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for origins: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Cors> for super::Cors {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Cors,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    credentials: value.credentials?,
+                    exposed_headers: value.exposed_headers?,
+                    headers: value.headers?,
+                    max_age_seconds: value.max_age_seconds?,
+                    methods: value.methods?,
+                    origins: value.origins?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Cors> for Cors {
+            fn from(value: super::Cors) -> Self {
+                Self {
+                    credentials: Ok(value.credentials),
+                    exposed_headers: Ok(value.exposed_headers),
+                    headers: Ok(value.headers),
+                    max_age_seconds: Ok(value.max_age_seconds),
+                    methods: Ok(value.methods),
+                    origins: Ok(value.origins),
                 }
             }
         }
@@ -9502,6 +9842,10 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct Spec {
+            access: ::std::result::Result<
+                ::std::option::Option<super::Access>,
+                ::std::string::String,
+            >,
             async_: ::std::result::Result<
                 ::std::option::Option<super::AsyncPolicy>,
                 ::std::string::String,
@@ -9554,6 +9898,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for Spec {
             fn default() -> Self {
                 Self {
+                    access: Ok(Default::default()),
                     async_: Ok(Default::default()),
                     env: Ok(Default::default()),
                     hold: Ok(Default::default()),
@@ -9570,6 +9915,18 @@ shows the condition `FunctionMissing`.*/
             }
         }
         impl Spec {
+            pub fn access<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Access>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.access = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for access: {e}")
+                    });
+                self
+            }
             pub fn async_<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<super::AsyncPolicy>>,
@@ -9726,6 +10083,7 @@ shows the condition `FunctionMissing`.*/
                 value: Spec,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    access: value.access?,
                     async_: value.async_?,
                     env: value.env?,
                     hold: value.hold?,
@@ -9744,6 +10102,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::Spec> for Spec {
             fn from(value: super::Spec) -> Self {
                 Self {
+                    access: Ok(value.access),
                     async_: Ok(value.async_),
                     env: Ok(value.env),
                     hold: Ok(value.hold),
@@ -11828,6 +12187,12 @@ shows the condition `FunctionMissing`.*/
             >>::Error: ::std::fmt::Debug,
         {
             T::try_from(::std::num::NonZeroU64::try_from(V).unwrap()).unwrap()
+        }
+        pub(super) fn access_caller_rate() -> f64 {
+            0_f64
+        }
+        pub(super) fn access_rate() -> f64 {
+            0_f64
         }
         pub(super) fn cron_trigger_timezone() -> ::std::string::String {
             "UTC".to_string()

@@ -12,7 +12,7 @@ use gateless_common::spec::{COMPONENT_CONCURRENCY, CONCURRENCY_TARGET, Field, RP
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use self::settings::{AsyncPolicy, Hold, Limits, Process, Retries, Scaling, Wasm};
+pub use self::settings::{Access, AsyncPolicy, Hold, Limits, Process, Retries, Scaling, Wasm};
 
 /// A function's spec. Every change of it makes a new revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,9 @@ pub struct Spec {
     /// Who may call the function.
     #[serde(default)]
     pub visibility: Visibility,
+    /// What it asks of its callers.
+    #[serde(default)]
+    pub access: Access,
     /// Bounds on one call.
     #[serde(default)]
     pub limits: Limits,
@@ -158,6 +161,31 @@ pub enum Visibility {
     ClusterOnly,
 }
 
+/// Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// `https://example.com`, `https://*.example.com` or `*`; 1 to 64.
+    #[schema(min_items = 1, max_items = 64)]
+    pub origins: Vec<String>,
+    /// Methods they may use; empty: every one. At most 64.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Request headers they may send; empty: every one. At most 64.
+    #[serde(default)]
+    pub headers: Vec<String>,
+    /// Answer headers they may read, besides those they always may; at most 64.
+    #[serde(default)]
+    pub exposed_headers: Vec<String>,
+    /// Whether cookies and credentials may come with a call; not with the origin `*`.
+    #[serde(default)]
+    pub credentials: bool,
+    /// Seconds for which a browser need not ask again; at most 86,400.
+    #[serde(default)]
+    #[schema(maximum = 86_400)]
+    pub max_age_seconds: u32,
+}
+
 /// An uploaded component.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -233,7 +261,8 @@ impl Spec {
         let process = self.process.iter().flat_map(Process::settings);
         let wasm = self.wasm.iter().flat_map(Wasm::settings);
         let runtime = process.chain(wasm);
-        let calls = self.limits.settings().chain(self.hold.settings());
+        let calls = self.access.settings().chain(self.limits.settings());
+        let calls = calls.chain(self.hold.settings());
         let calls = calls.chain(self.retries.settings());
         let rest = self.scaling.settings().chain(self.async_policy.settings());
         runtime.chain(calls).chain(rest)

@@ -11,6 +11,7 @@ use super::document::pointer_segment;
 use super::spec::{AsyncPolicy, Kind, Process, ReadinessKind, Runtime, SecretRef, Spec};
 use gateless_common::name;
 
+mod access;
 mod scaling;
 mod wasm;
 
@@ -84,6 +85,7 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     for (field, value) in spec.settings() {
         faults.check(field.pointer(), field.check(value));
     }
+    access::check(&mut faults, &spec.access);
     scaling::check(&mut faults, spec);
     check_backoff(&mut faults, &spec.async_policy);
     faults.finish()

@@ -140,6 +140,7 @@ fn schema_of(section: &str) -> &'static str {
         "" => "Spec",
         "process" => "Process",
         "wasm" => "Wasm",
+        "access" => "Access",
         "limits" => "Limits",
         "hold" => "Hold",
         "retries" => "Retries",

@@ -9,8 +9,8 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec, Visibility,
-    Wasm,
+    Access, BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec,
+    Visibility, Wasm,
 };
 use crate::domain::traffic;
 use crate::store::Entry;
@@ -141,9 +141,25 @@ fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Fu
             Visibility::ClusterOnly => proto::Visibility::ClusterOnly,
         }
         .into(),
+        access: Some(access(&function.spec.access)),
         r#async: Some(async_policy(&function.spec)),
         generation: record.version,
     }
+}
+
+fn access(access: &Access) -> proto::Access {
+    let cors = access.cors.clone();
+    gateless_common::settings!(access => message Access, access, {
+        networks: access.networks.clone(),
+        cors: cors.map(|cors| proto::Cors {
+            origins: cors.origins,
+            methods: cors.methods,
+            headers: cors.headers,
+            exposed_headers: cors.exposed_headers,
+            credentials: cors.credentials,
+            max_age_seconds: cors.max_age_seconds,
+        }),
+    })
 }
 
 fn revision(revision: Revision) -> proto::Revision {

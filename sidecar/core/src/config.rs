@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gateless_common::settings;
 
+use crate::access::Access;
 use crate::name::{FunctionName, RevisionName};
 
 /// Who may call a function.
@@ -36,6 +37,8 @@ pub struct Function {
     pub candidate: Option<RevisionName>,
     /// Who may call it.
     pub visibility: Visibility,
+    /// What it asks of its callers besides.
+    pub access: Access,
     /// How queued calls are delivered.
     pub async_policy: AsyncPolicy,
 }

@@ -3,13 +3,16 @@
 //! With the feature `fixture` also for the sidecar's tests; deliberately nothing but data.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::config::{
     AsyncPolicy, Function, HoldLimits, Limits, Process, Protocol, Readiness, RetryPolicy, Revision,
     Runtime, Scaling, TrafficTarget, Visibility,
 };
+use crate::limit::Buckets;
 use crate::name::{FunctionName, RevisionName};
 use crate::policy::{Admitted, Identity, Policy, Subject};
 use crate::time::Time;
@@ -28,6 +31,14 @@ pub fn admitted<C>(call: C) -> Admitted<C> {
 
         fn identity(&self) -> &Identity {
             &Identity::Anonymous
+        }
+
+        fn source(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn buckets<T>(&self, _: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
+            None
         }
     }
     let call = Public(function("public", Scaling::DEFAULT), call);
@@ -71,6 +82,7 @@ pub fn function(name: &str, scaling: Scaling) -> Function {
         traffic: vec![whole],
         candidate: None,
         visibility: Visibility::Public,
+        access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,
     }
 }

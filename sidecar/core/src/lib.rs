@@ -4,6 +4,7 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod access;
 pub mod authority;
 pub mod autoscaler;
 pub mod balancer;
@@ -17,8 +18,8 @@ pub mod gate;
 pub mod hold;
 pub mod host;
 pub mod leaving;
+pub mod limit;
 pub mod message;
-pub mod network;
 pub mod owner;
 pub mod ownership;
 pub mod placement;
@@ -37,4 +38,4 @@ pub mod window;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 
-pub use gateless_common::name;
+pub use gateless_common::{name, network};

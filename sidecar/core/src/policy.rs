@@ -4,7 +4,10 @@
 //! so a way round the policy does not compile. Deliberately no proof of identities: a door, a token or a
 //! certificate proves them at the edge, before.
 
+use std::net::IpAddr;
+
 use crate::config::{Function, Visibility};
+use crate::limit::{Buckets, Caller, Left};
 use crate::name::NodeId;
 use crate::time::Time;
 
@@ -70,33 +73,56 @@ pub trait Subject {
     fn function(&self) -> &Function;
     /// Who makes it.
     fn identity(&self) -> &Identity;
+    /// Where it comes from, if it comes from outside of this process.
+    fn source(&self) -> Option<IpAddr>;
+    /// Takes something out of the function's buckets at this sidecar; `None` where nothing is limited.
+    fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T>;
 }
 
 /// Why a call is not admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The function is for other functions only.
+    #[error("is cluster-only: other functions may call it, nobody outside")]
     ClusterOnly,
+    /// The function takes no calls from this network.
+    #[error("takes no calls from {0}")]
+    Network(IpAddr),
+    /// Too many calls came in too short a time.
+    #[error("takes {} calls at once, and no more before the time in retry-after", .0.limit)]
+    Rate(Left),
 }
 
 /// A call that the policy has let through. Made by [`Policy::admit`] alone.
 #[derive(Debug)]
-pub struct Admitted<C>(C);
+pub struct Admitted<C> {
+    call: C,
+    left: Option<Left>,
+}
 
 impl<C> Admitted<C> {
     /// The call.
     pub fn get(&self) -> &C {
-        &self.0
+        &self.call
+    }
+
+    /// What its caller has left of the function's limits, where there are any.
+    #[must_use]
+    pub const fn left(&self) -> Option<Left> {
+        self.left
     }
 
     /// The call, to send it.
     pub fn get_mut(&mut self) -> &mut C {
-        &mut self.0
+        &mut self.call
     }
 
     /// The call in another form: what is kept of it in a queue.
     pub fn map<D>(self, convert: impl FnOnce(C) -> D) -> Admitted<D> {
-        Admitted(convert(self.0))
+        Admitted {
+            call: convert(self.call),
+            left: self.left,
+        }
     }
 
     /// A copy of the call in another form, where the call itself goes on.
@@ -107,12 +133,15 @@ impl<C> Admitted<C> {
         &self,
         convert: impl FnOnce(&C) -> Result<D, E>,
     ) -> Result<Admitted<D>, E> {
-        convert(&self.0).map(Admitted)
+        Ok(Admitted {
+            call: convert(&self.call)?,
+            left: self.left,
+        })
     }
 
     /// The call alone, which nobody takes any more.
     pub fn into_inner(self) -> C {
-        self.0
+        self.call
     }
 }
 
@@ -121,26 +150,41 @@ impl<C> Admitted<C> {
 pub struct Policy {}
 
 impl Policy {
-    /// Lets a call through or refuses it; `now` is for what counts over time.
+    /// Lets a call through or refuses it. One that comes in here is counted, `now`, in the function's limits; one
+    /// that was counted where it came in is not counted again.
     ///
     /// # Errors
     /// Which rule refused it. Nothing of the call was kept.
     pub fn admit<C: Subject>(&self, call: C, now: Time) -> Result<Admitted<C>, Refused> {
-        self.check(&call, now)?;
-        Ok(Admitted(call))
+        self.check(&call)?;
+        let left = match (call.identity(), call.source()) {
+            (Identity::Anonymous | Identity::Function, Some(client)) => {
+                call.buckets(|buckets| buckets.take(Caller::at(client), now))
+            }
+            _ => None,
+        };
+        let left = left.transpose().map_err(Refused::Rate)?;
+        Ok(Admitted { call, left })
     }
 
     /// Whether an admitted call may still be sent: its function's rules may have changed while it waited.
     ///
     /// # Errors
     /// As [`Policy::admit`].
-    pub fn check(&self, call: &impl Subject, _now: Time) -> Result<(), Refused> {
-        match (call.function().visibility, call.identity()) {
+    pub fn check(&self, call: &impl Subject) -> Result<(), Refused> {
+        let function = call.function();
+        match (function.visibility, call.identity()) {
             (
                 Visibility::ClusterOnly,
                 Identity::Anonymous | Identity::Queue(Principal::Anonymous),
-            ) => Err(Refused::ClusterOnly),
-            (Visibility::Public | Visibility::ClusterOnly, _) => Ok(()),
+            ) => return Err(Refused::ClusterOnly),
+            (Visibility::Public | Visibility::ClusterOnly, _) => {}
+        }
+        match (call.identity(), call.source()) {
+            (Identity::Anonymous, Some(client)) if !function.access.allows(client) => {
+                Err(Refused::Network(client))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -12,7 +12,7 @@ use gateless_core::router;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use super::grpc;
+use super::{grpc, limits};
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Ended;
 use crate::endpoint::framing;
@@ -43,9 +43,17 @@ pub enum Error {
     /// There is no such function.
     #[error("function {0} does not exist")]
     UnknownFunction(FunctionName),
-    /// It may be called by other functions only.
-    #[error("function {0} is cluster-only: other functions may call it, nobody outside")]
-    ClusterOnly(FunctionName),
+    /// The policy refused the call.
+    #[error("function {0} {1}")]
+    NotAdmitted(FunctionName, policy::Refused),
+    /// It takes no calls from pages of this origin.
+    #[error("function {function} takes no calls from pages of {origin}")]
+    Origin {
+        /// The function.
+        function: FunctionName,
+        /// As the browser says it.
+        origin: String,
+    },
     /// It exists but has no revision to call.
     #[error("function {0} has no revision")]
     NoRevision(FunctionName),
@@ -158,13 +166,32 @@ const fn unrouted(error: &router::Error) -> (StatusCode, &'static str, &'static 
     }
 }
 
+/// The row of a call that the policy refused.
+const fn denied(refused: &policy::Refused) -> (StatusCode, &'static str, &'static str) {
+    match refused {
+        policy::Refused::ClusterOnly => (
+            StatusCode::FORBIDDEN,
+            "function_cluster_only",
+            "set visibility to public to open it",
+        ),
+        policy::Refused::Network(_) => (
+            StatusCode::FORBIDDEN,
+            "network_not_allowed",
+            "access.networks names those that may call",
+        ),
+        policy::Refused::Rate(_) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "send fewer calls, or raise access.rate or access.caller_rate",
+        ),
+    }
+}
+
 impl Error {
     /// Maps what the policy refused for a caller of `function`.
     #[must_use]
     pub fn not_admitted(function: &FunctionName, refused: policy::Refused) -> Self {
-        match refused {
-            policy::Refused::ClusterOnly => Self::ClusterOnly(function.clone()),
-        }
+        Self::NotAdmitted(function.clone(), refused)
     }
 
     /// Maps a refusal of the core for a caller of `function`.
@@ -200,10 +227,11 @@ impl Error {
                 "function_not_found",
                 "`gateless ls` shows what is deployed",
             ),
-            Self::ClusterOnly(_) => (
+            Self::NotAdmitted(_, refused) => denied(refused),
+            Self::Origin { .. } => (
                 S::FORBIDDEN,
-                "function_cluster_only",
-                "set visibility to public to open it",
+                "origin_not_allowed",
+                "access.cors.origins names those that may call",
             ),
             Self::NoRevision(_) => (
                 S::SERVICE_UNAVAILABLE,
@@ -294,9 +322,16 @@ impl Error {
             status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
+            let seconds = match &self {
+                Self::NotAdmitted(_, policy::Refused::Rate(left)) => limits::seconds(left.reset),
+                _ => 1,
+            };
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {
+            limits::show(response.headers_mut(), left);
         }
         response
     }

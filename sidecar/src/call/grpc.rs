@@ -42,7 +42,10 @@ pub(super) fn answer(
 /// gRPC's status of a problem. What another instance may answer well is UNAVAILABLE, which clients try again.
 fn status_of(status: StatusCode, code: &str) -> u16 {
     match (code, status.as_u16()) {
-        ("queue_full" | "body_too_large" | "head_too_large" | "too_many_calls", _)
+        (
+            "queue_full" | "body_too_large" | "head_too_large" | "too_many_calls" | "rate_limited",
+            _,
+        )
         | ("wasm_memory" | "wasm_response_size" | "wasm_response_headers" | "wasm_outgoing", _) => {
             8
         }

@@ -3,9 +3,10 @@
 //! Deliberately not whose word on it counts: what others may not say is gone when a call comes here.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
+use gateless_core::trusted::TrustedProxies;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -25,6 +26,33 @@ pub fn add(headers: &mut HeaderMap, version: Version, client: IpAddr) -> Result<
     add_forwarded(headers, client);
     ensure_traceparent(headers);
     add_via(headers, version)
+}
+
+/// The address a call comes from: that of the last one it came through who is no proxy of the operator's.
+///
+/// Proxies write who called them at the end of `x-forwarded-for`, so it is read from there.
+#[must_use]
+pub fn source(headers: &HeaderMap, client: IpAddr, trusted: &TrustedProxies) -> IpAddr {
+    let mut source = client;
+    let lines = headers.get_all(&FORWARDED_FOR).into_iter();
+    let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
+    let mut named = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    while trusted.contain(source) {
+        match named.next().map(str::trim).map(address) {
+            Some(Some(before)) => source = before,
+            // What a proxy wrote and nobody can read names nobody further off.
+            Some(None) | None => break,
+        }
+    }
+    source
+}
+
+/// An address as proxies write it, some of them with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = || text.parse().ok();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare().or_else(with_port).or_else(bracketed)
 }
 
 /// Adds this platform to whom a request came through (RFC 9110, 7.6.3), one entry for all its sidecars.
@@ -178,6 +206,32 @@ fn put_hex(out: &mut [u8], bytes: &[u8]) {
 mod tests {
     use super::super::headers::tests::map;
     use super::*;
+
+    #[test]
+    fn source_is_who_called_the_first_proxy_that_is_believed() {
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let check = |client: &str, lines: &[&'static str], expected: &str| {
+            let pairs: Vec<_> = lines
+                .iter()
+                .map(|line| ("x-forwarded-for", *line))
+                .collect();
+            let found = source(&map(&pairs), client.parse().unwrap(), &trusted);
+            assert_eq!(found.to_string(), expected, "{client} {lines:?}");
+        };
+        check("192.0.2.1", &[], "192.0.2.1");
+        // Nobody asked this one.
+        check("192.0.2.1", &["203.0.113.1"], "192.0.2.1");
+        check("10.0.0.1", &["203.0.113.1"], "203.0.113.1");
+        check("10.0.0.1", &["198.51.100.1, 203.0.113.1"], "203.0.113.1");
+        check("10.0.0.1", &["203.0.113.1, 10.0.0.2"], "203.0.113.1");
+        check("10.0.0.1", &["203.0.113.1", "10.0.0.2"], "203.0.113.1");
+        check("10.0.0.1", &["203.0.113.1:4711"], "203.0.113.1");
+        check("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1");
+        check("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1");
+        check("10.0.0.1", &["203.0.113.1, unknown"], "10.0.0.1");
+        check("10.0.0.1", &[], "10.0.0.1");
+        check("10.0.0.1", &["10.0.0.3"], "10.0.0.3");
+    }
 
     #[test]
     fn forwarded_names_the_caller_and_keeps_earlier_hops() {

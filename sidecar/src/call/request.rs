@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateless_core::config;
 use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::limit::Buckets;
 use gateless_core::name::NodeId;
 use gateless_core::policy::{Identity, Subject};
 use gateless_core::time::Time;
@@ -34,6 +35,8 @@ pub struct Call {
     pub caller: Caller,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
     pub client: Option<IpAddr>,
+    /// Where it comes from as far as proxies in front of the sidecar are believed; `None`: from this process or another sidecar.
+    pub source: Option<IpAddr>,
     /// When it came.
     pub arrived: Time,
     /// When it must be over.
@@ -53,6 +56,16 @@ impl Subject for Call {
 
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
+        self.function
+            .buckets()
+            .map(|buckets| take(&mut buckets.lock()))
     }
 }
 
@@ -100,6 +113,7 @@ impl Call {
             class: Class::Sync,
             caller,
             client: None,
+            source: None,
             arrived: clock::now(),
             deadline: None,
             upgrade: None,

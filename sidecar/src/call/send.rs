@@ -97,7 +97,7 @@ impl Proxy {
             // Its rules may be others than those it was admitted by.
             let name = &call.function.config.name;
             self.policy
-                .check(call, clock::now())
+                .check(call)
                 .map_err(|refused| Error::not_admitted(name, refused))?;
             let index = pick(&call.function.config, &call.parts.headers);
             let Some(revision) = index.and_then(|index| call.function.revision(index)) else {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_common::secret::ClusterSecret;
+use gateless_core::access::Access;
 use gateless_core::config;
 use gateless_core::dispatch::Supply;
 use gateless_core::hold::{Caller, Class, Origin};
@@ -81,6 +82,7 @@ fn function(revision: config::Revision) -> config::Function {
         revisions: vec![Arc::new(revision)],
         candidate: None,
         visibility: config::Visibility::Public,
+        access: Access::default(),
         async_policy: config::AsyncPolicy::DEFAULT,
     }
 }

@@ -4,6 +4,7 @@
 //! [`Function`] need not ask again. Defaults are the server's; none is filled in here.
 //! (Both ends of the conversion are foreign types, so it is functions, not `TryFrom`.)
 
+mod access;
 pub(crate) mod revision;
 mod schedule;
 mod setting;
@@ -134,6 +135,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         traffic: traffic(wire)?,
         candidate,
         visibility,
+        access: access::access(wire.access.as_ref())?,
         async_policy: async_policy(required(wire.r#async.as_ref(), "async")?)?,
     })
 }

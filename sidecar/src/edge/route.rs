@@ -7,16 +7,17 @@ use std::sync::Arc;
 use gateless_core::hold::Caller;
 use gateless_core::policy::{Admitted, Identity};
 use gateless_core::router;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
+use super::cors::Foreign;
 use super::doors::Door;
 use super::host::{self, Host};
 use super::openfaas;
 use crate::call::error::Error;
-use crate::call::{Call, Payload, headers, pick};
+use crate::call::{Call, Payload, grpc, headers, limits, origin, pick};
 use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::watchdog;
@@ -84,21 +85,53 @@ async fn route(
             .parse()
             .map_err(|_| Error::BadRequest("the path is malformed".into()))?;
     }
-    let caller = Caller(edge.fairness.hash_one(client));
+    let known = function.clone();
+    let cors = known.config.access.cors.as_ref();
+    let page = cors.and_then(|cors| Some((cors, Foreign::of(cors, &parts.headers)?)));
+    let kind = page
+        .as_ref()
+        .and_then(|_| grpc::kind(&parts.method, &parts.headers));
+    if let Some((cors, page)) = &page
+        && let Some(answer) =
+            page.preflight(cors, &known.config.name, &parts.method, &parts.headers)
+    {
+        return answer;
+    }
+    let source = match door {
+        Door::Public => origin::source(&parts.headers, client, &edge.trusted),
+        Door::Local | Door::Peer => client,
+    };
     let identity = match door {
         Door::Public => Identity::Anonymous,
         Door::Local => Identity::Function,
         Door::Peer => Identity::Sidecar(None),
     };
-    let counted = function.clone();
+    let caller = Caller(edge.fairness.hash_one(source));
     let mut call = Call::new(function, identity, parts, payload, caller);
-    (call.client, call.arrived, call.upgrade) = (Some(client), arrived, on_upgrade);
-    let answered = match edge.proxy.admit(call) {
+    (call.client, call.source) = (Some(client), Some(source));
+    (call.arrived, call.upgrade) = (arrived, on_upgrade);
+    let admitted = edge.proxy.admit(call);
+    let left = admitted.as_ref().ok().and_then(Admitted::left);
+    let answered = match admitted {
         Err(refused) => Err(refused),
         Ok(call) if is_async => Box::pin(edge.accept(call)).await,
         Ok(call) => send(edge, call, tagged).await,
     };
-    answered.inspect_err(|error| counted.metrics().refused(error.row().1))
+    let mut answered = answered.inspect_err(|error| known.metrics().refused(error.row().1));
+    if let Some((cors, page)) = page {
+        // A page has to be able to read why its call was refused, too.
+        let answer = answered.unwrap_or_else(|error| error.respond(kind));
+        answered = Ok(with_headers(answer, |headers| page.permit(cors, headers)));
+    }
+    Ok(match left {
+        Some(left) => with_headers(answered?, |headers| limits::show(headers, left)),
+        None => answered?,
+    })
+}
+
+fn with_headers(mut answer: Response<Body>, set: impl FnOnce(&mut HeaderMap)) -> Response<Body> {
+    set(answer.headers_mut());
+    answer
 }
 
 /// Picks the revision and waits for its answer, or for as long as the caller prefers to wait.

@@ -5,8 +5,11 @@
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
+use gateless_core::access::Access;
 use gateless_core::config;
+use gateless_core::limit::Buckets;
 use gateless_core::name::RevisionName;
+use parking_lot::Mutex;
 
 use super::{Revision, Shared};
 use crate::telemetry::metrics::FunctionMetrics;
@@ -19,6 +22,8 @@ pub struct Function {
     /// either may be the one to make the revision.
     slots: Box<[Arc<Slot>]>,
     metrics: OnceLock<Arc<FunctionMetrics>>,
+    /// What its callers have left; shared with the next configuration's function while its rates stay.
+    buckets: Option<Arc<Mutex<Buckets>>>,
     shared: Arc<Shared>,
 }
 
@@ -71,7 +76,16 @@ impl Function {
                 })
             })
         };
+        let access = &config.access;
+        let rates = |access: &Access| (access.rate, access.caller_rate);
+        let same = old.filter(|old| rates(&old.config.access) == rates(access));
+        let buckets = match same {
+            Some(old) => old.buckets.clone(),
+            None => Buckets::new(access.rate, access.caller_rate)
+                .map(|buckets| Arc::new(Mutex::new(buckets))),
+        };
         Self {
+            buckets,
             slots: config.revisions.iter().map(slot).collect(),
             config,
             metrics: old.map(|old| old.metrics.clone()).unwrap_or_default(),
@@ -93,6 +107,11 @@ impl Function {
     /// Those that are made.
     pub(super) fn known(&self) -> impl Iterator<Item = &Arc<Revision>> {
         self.slots.iter().filter_map(|slot| slot.made.get())
+    }
+
+    /// How many calls it takes, if that is limited.
+    pub(crate) fn buckets(&self) -> Option<&Mutex<Buckets>> {
+        self.buckets.as_deref()
     }
 
     /// Its series.

@@ -1,8 +1,11 @@
 //! The call a trigger makes, as a record of the queue.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use gateless_core::config::Function;
+use gateless_core::limit::Buckets;
 use gateless_core::policy::{Admitted, Identity, Policy, Principal, Subject};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -52,6 +55,15 @@ impl Subject for Fired<'_> {
 
     fn identity(&self) -> &Identity {
         &Identity::Trigger
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// What an operator wrote down is not counted.
+    fn buckets<T>(&self, _: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
+        None
     }
 }
 

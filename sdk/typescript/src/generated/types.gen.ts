@@ -5,6 +5,36 @@ export type ClientOptions = {
 };
 
 /**
+ * What a function asks of its callers. In force for all revisions as soon as it is applied.
+ */
+export type Access = {
+    /**
+     * How many of these may come at once; 0: as many as may in a second.
+     */
+    burst?: number;
+    /**
+     * How many of these may come at once; 0: as many as may in a second.
+     */
+    caller_burst?: number;
+    /**
+     * Calls a second that each caller may make at each sidecar; 0: no limit.
+     */
+    caller_rate?: number;
+    /**
+     * Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.
+     */
+    cors?: Cors;
+    /**
+     * Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`. Bound: at most 64; empty: anywhere.
+     */
+    networks?: Array<string>;
+    /**
+     * Calls a second that all callers together may make at each sidecar; 0: no limit.
+     */
+    rate?: number;
+};
+
+/**
  * What is applied.
  */
 export type ApplyRequest = {
@@ -236,6 +266,36 @@ export type Condition = {
      * `Accepted`: every connected sidecar has the function as it is now.
      */
     type: string;
+};
+
+/**
+ * Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
+ */
+export type Cors = {
+    /**
+     * Whether cookies and credentials may come with a call; not with the origin `*`.
+     */
+    credentials?: boolean;
+    /**
+     * Answer headers they may read, besides those they always may; at most 64.
+     */
+    exposed_headers?: Array<string>;
+    /**
+     * Request headers they may send; empty: every one. At most 64.
+     */
+    headers?: Array<string>;
+    /**
+     * Seconds for which a browser need not ask again; at most 86,400.
+     */
+    max_age_seconds?: number;
+    /**
+     * Methods they may use; empty: every one. At most 64.
+     */
+    methods?: Array<string>;
+    /**
+     * `https://example.com`, `https:/*.example.com` or `*`; 1 to 64.
+     */
+    origins: Array<string>;
 };
 
 /**
@@ -1629,6 +1689,10 @@ export type SidecarList = {
  * A function's spec. Every change of it makes a new revision.
  */
 export type Spec = {
+    /**
+     * What it asks of its callers.
+     */
+    access?: Access;
     /**
      * How queued (asynchronous) calls are delivered.
      */

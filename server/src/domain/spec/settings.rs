@@ -7,7 +7,7 @@ use gateless_common::spec::{Field, Value, settings as fields_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Bundle, Component, Metric, Readiness};
+use super::{Bundle, Component, Cors, Metric, Readiness};
 
 /// A struct of a section's settings, after the fields given.
 macro_rules! object {
@@ -72,6 +72,18 @@ gateless_common::settings!(wasm => object
         component: Component = Component::default(),
         /// Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`; at most 64. Other functions need no entry.
         allowed_hosts: Vec<String> = Vec::new(),
+    }
+);
+
+gateless_common::settings!(access => object
+    /// What a function asks of its callers. In force for all revisions as soon as it is applied.
+    Access {
+        /// Where a call from outside may come from; at most 64. Empty: anywhere.
+        networks: Vec<String> = Vec::new(),
+        /// Which pages of other sites browsers let call it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        cors: Option<Cors> = None,
     }
 );
 

@@ -1,15 +1,22 @@
-//! Every identity against every visibility.
+//! Every identity against every visibility, and the limits against who is counted.
+
+use std::cell::RefCell;
+use std::time::Duration;
 
 use super::*;
+use crate::access::Access;
 use crate::config::Scaling;
 use crate::fixture;
+use crate::limit::Rate;
 
-struct Call {
+struct Call<'a> {
     function: Function,
     identity: Identity,
+    client: Option<IpAddr>,
+    buckets: Option<&'a RefCell<Buckets>>,
 }
 
-impl Subject for Call {
+impl Subject for Call<'_> {
     fn function(&self) -> &Function {
         &self.function
     }
@@ -17,6 +24,30 @@ impl Subject for Call {
     fn identity(&self) -> &Identity {
         &self.identity
     }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
+        self.buckets.map(|buckets| take(&mut buckets.borrow_mut()))
+    }
+}
+
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+fn every_identity() -> Vec<Identity> {
+    vec![
+        Identity::Anonymous,
+        Identity::Function,
+        Identity::Sidecar(None),
+        Identity::Sidecar(Some(NodeId::new("a"))),
+        Identity::Queue(Principal::Anonymous),
+        Identity::Queue(Principal::Function),
+        Identity::Queue(Principal::Trigger),
+        Identity::Queue(Principal::Unknown),
+        Identity::Trigger,
+    ]
 }
 
 #[track_caller]
@@ -25,21 +56,19 @@ fn check(visibility: Visibility, identity: Identity, expected: Result<(), Refuse
         visibility,
         ..fixture::function("hello", Scaling::default())
     };
-    let call = Call { function, identity };
+    let call = Call {
+        function,
+        identity,
+        client: None,
+        buckets: None,
+    };
     let admitted = Policy::default().admit(call, Time::ZERO);
     assert_eq!(admitted.map(|_| ()), expected);
 }
 
 #[test]
 fn anyone_may_call_a_public_function() {
-    for identity in [
-        Identity::Anonymous,
-        Identity::Function,
-        Identity::Sidecar(None),
-        Identity::Queue(Principal::Anonymous),
-        Identity::Queue(Principal::Unknown),
-        Identity::Trigger,
-    ] {
+    for identity in every_identity() {
         check(Visibility::Public, identity, Ok(()));
     }
 }
@@ -71,4 +100,66 @@ fn what_is_done_on_a_callers_behalf_has_that_callers_rights() {
         assert_eq!(identity.principal().acts_as(), identity);
     }
     assert_eq!(Principal::Unknown.acts_as(), Identity::Anonymous);
+}
+
+#[test]
+fn call_from_outside_comes_from_a_network_that_is_allowed() {
+    for identity in every_identity() {
+        let call = |network: &str| {
+            let access = Access {
+                networks: vec![network.parse().unwrap()],
+                ..Access::default()
+            };
+            let function = Function {
+                access,
+                ..fixture::function("hello", Scaling::default())
+            };
+            let call = Call {
+                function,
+                identity: identity.clone(),
+                client: Some(CLIENT),
+                buckets: None,
+            };
+            Policy::default().admit(call, Time::ZERO).map(|_| ())
+        };
+        assert_eq!(call("192.0.2.0/24"), Ok(()));
+        let expected = match identity {
+            Identity::Anonymous => Err(Refused::Network(CLIENT)),
+            _ => Ok(()),
+        };
+        assert_eq!(call("198.51.100.0/24"), expected, "{identity:?}");
+    }
+}
+
+#[test]
+fn call_is_counted_where_it_comes_in_and_nowhere_else() {
+    for identity in every_identity() {
+        let rate = Rate::new(1.0, 1);
+        let buckets = RefCell::new(Buckets::new(None, rate).unwrap());
+        let call = || Call {
+            function: fixture::function("hello", Scaling::default()),
+            identity: identity.clone(),
+            client: Some(CLIENT),
+            buckets: Some(&buckets),
+        };
+        let policy = Policy::default();
+        let now = Time::from_millis(1);
+        let first = policy.admit(call(), now).unwrap();
+        // Asked again, while it waits, it is not counted again.
+        policy.check(first.get()).unwrap();
+        let second = policy.admit(call(), now);
+        match identity {
+            Identity::Anonymous | Identity::Function => {
+                assert_eq!(first.left().unwrap().calls, 0);
+                let refused = Refused::Rate(Left {
+                    limit: 1,
+                    calls: 0,
+                    window: Duration::from_secs(1),
+                    reset: Duration::from_secs(1),
+                });
+                assert_eq!(second.map(|_| ()), Err(refused));
+            }
+            _ => assert!(second.unwrap().left().is_none(), "{identity:?}"),
+        }
+    }
 }

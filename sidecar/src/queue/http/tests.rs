@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateless_core::access::Access;
 use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
 use gateless_core::name::{FunctionName, NodeId};
@@ -24,6 +25,7 @@ fn function() -> config::Function {
         traffic: vec![],
         candidate: None,
         visibility: Visibility::Public,
+        access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,
     }
 }

@@ -1,5 +1,6 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .access import Access
 from .apply_request import ApplyRequest
 from .apply_request_labels import ApplyRequestLabels
 from .artifact import Artifact
@@ -15,6 +16,7 @@ from .cloud_events_trigger import CloudEventsTrigger
 from .cloud_events_trigger_attributes import CloudEventsTriggerAttributes
 from .component import Component
 from .condition import Condition
+from .cors import Cors
 from .count import Count
 from .created_token import CreatedToken
 from .cron_trigger import CronTrigger
@@ -100,6 +102,7 @@ from .warning import Warning_
 from .wasm import Wasm
 
 __all__ = (
+    "Access",
     "ApplyRequest",
     "ApplyRequestLabels",
     "Artifact",
@@ -115,6 +118,7 @@ __all__ = (
     "CloudEventsTriggerAttributes",
     "Component",
     "Condition",
+    "Cors",
     "Count",
     "CreatedToken",
     "CronTrigger",

@@ -11,6 +11,7 @@ from ..models.visibility import Visibility, check_visibility
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.access import Access
     from ..models.async_policy import AsyncPolicy
     from ..models.hold import Hold
     from ..models.limits import Limits
@@ -31,6 +32,8 @@ class Spec:
 
     Attributes:
         kind (Kind): How instances are run.
+        access (Access | Unset): What a function asks of its callers. In force for all revisions as soon as it is
+            applied.
         async_ (AsyncPolicy | Unset): How queued calls are delivered.
         env (SpecEnv | Unset): Environment variables. Bound: at most 256, of 32 KiB.
         hold (Hold | Unset): Bounds on calls held per revision and sidecar.
@@ -47,6 +50,7 @@ class Spec:
     """
 
     kind: Kind
+    access: Access | Unset = UNSET
     async_: AsyncPolicy | Unset = UNSET
     env: SpecEnv | Unset = UNSET
     hold: Hold | Unset = UNSET
@@ -61,6 +65,10 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         kind: str = self.kind
+
+        access: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.access, Unset):
+            access = self.access.to_dict()
 
         async_: dict[str, Any] | Unset = UNSET
         if not isinstance(self.async_, Unset):
@@ -116,6 +124,8 @@ class Spec:
                 "kind": kind,
             }
         )
+        if access is not UNSET:
+            field_dict["access"] = access
         if async_ is not UNSET:
             field_dict["async"] = async_
         if env is not UNSET:
@@ -143,6 +153,7 @@ class Spec:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.access import Access
         from ..models.async_policy import AsyncPolicy
         from ..models.hold import Hold
         from ..models.limits import Limits
@@ -155,6 +166,13 @@ class Spec:
 
         d = dict(src_dict)
         kind = check_kind(d.pop("kind"))
+
+        _access = d.pop("access", UNSET)
+        access: Access | Unset
+        if isinstance(_access, Unset):
+            access = UNSET
+        else:
+            access = Access.from_dict(_access)
 
         _async_ = d.pop("async", UNSET)
         async_: AsyncPolicy | Unset
@@ -237,6 +255,7 @@ class Spec:
 
         spec = cls(
             kind=kind,
+            access=access,
             async_=async_,
             env=env,
             hold=hold,

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from attrs import define as _attrs_define
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.cors import Cors
+
+
+T = TypeVar("T", bound="Access")
+
+
+@_attrs_define
+class Access:
+    """What a function asks of its callers. In force for all revisions as soon as it is applied.
+
+    Attributes:
+        burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
+        caller_burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
+        caller_rate (float | Unset): Calls a second that each caller may make at each sidecar; 0: no limit. Default:
+            0.0.
+        cors (Cors | Unset): Which pages of other sites browsers let call a function (cross-origin resource sharing, as
+            the Fetch standard has it).
+        networks (list[str] | Unset): Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`.
+            Bound: at most 64; empty: anywhere.
+        rate (float | Unset): Calls a second that all callers together may make at each sidecar; 0: no limit. Default:
+            0.0.
+    """
+
+    burst: int | Unset = 0
+    caller_burst: int | Unset = 0
+    caller_rate: float | Unset = 0.0
+    cors: Cors | Unset = UNSET
+    networks: list[str] | Unset = UNSET
+    rate: float | Unset = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        burst = self.burst
+
+        caller_burst = self.caller_burst
+
+        caller_rate = self.caller_rate
+
+        cors: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.cors, Unset):
+            cors = self.cors.to_dict()
+
+        networks: list[str] | Unset = UNSET
+        if not isinstance(self.networks, Unset):
+            networks = self.networks
+
+        rate = self.rate
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update({})
+        if burst is not UNSET:
+            field_dict["burst"] = burst
+        if caller_burst is not UNSET:
+            field_dict["caller_burst"] = caller_burst
+        if caller_rate is not UNSET:
+            field_dict["caller_rate"] = caller_rate
+        if cors is not UNSET:
+            field_dict["cors"] = cors
+        if networks is not UNSET:
+            field_dict["networks"] = networks
+        if rate is not UNSET:
+            field_dict["rate"] = rate
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.cors import Cors
+
+        d = dict(src_dict)
+        burst = d.pop("burst", UNSET)
+
+        caller_burst = d.pop("caller_burst", UNSET)
+
+        caller_rate = d.pop("caller_rate", UNSET)
+
+        _cors = d.pop("cors", UNSET)
+        cors: Cors | Unset
+        if isinstance(_cors, Unset):
+            cors = UNSET
+        else:
+            cors = Cors.from_dict(_cors)
+
+        networks = cast(list[str], d.pop("networks", UNSET))
+
+        rate = d.pop("rate", UNSET)
+
+        access = cls(
+            burst=burst,
+            caller_burst=caller_burst,
+            caller_rate=caller_rate,
+            cors=cors,
+            networks=networks,
+            rate=rate,
+        )
+
+        return access

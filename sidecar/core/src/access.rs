@@ -1,0 +1,134 @@
+//! What a function asks of its callers, besides being visible to them.
+//!
+//! The rules alone, as valid values; [`crate::policy`] applies them. Deliberately no headers and no tokens: what proves an identity is the edge's.
+
+use std::net::IpAddr;
+
+use crate::limit::Rate;
+use crate::network::Network;
+
+/// A function's rules for its callers. The default asks nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// Where a call from outside may come from; empty: anywhere.
+    pub networks: Vec<Network>,
+    /// How many calls all callers together may make at one sidecar.
+    pub rate: Option<Rate>,
+    /// How many calls each of them may make at one sidecar.
+    pub caller_rate: Option<Rate>,
+    /// Which pages of other sites browsers let call it.
+    pub cors: Option<Cors>,
+}
+
+impl Access {
+    /// Whether a call from outside may come from this address. IPv4 within IPv6 counts as IPv4.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.is_empty() || self.networks.iter().any(|known| known.contains(address))
+    }
+}
+
+/// Cross-origin resource sharing, as the Fetch standard has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// `https://example.com`, `https://*.example.com` or `*`.
+    pub origins: Vec<String>,
+    /// Methods besides those that need no leave; empty: every one that is asked for.
+    pub methods: Vec<String>,
+    /// Request headers besides those that need no leave; empty: every one that is asked for.
+    pub headers: Vec<String>,
+    /// Answer headers that a page may read besides those it always may.
+    pub exposed: Vec<String>,
+    /// Whether cookies and credentials may come with a call. Not with the origin `*`.
+    pub credentials: bool,
+    /// Seconds for which a browser need not ask again.
+    pub max_age_seconds: u32,
+}
+
+impl Cors {
+    /// Whether pages of this origin may call.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        self.origins
+            .iter()
+            .any(|pattern| match pattern.split_once("*.") {
+                _ if pattern == "*" || pattern == origin => true,
+                Some((scheme, domain)) => {
+                    let host = origin.strip_prefix(scheme);
+                    let below = host.and_then(|host| host.strip_suffix(domain));
+                    below
+                        .and_then(|below| below.strip_suffix('.'))
+                        .is_some_and(|label| {
+                            !label.is_empty()
+                                && label.bytes().all(|byte| {
+                                    byte.is_ascii_alphanumeric() || b"-.".contains(&byte)
+                                })
+                        })
+                }
+                None => false,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_compared_whole_and_patterns_by_whole_labels() {
+        let check = |pattern: &str, origin: &str, expected: bool| {
+            let origins = vec![pattern.to_owned()];
+            let cors = Cors {
+                origins,
+                ..Cors::default()
+            };
+            assert_eq!(cors.allows(origin), expected, "{origin} by {pattern}");
+        };
+        check("*", "https://a.example", true);
+        check("https://a.example", "https://a.example", true);
+        check("https://a.example", "http://a.example", false);
+        check("https://a.example", "https://a.example:8443", false);
+        check("https://*.example.com", "https://a.example.com", true);
+        check("https://*.example.com", "https://a.b.example.com", true);
+        check("https://*.example.com", "https://example.com", false);
+        check("https://*.example.com", "https://evilexample.com", false);
+        check(
+            "https://*.example.com",
+            "https://evil.net/.example.com",
+            false,
+        );
+        check("https://*.example.com", "https://a@b.example.com", false);
+        check("https://*.example.com", "http://a.example.com", false);
+        check(
+            "https://*.example.com:8443",
+            "https://a.example.com:8443",
+            true,
+        );
+        check("https://*.example.com:8443", "https://a.example.com", false);
+        check("https://a.example", "null", false);
+    }
+
+    #[test]
+    fn addresses_are_judged_as_the_family_they_are_of() {
+        let networks = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let access = Access {
+            networks,
+            ..Access::default()
+        };
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("fd00::1", true),
+            ("::1", false),
+        ] {
+            assert_eq!(
+                access.allows(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
+        assert!(Access::default().allows("192.0.2.1".parse().unwrap()));
+    }
+}
