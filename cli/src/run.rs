@@ -29,7 +29,10 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     let secret = secret_file(&data.join("cluster-secret"), true)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let config = args.listen.config(data.join("server"), secret.clone());
+        let connections = args.connections.options();
+        let config = args
+            .listen
+            .config(data.join("server"), secret.clone(), connections);
         let mut server = start_server(config).await?;
         let grpc = url(server.grpc);
         let mut config = args.host.config(
@@ -37,6 +40,7 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
             data.join("sidecar"),
             args.function_listen,
             secret,
+            connections,
         )?;
         // The server's folder and the secret, too.
         config.isolation.hidden.push(data.clone());
@@ -86,7 +90,8 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
     let secret = args.secret.read(&data, true)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let mut server = start_server(args.listen.config(data, secret)).await?;
+        let connections = args.connections.options();
+        let mut server = start_server(args.listen.config(data, secret, connections)).await?;
         let admin = first_admin(&server, out).await;
         server.answer();
         match announce_admin(out, &server, admin, false, server_ready(&server)).await {
@@ -128,9 +133,10 @@ pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failur
     let alone = args.server.is_none() && args.host.join.is_empty();
     let secret = args.secret.read(&data, alone)?;
     let hidden = args.secret.path(&data);
-    let mut config = args
-        .host
-        .config(args.server.clone(), data, args.listen, secret)?;
+    let connections = args.connections.options();
+    let mut config =
+        args.host
+            .config(args.server.clone(), data, args.listen, secret, connections)?;
     // Where there are no user ids to give, its mode keeps no instance from it.
     config.isolation.hidden.push(hidden);
     block_on(async {

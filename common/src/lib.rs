@@ -17,6 +17,7 @@ pub mod problem;
 pub mod secret;
 #[cfg(feature = "http")]
 pub mod session;
+pub mod share;
 pub mod spec;
 mod stable_hash;
 pub mod time;

@@ -150,6 +150,7 @@ codes! {
     LoopDetected = "loop_detected", 508, Calls, "functions call each other in a circle";
     GateRefused = "gate_refused", 503, Calls, "the instance's host refused the call; only sidecars see it";
     BodyStalled = "body_stalled", 408, Calls, "the request's body stopped coming, or came too slowly";
+    TooManyBodies = "too_many_bodies", 503, Calls, "bodies that are being read take as much memory as they may, or as one caller's or one function's may";
     BodyUnreadable = "body_unreadable", 400, Calls, "the request's body broke off";
     BadRequest = "bad_request", 400, Calls, "the request is malformed";
 

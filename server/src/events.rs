@@ -11,9 +11,10 @@ pub mod ring;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::share::{Pool, Share};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 pub use self::event::{Decision, Event, Sample, What};
@@ -24,8 +25,8 @@ use self::ring::{Item, Resume, Ring};
 pub const KEPT: usize = 4096;
 /// Events a listener may be behind.
 const BEHIND: usize = 4096;
-/// Listeners at a time.
-pub const MAX_LISTENERS: usize = 64;
+/// Listeners at a time; of one tenant at most as many as are still free.
+pub const MAX_LISTENERS: u64 = 64;
 /// For so long after the last listener sidecars go on being observed, so that a chart has a past.
 pub const LINGER: Duration = Duration::from_secs(600);
 
@@ -34,7 +35,7 @@ pub struct Bus {
     /// A short lock, never across `.await`: an event gets its number and goes out in one step.
     ring: Mutex<Ring>,
     live: broadcast::Sender<Item>,
-    seats: Arc<Semaphore>,
+    seats: Pool<String>,
     /// When somebody last listened or looked; `None`: never.
     interest: Mutex<Option<Instant>>,
     woken: Notify,
@@ -48,7 +49,7 @@ impl Default for Bus {
         Self {
             ring: Mutex::new(Ring::new(boot, KEPT)),
             live: broadcast::Sender::new(BEHIND),
-            seats: Arc::new(Semaphore::new(MAX_LISTENERS)),
+            seats: Pool::new(MAX_LISTENERS),
             interest: Mutex::default(),
             woken: Notify::new(),
             history: Mutex::default(),
@@ -56,9 +57,11 @@ impl Default for Bus {
     }
 }
 
-/// All places are taken.
+/// All places are taken, or as many as one tenant may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{MAX_LISTENERS} listeners are connected, the most there may be")]
+#[error(
+    "as many listeners are connected as may be: {MAX_LISTENERS}, of one tenant no more than are left for others"
+)]
 pub struct Full;
 
 /// Where a listener begins.
@@ -79,7 +82,7 @@ pub struct Listener {
     past: std::vec::IntoIter<Item>,
     live: broadcast::Receiver<Item>,
     bus: Arc<Bus>,
-    _seat: OwnedSemaphorePermit,
+    _seat: Share<String>,
 }
 
 /// What a listener hears.
@@ -100,14 +103,12 @@ impl Bus {
         drop(self.live.send(item));
     }
 
-    /// A listener, from after the event `last` on if that is still known.
+    /// A listener for `tenant`, from after the event `last` on if that is still known.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn listen(self: &Arc<Self>, last: Option<&str>) -> Result<Listener, Full> {
-        let seat = Arc::clone(&self.seats)
-            .try_acquire_owned()
-            .map_err(|_| Full)?;
+    pub fn listen(self: &Arc<Self>, tenant: String, last: Option<&str>) -> Result<Listener, Full> {
+        let seat = self.seats.take(vec![(tenant, 1)], 1).ok_or(Full)?;
         let ring = self.ring.lock();
         let live = self.live.subscribe();
         let (start, past) = match last.map(|id| ring.after(id)) {

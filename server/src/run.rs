@@ -1,7 +1,7 @@
 //! Starting and stopping a server: the store, two listeners, and a few chores.
 
-use std::fmt;
-use std::future::Future;
+mod listeners;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use axum::Router;
 use gateless_common::secret::ClusterSecret;
+use gateless_listen::Door;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::auth::{self, Auth};
 use crate::changes::Changes;
@@ -46,6 +47,8 @@ pub struct Config {
     pub cluster_secret: ClusterSecret,
     /// Table of what image names stand for; none: no image can be deployed.
     pub images: Option<PathBuf>,
+    /// Bounds of connections; how many is meant of the API's, by itself at most 2,048.
+    pub connections: gateless_listen::Options,
 }
 
 /// Why a server does not start.
@@ -84,20 +87,22 @@ pub struct Running {
     store: Arc<SledStore>,
     auth: Arc<Auth>,
     /// `None` once the API answers.
-    unanswered: Option<(TcpListener, Router)>,
+    unanswered: Option<Unanswered>,
     ending: CancellationToken,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    connections: TaskTracker,
 }
+
+/// The API while it takes connections and answers nobody.
+struct Unanswered(TcpListener, Door, Router);
 
 impl Running {
     /// From now on the API answers.
     pub fn answer(&mut self) {
-        if let Some((listener, router)) = self.unanswered.take() {
-            let serve = axum::serve(listener, router)
-                .with_graceful_shutdown(self.stop.clone().cancelled_owned())
-                .into_future();
-            self.tasks.spawn(ended("the API", serve));
+        if let Some(Unanswered(listener, door, router)) = self.unanswered.take() {
+            let serve = listeners::serve(door, listener, router, listeners::API, self.stop.clone());
+            self.tasks.spawn(serve);
         }
     }
 
@@ -129,7 +134,12 @@ impl Running {
     pub async fn shutdown(mut self) {
         self.ending.cancel();
         self.stop.cancel();
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        let connections = self.connections.clone();
+        let finished = async {
+            while self.tasks.join_next().await.is_some() {}
+            connections.close();
+            connections.wait().await;
+        };
         if tokio::time::timeout(GRACE, finished).await.is_err() {
             self.tasks.shutdown().await;
         }
@@ -177,6 +187,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
             ending: started.ending,
             stop: started.stop,
             tasks: started.tasks,
+            connections: started.connections,
         }),
         Err(error) => {
             // Else the folder would stay locked in a process that goes on.
@@ -190,18 +201,19 @@ struct Started {
     api: SocketAddr,
     grpc: SocketAddr,
     auth: Arc<Auth>,
-    unanswered: (TcpListener, Router),
+    unanswered: Unanswered,
     ending: CancellationToken,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    connections: TaskTracker,
 }
 
 async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error> {
     let images = config.images.as_deref().map(Images::load).transpose()?;
     let blobs = FileBlobs::open(config.data.join("artifacts")).await?;
     let artifacts = Artifacts::new(Arc::new(blobs));
-    let (api_listener, api) = listen(config.listen).await?;
-    let (grpc_listener, grpc) = listen(config.grpc_listen).await?;
+    let (api_listener, api) = listeners::bind(config.listen).await?;
+    let (grpc_listener, grpc) = listeners::bind(config.grpc_listen).await?;
     let auth = Arc::new(Auth::open(Arc::clone(&store)).await?);
     let changes = Changes::default();
     let registry = Arc::new(Registry::new(&config.cluster_secret, changes.clone()));
@@ -224,43 +236,28 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
         &config.cluster_secret,
         stop.clone(),
     );
-    let serve = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(config_service)
-        .serve_with_incoming_shutdown(
-            TcpListenerStream::new(grpc_listener),
-            stop.clone().cancelled_owned(),
-        );
-    tasks.spawn(ended("the config stream", serve));
+    let doors = listeners::Doors::new(config.connections);
+    let routes = tonic::service::Routes::new(config_service).into_axum_router();
+    let serve = listeners::serve(
+        doors.grpc,
+        grpc_listener,
+        routes,
+        listeners::GRPC,
+        stop.clone(),
+    );
+    tasks.spawn(serve);
     tasks.spawn(observer::run(Arc::clone(&service), stop.clone()));
     tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,
         grpc,
         auth,
-        unanswered: (api_listener, router),
+        unanswered: Unanswered(api_listener, doors.api, router),
         ending,
         stop,
         tasks,
+        connections: doors.connections,
     })
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let bound = async {
-        let listener = TcpListener::bind(address).await?;
-        let actual = listener.local_addr()?;
-        Ok((listener, actual))
-    };
-    let bound: io::Result<_> = bound.await;
-    bound.map_err(|source| Error::Listen { address, source })
-}
-
-async fn ended<E: fmt::Display>(what: &str, serve: impl Future<Output = Result<(), E>>) {
-    if let Err(error) = serve.await {
-        tracing::error!(%error, "{what} ended");
-    }
 }
 
 /// What is to be done at the start, and now and then: expired tokens, revisions and artifacts nobody names.

@@ -17,6 +17,7 @@ fn config(data: &Path) -> Config {
         grpc_listen: any,
         data: data.to_owned(),
         images: None,
+        connections: gateless_listen::Options::default(),
         cluster_secret: ClusterSecret::new("a-secret-of-the-cluster").unwrap(),
     }
 }

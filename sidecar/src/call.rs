@@ -4,6 +4,7 @@
 //! nothing here starts instances: the control path does.
 
 pub mod answer;
+pub mod bodies;
 pub mod error;
 pub mod grpc;
 pub mod headers;

@@ -15,7 +15,8 @@ pub mod openfaas;
 mod peer;
 mod route;
 
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use gateless_core::egress::Egress;
@@ -27,6 +28,7 @@ use crate::call::reserve::Reservations;
 use crate::queue::dispatcher::Dispatcher;
 use crate::telemetry::metrics::Metrics;
 use crate::{catalogue, cluster, queue, trigger};
+use doors::Door;
 use openfaas::Relay;
 
 /// Everything a connection can reach.
@@ -59,4 +61,19 @@ pub struct Edge {
     pub metrics: Arc<Metrics>,
     /// Rung by each call that another sidecar forwards here; a shutdown waits until it is silent.
     pub forwarded: Notify,
+}
+
+impl Edge {
+    /// Whether an address is one caller's: not that of a proxy in front, and not this host's.
+    fn is_one_caller(&self, client: IpAddr, door: Door) -> bool {
+        door == Door::Public
+            && !client.to_canonical().is_loopback()
+            && !self.trusted.contain(client)
+    }
+
+    /// A hash of its address, where [`Edge::is_one_caller`].
+    fn caller(&self, client: IpAddr, door: Door) -> Option<u64> {
+        self.is_one_caller(client, door)
+            .then(|| self.fairness.hash_one(client))
+    }
 }

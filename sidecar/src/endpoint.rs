@@ -1,4 +1,4 @@
-//! What a call travels over: listeners' and instances' connections, bodies, timers, components in this process.
+//! What a call travels over: instances' and peers' connections, bodies, timers, components in this process.
 //!
 //! The ground of the sidecar: it knows no function, no revision and no door, and decides nothing.
 
@@ -12,6 +12,5 @@ pub mod framing;
 pub mod patience;
 pub mod pool;
 mod pulse;
-pub(crate) mod stream;
 pub mod target;
 pub(crate) mod watchdog;

@@ -2,6 +2,7 @@
 
 mod components;
 mod isolation;
+mod listeners;
 mod parts;
 mod shutdown;
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub isolation: gateless_sandbox::Settings,
     /// Where callbacks and components' requests may go outside the cluster.
     pub egress: Egress,
+    /// Bounds of connections; how many is meant of those from outside, by itself at most 16,384.
+    pub connections: gateless_listen::Options,
 }
 
 /// Why a sidecar does not start.
@@ -132,10 +135,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         folder: config.data.clone(),
         cause,
     };
-    parts::raise_descriptor_limit();
+    let files = gateless_listen::descriptors::raise_limit();
     let secret = config.cluster_secret.clone();
     let node = node::id(&config.data).map_err(data_error)?;
-    let (listeners, addresses) = parts::bind_all(&config).await?;
+    let (bound, addresses) = listeners::bind_all(&config).await?;
     let egress = Arc::new(parts::egress(&config, &addresses));
     let components = Components::open(&config, &egress)?;
     let instances = parts::open_drivers(&config, &node, &components, isolation::open(&config)?);
@@ -195,7 +198,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         stop: stop_reconciling.clone(),
     };
     tokio::spawn(reconcile::run(parts));
-    let (connections, stop_accepting) = parts::serve(&edge, listeners);
+    let (connections, stop_accepting) = listeners::serve(&config, &edge, bound, files);
     let stop = Stop {
         edge,
         queue,

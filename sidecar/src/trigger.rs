@@ -33,6 +33,7 @@ use tonic::Status;
 use self::cron::Command;
 use self::stats::Stats;
 use self::table::Table;
+use crate::call::bodies::Bodies;
 use crate::catalogue::Catalogue;
 use crate::cluster::Member;
 use crate::queue::Inbox;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub others: Arc<dyn Peers>,
     /// What their calls have to pass, like any other.
     pub policy: Arc<Policy>,
+    /// Memory for what is sent here.
+    pub bodies: Bodies,
     /// Where calls go.
     pub queue: Arc<dyn Inbox>,
     /// Largest body the queue takes.
@@ -84,6 +87,7 @@ struct Inner {
     node: NodeId,
     table: ArcSwap<Table>,
     policy: Arc<Policy>,
+    bodies: Bodies,
     queue: Arc<dyn Inbox>,
     max_body: u64,
     clock: Clock,
@@ -111,6 +115,7 @@ pub async fn spawn(parts: Parts) -> Handle {
         node: parts.node,
         table: ArcSwap::from_pointee(table),
         policy: parts.policy,
+        bodies: parts.bodies,
         queue: parts.queue,
         max_body: parts.max_body,
         clock: parts.clock,

@@ -114,6 +114,7 @@ async fn sidecar(
         wasi_0_3: false,
         isolation: gateless_sandbox::Settings::none(),
         egress: gateless_core::egress::Egress::default(),
+        connections: gateless_listen::Options::default(),
     })
     .await
     .unwrap()

@@ -12,7 +12,7 @@ use std::process::Command;
 use gateless_common::spec::{Value, fields};
 
 /// Rows whose test is `none`.
-const UNTESTED: usize = 24;
+const UNTESTED: usize = 21;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -85,6 +85,7 @@ fn constants(sources: &[(String, String)]) -> BTreeMap<(String, String), (String
     let mut found = BTreeMap::new();
     for (file, text) in sources {
         let shipped = [
+            "listen/src/",
             "server/src/",
             "sidecar/src/",
             "sidecar/core/src/",

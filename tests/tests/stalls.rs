@@ -9,11 +9,15 @@ use std::time::Duration;
 use gateless_tests::call::send;
 use gateless_tests::{Caller, Cluster, Spec};
 use http::Method;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// More than every buffer on the way takes.
 const ENDLESS: &str = "/chunks?n=3200&size=65536";
+
+/// Far above every deadline here.
+const WITHIN: Duration = Duration::from_secs(15);
 
 /// One place in all.
 fn single() -> Spec {
@@ -117,4 +121,48 @@ async fn half_a_small_body_takes_no_place() {
         stalled.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_11_a_deadline_holds_whoever_stalls() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("slow", single()).await;
+    let host = {
+        let answer = cluster.sidecars[0].public().get("/function/slow/").await;
+        let host = cluster
+            .sidecars
+            .iter()
+            .position(|s| s.node() == answer.node());
+        host.unwrap()
+    };
+    // The function stalls, seen from both sides of the way to it.
+    for entrance in &cluster.sidecars {
+        let call = entrance
+            .public()
+            .request(Method::POST, "/function/slow/sleep?ms=60000")
+            .header("x-gateless-timeout-ms", "1000");
+        let answer = tokio::time::timeout(WITHIN, send(call)).await.unwrap();
+        answer.unwrap().problem(504, "deadline_exceeded");
+    }
+    // The caller stalls, in the middle of its body.
+    let mut caller = TcpStream::connect(cluster.sidecars[0].address("public"))
+        .await
+        .unwrap();
+    let head = "POST /function/slow/length HTTP/1.1\r\nhost: x\r\nx-gateless-timeout-ms: 1000\r\ncontent-length: 100\r\n\r\nhalf";
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = caller.read_exact(&mut answer);
+    tokio::time::timeout(WITHIN, read).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 504");
+    // The host stalls, with the call inside.
+    let frozen = cluster.sidecars[host].process.as_ref().unwrap();
+    let other = cluster.sidecars[1 - host].public();
+    frozen.signal(Signal::STOP);
+    let call = other
+        .request(Method::POST, "/function/slow/")
+        .header("x-gateless-timeout-ms", "3000");
+    let answer = tokio::time::timeout(WITHIN, send(call)).await;
+    frozen.signal(Signal::CONT);
+    let answer = answer.unwrap().unwrap();
+    assert!([502, 503, 504].contains(&answer.status), "{answer:?}");
 }

@@ -15,6 +15,7 @@ use gateless_core::fixture;
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::policy::Identity;
+use gateless_sidecar::call::bodies::Bodies;
 use gateless_sidecar::call::{Call, Payload, Proxy, Reserve};
 use gateless_sidecar::clock;
 use gateless_sidecar::endpoint::target::Target;
@@ -114,6 +115,7 @@ fn proxy(address: SocketAddr, concurrency: Option<u32>) -> anyhow::Result<(Proxy
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
         policy: Arc::default(),
+        bodies: Bodies::default(),
     };
     Ok((proxy, name))
 }

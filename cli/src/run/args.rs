@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gateless_common::network::Network;
@@ -14,6 +15,7 @@ use gateless_sandbox::Level;
 
 use crate::failure::Failure;
 use crate::login::user_folder;
+use crate::manifest::units::Millis;
 use crate::secret_file::secret_file;
 
 /// Run server and sidecar in one process.
@@ -32,6 +34,8 @@ pub(crate) struct UpArgs {
     )]
     pub(super) function_listen: SocketAddr,
     #[command(flatten)]
+    pub(super) connections: ConnectionArgs,
+    #[command(flatten)]
     pub(super) host: HostArgs,
 }
 
@@ -47,6 +51,8 @@ pub(crate) struct ServerArgs {
     pub(super) listen: ServerListen,
     #[command(flatten)]
     pub(super) secret: SecretFile,
+    #[command(flatten)]
+    pub(super) connections: ConnectionArgs,
 }
 
 /// What can be done with a server's folder besides running it.
@@ -85,6 +91,8 @@ pub(crate) struct SidecarArgs {
     #[command(flatten)]
     pub(super) secret: SecretFile,
     #[command(flatten)]
+    pub(super) connections: ConnectionArgs,
+    #[command(flatten)]
     pub(super) host: HostArgs,
 }
 
@@ -104,6 +112,43 @@ impl DataArgs {
             None => Ok(user_folder("XDG_DATA_HOME", ".local/share")?
                 .join("gateless")
                 .join(part)),
+        }
+    }
+}
+
+/// Bounds of connections, at every listener.
+#[derive(Debug, Args)]
+pub(super) struct ConnectionArgs {
+    /// A connection is closed when the head of a request is not whole by then.
+    #[arg(
+        long,
+        env = "GATELESS_HEAD_TIMEOUT",
+        default_value = "10s",
+        value_name = "TIME"
+    )]
+    head_timeout: Millis,
+    /// A connection is closed when it has had no call for so long; longer than what a load balancer in front keeps its
+    /// idle ones.
+    #[arg(
+        long,
+        env = "GATELESS_IDLE_TIMEOUT",
+        default_value = "75s",
+        value_name = "TIME"
+    )]
+    idle_timeout: Millis,
+    /// Connections at once from outside [default: by the limit on open files].
+    #[arg(long, env = "GATELESS_MAX_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: Option<u32>,
+}
+
+impl ConnectionArgs {
+    pub(super) fn options(&self) -> gateless_listen::Options {
+        gateless_listen::Options {
+            timeouts: gateless_listen::Timeouts {
+                head: Duration::from_millis(self.head_timeout.0.max(1)),
+                idle: Duration::from_millis(self.idle_timeout.0.max(1)),
+            },
+            most: self.max_connections.map(|most| most as usize),
         }
     }
 }
@@ -138,8 +183,10 @@ impl ServerListen {
         &self,
         data: PathBuf,
         cluster_secret: ClusterSecret,
+        connections: gateless_listen::Options,
     ) -> gateless_server::Config {
         gateless_server::Config {
+            connections,
             listen: self.listen,
             grpc_listen: self.grpc_listen,
             data,
@@ -279,6 +326,7 @@ impl HostArgs {
         data: PathBuf,
         listen: SocketAddr,
         cluster_secret: ClusterSecret,
+        connections: gateless_listen::Options,
     ) -> Result<gateless_sidecar::Config, Failure> {
         let advertise_host = match (&self.advertise_host, self.peer_listen.ip()) {
             (Some(host), _) => host.clone(),
@@ -317,6 +365,7 @@ impl HostArgs {
             wasi_0_3: self.wasi_0_3,
             isolation,
             egress: self.egress()?,
+            connections,
         })
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn loopback_server(
         data: data.join("server"),
         cluster_secret,
         images: None,
+        connections: gateless_listen::Options::default(),
     }
 }
 
@@ -81,6 +82,7 @@ pub(crate) fn loopback_sidecar(
         wasi_0_3: cfg!(feature = "wasm"),
         isolation: gateless_sandbox::Settings::none(),
         egress: Egress::default(),
+        connections: gateless_listen::Options::default(),
     }
 }
 

@@ -86,3 +86,15 @@ impl Principal {
         session.map_or(self.token.expires_at, |at| at.min(self.token.expires_at))
     }
 }
+
+impl Principal {
+    /// Whom what is bounded counts for: its namespace, however many tokens that has; the token itself, where it is for
+    /// all namespaces.
+    #[must_use]
+    pub fn tenant(&self) -> String {
+        match self.token.namespace.as_str() {
+            "*" => format!("token {}", self.token.id),
+            namespace => format!("namespace {namespace}"),
+        }
+    }
+}

@@ -154,7 +154,7 @@ async fn stream_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let namespace = Some(principal.token.namespace.clone()).filter(|ns| ns != "*");
-    open(api, Filter::new(namespace, query)?, &headers)
+    open(api, Filter::new(namespace, query)?, &principal, &headers)
 }
 
 #[utoipa::path(
@@ -168,11 +168,12 @@ async fn stream_events(
 async fn stream_namespace_events(
     State(api): State<Api>,
     path: NamespacePath,
+    Extension(principal): Extension<Principal>,
     Query(query): Query<EventQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = Filter::new(Some(path.namespace), query)?;
-    open(api, filter, &headers)
+    open(api, filter, &principal, &headers)
 }
 
 #[derive(Debug)]
@@ -213,10 +214,16 @@ impl Filter {
     }
 }
 
-fn open(api: Api, filter: Filter, headers: &HeaderMap) -> Result<Response, Problem> {
+fn open(
+    api: Api,
+    filter: Filter,
+    principal: &Principal,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let last = headers.get("last-event-id");
     let last = last.map(|value| value.to_str().unwrap_or_default());
-    let listener = api.service.events().listen(last).map_err(|full| {
+    let listener = api.service.events().listen(principal.tenant(), last);
+    let listener = listener.map_err(|full| {
         Problem::new(Code::TooManyListeners, full.to_string())
             .hint("close a dashboard nobody looks at, or try again later")
     })?;

@@ -52,7 +52,7 @@ impl Service {
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<(u64, bool)> {
         let digest: Digest = sha256.parse()?;
-        let size = self.artifacts.put(digest, body).await?;
+        let size = self.artifacts.put(namespace, digest, body).await?;
         let key = keys::artifact(namespace, sha256);
         let new = self.store.get(&key).await?.is_none();
         let record = ArtifactRecord {

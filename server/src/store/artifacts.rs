@@ -10,23 +10,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use gateless_common::limits::ARTIFACT_BYTES;
+use gateless_common::share::{Pool, Share};
 use sha2::Digest as _;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use super::blobs::{Blob, Blobs, Digest, Error};
 
-/// How many uploads are written at a time; others wait for their turn before their body is read.
-const MAX_UPLOADS: usize = 8;
+/// How many uploads are written at a time, of one namespace at most as many as are still free; others wait for their
+/// turn before their body is read.
+const MAX_UPLOADS: u64 = 32;
 /// How long an upload may be silent: it holds one of the few turns.
 const IDLE: Duration = Duration::from_secs(60);
+/// Bytes a second that have come of an upload on average, once it took longer than it may be silent.
+const LEAST_RATE: u64 = 16 << 10;
 
 /// The artifacts of a server. Cheap to clone.
 #[derive(Clone)]
 pub struct Artifacts {
     blobs: Arc<dyn Blobs>,
     limit_bytes: u64,
-    uploads: Arc<Semaphore>,
+    uploads: Turns,
 }
 
 /// An upload that was read so far.
@@ -34,7 +38,55 @@ struct Upload<S> {
     body: std::pin::Pin<Box<S>>,
     hash: sha2::Sha256,
     size: u64,
+    began: Instant,
     ended: bool,
+}
+
+/// Who may upload now. Clones are the same.
+#[derive(Clone)]
+struct Turns {
+    pool: Pool<String>,
+    over: Arc<Notify>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            pool: Pool::new(MAX_UPLOADS),
+            over: Arc::default(),
+        }
+    }
+}
+
+/// Tells those who wait when it is over.
+struct Turn {
+    share: Option<Share<String>>,
+    over: Arc<Notify>,
+}
+
+impl Turns {
+    /// Waits until the namespace may have one more.
+    async fn next(&self, namespace: &str) -> Turn {
+        loop {
+            let over = self.over.notified();
+            tokio::pin!(over);
+            // From here on none is missed.
+            over.as_mut().enable();
+            let share = self.pool.take(vec![(namespace.to_owned(), 1)], 1);
+            if share.is_some() {
+                let over = Arc::clone(&self.over);
+                return Turn { share, over };
+            }
+            over.await;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.share = None;
+        self.over.notify_waiters();
+    }
 }
 
 impl Artifacts {
@@ -43,7 +95,7 @@ impl Artifacts {
         Self {
             blobs,
             limit_bytes: ARTIFACT_BYTES,
-            uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
+            uploads: Turns::default(),
         }
     }
 
@@ -52,22 +104,23 @@ impl Artifacts {
         &*self.blobs
     }
 
-    /// Stores `body` under `digest` and answers with its length once it is durable. Storing what is
+    /// Stores `body` under `digest`, in the turn of `namespace`, and answers with its length once it is durable. Storing what is
     /// there already is fine, and makes it young again.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::DigestMismatch`], [`Error::Body`], or [`Error::Store`].
     pub async fn put<E: fmt::Display>(
         &self,
+        namespace: &str,
         digest: Digest,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<u64, Error> {
-        // The semaphore is never closed.
-        let _turn = self.uploads.acquire().await;
+        let _turn = self.uploads.next(namespace).await;
         let upload = Upload {
             body: Box::pin(body),
             hash: sha2::Sha256::new(),
             size: 0,
+            began: Instant::now(),
             ended: false,
         };
         let (limit, size) = (self.limit_bytes, std::sync::atomic::AtomicU64::new(0));
@@ -115,6 +168,13 @@ impl<S: Stream<Item = Result<Bytes, E>>, E: fmt::Display> Upload<S> {
             reason: error.to_string(),
         })?;
         self.size += chunk.len() as u64;
+        let took = self.began.elapsed().saturating_sub(IDLE);
+        if self.size / LEAST_RATE < took.as_secs() {
+            let rate = LEAST_RATE >> 10;
+            return Err(Error::Body {
+                reason: format!("less than {rate} KiB a second came"),
+            });
+        }
         if self.size > limit_bytes {
             return Err(Error::TooLarge { limit_bytes });
         }
@@ -149,7 +209,7 @@ mod tests {
         let artifacts = artifacts();
         let digest = Digest::of(b"hello world");
         for _ in 0..2 {
-            let stored = artifacts.put(digest, body(&["hello", " world"])).await;
+            let stored = artifacts.put("n", digest, body(&["hello", " world"])).await;
             assert_eq!(stored.unwrap(), 11);
         }
         let found = artifacts.get(digest).await.unwrap().unwrap();
@@ -160,14 +220,17 @@ mod tests {
     async fn a_refused_upload_leaves_nothing() {
         let mut artifacts = artifacts();
         let digest = Digest::of(b"hello");
-        let error = artifacts.put(digest, body(&["hallo"])).await.unwrap_err();
+        let error = artifacts
+            .put("n", digest, body(&["hallo"]))
+            .await
+            .unwrap_err();
         let actual = Digest::of(b"hallo");
         assert!(matches!(error, Error::DigestMismatch { actual: a, .. } if a == actual));
         let broken = body(&["hel"]).chain(stream::iter([Err(io::Error::other("reset"))]));
-        let error = artifacts.put(digest, broken).await.unwrap_err();
+        let error = artifacts.put("n", digest, broken).await.unwrap_err();
         assert!(matches!(error, Error::Body { .. }), "{error}");
         artifacts.limit_bytes = 4;
-        let error = artifacts.put(digest, body(&["hell", "o"])).await;
+        let error = artifacts.put("n", digest, body(&["hell", "o"])).await;
         let error = error.unwrap_err();
         assert!(
             matches!(error, Error::TooLarge { limit_bytes: 4 }),
@@ -180,9 +243,39 @@ mod tests {
     async fn a_silent_upload_gives_up_its_turn() {
         let artifacts = artifacts();
         let silent = body(&["hel"]).chain(stream::pending());
-        let error = artifacts.put(Digest::of(b"hello"), silent).await;
+        let error = artifacts.put("n", Digest::of(b"hello"), silent).await;
         let error = error.unwrap_err();
         assert!(matches!(error, Error::Body { .. }), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickled_upload_gives_up_its_turn() {
+        let artifacts = artifacts();
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(IDLE / 2).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let error = artifacts.put("n", Digest::of(b"hello"), trickle).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("KiB a second"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn uploads_of_one_namespace_leave_turns_to_others() {
+        let turns = Turns::default();
+        let mut flood = Vec::new();
+        for _ in 0..MAX_UPLOADS / 2 {
+            flood.push(turns.next("a").await);
+        }
+        assert!(timeout(IDLE, turns.next("a")).await.is_err());
+        let _other = turns.next("b").await;
+        let waiting = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.next("a").await }
+        });
+        tokio::task::yield_now().await;
+        flood.truncate(8);
+        waiting.await.unwrap();
     }
 
     #[test]

@@ -120,6 +120,9 @@ pub enum Error {
     /// The caller's body stopped coming, or came too slowly.
     #[error("the request body did not come within {} s", .0.as_secs())]
     BodyStalled(Duration),
+    /// As much memory holds bodies that are being read as may, or as this caller or function may have of it.
+    #[error("there is no memory for the request body now")]
+    NoMemory,
     /// The caller's own body failed.
     #[error("the request body could not be read: {0}")]
     Body(String),
@@ -273,17 +276,9 @@ impl Error {
                 "a function calls itself, directly or through others, without an end",
             ),
             Self::Component(ended) => (ended.status, ended.code, ended.hint),
-            Self::BodyTooLarge(_) => (
-                S::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "raise limits.max_request_body_bytes",
-            ),
-            Self::BodyStalled(_) => (
-                S::REQUEST_TIMEOUT,
-                "body_stalled",
-                "send the body without pauses, or without a content-length",
-            ),
-            Self::Body(_) => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
+            Self::BodyTooLarge(_) | Self::BodyStalled(_) | Self::NoMemory | Self::Body(_) => {
+                self.row_of_body()
+            }
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
             Self::HeadTooLarge => (
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -298,6 +293,29 @@ impl Error {
             Self::Queue {
                 status, code, hint, ..
             } => (*status, code, hint),
+        }
+    }
+
+    /// The rows of what is the matter with a request's body.
+    fn row_of_body(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BodyTooLarge(_) => (
+                S::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "raise limits.max_request_body_bytes",
+            ),
+            Self::BodyStalled(_) => (
+                S::REQUEST_TIMEOUT,
+                "body_stalled",
+                "send the body without pauses, or without a content-length",
+            ),
+            Self::NoMemory => (
+                S::SERVICE_UNAVAILABLE,
+                "too_many_bodies",
+                "retry later, or send fewer and smaller bodies at once",
+            ),
+            _ => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
         }
     }
 

@@ -255,9 +255,7 @@ fn write(
         Endpoint::Local { .. } | Endpoint::Remote { .. } => call.parts.headers.clone(),
     };
     if let Some(deadline) = call.deadline {
-        let left = deadline.since(now).as_millis();
-        let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
-        request.headers_mut().insert(headers::TIMEOUT_MS, left);
+        headers::set_time_left(request.headers_mut(), deadline.since(now));
     }
     let over_h2 = match &**lease.endpoint() {
         Endpoint::Local { .. } => {

@@ -100,6 +100,20 @@ fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
     Some(wait)
 }
 
+/// What is left of a call's time, as whoever gets it now is to know it: in gRPC's header too, where its caller gave one.
+pub(super) fn set_time_left(headers: &mut HeaderMap, left: Duration) {
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(TIMEOUT_MS, HeaderValue::from(millis));
+    if headers.contains_key(GRPC_TIMEOUT) {
+        // Eight digits at most.
+        let text = match millis {
+            0..100_000_000 => format!("{millis}m"),
+            _ => format!("{}S", left.as_secs().min(99_999_999)),
+        };
+        set(headers, GRPC_TIMEOUT, &text);
+    }
+}
+
 /// `grpc-timeout` (gRPC over HTTP/2: up to 8 digits and a unit), in milliseconds.
 fn grpc_timeout_ms(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
@@ -153,6 +167,29 @@ pub(super) mod tests {
             Some(None)
         );
         assert_eq!(respond_async(&map(&[("prefer", "wait=10")])), None);
+    }
+
+    #[test]
+    fn time_left_is_told_in_each_header_that_tells_time() {
+        for (left, expected) in [
+            (Duration::from_micros(1_500), "1m"),
+            (Duration::from_secs(86_400), "86400000m"),
+            (Duration::from_secs(100_000), "100000S"),
+        ] {
+            let mut headers = map(&[("grpc-timeout", "5H")]);
+            set_time_left(&mut headers, left);
+            assert_eq!(headers[GRPC_TIMEOUT], expected);
+            assert_eq!(
+                number(&headers, &TIMEOUT_MS)
+                    .map(Duration::from_millis)
+                    .unwrap()
+                    .as_millis(),
+                left.as_millis()
+            );
+        }
+        let mut plain = map(&[]);
+        set_time_left(&mut plain, Duration::from_secs(1));
+        assert!(!plain.contains_key(GRPC_TIMEOUT));
     }
 
     #[test]

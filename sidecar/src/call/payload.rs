@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
+use super::bodies::{Account, Memory};
 use crate::call::error::Error;
 use crate::endpoint::body::{self, Body, Inbound};
 use crate::endpoint::patience::{Cut, Upload};
@@ -90,23 +91,16 @@ impl Payload {
         }
     }
 
-    /// Reads a stream whole if it says it is small.
+    /// Reads a stream whole, up to `limit` bytes, into memory of `account`; what it takes of it is given back when what
+    /// comes out is dropped.
     ///
     /// # Errors
-    /// When the caller's body fails.
-    pub async fn make_whole_if_small(&mut self) -> Result<(), Error> {
-        if self.is_small_stream() {
-            self.make_whole(SMALL).await
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Reads a stream whole, up to `limit` bytes.
-    ///
-    /// # Errors
-    /// When the caller's body fails or is larger.
-    pub async fn make_whole(&mut self, limit: u64) -> Result<(), Error> {
+    /// When there is no memory for it, and when the caller's body fails or is larger.
+    pub async fn make_whole(
+        &mut self,
+        limit: u64,
+        account: Account,
+    ) -> Result<Option<Memory>, Error> {
         let incoming = match std::mem::replace(self, Self::Spent) {
             Self::Stream(unread) => unread,
             other => {
@@ -115,27 +109,32 @@ impl Payload {
                 return if size > limit {
                     Err(Error::BodyTooLarge(limit))
                 } else {
-                    Ok(())
+                    Ok(None)
                 };
             }
         };
         if incoming.least_size() > limit {
             return Err(Error::BodyTooLarge(limit));
         }
+        // Before its first byte: one that is not let in costs nothing, and is thrown away as it comes.
+        let mut memory = account.open(incoming.exact_size()).ok_or(Error::NoMemory)?;
         let Some(incoming) = incoming.into_inner() else {
-            return Ok(());
+            return Ok(None);
         };
         let (limited, upload) = body::Limited::new(incoming, limit, Some(UPLOAD_STALL));
-        let collected = tokio::time::timeout(UPLOAD_WITHIN, Body::Limited(limited).collect());
-        match (collected.await, upload.cut()) {
-            (Ok(Ok(collected)), _) => {
-                *self = Self::Whole(collected.to_bytes());
-                Ok(())
+        let collected = collect(Body::Limited(limited), &mut memory);
+        match (
+            tokio::time::timeout(UPLOAD_WITHIN, collected).await,
+            upload.cut(),
+        ) {
+            (Ok(Ok(whole)), _) => {
+                *self = Self::Whole(whole);
+                Ok(Some(memory))
             }
             (Err(_), _) => Err(Error::BodyStalled(UPLOAD_WITHIN)),
             (_, Some(Cut::TooLarge)) => Err(Error::BodyTooLarge(limit)),
             (_, Some(Cut::Stalled)) => Err(Error::BodyStalled(UPLOAD_STALL)),
-            (Ok(Err(error)), Some(Cut::BrokenOff) | None) => Err(Error::Body(error.to_string())),
+            (Ok(Err(error)), Some(Cut::BrokenOff) | None) => Err(error),
         }
     }
 
@@ -159,6 +158,31 @@ impl Payload {
             Self::Spent => (Body::empty(), None),
         }
     }
+}
+
+/// All of a body, as long as there is memory for it.
+async fn collect(mut body: Body, memory: &mut Memory) -> Result<Bytes, Error> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Error::Body(error.to_string()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if !memory.fill(data.len()) {
+            return Err(Error::NoMemory);
+        }
+        // Most come in one piece, which needs no copy.
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// A body nobody has read yet.
@@ -215,6 +239,7 @@ impl Drop for Unread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::bodies::Bodies;
     use http_body_util::StreamBody;
     use tokio::time::Instant;
 
@@ -233,7 +258,8 @@ mod tests {
 
     async fn given_up_after(mut payload: Payload) -> (Duration, Error) {
         let began = Instant::now();
-        let failed = payload.make_whole(1 << 20).await.unwrap_err();
+        let account = Bodies::default().of_nobody();
+        let failed = payload.make_whole(1 << 20, account).await.unwrap_err();
         (began.elapsed(), failed)
     }
 

@@ -14,8 +14,10 @@ use http::{Method, request};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
+use super::bodies::{Bodies, Memory};
+use super::error::Error;
 use super::headers::Hops;
-use super::payload::Payload;
+use super::payload::{Payload, SMALL};
 use crate::clock;
 use crate::runtime::{Function, Lease};
 
@@ -47,6 +49,10 @@ pub struct Call {
     pub permit: Option<Lease>,
     /// From the own queue, and waiting for its first permit.
     pub queued: Option<Queued>,
+    /// Whether its caller has its address for itself: no proxy and no other function has it, too.
+    pub has_own_address: bool,
+    /// What its body takes of the memory for bodies.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Subject for Call {
@@ -119,6 +125,32 @@ impl Call {
             upgrade: None,
             permit: None,
             queued: None,
+            has_own_address: false,
+            memory: None,
+        }
+    }
+
+    /// Reads its body whole, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Payload::make_whole`].
+    pub async fn make_whole(&mut self, limit: u64, bodies: &Bodies) -> Result<(), Error> {
+        let caller = self.has_own_address.then_some(self.caller.0);
+        let account = bodies.of_call(&self.function.config.name, caller);
+        if let Some(memory) = self.payload.make_whole(limit, account).await? {
+            self.memory = Some(memory);
+        }
+        Ok(())
+    }
+
+    /// Reads its body whole if it says it is small.
+    ///
+    /// # Errors
+    /// As [`Call::make_whole`].
+    pub(super) async fn make_whole_if_small(&mut self, bodies: &Bodies) -> Result<(), Error> {
+        match self.payload.is_small_stream() {
+            true => self.make_whole(SMALL, bodies).await,
+            false => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ use gateless_core::time::Time;
 use gateless_core::{config, router};
 use http::{HeaderMap, Response, Version};
 
+use super::bodies::Bodies;
 use super::broken::Blamed;
 use super::forward::{self, Sent};
 use super::headers::MAX_HOPS;
@@ -56,6 +57,8 @@ pub struct Proxy {
     pub reserve: Arc<dyn Reserve>,
     /// Who may call what: the sidecar has one, which triggers pass too.
     pub policy: Arc<Policy>,
+    /// Memory for bodies that are read whole.
+    pub bodies: Bodies,
 }
 
 impl Proxy {
@@ -117,7 +120,7 @@ impl Proxy {
         check_size(call, revision.config.limits.max_request_body)?;
         let few = revision.config.limits.container_concurrency.is_some();
         if few && call.payload.is_small_stream() {
-            Box::pin(upload_small(call)).await?;
+            Box::pin(upload_small(call, &self.bodies)).await?;
         }
         let from_here = call.origin() == Origin::Here;
         let now = clock::now();
@@ -273,7 +276,7 @@ impl Proxy {
         let Endpoint::Remote { node, pool } = &**lease.endpoint() else {
             return Ok(Some(Way::default()));
         };
-        call.payload.make_whole_if_small().await?;
+        call.make_whole_if_small(&self.bodies).await?;
         if !pool.answers() {
             // Neither an upgrade nor a body that can be sent but once: nobody gives permits by proxy.
             let can_be_relayed = call.payload.is_whole() && call.upgrade.is_none();
@@ -315,9 +318,9 @@ impl Proxy {
 }
 
 /// Where places are few, a small body has come before its call takes one: a caller that stalls keeps none.
-async fn upload_small(call: &mut Call) -> Result<(), Error> {
+async fn upload_small(call: &mut Call, bodies: &Bodies) -> Result<(), Error> {
     let deadline = call.deadline;
-    let whole = call.payload.make_whole_if_small();
+    let whole = call.make_whole_if_small(bodies);
     match deadline {
         Some(end) => tokio::time::timeout_at(clock::instant(end), whole)
             .await

@@ -18,6 +18,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::{Call, Payload, Proxy, Reserve};
+use crate::call::bodies::Bodies;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Failure};
 use crate::endpoint::target::Target;
@@ -104,6 +105,7 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
         policy: Arc::default(),
+        bodies: Bodies::default(),
     };
     (proxy, name)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_common::header::IDEMPOTENCY_KEY;
 use gateless_core::policy::Admitted;
 use gateless_proto::v1::CallRequest;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
@@ -35,11 +36,26 @@ impl Edge {
     /// # Errors
     /// When it could not be queued.
     pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
+        self.check_room(call.get())?;
         let limit = self.queue.inbox.max_body();
-        call.get_mut().payload.make_whole(limit).await?;
+        let bodies = &self.proxy.bodies;
+        call.get_mut().make_whole(limit, bodies).await?;
         add_origin_headers(call.get_mut())?;
         let accepted = queue::http::accept(&*self.queue.inbox, call, &self.egress).await?;
         Ok(to_response(accepted))
+    }
+
+    /// Before its body is read. One that has an idempotency key may have been taken in already, which its body says.
+    fn check_room(&self, call: &Call) -> Result<(), Error> {
+        if call.parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            return Ok(());
+        }
+        let function = &call.function.config;
+        let room = self
+            .queue
+            .inbox
+            .has_room(&function.name, &function.async_policy);
+        Ok(room?)
     }
 
     /// A sync call whose caller prefers a 202 to a wait longer than `wait` seconds (RFC 7240);
@@ -61,7 +77,7 @@ impl Edge {
             return self.accept(admitted).await;
         };
         let call = admitted.get_mut();
-        call.payload.make_whole(limit).await?;
+        call.make_whole(limit, &self.proxy.bodies).await?;
         add_origin_headers(call)?;
         call.client = None;
         let record = queue::http::record(&admitted, &self.egress)?;

@@ -1,31 +1,25 @@
-//! The listeners: what kind of caller stands at the door, and which part answers.
+//! What kind of caller stands at the door, and which part answers.
 //!
 //! Public: anyone. Local: functions on this host. Peer: other sidecars, who prove it with
-//! the cluster secret. A door knows the paths; answers are made elsewhere.
+//! the cluster secret. A door knows the paths; who gets a connection is `gateless-listen`'s, and answers are made elsewhere.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{Request, Response};
 use gateless_common::session;
-use http::{Request, Response};
+use gateless_listen::{Accepted, Transport, http};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Edge, host, openfaas, peer, route};
 use crate::call::headers::Speaker;
 use crate::call::{grpc, headers};
-use crate::endpoint::alarm::ConnectionTimer;
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::expect_silence;
 use crate::endpoint::framing;
-use crate::endpoint::stream::Stream;
 use crate::endpoint::watchdog::{Executor, Guarded};
 use crate::trigger::ingress::Route as Ingress;
 
@@ -40,8 +34,6 @@ pub enum Door {
     Peer,
 }
 
-/// A client that sends no whole head within this is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A peer's HTTP/2 connection is asked whether it is there, and closed when it does not say so within this.
 const PEER_KEEPALIVE: Duration = Duration::from_secs(2);
 /// Headers that a sidecar adds to a call it forwards, and bytes of each, on average.
@@ -52,46 +44,29 @@ const MAX_STREAMS: u32 = 1_024;
 /// Bytes of an HTTP/2 stream kept for a caller that does not read them; an HTTP/1 connection keeps as many as a head may have.
 const MAX_BUFFERED: usize = 128 << 10;
 
-/// Accepts until `stop`, then lets connections finish what they are in.
-pub async fn serve(
-    edge: Arc<Edge>,
-    listener: TcpListener,
-    door: Door,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, client)) => {
-                let serving = connection(edge.clone(), stream, client, door, stop.clone());
-                tasks.spawn(serving);
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: give others a moment to close theirs.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+impl Door {
+    fn settings(self) -> http::Settings {
+        // A head that came in at another sidecar has to come in here with what that one added.
+        let added = if self == Self::Peer { ADDED } else { 0 };
+        http::Settings {
+            max_headers: framing::MAX_HEADERS + added,
+            max_head_bytes: framing::MAX_HEAD_BYTES + added * ADDED_BYTES,
+            max_header_list: framing::MAX_HEADER_LIST,
+            max_streams: MAX_STREAMS,
+            max_buffered: MAX_BUFFERED,
+            // Sidecars read their answers whole or leave.
+            half_close: self != Self::Peer,
+            // Closing one in order takes an answer from the other end.
+            ping: (self == Self::Peer).then_some(PEER_KEEPALIVE),
         }
     }
 }
 
-async fn connection(
-    edge: Arc<Edge>,
-    stream: TcpStream,
-    client: SocketAddr,
-    door: Door,
-    stop: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "connection was gone before it began");
-        return;
-    }
+/// Answers what is asked on a connection, until it ends.
+pub(crate) async fn serve<T: Transport, I>(edge: Arc<Edge>, accepted: Accepted<T, I>, door: Door) {
+    let client = accepted.client;
     if door == Door::Peer
-        && let Err(error) = expect_silence(&stream)
+        && let Err(error) = expect_silence(accepted.stream.tcp())
     {
         tracing::debug!(%error, "a peer's connection was gone before it began");
         return;
@@ -105,42 +80,11 @@ async fn connection(
             Ok::<_, Infallible>(response)
         }
     });
-    // A head that came in at another sidecar has to come in here with what that one added.
-    let added = if door == Door::Peer { ADDED } else { 0 };
-    let mut builder = auto::Builder::new(Executor);
-    builder
-        .http1()
-        .timer(ConnectionTimer::default())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_headers(framing::MAX_HEADERS + added)
-        .max_buf_size(framing::MAX_HEAD_BYTES + added * ADDED_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_send_buf_size(MAX_BUFFERED)
-        .adaptive_window(true)
-        .max_header_list_size(framing::MAX_HEADER_LIST);
-    if door == Door::Peer {
-        // Closing one in order takes an answer from the other end.
-        let mut http2 = builder.http2();
-        http2.keep_alive_interval(PEER_KEEPALIVE);
-        http2.keep_alive_timeout(PEER_KEEPALIVE);
-    }
-    let guarded = Guarded::new(async {
-        let io = TokioIo::new(Stream::new(stream));
-        let serving = builder.serve_connection_with_upgrades(io, service);
-        tokio::pin!(serving);
-        tokio::select! {
-            served = serving.as_mut() => served,
-            () = stop.cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        }
-    });
+    let (settings, handle) = (door.settings(), accepted.handle());
+    let serving = http::serve(accepted, &settings, Executor, service);
+    let guarded = Guarded::new(serving).resetting(handle);
     if let Some(Err(error)) = guarded.await {
-        tracing::debug!(%client, error = %error, "connection ended");
+        tracing::debug!(%client, ?error, "connection ended");
     }
 }
 
@@ -171,7 +115,10 @@ async fn answer(
     }
     if request.uri().path().starts_with("/_gateless/") {
         return match Ingress::of(request.uri().path()) {
-            Some(ingress) => Box::pin(edge.triggers.ingest(ingress, request)).await,
+            Some(ingress) => {
+                let caller = edge.caller(client.ip(), door);
+                Box::pin(edge.triggers.ingest(ingress, request, caller)).await
+            }
             None => Box::pin(edge.internal(request)).await,
         };
     }

@@ -110,6 +110,7 @@ async fn route(
     let mut call = Call::new(function, identity, parts, payload, caller);
     (call.client, call.source) = (Some(client), Some(source));
     (call.arrived, call.upgrade) = (arrived, on_upgrade);
+    call.has_own_address = edge.is_one_caller(source, door);
     let admitted = edge.proxy.admit(call);
     let left = admitted.as_ref().ok().and_then(Admitted::left);
     let answered = match admitted {

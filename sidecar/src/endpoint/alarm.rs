@@ -4,13 +4,9 @@
 //! the call's permit does. So an [`Alarm`] stays in the wheel at the earlier moment, looks
 //! again when that comes, and is used by one call after the other.
 
-use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use hyper::rt;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
@@ -85,65 +81,11 @@ impl Spare {
     }
 }
 
-/// hyper's timer for one connection: it asks for a new sleep per request, and gets the same.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ConnectionTimer(Arc<Spare>);
-
-struct Lent {
-    alarm: Option<Alarm>,
-    spare: Arc<Spare>,
-}
-
-impl Future for Lent {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.alarm {
-            Some(alarm) => alarm.poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl rt::Sleep for Lent {}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(alarm) = self.alarm.take() {
-            self.spare.put_back(alarm);
-        }
-    }
-}
-
-impl rt::Timer for ConnectionTimer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        self.sleep_until(self.now() + duration)
-    }
-
-    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Lent {
-            alarm: Some(self.0.take(deadline.into())),
-            spare: self.0.clone(),
-        })
-    }
-
-    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: std::time::Instant) {
-        if let Some(mut lent) = sleep.as_mut().downcast_mut_pin::<Lent>()
-            && let Some(alarm) = &mut lent.alarm
-        {
-            alarm.set(deadline.into());
-        }
-    }
-
-    fn now(&self) -> std::time::Instant {
-        clock::instant_now().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::poll_fn;
+    use std::time::Duration;
 
     const STEP: Duration = Duration::from_secs(10);
 
@@ -171,19 +113,5 @@ mod tests {
         tokio::time::advance(STEP * 2).await;
         let mut second = spare.take(Instant::now() + STEP);
         assert_eq!(rings_after(&mut second).await, STEP);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn hyper_gets_one_sleep_again_and_again() {
-        use rt::Timer as _;
-        let timer = ConnectionTimer::default();
-        for _ in 0..3 {
-            let began = Instant::now();
-            let mut sleep = timer.sleep(STEP);
-            timer.reset(&mut sleep, timer.now() + STEP * 2);
-            sleep.await;
-            assert_eq!(began.elapsed(), STEP * 2);
-        }
-        assert_eq!(timer.0.0.lock().len(), 1);
     }
 }

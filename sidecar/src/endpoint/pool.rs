@@ -3,7 +3,8 @@
 //! Last in, first out, so that few connections stay warm and idle ones age out. Deliberately
 //! without health or limits: those are the balancer's and the gate's.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gateless_core::pulse::State;
@@ -24,7 +25,8 @@ use crate::endpoint::body::Body;
 
 /// Idle connections kept per endpoint; further ones are closed.
 pub const MAX_IDLE: usize = 512;
-/// Reuse limit: Node closes idle connections after 5 s, and a call sent into that race is lost.
+/// Then they are closed: Node closes idle connections after 5 s, and a call sent into that race is lost. One of HTTP/2 is
+/// closed after twice as long at most.
 pub const MAX_IDLE_FOR: Duration = Duration::from_secs(4);
 /// To a host that does not answer.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,18 +46,37 @@ pub enum Error {
 pub struct Pool {
     address: String,
     /// A lock, because checkout must be atomic; a few instructions long.
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<IdleList>,
     /// Async, because only one task should dial.
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
+    /// Whether the HTTP/2 connection was used since the sweep looked last.
+    h2_used: AtomicBool,
+    /// A task closes what is idle for too long; it ends when there is nothing.
+    sweeping: AtomicBool,
     /// For deadlines of calls to it.
     pub(crate) alarms: Spare,
     /// Of a peer: an instance is on this host, and cannot be cut off.
     pulse: Option<Pulse>,
 }
 
+/// In order of age: the last one in is at the end, and the first one out.
+#[derive(Default)]
+struct IdleList(Vec<Idle>);
+
 struct Idle {
     sender: http1::SendRequest<Body>,
     since: Time,
+}
+
+impl IdleList {
+    /// Takes out those that are too old, and says when the next one is.
+    fn expire(&mut self, now: Time) -> (Vec<Idle>, Option<Time>) {
+        let is_old = |entry: &Idle| now.since(entry.since) >= MAX_IDLE_FOR;
+        let old = self.0.partition_point(is_old);
+        let old = self.0.drain(..old).collect();
+        let next = self.0.first().map(|oldest| oldest.since + MAX_IDLE_FOR);
+        (old, next)
+    }
 }
 
 /// An HTTP/1.1 connection in use; give it back with [`Conn::reuse`] once the answer is read.
@@ -67,14 +88,16 @@ pub struct Conn {
 impl Conn {
     /// Back into the pool, for the next call.
     pub fn reuse(self) {
-        if !self.sender.is_closed() {
-            let mut idle = self.pool.idle.lock();
-            if idle.len() < MAX_IDLE {
-                idle.push(Idle {
-                    sender: self.sender,
-                    since: clock::now(),
-                });
-            }
+        if self.sender.is_closed() {
+            return;
+        }
+        let since = clock::now();
+        let mut idle = self.pool.idle.lock();
+        if idle.0.len() < MAX_IDLE {
+            let sender = self.sender;
+            idle.0.push(Idle { sender, since });
+            drop(idle);
+            self.pool.sweep();
         }
     }
 }
@@ -87,6 +110,8 @@ impl Pool {
             address,
             idle: Mutex::default(),
             h2: tokio::sync::Mutex::default(),
+            h2_used: AtomicBool::new(false),
+            sweeping: AtomicBool::new(false),
             alarms: Spare::default(),
             pulse: None,
         }
@@ -196,7 +221,10 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::send_h1`].
-    pub async fn send_h2(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
+    pub async fn send_h2(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Error> {
         let mut sender = match self.h2().await {
             Ok(sender) => sender,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
@@ -212,21 +240,44 @@ impl Pool {
     fn checkout(&self) -> Option<http1::SendRequest<Body>> {
         let now = clock::now();
         let mut idle = self.idle.lock();
-        // Entries are in order of age: once the top is too old, all are.
-        if idle
-            .last()
-            .is_some_and(|top| now.since(top.since) > MAX_IDLE_FOR)
-        {
-            idle.clear();
-        }
-        let at = idle.iter().rposition(|entry| entry.sender.is_ready());
+        // Those that are too old and still there are about to be closed.
+        let is_usable =
+            |entry: &Idle| now.since(entry.since) < MAX_IDLE_FOR && entry.sender.is_ready();
+        let at = idle.0.iter().rposition(is_usable);
         match at {
-            Some(at) => Some(idle.remove(at).sender),
+            Some(at) => Some(idle.0.remove(at).sender),
             None => {
-                idle.retain(|entry| !entry.sender.is_closed());
+                idle.0.retain(|entry| !entry.sender.is_closed());
                 None
             }
         }
+    }
+
+    /// Sees to it that what is idle for too long is closed, also when nobody calls any more.
+    fn sweep(self: &Arc<Self>) {
+        if self.sweeping.load(Ordering::Relaxed) || self.sweeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(sweep(Arc::downgrade(self)))),
+            Err(_) => self.sweeping.store(false, Ordering::Release),
+        }
+    }
+
+    /// Closes what is too old, and says when to look again; `None` when nothing is left.
+    fn close_idle(&self) -> Option<Time> {
+        let now = clock::now();
+        let (_closed, next) = self.idle.lock().expire(now);
+        // One that is being dialled is being used.
+        let Ok(mut h2) = self.h2.try_lock() else {
+            return Some(now + MAX_IDLE_FOR);
+        };
+        if h2.is_some() && !self.h2_used.swap(false, Ordering::AcqRel) {
+            // Calls that are under way are answered before it closes.
+            *h2 = None;
+        }
+        let h2 = h2.is_some().then(|| now + MAX_IDLE_FOR);
+        next.into_iter().chain(h2).min()
     }
 
     async fn connect_h1(&self) -> Result<http1::SendRequest<Body>, String> {
@@ -244,8 +295,10 @@ impl Pool {
         Ok(sender)
     }
 
-    async fn h2(&self) -> Result<http2::SendRequest<Body>, String> {
+    async fn h2(self: &Arc<Self>) -> Result<http2::SendRequest<Body>, String> {
         let mut shared = self.h2.lock().await;
+        self.h2_used.store(true, Ordering::Release);
+        self.sweep();
         if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(sender.clone());
         }
@@ -294,6 +347,21 @@ impl Pool {
     }
 }
 
+async fn sweep(pool: Weak<Pool>) {
+    while let Some(this) = pool.upgrade() {
+        let Some(next) = this.close_idle() else {
+            this.sweeping.store(false, Ordering::Release);
+            // What came in between found a sweep that was about to end.
+            if this.close_idle().is_none() || this.sweeping.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            continue;
+        };
+        drop(this);
+        tokio::time::sleep_until(clock::instant(next)).await;
+    }
+}
+
 /// An answer that can be passed on.
 fn checked(
     mut response: Response<Incoming>,
@@ -302,5 +370,74 @@ fn checked(
     match framing::check(&mut response, may_switch) {
         Ok(()) => Ok(response),
         Err(fault) => Err(Error::Answer(fault)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pool() -> (Arc<Pool>, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        (Arc::new(Pool::new(address)), listener)
+    }
+
+    fn request(version: http::Version) -> Request<Body> {
+        let request = Request::get("http://x/")
+            .version(version)
+            .header("host", "x");
+        request.body(Body::empty()).unwrap()
+    }
+
+    /// Answers one request, and says how long the connection stays open after it.
+    async fn answers_and_waits(listener: TcpListener) -> Duration {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = [0; 1_024];
+        assert!(stream.read(&mut read).await.unwrap() > 0);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        let began = clock::now();
+        assert_eq!(stream.read(&mut read).await.unwrap(), 0);
+        clock::now().since(began)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_is_closed_when_its_time_is_over_and_not_at_the_next_call() {
+        let (pool, listener) = pool().await;
+        let open = tokio::spawn(answers_and_waits(listener));
+        let (answer, conn) = pool.send_h1(request(http::Version::HTTP_11)).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        conn.reuse();
+        let open = open.await.unwrap();
+        assert!(open >= MAX_IDLE_FOR && open < MAX_IDLE_FOR * 2, "{open:?}");
+        assert!(!pool.sweeping.load(Ordering::Acquire));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shared_connection_is_closed_when_nobody_uses_it() {
+        let (pool, listener) = pool().await;
+        let closed = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = hyper::service::service_fn(async |_| {
+                Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+            });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            serving
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+        });
+        for _ in 0..3 {
+            let answer = pool.send_h2(request(http::Version::HTTP_2)).await.unwrap();
+            answer.into_body().collect().await.unwrap();
+            tokio::time::sleep(MAX_IDLE_FOR / 2).await;
+        }
+        closed.await.unwrap().unwrap();
+        assert!(pool.h2.lock().await.is_none());
+        assert!(!pool.sweeping.load(Ordering::Acquire));
     }
 }

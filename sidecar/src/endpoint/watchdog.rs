@@ -10,9 +10,9 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use gateless_listen::Handle;
 use hyper::rt;
 use parking_lot::Mutex;
 
@@ -30,18 +30,12 @@ thread_local! {
 pub(crate) struct Watchdog {
     // A lock, because an answer may be dropped elsewhere; a few instructions long.
     answer: Mutex<Option<Patience>>,
-    broke_off: AtomicBool,
 }
 
 impl Watchdog {
     /// Of the guarded future that is polled now.
     pub(crate) fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
-    }
-
-    /// Whether it ended what it guards.
-    pub(crate) fn broke_off(&self) -> bool {
-        self.broke_off.load(Ordering::Relaxed)
     }
 }
 
@@ -101,6 +95,7 @@ pub(crate) struct Guarded<F> {
     inner: Option<Pin<Box<F>>>,
     dog: Arc<Watchdog>,
     alarm: Option<Alarm>,
+    connection: Option<Handle>,
 }
 
 impl<F: Future> Guarded<F> {
@@ -109,7 +104,14 @@ impl<F: Future> Guarded<F> {
             inner: Some(Box::pin(inner)),
             dog: Arc::default(),
             alarm: None,
+            connection: None,
         }
+    }
+
+    /// The connection that is all of it is reset when the answer in it is ended.
+    pub(crate) fn resetting(mut self, connection: Handle) -> Self {
+        self.connection = Some(connection);
+        self
     }
 
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
@@ -152,7 +154,9 @@ impl<F: Future> Future for Guarded<F> {
         }
         ready!(this.poll_overdue(cx));
         tracing::debug!("an answer whose caller does not read it is broken off");
-        this.dog.broke_off.store(true, Ordering::Relaxed);
+        if let Some(connection) = &this.connection {
+            connection.reset_on_close();
+        }
         this.inner = None;
         Poll::Ready(None)
     }

@@ -15,6 +15,13 @@ pub trait Inbox: Send + Sync + 'static {
     /// Largest body of a call, bytes.
     fn max_body(&self) -> u64;
 
+    /// Whether a call of `function` would find room now: asked before its body is read, so that one which would not
+    /// costs nothing. What is accepted is decided when it is taken in.
+    ///
+    /// # Errors
+    /// The bound that is reached, as [`Inbox::accept_many`] would name it.
+    fn has_room(&self, function: &FunctionName, policy: &AsyncPolicy) -> Result<(), Error>;
+
     /// Takes several calls in: all of them, or none. When this returns they are durable; the answers are in
     /// their order. An idempotency key used before gives the call it was used for.
     ///

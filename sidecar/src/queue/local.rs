@@ -292,6 +292,17 @@ impl Inbox for Local {
         self.shared.config.max_body
     }
 
+    fn has_room(&self, function: &FunctionName, policy: &AsyncPolicy) -> Result<(), Error> {
+        let index = self.shared.index.lock();
+        let max_open = self.shared.config.max_open;
+        accept::check_counts(
+            index.waiting(function),
+            policy,
+            index.open_calls(),
+            max_open,
+        )
+    }
+
     fn accept_many(
         &self,
         calls: Vec<(Admitted<Record>, AsyncPolicy)>,

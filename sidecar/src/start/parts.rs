@@ -12,24 +12,21 @@ use gateless_core::policy::Policy;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_sandbox::Sandbox;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 use super::components::Components;
-use super::shutdown::Stop;
-use super::{Config, Error, Running};
+use super::listeners::Addresses;
+use super::{Config, Error};
 use crate::admin::logs::InstanceLogs;
 use crate::admin::{Admin, Host};
+use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
 use crate::call::{Proxy, Reserve};
 use crate::cluster::auth::ClusterSecret;
 use crate::cluster::drain::Draining;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
-use crate::edge::doors::{self, Door};
 use crate::endpoint::engine::Engine;
 use crate::instance::Drivers;
 use crate::instance::folder::Folder;
@@ -101,6 +98,7 @@ pub(super) async fn triggers(
         members: host.peers.members(),
         others: Arc::new(Peers(host.peers.clone())),
         policy: proxy.policy.clone(),
+        bodies: proxy.bodies.clone(),
         queue: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
         clock: Clock::Wall,
@@ -210,69 +208,6 @@ pub(super) fn open_ways(
     callbacks.open(edge, local);
 }
 
-/// Every listener, with what stands behind it.
-pub(super) type Listeners = [(TcpListener, Door); 3];
-
-pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), Error> {
-    let (public_listener, public) = bind("calls", config.listen).await?;
-    let (local_listener, local) = bind("local calls", config.local_listen).await?;
-    let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
-    let listeners = [
-        (public_listener, Door::Public),
-        (local_listener, Door::Local),
-        (peer_listener, Door::Peer),
-    ];
-    let host = config.advertise_host.clone();
-    Ok((
-        listeners,
-        Addresses {
-            public,
-            local,
-            peer,
-            host,
-        },
-    ))
-}
-
-async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let fail = |cause| Error::Listen {
-        what,
-        address,
-        cause,
-    };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
-    let bound = listener.local_addr().map_err(fail)?;
-    Ok((listener, bound))
-}
-
-/// Where this sidecar can be reached.
-pub(super) struct Addresses {
-    pub(super) public: SocketAddr,
-    pub(super) local: SocketAddr,
-    pub(super) peer: SocketAddr,
-    pub(super) host: String,
-}
-
-impl Addresses {
-    pub(super) fn running(self, gossip: SocketAddr, stop: Stop) -> Running {
-        Running {
-            public: self.public,
-            local: self.local,
-            peer: self.peer,
-            gossip,
-            stop,
-        }
-    }
-
-    fn public_url(&self) -> String {
-        format!("http://{}:{}", self.host, self.public.port())
-    }
-
-    fn peer_address(&self) -> String {
-        format!("{}:{}", self.host, self.peer.port())
-    }
-}
-
 pub(super) type Joined = (
     cluster::Handle,
     mpsc::Receiver<cluster::Event>,
@@ -327,21 +262,6 @@ pub(super) async fn follow_server(
     Ok(control)
 }
 
-pub(super) fn serve(edge: &Arc<Edge>, listeners: Listeners) -> (TaskTracker, CancellationToken) {
-    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-    for (listener, door) in listeners {
-        let serving = doors::serve(
-            edge.clone(),
-            listener,
-            door,
-            connections.clone(),
-            stop.clone(),
-        );
-        tokio::spawn(serving);
-    }
-    (connections, stop)
-}
-
 pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
@@ -376,27 +296,8 @@ pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::
         domain: config.domain.clone(),
         reserve: Arc::new(Peers(peers.clone())),
         policy: Arc::new(Policy::default()),
+        bodies: Bodies::default(),
     }
-}
-
-/// Descriptors the table has room for from the beginning: the kernel lets a process with threads wait, ten
-/// milliseconds and more, each time it doubles the table.
-const DESCRIPTORS: std::os::fd::RawFd = 16_000;
-
-/// Connections and instances need descriptors: the soft limit goes up to the hard one.
-pub(super) fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit on open files stays low");
-    }
-    // One far up makes the table large, and it stays so. Beyond the limit it fails, and nothing is lost.
-    let far = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), DESCRIPTORS);
-    drop(far);
 }
 
 /// What runs instances here, what they say, and what happens to them.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gateless_common::header::IDEMPOTENCY_KEY;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::check_label;
 use gateless_core::policy::Admitted;
@@ -16,6 +17,7 @@ use serde_json::json;
 use super::event::{self, Bad, Event};
 use super::table::Table;
 use super::{Handle, call, now_ms};
+use crate::call::bodies::Account;
 use crate::call::error::{Error, problem};
 use crate::call::{Payload, origin};
 use crate::catalogue::config::{Source, Trigger};
@@ -76,8 +78,13 @@ struct Due {
 }
 
 impl Handle {
-    /// Answers a request.
-    pub async fn ingest(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request; `caller` is a hash of its address, where that is one caller's.
+    pub async fn ingest(
+        &self,
+        route: Route,
+        request: Request<Incoming>,
+        caller: Option<u64>,
+    ) -> Response<Body> {
         if request.method() == Method::OPTIONS {
             return options(&route, request.headers());
         }
@@ -91,11 +98,53 @@ impl Handle {
         }
         let (mut parts, incoming) = Inbound::request(request).into_parts();
         let mut payload = Payload::new(incoming);
-        if let Err(error) = payload.make_whole(self.inner.max_body).await {
-            return error.into_response();
-        }
+        let keyed = parts.headers.contains_key(IDEMPOTENCY_KEY);
+        let account = match self.account(&route, caller, keyed) {
+            Ok(Some(account)) => account,
+            // Nobody waits for it, whatever it says.
+            Ok(None) => return self.queue_all(Vec::new()).await,
+            Err(error) => return Error::from(error).into_response(),
+        };
+        // Held until its calls are on disk.
+        let _memory = match payload.make_whole(self.inner.max_body, account).await {
+            Ok(memory) => memory,
+            Err(error) => return error.into_response(),
+        };
         origin::ensure_traceparent(&mut parts.headers);
         self.take(&route, &parts.headers, payload.whole()).await
+    }
+
+    /// Memory for what comes, before any of it is read: `None` when nobody waits for it. What is `keyed` may have been
+    /// taken in already, and then needs no room.
+    ///
+    /// # Errors
+    /// When the functions it would be for have no room, any of them: none is called unless all are.
+    fn account(
+        &self,
+        route: &Route,
+        caller: Option<u64>,
+        keyed: bool,
+    ) -> Result<Option<Account>, queue::Error> {
+        let table = self.inner.table.load();
+        let bodies = &self.inner.bodies;
+        match route {
+            // Whether an event is well-formed is told to its sender in any case.
+            Route::Events(namespace) if table.events(namespace).is_empty() => {
+                Ok(Some(bodies.of_nobody()))
+            }
+            // Which functions want it, only the event says.
+            Route::Events(namespace) => Ok(Some(bodies.of_ingress(namespace, caller))),
+            Route::Topic { namespace, topic } => {
+                let triggers = table.topic(namespace, topic).iter();
+                let functions: Vec<_> = triggers.filter_map(|t| table.function(t)).collect();
+                for function in functions.iter().filter(|_| !keyed) {
+                    let policy = &function.async_policy;
+                    self.inner.queue.has_room(&function.name, policy)?;
+                }
+                let account = || bodies.of_ingress(namespace, caller);
+                Ok((!functions.is_empty()).then(account))
+            }
+        }
     }
 
     /// Queues what a request leads to.

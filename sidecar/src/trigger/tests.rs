@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::ingress::Route;
 use super::*;
+use crate::call::bodies::Bodies;
 use crate::catalogue::config::tests::sample as function;
 use crate::catalogue::config::trigger::tests::{cron, events, sample, topic};
 use crate::queue::clock::Manual;
@@ -111,6 +112,7 @@ impl Fixture {
             members: live,
             others: Arc::new(cluster.clone()),
             policy: Arc::default(),
+            bodies: Bodies::default(),
             queue: Arc::new(queue.clone()),
             max_body: 1 << 20,
             clock: Clock::Manual(clock.clone()),

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use gateless_common::share::Pool;
 use gateless_core::name::{InstanceId, RevisionName};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify;
@@ -29,7 +30,8 @@ const POLL_MS: i64 = 100;
 const BEHIND_MS: i64 = 20;
 const TURN_BYTES: usize = 1 << 20;
 const LAST_TURN_BYTES: usize = 16 << 20;
-const FOLLOWERS: usize = 256;
+/// Of one namespace at most as many as are still free.
+const FOLLOWERS: u64 = 256;
 /// Of each line an exit report carries.
 const REPORT_LINE_CHARS: usize = 1024;
 
@@ -59,6 +61,7 @@ pub(super) struct Collector {
     watches: HashMap<i32, InstanceId>,
     logs: HashMap<RevisionName, RevisionLog>,
     followers: Vec<Follower>,
+    places: Pool<String>,
     dirty: HashSet<InstanceId>,
     pumped: bool,
 }
@@ -84,6 +87,7 @@ impl Collector {
             watches: HashMap::new(),
             logs: HashMap::new(),
             followers: Vec::new(),
+            places: Pool::new(FOLLOWERS),
             dirty: HashSet::new(),
             pumped: false,
         })
@@ -362,10 +366,12 @@ impl Collector {
     /// Past the bound of followers a query gets its history and ends.
     fn follow(&mut self, query: LogQuery) -> Option<mpsc::Receiver<LogLine>> {
         self.followers.retain(|follower| !follower.is_closed());
-        if !query.follow || self.followers.len() >= FOLLOWERS {
+        if !query.follow {
             return None;
         }
-        let (follower, receiver) = Follower::new(query);
+        let namespace = query.function.namespace().to_owned();
+        let place = self.places.take(vec![(namespace, 1)], 1)?;
+        let (follower, receiver) = Follower::new(query, place);
         self.followers.push(follower);
         Some(receiver)
     }
@@ -400,5 +406,44 @@ fn record(
     }
     for follower in followers {
         follower.deliver();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::EventfdFlags;
+
+    use super::*;
+
+    fn query(function: &str) -> LogQuery {
+        LogQuery {
+            function: function.parse().unwrap(),
+            revision: None,
+            instance: None,
+            tail: None,
+            since_ms: None,
+            follow: true,
+        }
+    }
+
+    #[test]
+    fn followers_of_one_namespace_leave_places_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let (_commands, receiver) = std::sync::mpsc::sync_channel(1);
+        let (root, bounds) = (folder.path().to_owned(), Bounds::default());
+        let mut collector = Collector::new(root, bounds, receiver, Arc::new(wake)).unwrap();
+        let mut flood = |function: &str| -> Vec<_> {
+            let all = 0..FOLLOWERS;
+            all.map_while(|_| collector.follow(query(function)))
+                .collect()
+        };
+        let first = flood("one/f");
+        assert_eq!(first.len() as u64, FOLLOWERS / 2);
+        assert!(flood("one/g").is_empty());
+        let other = flood("two/f");
+        assert_eq!(other.len() as u64, FOLLOWERS / 4);
+        drop(first);
+        assert!(!flood("one/g").is_empty());
     }
 }

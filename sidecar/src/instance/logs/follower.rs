@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use gateless_common::share::Share;
 use tokio::sync::mpsc;
 
 use crate::instance::{LogLine, LogQuery};
@@ -19,16 +20,18 @@ pub(super) struct Follower {
     pending: VecDeque<LogLine>,
     /// Lines missed before `pending`.
     skipped: u64,
+    _place: Share<String>,
 }
 
 impl Follower {
-    pub(super) fn new(query: LogQuery) -> (Self, mpsc::Receiver<LogLine>) {
+    pub(super) fn new(query: LogQuery, place: Share<String>) -> (Self, mpsc::Receiver<LogLine>) {
         let (lines, receiver) = mpsc::channel(CHANNEL_LINES);
         let follower = Self {
             query,
             lines,
             pending: VecDeque::new(),
             skipped: 0,
+            _place: place,
         };
         (follower, receiver)
     }

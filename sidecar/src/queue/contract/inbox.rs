@@ -90,7 +90,11 @@ pub(in crate::queue) async fn full_function_is_refused_by_name(queue: Fixture) {
         ..AsyncPolicy::DEFAULT
     };
     let inbox = &queue.queue.inbox;
+    inbox.has_room(&function(), &one).unwrap();
     inbox.accept(admitted(record("first")), &one).await.unwrap();
+    let refused = inbox.has_room(&function(), &one).unwrap_err();
+    assert_eq!(refused.code(), "queue_full");
+    inbox.has_room(&of("b", "").function, &one).unwrap();
     let error = inbox
         .accept(admitted(record("second")), &one)
         .await

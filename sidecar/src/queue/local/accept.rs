@@ -135,19 +135,17 @@ impl Batch<'_> {
     fn check_bounds(&self, accept: &Accept, planned: &Planned<'_>) -> Result<(), Error> {
         let index = self.shared.index.lock();
         let config = &self.shared.config;
-        let full = |bound, limit| Err(Error::Full { bound, limit });
-        let max_queued = u64::from(accept.policy.max_queued);
         let also = planned.waiting.get(&accept.function).copied();
-        let waiting = index.waiting(&accept.function) + also.unwrap_or(0);
-        if !accept.running && waiting >= max_queued {
-            return full("async.max_queued", max_queued);
-        }
-        if index.open_calls() + planned.calls >= config.max_open {
-            return full("queue.max_open", config.max_open);
-        }
+        let waiting = match accept.running {
+            true => 0,
+            false => index.waiting(&accept.function) + also.unwrap_or(0),
+        };
+        let open = index.open_calls() + planned.calls;
+        check_counts(waiting, &accept.policy, open, config.max_open)?;
         let stored = self.stored.saturating_add(planned.bytes);
         if stored.saturating_add(accept.size()) > config.max_bytes {
-            return full("queue.max_bytes", config.max_bytes);
+            let (bound, limit) = ("queue.max_bytes", config.max_bytes);
+            return Err(Error::Full { bound, limit });
         }
         Ok(())
     }
@@ -201,6 +199,22 @@ impl Batch<'_> {
             replayed: false,
         }
     }
+}
+
+/// Whether one more call may wait, beside `waiting` of its function and `open` of all.
+pub(super) fn check_counts(
+    waiting: u64,
+    policy: &AsyncPolicy,
+    open: u64,
+    max_open: u64,
+) -> Result<(), Error> {
+    let max_queued = u64::from(policy.max_queued);
+    let (bound, limit) = match waiting >= max_queued {
+        true => ("async.max_queued", max_queued),
+        false if open >= max_open => ("queue.max_open", max_open),
+        false => return Ok(()),
+    };
+    Err(Error::Full { bound, limit })
 }
 
 const fn replayed(key: Key) -> Taken {

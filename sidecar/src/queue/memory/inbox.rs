@@ -20,6 +20,15 @@ impl Inbox for Memory {
         MAX_BODY
     }
 
+    fn has_room(&self, function: &FunctionName, policy: &AsyncPolicy) -> Result<(), Error> {
+        let limit = u64::from(policy.max_queued);
+        let bound = "async.max_queued";
+        match self.state().waiting(function) >= limit {
+            true => Err(Error::Full { bound, limit }),
+            false => Ok(()),
+        }
+    }
+
     fn accept_many(
         &self,
         calls: Vec<(Admitted<Record>, AsyncPolicy)>,
@@ -100,6 +109,12 @@ impl Memory {
 }
 
 impl State {
+    fn waiting(&self, function: &FunctionName) -> u64 {
+        let entries = self.calls.values();
+        let waiting = entries.filter(|entry| entry.record.function == *function && entry.waits());
+        waiting.count() as u64
+    }
+
     /// The call a key was used for.
     pub(super) fn known(
         &self,
@@ -138,12 +153,9 @@ impl State {
                     None => {}
                 }
             }
-            let entries = self.calls.values();
-            let count =
-                entries.filter(|entry| entry.record.function == record.function && entry.waits());
             let also = waiting.entry(&record.function).or_default();
             let limit = u64::from(policy.max_queued);
-            if count.count() as u64 + *also >= limit {
+            if self.waiting(&record.function) + *also >= limit {
                 let bound = "async.max_queued";
                 return Err(Error::Full { bound, limit });
             }

@@ -1,0 +1,132 @@
+//! What happens on a connection, where the parts that need to know see it: its stream, its calls, its supervisor and
+//! the door.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
+
+use futures_util::task::AtomicWaker;
+
+use crate::deadlines::Seen;
+
+/// What the door wants of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Serve,
+    /// End once the calls under way are answered, and a first one that may be on its way.
+    Drain,
+    /// End now, if it is idle; else as with `Drain`.
+    Close,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// Calls under way in the lower half, calls begun in the upper one: one step of the hot path changes both.
+    calls: AtomicU64,
+    /// Reads that brought bytes.
+    reads: AtomicU32,
+    /// Writes that took bytes.
+    writes: AtomicU32,
+    within_head: AtomicBool,
+    http2: AtomicBool,
+    /// Whether the caller of the call under way can read an interim response.
+    reads_interim: AtomicBool,
+    order: AtomicU8,
+    reset: AtomicBool,
+    task: AtomicWaker,
+}
+
+const BEGUN: u64 = 1 << 32;
+
+impl Activity {
+    /// `reads_interim` is for HTTP/1 only.
+    pub(crate) fn begin_call(&self, reads_interim: bool) {
+        self.reads_interim.store(reads_interim, Ordering::Relaxed);
+        self.calls.fetch_add(BEGUN + 1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.calls.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn reads_interim(&self) -> bool {
+        self.reads_interim.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.seen().under_way == 0
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let calls = self.calls.load(Ordering::Acquire);
+        Seen {
+            begun: (calls >> 32) as u32,
+            under_way: calls as u32,
+            reads: self.reads.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+            within_head: self.within_head.load(Ordering::Relaxed),
+            http2: self.http2.load(Ordering::Relaxed),
+        }
+    }
+
+    /// By the stream, the only one that writes these.
+    pub(crate) fn read(&self, within_head: bool, http2: bool) {
+        let reads = self.reads.load(Ordering::Relaxed).wrapping_add(1);
+        self.reads.store(reads, Ordering::Relaxed);
+        self.within_head.store(within_head, Ordering::Relaxed);
+        self.http2.store(http2, Ordering::Relaxed);
+    }
+
+    /// By the stream.
+    pub(crate) fn wrote(&self) {
+        let writes = self.writes.load(Ordering::Relaxed).wrapping_add(1);
+        self.writes.store(writes, Ordering::Relaxed);
+    }
+
+    /// Wakes who serves the connection. An order is not taken back, and `Close` is the last.
+    pub(crate) fn order(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::AcqRel);
+        self.task.wake();
+    }
+
+    pub(crate) fn ordered(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::Serve,
+            1 => Order::Drain,
+            _ => Order::Close,
+        }
+    }
+
+    /// Returns when it is to be closed, whatever it does.
+    pub(crate) async fn closed(&self) {
+        std::future::poll_fn(|cx| {
+            self.task.register(cx.waker());
+            match self.ordered() {
+                Order::Close => Poll::Ready(()),
+                Order::Serve | Order::Drain => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Orders wake this task from now on.
+    pub(crate) fn register(&self, waker: &std::task::Waker) {
+        self.task.register(waker);
+    }
+
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection, from outside.
+#[derive(Debug, Clone)]
+pub struct Handle(pub(crate) Arc<Activity>);
+
+impl Handle {
+    /// Once its stream is dropped, the connection is reset: what has been written and not been read is thrown away.
+    /// Else the kernel would keep it, and go on asking who does not read.
+    pub fn reset_on_close(&self) {
+        self.0.reset.store(true, Ordering::Relaxed);
+    }
+}

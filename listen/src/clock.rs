@@ -1,0 +1,8 @@
+//! The one reading of the monotonic clock: everything else is given a moment, or asks here.
+
+use tokio::time::Instant;
+
+/// This moment.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,290 @@
+//! A listener with its bounds: accepts, or closes another connection for it, or waits.
+//!
+//! Who gets a connection is [`crate::admission`]'s to say. Deliberately nothing of HTTP.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::activity::{Activity, Handle, Order};
+use crate::admission::{Client, Id, Limits, Table, Verdict};
+use crate::clock;
+use crate::deadlines::{LINGER, Timeouts};
+use crate::drain::Draining;
+use crate::handshake::Handshake;
+use crate::stream::Stream;
+
+/// When accepting fails, mostly for want of descriptors, others get so long to close theirs.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What an operator may set for the doors of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// How long connections may be silent.
+    pub timeouts: Timeouts,
+    /// Connections at once, at the door that is open to outsiders; `None`: a part of the limit on open files.
+    pub most: Option<usize>,
+}
+
+/// What a door allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many connections.
+    pub connections: Limits,
+    /// How long they may be silent.
+    pub timeouts: Timeouts,
+}
+
+type Exempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// Accepts connections.
+pub struct Door {
+    name: &'static str,
+    bounds: Bounds,
+    exempt: Exempt,
+    connections: Arc<Connections>,
+}
+
+impl Door {
+    /// `name` is for logs. Clients for whom `exempt` is true may have as many connections as there are.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        bounds: Bounds,
+        exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+        tasks: TaskTracker,
+    ) -> Self {
+        let connections = Connections {
+            known: Mutex::new(Known {
+                table: Table::new(bounds.connections),
+                activities: BTreeMap::new(),
+            }),
+            room: Notify::new(),
+            tasks,
+        };
+        Self {
+            name,
+            bounds,
+            exempt: Box::new(exempt),
+            connections: Arc::new(connections),
+        }
+    }
+
+    /// The connections of this door.
+    #[must_use]
+    pub fn connections(&self) -> Arc<Connections> {
+        self.connections.clone()
+    }
+
+    /// Serves every connection with `serve`, until `stop`: then those that are on their way are taken in, the
+    /// listener is closed, and connections end once what they are in is done. That they have is the tracker's to
+    /// say.
+    pub async fn run<H, S, F>(
+        self,
+        listener: TcpListener,
+        handshake: Arc<H>,
+        serve: S,
+        stop: CancellationToken,
+    ) where
+        H: Handshake,
+        S: Fn(Accepted<H::Stream, H::Identity>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            match accepted {
+                Ok(accepted) => self.take(accepted, &handshake, &serve, &stop).await,
+                Err(error) => {
+                    tracing::warn!(door = self.name, %error, "cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        self.connections.order_all(Order::Drain);
+        let mut draining = Draining::new(listener);
+        while let Some(accepted) = draining.next().await {
+            self.take(accepted, &handshake, &serve, &stop).await;
+        }
+    }
+
+    async fn take<H, S, F>(
+        &self,
+        (tcp, client): (TcpStream, SocketAddr),
+        handshake: &Arc<H>,
+        serve: &S,
+        stop: &CancellationToken,
+    ) where
+        H: Handshake,
+        S: Fn(Accepted<H::Stream, H::Identity>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let activity = Arc::<Activity>::default();
+        let exempt = (self.exempt)(client.ip());
+        let who = Client::new(client.ip(), exempt);
+        let Some(ticket) = self.connections.admit(who, &activity).await else {
+            tracing::debug!(door = self.name, %client, "has as many connections as it may");
+            return;
+        };
+        if stop.is_cancelled() {
+            activity.order(Order::Drain);
+        }
+        let opened = clock::now();
+        let timeouts = self.bounds.timeouts;
+        let (handshake, serve, stop) = (handshake.clone(), serve.clone(), stop.clone());
+        tokio::spawn(async move {
+            tcp.set_nodelay(true).ok();
+            let shaken = tokio::select! {
+                shaken = handshake.shake(tcp) => shaken,
+                () = tokio::time::sleep_until(opened + timeouts.head) => return,
+                () = lingered(stop) => return,
+                () = activity.closed() => return,
+            };
+            match shaken {
+                Ok((stream, identity)) => {
+                    if !exempt && handshake.is_exempt(&identity) {
+                        ticket.exempt();
+                    }
+                    let stream = Stream::new(stream, activity, ticket);
+                    serve(Accepted {
+                        stream,
+                        client,
+                        identity,
+                        timeouts,
+                        opened,
+                    })
+                    .await;
+                }
+                Err(error) => tracing::debug!(%client, %error, "handshake failed"),
+            }
+        });
+    }
+}
+
+async fn lingered(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LINGER).await;
+}
+
+/// A connection that may be served.
+#[derive(Debug)]
+pub struct Accepted<T: crate::Transport, I> {
+    /// Its bytes.
+    pub stream: Stream<T>,
+    /// The other end.
+    pub client: SocketAddr,
+    /// What the other end proved.
+    pub identity: I,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) opened: Instant,
+}
+
+impl<T: crate::Transport, I> Accepted<T, I> {
+    /// For who ends it from outside.
+    pub fn handle(&self) -> Handle {
+        Handle(self.stream.activity().clone())
+    }
+}
+
+#[derive(Debug)]
+struct Known {
+    table: Table,
+    activities: BTreeMap<Id, Arc<Activity>>,
+}
+
+/// The connections of a door.
+#[derive(Debug)]
+pub struct Connections {
+    /// A lock, as connections come and go in any task; never held across an await.
+    known: Mutex<Known>,
+    room: Notify,
+    tasks: TaskTracker,
+}
+
+impl Connections {
+    /// How many there are.
+    pub fn open(&self) -> usize {
+        self.known.lock().table.open()
+    }
+
+    /// A place, at once or when there is one; none if its client has as many as it may.
+    async fn admit(self: &Arc<Self>, client: Client, activity: &Arc<Activity>) -> Option<Ticket> {
+        loop {
+            let room = self.room.notified();
+            match self.ask(client, activity) {
+                Verdict::Admit { id, .. } => {
+                    return Some(Ticket {
+                        id,
+                        connections: self.clone(),
+                        _counted: self.tasks.token(),
+                    });
+                }
+                Verdict::Refuse => return None,
+                Verdict::Wait => room.await,
+            }
+        }
+    }
+
+    fn ask(&self, client: Client, activity: &Arc<Activity>) -> Verdict {
+        let mut known = self.known.lock();
+        let Known { table, activities } = &mut *known;
+        let is_idle = |id: Id| {
+            activities
+                .get(&id)
+                .is_some_and(|activity| activity.is_idle())
+        };
+        let verdict = table.admit(client, is_idle);
+        if let Verdict::Admit { id, close } = verdict {
+            if let Some(other) = close.and_then(|close| activities.get(&close)) {
+                other.order(Order::Close);
+            }
+            activities.insert(id, activity.clone());
+        }
+        verdict
+    }
+
+    fn order_all(&self, order: Order) {
+        let known = self.known.lock();
+        known
+            .activities
+            .values()
+            .for_each(|activity| activity.order(order));
+    }
+}
+
+/// A place among a door's connections; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    id: Id,
+    connections: Arc<Connections>,
+    /// Whoever waits for the door's connections to end waits for this one.
+    _counted: TaskTrackerToken,
+}
+
+impl Ticket {
+    fn exempt(&self) {
+        self.connections.known.lock().table.exempt(self.id);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut known = self.connections.known.lock();
+        known.table.remove(self.id);
+        known.activities.remove(&self.id);
+        drop(known);
+        self.connections.room.notify_one();
+    }
+}

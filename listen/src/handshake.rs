@@ -1,0 +1,58 @@
+//! What a connection begins with before HTTP: nothing, or a handshake that proves who is there.
+//!
+//! The seam for TLS. The time for it is part of the time for the first head, and is counted by the door.
+
+use std::future::Future;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// A connection's bytes, in clear on this side.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The TCP connection below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// Turns a TCP connection into one that carries HTTP.
+pub trait Handshake: Send + Sync + 'static {
+    /// What HTTP is spoken over.
+    type Stream: Transport;
+    /// What the other end proved; `()` where nothing is asked for.
+    type Identity: Send + 'static;
+
+    /// Need not watch the time: who takes too long is dropped.
+    ///
+    /// # Errors
+    /// When the other end does not do its part; the connection is closed.
+    fn shake(
+        &self,
+        tcp: TcpStream,
+    ) -> impl Future<Output = io::Result<(Self::Stream, Self::Identity)>> + Send;
+
+    /// Whether who proved this may have as many connections as there is room for, as peers may.
+    fn is_exempt(&self, identity: &Self::Identity) -> bool;
+}
+
+/// No handshake: the network below is trusted, or the door is open to anyone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl Handshake for Plain {
+    type Stream = TcpStream;
+    type Identity = ();
+
+    async fn shake(&self, tcp: TcpStream) -> io::Result<(TcpStream, ())> {
+        Ok((tcp, ()))
+    }
+
+    fn is_exempt(&self, (): &()) -> bool {
+        false
+    }
+}

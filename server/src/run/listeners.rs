@@ -1,0 +1,114 @@
+//! The server's listeners: the API's, which outsiders reach, and the one of sidecars.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use gateless_listen::admission::Limits;
+use gateless_listen::http::Settings;
+use gateless_listen::{Bounds, Door, Options, Plain, descriptors, http};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::Error;
+
+/// Connections of the API, at most.
+const MAX_API: usize = 2_048;
+/// Connections of sidecars, at most.
+const MAX_SIDECARS: usize = 8_192;
+/// Parts of the limit on open files for either, in percent; a sidecar in the same process has its own.
+const API_PERCENT: u64 = 5;
+const SIDECARS_PERCENT: u64 = 5;
+/// A sidecar is asked so often whether it is there.
+const PING: Duration = Duration::from_secs(5);
+
+/// What the API's connections carry.
+pub(super) const API: Settings = Settings {
+    max_headers: 256,
+    max_head_bytes: 64 << 10,
+    max_header_list: 64 << 10,
+    max_streams: 256,
+    max_buffered: 128 << 10,
+    half_close: true,
+    ping: None,
+};
+
+/// What sidecars' connections carry.
+pub(super) const GRPC: Settings = Settings {
+    max_streams: 1_024,
+    max_buffered: 1 << 20,
+    ping: Some(PING),
+    ..API
+};
+
+/// Both doors, and the connections there are at either.
+pub(super) struct Doors {
+    pub(super) api: Door,
+    pub(super) grpc: Door,
+    pub(super) connections: TaskTracker,
+}
+
+impl Doors {
+    pub(super) fn new(options: Options) -> Self {
+        let files = descriptors::raise_limit();
+        let connections = TaskTracker::new();
+        let door = |name, all| {
+            let bounds = Bounds {
+                connections: Limits { all, of_one: all },
+                timeouts: options.timeouts,
+            };
+            let on_this_host = |address: IpAddr| address.to_canonical().is_loopback();
+            Door::new(name, bounds, on_this_host, connections.clone())
+        };
+        let api = descriptors::share(files, API_PERCENT, MAX_API);
+        let sidecars = descriptors::share(files, SIDECARS_PERCENT, MAX_SIDECARS);
+        Self {
+            api: door("api", options.most.unwrap_or(api)),
+            grpc: door("grpc", sidecars),
+            connections,
+        }
+    }
+}
+
+/// Answers with `router` until `stop`; connections then end by themselves.
+pub(super) async fn serve(
+    door: Door,
+    listener: TcpListener,
+    router: Router,
+    settings: Settings,
+    stop: CancellationToken,
+) {
+    let serve = move |accepted| {
+        let router = router.clone();
+        async move {
+            let service = service_fn(move |request| {
+                let answered = router.clone().oneshot(request);
+                async move { Ok::<_, Infallible>(answered.await.unwrap_or_else(|never| match never {})) }
+            });
+            if let Err(error) =
+                http::serve(accepted, &settings, TokioExecutor::new(), service).await
+            {
+                tracing::debug!(?error, "connection ended");
+            }
+        }
+    };
+    door.run(listener, Arc::new(Plain), serve, stop).await;
+}
+
+/// A listener, and where it is.
+pub(super) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let actual = listener.local_addr()?;
+        Ok((listener, actual))
+    };
+    let bound: io::Result<_> = bound.await;
+    bound.map_err(|source| Error::Listen { address, source })
+}

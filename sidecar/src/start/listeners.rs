@@ -1,0 +1,151 @@
+//! A sidecar's listeners: bound first, so that others can be told where they are, served when all parts are there.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use gateless_listen::admission::Limits;
+use gateless_listen::{Bounds, Plain, descriptors};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::shutdown::Stop;
+use super::{Config, Error, Running};
+use crate::cluster::Member;
+use crate::edge::Edge;
+use crate::edge::doors::{self, Door};
+
+/// Connections of the public listener, at most.
+const MAX_PUBLIC: usize = 16_384;
+/// Of the local one and of the one for peers.
+const MAX_INSIDE: usize = 8_192;
+/// Parts of the limit on open files, in percent. A call that came in may need another connection to go on, so that
+/// together they are less than half.
+const PUBLIC_PERCENT: u64 = 20;
+const INSIDE_PERCENT: u64 = 10;
+
+/// Every listener, with what stands behind it.
+pub(super) type Listeners = [(TcpListener, Door); 3];
+
+pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), Error> {
+    let (public_listener, public) = bind("calls", config.listen).await?;
+    let (local_listener, local) = bind("local calls", config.local_listen).await?;
+    let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
+    let listeners = [
+        (public_listener, Door::Public),
+        (local_listener, Door::Local),
+        (peer_listener, Door::Peer),
+    ];
+    let host = config.advertise_host.clone();
+    Ok((
+        listeners,
+        Addresses {
+            public,
+            local,
+            peer,
+            host,
+        },
+    ))
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |cause| Error::Listen {
+        what,
+        address,
+        cause,
+    };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+/// Where this sidecar can be reached.
+pub(super) struct Addresses {
+    pub(super) public: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) host: String,
+}
+
+impl Addresses {
+    pub(super) fn running(self, gossip: SocketAddr, stop: Stop) -> Running {
+        Running {
+            public: self.public,
+            local: self.local,
+            peer: self.peer,
+            gossip,
+            stop,
+        }
+    }
+
+    pub(super) fn public_url(&self) -> String {
+        format!("http://{}:{}", self.host, self.public.port())
+    }
+
+    pub(super) fn peer_address(&self) -> String {
+        format!("{}:{}", self.host, self.peer.port())
+    }
+}
+
+/// Serves every listener until the token is cancelled; the tracker's tasks are the listeners and their connections.
+pub(super) fn serve(
+    config: &Config,
+    edge: &Arc<Edge>,
+    listeners: Listeners,
+    files: u64,
+) -> (TaskTracker, CancellationToken) {
+    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    for (listener, door) in listeners {
+        let accepting = gateless_listen::Door::new(
+            name(door),
+            bounds(config, door, files),
+            exempt(edge, door),
+            connections.clone(),
+        );
+        let edge = edge.clone();
+        let serve = move |accepted| doors::serve(edge.clone(), accepted, door);
+        connections.spawn(accepting.run(listener, Arc::new(Plain), serve, stop.clone()));
+    }
+    (connections, stop)
+}
+
+fn name(door: Door) -> &'static str {
+    match door {
+        Door::Public => "public",
+        Door::Local => "local",
+        Door::Peer => "peer",
+    }
+}
+
+fn bounds(config: &Config, door: Door, files: u64) -> Bounds {
+    let (percent, most) = match door {
+        Door::Public => (PUBLIC_PERCENT, MAX_PUBLIC),
+        Door::Local | Door::Peer => (INSIDE_PERCENT, MAX_INSIDE),
+    };
+    let most = descriptors::share(files, percent, most);
+    let all = match door {
+        Door::Public => config.connections.most.unwrap_or(most),
+        Door::Local | Door::Peer => most,
+    };
+    Bounds {
+        connections: Limits { all, of_one: all },
+        timeouts: config.connections.timeouts,
+    }
+}
+
+/// Who may have as many connections as there are: this host, what stands in front of it, and other sidecars.
+fn exempt(edge: &Arc<Edge>, door: Door) -> impl Fn(IpAddr) -> bool + Send + Sync + 'static {
+    let (trusted, members) = (edge.trusted.clone(), edge.cluster.members());
+    move |address| match door {
+        _ if address.to_canonical().is_loopback() => true,
+        Door::Public => trusted.contain(address),
+        Door::Local => false,
+        Door::Peer => members.borrow().iter().any(|member| is_at(member, address)),
+    }
+}
+
+/// Whether a sidecar advertises this very address; one that advertises a name is bound as others are.
+fn is_at(member: &Member, address: IpAddr) -> bool {
+    let peer: Result<SocketAddr, _> = member.peer_address.parse();
+    peer.is_ok_and(|peer| peer.ip().to_canonical() == address.to_canonical())
+}
