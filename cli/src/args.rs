@@ -11,6 +11,7 @@ use crate::commands::events::EventsArgs;
 use crate::commands::functions::{DeleteArgs, FunctionArg, LsArgs};
 use crate::commands::import::ImportArgs;
 use crate::commands::invoke::InvokeArgs;
+use crate::commands::keys::KeyArgs;
 use crate::commands::logs::LogsArgs;
 use crate::commands::new::NewArgs;
 use crate::commands::secrets::SecretArgs;
@@ -172,6 +173,8 @@ pub(crate) enum ClientCommand {
     Trigger(Scoped<TriggerArgs>),
     /// Secrets: set, list, delete.
     Secret(Scoped<SecretArgs>),
+    /// Callers' keys to a function: create, list, revoke.
+    Key(Scoped<KeyArgs>),
     /// Access tokens: create, list, revoke.
     Token(Scoped<TokenArgs>),
 }

@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod functions;
 pub(crate) mod import;
 pub(crate) mod invoke;
+pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod rollout;

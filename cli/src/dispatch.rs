@@ -5,8 +5,8 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    calls, deploy, doctor, events, functions, import, invoke, logs, secrets, sidecars, tokens, top,
-    traffic, triggers,
+    calls, deploy, doctor, events, functions, import, invoke, keys, logs, secrets, sidecars,
+    tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
 use crate::login::Remote;
@@ -69,6 +69,7 @@ pub(crate) async fn client_command(
         C::Secret(Scoped { args, remote }) => {
             secrets::secret(&client(&remote).await?, out, &args).await
         }
+        C::Key(Scoped { args, remote }) => keys::key(&client(&remote).await?, out, &args).await,
         C::Token(Scoped { args, remote }) => {
             tokens::token(&client(&remote).await?, out, &args).await
         }

@@ -77,6 +77,10 @@ names! {
     RELAY_TO = "x-gateless-relay-to";
     /// On an answer: microseconds in the gate's queue.
     QUEUE_US = "x-gateless-queue-us";
+    /// To the function: the name of the key that its caller has.
+    CALLER = "x-gateless-caller";
+    /// A caller's key, for those who have other uses for `authorization`.
+    API_KEY = "x-api-key";
     /// Components the call came through, one calling the other.
     HOPS = "x-gateless-hops";
     /// In gRPC's metadata: the problem code of a refusal.
@@ -133,7 +137,7 @@ pub fn speaker(name: &HeaderName) -> Speaker {
     if rest.starts_with("gateless-") {
         return if *name == TIMEOUT_MS || *name == STICKY {
             Speaker::Caller
-        } else if INTERNAL.contains(name) {
+        } else if *name == CALLER || INTERNAL.contains(name) {
             Speaker::Sidecar
         } else {
             Speaker::Function

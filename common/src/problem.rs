@@ -91,6 +91,7 @@ codes! {
     // The catalogue.
     FunctionNotFound = "function_not_found", 404, Both, "there is no such function";
     RevisionNotFound = "revision_not_found", 404, Management, "the function has no such revision";
+    KeyNotFound = "key_not_found", 404, Management, "the function has no such key";
     SecretNotFound = "secret_not_found", 404, Management, "there is no such secret";
     TriggerNotFound = "trigger_not_found", 404, Management, "there is no such trigger";
     ArtifactNotFound = "artifact_not_found", 404, Management, "there is no such artifact";
@@ -131,6 +132,7 @@ codes! {
     NoFunctionNamed = "no_function_named", 404, Calls, "neither path nor Host names a function";
     BadFunctionName = "bad_function_name", 404, Calls, "what is named cannot be a function's name";
     FunctionClusterOnly = "function_cluster_only", 403, Calls, "only other functions may call this one";
+    CallerUnproven = "caller_unproven", 401, Calls, "the function is for callers with one of its keys";
     NetworkNotAllowed = "network_not_allowed", 403, Calls, "the function takes no calls from the caller's network";
     OriginNotAllowed = "origin_not_allowed", 403, Calls, "the function takes no calls from pages of this origin";
     RateLimited = "rate_limited", 429, Calls, "the caller, or all callers together, made more calls than the function takes; `retry-after` says when the next may come";

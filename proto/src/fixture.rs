@@ -51,6 +51,8 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
         access: Some(gateless_common::settings!(access => message Access {
             networks: Vec::new(),
             cors: None,
+            needs_key: false,
+            keys: Vec::new(),
         })),
         visibility: v1::Visibility::Public.into(),
         r#async: Some(gateless_common::settings!(async => message AsyncPolicy {})),

@@ -15,6 +15,7 @@ mod idempotency;
 mod instances;
 mod invocations;
 mod invoke;
+mod keys;
 mod logs;
 mod openapi;
 mod openfaas;
@@ -66,6 +67,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(functions::routes())
         .merge(revisions::routes())
         .merge(traffic::routes())
+        .merge(keys::routes())
         .merge(instances::routes())
         .merge(logs::routes())
         .merge(invocations::routes())

@@ -13,6 +13,7 @@ pub mod drain;
 pub mod error;
 pub mod functions;
 pub mod invoke;
+mod keys;
 pub mod logs;
 pub mod namespaces;
 pub mod observe;

@@ -13,6 +13,7 @@ mod host;
 mod internal;
 pub mod openfaas;
 mod peer;
+mod prove;
 mod route;
 
 use std::hash::{BuildHasher, RandomState};

@@ -170,6 +170,88 @@ async fn pages_of_other_sites_call_where_they_are_let() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_open_a_function_until_they_are_revoked() {
+    let cluster = Cluster::of(2).await;
+    let closed = Spec::new()
+        .with("access/auth", "key")
+        .with("async/max_attempts", 1)
+        .scale(1, 1);
+    cluster.deploy("hello", closed).await;
+    let keys = format!("{}/keys", Api::path("hello"));
+    let create = async |name: &str| {
+        let made = cluster
+            .api
+            .send(Method::POST, &keys, Some(&json!({"name": name})))
+            .await;
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (ann, bob) = (create("ann").await, create("bob").await);
+    cluster.settled().await;
+    let again = cluster
+        .api
+        .try_send(Method::POST, &keys, Some(&json!({"name": "ann"})))
+        .await;
+    assert_eq!(again.unwrap().0, 409);
+    let listed = cluster.api.get(&keys).await;
+    assert!(listed.to_string().contains("ann") && !listed.to_string().contains(&ann));
+
+    let call = async |at: &Caller, path: &str, name: &'static str, key: &str| {
+        let call = at
+            .request(Method::POST, path)
+            .header("x-gateless-caller", "root");
+        send(call.header(name, key).body("x")).await.unwrap()
+    };
+    let bearer = format!("Bearer {ann}");
+    // One of them hosts the instance, the other forwards to it.
+    for sidecar in &cluster.sidecars {
+        for door in [sidecar.public(), sidecar.local()] {
+            for path in ["/function/hello/", "/async-function/hello/"] {
+                let open = call(&door, path, "authorization", &bearer).await;
+                assert!(matches!(open.status, 200 | 202), "{open:?}");
+                for (name, key) in [
+                    ("authorization", "Bearer glk_no"),
+                    ("x-api-key", ""),
+                    ("x-unrelated", "x"),
+                ] {
+                    let refused = call(&door, path, name, key).await;
+                    assert_eq!(refused.header("www-authenticate"), "Bearer");
+                    refused.problem(401, "caller_unproven");
+                }
+            }
+        }
+    }
+    // The function is told who it was and nothing that would open it.
+    let public = cluster.sidecars[0].public();
+    let seen = call(&public, "/function/hello/headers", "x-api-key", &bob)
+        .await
+        .expect(200);
+    let seen = seen.text().to_lowercase();
+    assert!(seen.contains("[\"x-gateless-caller\",\"bob\"]"), "{seen}");
+    assert!(!seen.contains("glk_") && !seen.contains("root"), "{seen}");
+
+    let waiting = call(
+        &public,
+        "/async-function/hello/sleep?ms=1",
+        "x-api-key",
+        &bob,
+    )
+    .await
+    .expect(202);
+    assert_eq!(public.ended(waiting.header("x-call-id")).await, "succeeded");
+    cluster
+        .api
+        .send(Method::DELETE, &format!("{keys}/ann"), None)
+        .await;
+    cluster.settled().await;
+    call(&public, "/function/hello/", "authorization", &bearer)
+        .await
+        .problem(401, "caller_unproven");
+    call(&public, "/function/hello/", "x-api-key", &bob)
+        .await
+        .expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_cannot_be_are_refused_by_field() {
     let cluster = Cluster::small().await;
     for (field, value) in [

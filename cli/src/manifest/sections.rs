@@ -104,6 +104,8 @@ macro_rules! section {
 settings!(access => section
     /// `[access]`
     Access {
+        /// What a caller has to prove: "none", or "key": that it has one of `gateless key create` [default: "none"].
+        auth: String,
         /// Where a call from outside may come from, for example "10.0.0.0/8" [default: anywhere].
         networks: Vec<String>,
         /// Pages of other sites that may call it [default: none].

@@ -148,7 +148,17 @@ pub(super) static WASM: [Field; 2] = [
 ];
 
 /// Fields of `access`.
-pub(super) static ACCESS: [Field; 2] = [
+pub(super) static ACCESS: [Field; 3] = [
+    or(
+        Value::Text("none"),
+        field(
+            "access",
+            "auth",
+            "auth",
+            Unit::Choice(&["none", "key"]),
+            "What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).",
+        ),
+    ),
     bounded(
         "at most 64; empty: anywhere",
         field(

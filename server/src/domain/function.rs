@@ -29,8 +29,23 @@ pub struct Function {
     pub traffic: Vec<Target>,
     /// Every revision it still has, oldest first.
     pub revisions: Vec<RevisionHead>,
+    /// Whose calls it takes where its spec asks for a key; by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, CallerKey>,
     /// Number of the newest revision there ever was.
     pub last_number: u64,
+}
+
+/// A caller's key to one function. The key itself is kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerKey {
+    /// SHA-256 of the key, 64 lowercase hex digits.
+    pub sha256: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops being one; left out: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What decisions need to know of a revision.

@@ -55,6 +55,7 @@ pub fn apply(
             spec: apply.spec.clone(),
             traffic: traffic::default(),
             revisions: Vec::new(),
+            keys: std::collections::BTreeMap::new(),
             last_number: 0,
         },
     };

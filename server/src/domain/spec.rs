@@ -161,6 +161,17 @@ pub enum Visibility {
     ClusterOnly,
 }
 
+/// What a caller of a function has to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Nothing.
+    #[default]
+    None,
+    /// That it has one of the function's keys.
+    Key,
+}
+
 /// Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -201,6 +201,20 @@ path! {
     }
 }
 path! {
+    /// One caller's key to a function.
+    KeyPath {
+        /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
+        namespace: name::check_label,
+        /// The function.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
+        name: name::check_function,
+        /// The caller's name, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
+        key: name::check_label,
+    }
+}
+path! {
     /// One secret.
     SecretPath {
         /// The namespace, a DNS label.
@@ -265,6 +279,11 @@ impl InvocationPath {
     }
 }
 impl TriggerPath {
+    pub(super) fn as_name(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+impl KeyPath {
     pub(super) fn as_name(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
     }

@@ -126,6 +126,7 @@ impl From<service::Error> for Problem {
         use service::Error as E;
         let text = error.to_string();
         match error {
+            E::Exists { .. } => Self::new(Code::Exists, text),
             E::NotFound { kind, .. } => Self::new(not_found(kind), text)
                 .hint("check the name and the namespace; the list route shows what there is"),
             E::Precondition { .. } => Self::new(Code::PreconditionFailed, text)
@@ -157,6 +158,7 @@ fn not_found(kind: Kind) -> Code {
         Kind::Function => Code::FunctionNotFound,
         Kind::Revision => Code::RevisionNotFound,
         Kind::Secret => Code::SecretNotFound,
+        Kind::Key => Code::KeyNotFound,
         Kind::Trigger => Code::TriggerNotFound,
         Kind::Artifact => Code::ArtifactNotFound,
         Kind::Invocation => Code::InvocationNotFound,

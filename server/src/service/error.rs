@@ -14,6 +14,7 @@ pub enum Kind {
     Function,
     Revision,
     Secret,
+    Key,
     Trigger,
     Artifact,
     Invocation,
@@ -26,6 +27,7 @@ impl fmt::Display for Kind {
             Self::Function => "function",
             Self::Revision => "revision",
             Self::Secret => "secret",
+            Self::Key => "key",
             Self::Trigger => "trigger",
             Self::Artifact => "artifact",
             Self::Invocation => "invocation",
@@ -41,6 +43,14 @@ pub enum Error {
     #[error("there is no {kind} {name}")]
     NotFound {
         /// What it would be.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// There is one of this name already.
+    #[error("there is a {kind} {name} already")]
+    Exists {
+        /// What it is.
         kind: Kind,
         /// Its name.
         name: String,

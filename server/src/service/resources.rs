@@ -9,7 +9,7 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    Access, BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec,
+    Auth, BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec,
     Visibility, Wasm,
 };
 use crate::domain::traffic;
@@ -141,15 +141,25 @@ fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Fu
             Visibility::ClusterOnly => proto::Visibility::ClusterOnly,
         }
         .into(),
-        access: Some(access(&function.spec.access)),
+        access: Some(access(function)),
         r#async: Some(async_policy(&function.spec)),
         generation: record.version,
     }
 }
 
-fn access(access: &Access) -> proto::Access {
+fn access(function: &Function) -> proto::Access {
+    let access = &function.spec.access;
+    let keys = function.keys.iter().map(|(name, key)| proto::CallerKey {
+        name: name.clone(),
+        digest: hex::decode(&key.sha256).unwrap_or_default(),
+        expires_at_ms: key
+            .expires_at
+            .map_or(0, |end| u64::try_from(end.as_millisecond()).unwrap_or(1)),
+    });
     let cors = access.cors.clone();
     gateless_common::settings!(access => message Access, access, {
+        needs_key: access.auth == Auth::Key,
+        keys: keys.collect(),
         networks: access.networks.clone(),
         cors: cors.map(|cors| proto::Cors {
             origins: cors.origins,

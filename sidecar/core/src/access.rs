@@ -3,6 +3,7 @@
 //! The rules alone, as valid values; [`crate::policy`] applies them. Deliberately no headers and no tokens: what proves an identity is the edge's.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::limit::Rate;
 use crate::network::Network;
@@ -10,6 +11,8 @@ use crate::network::Network;
 /// A function's rules for its callers. The default asks nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
+    /// What a caller has to prove that it is.
+    pub auth: Auth,
     /// Where a call from outside may come from; empty: anywhere.
     pub networks: Vec<Network>,
     /// How many calls all callers together may make at one sidecar.
@@ -18,6 +21,60 @@ pub struct Access {
     pub caller_rate: Option<Rate>,
     /// Which pages of other sites browsers let call it.
     pub cors: Option<Cors>,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// They need not.
+    #[default]
+    None,
+    /// By one of these keys.
+    Key(Vec<Key>),
+}
+
+/// A caller's key. Who has the digest does not have the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The caller's name.
+    pub name: Arc<str>,
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Milliseconds since 1970 from which on it is none any more; `None`: never.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Key {
+    /// Whether it still is one, `now` milliseconds after 1970.
+    #[must_use]
+    pub fn is_good(&self, now: u64) -> bool {
+        self.expires_at_ms.is_none_or(|end| now < end)
+    }
+}
+
+impl Auth {
+    /// Whose key has this digest, `now` milliseconds after 1970.
+    #[must_use]
+    pub fn by_digest(&self, digest: &[u8; 32], now: u64) -> Option<&Key> {
+        self.keys()
+            .iter()
+            .find(|key| key.digest == *digest && key.is_good(now))
+    }
+
+    /// The key of the caller with this name.
+    #[must_use]
+    pub fn by_name(&self, name: &str, now: u64) -> Option<&Key> {
+        self.keys()
+            .iter()
+            .find(|key| &*key.name == name && key.is_good(now))
+    }
+
+    fn keys(&self) -> &[Key] {
+        match self {
+            Self::None => &[],
+            Self::Key(keys) => keys,
+        }
+    }
 }
 
 impl Access {
@@ -130,5 +187,22 @@ mod tests {
             );
         }
         assert!(Access::default().allows("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn keys_are_good_until_they_expire() {
+        let key = |name: &str, byte, expires_at_ms| Key {
+            name: name.into(),
+            digest: [byte; 32],
+            expires_at_ms,
+        };
+        let auth = Auth::Key(vec![key("ann", 1, None), key("bob", 2, Some(1_000))]);
+        let found = |byte, now| auth.by_digest(&[byte; 32], now).map(|key| &*key.name);
+        assert_eq!(found(1, u64::MAX), Some("ann"));
+        assert_eq!(found(2, 999), Some("bob"));
+        assert_eq!(found(2, 1_000), None);
+        assert_eq!(found(3, 0), None);
+        assert!(auth.by_name("bob", 999).is_some() && auth.by_name("bob", 1_000).is_none());
+        assert_eq!(Auth::None.by_digest(&[1; 32], 0), None);
     }
 }

@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::limit::Buckets;
 use crate::name::{FunctionName, RevisionName};
-use crate::policy::{Admitted, Identity, Policy, Subject};
+use crate::policy::{Admitted, Identity, Policy, Proof, Subject};
 use crate::time::Time;
 
 /// A call for a public function that the policy let through, or what is kept of one.
@@ -34,6 +34,10 @@ pub fn admitted<C>(call: C) -> Admitted<C> {
         }
 
         fn source(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn proof(&self) -> Option<&Proof> {
             None
         }
 

@@ -5,7 +5,11 @@
 //! certificate proves them at the edge, before.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use gateless_common::stable_hash;
+
+use crate::access::Auth;
 use crate::config::{Function, Visibility};
 use crate::limit::{Buckets, Caller, Left};
 use crate::name::NodeId;
@@ -28,7 +32,7 @@ pub enum Identity {
 }
 
 /// On whose behalf a call was taken for later: what is kept of an [`Identity`] on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Principal {
     /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
     #[default]
@@ -39,14 +43,24 @@ pub enum Principal {
     Function,
     /// A trigger of the catalogue.
     Trigger,
+    /// Whoever has the key of this name.
+    Key(Arc<str>),
+}
+
+/// What a caller proved to the function it calls, wherever it called from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The name of the key it has.
+    pub key: Arc<str>,
 }
 
 impl Principal {
     /// Who a call to another function is made by that is made on behalf of this one: its callback, for example.
     #[must_use]
-    pub const fn acts_as(self) -> Identity {
+    pub const fn acts_as(&self) -> Identity {
         match self {
-            Self::Unknown | Self::Anonymous => Identity::Anonymous,
+            // A key is one function's: to another its holder is anyone.
+            Self::Unknown | Self::Anonymous | Self::Key(_) => Identity::Anonymous,
             Self::Function => Identity::Function,
             Self::Trigger => Identity::Trigger,
         }
@@ -56,13 +70,13 @@ impl Principal {
 impl Identity {
     /// What is kept of it with a call for later.
     #[must_use]
-    pub const fn principal(&self) -> Principal {
+    pub fn principal(&self) -> Principal {
         match self {
             // Whose call another sidecar forwards is not said: so it has nobody's rights.
             Self::Anonymous | Self::Sidecar(_) => Principal::Anonymous,
             Self::Function => Principal::Function,
             Self::Trigger => Principal::Trigger,
-            Self::Queue(principal) => *principal,
+            Self::Queue(principal) => principal.clone(),
         }
     }
 }
@@ -75,6 +89,8 @@ pub trait Subject {
     fn identity(&self) -> &Identity;
     /// Where it comes from, if it comes from outside of this process.
     fn source(&self) -> Option<IpAddr>;
+    /// What its maker proved to the function.
+    fn proof(&self) -> Option<&Proof>;
     /// Takes something out of the function's buckets at this sidecar; `None` where nothing is limited.
     fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T>;
 }
@@ -85,6 +101,9 @@ pub enum Refused {
     /// The function is for other functions only.
     #[error("is cluster-only: other functions may call it, nobody outside")]
     ClusterOnly,
+    /// The function is for those who have one of its keys.
+    #[error("is for callers with one of its keys")]
+    Unproven,
     /// The function takes no calls from this network.
     #[error("takes no calls from {0}")]
     Network(IpAddr),
@@ -159,7 +178,11 @@ impl Policy {
         self.check(&call)?;
         let left = match (call.identity(), call.source()) {
             (Identity::Anonymous | Identity::Function, Some(client)) => {
-                call.buckets(|buckets| buckets.take(Caller::at(client), now))
+                let caller = match call.proof() {
+                    Some(proof) => Caller::Proven(stable_hash(&[proof.key.as_bytes()])),
+                    None => Caller::at(client),
+                };
+                call.buckets(|buckets| buckets.take(caller, now))
             }
             _ => None,
         };
@@ -179,6 +202,16 @@ impl Policy {
                 Identity::Anonymous | Identity::Queue(Principal::Anonymous),
             ) => return Err(Refused::ClusterOnly),
             (Visibility::Public | Visibility::ClusterOnly, _) => {}
+        }
+        match (&function.access.auth, call.identity()) {
+            (Auth::None, _) => {}
+            // What an operator wrote down, or another sidecar has looked at.
+            (
+                Auth::Key(_),
+                Identity::Trigger | Identity::Queue(Principal::Trigger) | Identity::Sidecar(_),
+            ) => {}
+            (Auth::Key(_), _) if call.proof().is_some() => {}
+            (Auth::Key(_), _) => return Err(Refused::Unproven),
         }
         match (call.identity(), call.source()) {
             (Identity::Anonymous, Some(client)) if !function.access.allows(client) => {

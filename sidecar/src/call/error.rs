@@ -177,6 +177,11 @@ const fn denied(refused: &policy::Refused) -> (StatusCode, &'static str, &'stati
             "function_cluster_only",
             "set visibility to public to open it",
         ),
+        policy::Refused::Unproven => (
+            StatusCode::UNAUTHORIZED,
+            "caller_unproven",
+            "send one of the function's keys as authorization: Bearer KEY, or as x-api-key",
+        ),
         policy::Refused::Network(_) => (
             StatusCode::FORBIDDEN,
             "network_not_allowed",
@@ -347,6 +352,12 @@ impl Error {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {
             limits::show(response.headers_mut(), left);

@@ -8,7 +8,7 @@ use gateless_core::config;
 use gateless_core::hold::{Caller, Class, Origin};
 use gateless_core::limit::Buckets;
 use gateless_core::name::NodeId;
-use gateless_core::policy::{Identity, Subject};
+use gateless_core::policy::{Identity, Principal, Proof, Subject};
 use gateless_core::time::Time;
 use http::{Method, request};
 use hyper::upgrade::OnUpgrade;
@@ -27,6 +27,8 @@ pub struct Call {
     pub function: Arc<Function>,
     /// Who makes it, as its door or task proves.
     pub identity: Identity,
+    /// What it proved to the function.
+    pub proof: Option<Proof>,
     /// Head, already cleaned for forwarding.
     pub parts: request::Parts,
     /// Body.
@@ -66,6 +68,10 @@ impl Subject for Call {
 
     fn source(&self) -> Option<IpAddr> {
         self.source
+    }
+
+    fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
     fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
@@ -114,6 +120,7 @@ impl Call {
         Self {
             function,
             identity,
+            proof: None,
             parts,
             payload,
             class: Class::Sync,
@@ -151,6 +158,14 @@ impl Call {
         match self.payload.is_small_stream() {
             true => self.make_whole(SMALL, bodies).await,
             false => Ok(()),
+        }
+    }
+
+    /// On whose behalf it is kept for later.
+    pub fn principal(&self) -> Principal {
+        match &self.proof {
+            Some(proof) => Principal::Key(proof.key.clone()),
+            None => self.identity.principal(),
         }
     }
 

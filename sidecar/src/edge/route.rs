@@ -15,7 +15,7 @@ use super::Edge;
 use super::cors::Foreign;
 use super::doors::Door;
 use super::host::{self, Host};
-use super::openfaas;
+use super::{openfaas, prove};
 use crate::call::error::Error;
 use crate::call::{Call, Payload, grpc, headers, limits, origin, pick};
 use crate::clock;
@@ -106,9 +106,13 @@ async fn route(
         Door::Local => Identity::Function,
         Door::Peer => Identity::Sidecar(None),
     };
-    let caller = Caller(edge.fairness.hash_one(source));
+    let proof = prove::prove(&known.config.access, &mut parts.headers);
+    let caller = match &proof {
+        Some(proof) => Caller(edge.fairness.hash_one(&*proof.key)),
+        None => Caller(edge.fairness.hash_one(source)),
+    };
     let mut call = Call::new(function, identity, parts, payload, caller);
-    (call.client, call.source) = (Some(client), Some(source));
+    (call.client, call.source, call.proof) = (Some(client), Some(source), proof);
     (call.arrived, call.upgrade) = (arrived, on_upgrade);
     call.has_own_address = edge.is_one_caller(source, door);
     let admitted = edge.proxy.admit(call);

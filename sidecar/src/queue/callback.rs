@@ -240,7 +240,7 @@ impl Sender {
         check_url(&callback.url, &self.destinations.egress).map_err(|error| error.to_string())?;
         let request = request::of(&callback.url, callback).map_err(|error| error.to_string())?;
         let is_function = callback.url.starts_with('/');
-        let (principal, client) = (callback.principal, self.client.clone());
+        let (principal, client) = (callback.principal.clone(), self.client.clone());
         let functions = self.destinations.functions.clone();
         let exchange = async move {
             if is_function {

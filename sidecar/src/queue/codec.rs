@@ -40,6 +40,9 @@ pub(super) struct Head {
     /// 0 in what versions before wrote.
     #[prost(uint32, tag = "9")]
     principal: u32,
+    /// The name of the key, where the principal is one.
+    #[prost(string, tag = "10")]
+    caller: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -199,16 +202,22 @@ impl Head {
                 Principal::Anonymous => 1,
                 Principal::Function => 2,
                 Principal::Trigger => 3,
+                Principal::Key(_) => 4,
+            },
+            caller: match &record.principal {
+                Principal::Key(name) => name.to_string(),
+                _ => String::new(),
             },
         }
     }
 
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
-    pub(super) const fn principal(&self) -> Principal {
+    pub(super) fn principal(&self) -> Principal {
         match self.principal {
             0 => Principal::Unknown,
             2 => Principal::Function,
             3 => Principal::Trigger,
+            4 => Principal::Key(self.caller.as_str().into()),
             _ => Principal::Anonymous,
         }
     }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateless_common::io::unix_now;
 use gateless_core::hold::{Caller, Class};
 use gateless_core::name::FunctionName;
-use gateless_core::policy::{Identity, Principal};
+use gateless_core::policy::{Identity, Principal, Proof};
 use gateless_core::router;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use super::invoke::{Answer, Exchange, Fault, Invoke, InvokeError};
 use crate::call::error::{Error, Phase};
-use crate::call::{Call, Payload, Proxy, Queued, Slot};
+use crate::call::{Call, Payload, Proxy, Queued, Slot, headers};
 use crate::endpoint::body::Body;
 
 /// All queued calls of a sidecar take turns as one caller.
@@ -89,9 +90,22 @@ async fn deliver(
         .clone();
     let (mut parts, body) = request.into_parts();
     let principal = parts.extensions.remove::<Principal>().unwrap_or_default();
+    // A key that was revoked meanwhile proves nothing any more.
+    let proof = match &principal {
+        Principal::Key(name) => {
+            let key = function.config.access.auth.by_name(name, unix_now().0);
+            key.map(|key| Proof {
+                key: key.name.clone(),
+            })
+        }
+        _ => None,
+    };
+    if let Some(proof) = &proof {
+        headers::set(&mut parts.headers, headers::CALLER, &proof.key);
+    }
     let identity = Identity::Queue(principal);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
-    (call.class, call.queued) = (Class::Async, Some(queued));
+    (call.class, call.queued, call.proof) = (Class::Async, Some(queued), proof);
     let mut admitted = proxy.admit(call)?;
     proxy.send(&revision, &mut admitted).await
 }

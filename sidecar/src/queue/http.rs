@@ -68,7 +68,7 @@ fn kept_request(call: &Call, egress: &Egress) -> Result<Record, Error> {
         idempotency: idempotency(&parts.headers, method, path, &body)?,
         body,
         callback,
-        principal: call.identity.principal(),
+        principal: call.principal(),
     })
 }
 

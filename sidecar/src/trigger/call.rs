@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use gateless_core::config::Function;
 use gateless_core::limit::Buckets;
-use gateless_core::policy::{Admitted, Identity, Policy, Principal, Subject};
+use gateless_core::policy::{Admitted, Identity, Policy, Principal, Proof, Subject};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -58,6 +58,10 @@ impl Subject for Fired<'_> {
     }
 
     fn source(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn proof(&self) -> Option<&Proof> {
         None
     }
 

@@ -39,6 +39,7 @@ export const SETTINGS = {
   "wasm.max_table_elements": { toml: "wasm.max_table_elements", kind: "number", fallback: 100000, low: 1, high: 10000000, text: "Elements of all its tables together." },
   "wasm.max_response_body_bytes": { toml: "wasm.max_response_body", kind: "size", fallback: 104857600, low: 1, high: 1099511627776, text: "Body of one response." },
   "wasm.max_outgoing_requests": { toml: "wasm.max_outgoing_requests", kind: "number", fallback: 32, low: 1, high: 1000, text: "Outgoing requests of one request at a time." },
+  "access.auth": { toml: "access.auth", kind: "choice", fallback: "none", options: ["none", "key"], text: "What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`)." },
   "access.networks": { toml: "access.networks", kind: "list", text: "Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`." },
   "access.cors": { toml: "access.cors", kind: "object", text: "Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`." },
   "access.rate": { toml: "access.rate", kind: "number", fallback: 0, low: 0, high: 1000000, text: "Calls a second that all callers together may make at each sidecar; 0: no limit." },

@@ -7,7 +7,7 @@ use gateless_common::spec::{Field, Value, settings as fields_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Bundle, Component, Cors, Metric, Readiness};
+use super::{Auth, Bundle, Component, Cors, Metric, Readiness};
 
 /// A struct of a section's settings, after the fields given.
 macro_rules! object {
@@ -78,6 +78,8 @@ gateless_common::settings!(wasm => object
 gateless_common::settings!(access => object
     /// What a function asks of its callers. In force for all revisions as soon as it is applied.
     Access {
+        /// What a caller has to prove.
+        auth: Auth = Auth::None,
         /// Where a call from outside may come from; at most 64. Empty: anywhere.
         networks: Vec<String> = Vec::new(),
         /// Which pages of other sites browsers let call it.

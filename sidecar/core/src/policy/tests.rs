@@ -13,6 +13,7 @@ struct Call<'a> {
     function: Function,
     identity: Identity,
     client: Option<IpAddr>,
+    proof: Option<Proof>,
     buckets: Option<&'a RefCell<Buckets>>,
 }
 
@@ -27,6 +28,10 @@ impl Subject for Call<'_> {
 
     fn source(&self) -> Option<IpAddr> {
         self.client
+    }
+
+    fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
     fn buckets<T>(&self, take: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
@@ -46,6 +51,7 @@ fn every_identity() -> Vec<Identity> {
         Identity::Queue(Principal::Function),
         Identity::Queue(Principal::Trigger),
         Identity::Queue(Principal::Unknown),
+        Identity::Queue(Principal::Key("ann".into())),
         Identity::Trigger,
     ]
 }
@@ -60,6 +66,7 @@ fn check(visibility: Visibility, identity: Identity, expected: Result<(), Refuse
         function,
         identity,
         client: None,
+        proof: None,
         buckets: None,
     };
     let admitted = Policy::default().admit(call, Time::ZERO);
@@ -118,6 +125,7 @@ fn call_from_outside_comes_from_a_network_that_is_allowed() {
                 function,
                 identity: identity.clone(),
                 client: Some(CLIENT),
+                proof: None,
                 buckets: None,
             };
             Policy::default().admit(call, Time::ZERO).map(|_| ())
@@ -140,6 +148,7 @@ fn call_is_counted_where_it_comes_in_and_nowhere_else() {
             function: fixture::function("hello", Scaling::default()),
             identity: identity.clone(),
             client: Some(CLIENT),
+            proof: None,
             buckets: Some(&buckets),
         };
         let policy = Policy::default();
@@ -162,4 +171,53 @@ fn call_is_counted_where_it_comes_in_and_nowhere_else() {
             _ => assert!(second.unwrap().left().is_none(), "{identity:?}"),
         }
     }
+}
+
+#[test]
+fn function_with_keys_is_called_by_who_proved_one() {
+    for identity in every_identity() {
+        let call = |proof: Option<&str>| {
+            let access = Access {
+                auth: Auth::Key(Vec::new()),
+                ..Access::default()
+            };
+            let function = Function {
+                access,
+                ..fixture::function("hello", Scaling::default())
+            };
+            let call = Call {
+                function,
+                identity: identity.clone(),
+                client: Some(CLIENT),
+                proof: proof.map(|key| Proof { key: key.into() }),
+                buckets: None,
+            };
+            Policy::default().admit(call, Time::ZERO).map(|_| ())
+        };
+        assert_eq!(call(Some("ann")), Ok(()), "{identity:?}");
+        let expected = match identity {
+            Identity::Trigger | Identity::Sidecar(_) | Identity::Queue(Principal::Trigger) => {
+                Ok(())
+            }
+            _ => Err(Refused::Unproven),
+        };
+        assert_eq!(call(None), expected, "{identity:?}");
+    }
+}
+
+#[test]
+fn callers_with_keys_are_counted_by_key_and_not_by_address() {
+    let buckets = RefCell::new(Buckets::new(None, Rate::new(1.0, 1)).unwrap());
+    let call = |key: &str, client: [u8; 4]| Call {
+        function: fixture::function("hello", Scaling::default()),
+        identity: Identity::Anonymous,
+        client: Some(client.into()),
+        proof: Some(Proof { key: key.into() }),
+        buckets: Some(&buckets),
+    };
+    let policy = Policy::default();
+    let passes = |key, client| policy.admit(call(key, client), Time::ZERO).is_ok();
+    assert!(passes("ann", [192, 0, 2, 1]));
+    assert!(passes("bob", [192, 0, 2, 1]));
+    assert!(!passes("ann", [192, 0, 2, 2]));
 }

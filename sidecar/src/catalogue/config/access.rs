@@ -1,7 +1,7 @@
 //! What a function asks of its callers, from the wire.
 
 use gateless_common::settings;
-use gateless_core::access::{Access, Cors};
+use gateless_core::access::{Access, Auth, Cors, Key};
 use gateless_core::limit::Rate;
 use gateless_core::network::Network;
 use gateless_proto::v1;
@@ -35,10 +35,31 @@ pub(super) fn access(wire: Option<&v1::Access>) -> Result<Access, Error> {
     };
     let networks = wire.networks.iter().enumerate().map(network);
     Ok(Access {
+        auth: match wire.needs_key {
+            true => Auth::Key(
+                wire.keys
+                    .iter()
+                    .map(key)
+                    .collect::<Result<_, _>>()
+                    .map_err(at)?,
+            ),
+            false => Auth::None,
+        },
         networks: networks.collect::<Result<_, _>>().map_err(at)?,
         rate: Rate::new(wire.rate, wire.burst),
         caller_rate: Rate::new(wire.caller_rate, wire.caller_burst),
         cors: wire.cors.as_ref().map(cors).transpose().map_err(at)?,
+    })
+}
+
+fn key(wire: &v1::CallerKey) -> Result<Key, Error> {
+    let digest = wire.digest.as_slice().try_into();
+    Ok(Key {
+        name: wire.name.as_str().into(),
+        digest: digest.map_err(|_| {
+            Error::new("keys", format!("{:?} has no digest of 32 bytes", wire.name))
+        })?,
+        expires_at_ms: (wire.expires_at_ms > 0).then_some(wire.expires_at_ms),
     })
 }
 

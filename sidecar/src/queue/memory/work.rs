@@ -172,7 +172,7 @@ impl Memory {
         let callback = Callback {
             id: id.clone(),
             function: entry.record.function.clone(),
-            principal: entry.record.principal,
+            principal: entry.record.principal.clone(),
             url: entry.record.callback.clone().unwrap_or_default(),
             attempt: entry.callback_tries + 1,
             state: entry.call.state.as_str(),
