@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -43,6 +45,46 @@ pub struct Bounds {
     pub connections: Limits,
     /// How long they may be silent.
     pub timeouts: Timeouts,
+    /// How the kernel finds out that the other end is gone.
+    pub keepalive: Keepalive,
+}
+
+/// When the kernel gives a connection up whose other end does not answer, in a call or not: a host that was powered off
+/// says nothing at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Without a byte for so long, it asks; and then every sixth of it.
+    pub probe_after: Duration,
+    /// What was written and is not acknowledged for so long ends the connection. So does a reader that takes nothing for
+    /// so long; `None` where readers may be slow, and the kernel takes a quarter of an hour.
+    pub unacknowledged: Option<Duration>,
+}
+
+/// Probes without an answer, after which a connection is given up.
+const PROBES: u32 = 6;
+
+impl Default for Keepalive {
+    /// 60 s, and slow readers.
+    fn default() -> Self {
+        Self {
+            probe_after: Duration::from_secs(60),
+            unacknowledged: None,
+        }
+    }
+}
+
+impl Keepalive {
+    fn set(&self, tcp: &TcpStream) -> io::Result<()> {
+        if let Some(bound) = self.unacknowledged {
+            let millis = u32::try_from(bound.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(tcp, millis)?;
+        }
+        sockopt::set_tcp_keepidle(tcp, self.probe_after)?;
+        sockopt::set_tcp_keepintvl(tcp, self.probe_after / PROBES)?;
+        sockopt::set_tcp_keepcnt(tcp, PROBES)?;
+        sockopt::set_socket_keepalive(tcp, true)?;
+        Ok(())
+    }
 }
 
 type Exempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -142,10 +184,17 @@ impl Door {
             activity.order(Order::Drain);
         }
         let opened = clock::now();
-        let timeouts = self.bounds.timeouts;
+        let Bounds {
+            timeouts,
+            keepalive,
+            ..
+        } = self.bounds;
         let (handshake, serve, stop) = (handshake.clone(), serve.clone(), stop.clone());
         tokio::spawn(async move {
-            tcp.set_nodelay(true).ok();
+            // Fails when it is gone already, which its first reading shows, too.
+            tcp.set_nodelay(true)
+                .and_then(|()| keepalive.set(&tcp))
+                .ok();
             let shaken = tokio::select! {
                 shaken = handshake.shake(tcp) => shaken,
                 () = tokio::time::sleep_until(opened + timeouts.head) => return,
@@ -286,5 +335,27 @@ impl Drop for Ticket {
         known.activities.remove(&self.id);
         drop(known);
         self.connections.room.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_finds_out_that_the_other_end_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let keepalive = Keepalive {
+            unacknowledged: Some(Duration::from_secs(60)),
+            ..Keepalive::default()
+        };
+        keepalive.set(&tcp).unwrap();
+        assert!(sockopt::socket_keepalive(&tcp).unwrap());
+        assert_eq!(sockopt::tcp_user_timeout(&tcp).unwrap(), 60_000);
+        let (after, every) = (sockopt::tcp_keepidle(&tcp), sockopt::tcp_keepintvl(&tcp));
+        assert_eq!(after.unwrap(), Duration::from_secs(60));
+        assert_eq!(every.unwrap(), Duration::from_secs(10));
     }
 }

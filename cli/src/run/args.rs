@@ -124,7 +124,8 @@ pub(super) struct ConnectionArgs {
         long,
         env = "GATELESS_HEAD_TIMEOUT",
         default_value = "10s",
-        value_name = "TIME"
+        value_name = "TIME",
+        value_parser = more_than_nothing
     )]
     head_timeout: Millis,
     /// A connection is closed when it has had no call for so long; longer than what a load balancer in front keeps its
@@ -133,7 +134,8 @@ pub(super) struct ConnectionArgs {
         long,
         env = "GATELESS_IDLE_TIMEOUT",
         default_value = "75s",
-        value_name = "TIME"
+        value_name = "TIME",
+        value_parser = more_than_nothing
     )]
     idle_timeout: Millis,
     /// Connections at once from outside [default: by the limit on open files].
@@ -141,12 +143,20 @@ pub(super) struct ConnectionArgs {
     max_connections: Option<u32>,
 }
 
+/// A duration; 0 would close every connection.
+fn more_than_nothing(text: &str) -> Result<Millis, String> {
+    match text.parse()? {
+        Millis(0) => Err("it must be more than 0".to_owned()),
+        millis => Ok(millis),
+    }
+}
+
 impl ConnectionArgs {
     pub(super) fn options(&self) -> gateless_listen::Options {
         gateless_listen::Options {
             timeouts: gateless_listen::Timeouts {
-                head: Duration::from_millis(self.head_timeout.0.max(1)),
-                idle: Duration::from_millis(self.idle_timeout.0.max(1)),
+                head: Duration::from_millis(self.head_timeout.0),
+                idle: Duration::from_millis(self.idle_timeout.0),
             },
             most: self.max_connections.map(|most| most as usize),
         }

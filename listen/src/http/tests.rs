@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::admission::Limits;
-use crate::{Bounds, Connections, Door, Handshake, Plain, Timeouts};
+use crate::{Bounds, Connections, Door, Handshake, Keepalive, Plain, Timeouts};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -53,6 +53,7 @@ async fn serving_after<H: Handshake>(
     let bounds = Bounds {
         connections: Limits { all, of_one: all },
         timeouts,
+        keepalive: Keepalive::default(),
     };
     let door = Door::new("test", bounds, move |_| exempt, tasks.clone());
     let connections = door.connections();

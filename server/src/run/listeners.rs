@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use gateless_listen::admission::Limits;
 use gateless_listen::http::Settings;
-use gateless_listen::{Bounds, Door, Options, Plain, descriptors, http};
+use gateless_listen::{Bounds, Door, Keepalive, Options, Plain, descriptors, http};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
@@ -28,6 +28,9 @@ const API_PERCENT: u64 = 5;
 const SIDECARS_PERCENT: u64 = 5;
 /// A sidecar is asked so often whether it is there.
 const PING: Duration = Duration::from_secs(5);
+
+/// Who acknowledges nothing for so long is gone: a listener to events would keep its place for a quarter of an hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// What the API's connections carry.
 pub(super) const API: Settings = Settings {
@@ -63,6 +66,10 @@ impl Doors {
             let bounds = Bounds {
                 connections: Limits { all, of_one: all },
                 timeouts: options.timeouts,
+                keepalive: Keepalive {
+                    unacknowledged: Some(UNACKNOWLEDGED),
+                    ..Keepalive::default()
+                },
             };
             let on_this_host = |address: IpAddr| address.to_canonical().is_loopback();
             Door::new(name, bounds, on_this_host, connections.clone())

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gateless_listen::admission::Limits;
-use gateless_listen::{Bounds, Plain, descriptors};
+use gateless_listen::{Bounds, Keepalive, Plain, descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -130,6 +130,7 @@ fn bounds(config: &Config, door: Door, files: u64) -> Bounds {
     Bounds {
         connections: Limits { all, of_one: all },
         timeouts: config.connections.timeouts,
+        keepalive: Keepalive::default(),
     }
 }
 
