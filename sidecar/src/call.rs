@@ -13,8 +13,10 @@ pub mod origin;
 pub(crate) mod relay;
 pub mod reserve;
 
+mod again;
 mod broken;
 mod forward;
+mod leave;
 mod payload;
 mod request;
 mod send;

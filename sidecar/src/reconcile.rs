@@ -337,6 +337,10 @@ impl Reconciler {
             }
             Signal::Silent(address, silent) => self.parts.registry.silence(&address, silent),
             Signal::Drained(id) => self.machines.host(now, host::Event::Drained(id)),
+            Signal::Overdue(id) => {
+                tracing::warn!(instance = %id, "a call did not end within limits.timeout: the instance is replaced");
+                self.machines.host(now, host::Event::Overdue(id));
+            }
             Signal::Room(name, nodes) => {
                 for node in nodes {
                     let room = v1::Room {

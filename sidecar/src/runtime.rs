@@ -43,6 +43,8 @@ pub enum Signal {
     Wanted(RevisionName),
     /// A closed gate is empty.
     Drained(InstanceId),
+    /// An instance does not come to an end with a call; its gate is closed.
+    Overdue(InstanceId),
     /// These peers were refused and there is room now.
     Room(RevisionName, Vec<NodeId>),
     /// The peer at an address fell silent, or answers again.

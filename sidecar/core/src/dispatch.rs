@@ -411,8 +411,13 @@ impl<W, E: Clone> Dispatch<W, E> {
         ready == 0 || self.max_scale.is_none_or(|max| ready < max)
     }
 
+    /// Calls that may wait in front of so many instances. Without a limit none waits for another to end, but for an
+    /// instance that can be reached: then the hold limits alone count.
     fn queue_depth(&self, instances: u32) -> u64 {
-        let per_instance = u64::from(self.concurrency.unwrap_or(0)) * QUEUE_PER_CONCURRENCY;
+        let Some(concurrency) = self.concurrency else {
+            return u64::from(self.hold_limits.max_requests);
+        };
+        let per_instance = u64::from(concurrency) * QUEUE_PER_CONCURRENCY;
         (per_instance * u64::from(instances)).max(1)
     }
 }

@@ -83,6 +83,8 @@ pub enum Event {
     },
     /// A draining instance has finished its last call.
     Drained(InstanceId),
+    /// An instance does not come to an end with a call: it takes no more, and another is started in its place.
+    Overdue(InstanceId),
 }
 
 /// What the shell is to do.
@@ -245,6 +247,15 @@ impl Host {
             Event::Drained(id) => {
                 let name = self.instances.get(id).map(|i| i.revision.clone());
                 self.stop(now, id, out);
+                name.into_iter().collect()
+            }
+            Event::Overdue(id) => {
+                let ready = self.instances.get(id);
+                let ready = ready.filter(|instance| instance.state == State::Ready);
+                let name = ready.map(|instance| instance.revision.clone());
+                if name.is_some() {
+                    self.end(now, id, out);
+                }
                 name.into_iter().collect()
             }
         };

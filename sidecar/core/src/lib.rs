@@ -4,6 +4,7 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+pub mod abandoned;
 pub mod access;
 pub mod authority;
 pub mod autoscaler;
@@ -17,6 +18,7 @@ mod few;
 pub mod gate;
 pub mod hold;
 pub mod host;
+pub mod keepalive;
 pub mod leaving;
 pub mod limit;
 pub mod message;

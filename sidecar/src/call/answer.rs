@@ -1,12 +1,15 @@
 //! A function's answer on its way to the caller: keeps the permit and the
 //! connection until the last byte, and watches the deadline and idle timeout meanwhile.
+//! What becomes of one that nobody reads to its end is [`leave`]'s.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
+use super::leave;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Error, Inbound};
 use crate::endpoint::patience::{Found, Patience};
@@ -16,7 +19,7 @@ use crate::runtime::Lease;
 
 /// What a call keeps until its answer is through.
 pub struct Held {
-    /// Goes back when dropped.
+    /// Goes back when it is dropped and no connection holds it.
     pub lease: Lease,
     /// Goes back to its pool after a whole answer, is closed otherwise.
     pub conn: Option<Conn>,
@@ -31,7 +34,7 @@ impl Held {
             self.lease.endpoint().alarms().put_back(alarm);
         }
         if let Some(conn) = self.conn {
-            conn.reuse();
+            conn.finish();
         }
     }
 }
@@ -70,9 +73,13 @@ impl Tracked {
         }
     }
 
+    /// Nobody reads on.
     fn give_up(&mut self) {
         self.watch = None;
-        self.held = None;
+        if let Some(held) = self.held.take() {
+            let answer = mem::replace(&mut self.inner, Inbound::Whole(None));
+            leave::in_mid_answer(answer, held);
+        }
     }
 
     /// Ready when the answer's time is up. It has nothing at hand, so that its silence begins now.
@@ -99,6 +106,12 @@ impl Tracked {
     }
 }
 
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 impl http_body::Body for Tracked {
     type Data = Bytes;
     type Error = Error;
@@ -119,7 +132,7 @@ impl http_body::Body for Tracked {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.give_up();
+                (this.watch, this.held) = (None, None);
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {

@@ -5,13 +5,13 @@
 use http::Request;
 
 use super::forward::Sent;
-use super::payload::{Payload, Unread};
 use super::request::Call;
 use super::send::Proxy;
 use crate::call::error::Error;
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Failure;
 use crate::endpoint::pool;
+use crate::endpoint::unprocessed::Unprocessed;
 use crate::runtime::{Lease, Relay};
 
 /// What broke off.
@@ -46,14 +46,13 @@ impl Broken {
     ) -> Result<Sent, Error> {
         match self {
             Self::Component(Failure::Busy) => {
-                let (parts, body) = request.into_parts();
-                call.parts.headers = parts.headers;
-                give_back(call, body);
+                // What was not read comes back with it.
+                call.parts.headers = request.into_parts().0.headers;
                 Ok(Sent::Refused(lease))
             }
             Self::Component(Failure::Ended(ended)) => Err(Error::Component(ended)),
             Self::Wire(pool::Error::Unsent(request, error)) => {
-                give_back(call, request.into_body());
+                drop(request);
                 if let Some(relay) = relay {
                     proxy.no_way(&lease, relay);
                     return Ok(Sent::NoWay);
@@ -65,16 +64,23 @@ impl Broken {
                     error,
                 })
             }
-            Self::Wire(pool::Error::Sent(_)) if lease.is_lost() => Ok(Sent::Lost(lease)),
+            Self::Wire(pool::Error::Unprocessed(why, error)) => {
+                Ok(Sent::Unprocessed { lease, why, error })
+            }
+            Self::Wire(pool::Error::Sent { .. }) if lease.is_lost() => Ok(Sent::Lost(lease)),
             // The function had the call, and would answer the next one so, too.
             Self::Wire(pool::Error::Answer(fault)) => {
                 let cause = fault.to_owned();
                 Err(Error::Instance { cause, seen: true })
             }
-            Self::Wire(pool::Error::Sent(error)) if error.is_user() => {
+            Self::Wire(pool::Error::Sent { error, .. }) if error.is_user() => {
                 Err(Error::Body(error.to_string()))
             }
-            Self::Wire(pool::Error::Sent(error)) => Ok(Sent::Failed {
+            Self::Wire(pool::Error::Sent { error, stale }) if stale && call.is_idempotent() => {
+                let (why, error) = (Unprocessed::ConnectionEnded, error.to_string());
+                Ok(Sent::Unprocessed { lease, why, error })
+            }
+            Self::Wire(pool::Error::Sent { error, .. }) => Ok(Sent::Failed {
                 by: match lease.is_local() {
                     true => Blamed::Instance,
                     false => Blamed::Peer,
@@ -84,14 +90,5 @@ impl Broken {
                 error: error.to_string(),
             }),
         }
-    }
-}
-
-/// What was not sent was not read either, and can be sent again.
-fn give_back(call: &mut Call, body: Body) {
-    match body {
-        Body::Full(bytes) => call.payload = Payload::Whole(bytes.unwrap_or_default()),
-        Body::Limited(limited) => call.payload = Payload::Stream(Unread::new(limited.into_inner())),
-        Body::Boxed(_) => {}
     }
 }

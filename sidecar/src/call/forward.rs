@@ -4,7 +4,7 @@ use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version};
 
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use gateless_core::time::Time;
 use super::answer::{Held, Tracked};
 use super::broken::{Blamed, Broken};
 use super::headers::Speaker;
+use super::leave::Exchange;
 use super::payload::{SMALL, UPLOAD_STALL};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
@@ -27,7 +28,8 @@ use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::patience::{Cut, Patience, Upload};
-use crate::endpoint::pool::Conn;
+use crate::endpoint::pool::{Conn, How, Pool};
+use crate::endpoint::unprocessed::Unprocessed;
 use crate::runtime::{Endpoint, Lease, Relay};
 
 /// What came of one attempt.
@@ -41,6 +43,12 @@ pub(super) enum Sent {
         lease: Lease,
         seen: bool,
         by: Blamed,
+        error: String,
+    },
+    /// It was not processed, as its connection says; the endpoint is none the worse for it.
+    Unprocessed {
+        lease: Lease,
+        why: Unprocessed,
         error: String,
     },
     /// The peer that was to pass it on cannot reach its host either.
@@ -106,11 +114,29 @@ pub(super) async fn forward(
     let end = response_start.into_iter().chain(call.deadline).min();
     let endpoint = lease.endpoint().clone();
     let until = call.deadline.map(|end| clock::instant(end).into_std());
+    let upgrade = call.upgrade.is_some();
+    let mut how = How {
+        repeatable: call.is_idempotent(),
+        permit: lease.kept(),
+    };
     let mut alarm = None;
-    let sent = tokio::select! {
-        biased;
-        sent = send(&endpoint, relay.as_deref(), &mut request, call.upgrade.is_some(), until) => Some(sent),
-        () = elapsed(&endpoint, end, &mut alarm) => None,
+    let sent = if let (Some(permit), Endpoint::Local { pool, .. }) = (&how.permit, &*endpoint) {
+        // It goes on without this call, if it has to.
+        let (pool, permit) = (pool.clone(), permit.clone());
+        let (request, how) = (mem::take(&mut request), mem::take(&mut how));
+        let sending = Box::pin(async move { over(&pool, request, upgrade, &how).await });
+        let exchange = Exchange::new(sending, permit);
+        in_time(exchange, &endpoint, end, &mut alarm).await
+    } else {
+        let sending = send(
+            &endpoint,
+            relay.as_deref(),
+            &mut request,
+            upgrade,
+            &how,
+            until,
+        );
+        in_time(sending, &endpoint, end, &mut alarm).await
     };
     let Some(sent) = sent else {
         return Err(
@@ -128,7 +154,12 @@ pub(super) async fn forward(
         Ok((response, conn)) => {
             // A server that answers before it has read a long body closes the connection
             // just after: the next call must not meet that.
-            let conn = conn.filter(|_| !long);
+            let conn = conn.map(|mut conn| {
+                if long {
+                    conn.only_once();
+                }
+                conn
+            });
             if let Some(relay) = &relay
                 && relay::found_no_way(&response)
             {
@@ -167,7 +198,7 @@ fn answered(
         if let Some(conn) = conn
             && http_body::Body::is_end_stream(response.body())
         {
-            conn.reuse();
+            conn.finish();
         }
         return Sent::Refused(lease);
     }
@@ -206,11 +237,26 @@ async fn elapsed(endpoint: &Endpoint, end: Option<Time>, alarm: &mut Option<Alar
     poll_fn(|cx| alarm.poll(cx)).await;
 }
 
+/// What comes of `sending`; `None` when `end` comes before.
+async fn in_time<F: Future>(
+    sending: F,
+    endpoint: &Endpoint,
+    end: Option<Time>,
+    alarm: &mut Option<Alarm>,
+) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        sent = sending => Some(sent),
+        () = elapsed(endpoint, end, alarm) => None,
+    }
+}
+
 async fn send(
     endpoint: &Endpoint,
     relay: Option<&Relay>,
     request: &mut Request<Body>,
     upgrade: bool,
+    how: &How,
     until: Option<std::time::Instant>,
 ) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
     let pool = match endpoint {
@@ -223,15 +269,24 @@ async fn send(
                 .map_err(Broken::Component);
         }
     };
-    let request = mem::take(request);
+    over(pool, mem::take(request), upgrade, how).await
+}
+
+/// Over a connection of `pool`.
+async fn over(
+    pool: &Arc<Pool>,
+    request: Request<Body>,
+    upgrade: bool,
+    how: &How,
+) -> Result<(Response<Inbound>, Option<Conn>), Broken> {
     let sent = if upgrade {
-        let sent = Box::pin(pool.send_upgrade(request)).await;
-        sent.map(|answer| (answer, None))
+        let sent = Box::pin(pool.send_upgrade(request, how)).await;
+        sent.map(|(answer, conn)| (answer, Some(conn)))
     } else if request.version() == Version::HTTP_2 {
         let sent = Box::pin(pool.send_h2(request)).await;
         sent.map(|answer| (answer, None))
     } else {
-        let sent = pool.send_h1(request).await;
+        let sent = pool.send_h1(request, how).await;
         sent.map(|(answer, conn)| (answer, Some(conn)))
     };
     sent.map(|(answer, conn)| (Inbound::answer(answer), conn))
@@ -367,7 +422,7 @@ impl Answer {
                 held.finish();
                 Body::Full(bytes)
             }
-            Inbound::Wire(_) | Inbound::Boxed(_) => {
+            Inbound::Wire(_) | Inbound::Boxed(_) | Inbound::Replayed(_) => {
                 let deadline = call.deadline.map(clock::instant);
                 let idle = limits.idle_timeout;
                 let patience = Patience::new(clock::instant(at), deadline, idle, upload);

@@ -9,8 +9,9 @@ use http_body_util::BodyExt;
 
 use super::bodies::{Account, Memory};
 use crate::call::error::Error;
-use crate::endpoint::body::{self, Body, Inbound};
+use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::patience::{Cut, Upload};
+use crate::endpoint::upload::{self, Lent, Limited};
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
 /// refusal there costs nothing.
@@ -25,8 +26,10 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
 pub enum Payload {
     /// Can be sent any number of times.
     Whole(Bytes),
-    /// Can be sent once.
+    /// Can be sent once, and again when it comes back.
     Stream(Unread),
+    /// Is being sent.
+    Lent(Lent),
     /// Was sent.
     Spent,
 }
@@ -51,7 +54,7 @@ impl Payload {
     /// Whether nothing can be sent any more.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        matches!(self, Self::Spent)
+        matches!(self, Self::Spent | Self::Lent(_))
     }
 
     /// Bytes it keeps in memory.
@@ -59,7 +62,7 @@ impl Payload {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.len() as u64,
-            Self::Stream(_) | Self::Spent => 0,
+            Self::Stream(_) | Self::Lent(_) | Self::Spent => 0,
         }
     }
 
@@ -68,7 +71,7 @@ impl Payload {
     pub fn whole(&self) -> Bytes {
         match self {
             Self::Whole(bytes) => bytes.clone(),
-            Self::Stream(_) | Self::Spent => Bytes::new(),
+            Self::Stream(_) | Self::Lent(_) | Self::Spent => Bytes::new(),
         }
     }
 
@@ -78,7 +81,7 @@ impl Payload {
         match self {
             Self::Whole(bytes) => bytes.len() as u64 <= limit,
             Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= limit),
-            Self::Spent => false,
+            Self::Lent(_) | Self::Spent => false,
         }
     }
 
@@ -87,7 +90,7 @@ impl Payload {
     pub fn is_small_stream(&self) -> bool {
         match self {
             Self::Stream(unread) => unread.exact_size().is_some_and(|size| size <= SMALL),
-            Self::Whole(_) | Self::Spent => false,
+            Self::Whole(_) | Self::Lent(_) | Self::Spent => false,
         }
     }
 
@@ -121,7 +124,7 @@ impl Payload {
         let Some(incoming) = incoming.into_inner() else {
             return Ok(None);
         };
-        let (limited, upload) = body::Limited::new(incoming, limit, Some(UPLOAD_STALL));
+        let (limited, upload) = Limited::new(incoming, limit, Some(UPLOAD_STALL));
         let collected = collect(Body::Limited(limited), &mut memory);
         match (
             tokio::time::timeout(UPLOAD_WITHIN, collected).await,
@@ -150,12 +153,21 @@ impl Payload {
                     // One that says how long it is has no reason to pause; a conversation has.
                     let whole = incoming.size_hint().exact().is_some();
                     let stall = whole.then_some(UPLOAD_STALL);
-                    let (limited, upload) = body::Limited::new(incoming, limit, stall);
+                    let (limited, upload, lent) = Limited::lend(incoming, limit, stall);
+                    *self = Self::Lent(lent);
                     (Body::Limited(limited), Some(upload))
                 }
                 None => (Body::empty(), None),
             },
-            Self::Spent => (Body::empty(), None),
+            Self::Lent(_) | Self::Spent => (Body::empty(), None),
+        }
+    }
+
+    /// After a request that failed: takes the body back, if it can be sent again.
+    pub async fn come_back(&mut self) {
+        if let Self::Lent(lent) = self {
+            let body = lent.come_back().await;
+            *self = body.map_or(Self::Spent, Self::new);
         }
     }
 }
@@ -191,10 +203,6 @@ async fn collect(mut body: Body, memory: &mut Memory) -> Result<Bytes, Error> {
 /// thrown away for a while: a connection closed over unread bytes takes the refusal with it.
 pub struct Unread(Option<Inbound>);
 
-/// Thrown away at most.
-const LINGER_BYTES: usize = 1 << 20;
-const LINGER: Duration = Duration::from_secs(2);
-
 impl Unread {
     /// Of a request.
     #[must_use]
@@ -217,22 +225,9 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        let Some(mut incoming) = self.0.take().filter(|body| !body.is_end_stream()) else {
-            return;
-        };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(tokio::time::timeout(LINGER, async move {
-            let mut left = LINGER_BYTES;
-            while let Some(Ok(frame)) = incoming.frame().await {
-                let size = frame.data_ref().map_or(0, Bytes::len);
-                match left.checked_sub(size) {
-                    Some(rest) => left = rest,
-                    None => return,
-                }
-            }
-        }));
+        if let Some(body) = self.0.take() {
+            upload::throw_away(body);
+        }
     }
 }
 

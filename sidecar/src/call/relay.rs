@@ -12,7 +12,7 @@ use super::headers;
 use super::send::Proxy;
 use crate::call::error::Error;
 use crate::endpoint::body::{Body, Inbound};
-use crate::endpoint::pool;
+use crate::endpoint::pool::{self, How};
 use crate::runtime::{Lease, Relay};
 
 /// How a sidecar marks the refusal of a call that it could not pass on.
@@ -50,7 +50,9 @@ impl Proxy {
             pool.send_h2(request).await
         } else {
             // Its connection is not used again: the body that is on its way has it.
-            pool.send_h1(request).await.map(|(response, _)| response)
+            pool.send_h1(request, &How::default())
+                .await
+                .map(|(response, _)| response)
         };
         match sent {
             Ok(response) => {
@@ -59,14 +61,18 @@ impl Proxy {
                 headers::strip_hop_by_hop(response.headers_mut());
                 Ok(response)
             }
-            Err(pool::Error::Unsent(..)) => Err(no_way()),
-            Err(pool::Error::Sent(_)) if pool.is_lost() => Err(Error::HostLost(Some(node.clone()))),
-            Err(pool::Error::Sent(error)) if error.is_user() => Err(Error::Body(error.to_string())),
+            Err(pool::Error::Unsent(..) | pool::Error::Unprocessed(..)) => Err(no_way()),
+            Err(pool::Error::Sent { .. }) if pool.is_lost() => {
+                Err(Error::HostLost(Some(node.clone())))
+            }
+            Err(pool::Error::Sent { error, .. }) if error.is_user() => {
+                Err(Error::Body(error.to_string()))
+            }
             Err(pool::Error::Answer(fault)) => Err(Error::Instance {
                 cause: fault.to_owned(),
                 seen: true,
             }),
-            Err(pool::Error::Sent(error)) => Err(Error::Instance {
+            Err(pool::Error::Sent { error, .. }) => Err(Error::Instance {
                 cause: error.to_string(),
                 seen: true,
             }),

@@ -207,13 +207,11 @@ impl Call {
 
     /// Whether it may be sent again although a function may have seen it.
     pub(super) fn may_go_again(&self) -> bool {
-        self.is_idempotent()
-            && self.origin() == Origin::Here
-            && self.upgrade.is_none()
-            && !self.payload.is_spent()
+        self.is_idempotent() && self.origin() == Origin::Here && !self.payload.is_spent()
     }
 
-    fn is_idempotent(&self) -> bool {
+    /// Whether it may run twice.
+    pub(super) fn is_idempotent(&self) -> bool {
         let method = &self.parts.method;
         method.is_idempotent() && *method != Method::TRACE
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gateless_common::secret::ClusterSecret;
-use gateless_core::balancer::Outcome;
-use gateless_core::dispatch::{EndpointKey, FULL_FOR, Refusal};
+use gateless_core::dispatch::{FULL_FOR, Refusal};
 use gateless_core::hold::Origin;
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_core::policy::{Admitted, Policy};
@@ -14,8 +13,8 @@ use gateless_core::time::Time;
 use gateless_core::{config, router};
 use http::{HeaderMap, Response, Version};
 
+use super::again::Attempts;
 use super::bodies::Bodies;
-use super::broken::Blamed;
 use super::forward::{self, Sent};
 use super::headers::MAX_HOPS;
 use super::request::Call;
@@ -25,10 +24,6 @@ use crate::clock;
 use crate::endpoint::body::Body;
 use crate::runtime::{Ask, Endpoint, Lease, Registry, Relay, Revision, Wait};
 
-/// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
-const MAX_UNSENT: u32 = 8;
-/// Hosts that may fall silent over one call.
-const MAX_LOST: u32 = 4;
 /// Revisions a call may see go while it waits.
 const MAX_SUCCESSORS: u32 = 3;
 /// Of a permit taken ahead at a peer.
@@ -164,67 +159,12 @@ impl Proxy {
                     }
                     return Ok(response);
                 }
-                failed => self.try_again(revision, call, &mut attempts, failed)?,
+                failed => {
+                    call.payload.come_back().await;
+                    self.try_again(revision, call, &mut attempts, failed)?;
+                }
             }
         }
-    }
-
-    /// What an attempt without an answer means for the next.
-    ///
-    /// # Errors
-    /// When there is to be none.
-    fn try_again(
-        &self,
-        revision: &Arc<Revision>,
-        call: &Call,
-        attempts: &mut Attempts,
-        failed: Sent,
-    ) -> Result<(), Error> {
-        match failed {
-            Sent::Answer(_) => {}
-            Sent::Refused(_) | Sent::NoWay if call.payload.is_spent() => {
-                // What went into the connection cannot be sent to another.
-                let cause = "refused when its body had been sent".to_owned();
-                return Err(Error::Instance { cause, seen: false });
-            }
-            // The next who may know a way is asked at once.
-            Sent::NoWay => {}
-            Sent::Refused(lease) => revision.refused(lease.key()),
-            Sent::Lost(mut lease) => {
-                lease.set_outcome(Outcome::Failed);
-                let lost = Error::HostLost(lease.node().cloned());
-                attempts.seen += 1;
-                // The retry budget is for functions that fail: a host that goes is nobody's storm.
-                if !call.may_go_again() || attempts.seen >= MAX_LOST {
-                    return Err(lost);
-                }
-                tracing::debug!(revision = %revision.name(), error = %lost, "trying again");
-                revision.refused(lease.key());
-                attempts.avoid.push(lease.key());
-            }
-            Sent::Failed {
-                mut lease,
-                seen,
-                by,
-                error,
-            } => {
-                lease.set_outcome(Outcome::Failed);
-                if !self.may_retry(call, revision, attempts, seen) {
-                    return Err(match by {
-                        Blamed::Instance => Error::Instance { cause: error, seen },
-                        Blamed::Peer => Error::Peer { cause: error },
-                    });
-                }
-                // A peer answers for its instances itself: a broken connection is its own end.
-                if !seen || !lease.is_local() {
-                    revision.refused(lease.key());
-                }
-                tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
-                attempts.avoid.push(lease.key());
-            }
-        }
-        attempts.look_again = true;
-        Ok(())
     }
 
     /// Waits for a permit, at most until the deadline or the hold limit; says when it came.
@@ -293,27 +233,6 @@ impl Proxy {
             .reserve(node, revision.name(), RESERVE_FOR)
             .await;
         Ok(permit.map(Way::with))
-    }
-
-    /// A failed send may be repeated when nobody saw it, or when the policy, the budget
-    /// and the method allow it.
-    fn may_retry(
-        &self,
-        call: &Call,
-        revision: &Revision,
-        attempts: &mut Attempts,
-        seen: bool,
-    ) -> bool {
-        if call.payload.is_spent() || call.upgrade.is_some() {
-            return false;
-        }
-        if !seen {
-            attempts.unsent += 1;
-            return attempts.unsent < MAX_UNSENT;
-        }
-        attempts.seen += 1;
-        let policy = revision.config.retries;
-        call.may_go_again() && attempts.seen < policy.max_attempts && revision.spend_retry()
     }
 }
 
@@ -391,16 +310,6 @@ impl Way {
             relay: None,
         }
     }
-}
-
-#[derive(Default)]
-struct Attempts {
-    /// Now, as long as nothing has been waited for.
-    asking: Option<Time>,
-    avoid: Vec<EndpointKey>,
-    unsent: u32,
-    seen: u32,
-    look_again: bool,
 }
 
 fn check_size(call: &Call, limit: u64) -> Result<(), Error> {

@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use crate::call::error::problem;
 use crate::call::headers;
 use crate::catalogue;
-use crate::endpoint::body::{Body, Inbound, Limited};
-use crate::endpoint::pool::Pool;
+use crate::endpoint::body::{Body, Inbound};
+use crate::endpoint::pool::{How, Pool};
+use crate::endpoint::upload::Limited;
 
 /// The largest request passed on.
 const MAX_BODY: u64 = 1 << 20;
@@ -110,7 +111,10 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
     // A connection of its own: people and their tools ask seldom, and logs are followed for long.
     let pool = Arc::new(Pool::new(address));
     let sent = pool
-        .send_h1(Request::from_parts(parts, Body::Limited(body)))
+        .send_h1(
+            Request::from_parts(parts, Body::Limited(body)),
+            &How::default(),
+        )
         .await;
     match sent {
         Ok((response, _connection)) => {

@@ -3,19 +3,15 @@
 //! Enums and not boxes, so the common cases cost no allocation.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::alarm::Alarm;
 use super::framing;
-use super::patience::{Cut, Upload};
-use crate::clock;
+use super::upload::{Limited, Replayed};
 
 /// Any body error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +40,8 @@ pub enum Inbound {
     Whole(Option<Bytes>),
     /// From a component in this process.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
+    /// One that was read before, as far as that went.
+    Replayed(Box<Replayed>),
 }
 
 /// A body from a connection, of which no part is missing without an error.
@@ -118,6 +116,7 @@ impl http_body::Body for Inbound {
             Self::Wire(wire) => wire.poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
+            Self::Replayed(body) => body.poll_frame(cx),
         }
     }
 
@@ -126,6 +125,7 @@ impl http_body::Body for Inbound {
             Self::Wire(wire) => wire.incoming.is_end_stream(),
             Self::Whole(bytes) => bytes.is_none(),
             Self::Boxed(inner) => inner.is_end_stream(),
+            Self::Replayed(body) => body.is_end_stream(),
         }
     }
 
@@ -134,55 +134,8 @@ impl http_body::Body for Inbound {
             Self::Wire(wire) => wire.incoming.size_hint(),
             Self::Whole(bytes) => whole_size(bytes.as_ref()),
             Self::Boxed(inner) => inner.size_hint(),
+            Self::Replayed(body) => body.size_hint(),
         }
-    }
-}
-
-/// A request body with a bound on its size, and on the silence of who sends it.
-pub struct Limited {
-    inner: Inbound,
-    left: u64,
-    stall: Option<Duration>,
-    alarm: Option<Alarm>,
-    /// Its caller lets us wait, and the alarm is set to how long it may.
-    waiting: bool,
-    upload: Arc<Upload>,
-}
-
-impl Limited {
-    /// At most `limit` bytes, and at most `stall` without one while they are wanted; what has come is told beside it, and
-    /// why it was cut off if it was.
-    #[must_use]
-    pub fn new(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Self, Arc<Upload>) {
-        let upload = Arc::<Upload>::default();
-        (
-            Self {
-                inner,
-                left: limit,
-                stall,
-                alarm: None,
-                waiting: false,
-                upload: upload.clone(),
-            },
-            upload,
-        )
-    }
-
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(stall) = self.stall else {
-            return Poll::Pending;
-        };
-        if !self.waiting {
-            self.waiting = true;
-            Alarm::set_in(&mut self.alarm, clock::instant_now() + stall);
-        }
-        let alarm = self.alarm.as_mut();
-        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx))
-    }
-
-    /// What it wraps.
-    pub fn into_inner(self) -> Inbound {
-        self.inner
     }
 }
 
@@ -231,7 +184,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Limited(limited) => poll_limited(limited, cx),
+            Self::Limited(limited) => limited.poll_frame(cx),
             Self::Boxed(inner) => inner.as_mut().poll_frame(cx),
         }
     }
@@ -239,7 +192,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Limited(limited) => limited.inner.is_end_stream(),
+            Self::Limited(limited) => limited.is_end_stream(),
             Self::Boxed(inner) => inner.is_end_stream(),
         }
     }
@@ -247,7 +200,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => whole_size(bytes.as_ref()),
-            Self::Limited(limited) => limited.inner.size_hint(),
+            Self::Limited(limited) => limited.size_hint(),
             Self::Boxed(inner) => inner.size_hint(),
         }
     }
@@ -255,32 +208,4 @@ impl http_body::Body for Body {
 
 fn whole_size(bytes: Option<&Bytes>) -> SizeHint {
     SizeHint::with_exact(bytes.map_or(0, |bytes| bytes.len() as u64))
-}
-
-fn poll_limited(
-    limited: &mut Limited,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-    let polled = Pin::new(&mut limited.inner).poll_frame(cx);
-    if polled.is_pending() {
-        ready!(limited.poll_stalled(cx));
-        limited.upload.cut_off(Cut::Stalled);
-        return Poll::Ready(Some(Err("the request body stopped coming".into())));
-    }
-    limited.waiting = false;
-    if let Poll::Ready(Some(Err(_))) = &polled {
-        limited.upload.cut_off(Cut::BrokenOff);
-    }
-    if let Poll::Ready(Some(Ok(frame))) = &polled
-        && let Some(data) = frame.data_ref()
-    {
-        limited.upload.moved();
-        let size = data.len() as u64;
-        if size > limited.left {
-            limited.upload.cut_off(Cut::TooLarge);
-            return Poll::Ready(Some(Err("request body too large".into())));
-        }
-        limited.left -= size;
-    }
-    polled
 }

@@ -4,17 +4,23 @@
 //! does not. Reading and writing then fail, so every protocol above fails as it does for a reset. It
 //! does not decide when.
 
+use std::fmt;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use rustix::net::sockopt;
+use gateless_core::time::Time;
+use parking_lot::Mutex;
+use rustix::net::{RecvFlags, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::permit::{Permit, keep_until_closed};
 
 /// Unacknowledged bytes, or probes of an idle connection, for so long: the kernel gives it up.
 pub(crate) const USER_TIMEOUT: Duration = Duration::from_secs(4);
@@ -67,27 +73,161 @@ impl AbortHandle {
     }
 }
 
+/// What one HTTP/1 connection has done, for its pool and for itself.
+#[derive(Default)]
+pub(super) struct Use {
+    /// In nanoseconds; zero while a request is in it.
+    idle_since: AtomicU64,
+    answers: AtomicU32,
+    /// A byte of the request in it was written.
+    written: AtomicBool,
+    /// Before that, the other end is looked at once more: it may have closed meanwhile.
+    looks: AtomicBool,
+    /// Of the request in it. A lock, because the connection may end meanwhile; a few instructions long.
+    permit: Mutex<Option<Arc<dyn Permit>>>,
+}
+
+impl fmt::Debug for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Use")
+    }
+}
+
+impl Use {
+    /// A request is sent over it, with the permit that it keeps until the answer is through or the connection closed.
+    /// `once`: it may not be sent again.
+    pub(super) fn begin(&self, once: bool, permit: Option<Arc<dyn Permit>>) {
+        self.idle_since.store(0, Ordering::Release);
+        self.written.store(false, Ordering::Release);
+        self.looks.store(once, Ordering::Release);
+        if permit.is_some() {
+            *self.permit.lock() = permit;
+        }
+    }
+
+    /// An answer is through; whether it was not the first.
+    pub(super) fn answered(&self, now: Time) -> bool {
+        self.idle_since.store(now.as_nanos(), Ordering::Release);
+        self.unsent();
+        self.answers.fetch_add(1, Ordering::Relaxed) > 0
+    }
+
+    /// Whether the other end may have seen anything of the request in it.
+    pub(super) fn has_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// The request is not in it, after all.
+    pub(super) fn unsent(&self) {
+        // Not in the condition: it may be the last, and its end takes other locks.
+        let permit = self.permit.lock().take();
+        drop(permit);
+    }
+
+    /// Since when no request is in it, if none is.
+    pub(super) fn idle_since(&self) -> Option<Time> {
+        let since = self.idle_since.load(Ordering::Acquire);
+        (since > 0).then(|| Time::from_nanos(since))
+    }
+}
+
 /// A connection to an instance, or to a peer that is watched.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     handle: Option<Arc<AbortHandle>>,
+    /// Of one that carries a request at a time.
+    uses: Option<Arc<Use>>,
+    /// The other end takes no more bytes.
+    deaf: bool,
+    /// The other end has closed it.
+    ended: bool,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, handle: Option<Arc<AbortHandle>>) -> Self {
-        Self { stream, handle }
+        Self {
+            stream,
+            handle,
+            uses: None,
+            deaf: false,
+            ended: false,
+        }
+    }
+
+    /// For HTTP/1. An answer is read although its request cannot be written to the end: who answers early and closes
+    /// takes no more bytes, and has said all.
+    pub(super) fn for_requests(mut self, uses: Arc<Use>) -> Self {
+        self.uses = Some(uses);
+        self
     }
 
     fn write(
         &mut self,
         cx: &mut Context<'_>,
+        length: usize,
         write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let written = write(Pin::new(&mut self.stream), cx);
-        match (&self.handle, written) {
-            (Some(handle), Poll::Pending) => handle.wait(&handle.writer, cx),
-            (_, written) => written,
+        if self.deaf {
+            return Poll::Ready(Ok(length));
+        }
+        let first = self.uses.as_ref().is_some_and(|uses| !uses.has_written());
+        if first && self.is_closed() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        match (write(Pin::new(&mut self.stream), cx), &self.uses) {
+            (Poll::Ready(Ok(written)), Some(uses)) => {
+                if first {
+                    uses.written.store(true, Ordering::Release);
+                }
+                Poll::Ready(Ok(written))
+            }
+            // How it ended is read.
+            (Poll::Ready(Err(error)), Some(_)) if !first && is_end(&error) => {
+                self.deaf = true;
+                Poll::Ready(Ok(length))
+            }
+            (Poll::Pending, _) => match &self.handle {
+                Some(handle) => handle.wait(&handle.writer, cx),
+                None => Poll::Pending,
+            },
+            (written, _) => written,
+        }
+    }
+
+    /// Whether the other end has closed it, as far as the kernel knows by now.
+    fn is_closed(&self) -> bool {
+        let looks = self.uses.as_ref();
+        if !looks.is_some_and(|uses| uses.looks.swap(false, Ordering::AcqRel)) {
+            return false;
+        }
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(&self.stream, &mut [0; 1], flags) {
+            Ok((bytes, _)) => bytes == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN,
+        }
+    }
+}
+
+/// Whether a connection takes no more bytes.
+fn is_end(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+    kinds.contains(&error.kind())
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(uses) = &self.uses else { return };
+        let permit = uses.permit.lock().take();
+        let Some(permit) = permit.filter(|_| !self.ended) else {
+            return;
+        };
+        // This end has given it up; the function may still be at work.
+        let again = self.stream.as_fd().try_clone_to_owned();
+        let again = again.map(std::net::TcpStream::from);
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (Ok(stream), Ok(runtime)) = (again.and_then(TcpStream::from_std), runtime) {
+            runtime.spawn(async move { keep_until_closed(stream, &*permit).await });
         }
     }
 }
@@ -98,7 +238,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.ended |= match &read {
+            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
         match (&self.handle, read) {
             (Some(handle), Poll::Pending) => handle.wait(&handle.reader, cx),
             (_, read) => read,
@@ -112,7 +258,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |stream, cx| stream.poll_write(cx, bytes))
+        self.write(cx, bytes.len(), |stream, cx| stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -120,7 +266,10 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |stream, cx| stream.poll_write_vectored(cx, pieces))
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        self.write(cx, length, |stream, cx| {
+            stream.poll_write_vectored(cx, pieces)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,7 +1,12 @@
 //! Connections to one instance or one peer: HTTP/1.1 one call at a time, HTTP/2 shared.
 //!
-//! Last in, first out, so that few connections stay warm and idle ones age out. Deliberately
+//! Last in, first out, so that few connections stay warm and idle ones age out. A connection that ends before a request is
+//! in it is replaced here; whether a request is sent again that was in one is for the caller. Deliberately
 //! without health or limits: those are the balancer's and the gate's.
+
+mod idle;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,27 +22,38 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::alarm::Spare;
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Use};
 use super::framing::{self, Fault};
+use super::permit::Permit;
 use super::pulse::{OnChange, Pulse};
+use super::unprocessed::{self, Unprocessed};
+use idle::{Idle, IdleList};
 use crate::clock;
 use crate::endpoint::body::Body;
 
 /// Idle connections kept per endpoint; further ones are closed.
 pub const MAX_IDLE: usize = 512;
-/// Then they are closed: Node closes idle connections after 5 s, and a call sent into that race is lost. One of HTTP/2 is
-/// closed after twice as long at most.
+/// Reuse limit: Node closes idle connections after 5 s, and a call sent into that race is lost.
 pub const MAX_IDLE_FOR: Duration = Duration::from_secs(4);
 /// To a host that does not answer.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections that may end one after the other before a request is in them.
+const MAX_REDIALS: u32 = 8;
 
 /// Why an exchange failed.
 #[derive(Debug)]
 pub enum Error {
     /// Nothing was sent: safe to send again. The request comes back.
     Unsent(Box<Request<Body>>, String),
-    /// It may have been seen.
-    Sent(hyper::Error),
+    /// It was not processed, as the other end says.
+    Unprocessed(Unprocessed, String),
+    /// It may have been seen. `stale` when the connection had served others, and ended without a word.
+    Sent {
+        /// What the connection says.
+        error: hyper::Error,
+        /// A request that may run twice is sent again.
+        stale: bool,
+    },
     /// It was answered, but not so that the answer could be passed on.
     Answer(Fault),
 }
@@ -46,7 +62,7 @@ pub enum Error {
 pub struct Pool {
     address: String,
     /// A lock, because checkout must be atomic; a few instructions long.
-    idle: Mutex<IdleList>,
+    idle: Arc<Mutex<IdleList>>,
     /// Async, because only one task should dial.
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
     /// Whether the HTTP/2 connection was used since the sweep looked last.
@@ -59,44 +75,48 @@ pub struct Pool {
     pulse: Option<Pulse>,
 }
 
-/// In order of age: the last one in is at the end, and the first one out.
-#[derive(Default)]
-struct IdleList(Vec<Idle>);
-
-struct Idle {
-    sender: http1::SendRequest<Body>,
-    since: Time,
+/// How a request goes over a connection.
+#[derive(Clone, Default)]
+pub struct How {
+    /// The function may run twice: it is sent again if its connection turns out to have ended.
+    pub repeatable: bool,
+    /// Kept by the connection until its other end is done with the request.
+    pub permit: Option<Arc<dyn Permit>>,
 }
 
-impl IdleList {
-    /// Takes out those that are too old, and says when the next one is.
-    fn expire(&mut self, now: Time) -> (Vec<Idle>, Option<Time>) {
-        let is_old = |entry: &Idle| now.since(entry.since) >= MAX_IDLE_FOR;
-        let old = self.0.partition_point(is_old);
-        let old = self.0.drain(..old).collect();
-        let next = self.0.first().map(|oldest| oldest.since + MAX_IDLE_FOR);
-        (old, next)
-    }
-}
-
-/// An HTTP/1.1 connection in use; give it back with [`Conn::reuse`] once the answer is read.
+/// An HTTP/1.1 connection in use; give it back with [`Conn::finish`] once the answer is read. Dropped before, it keeps its
+/// permit until the other end closes it.
 pub struct Conn {
     sender: http1::SendRequest<Body>,
+    uses: Arc<Use>,
     pool: Arc<Pool>,
+    only_once: bool,
 }
 
 impl Conn {
-    /// Back into the pool, for the next call.
-    pub fn reuse(self) {
-        if self.sender.is_closed() {
+    /// It takes no other request after this.
+    pub fn only_once(&mut self) {
+        self.only_once = true;
+    }
+
+    /// Its answer is through: back into the pool, for the next call.
+    pub fn finish(self) {
+        let since = clock::now();
+        let again = self.uses.answered(since);
+        if self.only_once || self.sender.is_closed() {
             return;
         }
-        let since = clock::now();
         let mut idle = self.pool.idle.lock();
-        if idle.0.len() < MAX_IDLE {
-            let sender = self.sender;
-            idle.0.push(Idle { sender, since });
-            drop(idle);
+        if again {
+            idle.keep_alive.answered_again();
+        }
+        let kept = idle.put(Idle {
+            sender: self.sender,
+            uses: self.uses,
+            since,
+        });
+        drop(idle);
+        if kept {
             self.pool.sweep();
         }
     }
@@ -108,7 +128,7 @@ impl Pool {
     pub fn new(address: String) -> Self {
         Self {
             address,
-            idle: Mutex::default(),
+            idle: Arc::default(),
             h2: tokio::sync::Mutex::default(),
             h2_used: AtomicBool::new(false),
             sweeping: AtomicBool::new(false),
@@ -160,47 +180,58 @@ impl Pool {
         &self.address
     }
 
+    fn conn(self: &Arc<Self>, sender: http1::SendRequest<Body>, uses: Arc<Use>) -> Conn {
+        Conn {
+            sender,
+            uses,
+            pool: self.clone(),
+            only_once: false,
+        }
+    }
+
     /// Sends over HTTP/1.1.
     ///
     /// # Errors
-    /// [`Error::Unsent`] when the connection broke before anything was sent.
+    /// [`Error::Unsent`] when no connection could be had that anything was sent over.
     pub async fn send_h1(
         self: &Arc<Self>,
         mut request: Request<Body>,
+        how: &How,
     ) -> Result<(Response<Incoming>, Conn), Error> {
-        while let Some(mut sender) = self.checkout() {
-            match sender.try_send_request(request).await {
+        loop {
+            let idle = self.checkout(how.repeatable);
+            let stale = idle.is_some();
+            let (mut sender, uses) = match idle {
+                Some(idle) => idle,
+                None => match self.connect_h1().await {
+                    Ok(fresh) => fresh,
+                    Err(error) => return Err(Error::Unsent(Box::new(request), error)),
+                },
+            };
+            uses.begin(!how.repeatable, how.permit.clone());
+            let mut error = match sender.try_send_request(request).await {
                 Ok(response) => {
-                    return Ok((
-                        checked(response, false)?,
-                        Conn {
-                            sender,
-                            pool: self.clone(),
-                        },
-                    ));
+                    let response = checked(response, false)?;
+                    return Ok((response, self.conn(sender, uses)));
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Error::Sent(error.into_error())),
-                },
+                Err(error) => error,
+            };
+            if error.message().is_some() {
+                uses.unsent();
             }
-        }
-        let mut sender = match self.connect_h1().await {
-            Ok(sender) => sender,
-            Err(error) => return Err(Error::Unsent(Box::new(request), error)),
-        };
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok((
-                checked(response, false)?,
-                Conn {
-                    sender,
-                    pool: self.clone(),
-                },
-            )),
-            Err(mut error) => Err(match error.take_message() {
-                Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
-                None => Error::Sent(error.into_error()),
-            }),
+            match error.take_message() {
+                Some(unsent) if stale => request = unsent,
+                Some(unsent) => {
+                    let cause = error.into_error().to_string();
+                    return Err(Error::Unsent(Box::new(unsent), cause));
+                }
+                None => {
+                    if stale {
+                        self.idle.lock().keep_alive.ended_under(clock::now());
+                    }
+                    return Err(sent(error.into_error(), &uses, stale));
+                }
+            }
         }
     }
 
@@ -208,49 +239,71 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::send_h1`].
-    pub async fn send_upgrade(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
-        let mut sender = match self.connect_h1().await {
-            Ok(sender) => sender,
+    pub async fn send_upgrade(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        how: &How,
+    ) -> Result<(Response<Incoming>, Conn), Error> {
+        let (mut sender, uses) = match self.connect_h1().await {
+            Ok(fresh) => fresh,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
-        let sent = sender.send_request(request).await;
-        checked(sent.map_err(Error::Sent)?, true)
+        uses.begin(!how.repeatable, how.permit.clone());
+        let sent = sender.try_send_request(request).await;
+        let response = sent.map_err(|mut error| match error.take_message() {
+            Some(unsent) => {
+                uses.unsent();
+                Error::Unsent(Box::new(unsent), error.into_error().to_string())
+            }
+            None => self::sent(error.into_error(), &uses, false),
+        })?;
+        let mut conn = self.conn(sender, uses);
+        conn.only_once();
+        Ok((checked(response, true)?, conn))
     }
 
     /// Sends over HTTP/2, sharing one connection.
     ///
     /// # Errors
-    /// As [`Pool::send_h1`].
+    /// As [`Pool::send_h1`], and [`Error::Unprocessed`].
     pub async fn send_h2(
         self: &Arc<Self>,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Result<Response<Incoming>, Error> {
-        let mut sender = match self.h2().await {
-            Ok(sender) => sender,
-            Err(error) => return Err(Error::Unsent(Box::new(request), error)),
-        };
-        let sent = sender.try_send_request(request).await;
-        let response = sent.map_err(|mut error| match error.take_message() {
-            Some(unsent) => Error::Unsent(Box::new(unsent), error.into_error().to_string()),
-            None => Error::Sent(error.into_error()),
-        })?;
-        checked(response, false)
-    }
-
-    fn checkout(&self) -> Option<http1::SendRequest<Body>> {
-        let now = clock::now();
-        let mut idle = self.idle.lock();
-        // Those that are too old and still there are about to be closed.
-        let is_usable =
-            |entry: &Idle| now.since(entry.since) < MAX_IDLE_FOR && entry.sender.is_ready();
-        let at = idle.0.iter().rposition(is_usable);
-        match at {
-            Some(at) => Some(idle.0.remove(at).sender),
-            None => {
-                idle.0.retain(|entry| !entry.sender.is_closed());
-                None
+        let mut redials = 0;
+        loop {
+            let mut sender = match self.h2().await {
+                Ok(sender) => sender,
+                Err(error) => return Err(Error::Unsent(Box::new(request), error)),
+            };
+            let mut error = match sender.try_send_request(request).await {
+                Ok(response) => return checked(response, false),
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // The connection ended meanwhile, as they do.
+                Some(unsent) if redials < MAX_REDIALS => (request, redials) = (unsent, redials + 1),
+                Some(unsent) => {
+                    let cause = error.into_error().to_string();
+                    return Err(Error::Unsent(Box::new(unsent), cause));
+                }
+                None => {
+                    let error = error.into_error();
+                    return Err(match unprocessed::of(&error) {
+                        Some(why) => Error::Unprocessed(why, error.to_string()),
+                        None => Error::Sent {
+                            error,
+                            stale: false,
+                        },
+                    });
+                }
             }
         }
+    }
+
+    fn checkout(&self, repeatable: bool) -> Option<(http1::SendRequest<Body>, Arc<Use>)> {
+        let idle = self.idle.lock().take(clock::now(), repeatable)?;
+        Some((idle.sender, idle.uses))
     }
 
     /// Sees to it that what is idle for too long is closed, also when nobody calls any more.
@@ -280,19 +333,24 @@ impl Pool {
         next.into_iter().chain(h2).min()
     }
 
-    async fn connect_h1(&self) -> Result<http1::SendRequest<Body>, String> {
-        let io = TokioIo::new(self.dial().await?);
+    async fn connect_h1(&self) -> Result<(http1::SendRequest<Body>, Arc<Use>), String> {
+        let uses = Arc::<Use>::default();
+        let io = TokioIo::new(self.dial().await?.for_requests(uses.clone()));
         let handshake = http1::Builder::new()
             .max_headers(framing::MAX_HEADERS)
             .max_header_size(framing::MAX_HEAD_BYTES)
             .handshake::<_, Body>(io)
             .await;
         let (sender, connection) = handshake.map_err(|e| e.to_string())?;
+        let (seen, idle) = (uses.clone(), Arc::downgrade(&self.idle));
         tokio::spawn(async move {
-            // How it ended shows in the exchange; an idle end is nothing to report.
+            // How it ended shows in the exchange; of an idle end, how early it came.
             connection.with_upgrades().await.ok();
+            if let (Some(answered), Some(idle)) = (seen.idle_since(), idle.upgrade()) {
+                idle.lock().keep_alive.ended(clock::now(), answered);
+            }
         });
-        Ok(sender)
+        Ok((sender, uses))
     }
 
     async fn h2(self: &Arc<Self>) -> Result<http2::SendRequest<Body>, String> {
@@ -362,6 +420,14 @@ async fn sweep(pool: Weak<Pool>) {
     }
 }
 
+/// A request that did not come back from a connection of HTTP/1.
+fn sent(error: hyper::Error, uses: &Use, stale: bool) -> Error {
+    if uses.has_written() {
+        return Error::Sent { error, stale };
+    }
+    Error::Unprocessed(Unprocessed::ConnectionEnded, error.to_string())
+}
+
 /// An answer that can be passed on.
 fn checked(
     mut response: Response<Incoming>,
@@ -370,74 +436,5 @@ fn checked(
     match framing::check(&mut response, may_switch) {
         Ok(()) => Ok(response),
         Err(fault) => Err(Error::Answer(fault)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    async fn pool() -> (Arc<Pool>, TcpListener) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        (Arc::new(Pool::new(address)), listener)
-    }
-
-    fn request(version: http::Version) -> Request<Body> {
-        let request = Request::get("http://x/")
-            .version(version)
-            .header("host", "x");
-        request.body(Body::empty()).unwrap()
-    }
-
-    /// Answers one request, and says how long the connection stays open after it.
-    async fn answers_and_waits(listener: TcpListener) -> Duration {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut read = [0; 1_024];
-        assert!(stream.read(&mut read).await.unwrap() > 0);
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(answer).await.unwrap();
-        let began = clock::now();
-        assert_eq!(stream.read(&mut read).await.unwrap(), 0);
-        clock::now().since(began)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn idle_connection_is_closed_when_its_time_is_over_and_not_at_the_next_call() {
-        let (pool, listener) = pool().await;
-        let open = tokio::spawn(answers_and_waits(listener));
-        let (answer, conn) = pool.send_h1(request(http::Version::HTTP_11)).await.unwrap();
-        answer.into_body().collect().await.unwrap();
-        conn.reuse();
-        let open = open.await.unwrap();
-        assert!(open >= MAX_IDLE_FOR && open < MAX_IDLE_FOR * 2, "{open:?}");
-        assert!(!pool.sweeping.load(Ordering::Acquire));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn shared_connection_is_closed_when_nobody_uses_it() {
-        let (pool, listener) = pool().await;
-        let closed = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let service = hyper::service::service_fn(async |_| {
-                Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-            });
-            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            serving
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-        });
-        for _ in 0..3 {
-            let answer = pool.send_h2(request(http::Version::HTTP_2)).await.unwrap();
-            answer.into_body().collect().await.unwrap();
-            tokio::time::sleep(MAX_IDLE_FOR / 2).await;
-        }
-        closed.await.unwrap().unwrap();
-        assert!(pool.h2.lock().await.is_none());
-        assert!(!pool.sweeping.load(Ordering::Acquire));
     }
 }

@@ -147,7 +147,7 @@ impl Revision {
         let mut core = self.core.lock();
         if let Some(permit) = core.acquire(now, &call, random) {
             drop(core);
-            return Ok(Ok(Lease::new(self.clone(), permit)));
+            return Ok(Ok(Lease::new(self.clone(), permit, now)));
         }
         if self.retired.load(Ordering::Relaxed) {
             return Err(Refusal::Gone);
@@ -282,10 +282,14 @@ impl Revision {
     }
 
     fn wake(self: &Arc<Self>, grants: Grants<Wake, Arc<Endpoint>>) {
+        if grants.is_empty() {
+            return;
+        }
+        let now = clock::now();
         for (waiter, permit) in grants {
             // Refused by a caller that went away, the lease comes back and is dropped: that
             // gives the permit to the next.
-            drop(waiter.wake.send(Ok(Lease::new(self.clone(), permit))));
+            drop(waiter.wake.send(Ok(Lease::new(self.clone(), permit, now))));
         }
     }
 
@@ -298,6 +302,12 @@ impl Revision {
 
     pub(super) fn close_local(&self, id: &InstanceId) -> bool {
         self.core.lock().close_local(id)
+    }
+
+    /// An instance does not come to an end with a call: no other comes in, before its permit is given back.
+    pub(super) fn overdue(&self, id: &InstanceId) {
+        self.core.lock().close_local(id);
+        self.shared.signals.send(Signal::Overdue(id.clone())).ok();
     }
 
     pub(super) fn remove_local(&self, id: &InstanceId) {

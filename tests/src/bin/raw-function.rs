@@ -1,31 +1,37 @@
 //! A function that answers with whatever bytes it is told to, for tests of what a proxy makes of them.
 //!
 //! Over HTTP/1.1 an answer comes with the request, as hex in `x-answer`; without one the request comes back
-//! as the body, byte for byte. Over HTTP/2 it is the frames in the file `$RAW_FRAMES`. Every request
-//! is one line of hex in `$RAW_SEEN`. Deliberately no HTTP library: it would refuse what is to be tested.
+//! as the body, byte for byte. Over HTTP/2 it is the frames in the file `$RAW_FRAMES`; of several files, with colons
+//! between them, each request has its turn. Every request is one line of hex in `$RAW_SEEN`. Deliberately no HTTP library: it would refuse what is to be tested.
 
 #![allow(clippy::unwrap_used, reason = "a broken test program is a failed test")]
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Stands for the stream of the request in `$RAW_FRAMES`.
 const THE_STREAM: u32 = 0x7fff_ffff;
 const PREFACE: usize = 24;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+
+/// Requests over HTTP/2 so far.
+static TURN: AtomicUsize = AtomicUsize::new(0);
 
 fn main() {
     let port = std::env::var("PORT").unwrap();
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
-    let frames = std::env::var("RAW_FRAMES").ok();
-    let frames = frames.map(|path| std::fs::read(path).unwrap());
+    let files = std::env::var("RAW_FRAMES").unwrap_or_default();
+    let files = files.split(':').filter(|path| !path.is_empty());
+    let frames: Vec<_> = files.map(|path| std::fs::read(path).unwrap()).collect();
     for stream in listener.incoming().flatten() {
         let frames = frames.clone();
-        std::thread::spawn(move || match frames {
-            Some(frames) => serve_h2(stream, &frames).ok(),
-            None => serve_h1(stream).ok(),
+        std::thread::spawn(move || match frames.is_empty() {
+            false => serve_h2(stream, &frames).ok(),
+            true => serve_h1(stream).ok(),
         });
     }
 }
@@ -68,10 +74,27 @@ fn serve_h1(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn serve_h2(mut stream: TcpStream, frames: &[u8]) -> io::Result<()> {
+fn serve_h2(mut stream: TcpStream, answers: &[Vec<u8>]) -> io::Result<()> {
     let mut preface = [0; PREFACE];
     stream.read_exact(&mut preface)?;
     stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])?;
+    // Whatever is sent is taken.
+    let window = [
+        0,
+        0,
+        4,
+        WINDOW_UPDATE,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0x3f,
+        0xff,
+        0xff,
+        0xff,
+    ];
+    stream.write_all(&window)?;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head)?;
@@ -85,7 +108,8 @@ fn serve_h2(mut stream: TcpStream, frames: &[u8]) -> io::Result<()> {
         if kind == HEADERS {
             see(&payload);
             let id = &head[5..9];
-            let mut answer = frames.to_vec();
+            let turn = TURN.fetch_add(1, Ordering::SeqCst) % answers.len();
+            let mut answer = answers[turn].clone();
             for at in 0..answer.len().saturating_sub(3) {
                 if answer[at..at + 4] == THE_STREAM.to_be_bytes() {
                     answer[at..at + 4].copy_from_slice(id);

@@ -113,10 +113,20 @@ async fn main() {
         tokio::spawn(async move {
             stream.set_nodelay(true).ok();
             let service = service_fn(move |request| serve(load.clone(), request));
-            auto::Builder::new(TokioExecutor::new())
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await
-                .ok();
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            let streams = number("MAX_STREAMS").and_then(|max| u32::try_from(max).ok());
+            builder
+                .http2()
+                .max_concurrent_streams(streams.or(Some(200)));
+            let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            tokio::pin!(serving);
+            let age = number("CONNECTION_AGE_MS").map(Duration::from_millis);
+            tokio::select! {
+                _ = serving.as_mut() => return,
+                () = tokio::time::sleep(age.unwrap_or(Duration::MAX)) => {}
+            }
+            serving.as_mut().graceful_shutdown();
+            serving.await.ok();
         });
     }
 }
@@ -130,14 +140,17 @@ fn append(variable: &str, line: &str) {
 }
 
 async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let (_in_flight, now) = InFlight::enter(&load);
+    let (in_flight, now) = InFlight::enter(&load);
     if let Some(id) = test_id(&request) {
         let revision = env("K_REVISION").unwrap_or_default();
         let line = format!("{id} {} {revision} {now}\n", std::process::id());
         append("SEEN_FILE", &line);
         eprintln!("request {id}");
     }
-    let mut response = answer(&load, request).await;
+    let mut response = match request.uri().path() {
+        "/work" => work(request, in_flight).await,
+        _ => answer(&load, request, &in_flight).await,
+    };
     let headers = response.headers_mut();
     headers.insert("x-test-pid", HeaderValue::from(std::process::id()));
     if let Ok(value) = HeaderValue::from_str(&env("GATELESS_NODE").unwrap_or_default()) {
@@ -156,7 +169,7 @@ fn test_id(request: &Request<Incoming>) -> Option<String> {
     })
 }
 
-async fn answer(load: &Load, request: Request<Incoming>) -> Response<Body> {
+async fn answer(load: &Load, request: Request<Incoming>, _: &InFlight) -> Response<Body> {
     let query = Query::of(&request);
     match request.uri().path() {
         "/echo" => echo(request),
@@ -246,6 +259,31 @@ fn headers(request: &Request<Incoming>) -> Response<Body> {
     answer.insert("x-private", HeaderValue::from_static("1"));
     answer.insert("x-public", HeaderValue::from_static("1"));
     response
+}
+
+/// Works for `ms`, whatever becomes of its caller, as most programs do. `begin` has the answer begin at once.
+async fn work(request: Request<Incoming>, in_flight: InFlight) -> Response<Body> {
+    let query = Query::of(&request);
+    let time = Duration::from_millis(query.number("ms", 0));
+    let begins = query.number("begin", 0) > 0;
+    let (done, works) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        request.into_body().collect().await.ok();
+        tokio::time::sleep(time).await;
+        drop(in_flight);
+        done.send(()).ok();
+    });
+    let rest = stream::once(async move {
+        works.await.ok();
+        Frame::data(Bytes::from_static(b"done\n"))
+    });
+    if begins {
+        let begun = stream::iter([Frame::data(Bytes::from_static(b"begun\n"))]);
+        return streamed(futures_util::StreamExt::chain(begun, rest));
+    }
+    let mut rest = Box::pin(rest);
+    futures_util::StreamExt::next(&mut rest).await;
+    text("done\n")
 }
 
 /// Counts the body without keeping it.

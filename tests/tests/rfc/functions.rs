@@ -45,21 +45,12 @@ impl Row {
         self.open = Some(always(why));
         self
     }
-
-    const fn open_at_times(mut self, why: &'static str) -> Self {
-        self.open = Some(Open {
-            at_times: true,
-            why,
-        });
-        self
-    }
 }
 
 // A table: a row a clause.
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row("RFC 9112, 9.6", "function_that_closes_after_each_answer_loses_no_call", closing_function)
-        .open_at_times("issue 12, 30: a stale connection to the function"),
+    row("RFC 9112, 9.6", "function_that_closes_after_each_answer_loses_no_call", closing_function),
     row("RFC 9110, 5.4", "headers_of_http_1_1_may_be_large", |door| large_head(door, false)),
     row("RFC 9110, 5.4", "headers_of_http_2_may_be_as_large", |door| large_head(door, true)),
     row("RFC 9110, 5.4", "many_headers_pass_over_http_1_1", |door| many_headers(door, false)),

@@ -67,6 +67,29 @@ fn full_gate_queues_ten_times_its_concurrency_and_then_refuses() {
 }
 
 #[test]
+fn without_a_limit_the_hold_limit_alone_counts() {
+    let mut d = Tested::new(&revision(0, Some(1)));
+    add(&mut d, "a");
+    let key = d
+        .acquire(Time::ZERO, &call(Origin::Here), 1)
+        .unwrap()
+        .pass
+        .key;
+    // The only instance cannot be reached for a moment.
+    d.refused(Time::ZERO, key);
+    for origin in [Origin::Here, Origin::Peer] {
+        for wake in 0..100 {
+            assert!(d.acquire(Time::ZERO, &call(origin), 1).is_none());
+            assert!(d.wait(Time::ZERO, &call(origin), wake).is_ok());
+        }
+        assert!(d.wait(Time::ZERO, &call(origin), 100).is_err());
+    }
+    let mut grants = Vec::new();
+    d.grant(Time::ZERO + FULL_FOR, 1, &mut grants);
+    assert_eq!(grants.len(), 200);
+}
+
+#[test]
 fn revision_that_can_grow_holds_up_to_the_hold_limit() {
     let mut d = Tested::new(&revision(1, Some(2)));
     add(&mut d, "a");

@@ -286,6 +286,24 @@ fn a_full_host_starts_what_fits_and_the_rest_when_there_is_room() {
 }
 
 #[test]
+fn instance_that_does_not_end_a_call_drains_while_another_is_started() {
+    let mut world = World::new(10);
+    let ids = started(&world.assign(1, 1));
+    world.event(&Event::Ready(ids[0].clone()));
+    let actions = world.event(&Event::Overdue(ids[0].clone()));
+    assert!(actions.contains(&Action::Drain(ids[0].clone())));
+    assert_eq!(started(&actions).len(), 1);
+    world.check((0, 1, 1));
+    // It is said again for each such call, and may be late.
+    assert_eq!(started(&world.event(&Event::Overdue(ids[0].clone()))), []);
+    let stopped = world.event(&Event::Drained(ids[0].clone()));
+    assert!(stopped.contains(&Action::Stop(ids[0].clone())));
+    world.exit(&ids[0]);
+    assert_eq!(world.event(&Event::Overdue(ids[0].clone())), []);
+    world.check((0, 1, 0));
+}
+
+#[test]
 fn deleted_and_replaced_revisions_are_drained() {
     let mut world = World::new(10);
     let ids = started(&world.assign(1, 1));

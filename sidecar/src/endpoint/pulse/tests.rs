@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::PATH;
 use crate::endpoint::body::Body;
-use crate::endpoint::pool::{Error, Pool};
+use crate::endpoint::pool::{Error, How, Pool};
 
 /// A peer that answers questions while `alive`, and calls never.
 async fn peer(alive: watch::Receiver<bool>, called: Arc<Notify>) -> String {
@@ -70,17 +70,19 @@ async fn falls_silent(version: Version) {
     let call = tokio::spawn(async move {
         match version {
             Version::HTTP_2 => sender.send_h2(sent).await.map(|_| ()),
-            _ => sender.send_h1(sent).await.map(|_| ()),
+            _ => sender.send_h1(sent, &How::default()).await.map(|_| ()),
         }
     });
     called.notified().await;
     alive.send_replace(false);
     let failed = call.await.unwrap();
-    assert!(matches!(failed, Err(Error::Sent(_))), "{failed:?}");
+    assert!(matches!(failed, Err(Error::Sent { .. })), "{failed:?}");
     assert!(pool.is_lost() && !pool.answers());
     assert!(!pool.is_confirmed().await);
     // And what would be sent now is not.
-    let next = pool.send_h1(request(&address, Version::HTTP_11)).await;
+    let next = pool
+        .send_h1(request(&address, Version::HTTP_11), &How::default())
+        .await;
     assert!(matches!(next, Err(Error::Unsent(..))));
     alive.send_replace(true);
     heard.notified().await;
@@ -105,7 +107,7 @@ async fn peer_that_takes_no_new_connection_keeps_the_calls_it_has() {
     let pool = Arc::new(pool);
     let sender = pool.clone();
     let sent = request(&address, Version::HTTP_11);
-    let call = tokio::spawn(async move { sender.send_h1(sent).await.map(|_| ()) });
+    let call = tokio::spawn(async move { sender.send_h1(sent, &How::default()).await.map(|_| ()) });
     let (mut stream, _) = listener.accept().await.unwrap();
     drop(listener);
     assert!(pool.answers());

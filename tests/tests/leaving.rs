@@ -1,0 +1,186 @@
+//! Callers that leave while the function works, or in the middle of its answer.
+//!
+//! A place is free when the function is through, and not before. Deliberately nothing of callers that stay and stall; those
+//! are in `stalls`.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use gateless_tests::call::send;
+use gateless_tests::wait::when;
+use gateless_tests::{Caller, Cluster, Spec, eventually_within};
+use http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long a function works for a caller that does not wait for it.
+const WORK: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// One place in all.
+fn single() -> Spec {
+    Spec::new().concurrency(1).scale(1, 1)
+}
+
+/// One way to leave.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    protocol: &'static str,
+    /// Which sidecar is called.
+    entrance: usize,
+    h2: bool,
+    method: &'static str,
+    /// The answer has begun.
+    begun: bool,
+}
+
+fn ways() -> Vec<Way> {
+    let mut ways = Vec::new();
+    for protocol in ["http1", "h2c"] {
+        for entrance in 0..2 {
+            for h2 in [false, true] {
+                for (method, begun) in [("GET", false), ("POST", false), ("POST", true)] {
+                    ways.push(Way {
+                        protocol,
+                        entrance,
+                        h2,
+                        method,
+                        begun,
+                    });
+                }
+            }
+        }
+    }
+    ways
+}
+
+impl Way {
+    fn name(&self) -> String {
+        let Self {
+            protocol,
+            entrance,
+            h2,
+            method,
+            begun,
+        } = self;
+        let name = format!("{protocol}-{entrance}-{h2}-{method}-{begun}");
+        name.to_lowercase()
+    }
+
+    fn caller(&self, cluster: &Cluster) -> Caller {
+        let caller = cluster.sidecars[self.entrance].public();
+        // A client of its own: to leave is to close the connection, or to reset the stream.
+        match self.h2 {
+            true => caller.h2c(),
+            false => caller.once(Duration::from_secs(60)),
+        }
+    }
+
+    /// Calls and leaves, then calls again; how long the second one took, and the most that were ever inside.
+    async fn leave(self, cluster: &Cluster) -> (Duration, u64) {
+        let name = self.name();
+        let caller = self.caller(cluster);
+        caller.get(&format!("/function/{name}/")).await.expect(200);
+        let (ms, begin) = (WORK.as_millis(), u8::from(self.begun));
+        let path = format!("/function/{name}/work?ms={ms}&begin={begin}");
+        let request = caller.request(self.method.parse().unwrap(), &path);
+        let request = match self.method {
+            "POST" => request.body("four"),
+            _ => request,
+        };
+        let answer = tokio::time::timeout(PATIENCE, async {
+            let mut answer = request.send().await.unwrap();
+            assert!(answer.chunk().await.unwrap().is_some());
+            answer.chunk().await
+        });
+        assert!(answer.await.is_err(), "{name} did not wait");
+        let began = Instant::now();
+        let stats = caller.get(&format!("/function/{name}/stats")).await;
+        let stats = stats.expect(200).json();
+        (began.elapsed(), stats["most"].as_u64().unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_permit_goes_back_when_the_function_is_done() {
+    let cluster = Cluster::of(2).await;
+    for way in ways() {
+        let spec = single().with("protocol", way.protocol);
+        cluster.deploy(&way.name(), spec).await;
+    }
+    let left = ways().into_iter().map(async |way| {
+        let (took, most) = way.leave(&cluster).await;
+        // It begins when the first is through, and not when the instance was replaced.
+        let waited = took > WORK - PATIENCE - Duration::from_millis(200);
+        (way, took, most, waited && most == 1)
+    });
+    let left = join_all(left).await;
+    let wrong: Vec<_> = left.iter().filter(|(.., kept)| !kept).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_run_out_of_time_are_inside_until_they_are_done() {
+    let cluster = Cluster::of(2).await;
+    for (name, protocol) in [("one", "http1"), ("two", "h2c")] {
+        let spec = single().with("protocol", protocol);
+        let spec = spec.with("async/attempt_timeout_ms", 300);
+        cluster
+            .deploy(name, spec.with("async/max_attempts", 3))
+            .await;
+        let caller = cluster.sidecars[0].public();
+        let path = format!("/async-function/{name}/work?ms=1000");
+        let accepted = caller.try_post(&path, "slow", vec![]).await.unwrap();
+        let id = accepted.expect(202).header("x-call-id").to_owned();
+        assert_eq!(caller.ended(&id).await, "dead");
+        let stats = caller.get(&format!("/function/{name}/stats")).await;
+        assert_eq!(stats.expect(200).json()["most"], 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instance_that_does_not_end_a_call_in_time_is_replaced() {
+    let cluster = Cluster::of(2).await;
+    for (name, protocol) in [("one", "http1"), ("two", "h2c")] {
+        let spec = Spec::new().concurrency(2).scale(1, 1);
+        let spec = spec
+            .with("protocol", protocol)
+            .with("limits/timeout_ms", 1_000);
+        cluster.deploy(name, spec).await;
+        for sidecar in &cluster.sidecars {
+            let caller = sidecar.public();
+            let root = format!("/function/{name}/");
+            let before = caller.get(&root).await.expect(200).pid();
+            let stuck = caller.get(&format!("{root}work?ms=60000")).await;
+            stuck.problem(504, "deadline_exceeded");
+            // Others go on in it until it is replaced, and those that are inside then come to their end.
+            let until_replaced = async || {
+                let path = format!("{root}work?ms=300");
+                let answer = send(caller.request(Method::GET, &path)).await.unwrap();
+                when(answer.expect(200).pid() != before, before)
+            };
+            let what = format!("another instance of {name}");
+            eventually_within(Duration::from_secs(20), &what, until_replaced).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upgraded_connection_is_inside_until_the_function_closes_it() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("talk", single()).await;
+    for sidecar in &cluster.sidecars {
+        let mut stream = TcpStream::connect(sidecar.address("public")).await.unwrap();
+        let head = "GET /function/talk/ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer[9..], b"101");
+        let busy = sidecar.public().request(Method::GET, "/function/talk/");
+        let busy = send(busy.header("x-gateless-timeout-ms", "300")).await;
+        busy.unwrap().problem(504, "deadline_exceeded");
+        drop(stream);
+        sidecar.public().get("/function/talk/").await.expect(200);
+    }
+}
