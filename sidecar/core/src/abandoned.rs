@@ -13,12 +13,20 @@ pub const OVERTIME: Duration = Duration::from_secs(2);
 /// An answer that nobody reads is read for so long; then the function is shown that nobody does.
 pub const READ_FOR: Duration = Duration::from_secs(5);
 
+/// A function that is shown that nobody reads has so long to notice; one that writes on then has its connection closed,
+/// and as long to notice that.
+pub const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+
 /// When a call that began at `since` and was given up at `left` is overdue: its instance is replaced then. Never, when
-/// its function has no limit of time.
+/// its function has no limit of time. `answering`: the answer has begun.
 #[must_use]
-pub fn overdue_at(limits: &Limits, since: Time, left: Time) -> Option<Time> {
-    let limit = limits.timeout.or(limits.response_start_timeout)?;
-    Some((since + limit).max(left + OVERTIME))
+pub fn overdue_at(limits: &Limits, since: Time, left: Time, answering: bool) -> Option<Time> {
+    let (within, from) = match (limits.timeout, answering) {
+        (Some(timeout), _) => (timeout, since),
+        (None, false) => (limits.response_start_timeout?, since),
+        (None, true) => (limits.idle_timeout?, left),
+    };
+    Some((from + within).max(left + OVERTIME))
 }
 
 #[cfg(test)]
@@ -27,12 +35,13 @@ mod tests {
     use crate::config::Scaling;
     use crate::fixture;
 
+    #[track_caller]
     fn check(timeout: Option<u64>, start: Option<u64>, left: u64, expected: Option<u64>) {
         let mut limits = fixture::revision("slow", 1, Scaling::DEFAULT).limits;
         limits.timeout = timeout.map(Duration::from_secs);
         limits.response_start_timeout = start.map(Duration::from_secs);
         let second = |n: u64| Time::from_millis(n * 1_000);
-        let found = overdue_at(&limits, second(100), second(left));
+        let found = overdue_at(&limits, second(100), second(left), false);
         assert_eq!(found, expected.map(second));
     }
 
@@ -44,5 +53,18 @@ mod tests {
         // And a moment, if that was up.
         check(Some(30), None, 130, Some(132));
         check(Some(30), None, 129, Some(131));
+    }
+    #[test]
+    fn an_answer_without_a_limit_may_be_silent_as_long_as_any() {
+        let mut limits = fixture::revision("talks", 1, Scaling::DEFAULT).limits;
+        limits.idle_timeout = Some(Duration::from_secs(40));
+        let second = |n: u64| Time::from_millis(n * 1_000);
+        let overdue = |limits: &Limits| overdue_at(limits, second(100), second(900), true);
+        limits.timeout = Some(Duration::from_secs(30));
+        assert_eq!(overdue(&limits), Some(second(902)));
+        limits.timeout = None;
+        assert_eq!(overdue(&limits), Some(second(940)));
+        limits.idle_timeout = None;
+        assert_eq!(overdue(&limits), None);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use gateless_core::abandoned::READ_FOR;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::answer::Held;
@@ -77,11 +77,13 @@ fn go_on(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn without_answer(sending: Sending, permit: Arc<dyn Permit>) {
-    let sent = match permit.overdue_at() {
+    let sent = match permit.overdue_at(false) {
         Some(end) => tokio::time::timeout_at(end, sending).await,
         None => Ok(sending.await),
     };
     match sent {
+        // Nobody is left to speak it: the connection keeps the permit until the function closes it.
+        Ok(Ok((answer, _))) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {}
         Ok(Ok((answer, conn))) => throw_away(answer.into_body(), conn).await,
         // The function closed the connection, or who has that keeps the permit.
         Ok(Err(_)) => {}

@@ -37,6 +37,7 @@ pub(super) fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Opt
             _ = tokio::io::copy_bidirectional(&mut caller, &mut instance) => {}
             () = silence(&last, idle) => tracing::debug!("upgraded connection idle, closing it"),
         }
+        held.lease.renew();
         drop(held);
     });
 }

@@ -21,7 +21,7 @@ pub enum Body {
     /// Known bytes, or nothing left.
     Full(Option<Bytes>),
     /// A request on its way in, cut off past a bound.
-    Limited(Limited),
+    Limited(Box<Limited>),
     /// Anything else.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }

@@ -81,6 +81,8 @@ pub(super) struct Use {
     answers: AtomicU32,
     /// A byte of the request in it was written.
     written: AtomicBool,
+    /// Its answer has begun.
+    answering: AtomicBool,
     /// Before that, the other end is looked at once more: it may have closed meanwhile.
     looks: AtomicBool,
     /// Of the request in it. A lock, because the connection may end meanwhile; a few instructions long.
@@ -99,10 +101,16 @@ impl Use {
     pub(super) fn begin(&self, once: bool, permit: Option<Arc<dyn Permit>>) {
         self.idle_since.store(0, Ordering::Release);
         self.written.store(false, Ordering::Release);
+        self.answering.store(false, Ordering::Release);
         self.looks.store(once, Ordering::Release);
         if permit.is_some() {
             *self.permit.lock() = permit;
         }
+    }
+
+    /// The head of its answer is there.
+    pub(super) fn answers(&self) {
+        self.answering.store(true, Ordering::Release);
     }
 
     /// An answer is through; whether it was not the first.
@@ -218,6 +226,7 @@ fn is_end(error: &io::Error) -> bool {
 impl Drop for Connection {
     fn drop(&mut self) {
         let Some(uses) = &self.uses else { return };
+        let answering = uses.answering.load(Ordering::Acquire);
         let permit = uses.permit.lock().take();
         let Some(permit) = permit.filter(|_| !self.ended) else {
             return;
@@ -227,7 +236,7 @@ impl Drop for Connection {
         let again = again.map(std::net::TcpStream::from);
         let runtime = tokio::runtime::Handle::try_current();
         if let (Ok(stream), Ok(runtime)) = (again.and_then(TcpStream::from_std), runtime) {
-            runtime.spawn(async move { keep_until_closed(stream, &*permit).await });
+            runtime.spawn(async move { keep_until_closed(stream, &*permit, answering).await });
         }
     }
 }

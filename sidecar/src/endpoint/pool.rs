@@ -181,6 +181,7 @@ impl Pool {
     }
 
     fn conn(self: &Arc<Self>, sender: http1::SendRequest<Body>, uses: Arc<Use>) -> Conn {
+        uses.answers();
         Conn {
             sender,
             uses,

@@ -106,7 +106,7 @@ impl Limited {
     /// At most `limit` bytes, and at most `stall` without one while they are wanted; what has come is told beside it, and
     /// why it was cut off if it was.
     #[must_use]
-    pub fn new(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Self, Arc<Upload>) {
+    pub fn new(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Box<Self>, Arc<Upload>) {
         let upload = Arc::<Upload>::default();
         let limited = Self {
             inner,
@@ -119,12 +119,16 @@ impl Limited {
             trailers: None,
             back: None,
         };
-        (limited, upload)
+        (Box::new(limited), upload)
     }
 
     /// The same, and where it comes back to when it is dropped, as long as it can be sent again.
     #[must_use]
-    pub fn lend(inner: Inbound, limit: u64, stall: Option<Duration>) -> (Self, Arc<Upload>, Lent) {
+    pub fn lend(
+        inner: Inbound,
+        limit: u64,
+        stall: Option<Duration>,
+    ) -> (Box<Self>, Arc<Upload>, Lent) {
         let (mut limited, upload) = Self::new(inner, limit, stall);
         let (back, lent) = oneshot::channel();
         limited.back = Some(back);

@@ -21,9 +21,14 @@ pub struct Lease(Arc<Inner>);
 struct Inner {
     revision: Arc<Revision>,
     permit: Permit<Arc<Endpoint>>,
-    since: Time,
     /// A lock, because a connection may be the last to hold it; a few instructions long.
-    outcome: Mutex<Outcome>,
+    state: Mutex<State>,
+}
+
+struct State {
+    outcome: Outcome,
+    /// Since when its time counts.
+    since: Time,
 }
 
 impl Lease {
@@ -31,8 +36,10 @@ impl Lease {
         Self(Arc::new(Inner {
             revision,
             permit,
-            since,
-            outcome: Mutex::new(Outcome::Neutral),
+            state: Mutex::new(State {
+                outcome: Outcome::Neutral,
+                since,
+            }),
         }))
     }
 
@@ -71,7 +78,12 @@ impl Lease {
 
     /// What the endpoint is to be judged by.
     pub fn set_outcome(&mut self, outcome: Outcome) {
-        *self.0.outcome.lock() = outcome;
+        self.0.state.lock().outcome = outcome;
+    }
+
+    /// Its time counts from now on: what it was for had no limit.
+    pub fn renew(&self) {
+        self.0.state.lock().since = clock::now();
     }
 
     /// The revision it is for.
@@ -97,9 +109,9 @@ impl Lease {
 }
 
 impl permit::Permit for Inner {
-    fn overdue_at(&self) -> Option<Instant> {
-        let limits = &self.revision.config.limits;
-        overdue_at(limits, self.since, clock::now()).map(clock::instant)
+    fn overdue_at(&self, answering: bool) -> Option<Instant> {
+        let (limits, since) = (&self.revision.config.limits, self.state.lock().since);
+        overdue_at(limits, since, clock::now(), answering).map(clock::instant)
     }
 
     fn overdue(&self) {
@@ -111,7 +123,7 @@ impl permit::Permit for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let outcome = *self.outcome.get_mut();
+        let outcome = self.state.get_mut().outcome;
         self.revision.release(self.permit.pass, outcome);
     }
 }

@@ -129,7 +129,7 @@ struct Told {
 }
 
 impl Permit for Told {
-    fn overdue_at(&self) -> Option<Instant> {
+    fn overdue_at(&self, _: bool) -> Option<Instant> {
         Some(Instant::now() + self.within)
     }
 
@@ -216,4 +216,27 @@ async fn connection_that_is_never_closed_is_overdue() {
     give_up(&pool, how).await;
     assert_eq!(told.await, Ok(true));
     drop(listener);
+}
+
+#[tokio::test]
+async fn connection_into_which_the_other_end_writes_on_is_closed() {
+    let (listener, pool) = listen();
+    let (ended, is_ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        // It looks for no end of the other side.
+        let head = "HTTP/1.1 200 OK\r\n\r\n";
+        let mut written = stream.write_all(head.as_bytes());
+        while written.is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+            written = stream.write_all(b"more");
+        }
+        ended.send(()).unwrap();
+    });
+    let (how, told) = permit(LONG);
+    let (answer, conn) = pool.send_h1(post(Body::empty()), &how).await.unwrap();
+    drop((how, answer, conn));
+    is_ended.await.unwrap();
+    assert_eq!(told.await, Ok(false));
 }
