@@ -254,21 +254,28 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.grant(now, random, grants);
     }
 
-    /// Closes an instance's gate. True when no call is inside any more.
-    pub fn close_local(&mut self, id: &InstanceId) -> bool {
-        match self.locals.iter_mut().find(|local| local.id == *id) {
-            Some(local) => {
-                local.gate.close();
-                local.gate.is_drained()
-            }
-            None => true,
-        }
+    /// Closes an instance's gate. Says whether no call is inside any more, and whom to turn away.
+    pub fn close_local(&mut self, id: &InstanceId) -> (bool, Vec<Waiter<W>>) {
+        let local = self.locals.iter_mut().find(|local| local.id == *id);
+        let drained = local.is_none_or(|local| {
+            local.gate.close();
+            local.gate.is_drained()
+        });
+        (drained, self.strand_peers())
     }
 
-    /// Forgets an instance that is gone.
-    pub fn remove_local(&mut self, id: &InstanceId) -> Option<E> {
-        let at = self.locals.iter().position(|local| local.id == *id)?;
-        Some(self.locals.swap_remove(at).endpoint)
+    /// Forgets an instance that is gone. Says whom to turn away.
+    pub fn remove_local(&mut self, id: &InstanceId) -> Vec<Waiter<W>> {
+        self.locals.retain(|local| local.id != *id);
+        self.strand_peers()
+    }
+
+    /// Forwarded calls wait for this host's gates alone: with none open their sidecars must try elsewhere.
+    fn strand_peers(&mut self) -> Vec<Waiter<W>> {
+        match self.open_locals() {
+            0 => self.hold.drain_peers(),
+            _ => Vec::new(),
+        }
     }
 
     /// Replaces the list of other hosts; what is known of one that stays, stays.

@@ -241,6 +241,14 @@ impl<W> Hold<W> {
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
+    /// Takes out every call that another sidecar forwarded, oldest first.
+    pub fn drain_peers(&mut self) -> Vec<Waiter<W>> {
+        let waiters = self.waiters.iter();
+        let peers = waiters.filter(|(_, waiter)| waiter.origin == Origin::Peer);
+        let ids: Vec<_> = peers.map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
     /// Calls waiting.
     #[must_use]
     pub fn len(&self) -> u64 {

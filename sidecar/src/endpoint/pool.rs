@@ -27,9 +27,9 @@ use super::framing::{self, Fault};
 use super::permit::Permit;
 use super::pulse::{OnChange, Pulse};
 use super::unprocessed::{self, Unprocessed};
-use idle::{Idle, IdleList};
 use crate::clock;
 use crate::endpoint::body::Body;
+use idle::{Idle, IdleList};
 
 /// Idle connections kept per endpoint; further ones are closed.
 pub const MAX_IDLE: usize = 512;

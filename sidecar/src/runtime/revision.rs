@@ -301,17 +301,20 @@ impl Revision {
     }
 
     pub(super) fn close_local(&self, id: &InstanceId) -> bool {
-        self.core.lock().close_local(id)
+        let (drained, turned_away) = self.core.lock().close_local(id);
+        Self::refuse_all(turned_away, || Refusal::NoInstance);
+        drained
     }
 
     /// An instance does not come to an end with a call: no other comes in, before its permit is given back.
     pub(super) fn overdue(&self, id: &InstanceId) {
-        self.core.lock().close_local(id);
+        self.close_local(id);
         self.shared.signals.send(Signal::Overdue(id.clone())).ok();
     }
 
     pub(super) fn remove_local(&self, id: &InstanceId) {
-        drop(self.core.lock().remove_local(id));
+        let turned_away = self.core.lock().remove_local(id);
+        Self::refuse_all(turned_away, || Refusal::NoInstance);
     }
 
     pub(super) fn in_flight(&self, id: &InstanceId) -> u32 {

@@ -67,6 +67,35 @@ fn full_gate_queues_ten_times_its_concurrency_and_then_refuses() {
 }
 
 #[test]
+fn forwarded_calls_are_turned_away_when_the_last_gate_here_is_closed() {
+    for closes in [true, false] {
+        let mut d = Tested::new(&revision(1, None));
+        add(&mut d, "a");
+        add(&mut d, "b");
+        for wake in 0..2 {
+            assert!(d.acquire(Time::ZERO, &call(Origin::Here), wake).is_some());
+        }
+        assert!(d.wait(Time::ZERO, &call(Origin::Peer), 1).is_ok());
+        assert!(d.wait(Time::ZERO, &call(Origin::Here), 2).is_ok());
+        let mut gone = |id| {
+            let id = InstanceId::new(id);
+            let turned_away = match closes {
+                true => d.close_local(&id).1,
+                false => d.remove_local(&id),
+            };
+            turned_away
+                .iter()
+                .map(|waiter| waiter.wake)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(gone("a"), [0; 0]);
+        // The own one waits for the next instance, wherever that is.
+        assert_eq!(gone("b"), [1]);
+        assert_eq!(d.held(), 1);
+    }
+}
+
+#[test]
 fn without_a_limit_the_hold_limit_alone_counts() {
     let mut d = Tested::new(&revision(0, Some(1)));
     add(&mut d, "a");
@@ -121,7 +150,7 @@ fn forwarded_call_is_refused_at_once_where_no_gate_is_open() {
     );
     add(&mut d, "a");
     let permit = d.acquire(Time::ZERO, &call(Origin::Peer), 1).unwrap();
-    assert!(!d.close_local(&InstanceId::new("a")), "a call is inside");
+    assert!(!d.close_local(&InstanceId::new("a")).0, "a call is inside");
     assert_eq!(
         d.wait(Time::ZERO, &call(Origin::Peer), 0).unwrap_err().1,
         Refusal::NoInstance

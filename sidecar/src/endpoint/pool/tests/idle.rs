@@ -37,7 +37,10 @@ async fn answers_and_waits(listener: TcpListener) -> Duration {
 async fn idle_connection_is_closed_when_its_time_is_over_and_not_at_the_next_call() {
     let (pool, listener) = pool().await;
     let open = tokio::spawn(answers_and_waits(listener));
-    let (answer, conn) = pool.send_h1(request(http::Version::HTTP_11), &How::default()).await.unwrap();
+    let (answer, conn) = pool
+        .send_h1(request(http::Version::HTTP_11), &How::default())
+        .await
+        .unwrap();
     answer.into_body().collect().await.unwrap();
     conn.finish();
     let open = open.await.unwrap();
