@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use gateless_common::problem::Code;
 use gateless_sdk::{Error, Gateless, Policy};
 pub(crate) use gateless_sdk::{Listing, segment};
 use reqwest::header::HeaderMap;
@@ -166,10 +167,8 @@ impl Client {
                 self.target.server_source
             ));
         }
-        let may_not = matches!(
-            failure.document()["code"].as_str(),
-            Some("wrong_namespace" | "role_not_enough")
-        );
+        let code = failure.document()["code"].as_str().and_then(Code::parse);
+        let may_not = matches!(code, Some(Code::WrongNamespace | Code::RoleNotEnough));
         if failure.exit() == Exit::Unauthorized && !may_not {
             return failure.hint(format!(
                 "the token came from {}; give another with --token, GATELESS_TOKEN or `gateless login`",

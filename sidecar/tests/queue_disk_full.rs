@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ async fn child_process() {
     // With a reserve the queue refuses calls and is otherwise well.
     let queue = open(&folder, 12 << 20);
     let error = fill(&queue, &mut ids).await;
-    assert_eq!(error.code(), "queue_unavailable", "{error}");
+    assert_eq!(error.code(), Code::QueueUnavailable, "{error}");
     assert!(*queue.up().borrow());
     queue.change(&ids[0], lifecycle::cancel).await.unwrap();
     queue.close().await;
@@ -77,7 +78,7 @@ async fn child_process() {
     // Without one it meets the end of the disk.
     let queue = open(&folder, 0);
     let error = fill(&queue, &mut ids).await;
-    assert_eq!(error.code(), "queue_unavailable", "{error}");
+    assert_eq!(error.code(), Code::QueueUnavailable, "{error}");
     assert!(ids.len() > 50, "only {} calls were accepted", ids.len());
     let mut up = queue.up();
     up.wait_for(|up| !up).await.unwrap();
@@ -85,7 +86,7 @@ async fn child_process() {
         .accept(admitted(record()), &AsyncPolicy::DEFAULT)
         .await
         .unwrap_err();
-    assert_eq!(error.code(), "queue_unavailable", "{error}");
+    assert_eq!(error.code(), Code::QueueUnavailable, "{error}");
 
     std::fs::remove_file(&ballast).unwrap();
     up.wait_for(|up| *up).await.unwrap();

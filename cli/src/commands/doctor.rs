@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use gateless_common::problem::Code;
 use gateless_sdk::Error;
 use jiff::Timestamp;
 use reqwest::Method;
@@ -227,7 +228,11 @@ async fn check_sidecars(client: &Client, report: &mut Report) {
     };
     let (up, down): (Vec<_>, Vec<_>) = sidecars.iter().partition(|s| s["connected"] == true);
     if up.is_empty() {
-        let none = Failure::new(Exit::Failure, "no_sidecar", "no sidecar is connected");
+        let none = Failure::new(
+            Exit::Failure,
+            Code::NoSidecar.as_str(),
+            "no sidecar is connected",
+        );
         return report.fail("sidecars", &none, "gateless sidecar --server GRPC_URL");
     }
     if down.is_empty() {

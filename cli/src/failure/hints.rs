@@ -3,6 +3,8 @@
 //! The server's own hints are for whoever calls its API. What they say in the API's words is said here in
 //! commands, or not at all. Deliberately not for `-o json`: programs get the problem as it was sent.
 
+use gateless_common::problem::Code;
+
 /// Words that mean nothing to somebody who types commands.
 const API_WORDS: [&str; 12] = [
     "/v1/",
@@ -21,33 +23,35 @@ const API_WORDS: [&str; 12] = [
 
 /// What to try after a problem of this code whose server suggests `theirs`.
 pub(super) fn hint<'a>(code: &str, theirs: Option<&'a str>) -> Option<&'a str> {
-    let own = match code {
-        "function_not_found" => {
+    let own = match Code::parse(code) {
+        Some(Code::FunctionNotFound) => {
             "gateless ls shows the functions there are; -n NAME looks in another namespace"
         }
-        "revision_not_found" => "gateless revisions FUNCTION shows those it has",
-        "secret_not_found" => {
+        Some(Code::RevisionNotFound) => "gateless revisions FUNCTION shows those it has",
+        Some(Code::SecretNotFound) => {
             "gateless secret ls shows the secrets there are; -n NAME looks in another namespace"
         }
-        "trigger_not_found" => {
+        Some(Code::TriggerNotFound) => {
             "gateless trigger ls shows the triggers there are; -n NAME looks in another namespace"
         }
-        "token_not_found" => "gateless token ls shows the tokens there are",
-        "sidecar_not_found" => "gateless sidecars ls shows the sidecars there are",
-        "invocation_not_found" => {
+        Some(Code::TokenNotFound) => "gateless token ls shows the tokens there are",
+        Some(Code::SidecarNotFound) => "gateless sidecars ls shows the sidecars there are",
+        Some(Code::InvocationNotFound) => {
             "gateless invocations ls shows the calls there are; -n NAME looks in another namespace"
         }
-        "precondition_failed" => "somebody changed it in the meantime; run the command again",
-        "never_ready" => "gateless status FUNCTION says what keeps it from starting",
-        "nothing_to_roll_back_to" => {
+        Some(Code::PreconditionFailed) => {
+            "somebody changed it in the meantime; run the command again"
+        }
+        Some(Code::NeverReady) => "gateless status FUNCTION says what keeps it from starting",
+        Some(Code::NothingToRollBackTo) => {
             "gateless revisions FUNCTION shows those it has; --to names one"
         }
-        "wrong_state" => "gateless invocations get shows its state",
-        "function_deleted" => {
+        Some(Code::WrongState) => "gateless invocations get shows its state",
+        Some(Code::FunctionDeleted) => {
             "deploy a function of that name first; gateless dlq ls and purge work without"
         }
-        "catalogue_read_only" => "calls are not affected; the server's log says more",
-        "route_not_found" | "method_not_allowed" => {
+        Some(Code::CatalogueReadOnly) => "calls are not affected; the server's log says more",
+        Some(Code::RouteNotFound | Code::MethodNotAllowed) => {
             "does the server have the version of this program? gateless doctor says"
         }
         _ => return theirs.filter(|hint| !API_WORDS.iter().any(|word| hint.contains(word))),

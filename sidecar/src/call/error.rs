@@ -1,9 +1,14 @@
-//! The one table from what went wrong with a call to what the caller sees (RFC 9457).
+//! The one table from what went wrong to what a caller of the sidecar sees (RFC 9457).
 //!
-//! Domain errors know no HTTP; everything a data-plane caller can get is listed here once.
+//! Everything a data-plane caller can get is listed here once, and only [`Error::into_response`] makes an answer of it.
+//! The queue and the components name their own codes and hints, as they know what can go wrong with them. A code's
+//! status is in `gateless_common::problem`.
+
+mod own;
 
 use std::time::Duration;
 
+use gateless_common::problem::Code;
 use gateless_core::dispatch::Refusal;
 use gateless_core::hold::Full;
 use gateless_core::name::{FunctionName, NodeId};
@@ -12,6 +17,7 @@ use gateless_core::router;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+pub use self::own::Own;
 use super::{grpc, limits};
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Ended;
@@ -139,42 +145,26 @@ pub enum Error {
     /// A method that is not for functions.
     #[error("{0} is not passed on to functions")]
     Method(http::Method),
-    /// From the durable queue: its own code and status.
+    /// From the durable queue.
     #[error("{detail}")]
     Queue {
-        /// Status.
-        status: StatusCode,
-        /// Stable code.
-        code: &'static str,
+        /// What is the matter, for programs.
+        code: Code,
         /// For people.
         detail: String,
         /// What to do about it.
         hint: &'static str,
     },
-}
-
-/// The row of a request that names no function.
-const fn unrouted(error: &router::Error) -> (StatusCode, &'static str, &'static str) {
-    match error {
-        router::Error::Unnamed(_) => (
-            StatusCode::NOT_FOUND,
-            "no_function_named",
-            "call /function/NAME or set the Host header",
-        ),
-        router::Error::BadName(_) => (
-            StatusCode::NOT_FOUND,
-            "bad_function_name",
-            "names are DNS labels: a-z, 0-9 and -",
-        ),
-    }
+    /// Not a call: what the sidecar answers on its own paths.
+    #[error(transparent)]
+    Own(#[from] Own),
 }
 
 /// The row of a call that the policy refused.
-const fn denied(refused: &policy::Refused) -> (StatusCode, &'static str, &'static str) {
+const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
     match refused {
         policy::Refused::ClusterOnly => (
-            StatusCode::FORBIDDEN,
-            "function_cluster_only",
+            Code::FunctionClusterOnly,
             "set visibility to public to open it",
         ),
         policy::Refused::Unproven => (
@@ -183,13 +173,11 @@ const fn denied(refused: &policy::Refused) -> (StatusCode, &'static str, &'stati
             "send one of the function's keys as authorization: Bearer KEY, or as x-api-key",
         ),
         policy::Refused::Network(_) => (
-            StatusCode::FORBIDDEN,
-            "network_not_allowed",
+            Code::NetworkNotAllowed,
             "access.networks names those that may call",
         ),
         policy::Refused::Rate(_) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
+            Code::RateLimited,
             "send fewer calls, or raise access.rate or access.caller_rate",
         ),
     }
@@ -224,104 +212,80 @@ impl Error {
         }
     }
 
-    /// Status, stable code, and what to do about it.
+    /// What is the matter, for programs, and what to do about it. The code has its HTTP status in [`Code::status`].
     #[must_use]
-    pub fn row(&self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
+    pub fn row(&self) -> (Code, &'static str) {
         match self {
-            Self::Route(error) => unrouted(error),
+            Self::Route(router::Error::Unnamed(_)) => (
+                Code::NoFunctionNamed,
+                "call /function/NAME or set the Host header",
+            ),
+            Self::Route(router::Error::BadName(_)) => (
+                Code::BadFunctionName,
+                "names are DNS labels: a-z, 0-9 and -",
+            ),
             Self::UnknownFunction(_) => (
-                S::NOT_FOUND,
-                "function_not_found",
+                Code::FunctionNotFound,
                 "`gateless ls` shows what is deployed",
             ),
             Self::NotAdmitted(_, refused) => denied(refused),
             Self::Origin { .. } => (
-                S::FORBIDDEN,
-                "origin_not_allowed",
+                Code::OriginNotAllowed,
                 "access.cors.origins names those that may call",
             ),
             Self::NoRevision(_) => (
-                S::SERVICE_UNAVAILABLE,
-                "no_revision",
+                Code::NoRevision,
                 "`gateless status` shows why none is ready",
             ),
-            Self::Gate(_) | Self::NoWay(_) => {
-                (S::SERVICE_UNAVAILABLE, "gate_refused", "try another host")
-            }
+            Self::Gate(_) | Self::NoWay(_) => (Code::GateRefused, "try another host"),
             Self::Overflow { .. } => (
-                S::SERVICE_UNAVAILABLE,
-                "overflow",
+                Code::Overflow,
                 "retry later, or raise the bound or max_scale",
             ),
             Self::Failing { .. } => (
-                S::SERVICE_UNAVAILABLE,
-                "function_failing",
+                Code::FunctionFailing,
                 "`gateless status` shows its last log lines",
             ),
             Self::Deadline(_) => (
-                S::GATEWAY_TIMEOUT,
-                "deadline_exceeded",
+                Code::DeadlineExceeded,
                 "raise limits.timeout_ms or hold.max_wait_ms",
             ),
             Self::ResponseStart(_) => (
-                S::GATEWAY_TIMEOUT,
-                "response_start_timeout",
+                Code::ResponseStartTimeout,
                 "raise limits.response_start_timeout_ms, or call it asynchronously",
             ),
             Self::Instance { .. } | Self::Peer { .. } => (
-                S::BAD_GATEWAY,
-                "instance_failed",
+                Code::InstanceFailed,
                 "`gateless logs` shows what the instance said",
             ),
-            Self::HostLost(_) => (S::BAD_GATEWAY, "upstream_lost", MAY_HAVE_RUN),
+            Self::HostLost(_) => (Code::UpstreamLost, MAY_HAVE_RUN),
             Self::Loop(_) => (
-                S::LOOP_DETECTED,
-                "loop_detected",
+                Code::LoopDetected,
                 "a function calls itself, directly or through others, without an end",
             ),
-            Self::Component(ended) => (ended.status, ended.code, ended.hint),
-            Self::BodyTooLarge(_) | Self::BodyStalled(_) | Self::NoMemory | Self::Body(_) => {
-                self.row_of_body()
-            }
-            Self::BadRequest(_) => (S::BAD_REQUEST, "bad_request", "see detail"),
-            Self::HeadTooLarge => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head_too_large",
-                "send fewer or smaller headers",
-            ),
-            Self::Method(_) => (
-                S::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "call functions with another method",
-            ),
-            Self::Queue {
-                status, code, hint, ..
-            } => (*status, code, hint),
-        }
-    }
-
-    /// The rows of what is the matter with a request's body.
-    fn row_of_body(&self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::BodyTooLarge(_) => (
-                S::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "raise limits.max_request_body_bytes",
-            ),
+            Self::Component(ended) => (ended.code, ended.hint),
+            Self::BodyTooLarge(_) => (Code::BodyTooLarge, "raise limits.max_request_body_bytes"),
             Self::BodyStalled(_) => (
-                S::REQUEST_TIMEOUT,
-                "body_stalled",
+                Code::BodyStalled,
                 "send the body without pauses, or without a content-length",
             ),
             Self::NoMemory => (
-                S::SERVICE_UNAVAILABLE,
-                "too_many_bodies",
+                Code::TooManyBodies,
                 "retry later, or send fewer and smaller bodies at once",
             ),
-            _ => (S::BAD_REQUEST, "body_unreadable", "send the whole body"),
+            Self::Body(_) => (Code::BodyUnreadable, "send the whole body"),
+            Self::BadRequest(_) => (Code::BadRequest, "see detail"),
+            Self::HeadTooLarge => (Code::HeadTooLarge, "send fewer or smaller headers"),
+            Self::Method(_) => (Code::MethodNotAllowed, "call functions with another method"),
+            Self::Queue { code, hint, .. } => (*code, hint),
+            Self::Own(own) => own.row(),
         }
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        status(self.row().0)
     }
 
     /// The answer, as a caller of gRPC gets it where it is one ([`grpc::kind`]).
@@ -329,8 +293,8 @@ impl Error {
     pub fn respond(self, kind: Option<HeaderValue>) -> Response<Body> {
         match kind {
             Some(kind) => {
-                let (status, code, _) = self.row();
-                grpc::answer(kind, status, code, &self.to_string())
+                let (code, _) = self.row();
+                grpc::answer(kind, code, &self.to_string())
             }
             None => self.into_response(),
         }
@@ -339,8 +303,23 @@ impl Error {
     /// The answer.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
-        let (status, code, hint) = self.row();
-        let mut response = problem(status, code, &self.to_string(), hint);
+        let (code, hint) = self.row();
+        let status = status(code);
+        let document = json!({
+            "type": code.urn(),
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "code": code.as_str(),
+            "detail": self.to_string(),
+            "hint": hint,
+        });
+        let mut response = Response::new(Body::from(document.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if matches!(
             status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
@@ -349,9 +328,7 @@ impl Error {
                 Self::NotAdmitted(_, policy::Refused::Rate(left)) => limits::seconds(left.reset),
                 _ => 1,
             };
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer");
@@ -360,28 +337,12 @@ impl Error {
                 .insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {
-            limits::show(response.headers_mut(), left);
+            limits::show(headers, left);
         }
         response
     }
 }
 
-/// An `application/problem+json` answer.
-#[must_use]
-pub fn problem(status: StatusCode, code: &str, detail: &str, hint: &str) -> Response<Body> {
-    let document = json!({
-        "type": format!("urn:gateless:problem:{code}"),
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-        "hint": hint,
-    });
-    let mut response = Response::new(Body::from(document.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    response
+fn status(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -5,8 +5,9 @@
 use std::fmt::Write as _;
 
 use gateless_common::header as names;
+use gateless_common::problem::Code;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 
 use crate::endpoint::body::Body;
 
@@ -22,35 +23,43 @@ pub fn kind(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// An answer without a message.
-pub(super) fn answer(
-    kind: HeaderValue,
-    status: StatusCode,
-    code: &'static str,
-    detail: &str,
-) -> Response<Body> {
+pub(super) fn answer(kind: HeaderValue, code: Code, detail: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert("grpc-status", HeaderValue::from(status_of(status, code)));
+    headers.insert("grpc-status", HeaderValue::from(status_of(code)));
     if let Ok(message) = HeaderValue::try_from(encoded(detail)) {
         headers.insert("grpc-message", message);
     }
-    headers.insert(names::CODE, HeaderValue::from_static(code));
+    headers.insert(names::CODE, HeaderValue::from_static(code.as_str()));
     response
 }
 
 /// gRPC's status of a problem. What another instance may answer well is UNAVAILABLE, which clients try again.
-fn status_of(status: StatusCode, code: &str) -> u16 {
-    match (code, status.as_u16()) {
+fn status_of(code: Code) -> u16 {
+    match (code, code.status()) {
         (
-            "queue_full" | "body_too_large" | "head_too_large" | "too_many_calls" | "rate_limited",
+            Code::QueueFull
+            | Code::BodyTooLarge
+            | Code::HeadTooLarge
+            | Code::TooManyCalls
+            | Code::RateLimited
+            | Code::WasmMemory
+            | Code::WasmResponseSize
+            | Code::WasmResponseHeaders
+            | Code::WasmOutgoing,
             _,
-        )
-        | ("wasm_memory" | "wasm_response_size" | "wasm_response_headers" | "wasm_outgoing", _) => {
-            8
-        }
+        ) => 8,
         // What a component did by itself it does again.
-        (_, 502) if code.starts_with("wasm_") => 13,
+        (
+            Code::WasmTables
+            | Code::WasmInstances
+            | Code::WasmTrap
+            | Code::WasmExit
+            | Code::WasmNoResponse
+            | Code::WasmError,
+            _,
+        ) => 13,
         (_, 400) => 3,
         (_, 404 | 405 | 415 | 501) => 12,
         (_, 504) => 4,
@@ -77,7 +86,7 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gateless_common::problem::{Code, Side};
+    use gateless_common::problem::Side;
 
     use super::*;
 
@@ -109,14 +118,12 @@ mod tests {
             .iter()
             .filter(|code| code.side() != Side::Management)
         {
-            let status = StatusCode::from_u16(code.status()).unwrap();
-            let grpc = status_of(status, code.as_str());
+            let grpc = status_of(*code);
             let again = matches!(code.status(), 429 | 502 | 503) && !matches!(grpc, 8 | 13);
             assert_eq!(grpc == 14, again, "{code:?}");
             assert!(grpc != 0 && grpc != 2, "{code:?}");
         }
-        let of =
-            |code: Code| status_of(StatusCode::from_u16(code.status()).unwrap(), code.as_str());
+        let of = status_of;
         assert_eq!(of(Code::DeadlineExceeded), 4);
         assert_eq!(of(Code::WasmCpuTime), 4);
         assert_eq!(of(Code::FunctionNotFound), 12);
@@ -130,12 +137,7 @@ mod tests {
     #[test]
     fn answer_has_headers_only_and_a_message_of_printable_ascii() {
         let kind = HeaderValue::from_static("application/grpc+proto");
-        let response = answer(
-            kind,
-            StatusCode::GATEWAY_TIMEOUT,
-            "deadline_exceeded",
-            "100 % ü\n",
-        );
+        let response = answer(kind, Code::DeadlineExceeded, "100 % ü\n");
         assert_eq!(response.status(), 200);
         let headers = response.headers();
         assert_eq!(headers["content-type"], "application/grpc+proto");

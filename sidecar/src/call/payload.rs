@@ -235,6 +235,7 @@ impl Drop for Unread {
 mod tests {
     use super::*;
     use crate::call::bodies::Bodies;
+    use gateless_common::problem::Code;
     use http_body_util::StreamBody;
     use tokio::time::Instant;
 
@@ -263,11 +264,11 @@ mod tests {
         let pause = UPLOAD_STALL / 2;
         let (after, failed) = given_up_after(trickle(3, pause)).await;
         assert_eq!(after, pause * 3 + UPLOAD_STALL);
-        assert_eq!(failed.row().1, "body_stalled");
+        assert_eq!(failed.row().0, Code::BodyStalled);
 
         // And one that comes, but never ends.
         let (after, failed) = given_up_after(trickle(u32::MAX, pause)).await;
         assert_eq!(after, UPLOAD_WITHIN);
-        assert_eq!(failed.row().1, "body_stalled");
+        assert_eq!(failed.row().0, Code::BodyStalled);
     }
 }

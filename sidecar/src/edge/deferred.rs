@@ -14,7 +14,7 @@ use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use http::{HeaderValue, Response};
 
 use super::Edge;
-use crate::call::error::Error;
+use crate::call::error::{Error, Own};
 use crate::call::headers::Speaker;
 use crate::call::{Call, headers, origin};
 use crate::endpoint::body::Body;
@@ -140,12 +140,8 @@ impl Edge {
                 return Ok(to_response(answer));
             }
         };
-        let channel = self.cluster.channel(&node).ok_or_else(|| Error::Queue {
-            status: http::StatusCode::SERVICE_UNAVAILABLE,
-            code: "sidecar_away",
-            detail: format!("the call is on sidecar {node}, which is not there now"),
-            hint: "ask again when that sidecar is back: its calls are on its disk",
-        })?;
+        let channel = self.cluster.channel(&node);
+        let channel = channel.ok_or(Own::SidecarAway(node))?;
         let mut client = SidecarAdminClient::new(channel);
         let request = CallRequest { id: id.to_string() };
         let failed = |status: tonic::Status| Error::from(wire::remote(&status));

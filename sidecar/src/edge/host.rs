@@ -209,7 +209,7 @@ mod tests {
         }
         let mut request = request.body(()).unwrap();
         let settled = settle(&mut request).map(drop);
-        let status = settled.map_err(|error| error.row().0.as_u16());
+        let status = settled.map_err(|error| error.status().as_u16());
         (status, request.headers().clone())
     }
 

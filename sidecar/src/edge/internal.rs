@@ -1,11 +1,11 @@
 //! The sidecar's own paths under `/_gateless/`: probes, metrics, calls by id; and gRPC on the peer port.
 
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::Edge;
-use crate::call::error::{Error, problem};
+use crate::call::error::{Error, Own};
 use crate::endpoint::body::Body;
 use crate::queue;
 
@@ -28,13 +28,7 @@ impl Edge {
         let path = request.uri().path();
         if let Some(rest) = path.strip_prefix("/_gateless/calls/") {
             if request.method() != http::Method::GET {
-                let hint = "cancel and replay calls through the server's API";
-                return problem(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    "GET only",
-                    hint,
-                );
+                return Error::from(Own::OnlyGet).into_response();
             }
             return self
                 .call_by_id(rest)
@@ -45,12 +39,9 @@ impl Edge {
             "/_gateless/livez" => Response::new(Body::from("ok\n".to_owned())),
             // Calls are still taken, but none should be sent here any more. Draining is no reason: a
             // sidecar without instances is as good an entrance.
-            "/_gateless/readyz" if self.cluster.is_leaving() => problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "shutting_down",
-                "this sidecar is shutting down",
-                "send calls to another one",
-            ),
+            "/_gateless/readyz" if self.cluster.is_leaving() => {
+                Error::from(Own::ShuttingDown).into_response()
+            }
             "/_gateless/readyz" => Response::new(Body::from("ok\n".to_owned())),
             "/_gateless/metrics" => {
                 let held = self.proxy.registry.held();
@@ -63,12 +54,7 @@ impl Edge {
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 response
             }
-            _ => problem(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "no such path",
-                "see the README",
-            ),
+            _ => Error::from(Own::NoPath).into_response(),
         }
     }
 }

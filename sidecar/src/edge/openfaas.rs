@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::FunctionName;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use crate::call::error::problem;
+use crate::call::error::{Error, Own};
 use crate::call::headers;
 use crate::catalogue;
 use crate::endpoint::body::{Body, Inbound};
@@ -66,20 +66,10 @@ impl Relay {
             return Response::new(Body::from("OK".to_owned()));
         }
         let Some(slots) = &self.slots else {
-            return problem(
-                StatusCode::NOT_FOUND,
-                "no_management_here",
-                "this sidecar passes no management requests on",
-                "ask the server itself; --no-management-relay was given here",
-            );
+            return Error::from(Own::NoManagement).into_response();
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            return problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_management_requests",
-                "this sidecar passes on as many management requests as it may",
-                "retry later, at another sidecar or at the server",
-            );
+            return Error::from(Own::ManagementBusy).into_response();
         };
         match tokio::time::timeout(HEAD_TIMEOUT, relay(control, request)).await {
             // Until the last byte, since logs are followed for long.
@@ -127,11 +117,6 @@ async fn relay(control: &catalogue::Handle, request: Request<Incoming>) -> Respo
     }
 }
 
-fn unreachable(detail: &str) -> Response<Body> {
-    problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "server_unreachable",
-        detail,
-        "functions can be called meanwhile; managing them needs the server",
-    )
+fn unreachable(detail: &'static str) -> Response<Body> {
+    Error::from(Own::Server(detail)).into_response()
 }

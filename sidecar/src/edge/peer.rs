@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::{Edge, host};
-use crate::call::error::Error;
+use crate::call::error::{Error, Own};
 use crate::call::relay::{LOST, NO_WAY};
 use crate::call::{Call, Payload, grpc, headers};
 use crate::clock;
@@ -29,12 +29,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
         .get(headers::CLUSTER)
         .map(HeaderValue::as_bytes);
     if !secret.is_some_and(|secret| edge.proxy.cluster_secret.matches(secret)) {
-        return crate::call::error::problem(
-            http::StatusCode::UNAUTHORIZED,
-            "not_a_peer",
-            "this listener is for sidecars of the same cluster",
-            "call functions on the public listener",
-        );
+        return Error::from(Own::NotAPeer).into_response();
     }
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let kind = grpc::kind(request.method(), request.headers());

@@ -122,7 +122,8 @@ async fn route(
         Ok(call) if is_async => Box::pin(edge.accept(call)).await,
         Ok(call) => send(edge, call, tagged).await,
     };
-    let mut answered = answered.inspect_err(|error| known.metrics().refused(error.row().1));
+    let mut answered =
+        answered.inspect_err(|error| known.metrics().refused(error.row().0.as_str()));
     if let Some((cors, page)) = page {
         // A page has to be able to read why its call was refused, too.
         let answer = answered.unwrap_or_else(|error| error.respond(kind));

@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response, StatusCode};
+use gateless_common::problem::Code;
+use http::{Request, Response};
 
 use crate::endpoint::body::{Body, Inbound};
 
@@ -38,10 +39,8 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Ended {
-    /// What the caller gets.
-    pub status: StatusCode,
-    /// Stable, names the limit.
-    pub code: &'static str,
+    /// What the caller gets; it names the limit.
+    pub code: Code,
     /// For people.
     pub detail: String,
     /// What to do about it.

@@ -10,12 +10,13 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use gateless_common::problem::Code;
 use gateless_core::config::{self, Kind};
 use gateless_core::name::{InstanceId, NodeId};
 use gateless_core::resources::Resources;
 use gateless_core::time::Time;
 use gateless_wasm::{CallError, Engine, InstanceSpec, LoadError};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -300,58 +301,38 @@ fn failure(error: CallError) -> Failure {
 
 /// What the caller is told; `hint` says which setting it is.
 fn ended(error: &CallError) -> Ended {
-    use StatusCode as S;
     let look = "`gateless logs` shows what the function said";
-    let (status, code, hint) = match error {
-        CallError::Memory { .. } => (S::BAD_GATEWAY, "wasm_memory", "raise wasm.memory_bytes"),
-        CallError::Tables { .. } => (
-            S::BAD_GATEWAY,
-            "wasm_tables",
-            "raise wasm.max_table_elements",
-        ),
+    let (code, hint) = match error {
+        CallError::Memory { .. } => (Code::WasmMemory, "raise wasm.memory_bytes"),
+        CallError::Tables { .. } => (Code::WasmTables, "raise wasm.max_table_elements"),
         CallError::Instances { .. } => (
-            S::BAD_GATEWAY,
-            "wasm_instances",
+            Code::WasmInstances,
             "compose the component of fewer modules",
         ),
         CallError::CpuTime { .. } => (
-            S::GATEWAY_TIMEOUT,
-            "wasm_cpu_time",
+            Code::WasmCpuTime,
             "raise wasm.cpu_time_ms, or compute less in one request",
         ),
-        CallError::Deadline => (
-            S::GATEWAY_TIMEOUT,
-            "deadline_exceeded",
-            "raise limits.timeout_ms",
-        ),
-        CallError::ResponseTooLarge { .. } => (
-            S::BAD_GATEWAY,
-            "wasm_response_size",
-            "raise wasm.max_response_body_bytes",
-        ),
+        CallError::Deadline => (Code::DeadlineExceeded, "raise limits.timeout_ms"),
+        CallError::ResponseTooLarge { .. } => {
+            (Code::WasmResponseSize, "raise wasm.max_response_body_bytes")
+        }
         CallError::ResponseHeaders { .. } => (
-            S::BAD_GATEWAY,
-            "wasm_response_headers",
+            Code::WasmResponseHeaders,
             "answer with fewer or shorter headers",
         ),
-        CallError::Outgoing { .. } => (
-            S::BAD_GATEWAY,
-            "wasm_outgoing",
-            "raise wasm.max_outgoing_requests",
-        ),
-        CallError::Trap(_) => (S::BAD_GATEWAY, "wasm_trap", look),
-        CallError::Exit(_) => (S::BAD_GATEWAY, "wasm_exit", look),
-        CallError::NoResponse | CallError::Unfinished => (S::BAD_GATEWAY, "wasm_no_response", look),
-        CallError::Answered(_) => (S::BAD_GATEWAY, "wasm_error", look),
-        CallError::Busy { .. } => (S::SERVICE_UNAVAILABLE, "wasm_busy", "retry later"),
+        CallError::Outgoing { .. } => (Code::WasmOutgoing, "raise wasm.max_outgoing_requests"),
+        CallError::Trap(_) => (Code::WasmTrap, look),
+        CallError::Exit(_) => (Code::WasmExit, look),
+        CallError::NoResponse | CallError::Unfinished => (Code::WasmNoResponse, look),
+        CallError::Answered(_) => (Code::WasmError, look),
+        CallError::Busy { .. } => (Code::WasmBusy, "retry later"),
         CallError::Load(_) => (
-            S::SERVICE_UNAVAILABLE,
-            "wasm_load",
+            Code::WasmLoad,
             "`gateless status` shows why; upload the component again",
         ),
     };
     Ended {
-        status,
         code,
         detail: error.to_string(),
         hint,

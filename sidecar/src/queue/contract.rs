@@ -8,6 +8,7 @@ pub(super) mod fixture;
 mod inbox;
 mod leases;
 
+use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -83,7 +84,7 @@ pub(super) async fn accepted_call_is_delivered_and_its_result_kept(queue: Fixtur
     assert_eq!(begun.number, 1);
     assert_eq!(queue.state(&id).await, "running");
     let early = calls.result(&id).await.unwrap_err();
-    assert_eq!(early.code(), "call_not_finished");
+    assert_eq!(early.code(), Code::CallNotFinished);
     begun.end(answer(201), queue.now()).await.unwrap();
     let result = calls.result(&id).await.unwrap();
     assert_eq!((result.status, &result.body[..]), (201, &b"made"[..]));
@@ -175,9 +176,9 @@ pub(super) async fn cancelling_stops_the_attempt_under_way(queue: Fixture) {
     begun.lease.cancelled().cancelled().await;
     assert!(matches!(view.call.state, State::Cancelled(_)));
     let again = calls.cancel(&id).await.unwrap_err();
-    assert_eq!(again.code(), "call_state_conflict");
+    assert_eq!(again.code(), Code::CallStateConflict);
     let result = calls.result(&id).await.unwrap_err();
-    assert_eq!(result.code(), "call_has_no_result");
+    assert_eq!(result.code(), Code::CallHasNoResult);
 }
 
 pub(super) async fn dead_letters_are_listed_replayed_and_purged(queue: Fixture) {
@@ -236,7 +237,7 @@ pub(super) async fn a_call_is_located_by_its_id(queue: Fixture) {
     assert_eq!(calls.locate(&there), other);
     assert_eq!(
         calls.get(&there).await.unwrap_err().code(),
-        "call_not_found"
+        Code::CallNotFound
     );
 }
 

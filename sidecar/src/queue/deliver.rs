@@ -28,7 +28,7 @@ pub(crate) fn to_answer(sent: Result<Response<Body>, Error>) -> Result<Answer, I
     match sent {
         Ok(response) => Ok(response.map(BodyExt::boxed_unsync)),
         Err(error) => {
-            let (_, code, _) = error.row();
+            let (code, _) = error.row();
             Err(InvokeError {
                 fault: fault(&error),
                 code,
@@ -50,7 +50,7 @@ fn fault(error: &Error) -> Fault {
         Error::Instance { seen: true, .. } => Fault::Instance,
         Error::Peer { .. } | Error::HostLost(_) => Fault::Between,
         other => {
-            let (status, ..) = other.row();
+            let status = other.status();
             let retryable = status.is_server_error() || status.as_u16() == 429;
             Fault::Call { retryable }
         }

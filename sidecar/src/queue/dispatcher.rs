@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use gateless_core::policy::Admitted;
@@ -126,7 +127,7 @@ impl Dispatcher {
             let error = Error::Unavailable("the sidecar is shutting down".into());
             let gone = InvokeError {
                 fault: Fault::Call { retryable: false },
-                code: "shutting_down",
+                code: Code::ShuttingDown,
                 message: error.to_string(),
             };
             let exchange: Exchange = Box::pin(std::future::ready(Err(gone)));

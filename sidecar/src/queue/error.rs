@@ -1,10 +1,9 @@
 //! What can go wrong with an async call, and how each is reported to a caller.
 //!
-//! `status` and `code` are the queue's rows of the table in `crate::call::error`, which turns them
-//! into problems.
+//! `code` and `hint` are the queue's rows of the table in `crate::call::error`, which makes answers of them.
 
+use gateless_common::problem::Code;
 use gateless_core::egress::Refused;
-use http::StatusCode;
 
 use crate::call::error as call;
 
@@ -99,10 +98,8 @@ pub enum Error {
     /// As another sidecar put it.
     #[error("{detail}")]
     Remote {
-        /// Status.
-        status: StatusCode,
-        /// Stable code.
-        code: &'static str,
+        /// What is the matter, for programs.
+        code: Code,
         /// For people.
         detail: String,
     },
@@ -114,47 +111,23 @@ pub enum Error {
 impl Error {
     /// Stable, for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> Code {
         match self {
-            Self::Full { .. } => "queue_full",
-            Self::Unavailable(_) => "queue_unavailable",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::HeadTooLarge { .. } => "head_too_large",
-            Self::CallbackScheme(_) => "unsupported_callback_scheme",
-            Self::Callback(_) | Self::CallbackAddress(_) => "bad_callback_url",
-            Self::IdempotencyKey { .. } => "bad_idempotency_key",
-            Self::IdempotencyConflict(_) => "idempotency_key_reused",
-            Self::IdempotencyTaken(_) => "idempotency_key_taken",
-            Self::NotFound(_) => "call_not_found",
-            Self::NotFinished { .. } => "call_not_finished",
-            Self::NoResult { .. } => "call_has_no_result",
-            Self::Conflict { .. } | Self::Stale { .. } => "call_state_conflict",
-            Self::Remote { code, .. } => code,
-            Self::Damaged(_) => "queue_damaged",
-        }
-    }
-
-    /// For an HTTP answer.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::CallbackScheme(_)
-            | Self::Callback(_)
-            | Self::CallbackAddress(_)
-            | Self::IdempotencyKey { .. } => StatusCode::BAD_REQUEST,
-            Self::IdempotencyConflict(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::NotFinished { .. }
-            | Self::Conflict { .. }
-            | Self::Stale { .. }
-            | Self::IdempotencyTaken(_) => StatusCode::CONFLICT,
-            Self::NoResult { .. } => StatusCode::GONE,
-            Self::Remote { status, .. } => *status,
-            Self::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Full { .. } => Code::QueueFull,
+            Self::Unavailable(_) => Code::QueueUnavailable,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::HeadTooLarge { .. } => Code::HeadTooLarge,
+            Self::CallbackScheme(_) => Code::UnsupportedCallbackScheme,
+            Self::Callback(_) | Self::CallbackAddress(_) => Code::BadCallbackUrl,
+            Self::IdempotencyKey { .. } => Code::BadIdempotencyKey,
+            Self::IdempotencyConflict(_) => Code::IdempotencyKeyReused,
+            Self::IdempotencyTaken(_) => Code::IdempotencyKeyTaken,
+            Self::NotFound(_) => Code::CallNotFound,
+            Self::NotFinished { .. } => Code::CallNotFinished,
+            Self::NoResult { .. } => Code::CallHasNoResult,
+            Self::Conflict { .. } | Self::Stale { .. } => Code::CallStateConflict,
+            Self::Remote { code, .. } => *code,
+            Self::Damaged(_) => Code::QueueDamaged,
         }
     }
 
@@ -189,11 +162,9 @@ impl Error {
 
 impl From<Error> for call::Error {
     fn from(error: Error) -> Self {
-        let (status, code, hint) = (error.status(), error.code(), error.hint());
         Self::Queue {
-            status,
-            code,
-            hint,
+            code: error.code(),
+            hint: error.hint(),
             detail: error.to_string(),
         }
     }

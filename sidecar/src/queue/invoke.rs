@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use http::{Request, Response};
@@ -72,7 +73,7 @@ pub struct InvokeError {
     /// Who is to blame.
     pub fault: Fault,
     /// As in a problem.
-    pub code: &'static str,
+    pub code: Code,
     /// For people.
     pub message: String,
 }

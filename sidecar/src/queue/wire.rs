@@ -6,18 +6,17 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::stream;
 use gateless_common::header::RESULT_TRUNCATED;
+use gateless_common::problem::{Code, HEADER};
 use gateless_core::call::Attempt;
 use gateless_proto::v1;
 use http::StatusCode;
-use tonic::{Code, Status};
+use tonic::{Code as Grpc, Status};
 
 use super::Error;
 use super::types::{CallResult, View};
 
 /// Of a result's body in one message.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Metadata with the stable code of an error.
-const CODE: &str = gateless_common::problem::HEADER;
 
 /// A call on the wire.
 #[must_use]
@@ -125,14 +124,14 @@ where
 #[must_use]
 pub fn status(error: Error) -> Status {
     let code = match &error {
-        Error::Full { .. } => Code::ResourceExhausted,
-        Error::Unavailable(_) => Code::Unavailable,
-        Error::NotFound(_) => Code::NotFound,
+        Error::Full { .. } => Grpc::ResourceExhausted,
+        Error::Unavailable(_) => Grpc::Unavailable,
+        Error::NotFound(_) => Grpc::NotFound,
         Error::NotFinished { .. }
         | Error::NoResult { .. }
         | Error::Conflict { .. }
-        | Error::Stale { .. } => Code::FailedPrecondition,
-        Error::Damaged(_) | Error::Remote { .. } => Code::Internal,
+        | Error::Stale { .. } => Grpc::FailedPrecondition,
+        Error::Damaged(_) | Error::Remote { .. } => Grpc::Internal,
         Error::BodyTooLarge { .. }
         | Error::HeadTooLarge { .. }
         | Error::CallbackScheme(_)
@@ -140,37 +139,38 @@ pub fn status(error: Error) -> Status {
         | Error::CallbackAddress(_)
         | Error::IdempotencyKey { .. }
         | Error::IdempotencyConflict(_)
-        | Error::IdempotencyTaken(_) => Code::InvalidArgument,
+        | Error::IdempotencyTaken(_) => Grpc::InvalidArgument,
     };
     let mut status = Status::new(code, error.to_string());
-    let value = tonic::metadata::MetadataValue::from_static(error.code());
-    status.metadata_mut().insert(CODE, value);
+    let value = tonic::metadata::MetadataValue::from_static(error.code().as_str());
+    status.metadata_mut().insert(HEADER, value);
     status
 }
 
 /// And back, on the side that asked.
 #[must_use]
 pub fn remote(status: &Status) -> Error {
-    let code = status
-        .metadata()
-        .get(CODE)
-        .and_then(|value| value.to_str().ok());
-    let (http, code) = match (code, status.code()) {
-        (Some("call_not_found"), _) | (None, Code::NotFound) => {
-            (StatusCode::NOT_FOUND, "call_not_found")
+    let known = status.metadata().get(HEADER);
+    let known = known.and_then(|value| Code::parse(value.to_str().ok()?));
+    let code = match (known, status.code()) {
+        (
+            Some(
+                code @ (Code::CallNotFound
+                | Code::CallNotFinished
+                | Code::CallStateConflict
+                | Code::CallHasNoResult
+                | Code::QueueFull
+                | Code::QueueUnavailable),
+            ),
+            _,
+        ) => code,
+        (None, Grpc::NotFound) => Code::CallNotFound,
+        (None, Grpc::Unavailable | Grpc::DeadlineExceeded | Grpc::Cancelled) => {
+            Code::PeerUnavailable
         }
-        (Some("call_not_finished"), _) => (StatusCode::CONFLICT, "call_not_finished"),
-        (Some("call_state_conflict"), _) => (StatusCode::CONFLICT, "call_state_conflict"),
-        (Some("call_has_no_result"), _) => (StatusCode::GONE, "call_has_no_result"),
-        (Some("queue_full"), _) => (StatusCode::TOO_MANY_REQUESTS, "queue_full"),
-        (Some("queue_unavailable"), _) => (StatusCode::SERVICE_UNAVAILABLE, "queue_unavailable"),
-        (None, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "peer_unavailable")
-        }
-        _ => (StatusCode::BAD_GATEWAY, "peer_failed"),
+        _ => Code::PeerFailed,
     };
     Error::Remote {
-        status: http,
         code,
         detail: status.message().to_owned(),
     }
@@ -220,7 +220,6 @@ mod tests {
         ] {
             let back = remote(&status(error.clone()));
             assert_eq!(back.code(), error.code());
-            assert_eq!(back.status(), error.status());
             assert_eq!(back.to_string(), error.to_string());
         }
     }

@@ -18,7 +18,7 @@ use super::event::{self, Bad, Event};
 use super::table::Table;
 use super::{Handle, call, now_ms};
 use crate::call::bodies::Account;
-use crate::call::error::{Error, problem};
+use crate::call::error::{Error, Own};
 use crate::call::{Payload, origin};
 use crate::catalogue::config::{Source, Trigger};
 use crate::endpoint::body::{Body, Inbound};
@@ -89,9 +89,7 @@ impl Handle {
             return options(&route, request.headers());
         }
         if request.method() != Method::POST {
-            let hint = "send events and messages with POST";
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            let mut response = problem(status, "method_not_allowed", "POST only", hint);
+            let mut response = Error::from(Own::OnlyPost).into_response();
             let allow = HeaderValue::from_static(METHODS);
             response.headers_mut().insert(header::ALLOW, allow);
             return response;
@@ -158,7 +156,7 @@ impl Handle {
         let due = match route {
             Route::Events(namespace) => match event::parse(headers, body) {
                 Ok(events) if events.len() > MAX_EVENTS => {
-                    return too_many(&format!("a batch may have {MAX_EVENTS} events"));
+                    return too_many(format!("a batch may have {MAX_EVENTS} events"));
                 }
                 Ok(events) => self.of_events(&table, namespace, headers, &events),
                 Err(bad) => return refused(&bad),
@@ -176,7 +174,7 @@ impl Handle {
                 "it leads to {} calls with {bytes} bytes; {MAX_CALLS} and {MAX_BYTES} may be",
                 due.len()
             );
-            return too_many(&detail);
+            return too_many(detail);
         }
         self.queue_all(due).await
     }
@@ -316,36 +314,16 @@ fn options(route: &Route, headers: &http::HeaderMap) -> Response<Body> {
     response
 }
 
-fn too_many(detail: &str) -> Response<Body> {
-    let hint = "send fewer or smaller ones in one request";
-    problem(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too_many_calls",
-        detail,
-        hint,
-    )
+fn too_many(detail: String) -> Response<Body> {
+    Error::from(Own::TooManyCalls(detail)).into_response()
 }
 
 fn refused(bad: &Bad) -> Response<Body> {
     let detail = bad.to_string();
-    match bad {
-        Bad::Format(_) => problem(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_event_format",
-            &detail,
-            "send binary mode, application/cloudevents+json or application/cloudevents-batch+json",
-        ),
-        Bad::Json(_) => problem(
-            StatusCode::BAD_REQUEST,
-            "bad_event",
-            &detail,
-            "see the JSON event format of CloudEvents 1.0",
-        ),
-        Bad::Attribute { .. } => problem(
-            StatusCode::BAD_REQUEST,
-            "bad_event",
-            &detail,
-            "see the context attributes of CloudEvents 1.0",
-        ),
-    }
+    let own = match bad {
+        Bad::Format(_) => Own::EventFormat(detail),
+        Bad::Json(_) => Own::EventJson(detail),
+        Bad::Attribute { .. } => Own::EventAttribute(detail),
+    };
+    Error::from(own).into_response()
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod clocks;
+mod codes;
 mod rooms;
 
 use std::collections::BTreeSet;

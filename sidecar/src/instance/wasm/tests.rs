@@ -149,7 +149,7 @@ async fn a_request_that_traps_ends_alone_and_names_its_end() {
     let id = opened.start("one", node.revision("hello", Program::Serve));
     let target = opened.target(&id).await;
     let failed = ask(&target, "/trap").await.unwrap_err();
-    assert!(failed.contains("wasm_trap"), "{failed}");
+    assert!(failed.contains("WasmTrap"), "{failed}");
     assert_eq!(ask(&target, "/").await.unwrap(), "hello");
     opened.close().await;
 }

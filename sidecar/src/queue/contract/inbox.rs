@@ -1,5 +1,6 @@
 //! Taking calls in: all or none, and what an idempotency key stands for.
 
+use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 
 use super::fixture::{Fixture, admitted, function, keyed, of, record, with_default};
@@ -33,7 +34,10 @@ pub(in crate::queue) async fn of_several_calls_none_is_taken_when_one_is_refused
     let mut full = with_default(vec![keyed("0", "k", 1)]);
     full.extend(["1", "2", "3"].map(|body| (admitted(of("a", body)), two)));
     let reused = with_default(vec![keyed("0", "k", 1), keyed("1", "k", 2)]);
-    for (many, code) in [(full, "queue_full"), (reused, "idempotency_key_reused")] {
+    for (many, code) in [
+        (full, Code::QueueFull),
+        (reused, Code::IdempotencyKeyReused),
+    ] {
         let error = queue.queue.inbox.accept_many(many).await.unwrap_err();
         assert_eq!(error.code(), code);
         assert!(queue.queue.calls.depths().is_empty(), "{code}");
@@ -69,7 +73,7 @@ pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refu
     assert_eq!(one.id, two.id);
     assert!(one.replayed != two.replayed);
     let other = queue.accept(keyed("a", "k", 2)).await.unwrap_err();
-    assert_eq!(other.code(), "idempotency_key_reused");
+    assert_eq!(other.code(), Code::IdempotencyKeyReused);
     // Another function's key is another key.
     let elsewhere = crate::queue::types::Record {
         function: of("b", "").function,
@@ -93,13 +97,13 @@ pub(in crate::queue) async fn full_function_is_refused_by_name(queue: Fixture) {
     inbox.has_room(&function(), &one).unwrap();
     inbox.accept(admitted(record("first")), &one).await.unwrap();
     let refused = inbox.has_room(&function(), &one).unwrap_err();
-    assert_eq!(refused.code(), "queue_full");
+    assert_eq!(refused.code(), Code::QueueFull);
     inbox.has_room(&of("b", "").function, &one).unwrap();
     let error = inbox
         .accept(admitted(record("second")), &one)
         .await
         .unwrap_err();
-    assert_eq!(error.code(), "queue_full");
+    assert_eq!(error.code(), Code::QueueFull);
     assert!(error.to_string().contains("async.max_queued"), "{error}");
     let begun = queue.begin().await;
     inbox.accept(admitted(record("third")), &one).await.unwrap();

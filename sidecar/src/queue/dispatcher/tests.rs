@@ -309,7 +309,7 @@ async fn sync_call_goes_on_as_an_async_one() {
         .adopt(admitted(again), now(reply(200, "still here")))
         .await;
     let refused = refused.err().unwrap();
-    assert_eq!(refused.error.code(), "idempotency_key_taken");
+    assert_eq!(refused.error.code(), Code::IdempotencyKeyTaken);
     assert!(refused.exchange.await.is_ok(), "the exchange comes back");
     dispatcher.stop(Duration::from_secs(9)).await;
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateless_common::problem::Code;
 use gateless_core::access::Access;
 use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
@@ -96,8 +97,8 @@ async fn result_is_the_functions_answer() {
     let id = CallId::parse(response.headers()["x-call-id"].to_str().unwrap()).unwrap();
     let early = result(&*fixture.queue.calls, &id).await.unwrap_err();
     assert_eq!(
-        (early.status(), early.code()),
-        (StatusCode::CONFLICT, "call_not_finished")
+        (early.code().status(), early.code()),
+        (409, Code::CallNotFinished)
     );
     let begun = fixture.begin().await;
     begun
@@ -122,35 +123,35 @@ async fn idempotency_key_gives_the_same_call_or_a_refusal() {
     assert!(!first.headers().contains_key("idempotent-replayed"));
     assert_eq!(second.headers()["idempotent-replayed"], "true");
     let other = send(&fixture, &key, "b").await.unwrap_err();
-    assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(other.code().status(), 422);
 }
 
 #[tokio::test]
 async fn unusable_requests_are_refused_before_anything_is_queued() {
     let fixture = Fixture::memory();
-    let check = async |name: &str, value: &str, expected: &str| {
+    let check = async |name: &str, value: &str, expected: Code| {
         let error = send(&fixture, &[(name, value)], "a").await.unwrap_err();
         assert_eq!(error.code(), expected, "{name}: {value}");
-        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(error.code().status(), 400);
     };
     check(
         "x-callback-url",
         "https://example.com/",
-        "unsupported_callback_scheme",
+        Code::UnsupportedCallbackScheme,
     )
     .await;
-    check("x-callback-url", "nowhere", "bad_callback_url").await;
+    check("x-callback-url", "nowhere", Code::BadCallbackUrl).await;
     for near in [
         "http://127.0.0.1:7701/function/inner",
         "http://localhost:7702/",
         "http://[fd00:ec2::254]/latest",
         "http://10.0.0.1/",
     ] {
-        check("x-callback-url", near, "bad_callback_url").await;
+        check("x-callback-url", near, Code::BadCallbackUrl).await;
     }
-    check("idempotency-key", "", "bad_idempotency_key").await;
-    check("idempotency-key", "a b", "bad_idempotency_key").await;
-    check("idempotency-key", &"x".repeat(256), "bad_idempotency_key").await;
+    check("idempotency-key", "", Code::BadIdempotencyKey).await;
+    check("idempotency-key", "a b", Code::BadIdempotencyKey).await;
+    check("idempotency-key", &"x".repeat(256), Code::BadIdempotencyKey).await;
     assert!(fixture.queue.calls.depths().is_empty());
 }
 
@@ -162,7 +163,7 @@ async fn unknown_ids_and_other_sidecars_ids_are_not_found() {
     for id in [mine, other] {
         let id = CallId::parse(id).unwrap();
         let error = status(&*fixture.queue.calls, &id).await.unwrap_err();
-        assert_eq!(error.status(), StatusCode::NOT_FOUND);
+        assert_eq!(error.code().status(), 404);
     }
     for text in [
         "",

@@ -2,6 +2,7 @@
 //!
 //! What every engine must do is in `contract`.
 
+use gateless_common::problem::Code;
 use gateless_core::call::callback::Next;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::time::Time;
@@ -134,7 +135,7 @@ async fn keys_survive_a_restart() {
     let again = fixture.accept(keyed("a", "k", 1)).await.unwrap();
     assert!(again.replayed && again.id == first.id);
     let other = fixture.accept(keyed("a", "k", 2)).await.unwrap_err();
-    assert_eq!(other.code(), "idempotency_key_reused");
+    assert_eq!(other.code(), Code::IdempotencyKeyReused);
 }
 
 #[tokio::test]
@@ -150,7 +151,7 @@ async fn every_bound_is_refused_by_name() {
             .accept(admitted(record("second")), &policy)
             .await
             .unwrap_err();
-        assert_eq!(error.code(), "queue_full");
+        assert_eq!(error.code(), Code::QueueFull);
         assert!(error.to_string().contains(expected), "{error}");
     };
     let one = AsyncPolicy {
@@ -168,10 +169,10 @@ async fn every_bound_is_refused_by_name() {
 
     let fixture = Fixture::new(|c| c.max_body = 3);
     let error = fixture.accept(record("four")).await.unwrap_err();
-    assert_eq!(error.code(), "body_too_large");
+    assert_eq!(error.code(), Code::BodyTooLarge);
     let fixture = Fixture::new(|c| c.min_free_bytes = u64::MAX);
     let error = fixture.accept(record("four")).await.unwrap_err();
-    assert_eq!(error.code(), "queue_unavailable");
+    assert_eq!(error.code(), Code::QueueUnavailable);
 }
 
 #[tokio::test]
@@ -181,13 +182,13 @@ async fn refused_call_under_way_leaves_no_lease_behind() {
         .queue
         .adopt(admitted(record("a")), &AsyncPolicy::DEFAULT)
         .await;
-    assert_eq!(adopted.unwrap_err().code(), "queue_full");
+    assert_eq!(adopted.unwrap_err().code(), Code::QueueFull);
     assert!(fixture.queue.shared.index.lock().leases.is_empty());
 }
 
 #[tokio::test]
 async fn of_several_calls_none_is_taken_when_a_bound_is_reached() {
-    let check = async |change: fn(&mut Config), many: Vec<Record>, code: &str| {
+    let check = async |change: fn(&mut Config), many: Vec<Record>, code: Code| {
         let fixture = Fixture::new(change);
         let error = fixture
             .queue
@@ -201,10 +202,10 @@ async fn of_several_calls_none_is_taken_when_a_bound_is_reached() {
         assert!(!fixture.accept(keyed("x", "k", 9)).await.unwrap().replayed);
     };
     let many = vec![keyed("0", "k", 1), of("a", "1"), of("b", "2")];
-    check(|c| c.max_open = 2, many.clone(), "queue_full").await;
-    check(|c| c.max_bytes = 1_500, many, "queue_full").await;
+    check(|c| c.max_open = 2, many.clone(), Code::QueueFull).await;
+    check(|c| c.max_bytes = 1_500, many, Code::QueueFull).await;
     let many = vec![keyed("0", "k", 1), of("a", "much too long")];
-    check(|c| c.max_body = 5, many, "body_too_large").await;
+    check(|c| c.max_body = 5, many, Code::BodyTooLarge).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ impl Invoke for Line {
             }
             Err(InvokeError {
                 fault: Fault::Unmade,
-                code: "overflow",
+                code: Code::Overflow,
                 message: "full".into(),
             })
         })

@@ -53,7 +53,7 @@ impl Invoke for Process {
                 false => reply(200, "ok"),
                 true => Err(InvokeError {
                     fault: Fault::Instance,
-                    code: "instance_failed",
+                    code: Code::InstanceFailed,
                     message: "it broke off".into(),
                 }),
             }
