@@ -4,6 +4,7 @@
 //! not here: packing the bundle (`pack`) and the rules about values (the server's).
 
 mod report;
+mod runtime;
 #[cfg(test)]
 mod schema;
 mod sections;
@@ -13,13 +14,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use gateless_common::{settings, spec};
+use gateless_common::settings;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::report::explain;
 use self::report::toml_failure;
+pub(crate) use self::runtime::Runtime;
 pub(crate) use self::sections::Build;
 use self::sections::{Access, Async, Hold, Limits, Retries, Scaling, Secret, Wasm, written};
 use self::units::{Bytes, Millis};
@@ -150,16 +152,20 @@ impl Manifest {
         Self::parse(&table.to_string(), "--set")
     }
 
+    /// What the function runs as.
+    ///
+    /// # Errors
+    /// When keys of two kinds are given.
+    pub(crate) fn runtime(&self) -> Result<Runtime<'_>, Failure> {
+        Runtime::of(self)
+    }
+
     /// The body of the apply request.
     pub(crate) fn to_request(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
+        let (kind, runtime) = self.runtime()?.to_spec(artifact)?;
         let mut spec = Map::new();
-        if self.component.is_some() {
-            spec.insert("kind".into(), json!("wasm"));
-            spec.insert("wasm".into(), self.wasm(artifact)?);
-        } else {
-            spec.insert("kind".into(), json!("process"));
-            spec.insert("process".into(), self.process(artifact)?);
-        }
+        spec.insert("kind".into(), json!(kind));
+        spec.insert(kind.into(), runtime);
         spec.insert("env".into(), json!(self.env));
         spec.insert("secrets".into(), json!(self.secrets));
         put(&mut spec, "protocol", self.protocol.as_ref());
@@ -171,60 +177,6 @@ impl Manifest {
         put(&mut spec, "scaling", self.scaling.as_ref());
         put(&mut spec, "async", self.async_.as_ref());
         Ok(json!({"spec": spec, "labels": self.labels}))
-    }
-
-    fn process(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
-        if self.wasm.is_some() {
-            return Err(Failure::usage("[wasm] is for components only")
-                .hint("name one with component = \"function.wasm\", or leave [wasm] out"));
-        }
-        let mut process = self.process_settings();
-        process.insert("command".into(), json!(self.command(artifact)?));
-        if let Some(artifact) = artifact {
-            process.insert("bundle".into(), artifact.to_json());
-        }
-        put(&mut process, "working_dir", self.working_dir.as_ref());
-        if let Some(ready) = &self.ready {
-            process.insert("ready".into(), readiness(ready)?);
-        }
-        Ok(Value::Object(process))
-    }
-
-    fn wasm(&self, artifact: Option<&Artifact>) -> Result<Value, Failure> {
-        let shaped = [
-            ("command", self.command.is_some()),
-            ("bundle", self.bundle.is_some()),
-            ("working_dir", self.working_dir.is_some()),
-            ("ready", self.ready.is_some()),
-        ];
-        let shaped = shaped.iter().filter(|(_, given)| *given);
-        let settings = self.process_settings();
-        let settings = spec::settings("process")
-            .iter()
-            .filter(|field| settings.contains_key(field.json));
-        let mut given = shaped
-            .map(|(key, _)| *key)
-            .chain(settings.map(|field| field.toml));
-        if let Some(key) = given.next() {
-            return Err(Failure::usage(format!("a component has no {key}"))
-                .cause("the sidecar runs it itself, for every call")
-                .hint("leave it out; limits of a component are in [wasm]"));
-        }
-        let mut wasm = json!(self.wasm.clone().unwrap_or_default());
-        if let Some(artifact) = artifact {
-            wasm["component"] = json!({"sha256": artifact.sha256, "size": artifact.size});
-        }
-        Ok(wasm)
-    }
-
-    fn command(&self, artifact: Option<&Artifact>) -> Result<Vec<String>, Failure> {
-        match (&self.command, artifact.and_then(Artifact::executable_name)) {
-            (Some(Command(words)), _) if !words.is_empty() => Ok(words.clone()),
-            (None, Some(name)) => Ok(vec![format!("./{name}")]),
-            _ => Err(Failure::usage("the function has no command")
-                .cause("a process function needs a program that serves HTTP on $PORT")
-                .hint("add command = [\"python3\", \"main.py\"] to function.toml, or end the arguments with -- COMMAND")),
-        }
     }
 
     /// Adds variables given as flags.

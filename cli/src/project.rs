@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::commands::key_value;
 use crate::failure::Failure;
 use crate::manifest::units::show_bytes;
-use crate::manifest::{self, Command, Manifest};
+use crate::manifest::{self, Command, Manifest, Runtime};
 use crate::output::Output;
+use crate::pack::Artifact;
 use crate::pack::sources::parent;
-use crate::pack::{self, Artifact};
 
 /// Which function, from where.
 #[derive(Debug, Args)]
@@ -133,7 +133,7 @@ impl Project {
     /// Packs the bundle; the apply request's body, and the file to upload first.
     pub(crate) fn pack(&self, out: &mut Output) -> Result<(Value, Option<Artifact>), Failure> {
         let artifact = match &self.bundle {
-            Some(path) => Some(pack_bundle(out, path, &self.manifest)?),
+            Some(path) => Some(pack_bundle(out, path, &self.manifest.runtime()?)?),
             None => None,
         };
         let body = self.manifest.to_request(artifact.as_ref())?;
@@ -149,12 +149,8 @@ impl Project {
     }
 }
 
-fn pack_bundle(out: &mut Output, path: &Path, manifest: &Manifest) -> Result<Artifact, Failure> {
-    let artifact = if manifest.component.is_some() {
-        pack::component(path)?
-    } else {
-        pack::pack(path, &manifest.ignore)?
-    };
+fn pack_bundle(out: &mut Output, path: &Path, runtime: &Runtime<'_>) -> Result<Artifact, Failure> {
+    let artifact = runtime.pack(path)?;
     out.note(format!(
         "packed {}, {}, sha256 {}",
         path.display(),

@@ -10,6 +10,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
 
+use gateless_common::limits::AVERAGING_SECONDS;
 use gateless_core::autoscaler::replay::{self, Input, PartialConfig, Replay};
 use gateless_core::time::Time;
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,6 @@ use serde_json::Number;
 
 /// No line of the format comes near it; a file without line ends must not fill the memory.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
-
-/// Averaging memory grows with the window, so there is a limit: a day. Knative's is an hour.
-const MAX_STABLE_WINDOW_SECS: f64 = 86_400.0;
 
 /// Why a replay ended early. What was decided before has been printed.
 #[derive(Debug, thiserror::Error)]
@@ -194,10 +192,10 @@ impl TryFrom<Config> for PartialConfig {
         let timed = |key, value: Option<f64>| value.map(|v| duration(key, v)).transpose();
         if config
             .stable_window
-            .is_some_and(|secs| secs > MAX_STABLE_WINDOW_SECS)
+            .is_some_and(|secs| secs > AVERAGING_SECONDS as f64)
         {
             return Err(format!(
-                "key \"stable_window\" must be at most {MAX_STABLE_WINDOW_SECS} seconds"
+                "key \"stable_window\" must be at most {AVERAGING_SECONDS} seconds"
             ));
         }
         Ok(Self {

@@ -180,7 +180,7 @@ pub struct LogQuery {
     pub revision: Option<RevisionName>,
     /// Only of this instance.
     pub instance: Option<InstanceId>,
-    /// The last so many; `None` means as many as [`logs::MAX_TAIL`].
+    /// The last so many; `None` means as many as [`gateless_common::limits::LOG_LINES`].
     pub tail: Option<usize>,
     /// Not older than this, Unix milliseconds.
     pub since_ms: Option<u64>,

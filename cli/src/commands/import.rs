@@ -18,7 +18,6 @@ use crate::import::{self, Images, Import, Imported, Note, Outcome, Target};
 use crate::login::Remote;
 use crate::manifest::Manifest;
 use crate::output::{Format, Output, table};
-use crate::pack;
 
 /// Take functions over from Knative or OpenFaaS.
 #[derive(Debug, Args)]
@@ -227,8 +226,7 @@ async fn apply_one(
 ) -> Result<String, Failure> {
     let manifest = Manifest::parse(&function.manifest.to_string(), "function.toml")?;
     let artifact = match &function.upload {
-        Some(path) if manifest.component.is_some() => Some(pack::component(path)?),
-        Some(path) => Some(pack::pack(path, &manifest.ignore)?),
+        Some(path) => Some(manifest.runtime()?.pack(path)?),
         None => None,
     };
     if let Some(artifact) = &artifact {

@@ -4,9 +4,10 @@
 //! to read one back, and no value in any message.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::Read;
 
 use clap::{Args, Subcommand};
+use gateless_common::limits::SECRET_BYTES;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,9 +15,6 @@ use super::{age, key_value};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// More than any key or certificate needs.
-const MAX_VALUE_BYTES: u64 = 1 << 20;
 
 /// Secrets of the namespace.
 #[derive(Debug, Args)]
@@ -87,21 +85,25 @@ pub(crate) async fn secret(
 
 /// The value itself, a file's text, or stdin's without its last line end.
 fn read_value(key: &str, value: &str) -> Result<String, Failure> {
-    let broken = |e: std::io::Error| Failure::io(format!("cannot read the value of {key}"), &e);
-    let mut text = String::new();
     if value == "-" {
-        std::io::stdin()
-            .lock()
-            .take(MAX_VALUE_BYTES)
-            .read_to_string(&mut text)
-            .map_err(broken)?;
+        let text = read_text(key, Ok(std::io::stdin().lock()))?;
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
     } else if let Some(path) = value.strip_prefix('@') {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_VALUE_BYTES).read_to_string(&mut text))
-            .map_err(broken)?;
-        Ok(text)
+        read_text(key, std::fs::File::open(path))
     } else {
         Ok(value.to_owned())
     }
+}
+
+/// All of it, or none: a value that was cut would be another secret.
+fn read_text(key: &str, from: std::io::Result<impl Read>) -> Result<String, Failure> {
+    let broken = |e: std::io::Error| Failure::io(format!("cannot read the value of {key}"), &e);
+    let (mut bytes, most) = (Vec::new(), SECRET_BYTES as u64);
+    let read = from.map_err(broken)?.take(most + 1).read_to_end(&mut bytes);
+    if read.map_err(broken)? > SECRET_BYTES {
+        return Err(Failure::usage(format!(
+            "the value of {key} has more than {SECRET_BYTES} bytes, which no secret may have"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|e| broken(std::io::Error::other(e)))
 }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gateless_common::limits::QUEUED_BODY_BYTES;
 use gateless_common::problem::Code;
 use gateless_common::{header, hop};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -22,8 +23,8 @@ use super::problem::Problem;
 use crate::domain::FieldError;
 use crate::service::invoke::{Failed, Invocation, Invoked, MAX_TIMEOUT};
 
-/// A body of six megabytes, which a sidecar's queue takes, in base64, and the rest.
-const MAX_REQUEST_BYTES: usize = 9 * 1024 * 1024;
+/// A body that a sidecar's queue takes, in base64, and a megabyte for the rest.
+const MAX_REQUEST_BYTES: usize = QUEUED_BODY_BYTES as usize / 3 * 4 + (1 << 20);
 const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 const MAX_HEADERS: usize = 100;
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use gateless_common::limits::SECRET_BYTES;
 use gateless_common::name;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,6 @@ use crate::store::{self, Expect, Write};
 
 /// The most keys of one secret.
 pub const MAX_KEYS: usize = 64;
-/// The most bytes of one secret's values.
-pub const MAX_BYTES: usize = 128 * 1024;
 
 /// A secret as the catalogue keeps it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +67,10 @@ fn check(data: &BTreeMap<String, String>) -> Result<(), crate::domain::Error> {
             );
         }
     }
-    if data.values().map(String::len).sum::<usize>() > MAX_BYTES {
+    if data.values().map(String::len).sum::<usize>() > SECRET_BYTES {
         faults.add(
             "/data",
-            format_args!("values must have at most {MAX_BYTES} bytes together"),
+            format_args!("values must have at most {SECRET_BYTES} bytes together"),
         );
     }
     faults.finish()

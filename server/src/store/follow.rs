@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rand::Rng;
+use gateless_common::backoff::{Backoff, Reconnect};
 
 use super::{Batch, Error, Listing, Result, Store, Watch, list};
 
 /// Between two attempts to reach a store that fails.
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
+const RETRY: Backoff = Backoff {
+    base: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+};
 
 /// What a follower learns.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub struct Follow {
     /// Whether a reset brings the entries, or only says when.
     entries: bool,
     watch: Option<Watch>,
-    retry: Duration,
+    retry: Reconnect,
 }
 
 impl Follow {
@@ -43,7 +45,7 @@ impl Follow {
             prefix,
             entries: true,
             watch: None,
-            retry: RETRY_MIN,
+            retry: Reconnect::new(RETRY),
         }
     }
 
@@ -68,7 +70,7 @@ impl Follow {
                 },
                 Some(watch) => match watch.next().await? {
                     Ok(batch) => {
-                        self.retry = RETRY_MIN;
+                        self.retry.succeeded();
                         return Some(Update::Changed(batch));
                     }
                     Err(error) => error,
@@ -86,9 +88,7 @@ impl Follow {
 
     async fn pause(&mut self, error: &Error) {
         tracing::warn!(%error, prefix = self.prefix, "the catalogue cannot be followed; trying again");
-        let wait = self.retry.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.retry = (self.retry * 2).min(RETRY_MAX);
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(self.retry.failed(rand::random())).await;
     }
 }
 

@@ -16,13 +16,15 @@
 
 use std::time::Duration;
 
+use gateless_common::limits::AVERAGING_SECONDS;
+
 use crate::time::Time;
 
 /// What one bucket covers; Knative's `BucketSize`.
 pub const BUCKET: Duration = Duration::from_secs(1);
 
 /// More than any valid stable window (Knative allows an hour), so memory is bounded.
-const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_WINDOW: Duration = Duration::from_secs(AVERAGING_SECONDS);
 
 /// Averages are rounded to this many parts of one, as Knative does (6 digits).
 const PRECISION: f64 = 1e6;

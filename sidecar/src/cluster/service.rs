@@ -21,8 +21,6 @@ use super::{Event, Reserver, Shared};
 use crate::cluster::outbox::Outbox;
 
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest a reserved permit may be kept for a caller that has vanished.
-const MAX_RESERVATION: Duration = Duration::from_secs(60);
 
 pub(super) type DownBox = Arc<Outbox<Key, LinkDown>>;
 
@@ -97,7 +95,7 @@ impl PeerService for Service {
             .revision
             .parse()
             .map_err(|e: gateless_core::name::Error| Status::invalid_argument(e.to_string()))?;
-        let ttl = Duration::from_millis(request.ttl_ms).min(MAX_RESERVATION);
+        let ttl = Duration::from_millis(request.ttl_ms);
         let permit = self.reserver.reserve(&revision, ttl, &request.caller);
         let permit = permit.unwrap_or_default();
         Ok(Response::new(ReserveResponse { permit }))

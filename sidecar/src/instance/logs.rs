@@ -27,8 +27,6 @@ use collector::Collector;
 
 /// Longer lines are cut, and the rest of the line dropped.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
-/// The most lines of history one query gets.
-pub const MAX_TAIL: usize = 10_000;
 
 const COMMANDS: usize = 1024;
 const READER_LINES: usize = 256;

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
+use gateless_common::limits::QUEUED_BODY_BYTES;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::Admitted;
@@ -80,7 +81,7 @@ impl Config {
         Self {
             folder,
             node,
-            max_body: 6 << 20,
+            max_body: QUEUED_BODY_BYTES,
             max_head: 64 << 10,
             max_bytes: 16 << 30,
             max_open: 1_000_000,

@@ -9,9 +9,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use gateless_common::limits::LOG_LINES;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 
-use super::MAX_TAIL;
 use crate::instance::{LogLine, LogQuery, LogStream};
 
 /// The most text one query keeps in memory.
@@ -205,7 +205,8 @@ pub(super) fn snapshots(root: &Path, query: &LogQuery) -> Vec<Snapshot> {
 
 /// Reads the lines a query wants, oldest first, the last of them if there are too many.
 pub(super) fn read(snapshots: Vec<Snapshot>, query: &LogQuery) -> Vec<LogLine> {
-    let tail = query.tail.unwrap_or(MAX_TAIL).min(MAX_TAIL);
+    let most = LOG_LINES as usize;
+    let tail = query.tail.unwrap_or(most).min(most);
     let since = query.since_ms.unwrap_or(0);
     let mut lines: Vec<LogLine> = Vec::new();
     for snapshot in snapshots {

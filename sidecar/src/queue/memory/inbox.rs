@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
+use gateless_common::limits::QUEUED_BODY_BYTES;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
@@ -13,11 +14,9 @@ use super::{Entry, Memory, State};
 use crate::queue::types::{Accepted, CallId, CallbackState, Idempotency, Record};
 use crate::queue::{Error, Inbox};
 
-const MAX_BODY: u64 = 6 << 20;
-
 impl Inbox for Memory {
     fn max_body(&self) -> u64 {
-        MAX_BODY
+        QUEUED_BODY_BYTES
     }
 
     fn has_room(&self, function: &FunctionName, policy: &AsyncPolicy) -> Result<(), Error> {
@@ -136,7 +135,7 @@ impl State {
         let mut waiting: HashMap<&FunctionName, u64> = HashMap::new();
         let mut keys = HashMap::new();
         for (record, policy) in calls {
-            let (size, limit) = (record.body.len() as u64, MAX_BODY);
+            let (size, limit) = (record.body.len() as u64, QUEUED_BODY_BYTES);
             if size > limit {
                 return Err(Error::BodyTooLarge { size, limit });
             }
