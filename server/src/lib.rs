@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod changes;
 pub mod domain;
+mod etag;
 pub mod events;
 pub mod grpc;
 pub mod http;

@@ -20,6 +20,8 @@ pub mod reconcile;
 pub mod runtime;
 mod start;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod trigger;
 
 pub use start::{Config, Error, Running, run};

@@ -2,7 +2,8 @@
 //!
 //! What is read must be written again to the byte: a field that was removed, renumbered or given another type is lost
 //! or changed on the way. What is in `released/` stays; a release adds the frames of what it changed. Files on disk are
-//! tested where they are read, values that hosts must agree on in `sidecar/core/tests/version_skew.rs`.
+//! tested where they are read, those of a sidecar from `sidecar/tests/released`, the catalogue's from `server/tests/fixtures`;
+//! values that hosts must agree on in `sidecar/core/tests/version_skew.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -5,9 +5,9 @@
 
 use axum::extract::FromRequestParts;
 use gateless_common::problem::Code;
+use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -141,22 +141,4 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     }
     let text = first.map(|value| value.to_str().map(str::trim)).transpose();
     text.map_err(|_| Problem::parameter(name.as_str(), "must be visible ASCII"))
-}
-
-/// The etag of a version.
-pub(super) fn etag(version: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\""))
-        .unwrap_or_else(|_| HeaderValue::from_static("\"0\""))
-}
-
-/// Whether a GET may be answered with 304.
-pub(super) fn not_modified(headers: &HeaderMap, version: u64) -> bool {
-    let value = headers
-        .get(IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let etag = format!("\"{version}\"");
-    value.is_some_and(|list| {
-        let mut etags = list.split(',').map(|e| e.trim().trim_start_matches("W/"));
-        etags.any(|e| e == etag)
-    })
 }

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch, etag, not_modified};
+use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch};
 use super::extract::{Body, FunctionPath, NamespacePath, Patch, Query};
 use super::openapi::Problems;
 use super::page::{self, list};
@@ -27,6 +27,7 @@ use crate::domain::rollout::status::RolloutStatus;
 use crate::domain::spec::Spec;
 use crate::domain::traffic::Target;
 use crate::domain::{self, document};
+use crate::etag;
 use crate::service::functions::View;
 use crate::service::observe;
 
@@ -162,7 +163,7 @@ impl From<View> for FunctionBody {
 
 /// A function with its etag.
 pub(super) fn answer(status: StatusCode, view: View) -> Response {
-    let etag = etag(view.function.version);
+    let etag = etag::strong(view.function.version);
     (status, [(ETAG, etag)], Json(FunctionBody::from(view))).into_response()
 }
 
@@ -238,8 +239,9 @@ async fn get_function(
 ) -> Result<Response, Problem> {
     let view = api.service.function(path.as_name()).await?;
     let version = view.function.version;
-    if not_modified(&headers, version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(version))]).into_response());
+    let etag = etag::strong(version);
+    if etag::is_known(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     Ok(answer(StatusCode::OK, view))
 }

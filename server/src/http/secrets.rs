@@ -15,11 +15,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch, etag};
+use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch};
 use super::extract::{Body, NamespacePath, Query, SecretPath};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
+use crate::etag;
 use crate::service::commit::Versioned;
 use crate::service::secrets::SecretRecord;
 
@@ -85,7 +86,7 @@ fn body(namespace: &str, name: &str, secret: Versioned<SecretRecord>) -> SecretB
 }
 
 fn answer(status: StatusCode, body: SecretBody) -> Response {
-    (status, [(ETAG, etag(body.version))], Json(body)).into_response()
+    (status, [(ETAG, etag::strong(body.version))], Json(body)).into_response()
 }
 
 #[utoipa::path(

@@ -11,12 +11,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::conditional::{Change, DryRun, IdempotencyKey, IfMatch, etag};
+use super::conditional::{Change, DryRun, IdempotencyKey, IfMatch};
 use super::extract::{Body, FunctionPath, OptionalBody};
 use super::functions::{self, FunctionBody};
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::domain::traffic::{self, Target};
+use crate::etag;
 use crate::service::functions::View;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -70,7 +71,7 @@ fn answer(view: &View) -> Response {
             })
             .collect(),
     };
-    ([(ETAG, etag(view.function.version))], Json(body)).into_response()
+    ([(ETAG, etag::strong(view.function.version))], Json(body)).into_response()
 }
 
 #[utoipa::path(

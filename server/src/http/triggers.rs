@@ -12,13 +12,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch, etag, not_modified};
+use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch};
 use super::extract::{Body, NamespacePath, Query, TriggerPath};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, WarningBody, list};
 use super::problem::Problem;
 use crate::domain::conditions::{self, Condition};
 use crate::domain::trigger::Spec;
+use crate::etag;
 use crate::service::calls::Warning;
 use crate::service::triggers::View;
 
@@ -140,7 +141,7 @@ fn body(view: View, warnings: Vec<Warning>) -> TriggerBody {
 }
 
 fn answer(status: StatusCode, body: TriggerBody) -> Response {
-    (status, [(ETAG, etag(body.version))], Json(body)).into_response()
+    (status, [(ETAG, etag::strong(body.version))], Json(body)).into_response()
 }
 
 #[utoipa::path(
@@ -190,8 +191,9 @@ async fn get_trigger(
 ) -> Result<Response, Problem> {
     let found = api.service.trigger(path.as_name()).await?;
     let version = found.value.trigger.version;
-    if not_modified(&headers, version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(version))]).into_response());
+    let etag = etag::strong(version);
+    if etag::is_known(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     Ok(answer(StatusCode::OK, body(found.value, found.warnings)))
 }

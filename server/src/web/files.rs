@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 
 use axum::response::Response;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::page;
+use crate::etag;
 
 /// `build.rs` has seen to it that they are there.
 #[derive(RustEmbed)]
@@ -30,17 +31,13 @@ pub(super) fn serve(path: &str, screen: bool, headers: &HeaderMap) -> Option<Res
         None => return None,
     };
     let file = Dist::get(name)?;
-    let etag = HeaderValue::from_str(&format!(
-        "\"{}\"",
-        hex::encode(&file.metadata.sha256_hash()[..16])
-    ));
-    let etag = etag.unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+    let etag = etag::strong(hex::encode(&file.metadata.sha256_hash()[..16]));
     let cache = match name.starts_with(HASHED) {
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
     let cache = HeaderValue::from_static(cache);
-    if is_same(headers, &etag) {
+    if etag::is_known(headers, &etag) {
         let mut response = page(cache, Cow::Borrowed(&[]));
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(CONTENT_TYPE);
@@ -61,14 +58,6 @@ pub(super) fn serve(path: &str, screen: bool, headers: &HeaderMap) -> Option<Res
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     Some(response)
-}
-
-fn is_same(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let list = headers
-        .get(IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let mut known = list.into_iter().flat_map(|list| list.split(','));
-    known.any(|known| known.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
 }
 
 fn kind(name: &str, file: &EmbeddedFile) -> HeaderValue {

@@ -255,6 +255,45 @@ mod tests {
     }
 
     #[test]
+    fn the_catalogue_a_released_version_saved_is_used() {
+        let (kept, is_to_be_made) = crate::tests::released("catalogue");
+        let rejected = Record::Rejected(v1::WatchAck {
+            version: 2,
+            rejected: vec![v1::Rejection {
+                name: "functions/default/bad".into(),
+                ..Default::default()
+            }],
+        });
+        let snapshot = Record::Changes(v1::WatchResponse {
+            api_port: 7700,
+            catalogue_id: "c1".into(),
+            version: 1,
+            snapshot: true,
+            changes: vec![v1::Change {
+                name: "functions/default/hello".into(),
+                resource: Some(v1::Resource {
+                    kind: Some(v1::resource::Kind::Function(
+                        gateless_proto::fixture::function("hello", &["serve"]),
+                    )),
+                }),
+            }],
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalogue");
+        if is_to_be_made {
+            let (mut log, _) = LastGood::open(folder.path()).unwrap();
+            log.rewrite(std::iter::once(snapshot.clone())).unwrap();
+            log.append(&[version(2), rejected.clone()]).unwrap();
+            fs::copy(&path, &kept).unwrap();
+        }
+        fs::copy(kept, path).unwrap();
+        let (mut log, records) = LastGood::open(folder.path()).unwrap();
+        assert_eq!(records, [snapshot, version(2), rejected]);
+        log.append(&[version(3)]).unwrap();
+        assert_eq!(LastGood::open(folder.path()).unwrap().1.len(), 4);
+    }
+
+    #[test]
     fn torn_tail_is_dropped_wherever_it_is_torn() {
         let (_folder, path) = written();
         let bytes = fs::read(&path).unwrap();

@@ -40,6 +40,12 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let first = id(data.path()).unwrap();
         assert_eq!(id(data.path()).unwrap(), first);
+        let (kept, is_to_be_made) = crate::tests::released("node-id");
+        if is_to_be_made {
+            std::fs::copy(data.path().join("node-id"), &kept).unwrap();
+        }
+        let kept = id(kept.parent().unwrap()).unwrap();
+        assert_eq!(kept.as_str().len(), 8, "as a released version wrote it");
         std::fs::write(data.path().join("node-id"), "x").unwrap();
         assert!(id(data.path()).is_err());
     }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_saved_is_loaded_and_damage_is_nothing() {
+    fn what_is_saved_is_loaded_also_a_released_versions_and_damage_is_nothing() {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join("triggers.json");
         assert_eq!(load(&path), Saved::default());
@@ -87,6 +87,11 @@ mod tests {
         save(&path, &saved).unwrap();
         assert_eq!(load(&path), saved);
         assert_eq!(load(&path).levels(), levels);
+        let (kept, is_to_be_made) = crate::tests::released("triggers.json");
+        if is_to_be_made {
+            save(&kept, &saved).unwrap();
+        }
+        assert_eq!(load(&kept), saved, "as a released version wrote it");
         fs::write(&path, b"{\"settled_ms").unwrap();
         assert_eq!(load(&path), Saved::default());
     }

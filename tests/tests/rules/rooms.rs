@@ -97,7 +97,8 @@ const SERVER_ROOMS: Rooms = &[
     ("domain", &[]),
     ("store", &[]),
     ("events", &[]),
-    ("web", &[]),
+    ("etag", &[]),
+    ("web", &["etag"]),
     ("openfaas", &["domain"]),
     ("auth", &["store"]),
     ("sidecars", &["changes", "domain", "events"]),
@@ -111,8 +112,8 @@ const SERVER_ROOMS: Rooms = &[
     (
         "http",
         &[
-            "auth", "domain", "events", "metrics", "openfaas", "service", "sidecars", "store",
-            "web",
+            "auth", "domain", "etag", "events", "metrics", "openfaas", "service", "sidecars",
+            "store", "web",
         ],
     ),
     ("recover", &["auth", "store"]),

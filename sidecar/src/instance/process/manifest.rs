@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_reads_back() {
+    fn a_manifest_reads_back_and_so_does_a_released_versions() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = Manifest {
             id: "i".into(),
@@ -90,5 +90,13 @@ mod tests {
         };
         manifest.write(folder.path()).unwrap();
         assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+
+        let (kept, is_to_be_made) = crate::tests::released("instance/manifest.json");
+        let kept = kept.parent().unwrap();
+        if is_to_be_made {
+            fs::create_dir_all(kept).unwrap();
+            manifest.write(kept).unwrap();
+        }
+        assert_eq!(Manifest::read(kept).unwrap(), manifest);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What every engine must do is in `contract`.
 
+mod released;
+
 use gateless_common::problem::Code;
 use gateless_core::call::callback::Next;
 use gateless_core::config::AsyncPolicy;
