@@ -260,7 +260,7 @@ mod tests {
         let rejected = Record::Rejected(v1::WatchAck {
             version: 2,
             rejected: vec![v1::Rejection {
-                name: "functions/default/bad".into(),
+                resource: "functions/default/bad".into(),
                 ..Default::default()
             }],
         });

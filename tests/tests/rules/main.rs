@@ -3,8 +3,10 @@
 //! Deliberately about files only; what the code does is tested elsewhere.
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
+mod architecture;
 mod clocks;
 mod codes;
+mod files;
 mod rooms;
 
 use std::collections::BTreeSet;
