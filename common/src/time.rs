@@ -6,6 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
+/// A length of time in whole milliseconds, as the API and the wire spell it; one beyond the type is the longest there is.
+#[must_use]
+pub fn millis(of: Duration) -> u64 {
+    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixMillis(pub u64);
@@ -14,7 +20,7 @@ impl UnixMillis {
     /// The moment `since` after the epoch, cut to whole milliseconds; one beyond the type is the last there is.
     #[must_use]
     pub fn from_epoch(since: Duration) -> Self {
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self(millis(since))
     }
 
     /// How long after the epoch it is.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use gateless_common::time;
 use gateless_core::name::FunctionName;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdmin;
@@ -150,7 +151,7 @@ impl SidecarAdmin for Admin {
             running: depth.running,
             retrying: depth.retrying,
             dead: depth.dead,
-            oldest_age_ms: u64::try_from(depth.oldest.as_millis()).unwrap_or(u64::MAX),
+            oldest_age_ms: time::millis(depth.oldest),
         });
         let queues = queues.collect();
         Ok(Response::new(v1::ListQueuesResponse { queues }))

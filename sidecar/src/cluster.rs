@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, Stream, StreamExt};
+use gateless_common::time;
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_proto::v1::peer_service_server::PeerServiceServer;
 use gateless_proto::v1::{LinkDown, ReserveRequest, link_down, link_up};
@@ -322,7 +323,7 @@ impl Handle {
         let link = link.ok_or_else(|| Status::unavailable(format!("{node} is not a member")))?;
         let request = ReserveRequest {
             revision: revision.to_string(),
-            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: time::millis(ttl),
             caller: self.shared.this.node.to_string(),
         };
         let mut client = link.client();

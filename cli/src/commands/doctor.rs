@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use gateless_common::problem::Code;
+use gateless_common::time;
 use gateless_sdk::Error;
 use jiff::Timestamp;
 use reqwest::Method;
@@ -145,7 +146,7 @@ async fn check_server(client: &Client, report: &mut Report) -> bool {
             return false;
         }
     };
-    let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = time::millis(start.elapsed());
     report.ok("server", format!("answers in {}", show_millis(took)));
     check_clock(&reply, report);
     let version = at(&reply.body, "/version");
@@ -194,7 +195,7 @@ async fn check_token(client: &Client, report: &mut Report) {
     let (role, namespace) = (at(&claims, "/role"), at(&claims, "/ns"));
     let left = claims["exp"].as_i64().unwrap_or(0) - Timestamp::now().as_second();
     let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let millis = time::millis(left);
     let detail = format!(
         "role {role}, namespace {namespace}, good for {}",
         show_millis(millis)

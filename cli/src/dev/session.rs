@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use gateless_common::time;
 use gateless_sdk::LogQuery;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
@@ -130,7 +131,7 @@ impl<'a> Session<'a> {
             at(function, "/status/latest_revision"),
         );
         let url = format!("{}{}", self.calls, at(function, "/status/url_path"));
-        let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = time::millis(start.elapsed());
         if out.format() == Format::Table {
             let took = crate::manifest::units::show_millis(millis);
             out.line(&format!(

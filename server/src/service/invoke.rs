@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gateless_common::header;
+use gateless_common::{header, time};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -205,7 +205,7 @@ fn request(url: &str, call: &Invocation, within: Duration) -> Result<Request<Ful
     *request.uri_mut() = uri;
     *request.headers_mut() = call.headers.clone();
     if !call.is_async {
-        let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let millis = time::millis(within);
         request
             .headers_mut()
             .insert(header::TIMEOUT_MS, millis.into());

@@ -7,6 +7,7 @@ use futures_util::TryStreamExt;
 use futures_util::stream;
 use gateless_common::header::RESULT_TRUNCATED;
 use gateless_common::problem::{Code, HEADER};
+use gateless_common::time;
 use gateless_core::call::Attempt;
 use gateless_proto::v1;
 use http::StatusCode;
@@ -25,7 +26,7 @@ pub fn call(view: &View) -> v1::Call {
     let attempt = |a: &Attempt| v1::Attempt {
         number: a.number,
         started_at_ms: millis(a.started),
-        duration_ms: u64::try_from(a.took.as_millis()).unwrap_or(u64::MAX),
+        duration_ms: time::millis(a.took),
         status: a.status.map_or(0, u32::from),
         error: a.error.clone(),
     };

@@ -5,16 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::time::millis;
 use gateless_core::message::{
     Assignment, Endpoints, HostReady, Load, RevisionDemand, RevisionInstances,
 };
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_core::ownership::Term;
 use gateless_proto::v1::{self, link_down, link_up};
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
 
 fn finite(value: f64) -> f64 {
     if value.is_finite() {

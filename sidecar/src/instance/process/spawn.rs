@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gateless_common::time::millis;
 use gateless_core::config::{BundleFormat, Process, Protocol, Readiness};
 use gateless_sandbox::Group;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -211,7 +212,6 @@ fn attend(
 }
 
 fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Manifest {
         id: request.id.to_string(),
         revision: request.revision.name.to_string(),

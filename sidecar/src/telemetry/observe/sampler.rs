@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use gateless_common::time;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 use gateless_proto::v1;
@@ -106,7 +107,7 @@ impl Sampler {
             });
         }
         v1::Samples {
-            interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+            interval_ms: time::millis(interval),
             functions: samples,
         }
     }
