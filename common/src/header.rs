@@ -114,7 +114,7 @@ names! {
 /// Who says a header to a function or a sidecar, from the one whose word counts least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Speaker {
-    /// Anyone.
+    /// Whoever calls a sidecar: nothing of it is proved.
     Caller,
     /// A proxy of the operator's, in front of a sidecar.
     Proxy,

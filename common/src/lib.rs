@@ -3,6 +3,8 @@
 //! Without features it is pure and small enough for the core. It depends on no other crate of ours, and holds
 //! nothing that only one part needs: a bound that one file knows stays in that file.
 
+#![deny(missing_docs, reason = "others read it")]
+
 pub mod backoff;
 #[cfg(feature = "http")]
 pub mod header;

@@ -52,7 +52,7 @@ impl FunctionName {
         })
     }
 
-    /// The namespace.
+    /// The part before the slash.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -156,7 +156,7 @@ macro_rules! id {
                 Self(id.into())
             }
 
-            /// The text.
+            /// As it goes over the wire and into ids of calls.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -14,7 +14,7 @@ pub enum Side {
     Management,
     /// A sidecar, to who calls functions.
     Calls,
-    /// Either.
+    /// Both of them.
     Both,
 }
 

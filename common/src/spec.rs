@@ -40,7 +40,7 @@ pub struct Section {
     pub settings: Vec<Field>,
 }
 
-/// One field.
+/// One setting, as tables and forms show it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// The section it is in.
@@ -66,11 +66,11 @@ pub struct Field {
 /// What a field's value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Milliseconds.
+    /// A whole number of milliseconds.
     Millis,
     /// Milliseconds; 0 switches it off.
     MillisOrNone,
-    /// Bytes.
+    /// A whole number of bytes.
     Bytes,
     /// Bytes; left out there is no limit.
     BytesOrNone,
@@ -78,17 +78,17 @@ pub enum Unit {
     Count,
     /// A whole number; 0: no limit.
     CountOrNone,
-    /// A number.
+    /// A number that may have a fraction.
     Number,
     /// A number that follows from other fields when it is left out.
     Derived,
     /// True or false.
     Flag,
-    /// A text.
+    /// A text of any length.
     Text,
     /// One of some texts.
     Choice(&'static [&'static str]),
-    /// A list.
+    /// Several texts, in order.
     List,
     /// Names and texts.
     Map,
@@ -107,7 +107,7 @@ pub enum Value {
     Whole(u64),
     /// Any other number.
     Number(f64),
-    /// A text.
+    /// A text, as it is written in JSON without the quotes.
     Text(&'static str),
 }
 

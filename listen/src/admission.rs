@@ -78,7 +78,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// Without connections.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {

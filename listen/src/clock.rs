@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-/// This moment.
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -89,7 +89,6 @@ impl Keepalive {
 
 type Exempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// Accepts connections.
 pub struct Door {
     name: &'static str,
     bounds: Bounds,
@@ -230,7 +229,6 @@ async fn lingered(stop: CancellationToken) {
 /// A connection that may be served.
 #[derive(Debug)]
 pub struct Accepted<T: crate::Transport, I> {
-    /// Its bytes.
     pub stream: Stream<T>,
     /// The other end.
     pub client: SocketAddr,

@@ -87,7 +87,6 @@ impl Settings {
 pub enum Error {
     /// It was silent for too long, or another took its place.
     Cut,
-    /// Over HTTP.
     Http(BoxError),
 }
 

@@ -18,7 +18,6 @@ use crate::deadlines::{Deadlines, Found, Timeouts};
 pub(crate) enum Step {
     /// End it once its calls are answered, and poll it again.
     Drain,
-    /// Drop it.
     Cut,
 }
 

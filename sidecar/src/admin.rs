@@ -42,7 +42,6 @@ pub(crate) struct Host {
     pub(crate) peers: cluster::Handle,
 }
 
-/// The service.
 pub struct Admin {
     queue: Arc<dyn Calls>,
     logs: Arc<dyn Logs>,

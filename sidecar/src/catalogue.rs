@@ -51,7 +51,6 @@ pub struct Config {
     pub data: PathBuf,
     /// Shown to the server.
     pub secret: ClusterSecret,
-    /// This sidecar.
     pub node: NodeId,
     /// Of this program.
     pub version: String,
@@ -71,7 +70,6 @@ pub enum Error {
     /// The address is no `http://host:port`.
     #[error("{address:?} is no server address such as http://10.0.0.1:7781: {cause}")]
     Address {
-        /// As configured.
         address: String,
         /// What is wrong.
         cause: tonic::transport::Error,
@@ -79,7 +77,6 @@ pub enum Error {
     /// The data folder cannot be used.
     #[error("the data folder {} cannot be used: {cause}", folder.display())]
     Folder {
-        /// As configured.
         folder: PathBuf,
         /// What the system says.
         cause: io::Error,

@@ -56,7 +56,6 @@ pub trait Reserver: Send + Sync + 'static {
 
 /// What peers must know to start.
 pub struct Config {
-    /// This sidecar.
     pub node: NodeId,
     /// UDP address to bind; the port may be 0.
     pub gossip_listen: SocketAddr,
@@ -95,18 +94,12 @@ pub enum Event {
     Accepted(NodeId),
     /// A peer reports to us.
     Up {
-        /// Who.
         from: NodeId,
         /// Demand or instances; hello is dealt with here.
         kind: link_up::Kind,
     },
     /// A peer tells us, as an owner.
-    Down {
-        /// Who.
-        from: NodeId,
-        /// What.
-        kind: link_down::Kind,
-    },
+    Down { from: NodeId, kind: link_down::Kind },
 }
 
 /// Why peers could not be started.

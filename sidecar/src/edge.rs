@@ -34,13 +34,10 @@ use openfaas::Relay;
 
 /// Everything a connection can reach.
 pub struct Edge {
-    /// Calls.
     pub proxy: Arc<Proxy>,
     /// Calls for later.
     pub queue: queue::Queue,
-    /// Delivers them.
     pub dispatcher: Dispatcher,
-    /// Other sidecars.
     pub cluster: cluster::Handle,
     /// Hashes callers' addresses.
     pub fairness: RandomState,
@@ -58,7 +55,6 @@ pub struct Edge {
     pub openfaas: Relay,
     /// Where callbacks may go outside the cluster.
     pub egress: Arc<Egress>,
-    /// Series.
     pub metrics: Arc<Metrics>,
     /// Rung by each call that another sidecar forwards here; a shutdown waits until it is silent.
     pub forwarded: Notify,

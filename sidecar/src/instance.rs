@@ -89,16 +89,13 @@ pub struct StartRequest {
 pub enum Event {
     /// It takes calls.
     Ready {
-        /// Which.
         id: InstanceId,
-        /// Where.
         target: Target,
         /// Since [`Driver::start`].
         started_in: Duration,
     },
     /// It is gone, and so is everything it started.
     Exited {
-        /// Which.
         id: InstanceId,
         /// How and why.
         exit: Exit,
@@ -157,7 +154,6 @@ impl ExitReason {
 /// An instance an earlier driver started.
 #[derive(Debug, Clone)]
 pub struct Adopted {
-    /// Its id.
     pub id: InstanceId,
     /// What it runs.
     pub revision: RevisionName,
@@ -167,7 +163,6 @@ pub struct Adopted {
     pub target: Target,
     /// Whether it answers now.
     pub ready: bool,
-    /// Unix milliseconds.
     pub started_at_ms: u64,
 }
 
@@ -195,7 +190,6 @@ pub struct LogLine {
     pub time_ms: u64,
     /// The writer's revision.
     pub revision: RevisionName,
-    /// The writer.
     pub instance: InstanceId,
     /// Where it wrote.
     pub stream: LogStream,

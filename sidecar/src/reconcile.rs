@@ -62,11 +62,9 @@ pub struct Parts {
     pub signals: mpsc::UnboundedReceiver<Signal>,
     /// The catalogue, already loaded from disk.
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
-    /// Other sidecars.
     pub peers: cluster::Handle,
     /// Of the peers.
     pub peer_events: mpsc::Receiver<cluster::Event>,
-    /// Runs instances.
     pub drivers: Arc<Drivers>,
     /// Of the driver.
     pub instance_events: mpsc::Receiver<instance::Event>,

@@ -87,11 +87,9 @@ struct Table {
 /// A host with ready instances, as the owner tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostEndpoint {
-    /// The sidecar.
     pub node: NodeId,
     /// Its peer listener, host:port.
     pub peer_address: String,
-    /// Instances.
     pub ready: u32,
 }
 
@@ -132,7 +130,6 @@ impl Registry {
         (Arc::new(registry), receiver)
     }
 
-    /// This sidecar.
     #[must_use]
     pub fn node(&self) -> &NodeId {
         &self.node
@@ -174,7 +171,6 @@ impl Registry {
         }
     }
 
-    /// One function.
     #[must_use]
     pub fn function(&self, name: &FunctionName) -> Option<Arc<Function>> {
         self.table.load().functions.get(name).cloned()
@@ -194,7 +190,6 @@ impl Registry {
         self.instances.lock().len()
     }
 
-    /// One revision.
     #[must_use]
     pub fn revision(&self, name: &RevisionName) -> Option<Arc<Revision>> {
         let table = self.table.load();

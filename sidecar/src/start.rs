@@ -44,7 +44,6 @@ pub struct Config {
     pub local_listen: SocketAddr,
     /// Calls and gRPC from other sidecars, gRPC from the server.
     pub peer_listen: SocketAddr,
-    /// Membership, UDP.
     pub gossip_listen: SocketAddr,
     /// Host name or address others reach this host by.
     pub advertise_host: String,
@@ -76,30 +75,20 @@ pub enum Error {
     /// An address is taken or not this host's.
     #[error("cannot listen on {address} for {what}: {cause}")]
     Listen {
-        /// Which listener.
         what: &'static str,
-        /// Where.
         address: SocketAddr,
-        /// Why.
         cause: io::Error,
     },
     /// The data folder cannot be used.
     #[error("data folder {folder}: {cause}")]
-    Data {
-        /// Which.
-        folder: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    Data { folder: PathBuf, cause: io::Error },
     /// Gossip cannot start.
     #[error(transparent)]
     Peers(#[from] cluster::Error),
     /// The durable queue cannot be opened.
     #[error("queue in {folder}: {cause}")]
     Queue {
-        /// Where.
         folder: PathBuf,
-        /// Why.
         cause: queue::Error,
     },
     /// The engine for components cannot be opened.
@@ -119,9 +108,7 @@ pub struct Running {
     pub public: SocketAddr,
     /// Calls from functions here.
     pub local: SocketAddr,
-    /// Peers.
     pub peer: SocketAddr,
-    /// Gossip, UDP.
     pub gossip: SocketAddr,
     stop: Stop,
 }

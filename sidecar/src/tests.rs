@@ -10,5 +10,8 @@ pub(crate) fn released(name: &str) -> (PathBuf, bool) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/released");
     let path = folder.join(name);
     let make = std::env::var_os("UPDATE_FIXTURES").is_some() && !path.exists();
+    if make {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     (path, make)
 }

@@ -56,11 +56,9 @@ pub trait Peers: Send + Sync + 'static {
 
 /// What triggers need.
 pub struct Parts {
-    /// This sidecar.
     pub node: NodeId,
     /// Triggers and their functions.
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
-    /// Who lives.
     pub members: watch::Receiver<Vec<Member>>,
     /// How to reach them.
     pub others: Arc<dyn Peers>,

@@ -13,7 +13,6 @@ use crate::wait::PATIENCE;
 pub struct Api {
     /// For example `http://127.0.0.1:7780`.
     pub base: String,
-    /// Bearer token.
     pub token: String,
     client: reqwest::Client,
 }
@@ -72,7 +71,6 @@ impl Api {
         value
     }
 
-    /// GET.
     pub async fn get(&self, path: &str) -> Value {
         self.send(Method::GET, path, None).await
     }

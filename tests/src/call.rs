@@ -14,11 +14,8 @@ use crate::wait::eventually;
 /// What a call got.
 #[derive(Clone)]
 pub struct Answer {
-    /// Status.
     pub status: u16,
-    /// Headers.
     pub headers: HeaderMap,
-    /// Body.
     pub body: Vec<u8>,
 }
 

@@ -23,7 +23,6 @@ use crate::wait::{eventually, when};
 /// What a cluster is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
-    /// Sidecars.
     pub sidecars: usize,
     /// Instances each may run.
     pub capacity: u32,
@@ -38,7 +37,6 @@ impl Default for Setup {
     }
 }
 
-/// A cluster.
 #[derive(Debug)]
 pub struct Cluster {
     /// The sidecars, in the order they started.

@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::wait::PATIENCE;
 
-/// One event.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// Empty: it cannot be gone on after.

@@ -14,7 +14,6 @@ use crate::cluster::Seen;
 pub enum Kind {
     /// May be repeated by the platform.
     Get,
-    /// May not.
     Post,
     /// Wants a 202 and no more.
     Async,
@@ -25,9 +24,7 @@ pub enum Kind {
 /// What a caller got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// An answer.
     Answered {
-        /// Status.
         status: u16,
         /// Of the problem; empty when the function answered.
         code: String,
@@ -95,14 +92,12 @@ impl Outcome {
     }
 }
 
-/// One call.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// `x-test-id`.
     pub id: String,
     /// How it was made.
     pub kind: Kind,
-    /// Its function.
     pub function: String,
     /// Number of the sidecar it was made at.
     pub entrance: usize,
@@ -138,7 +133,6 @@ pub enum Harm {
 /// Something that was done to the cluster.
 #[derive(Debug, Clone)]
 pub struct Incident {
-    /// For people.
     pub name: String,
     /// What it may do.
     pub harm: Harm,
@@ -161,7 +155,6 @@ impl Incident {
 /// Instances started by many first calls at once, before anything was done to the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct ColdStart {
-    /// Instances.
     pub started: usize,
     /// As many as there should be, at least and at most.
     pub computed: (usize, usize),
@@ -170,7 +163,6 @@ pub struct ColdStart {
 /// A whole run.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Every call.
     pub calls: Vec<Call>,
     /// What was done.
     pub incidents: Vec<Incident>,

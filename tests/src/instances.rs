@@ -13,7 +13,6 @@ use crate::process::MARK;
 /// A running instance of the test function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instance {
-    /// Its process.
     pub pid: u32,
     /// Its function's name.
     pub function: String,

@@ -47,12 +47,7 @@ pub enum Place {
     #[default]
     Here,
     /// On a host of a network.
-    Host {
-        /// Its namespace.
-        name: String,
-        /// Its address.
-        ip: Ipv4Addr,
-    },
+    Host { name: String, ip: Ipv4Addr },
 }
 
 impl Place {

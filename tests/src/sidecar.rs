@@ -61,7 +61,6 @@ impl Sidecar {
         self.process = Some(process);
     }
 
-    /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();

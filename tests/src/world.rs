@@ -8,7 +8,6 @@
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
 
-/// Set inside.
 const INSIDE: &str = "GATELESS_TEST_WORLD";
 /// Runs a program as the second process, so that somebody collects orphans: the shell does.
 const INIT: &str = r#""$0" "$@" & wait $!"#;

@@ -85,6 +85,7 @@ fn constants(sources: &[(String, String)]) -> BTreeMap<(String, String), (String
     let mut found = BTreeMap::new();
     for (file, text) in sources {
         let shipped = [
+            "common/src/",
             "listen/src/",
             "server/src/",
             "sidecar/src/",

@@ -27,7 +27,7 @@ pub struct Call {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallStatus {
-    /// Its id.
+    /// Names the call at every sidecar, for as long as its result is kept.
     pub id: String,
     /// `queued`, `running`, `retrying`, `succeeded`, `dead` or `cancelled`.
     pub state: String,
@@ -55,7 +55,7 @@ impl Call {
         Self { client, id }
     }
 
-    /// Its id.
+    /// Names the call at every sidecar, for as long as its result is kept.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

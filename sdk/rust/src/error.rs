@@ -47,17 +47,17 @@ pub enum Error {
     /// An async call ended without a result.
     #[error("call {id} is {state}: {reason}")]
     CallFailed {
-        /// The call.
+        /// Id of the call.
         id: String,
         /// `dead` or `cancelled`.
         state: String,
-        /// Why.
+        /// Why it ended, as the sidecar says it: `max_attempts`, `max_age` and so on.
         reason: String,
     },
     /// An async call was not finished in time. It goes on.
     #[error("call {id} is still {state}")]
     CallUnfinished {
-        /// The call.
+        /// Id of the call.
         id: String,
         /// What it is.
         state: String,

@@ -99,7 +99,7 @@ impl Invoke {
         self
     }
 
-    /// More headers.
+    /// Adds headers to those of the request; default none.
     #[must_use]
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);

@@ -5,6 +5,8 @@
 //! awaited to its result, repeatable requests are tried again, and every failure is one [`Error`].
 //! Deliberately no method per operation: those are [`Gateless::api`]'s.
 
+#![deny(missing_docs, reason = "others read it")]
+
 mod call;
 mod client;
 mod error;

@@ -139,7 +139,7 @@ impl<T: DeserializeOwned> Lines<T> {
     }
 }
 
-/// Which events.
+/// Which events are streamed; default all that the token may see.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     /// Of every namespace the token is good for, and not only the client's.
@@ -152,12 +152,12 @@ pub struct EventQuery {
     pub last_event_id: Option<String>,
 }
 
-/// What happened.
+/// One event of a stream.
 #[derive(Debug, Clone)]
 pub struct Event<T> {
     /// Where to go on after it.
     pub id: Option<String>,
-    /// Its type.
+    /// The kind of event, as the API's description lists them.
     pub kind: String,
     /// What it says.
     pub data: T,

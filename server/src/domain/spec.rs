@@ -1,8 +1,9 @@
 //! What a person writes about a function.
 //!
-//! Its numbers and flags, with defaults and ranges, come from the table in `gateless_common::spec`. These types are at once the API's schema and what the catalogue keeps: a spec is stored as it was
-//! written with defaults filled in, except `scaling.target`, which follows other fields and is filled
-//! in by [`Spec::resolved`]. Whether a spec is valid is [`super::validate`]'s business.
+//! Its numbers and flags, with defaults and ranges, come from the table in `gateless_common::spec`.
+//! These types are at once the API's schema and what the catalogue keeps: a spec is stored as it was written with defaults
+//! filled in, except `scaling.target`, which follows other fields and is filled in by [`Spec::resolved`].
+//! Whether a spec is valid is [`super::validate`]'s business.
 
 mod settings;
 

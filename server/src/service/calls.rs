@@ -186,8 +186,8 @@ impl Service {
     /// Cancels or replays a call.
     ///
     /// # Errors
-    /// [`Error::FunctionDeleted`] for a replay of what can no longer be called; those of [`Service::call`]; [`Error::Sidecar`] with `FailedPrecondition` when its state does not
-    /// allow it.
+    /// [`Error::FunctionDeleted`] for a replay of what can no longer be called; those of [`Service::call`];
+    /// [`Error::Sidecar`] with `FailedPrecondition` when its state does not allow it.
     pub async fn act(&self, name: Name<'_>, id: &str, act: Act) -> Result<Call> {
         self.call(name, id).await?;
         if act == Act::Replay {

@@ -13,7 +13,7 @@ use crate::time::Time;
 pub const EJECT_AFTER: u32 = 5;
 /// First ejection; each further one lasts as much longer, up to [`EJECT_MAX`].
 pub const EJECT_BASE: Duration = Duration::from_secs(1);
-/// Longest ejection.
+/// An endpoint that fails again and again is left out for at most this long.
 pub const EJECT_MAX: Duration = Duration::from_secs(30);
 /// Time constant of the latency average.
 const DECAY: Duration = Duration::from_secs(10);

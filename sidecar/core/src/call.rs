@@ -146,7 +146,7 @@ pub enum Event {
     Start,
     /// The attempt got an answer, whole.
     Answered {
-        /// The function's.
+        /// HTTP status of the function's answer.
         status: u16,
         /// What it asked for.
         retry_after: Option<Duration>,
@@ -154,30 +154,30 @@ pub enum Event {
     /// The attempt got an answer, whole, that [`is_refusal`], and nobody reads it: a trigger made the
     /// call, and only the function's acceptance ends it well.
     Refused {
-        /// The function's.
+        /// HTTP status of the function's answer.
         status: u16,
     },
     /// The attempt got no answer.
     Failed {
         /// Whether another could.
         retryable: bool,
-        /// For people.
+        /// What went wrong, at most [`ERROR_BYTES`] of it.
         error: String,
     },
     /// The instance broke off while the attempt was in it: it counts, and the call is a suspect.
     Crashed {
-        /// For people.
+        /// What went wrong, at most [`ERROR_BYTES`] of it.
         error: String,
     },
     /// What was between broke, and nobody knows how the attempt ended: it doesn't count, within
     /// [`MAX_INTERRUPTIONS`].
     Interrupted {
-        /// For people.
+        /// What went wrong, at most [`ERROR_BYTES`] of it.
         error: String,
     },
     /// The attempt never left, for want of room or of an instance: it doesn't count.
     NotMade {
-        /// For people.
+        /// What went wrong, at most [`ERROR_BYTES`] of it.
         error: String,
     },
     /// Somebody calls it off.

@@ -51,7 +51,7 @@ pub enum Event {
     Held(RevisionName, Load),
     /// An owner's answer or push.
     Endpoints {
-        /// The owner.
+        /// The node that sent it, owner or not.
         from: NodeId,
         /// What it says.
         endpoints: Endpoints,
@@ -65,7 +65,7 @@ pub enum Action {
     Demand {
         /// May be this node.
         to: NodeId,
-        /// The load.
+        /// What is wanted of one revision here.
         demand: RevisionDemand,
     },
     /// Route by this from now on.

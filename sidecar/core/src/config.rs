@@ -65,7 +65,7 @@ pub struct TrafficTarget {
 /// One immutable revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Revision {
-    /// Full name.
+    /// With namespace and function, unique in the catalogue.
     pub name: RevisionName,
     /// Unique over all time.
     pub uid: Arc<str>,
@@ -99,9 +99,9 @@ pub enum Runtime {
 /// What a [`Runtime`] is one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// [`Runtime::Process`].
+    /// Of [`Runtime::Process`].
     Process,
-    /// [`Runtime::Wasm`].
+    /// Of [`Runtime::Wasm`].
     Wasm,
 }
 
@@ -225,7 +225,7 @@ pub struct Bundle {
     pub sha256: String,
     /// How it is packed.
     pub format: BundleFormat,
-    /// Bytes.
+    /// Length of the archive, in bytes.
     pub size: u64,
 }
 
@@ -250,9 +250,9 @@ pub enum Readiness {
 /// An environment variable from a secret in the function's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretRef {
-    /// Variable name.
+    /// Name of the environment variable.
     pub env: String,
-    /// Secret name.
+    /// Name of the secret, in the function's namespace.
     pub secret: String,
     /// Key within the secret.
     pub key: String,
@@ -261,7 +261,7 @@ pub struct SecretRef {
 /// What an instance speaks on its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1.
+    /// HTTP/1.1, with keep-alive.
     Http1,
     /// HTTP/2 with prior knowledge, as gRPC needs it.
     H2c,

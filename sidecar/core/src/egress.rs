@@ -118,7 +118,7 @@ enum Form {
     Carries(Ipv4Addr),
     /// As this kind, whatever it carries.
     Refused(&'static str),
-    /// As itself.
+    /// An address that is what it seems: no other one is inside it.
     Plain,
 }
 

@@ -91,7 +91,7 @@ pub fn function(name: &str, scaling: Scaling) -> Function {
     }
 }
 
-/// A process.
+/// A revision that runs as a process, with defaults for all but its scaling.
 #[must_use]
 pub fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
     Revision {

@@ -51,7 +51,7 @@ impl Gate {
         !self.closed && self.limit.is_none_or(|limit| self.in_flight < limit.get())
     }
 
-    /// Calls inside.
+    /// Calls that have a permit now.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight

@@ -38,7 +38,7 @@ pub struct WaiterId(u64);
 /// A waiting call; `W` is what the shell needs to wake it.
 #[derive(Debug)]
 pub struct Waiter<W> {
-    /// Its class.
+    /// Sync calls go before async ones.
     pub class: Class,
     /// Where it came from.
     pub origin: Origin,
@@ -52,7 +52,7 @@ pub struct Waiter<W> {
     pub wake: W,
 }
 
-/// Bounds.
+/// How much may wait for one revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Waiting calls of the newcomer's origin, both classes.
@@ -69,7 +69,7 @@ pub struct Bounds {
 pub enum Full {
     /// Number of calls.
     Requests,
-    /// Bytes.
+    /// The bytes that wait.
     Bytes,
 }
 
@@ -249,7 +249,7 @@ impl<W> Hold<W> {
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
-    /// Calls waiting.
+    /// How many calls wait.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.waiters.len() as u64

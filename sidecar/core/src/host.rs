@@ -105,7 +105,7 @@ pub enum Action {
     Report {
         /// The owner; may be this node.
         to: NodeId,
-        /// The level.
+        /// What this host runs of the revision, as a level.
         instances: RevisionInstances,
     },
 }
@@ -115,7 +115,7 @@ pub enum Action {
 pub enum State {
     /// Not taking calls yet.
     Starting,
-    /// Taking calls.
+    /// It takes calls.
     Ready,
     /// Finishing its calls.
     Draining,

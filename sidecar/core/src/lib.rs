@@ -4,6 +4,8 @@
 //! [`time::Time`], randomness as a number, and effects go out as data. So a year of
 //! autoscaling or a cluster of a hundred hosts is a unit test that takes milliseconds.
 
+#![deny(missing_docs, reason = "others read it")]
+
 pub mod abandoned;
 pub mod access;
 pub mod authority;

@@ -46,9 +46,9 @@ impl Load {
 /// Caller to owner: its load, once a second while there is any, and at once when a call is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RevisionDemand {
-    /// Whose.
+    /// The revision that calls want.
     pub revision: RevisionName,
-    /// How much.
+    /// How much they want of it.
     pub load: Load,
     /// The owner answers with [`Endpoints`] of the same number: silence means a dead owner.
     pub sequence: u64,
@@ -59,9 +59,9 @@ pub struct RevisionDemand {
 /// Host to owner: the instances of one revision there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionInstances {
-    /// Whose.
+    /// The revision that runs.
     pub revision: RevisionName,
-    /// Taking calls.
+    /// Instances that take calls.
     pub ready: u32,
     /// On their way to be ready.
     pub starting: u32,
@@ -90,27 +90,27 @@ impl RevisionInstances {
 /// Owner to host: run so many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// Of what.
+    /// The revision that shall run.
     pub revision: RevisionName,
     /// On whose authority. Number 0 is never accepted, but always answered with the host's
     /// [`RevisionInstances`]: it is how a new owner asks.
     pub term: Term,
-    /// How many.
+    /// Instances that shall run on this host.
     pub desired: u32,
-    /// For people.
+    /// Why so many, in words for people.
     pub reason: Arc<str>,
 }
 
 /// Owner to callers: who has ready instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Of what.
+    /// The revision that they serve.
     pub revision: RevisionName,
     /// Of the owner that says so.
     pub term: Term,
     /// In the order of their ids, only those with at least one ready.
     pub hosts: Vec<HostReady>,
-    /// Starting everywhere.
+    /// Instances that start, on all hosts together.
     pub starting: u32,
     /// How many are wanted.
     pub desired: u32,
@@ -123,9 +123,9 @@ pub struct Endpoints {
 /// A host with ready instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostReady {
-    /// Which.
+    /// The host they are on.
     pub node: NodeId,
-    /// How many.
+    /// Instances there that take calls.
     pub ready: u32,
 }
 
@@ -135,7 +135,7 @@ pub type Members = BTreeMap<NodeId, u32>;
 /// A live sidecar, as the membership has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Which.
+    /// Names the host for as long as its data folder lives.
     pub node: NodeId,
     /// Instances it is willing to run.
     pub capacity: u32,

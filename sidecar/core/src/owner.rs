@@ -55,12 +55,12 @@ pub enum Event {
     Demand {
         /// Gets the answer.
         from: NodeId,
-        /// Its load.
+        /// What calls at that node want of one revision.
         demand: RevisionDemand,
     },
     /// A host's instances.
     Instances {
-        /// Which host.
+        /// The host that reports.
         from: NodeId,
         /// What it has.
         instances: RevisionInstances,
@@ -91,9 +91,9 @@ pub enum Action {
 /// A decision, explained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// Of what.
+    /// The revision it was decided for.
     pub revision: RevisionName,
-    /// Instances wanted.
+    /// Instances wanted, on all hosts together.
     pub desired: u32,
     /// Instances wanted by the decision before.
     pub previous: u32,

@@ -79,7 +79,7 @@ impl Term {
         }
     }
 
-    /// Nobody's.
+    /// Whether no owner has ever taken it.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.number == 0

@@ -37,7 +37,7 @@ pub enum Principal {
     /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
     #[default]
     Unknown,
-    /// Anyone.
+    /// A caller from outside, of whom nothing is proved.
     Anonymous,
     /// A function of the cluster.
     Function,
@@ -120,7 +120,7 @@ pub struct Admitted<C> {
 }
 
 impl<C> Admitted<C> {
-    /// The call.
+    /// What was let through.
     pub fn get(&self) -> &C {
         &self.call
     }

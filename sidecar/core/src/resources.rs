@@ -87,7 +87,7 @@ impl Resources {
         }
     }
 
-    /// Both together.
+    /// What both take together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         self.combine(other, u64::saturating_add)

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Time(u64);
 
 impl Time {
-    /// The origin.
+    /// The moment all others are counted from.
     pub const ZERO: Self = Self(0);
     /// Later than any other.
     pub const MAX: Self = Self(u64::MAX);

@@ -41,7 +41,7 @@ impl TriggerName {
         FunctionName::new(namespace, name).map(Self)
     }
 
-    /// The namespace.
+    /// The part before the slash.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.0.namespace()
@@ -83,7 +83,7 @@ pub trait Schedule: Send + Sync + fmt::Debug {
 /// What to do about times that were missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatchUp {
-    /// Nothing.
+    /// No firing that was missed is made up for.
     None,
     /// The last of them is fired, unless it is longer ago than this.
     Last(Duration),
@@ -92,9 +92,9 @@ pub enum CatchUp {
 /// A trigger with a schedule.
 #[derive(Debug, Clone)]
 pub struct Cron {
-    /// Its uid.
+    /// Tells it from a former trigger of the same name.
     pub uid: Uid,
-    /// Its name.
+    /// The name people know it by.
     pub name: TriggerName,
     /// When it fires.
     pub schedule: Arc<dyn Schedule>,

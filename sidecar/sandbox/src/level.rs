@@ -65,7 +65,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// Every part.
     pub const ALL: [Self; 7] = [
         Self::User,
         Self::Namespaces,
@@ -76,7 +75,6 @@ impl Part {
         Self::Cpu,
     ];
 
-    /// For people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

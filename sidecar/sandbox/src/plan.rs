@@ -28,7 +28,6 @@ pub struct Plan {
     pub namespaces: bool,
     /// Refuse system calls no function needs.
     pub filter: bool,
-    /// Landlock rules.
     pub rules: bool,
     /// Control groups to join; they are removed when it ends.
     pub groups: Vec<PathBuf>,

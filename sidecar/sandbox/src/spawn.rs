@@ -31,7 +31,6 @@ const FIRST_USER: u32 = 0x7000_0000;
 /// How a sidecar isolates what it runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How much.
     pub level: Level,
     /// Folders and files no instance sees.
     pub hidden: Vec<PathBuf>,
@@ -40,7 +39,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// No isolation.
     #[must_use]
     pub const fn none() -> Self {
         Self {
@@ -59,12 +57,7 @@ pub enum Error {
     Program(io::Error),
     /// A wall could not be built.
     #[error("cannot isolate it: {step}: {cause}")]
-    Wall {
-        /// Which step.
-        step: String,
-        /// Why.
-        cause: io::Error,
-    },
+    Wall { step: String, cause: io::Error },
 }
 
 /// Names the step of a wall that could not be built.

@@ -14,7 +14,6 @@ use crate::instance::{LogLine, LogQuery};
 pub(crate) struct InstanceLogs {
     /// Has the lines of every driver.
     pub(crate) store: Store,
-    /// This sidecar.
     pub(crate) node: NodeId,
 }
 

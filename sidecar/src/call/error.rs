@@ -55,7 +55,6 @@ pub enum Error {
     /// It takes no calls from pages of this origin.
     #[error("function {function} takes no calls from pages of {origin}")]
     Origin {
-        /// The function.
         function: FunctionName,
         /// As the browser says it.
         origin: String,
@@ -69,7 +68,6 @@ pub enum Error {
     /// As many calls wait as may.
     #[error("function {function} is overloaded: {bound} is full")]
     Overflow {
-        /// The function.
         function: FunctionName,
         /// Name of the bound.
         bound: &'static str,
@@ -77,7 +75,6 @@ pub enum Error {
     /// Nothing can be started.
     #[error("function {function} cannot start: {reason}")]
     Failing {
-        /// The function.
         function: FunctionName,
         /// As the host that tried reports it.
         reason: String,
@@ -150,7 +147,6 @@ pub enum Error {
     Queue {
         /// What is the matter, for programs.
         code: Code,
-        /// For people.
         detail: String,
         /// What to do about it.
         hint: &'static str,
@@ -300,7 +296,6 @@ impl Error {
         }
     }
 
-    /// The answer.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
         let (code, hint) = self.row();

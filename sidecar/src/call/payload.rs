@@ -30,7 +30,6 @@ pub enum Payload {
     Stream(Unread),
     /// Is being sent.
     Lent(Lent),
-    /// Was sent.
     Spent,
 }
 

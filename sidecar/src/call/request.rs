@@ -31,11 +31,9 @@ pub struct Call {
     pub proof: Option<Proof>,
     /// Head, already cleaned for forwarding.
     pub parts: request::Parts,
-    /// Body.
     pub payload: Payload,
     /// Sync before async.
     pub class: Class,
-    /// For fairness.
     pub caller: Caller,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
     pub client: Option<IpAddr>,

@@ -44,7 +44,6 @@ pub trait Reserve: Send + Sync + 'static {
 pub struct Proxy {
     /// Functions and endpoints.
     pub registry: Arc<Registry>,
-    /// Between sidecars.
     pub cluster_secret: ClusterSecret,
     /// Suffix of function hosts.
     pub domain: String,

@@ -43,7 +43,6 @@ pub enum FetchError {
     /// Not cached, and the server cannot be asked now. Worth another try.
     #[error("artifact {sha256} is not cached and the server does not deliver it: {cause}")]
     Unavailable {
-        /// Which.
         sha256: String,
         /// The server's words.
         cause: Box<Status>,
@@ -56,16 +55,10 @@ pub enum FetchError {
     TooLarge(String),
     /// What came has another digest.
     #[error("artifact {sha256} came with digest {found}")]
-    Mismatch {
-        /// Asked for.
-        sha256: String,
-        /// Received.
-        found: String,
-    },
+    Mismatch { sha256: String, found: String },
     /// It cannot be kept.
     #[error("artifact {sha256} cannot be stored: {cause}")]
     Io {
-        /// Which.
         sha256: String,
         /// What the system says.
         cause: io::Error,

@@ -261,22 +261,29 @@ mod tests {
             version: 2,
             rejected: vec![v1::Rejection {
                 resource: "functions/default/bad".into(),
-                ..Default::default()
+                reason: "no".into(),
             }],
         });
+        // The resources as a released server sent them.
+        let change = |name: &str, sent: &[u8]| v1::Change {
+            name: name.into(),
+            resource: Some(v1::Resource::decode(sent).unwrap()),
+        };
         let snapshot = Record::Changes(v1::WatchResponse {
             api_port: 7700,
             catalogue_id: "c1".into(),
             version: 1,
             snapshot: true,
-            changes: vec![v1::Change {
-                name: "functions/default/hello".into(),
-                resource: Some(v1::Resource {
-                    kind: Some(v1::resource::Kind::Function(
-                        gateless_proto::fixture::function("hello", &["serve"]),
-                    )),
-                }),
-            }],
+            changes: vec![
+                change(
+                    "functions/default/hello",
+                    include_bytes!("../../../tests/tests/released/function.bin"),
+                ),
+                change(
+                    "secrets/default/s",
+                    include_bytes!("../../../tests/tests/released/secret.bin"),
+                ),
+            ],
         });
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalogue");

@@ -24,11 +24,9 @@ pub struct Catalogue {
     pub id: String,
     /// Version applied last.
     pub version: u64,
-    /// By name.
     pub functions: OrdMap<FunctionName, Arc<Function>>,
     /// By namespace and name.
     pub secrets: OrdMap<SecretName, Arc<Secret>>,
-    /// By name.
     pub triggers: OrdMap<TriggerName, Arc<Trigger>>,
 }
 

@@ -17,7 +17,6 @@ pub struct Attach {
 }
 
 impl Attach {
-    /// Towards sidecars.
     #[must_use]
     pub fn to_sidecar(secret: &ClusterSecret) -> Self {
         Self::new(HEADER, secret.expose().to_owned())

@@ -47,7 +47,6 @@ type Live = BTreeMap<ChitchatId, NodeState>;
 /// A live sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its identity.
     pub node: NodeId,
     /// Where it answers gRPC and forwarded calls, host:port.
     pub peer_address: String,

@@ -36,7 +36,6 @@ pub(super) fn key(kind: &link_down::Kind) -> Key {
     }
 }
 
-/// Answers peers.
 pub struct Service {
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::Sender<Event>,

@@ -26,7 +26,6 @@ use crate::trigger::ingress::Route as Ingress;
 /// Who stands at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// Anyone.
     Public,
     /// Functions on this host.
     Local,

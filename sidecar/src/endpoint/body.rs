@@ -22,7 +22,6 @@ pub enum Body {
     Full(Option<Bytes>),
     /// A request on its way in, cut off past a bound.
     Limited(Box<Limited>),
-    /// Anything else.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
@@ -140,7 +139,6 @@ impl http_body::Body for Inbound {
 }
 
 impl Body {
-    /// No bytes.
     #[must_use]
     pub const fn empty() -> Self {
         Self::Full(None)

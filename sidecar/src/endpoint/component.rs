@@ -41,7 +41,6 @@ pub enum Failure {
 pub struct Ended {
     /// What the caller gets; it names the limit.
     pub code: Code,
-    /// For people.
     pub detail: String,
     /// What to do about it.
     pub hint: &'static str,

@@ -26,7 +26,6 @@ use super::permit::{Permit, keep_until_closed};
 pub(crate) const USER_TIMEOUT: Duration = Duration::from_secs(4);
 /// Without a byte for so long, the kernel probes.
 const PROBE_AFTER: Duration = Duration::from_secs(2);
-/// And again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Lets the kernel find out by itself that the other end of a connection between hosts is gone: a

@@ -21,7 +21,6 @@ pub struct Drivers {
 }
 
 impl Drivers {
-    /// None yet.
     #[must_use]
     pub fn new(events: mpsc::Sender<Event>) -> Self {
         Self {

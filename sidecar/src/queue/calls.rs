@@ -130,7 +130,6 @@ pub type Decide = fn(&Call, Time) -> Result<Decision, Conflict>;
 /// What becomes of a call.
 #[derive(Debug, Clone)]
 pub enum Decision {
-    /// It changes.
     Change(Change),
     /// Nothing is kept of it.
     Forget,

@@ -53,7 +53,6 @@ pub(super) struct Pair {
     value: Bytes,
 }
 
-/// What changes.
 #[derive(Clone, PartialEq, Message)]
 struct StateMessage {
     #[prost(string, tag = "1")]
@@ -125,7 +124,6 @@ struct ResultMessage {
 /// A call with what the queue itself must know of it: the *state* on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stored {
-    /// Whose.
     pub(super) function: FunctionName,
     /// State and attempts.
     pub(super) call: Call,

@@ -138,7 +138,6 @@ impl Dispatcher {
 
 /// [`Dispatcher::adopt`] didn't work out.
 pub struct Refused {
-    /// Why.
     pub error: Error,
     /// Still under way.
     pub exchange: Exchange,

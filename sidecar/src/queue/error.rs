@@ -12,31 +12,16 @@ use crate::call::error as call;
 pub enum Error {
     /// A bound is reached.
     #[error("the queue is full: {bound} ({limit}) is reached")]
-    Full {
-        /// Which.
-        bound: &'static str,
-        /// Its value.
-        limit: u64,
-    },
+    Full { bound: &'static str, limit: u64 },
     /// Nothing can be made durable at the moment, or it isn't known whether it was.
     #[error("the queue cannot write to disk: {0}")]
     Unavailable(String),
     /// Larger than this queue takes.
     #[error("the body has {size} bytes, more than the queue's {limit}")]
-    BodyTooLarge {
-        /// Bytes sent.
-        size: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
+    BodyTooLarge { size: u64, limit: u64 },
     /// Method, path and headers are larger than this queue takes.
     #[error("path and headers have {size} bytes, more than the queue's {limit}")]
-    HeadTooLarge {
-        /// Bytes sent.
-        size: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
+    HeadTooLarge { size: u64, limit: u64 },
     /// Only plain HTTP can be delivered.
     #[error("callback scheme {0:?} is not supported, only http is")]
     CallbackScheme(String),
@@ -48,10 +33,7 @@ pub enum Error {
     CallbackAddress(Refused),
     /// Not usable as a key.
     #[error("idempotency-key must be 1 to {limit} visible ASCII characters")]
-    IdempotencyKey {
-        /// Characters allowed.
-        limit: usize,
-    },
+    IdempotencyKey { limit: usize },
     /// The key was used for something else.
     #[error("idempotency-key was used for call {0} with another body, method or path")]
     IdempotencyConflict(String),
@@ -63,34 +45,20 @@ pub enum Error {
     NotFound(String),
     /// Its result is asked for too early.
     #[error("call {id} is {state}: it has no result yet")]
-    NotFinished {
-        /// The call.
-        id: String,
-        /// Its state.
-        state: &'static str,
-    },
+    NotFinished { id: String, state: &'static str },
     /// It ended without an answer of the function.
     #[error("call {id} is {state} and never got an answer: {reason}")]
     NoResult {
-        /// The call.
         id: String,
-        /// Its state.
         state: &'static str,
-        /// Why.
         reason: String,
     },
     /// What was asked doesn't fit its state.
     #[error("call {id} is {state}")]
-    Conflict {
-        /// The call.
-        id: String,
-        /// Its state.
-        state: &'static str,
-    },
+    Conflict { id: String, state: &'static str },
     /// Its delivery was taken from its holder: cancelled, or given out anew.
     #[error("the lease {epoch} of call {id} is over")]
     Stale {
-        /// The call.
         id: String,
         /// Of the lease.
         epoch: u32,
@@ -100,7 +68,6 @@ pub enum Error {
     Remote {
         /// What is the matter, for programs.
         code: Code,
-        /// For people.
         detail: String,
     },
     /// What is on disk can't be read.

@@ -21,10 +21,12 @@ pub type Exchange = BoxFuture<'static, Result<Answer, InvokeError>>;
 
 /// Calls a function; the proxy implements it.
 pub trait Invoke: Send + Sync + 'static {
-    /// Waits for a slot, as an async call, and sends the request. The request's URI is path
-    /// and query, and its extension [`Principal`](gateless_core::policy::Principal) says whose rights it has. Dropping the future or the answer ends the exchange. Time `within` which
-    /// the answer is wanted counts from when the slot is found; how long it waits for one
-    /// must be bounded too.
+    /// Waits for a slot, as an async call, and sends the request.
+    ///
+    /// The request's URI is path and query, and its extension [`Principal`](gateless_core::policy::Principal) says whose
+    /// rights it has. Dropping the future or the answer ends the exchange.
+    /// The time `within` which the answer is wanted counts from when the slot is found; how long it waits for one must be
+    /// bounded too.
     fn invoke(
         &self,
         function: &FunctionName,
@@ -54,10 +56,7 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The function had the call, or would never take it: another attempt could do better, or not.
-    Call {
-        /// Could it?
-        retryable: bool,
-    },
+    Call { retryable: bool },
     /// Of whatever was inside the instance when it broke off, this call among others.
     Instance,
     /// What was between broke, and nobody knows what became of the call.
@@ -74,7 +73,6 @@ pub struct InvokeError {
     pub fault: Fault,
     /// As in a problem.
     pub code: Code,
-    /// For people.
     pub message: String,
 }
 
@@ -89,7 +87,6 @@ pub enum Lookup {
     Deleted,
 }
 
-/// Current configuration.
 pub trait Policies: Send + Sync + 'static {
     /// Looked up before each attempt; must be cheap.
     fn policy(&self, function: &FunctionName) -> Lookup;

@@ -219,7 +219,6 @@ impl Local {
         self.shared.observer.set(observer).ok();
     }
 
-    /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.shared.config

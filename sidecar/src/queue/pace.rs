@@ -15,7 +15,6 @@ const PAUSES: Backoff = Backoff {
     max: Duration::from_secs(5),
 };
 
-/// One function's.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Rounds in a row in which none got through.

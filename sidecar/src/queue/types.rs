@@ -74,7 +74,6 @@ impl CallId {
         &self.node
     }
 
-    /// As stored.
     #[must_use]
     pub(crate) fn key(&self) -> [u8; 16] {
         self.uuid.into_bytes()
@@ -107,7 +106,6 @@ pub struct Record {
     pub path: String,
     /// Without hop-by-hop headers.
     pub headers: Vec<Header>,
-    /// Whole.
     pub body: Bytes,
     /// Where the result goes: an absolute http URL, or a path on this sidecar.
     pub callback: Option<String>,
@@ -131,7 +129,6 @@ impl Record {
 /// An idempotency key and what it was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The caller's.
     pub key: String,
     /// SHA-256 of method, path and body.
     pub digest: [u8; 32],
@@ -140,7 +137,6 @@ pub struct Idempotency {
 /// A call was accepted, durably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its id.
     pub id: CallId,
     /// It was accepted before, under the same idempotency key.
     pub replayed: bool,
@@ -151,44 +147,28 @@ pub struct Accepted {
 pub enum Ended {
     /// With a whole answer.
     Answered {
-        /// It.
         answer: CallResult,
         /// What its `retry-after` asks for.
         retry_after: Option<Duration>,
     },
     /// With a whole answer that nobody reads and that does not accept the call.
-    Refused {
-        /// It.
-        answer: CallResult,
-    },
-    /// Without one.
+    Refused { answer: CallResult },
     Failed {
         /// Whether another attempt could do better.
         retryable: bool,
-        /// For people.
         error: String,
     },
     /// The instance broke off with it inside.
-    Crashed {
-        /// For people.
-        error: String,
-    },
+    Crashed { error: String },
     /// What was between broke.
-    Interrupted {
-        /// For people.
-        error: String,
-    },
+    Interrupted { error: String },
     /// It found no room and never left.
-    NotMade {
-        /// For people.
-        error: String,
-    },
+    NotMade { error: String },
 }
 
 /// A function's answer, kept for whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallResult {
-    /// The function's.
     pub status: u16,
     /// Without hop-by-hop headers.
     pub headers: Vec<Header>,
@@ -207,7 +187,6 @@ pub enum CallbackState {
     Pending,
     /// Somebody took it with a 2xx.
     Delivered,
-    /// Given up.
     Failed,
 }
 
@@ -227,13 +206,11 @@ impl CallbackState {
 /// What is shown of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// Its id.
     pub id: CallId,
     /// What its times are to be shown with: they are the queue's.
     pub skew: Skew,
     /// Whom it is for.
     pub function: FunctionName,
-    /// Method.
     pub method: String,
     /// Path and query.
     pub path: String,
@@ -249,7 +226,6 @@ pub struct View {
     pub callback_state: CallbackState,
     /// Why its last attempt failed; empty when none has, or a later one did not.
     pub callback_error: String,
-    /// The caller's.
     pub idempotency_key: Option<String>,
     /// Of the request.
     pub body_bytes: u64,
@@ -301,11 +277,9 @@ impl Filter {
 /// One function's queue on this sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depth {
-    /// Whose.
     pub function: FunctionName,
     /// Accepted, not tried.
     pub queued: u64,
-    /// Under way.
     pub running: u64,
     /// To be tried again.
     pub retrying: u64,
@@ -322,9 +296,7 @@ pub struct Depth {
 pub struct Callback {
     /// Of this call.
     pub id: CallId,
-    /// Its function.
     pub function: FunctionName,
-    /// Where to.
     pub url: String,
     /// Whose rights it has.
     pub principal: Principal,

@@ -85,7 +85,6 @@ pub enum Kind {
 /// Names a lease to its engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The call.
     pub id: CallId,
     /// Grows with every lease of the call.
     pub epoch: u32,
@@ -140,7 +139,6 @@ impl Lease {
         }
     }
 
-    /// The call.
     #[must_use]
     pub const fn id(&self) -> &CallId {
         &self.receipt.id

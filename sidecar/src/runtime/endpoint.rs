@@ -14,23 +14,19 @@ use crate::endpoint::pool::Pool;
 pub enum Endpoint {
     /// An instance on this host.
     Local {
-        /// Which.
         id: InstanceId,
         /// Connections to it.
         pool: Arc<Pool>,
     },
     /// A component on this host, called without a connection.
     Component {
-        /// Which.
         id: InstanceId,
-        /// Itself.
         component: Arc<dyn Component>,
         /// For deadlines of calls to it.
         alarms: Spare,
     },
     /// Another sidecar, which picks the instance itself.
     Remote {
-        /// Which.
         node: NodeId,
         /// Connections to its peer listener.
         pool: Arc<Pool>,

@@ -16,7 +16,6 @@ use crate::telemetry::metrics::FunctionMetrics;
 
 /// A function with its revisions in the order of its configuration, and its counters.
 pub struct Function {
-    /// Its configuration.
     pub config: Arc<config::Function>,
     /// In the order of `config.revisions`; shared with the next configuration's function, since
     /// either may be the one to make the revision.
@@ -114,7 +113,6 @@ impl Function {
         self.buckets.as_deref()
     }
 
-    /// Its series.
     pub fn metrics(&self) -> &FunctionMetrics {
         let new = || Arc::new(self.shared.metrics.function(&self.config.name));
         self.metrics.get_or_init(new)

@@ -22,7 +22,6 @@ const NO_WAY_FOR: Duration = Duration::from_millis(500);
 
 /// A peer that passes calls on to another.
 pub struct Relay {
-    /// Which.
     pub node: NodeId,
     /// Connections to it.
     pub pool: Arc<Pool>,

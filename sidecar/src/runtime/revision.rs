@@ -27,13 +27,11 @@ type Core = Dispatch<Wake, Arc<Endpoint>>;
 /// A call that asks for a permit, as in [`Call`], plus who forwarded it.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
-    /// When.
     pub now: Time,
     /// Sync before async.
     pub class: Class,
     /// Decides which endpoints are allowed.
     pub origin: Origin,
-    /// For fairness.
     pub caller: Caller,
     /// The sidecar that forwarded it.
     pub peer: Option<&'a NodeId>,
@@ -47,7 +45,6 @@ pub struct Ask<'a> {
 
 /// A revision: its configuration, and the endpoints and waiters behind its lock.
 pub struct Revision {
-    /// Immutable.
     pub config: Arc<config::Revision>,
     label: HeaderValue,
     /// A lock, because a permit must be taken or a place in the queue found in one step;

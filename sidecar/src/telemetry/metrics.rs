@@ -253,11 +253,9 @@ pub struct Totals {
 /// A function's durable queue on this sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Length {
-    /// Whose.
     pub function: FunctionName,
     /// Calls that are not finished.
     pub queued: u64,
-    /// Dead letters.
     pub dead: u64,
 }
 

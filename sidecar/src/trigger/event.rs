@@ -40,10 +40,8 @@ pub(super) enum Bad {
     /// Not JSON, or not of the shape of an event.
     #[error("the body is no JSON of an event: {0}")]
     Json(String),
-    /// One attribute.
     #[error("attribute {name} {problem}{}", .index.map_or_else(String::new, |i| format!(" (event {i} of the batch)")))]
     Attribute {
-        /// Which.
         name: String,
         /// What is wrong with it.
         problem: String,

@@ -38,12 +38,7 @@ pub enum Route {
     /// Events of a namespace.
     Events(String),
     /// Messages for a topic of a namespace.
-    Topic {
-        /// Namespace.
-        namespace: String,
-        /// Topic.
-        topic: String,
-    },
+    Topic { namespace: String, topic: String },
 }
 
 impl Route {

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::stats::Counts;
 use crate::queue::clock::millis;
 
-/// The file.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Saved {

@@ -33,7 +33,6 @@ const USED_RESOLUTION: Duration = Duration::from_secs(3600);
 /// A temporary file this old belongs to nobody.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
-/// The directory.
 pub(crate) struct Cache {
     dir: PathBuf,
     key: [u8; KEY_BYTES],

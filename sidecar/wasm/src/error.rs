@@ -14,7 +14,6 @@ pub enum Error {
     Cache {
         /// The directory or a file in it.
         path: PathBuf,
-        /// The cause.
         source: std::io::Error,
     },
     /// Wasmtime refuses the settings, most often because the address space for the pool is too small.
@@ -27,12 +26,7 @@ pub enum Error {
 pub enum LoadError {
     /// The file cannot be read, or its compiled form not written.
     #[error("cannot use {path}: {reason}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
     /// The file is not the one that was asked for.
     #[error("the component's file has SHA-256 {found}, not {expected}; upload it again")]
     Digest {
@@ -41,7 +35,6 @@ pub enum LoadError {
         /// What the file is.
         found: String,
     },
-    /// Not WebAssembly.
     #[error("the file is not WebAssembly: it does not begin with \\0asm")]
     NotWasm,
     /// A core module.
@@ -90,7 +83,6 @@ pub enum LoadError {
 /// A call that did not end well. The instance that served it is gone; its neighbours noticed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// Memory limit.
     #[error("the function wanted more memory than its limit of {limit} bytes: {trap}")]
     Memory {
         /// The limit in bytes.
@@ -108,16 +100,9 @@ pub enum CallError {
     },
     /// Limit of core instances.
     #[error("the function's component consists of more than its limit of {limit} core instances")]
-    Instances {
-        /// The limit.
-        limit: u32,
-    },
-    /// CPU time.
+    Instances { limit: u32 },
     #[error("the function computed longer than its limit of {} ms", limit.as_millis())]
-    CpuTime {
-        /// The limit.
-        limit: Duration,
-    },
+    CpuTime { limit: Duration },
     /// The call's deadline passed.
     #[error("the function did not finish before the call's deadline")]
     Deadline,

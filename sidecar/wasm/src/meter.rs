@@ -36,7 +36,6 @@ thread_local! {
     static READ: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
 }
 
-/// One call.
 pub(crate) struct Call {
     answer: Mutex<Option<Answer>>,
     /// Nanoseconds of former polls.
@@ -48,7 +47,6 @@ pub(crate) struct Call {
     /// When the last poll was over, likewise.
     left_at: AtomicU64,
     began: Instant,
-    /// Polled already.
     entered_before: AtomicBool,
     cpu_limit: u64,
     outgoing_total: AtomicU32,

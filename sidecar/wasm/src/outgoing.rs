@@ -68,7 +68,6 @@ impl Outgoing for NoRoutes {
 /// Where an outgoing request comes from.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The function.
     pub identity: Arc<Identity>,
     /// Extensions of the request the guest is serving (trace, hops, whatever the sidecar put there).
     pub extensions: http::Extensions,
@@ -79,7 +78,6 @@ pub struct Caller {
 /// Why the router has no response. Whatever *has* a status is a response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
-    /// Not allowed.
     #[error("the request is denied")]
     Denied,
     /// Nothing to send it to.
@@ -91,7 +89,6 @@ pub enum OutgoingError {
     /// Too many hops.
     #[error("the functions call each other in a loop")]
     Loop,
-    /// Anything else.
     #[error("{0}")]
     Other(String),
 }

@@ -25,7 +25,6 @@ pub enum Fault {
     CutFrom(usize),
     /// This host hears no other, only callers and the server.
     CutTo(usize),
-    /// Both.
     CutOff(usize),
     /// Two hosts do not hear each other; the others hear both.
     CutPair(usize, usize),

@@ -24,7 +24,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(90);
 /// Whether each sidecar can be called at all.
 pub(super) type Doors = Arc<[AtomicBool; SIDECARS]>;
 
-/// Does faults.
 #[derive(Debug)]
 pub(super) struct Injector {
     /// What they are done to.
@@ -52,7 +51,6 @@ impl Injector {
         self.doors.clone()
     }
 
-    /// Does it.
     pub(super) async fn begin(&mut self, fault: Fault, workload: &Workload) {
         match fault {
             Fault::KillSidecar(host) => {
@@ -98,7 +96,6 @@ impl Injector {
         }
     }
 
-    /// Undoes it.
     pub(super) async fn end(&mut self, fault: Fault) {
         match fault {
             Fault::Restart(host) => self.restart(host).await,

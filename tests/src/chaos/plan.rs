@@ -23,7 +23,6 @@ pub struct Step {
     pub at: Duration,
     /// Until it is undone.
     pub lasts: Duration,
-    /// What.
     pub fault: Fault,
 }
 

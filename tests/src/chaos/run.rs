@@ -29,7 +29,6 @@ const END: Duration = Duration::from_secs(60);
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// Everything seen.
     pub history: History,
     /// What was wrong.
     pub violations: Vec<Violation>,

@@ -84,7 +84,6 @@ pub const SCENARIOS: &[Scenario] = &[
     usual("server killed", |_| Fault::KillServer),
 ];
 
-/// Runs one.
 pub async fn run_scenario(scenario: &Scenario) -> Report {
     let steps = |cluster: &Cluster| {
         let instances = cluster.instances();

@@ -22,7 +22,6 @@ pub struct Figures {
     failed_posts: usize,
     /// Of those, how many took more than 3 s.
     slow: usize,
-    /// Instances started.
     started: usize,
 }
 

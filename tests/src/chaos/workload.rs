@@ -121,7 +121,6 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    /// Starts it.
     #[must_use]
     pub(super) fn start(cluster: &Cluster, doors: Doors, calls: Calls) -> Self {
         let callers = cluster.sidecars.iter();

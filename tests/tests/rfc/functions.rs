@@ -22,7 +22,6 @@ const THE_STREAM: u32 = 0x7fff_ffff;
 const NO_ERROR: u32 = 0;
 const RST_STREAM: u8 = 3;
 
-/// One clause.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) clause: &'static str,

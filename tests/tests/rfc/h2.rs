@@ -23,7 +23,6 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 type Pairs = &'static [(&'static str, &'static str)];
 
-/// One clause.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) clause: &'static str,
@@ -114,7 +113,6 @@ fn flag(ends: bool) -> u8 {
     if ends { END_STREAM } else { 0 }
 }
 
-/// A frame.
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len())
         .unwrap_or_default()

@@ -6,7 +6,6 @@ use std::fmt;
 
 use crate::wire::{self, Answer, values};
 
-/// One clause.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     /// For example `RFC 9112, 3.2`.
@@ -144,7 +143,6 @@ impl fmt::Debug for Request {
     }
 }
 
-/// One exchange.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) answer: Answer,

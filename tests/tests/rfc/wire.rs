@@ -23,7 +23,6 @@ pub(crate) struct Answer {
     /// 0: there was none.
     pub(crate) status: u16,
     pub(crate) headers: Headers,
-    /// Without chunks.
     pub(crate) body: Vec<u8>,
     /// It ended where it said it would.
     pub(crate) complete: bool,

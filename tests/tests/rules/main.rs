@@ -6,6 +6,7 @@
 mod architecture;
 mod clocks;
 mod codes;
+mod comments;
 mod files;
 mod rooms;
 

@@ -68,7 +68,7 @@ pub struct Config {
     /// How long the last instances stay after the revision became inactive; ignored while
     /// unreachable.
     pub retention: Duration,
-    /// See [`ACTIVATION_TIMEOUT`].
+    /// How long a function counts as just called; default [`ACTIVATION_TIMEOUT`].
     pub activation_timeout: Duration,
 }
 

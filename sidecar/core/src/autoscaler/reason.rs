@@ -28,14 +28,14 @@ pub enum Reason {
     Load(Load),
     /// Load over target, held back.
     MaxScaleUpRate {
-        /// The load.
+        /// What the decision was made on.
         load: Load,
         /// The most allowed in one step.
         limit: u32,
     },
     /// Load over target, held up.
     MaxScaleDownRate {
-        /// The load.
+        /// What the decision was made on.
         load: Load,
         /// The least allowed in one step.
         limit: u32,

@@ -25,9 +25,9 @@ pub struct PartialConfig {
     pub total: Option<f64>,
     /// Default 211; negative means unlimited.
     pub target_burst_capacity: Option<f64>,
-    /// Default 1000.
+    /// Most times as many instances as are ready, in one step; default 1000.
     pub max_scale_up_rate: Option<f64>,
-    /// Default 2.
+    /// Most times fewer instances than are ready, in one step; default 2.
     pub max_scale_down_rate: Option<f64>,
     /// A ratio, default 2.
     pub panic_threshold: Option<f64>,
@@ -35,11 +35,11 @@ pub struct PartialConfig {
     pub stable_window: Option<Duration>,
     /// Default 0 s. As in Knative only the first config counts.
     pub scale_down_delay: Option<Duration>,
-    /// Default 0.
+    /// Fewest instances once there is any load; default 0, which stands for 1.
     pub activation_scale: Option<u32>,
-    /// Default true.
+    /// Whether calls can reach the revision; default true.
     pub reachable: Option<bool>,
-    /// Default 0.
+    /// Fewest instances at all times; default 0.
     pub min_scale: Option<u32>,
     /// Default 0, none.
     pub max_scale: Option<u32>,
@@ -54,9 +54,9 @@ pub enum Input {
     Config(PartialConfig),
     /// A tick, with averages made elsewhere.
     Averages {
-        /// When.
+        /// When it was measured.
         t: Time,
-        /// Instances ready.
+        /// Instances that took calls then.
         ready: u32,
         /// Average over the stable window.
         stable: f64,
@@ -66,9 +66,9 @@ pub enum Input {
     /// A raw sample, averaged here, and a tick. [`crate::window`] says what happens to
     /// samples that aren't a second apart.
     Sample {
-        /// When.
+        /// When it is decided.
         t: Time,
-        /// Instances ready.
+        /// Instances that take calls then.
         ready: u32,
         /// Load in the second `t` lies in.
         concurrency: f64,
@@ -78,13 +78,13 @@ pub enum Input {
 /// One line out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
-    /// The tick's.
+    /// When it was decided.
     pub t: Time,
     /// Instances, within `min_scale` and `max_scale`.
     pub desired: u32,
     /// In panic mode.
     pub panic: bool,
-    /// As [`super::Decision::excess_burst_capacity`].
+    /// Calls that could come now without being held; see [`super::Decision::excess_burst_capacity`].
     pub excess_burst_capacity: i64,
 }
 

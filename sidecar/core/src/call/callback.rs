@@ -25,7 +25,7 @@ pub enum Sent {
     Refused,
 }
 
-/// What follows.
+/// What becomes of a callback after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It is sent again at that time.

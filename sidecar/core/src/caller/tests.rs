@@ -9,7 +9,7 @@ use crate::ownership::Term;
 struct World {
     caller: Caller,
     now: Time,
-    /// Rendezvous order.
+    /// Owners in rendezvous order.
     order: Vec<NodeId>,
 }
 

@@ -13,7 +13,7 @@ pub struct EndpointKey(pub(super) u64);
 /// The right to send one call to one endpoint. Must come back through [`Dispatch::release`].
 #[derive(Debug)]
 pub struct Permit<E> {
-    /// Where to.
+    /// Where the call goes.
     pub endpoint: E,
     /// To give it back by.
     pub pass: Pass,
@@ -24,7 +24,7 @@ pub struct Permit<E> {
 /// What a permit leaves to remember: which endpoint, and since when the call runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass {
-    /// For [`Call::avoid`].
+    /// Names the endpoint, for [`Call::avoid`] and for giving the permit back.
     pub key: EndpointKey,
     /// Since when it counts as demand; forwarded calls count where they came from.
     pub(super) entered: Option<Time>,
@@ -37,7 +37,7 @@ pub struct Call<'a> {
     pub class: Class,
     /// Decides which endpoints are allowed.
     pub origin: Origin,
-    /// For fairness.
+    /// Whose turn it is; callers take turns.
     pub caller: Caller,
     /// Bytes kept while it waits.
     pub bytes: u64,
@@ -65,7 +65,7 @@ pub enum Refusal {
 pub struct Supply {
     /// Instances on their way up.
     pub starting: u32,
-    /// Instances wanted.
+    /// Instances that the owner wants in all.
     pub desired: u32,
     /// Why none can start.
     pub failure: Option<Arc<str>>,

@@ -21,11 +21,11 @@ const UNKNOWN_RETRY: Duration = Duration::from_millis(200);
 /// How one revision does on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionStatus {
-    /// Which.
+    /// The revision that it is about.
     pub revision: RevisionName,
     /// How many the owner wants here.
     pub desired: u32,
-    /// Taking calls.
+    /// Instances that take calls.
     pub ready: u32,
     /// On their way.
     pub starting: u32,

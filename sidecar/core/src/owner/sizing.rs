@@ -24,7 +24,7 @@ pub const HORIZON: Duration = Duration::from_secs(10);
 pub(super) struct Sized {
     pub(super) desired: u32,
     pub(super) panic: bool,
-    /// For programs.
+    /// One word for programs, as events and the API have it.
     pub(super) cause: &'static str,
     pub(super) reason: String,
 }

@@ -19,7 +19,7 @@ const SUCCESSORS: usize = 2;
 
 #[derive(Debug)]
 pub(super) enum Role {
-    /// Another sidecar's.
+    /// Another sidecar fires it.
     Other,
     /// About to be ours.
     Asking {

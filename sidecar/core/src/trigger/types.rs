@@ -12,10 +12,10 @@ pub type Level = (Uid, Time);
 /// Names a question of another sidecar; the shell's.
 pub type Ticket = u64;
 
-/// What happened.
+/// What happens to the machine of schedules.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// Time passed.
+    /// [`super::Machine::next_deadline`] has come, or the clock was set.
     Tick,
     /// Every cron trigger there is.
     Set(Vec<Cron>),
@@ -27,14 +27,14 @@ pub enum Event {
     Claimed {
         /// To be given back with the answer.
         ticket: Ticket,
-        /// Who.
+        /// The sidecar that is about to fire.
         by: NodeId,
         /// Which triggers, and what it knows of them itself.
         levels: Vec<(Uid, Option<Time>)>,
     },
     /// A question was answered, or cannot be.
     Answered {
-        /// By whom.
+        /// The sidecar that answers.
         from: NodeId,
         /// What was asked about.
         asked: Vec<Uid>,
@@ -43,14 +43,14 @@ pub enum Event {
     },
     /// A sidecar could not be told.
     ShareFailed {
-        /// Which.
+        /// The sidecar to ask.
         to: NodeId,
-        /// Of what.
+        /// The triggers that are about to be fired here.
         uids: Vec<Uid>,
     },
     /// How [`Action::Fire`] went.
     Fired {
-        /// Which.
+        /// The trigger to fire.
         uid: Uid,
         /// For which time.
         at: Time,
@@ -64,35 +64,35 @@ pub enum Event {
 pub enum Action {
     /// Make the call of this time; answered with [`Event::Fired`].
     Fire {
-        /// Which.
+        /// The trigger to fire.
         uid: Uid,
-        /// Scheduled for.
+        /// The time its schedule names, not the time it is now.
         at: Time,
     },
     /// Times up to this one were missed for good.
     Passed {
-        /// Which.
+        /// The trigger that missed some.
         uid: Uid,
         /// The last of them.
         at: Time,
     },
     /// Ask a sidecar; answered with [`Event::Answered`].
     Ask {
-        /// Whom.
+        /// The sidecar to ask.
         to: NodeId,
         /// About these, of which this is known here.
         levels: Vec<(Uid, Option<Time>)>,
     },
     /// Tell a sidecar; only a failure is answered, with [`Event::ShareFailed`].
     Share {
-        /// Whom.
+        /// The sidecar that is told.
         to: NodeId,
-        /// What.
+        /// Up to when each is settled.
         levels: Vec<Level>,
     },
     /// Answer a question.
     Answer {
-        /// Which.
+        /// The question that is answered.
         ticket: Ticket,
         /// What is known; nothing of triggers that aren't in it.
         levels: Vec<Level>,

@@ -20,7 +20,7 @@ use gateless_core::{caller, host, owner};
 use gateless_core::config::{Function, Scaling};
 use gateless_core::fixture;
 
-/// SplitMix64.
+/// A small generator (SplitMix64), so that a seed makes the same world everywhere.
 pub(crate) struct Rng(u64);
 
 impl Rng {

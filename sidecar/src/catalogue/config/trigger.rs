@@ -14,7 +14,6 @@ use http::{HeaderName, HeaderValue, Method};
 use super::schedule::CronSchedule;
 use super::{Error, ensure, label, millis, required};
 
-/// A trigger.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     /// Namespace and name.
@@ -40,15 +39,12 @@ pub struct Trigger {
 /// What fires a trigger.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A schedule.
     Cron {
-        /// When.
         schedule: Arc<dyn Schedule>,
         /// What of times that were missed.
         catch_up: CatchUp,
         /// Of the call.
         body: Bytes,
-        /// The body's.
         content_type: Option<Bytes>,
     },
     /// Events that have these attributes with these values.
@@ -174,7 +170,6 @@ pub(crate) mod tests {
         })
     }
 
-    /// A topic.
     pub(crate) fn topic(name: &str) -> v1::trigger::Source {
         v1::trigger::Source::Queue(v1::QueueSource { topic: name.into() })
     }

@@ -42,7 +42,6 @@ pub(super) fn by_itself(status: Option<ExitStatus>, was_ready: bool) -> Exit {
     exit(reason, status, was_ready, format!("{how}{when}"))
 }
 
-/// As asked.
 pub(super) fn stopped(status: Option<ExitStatus>, was_ready: bool) -> Exit {
     exit(ExitReason::Stopped, status, was_ready, "stopped".to_owned())
 }

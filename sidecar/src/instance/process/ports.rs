@@ -79,7 +79,6 @@ impl Claim {
         ))
     }
 
-    /// The number.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
@@ -126,7 +125,6 @@ impl Probe {
         Ok(Self { netlink })
     }
 
-    /// Who listens.
     pub(super) fn listener(&self, port: u16) -> io::Result<Listener> {
         let kernel = SocketAddrNetlink::new(0, 0);
         rustix::net::sendto(&self.netlink, &request(port), SendFlags::empty(), &kernel)?;

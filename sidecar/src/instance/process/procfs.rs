@@ -23,7 +23,6 @@ pub(super) use gateless_common::io::boot_id;
 /// One line of /proc/PID/stat, as far as it is of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// Process group.
     pub group: i32,
     /// Clock ticks since boot.
     pub start_time: u64,

@@ -31,7 +31,6 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// Sends an operation's answer, once it is known whether the batch is on disk.
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
-/// One operation.
 pub(super) enum Op {
     /// All of them or none.
     Accept(Vec<Accept>, Reply<Vec<Taken>>),
@@ -51,7 +50,6 @@ pub(super) enum Op {
 pub(super) enum By {
     /// The holder of a lease of this epoch.
     Holder(u32, Box<Change>),
-    /// Anybody else.
     Anybody(Decide),
 }
 

@@ -59,7 +59,6 @@ pub(super) struct Index {
 struct Function {
     /// Due, by since when.
     ready: BTreeSet<(Time, Key)>,
-    /// Due later.
     delayed: BTreeSet<(Time, Key)>,
     queued: u64,
     running: u64,

@@ -15,7 +15,6 @@ const FIRST_US: u64 = 64;
 const PARTS: u64 = 4;
 /// Doublings, up to 134 s; slower ones share the last bucket.
 const DOUBLINGS: usize = 21;
-/// Buckets.
 pub const BUCKETS: usize = 1 + DOUBLINGS * PARTS as usize;
 
 type Buckets = [AtomicU32; BUCKETS];
