@@ -16,6 +16,8 @@ pub mod limits;
 pub mod name;
 pub mod network;
 pub mod problem;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 pub mod secret;
 #[cfg(feature = "http")]
 pub mod session;

@@ -54,6 +54,7 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
             needs_key: false,
             keys: Vec::new(),
         })),
+        candidate_settle_ms: 0,
         visibility: v1::Visibility::Public.into(),
         r#async: Some(gateless_common::settings!(async => message AsyncPolicy {})),
         generation: 1,
@@ -69,6 +70,7 @@ fn revision(name: &str, command: &[&str]) -> v1::Revision {
         working_dir: String::new(),
         ready_kind: "tcp".to_owned(),
         ready_path: String::new(),
+        ready_answer: false,
     });
     v1::Revision {
         name: format!("{name}-00001"),
@@ -82,6 +84,9 @@ fn revision(name: &str, command: &[&str]) -> v1::Revision {
         limits: Some(gateless_common::settings!(limits => message Limits {})),
         hold: Some(gateless_common::settings!(hold => message HoldLimits {})),
         retries: Some(gateless_common::settings!(retries => message RetryPolicy {})),
+        liveness: Some(
+            gateless_common::settings!(liveness => message Liveness { path: String::new(), }),
+        ),
         scaling: Some(gateless_common::settings!(scaling => message Scaling {
             metric: "concurrency".to_owned(),
         })),

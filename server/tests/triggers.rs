@@ -188,6 +188,7 @@ async fn sidecars_get_it_and_their_counts_are_summed() {
             delivered: number,
             failed: 10 * number,
             missed: 100 * number,
+            skipped: 1,
         });
     }
     let mut changes = server.service.changes().subscribe();

@@ -14,6 +14,8 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod under_way;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,8 +38,9 @@ use self::table::Table;
 use crate::call::bodies::Bodies;
 use crate::catalogue::Catalogue;
 use crate::cluster::Member;
-use crate::queue::Inbox;
 use crate::queue::clock::{Clock, millis};
+use crate::queue::types::CallId;
+use crate::queue::{Calls, Inbox};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::observe::Observer;
 
@@ -52,6 +55,9 @@ pub trait Peers: Send + Sync + 'static {
         to: &NodeId,
         levels: v1::TriggerLevels,
     ) -> BoxFuture<'static, Result<v1::TriggerLevels, Status>>;
+
+    /// Whether a call that is at one of them is neither done nor given up.
+    fn is_open(&self, at: &NodeId, id: &CallId) -> BoxFuture<'static, Result<bool, Status>>;
 }
 
 /// What triggers need.
@@ -68,6 +74,8 @@ pub struct Parts {
     pub bodies: Bodies,
     /// Where calls go.
     pub queue: Arc<dyn Inbox>,
+    /// Whether they are over.
+    pub calls: Arc<dyn Calls>,
     /// Largest body the queue takes.
     pub max_body: u64,
     /// Schedules go by it.
@@ -87,6 +95,7 @@ struct Inner {
     policy: Arc<Policy>,
     bodies: Bodies,
     queue: Arc<dyn Inbox>,
+    calls: Arc<dyn Calls>,
     max_body: u64,
     clock: Clock,
     stats: Stats,
@@ -107,7 +116,7 @@ pub async fn spawn(parts: Parts) -> Handle {
     let from = path.clone();
     let saved = tokio::task::spawn_blocking(move || saved::load(&from)).await;
     let saved = saved.unwrap_or_default();
-    let levels = saved.levels();
+    let (levels, set_back) = (saved.levels(), saved.set_back());
     let table = Table::new(parts.catalogue.borrow().clone());
     let inner = Arc::new(Inner {
         node: parts.node,
@@ -115,6 +124,7 @@ pub async fn spawn(parts: Parts) -> Handle {
         policy: parts.policy,
         bodies: parts.bodies,
         queue: parts.queue,
+        calls: parts.calls,
         max_body: parts.max_body,
         clock: parts.clock,
         stats: Stats::new(&parts.metrics, parts.observer, saved.counts),
@@ -131,7 +141,7 @@ pub async fn spawn(parts: Parts) -> Handle {
         stop: stop.clone(),
     };
     let machine = Machine::new(inner.node.clone(), inner.clock.now());
-    let task = tokio::spawn(task.run(machine, levels));
+    let task = tokio::spawn(task.run(machine, levels, set_back));
     Handle {
         inner,
         commands,
@@ -180,6 +190,7 @@ impl Handle {
                 delivered: counts.delivered,
                 failed: counts.failed,
                 missed: counts.missed,
+                skipped: counts.skipped,
                 node_id: self.inner.node.to_string(),
             }
         };
@@ -193,21 +204,21 @@ impl Handle {
     pub async fn shared(&self, message: v1::TriggerLevels) -> Result<v1::TriggerLevels, Status> {
         let gone = |_| Status::unavailable("this sidecar fires no triggers any more");
         if !message.claim {
-            let command = Command::Told(cron::levels(message));
+            let command = Command::Told(wire::levels(message));
             self.commands.send(command).await.map_err(|_| gone(()))?;
             return Ok(v1::TriggerLevels::default());
         }
         let (reply, answer) = oneshot::channel();
         let by = NodeId::new(&message.node_id);
-        let levels = cron::claimed(message);
+        let levels = wire::claimed(message);
         let command = Command::Claim { by, levels, reply };
         self.commands.send(command).await.map_err(|_| gone(()))?;
         let levels: Vec<Level> = answer.await.map_err(|_| gone(()))?;
         let node = &self.inner.node;
-        Ok(cron::message(
+        Ok(wire::message(
             node,
             false,
-            levels.into_iter().map(|(uid, at)| (uid, Some(at))),
+            levels.into_iter().map(|(uid, known)| (uid, Some(known))),
         ))
     }
 }

@@ -54,6 +54,9 @@ struct SetArgs {
     /// With --cron: the schedule's time zone.
     #[arg(long, requires = "cron", value_name = "ZONE")]
     timezone: Option<String>,
+    /// With --cron: what of a time that comes while the call of the one before is not over.
+    #[arg(long, requires = "cron", value_parser = ["allow", "skip", "queue"])]
+    overlap: Option<String>,
     /// With --cron: the calls' body.
     #[arg(
         short,
@@ -191,6 +194,7 @@ impl SetArgs {
             let mut cron = Map::from_iter([("schedule".to_owned(), json!(schedule))]);
             for (key, value) in [
                 ("timezone", &self.timezone),
+                ("overlap", &self.overlap),
                 ("body", &self.data),
                 ("content_type", &self.content_type),
             ] {

@@ -9,9 +9,8 @@ mod schedule;
 
 use std::collections::BTreeMap;
 
-use croner::Cron as Pattern;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use gateless_common::schedule::Schedule;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -130,6 +129,33 @@ pub struct Cron {
     #[serde(default = "day")]
     #[schema(default = 86_400_000)]
     pub catch_up_window_ms: u64,
+    /// What of a time that comes while the call of the one before is not over.
+    #[serde(default)]
+    pub overlap: Overlap,
+}
+
+/// What of a time that comes while the call of the one before is not over: neither done nor a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// Its call is made all the same.
+    #[default]
+    Allow,
+    /// It is left out.
+    Skip,
+    /// Its call is made as soon as that one is over. Of several times that wait only the last is made.
+    Queue,
+}
+
+impl Overlap {
+    /// As the API spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+        }
+    }
 }
 
 /// What of times that were missed.
@@ -220,10 +246,8 @@ impl Trigger {
     /// When it fires next, as far as a schedule says.
     pub fn next_fire_at(&self, now: Timestamp) -> Option<Timestamp> {
         let cron = self.spec.cron.as_ref().filter(|_| !self.spec.paused)?;
-        let pattern = schedule::parse(&cron.schedule).ok()?;
-        let zone = TimeZone::get(&cron.timezone).ok()?;
-        let after = now.max(self.since).to_zoned(zone);
-        Some(next(&pattern, &after)?.timestamp())
+        let schedule = Schedule::new(&cron.schedule, &cron.timezone).ok()?;
+        schedule.next_after(now.max(self.since))
     }
 
     /// How it is, from whether its function is there and from what sidecars say.
@@ -251,10 +275,6 @@ impl Trigger {
         };
         vec![ready, there, accepted(seen)]
     }
-}
-
-fn next(pattern: &Pattern, after: &Zoned) -> Option<Zoned> {
-    pattern.find_next_occurrence(after, false).ok()
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub enum What {
         lag: u64,
     },
     /// The catalogue's trigger changed (`applied`, `deleted`), or it did something: `fired`,
-    /// `duplicate`, `failed`, `missed`.
+    /// `duplicate`, `failed`, `missed`, `skipped`.
     Trigger {
         trigger: String,
         action: String,

@@ -62,11 +62,11 @@ struct EventBody {
     /// hello: the newest event before.
     event_id: Option<String>,
     /// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-    /// `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
+    /// `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
     action: Option<String>,
     /// function, decision, instance: which revision.
     revision: Option<String>,
-    /// function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
+    /// function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed or skipped.
     message: Option<String>,
     /// instance: its id.
     instance: Option<String>,

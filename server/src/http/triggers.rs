@@ -85,6 +85,8 @@ struct StatusBody {
     failed: u64,
     /// Times of its schedule that were passed over.
     missed: u64,
+    /// Times of its schedule that were left out, as the call before was not over.
+    skipped: u64,
 }
 
 list!(
@@ -135,6 +137,7 @@ fn body(view: View, warnings: Vec<Warning>) -> TriggerBody {
             delivered: status.delivered,
             failed: status.failed,
             missed: status.missed,
+            skipped: status.skipped,
         },
         warnings: page::warnings(warnings),
     }

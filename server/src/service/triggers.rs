@@ -47,6 +47,8 @@ pub struct Status {
     pub failed: u64,
     /// Times of its schedule that were passed over.
     pub missed: u64,
+    /// Times that were left out, as the call before was not over.
+    pub skipped: u64,
 }
 
 impl Service {
@@ -229,6 +231,7 @@ fn add(sum: &mut Status, one: TriggerStatus) {
     sum.delivered += one.delivered;
     sum.failed += one.failed;
     sum.missed += one.missed;
+    sum.skipped += one.skipped;
 }
 
 /// A trigger as sidecars get it.
@@ -250,6 +253,7 @@ pub(super) fn resource(record: Versioned<Trigger>) -> proto::Trigger {
             content_type: cron.content_type.unwrap_or_default(),
             catch_up: cron.catch_up.as_str().to_owned(),
             catch_up_window_ms: cron.catch_up_window_ms,
+            overlap: cron.overlap.as_str().to_owned(),
         })
     });
     let events = spec.cloudevents.map(|events| {

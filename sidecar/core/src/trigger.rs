@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use self::due::{CLOCK_SET_BACK, Due, ON_TIME, due};
 pub use self::machine::{Machine, SETTLE};
-pub use self::types::{Action, Event, Level, Ticket};
+pub use self::types::{Action, CallRef, Event, Known, Level, Outcome, SetBack, Ticket};
 use crate::name::{Error, FunctionName};
 use crate::time::Time;
 
@@ -78,6 +78,9 @@ pub trait Schedule: Send + Sync + fmt::Debug {
     fn next_after(&self, after: Time) -> Option<Time>;
     /// The last one until `until`, that one included.
     fn latest(&self, until: Time) -> Option<Time>;
+    /// Whether its times are fixed times of day, which do not come again when the clock is set back a little. Others are
+    /// intervals, and go by the clock whatever it says.
+    fn is_fixed(&self) -> bool;
 }
 
 /// What to do about times that were missed.
@@ -87,6 +90,18 @@ pub enum CatchUp {
     None,
     /// The last of them is fired, unless it is longer ago than this.
     Last(Duration),
+}
+
+/// What of a time that comes while the call of the one before is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// Its call is made all the same.
+    #[default]
+    Allow,
+    /// It is left out.
+    Skip,
+    /// It waits until that call is over. Of several that wait only the last is made.
+    Queue,
 }
 
 /// A trigger with a schedule.
@@ -100,6 +115,8 @@ pub struct Cron {
     pub schedule: Arc<dyn Schedule>,
     /// What of the times that were missed.
     pub catch_up: CatchUp,
+    /// What while its last call is not over.
+    pub overlap: Overlap,
     /// No time up to this one is ever fired.
     pub since: Time,
     /// It does not fire while it is.
@@ -107,9 +124,22 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// The key under which one firing is the same wherever it is made.
+    /// The key under which one firing is the same wherever it is made. `again` counts how often the clock was set back, where
+    /// that made the time come again: its call is another.
     #[must_use]
-    pub fn idempotency_key(uid: &str, at: Time) -> String {
-        format!("cron:{uid}:{}", at.as_nanos() / 1_000_000_000)
+    pub fn idempotency_key(uid: &str, at: Time, again: Option<u32>) -> String {
+        let seconds = at.as_nanos() / 1_000_000_000;
+        match again {
+            None => format!("cron:{uid}:{seconds}"),
+            Some(count) => format!("cron:{uid}:{seconds}:{count}"),
+        }
+    }
+
+    /// What is settled later than so long from now was so by a clock that was wrong.
+    pub(super) fn may_be_ahead(&self) -> Duration {
+        match self.schedule.is_fixed() {
+            true => CLOCK_SET_BACK,
+            false => ON_TIME,
+        }
     }
 }

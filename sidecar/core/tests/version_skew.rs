@@ -59,7 +59,7 @@ fn every_version_lets_the_same_sidecar_fire_a_schedule() {
 fn every_version_knows_a_repeated_firing_by_its_key() {
     let at = Time::from_millis(1_764_331_200_000);
     assert_eq!(
-        Cron::idempotency_key("0192-uid", at),
+        Cron::idempotency_key("0192-uid", at, None),
         "cron:0192-uid:1764331200"
     );
 }

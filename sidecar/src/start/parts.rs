@@ -13,7 +13,13 @@ use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_sandbox::Sandbox;
 use tokio::sync::mpsc;
+<<<<<<< HEAD
 use tonic::Status;
+=======
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
+>>>>>>> 912e60b (Fire schedules as Vixie cron does when clocks change, and let runs not overlap)
 
 use super::components::Components;
 use super::listeners::Addresses;
@@ -38,6 +44,7 @@ use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::invoke::Lookup;
+use crate::queue::types::CallId;
 use crate::reconcile;
 use crate::runtime::Registry;
 use crate::telemetry::metrics::{Length, Metrics};
@@ -81,6 +88,20 @@ impl trigger::Peers for Peers {
             Ok(client.share_triggers(levels).await?.into_inner())
         })
     }
+
+    fn is_open(&self, at: &NodeId, id: &CallId) -> BoxFuture<'static, Result<bool, Status>> {
+        let channel = self.0.channel(at);
+        let request = v1::CallRequest { id: id.to_string() };
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
+            let mut client = SidecarAdminClient::new(channel);
+            match client.get_call(request).await {
+                Ok(call) => Ok(call.into_inner().finished_at_ms == 0),
+                Err(status) if status.code() == Code::NotFound => Ok(false),
+                Err(status) => Err(status),
+            }
+        })
+    }
 }
 
 /// Begins to fire schedules and to take events and messages.
@@ -100,6 +121,7 @@ pub(super) async fn triggers(
         policy: proxy.policy.clone(),
         bodies: proxy.bodies.clone(),
         queue: Arc::new(queue.clone()),
+        calls: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
         clock: Clock::Wall,
         metrics: metrics.clone(),

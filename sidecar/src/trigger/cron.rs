@@ -10,21 +10,23 @@ use std::time::Duration;
 use gateless_common::header::SCHEDULED_AT;
 use gateless_core::name::NodeId;
 use gateless_core::time::Time;
-use gateless_core::trigger::{Action, Cron, Event, Level, Machine, Ticket, Uid};
-use gateless_proto::v1;
+use gateless_core::trigger::{
+    Action, Cron, Event, Known, Level, Machine, Outcome, SetBack, Ticket, Uid,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::saved::{self, Saved};
 use super::table::Table;
+use super::under_way::is_under_way;
+use super::wire::{self, LEVELS, text};
 use super::{Inner, Peers, call, now_ms};
 use crate::catalogue::Catalogue;
 use crate::catalogue::config::{Source, Trigger};
 use crate::clock;
 use crate::cluster::Member;
 use crate::queue;
-use crate::queue::clock::millis;
 use crate::queue::types::Header;
 
 /// The clock is looked at at least this often, in case it was set.
@@ -32,12 +34,10 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Between two writes of what must not be forgotten.
 const BETWEEN_SAVES: Duration = Duration::from_secs(1);
 /// Of a question or a message to another sidecar.
-const SHARE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const SHARE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A question that does not get through is asked again so often, after so long each time.
 const ASKED_AGAIN: u32 = 4;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// Levels in one message, about 50 bytes each.
-const LEVELS: usize = 10_000;
 /// At the end, for what is under way.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -46,7 +46,7 @@ pub(super) enum Command {
     /// A sidecar is about to fire these.
     Claim {
         by: NodeId,
-        levels: Vec<(Uid, Option<Time>)>,
+        levels: Vec<(Uid, Option<Known>)>,
         reply: oneshot::Sender<Vec<Level>>,
     },
     /// A sidecar fired these.
@@ -75,14 +75,24 @@ type Work = JoinSet<Option<Event>>;
 
 impl Task {
     /// Until told to stop.
-    pub(super) async fn run(mut self, mut machine: Machine, saved: Vec<Level>) {
+    pub(super) async fn run(
+        mut self,
+        mut machine: Machine,
+        saved: Vec<Level>,
+        set_back: Vec<(Uid, SetBack)>,
+    ) {
         let inner = self.inner.clone();
         let clock = inner.clock.clone();
         let (mut work, mut tickets) = (Work::new(), Tickets::new());
         let mut asked: Ticket = 0;
         let mut saver = Saver::new(self.path.clone());
         // In this order: with nobody else known, everything would be this sidecar's to fire.
-        let mut events = vec![Event::Learned(saved), self.members(), self.set()];
+        let mut events = vec![
+            Event::Learned(saved),
+            self.members(),
+            self.set(),
+            Event::SetBack(set_back),
+        ];
         loop {
             // Who lives is known before anything is fired.
             if self.members.has_changed().unwrap_or(false) {
@@ -177,12 +187,30 @@ impl Task {
 
     fn carry_out(&self, action: Action, work: &mut Work, tickets: &mut Tickets) {
         match action {
-            Action::Fire { uid, at } => {
-                let inner = self.inner.clone();
+            Action::Fire {
+                uid,
+                at,
+                again,
+                after,
+            } => {
+                let (inner, others) = (self.inner.clone(), self.others.clone());
+                let members = self.members.clone();
                 work.spawn(async move {
-                    let settled = inner.fire(&uid, at).await;
-                    Some(Event::Fired { uid, at, settled })
+                    let outcome = match after {
+                        Some(call) if is_under_way(&inner, &*others, &members, &call).await => {
+                            Outcome::Busy
+                        }
+                        _ => inner.fire(&uid, at, again).await,
+                    };
+                    Some(Event::Fired { uid, at, outcome })
                 });
+            }
+            Action::Skipped { uid, at } => {
+                if let Some(trigger) = self.inner.table.load().by_uid(&uid) {
+                    let scheduled_at = text(at);
+                    tracing::info!(trigger = %trigger.name, scheduled_at, "the call before is not over");
+                    self.inner.stats.skipped(trigger, &scheduled_at);
+                }
             }
             Action::Passed { uid, at } => {
                 if let Some(trigger) = self.inner.table.load().by_uid(&uid) {
@@ -209,7 +237,7 @@ impl Task {
                 let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
                 let levels = levels
                     .into_iter()
-                    .map(|(uid, at)| (uid, Some(at)))
+                    .map(|(uid, known)| (uid, Some(known)))
                     .collect();
                 let told = self.share(to.clone(), false, levels);
                 work.spawn(async move {
@@ -231,13 +259,13 @@ impl Task {
         &self,
         to: NodeId,
         claim: bool,
-        levels: Vec<(Uid, Option<Time>)>,
+        levels: Vec<(Uid, Option<Known>)>,
     ) -> impl Future<Output = Option<Vec<Level>>> + use<> {
         let (others, node) = (self.others.clone(), self.inner.node.clone());
         async move {
             let mut answers = Vec::new();
             for part in levels.chunks(LEVELS) {
-                let message = message(&node, claim, part.iter().cloned());
+                let message = wire::message(&node, claim, part.iter().cloned());
                 let answer = tokio::time::timeout(SHARE_TIMEOUT, async {
                     let mut tries = if claim { ASKED_AGAIN } else { 0 };
                     loop {
@@ -253,7 +281,7 @@ impl Task {
                         tries -= 1;
                     }
                 });
-                answers.extend(self::levels(answer.await.ok()??));
+                answers.extend(wire::levels(answer.await.ok()??));
             }
             Some(answers)
         }
@@ -261,25 +289,26 @@ impl Task {
 }
 
 impl Inner {
-    /// Puts the call of a scheduled time into the queue; false: it is to be tried again.
-    async fn fire(&self, uid: &str, at: Time) -> bool {
+    /// Puts the call of a scheduled time into the queue.
+    async fn fire(&self, uid: &str, at: Time, again: Option<u32>) -> Outcome {
+        let nothing = Outcome::Settled(None);
         let table = self.table.load_full();
         let Some(trigger) = table.by_uid(uid) else {
-            return true;
+            return nothing;
         };
         let Some(function) = table.function(trigger) else {
             let error = format!("there is no function {}", trigger.function);
             self.fire_failed(trigger, at, &error);
-            return true;
+            return nothing;
         };
-        let Some(record) = record(trigger, at) else {
-            return true;
+        let Some(record) = record(trigger, at, again) else {
+            return nothing;
         };
         let record = match call::admit(&self.policy, function, record) {
             Ok(record) => record,
             Err(refused) => {
                 self.fire_failed(trigger, at, &refused);
-                return true;
+                return nothing;
             }
         };
         match self.queue.accept(record, &function.async_policy).await {
@@ -288,7 +317,7 @@ impl Inner {
                 tracing::info!(trigger = %trigger.name, scheduled_at, call = %accepted.id,
                     replayed = accepted.replayed, "trigger fired");
                 self.stats.fired(trigger, &accepted, now_ms(&self.clock));
-                true
+                Outcome::Settled(Some(accepted.id.to_string().into()))
             }
             Err(error) => {
                 self.fire_failed(trigger, at, &error.to_string());
@@ -297,7 +326,10 @@ impl Inner {
                     error,
                     queue::Error::Full { .. } | queue::Error::Unavailable(_)
                 );
-                !passing
+                match passing {
+                    true => Outcome::Failed,
+                    false => nothing,
+                }
             }
         }
     }
@@ -309,7 +341,7 @@ impl Inner {
     }
 }
 
-fn record(trigger: &Trigger, at: Time) -> Option<queue::types::Record> {
+fn record(trigger: &Trigger, at: Time, again: Option<u32>) -> Option<queue::types::Record> {
     let Source::Cron {
         body, content_type, ..
     } = &trigger.source
@@ -319,46 +351,8 @@ fn record(trigger: &Trigger, at: Time) -> Option<queue::types::Record> {
     let mut headers: Vec<Header> = Vec::new();
     headers.extend(content_type.clone().map(|v| ("content-type".to_owned(), v)));
     headers.push((SCHEDULED_AT.as_str().to_owned(), text(at).into()));
-    let key = Cron::idempotency_key(&trigger.uid, at);
+    let key = Cron::idempotency_key(&trigger.uid, at, again);
     Some(call::record(trigger, headers, body.clone(), key))
-}
-
-/// RFC 3339.
-fn text(at: Time) -> String {
-    let nanos = i128::from(at.as_nanos());
-    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |t| t.to_string())
-}
-
-/// Levels for the wire.
-pub(super) fn message(
-    node: &NodeId,
-    claim: bool,
-    levels: impl Iterator<Item = (Uid, Option<Time>)>,
-) -> v1::TriggerLevels {
-    let level = |(uid, at): (Uid, Option<Time>)| v1::TriggerLevel {
-        uid: uid.to_string(),
-        settled_ms: at.map_or(0, millis),
-    };
-    v1::TriggerLevels {
-        node_id: node.to_string(),
-        claim,
-        levels: levels.map(level).collect(),
-    }
-}
-
-/// And back: what is known.
-pub(super) fn levels(message: v1::TriggerLevels) -> Vec<Level> {
-    let claimed = claimed(message).into_iter();
-    claimed.filter_map(|(uid, at)| Some((uid, at?))).collect()
-}
-
-/// And back: what is asked about.
-pub(super) fn claimed(message: v1::TriggerLevels) -> Vec<(Uid, Option<Time>)> {
-    let level = |level: v1::TriggerLevel| {
-        let known = (level.settled_ms > 0).then(|| Time::from_millis(level.settled_ms));
-        (Uid::from(level.uid), known)
-    };
-    message.levels.into_iter().take(LEVELS).map(level).collect()
 }
 
 /// Saves, a second after something changed.
@@ -405,7 +399,7 @@ impl Saver {
         }
         self.dirty = false;
         self.not_before = clock::now() + BETWEEN_SAVES;
-        let saved = Saved::new(machine.levels(), inner.stats.all());
+        let saved = Saved::new(machine.levels(), machine.set_back(), inner.stats.all());
         let path = self.path.clone();
         self.writing = Some(tokio::task::spawn_blocking(move || {
             let done = saved::save(&path, &saved);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use gateless_common::io::{PRIVATE, replace};
 use gateless_core::time::Time;
-use gateless_core::trigger::Level;
+use gateless_core::trigger::{Known, Level, SetBack, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::stats::Counts;
@@ -21,6 +21,10 @@ use crate::queue::clock::millis;
 pub(super) struct Saved {
     /// Up to when everything of a trigger is settled, Unix milliseconds by uid.
     settled_ms: BTreeMap<String, u64>,
+    /// The last call of a trigger, by uid.
+    calls: BTreeMap<String, String>,
+    /// How often the clock was set back, and how far it had come, Unix milliseconds, by uid.
+    set_back: BTreeMap<String, (u32, u64)>,
     /// What triggers did, by uid.
     pub(super) counts: BTreeMap<String, Counts>,
 }
@@ -28,11 +32,20 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn new(
         levels: impl Iterator<Item = Level>,
+        set_back: impl Iterator<Item = (Uid, SetBack)>,
         counts: BTreeMap<String, Counts>,
     ) -> Self {
-        let levels = levels.map(|(uid, at)| (uid.to_string(), millis(at)));
+        let (mut settled_ms, mut calls) = (BTreeMap::new(), BTreeMap::new());
+        for (uid, known) in levels {
+            settled_ms.insert(uid.to_string(), millis(known.settled));
+            calls.extend(known.call.map(|call| (uid.to_string(), call.to_string())));
+        }
         Self {
-            settled_ms: levels.collect(),
+            settled_ms,
+            calls,
+            set_back: set_back
+                .map(|(uid, SetBack { count, until })| (uid.to_string(), (count, millis(until))))
+                .collect(),
             counts,
         }
     }
@@ -40,8 +53,22 @@ impl Saved {
     pub(super) fn levels(&self) -> Vec<Level> {
         let settled = self.settled_ms.iter();
         settled
-            .map(|(uid, ms)| (uid.as_str().into(), Time::from_millis(*ms)))
+            .map(|(uid, ms)| {
+                let settled = Time::from_millis(*ms);
+                let call = self.calls.get(uid).map(|call| call.as_str().into());
+                (uid.as_str().into(), Known { settled, call })
+            })
             .collect()
+    }
+}
+
+impl Saved {
+    pub(super) fn set_back(&self) -> Vec<(Uid, SetBack)> {
+        let known = self.set_back.iter().map(|(uid, &(count, until))| {
+            let until = Time::from_millis(until);
+            (uid.as_str().into(), SetBack { count, until })
+        });
+        known.collect()
     }
 }
 
@@ -81,16 +108,30 @@ mod tests {
             ..Counts::default()
         };
         let counts = BTreeMap::from([("u".to_owned(), counts)]);
-        let levels = vec![("u".into(), Time::from_millis(5000))];
-        let saved = Saved::new(levels.clone().into_iter(), counts);
+        let known = Known {
+            settled: Time::from_millis(5000),
+            call: Some("call".into()),
+        };
+        let levels = vec![("u".into(), known)];
+        let set_back = SetBack {
+            count: 2,
+            until: Time::from_millis(7000),
+        };
+        let set_back = vec![("u".into(), set_back)];
+        let saved = Saved::new(
+            levels.clone().into_iter(),
+            set_back.clone().into_iter(),
+            counts,
+        );
         save(&path, &saved).unwrap();
         assert_eq!(load(&path), saved);
         assert_eq!(load(&path).levels(), levels);
+        assert_eq!(load(&path).set_back(), set_back);
         let (kept, is_to_be_made) = crate::tests::released("triggers.json");
         if is_to_be_made {
             save(&kept, &saved).unwrap();
         }
-        assert_eq!(load(&kept), saved, "as a released version wrote it");
+        assert_eq!(load(&kept).levels(), levels, "as a released version wrote it");
         fs::write(&path, b"{\"settled_ms").unwrap();
         assert_eq!(load(&path), Saved::default());
     }

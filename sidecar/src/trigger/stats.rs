@@ -29,6 +29,7 @@ pub(super) struct Counts {
     pub(super) delivered: u64,
     pub(super) failed: u64,
     pub(super) missed: u64,
+    pub(super) skipped: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,7 +39,7 @@ struct Fires {
     outcome: &'static str,
 }
 
-const OUTCOMES: [&str; 4] = ["delivered", "duplicate", "failed", "missed"];
+const OUTCOMES: [&str; 5] = ["delivered", "duplicate", "failed", "missed", "skipped"];
 
 /// Counters by trigger, for people, the API and Prometheus.
 pub(super) struct Stats {
@@ -113,6 +114,14 @@ impl Stats {
         self.observer
             .trigger(&trigger.name, &trigger.function, "missed", scheduled_at);
         self.change(trigger, |counts| counts.missed += 1);
+    }
+
+    /// A time of a schedule was left out, as the call before was not over.
+    pub(super) fn skipped(&self, trigger: &Trigger, scheduled_at: &str) {
+        self.count(&trigger.name, "skipped");
+        self.observer
+            .trigger(&trigger.name, &trigger.function, "skipped", scheduled_at);
+        self.change(trigger, |counts| counts.skipped += 1);
     }
 
     fn count(&self, name: &TriggerName, outcome: &'static str) {

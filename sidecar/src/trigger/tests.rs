@@ -41,6 +41,17 @@ impl Peers for Arc<Cluster> {
             peer.shared(levels).await
         })
     }
+
+    fn is_open(&self, at: &NodeId, id: &CallId) -> BoxFuture<'static, Result<bool, Status>> {
+        let peer = self.0.lock().get(at).cloned();
+        let id = id.clone();
+        Box::pin(async move {
+            let peer = peer.ok_or_else(|| Status::unavailable("not there"))?;
+            let view = peer.inner.calls.get(&id).await;
+            let view = view.map_err(|error| Status::not_found(error.to_string()))?;
+            Ok(view.call.state.finished_at().is_none())
+        })
+    }
 }
 
 struct Fixture {
@@ -114,6 +125,7 @@ impl Fixture {
             policy: Arc::default(),
             bodies: Bodies::default(),
             queue: Arc::new(queue.clone()),
+            calls: Arc::new(queue.clone()),
             max_body: 1 << 20,
             clock: Clock::Manual(clock.clone()),
             metrics: metrics.clone(),

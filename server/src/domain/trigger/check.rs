@@ -2,6 +2,7 @@
 //!
 //! Whether the function is there is not checked: it may come later.
 
+use gateless_common::schedule::Schedule;
 use gateless_common::{header, hop, name};
 use http::header::FORWARDED;
 use http::{HeaderName, HeaderValue};
@@ -76,26 +77,23 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
 
 fn check_cron(faults: &mut Faults, cron: &Cron) {
     let zone = match TimeZone::get(&cron.timezone) {
-        Ok(zone) if cron.timezone.len() <= 64 => zone,
+        Ok(_) if cron.timezone.len() <= 64 => &*cron.timezone,
         _ => {
             let detail = "must be the IANA name of a time zone, for example Europe/Berlin";
             faults.add("/spec/cron/timezone", detail);
-            TimeZone::UTC
+            "UTC"
         }
     };
     let pointer = "/spec/cron/schedule";
     if cron.schedule.len() > 256 {
         faults.add(pointer, "must have at most 256 characters");
-    } else {
-        match schedule::parse(&cron.schedule) {
-            Err(error) => faults.add(pointer, error),
-            Ok(pattern) => {
-                // From a moment that is always the same: what is valid stays so.
-                if super::next(&pattern, &Timestamp::UNIX_EPOCH.to_zoned(zone)).is_none() {
-                    faults.add(pointer, "no date there is ever fits it");
-                }
-            }
-        }
+    } else if let Err(error) = schedule::check(&cron.schedule) {
+        faults.add(pointer, error);
+    } else if let Ok(schedule) = Schedule::new(&cron.schedule, zone)
+        && schedule.next_after(Timestamp::UNIX_EPOCH).is_none()
+    {
+        // From a moment that is always the same: what is valid stays so.
+        faults.add(pointer, "no date there is ever fits it");
     }
     if cron.body.len() > MAX_BODY_BYTES {
         let detail = format_args!("must have at most {MAX_BODY_BYTES} bytes");

@@ -3,8 +3,7 @@
 //! The parser says whether it is one; its own texts speak of its parts and positions, so a wrong schedule is
 //! asked about field by field here.
 
-use croner::Cron as Pattern;
-use croner::parser::{CronParser, Year};
+use gateless_common::schedule;
 
 /// The fields of a schedule with seconds, and what each may be.
 const FIELDS: [(&str, &str); 6] = [
@@ -16,21 +15,20 @@ const FIELDS: [(&str, &str); 6] = [
     ("day of week", "0 to 7 or SUN to SAT, with # or L"),
 ];
 
-/// A schedule as the sidecars read it, too.
+/// Whether it is a schedule as the sidecars read it, too.
 ///
 /// # Errors
 /// What is wrong with it, as a sentence without a subject.
-pub(super) fn parse(schedule: &str) -> Result<Pattern, String> {
-    parser().parse(schedule).map_err(|_| explain(schedule))
+pub(super) fn check(pattern: &str) -> Result<(), String> {
+    match schedule::parse(pattern) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(explain(pattern)),
+    }
 }
 
-fn parser() -> CronParser {
-    CronParser::builder().year(Year::Disallowed).build()
-}
-
-fn explain(schedule: &str) -> String {
-    let given: Vec<&str> = schedule.split_whitespace().collect();
-    if schedule.trim_start().starts_with('@') {
+fn explain(pattern: &str) -> String {
+    let given: Vec<&str> = pattern.split_whitespace().collect();
+    if pattern.trim_start().starts_with('@') {
         return "must be @yearly, @monthly, @weekly, @daily or @hourly where it begins with @"
             .into();
     }
@@ -43,7 +41,7 @@ fn explain(schedule: &str) -> String {
     for (index, (field, (name, range))) in given.iter().zip(&FIELDS[without..]).enumerate() {
         let mut alone = vec!["*"; given.len()];
         alone[index] = field;
-        if parser().parse(&alone.join(" ")).is_err() {
+        if schedule::parse(&alone.join(" ")).is_err() {
             let field: String = field.chars().take(40).collect();
             return format!(
                 "field {} ({name}) must be of {range}, with *, lists, ranges and steps; {field:?} is not",
@@ -72,12 +70,12 @@ mod tests {
             ("*/0 * * * *", "field 1 (minute)"),
             ("@sometimes", "@hourly"),
         ] {
-            let why = parse(schedule).err().unwrap();
+            let why = check(schedule).err().unwrap();
             assert!(why.contains(says), "{schedule}: {why}");
             for word in ["Component", "Pattern", "Cron", "Position"] {
                 assert!(!why.contains(word), "{schedule}: {why}");
             }
         }
-        assert!(parse("0 3 * * MON-FRI").is_ok());
+        assert!(check("0 3 * * MON-FRI").is_ok());
     }
 }

@@ -8,8 +8,8 @@ use crate::time::Time;
 /// So late a firing is still on time: a change of owner takes a few seconds.
 pub const ON_TIME: Duration = Duration::from_secs(15);
 
-/// A clock that was ahead by more than this was wrong, and what it led to is forgotten. Up to this it
-/// is waited until it is that time again. Three hours, as Vixie cron has it.
+/// A clock that was ahead by more than this was wrong, and what it led to is forgotten. Up to this a schedule of fixed
+/// times waits until it is that time again; one of intervals goes by the new time at once. Three hours, as Vixie cron has it.
 pub const CLOCK_SET_BACK: Duration = Duration::from_secs(3 * 3600);
 
 /// What to do.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::due::{Due, due};
-use super::types::{Action, Level};
-use super::{Cron, Uid};
+use super::types::{Action, CallRef, Known, Level, SetBack};
+use super::{Cron, Overlap, Uid};
 use crate::name::NodeId;
 use crate::ownership;
 use crate::time::Time;
@@ -33,9 +33,14 @@ pub(super) enum Role {
 pub(super) struct Entry {
     pub(super) cron: Cron,
     pub(super) settled: Time,
+    /// The last call it made.
+    pub(super) call: Option<CallRef>,
+    /// A time has come whose call waits for that one.
+    pub(super) waits: bool,
     pub(super) role: Role,
     /// Who knows `settled`.
     pub(super) shared_with: BTreeSet<NodeId>,
+    pub(super) set_back: SetBack,
     pub(super) in_flight: Option<Time>,
     /// After a failed firing.
     pub(super) retry: Option<Time>,
@@ -46,12 +51,16 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Of a trigger that is new here.
-    pub(super) fn new(cron: Cron, settled: Time) -> Self {
+    pub(super) fn new(cron: Cron, known: Option<Known>) -> Self {
+        let (settled, call) = known.map_or((Time::ZERO, None), |known| (known.settled, known.call));
         Self {
             cron,
             settled,
+            call,
+            waits: false,
             role: Role::Other,
             shared_with: BTreeSet::new(),
+            set_back: SetBack::default(),
             in_flight: None,
             retry: None,
             failures: 0,
@@ -61,8 +70,42 @@ impl Entry {
     }
 
     /// Something not everybody derives from the catalogue.
-    pub(super) fn level(&self) -> Option<Time> {
-        (self.settled > self.cron.since).then_some(self.settled)
+    pub(super) fn level(&self) -> Option<Known> {
+        (self.settled > self.cron.since).then(|| Known {
+            settled: self.settled,
+            call: self.call.clone(),
+        })
+    }
+
+    /// Takes what others know.
+    pub(super) fn learn(&mut self, known: &Known) {
+        if known.settled > self.settled || known.settled == self.settled && self.call.is_none() {
+            self.call.clone_from(&known.call);
+        }
+        self.settle(known.settled);
+    }
+
+    /// Forgets what a clock that was ahead led to; it is not that time yet.
+    pub(super) fn look_at_clock(&mut self, now: Time) {
+        if self.settled > now + self.cron.may_be_ahead() {
+            self.set_back.count = self.set_back.count.saturating_add(1);
+            self.set_back.until = self.set_back.until.max(self.settled);
+            self.settled = now;
+        }
+    }
+
+    /// What waited for the call before is not too late, and of several it is the last.
+    fn due(&self, now: Time) -> Due {
+        let Cron {
+            schedule, catch_up, ..
+        } = &self.cron;
+        match due(&**schedule, *catch_up, self.settled, now) {
+            Due::Fire(first) | Due::Pass(first) if self.waits => {
+                let last = schedule.latest(now).unwrap_or(first);
+                Due::Fire(last.clamp(first, now))
+            }
+            due => due,
+        }
     }
 
     pub(super) fn settle(&mut self, at: Time) {
@@ -76,7 +119,7 @@ impl Entry {
 /// Messages in the making, so that each sidecar gets one.
 #[derive(Default)]
 pub(super) struct Post {
-    pub(super) asks: BTreeMap<NodeId, Vec<(Uid, Option<Time>)>>,
+    pub(super) asks: BTreeMap<NodeId, Vec<(Uid, Option<Known>)>>,
     pub(super) shares: BTreeMap<NodeId, Vec<Level>>,
 }
 
@@ -122,14 +165,22 @@ pub(super) fn run(entry: &mut Entry, now: Time, out: &mut Vec<Action>) -> Option
     }
     let uid = &entry.cron.uid;
     loop {
-        let cron = &entry.cron;
-        match due(&*cron.schedule, cron.catch_up, entry.settled, now) {
+        match entry.due(now) {
             Due::Wait(wake) => return wake,
             Due::Fire(at) => {
                 entry.in_flight = Some(at);
+                let SetBack { count, until } = entry.set_back;
+                let again = (at <= until).then_some(count);
+                let uid = uid.clone();
+                let after = match entry.cron.overlap {
+                    Overlap::Allow => None,
+                    Overlap::Skip | Overlap::Queue => entry.call.clone(),
+                };
                 out.push(Action::Fire {
-                    uid: uid.clone(),
+                    uid,
                     at,
+                    again,
+                    after,
                 });
                 return None;
             }
@@ -164,7 +215,10 @@ pub(super) fn share(
     for node in order.into_iter().filter(|n| n != this).take(SUCCESSORS) {
         if entry.shared_with.insert(node.clone()) {
             let uid = entry.cron.uid.clone();
-            post.shares.entry(node).or_default().push((uid, level));
+            post.shares
+                .entry(node)
+                .or_default()
+                .push((uid, level.clone()));
         }
     }
     None

@@ -13,8 +13,8 @@ use gateless_common::backoff::Backoff;
 
 use super::due::CLOCK_SET_BACK;
 use super::entry::{self, ASK_FOR, Entry, Post, Role};
-use super::types::{Action, Event, Level, Ticket};
-use super::{Cron, Uid};
+use super::types::{Action, Event, Known, Level, Outcome, SetBack, Ticket};
+use super::{Cron, Overlap, Uid};
 use crate::name::NodeId;
 use crate::ownership;
 use crate::time::Time;
@@ -29,6 +29,8 @@ const RETRY: Backoff = Backoff {
     base: Duration::from_secs(1),
     max: Duration::from_secs(30),
 };
+/// Between two looks whether a call is over that another waits for.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What is remembered of triggers the catalogue does not have (yet).
 const MAX_STRAYS: usize = 10_000;
 /// Clocks are adjusted by less than this all the time.
@@ -47,7 +49,7 @@ pub struct Machine {
     claimants: BTreeMap<NodeId, Time>,
     entries: BTreeMap<Uid, Entry>,
     wakes: BTreeSet<(Time, Uid)>,
-    strays: BTreeMap<Uid, Time>,
+    strays: BTreeMap<Uid, Known>,
     waiting: Vec<Waiting>,
     begins: Time,
     before: Time,
@@ -85,11 +87,19 @@ impl Machine {
                 touched.extend(self.entries.keys().cloned());
             }
             Event::Learned(levels) => touched.extend(self.learn(now, levels)),
+            Event::SetBack(known) => {
+                for (uid, set_back) in known {
+                    if let Some(entry) = self.entries.get_mut(uid) {
+                        entry.set_back = *set_back;
+                    }
+                }
+            }
             Event::Claimed { ticket, by, levels } => {
                 if !self.members.contains(by) {
                     self.claimants.insert(by.clone(), now + CLAIM_FOR);
                 }
-                let known = levels.iter().filter_map(|(u, t)| Some((u.clone(), (*t)?)));
+                let known = levels.iter();
+                let known = known.filter_map(|(uid, known)| Some((uid.clone(), known.clone()?)));
                 self.learn(now, &known.collect::<Vec<_>>());
                 let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
                 touched.extend(uids.iter().cloned());
@@ -120,8 +130,8 @@ impl Machine {
                 }
                 touched.extend(uids.iter().cloned());
             }
-            Event::Fired { uid, at, settled } => {
-                self.fired(now, (uid, *at), *settled, &mut post);
+            Event::Fired { uid, at, outcome } => {
+                self.fired(now, (uid, *at), outcome, &mut post, out);
                 touched.insert(uid.clone());
             }
         }
@@ -160,8 +170,16 @@ impl Machine {
     pub fn levels(&self) -> impl Iterator<Item = Level> {
         let known = self.entries.iter();
         let known = known.filter_map(|(uid, entry)| Some((uid.clone(), entry.level()?)));
-        let strays = self.strays.iter().map(|(uid, at)| (uid.clone(), *at));
+        let strays = self.strays.iter();
+        let strays = strays.map(|(uid, known)| (uid.clone(), known.clone()));
         known.chain(strays)
+    }
+
+    /// And under which triggers the clock was set back.
+    pub fn set_back(&self) -> impl Iterator<Item = (Uid, SetBack)> {
+        let known = self.entries.iter();
+        let known = known.filter(|(_, entry)| entry.set_back.count > 0);
+        known.map(|(uid, entry)| (uid.clone(), entry.set_back))
     }
 
     /// Whether it is this sidecar that fires the trigger.
@@ -201,10 +219,9 @@ impl Machine {
         self.wakes.clear();
         for cron in crons {
             let since = cron.since.min(now);
-            let mut entry = old.remove(&cron.uid).unwrap_or_else(|| {
-                let settled = self.strays.remove(&cron.uid).unwrap_or_default();
-                Entry::new(cron.clone(), settled)
-            });
+            let mut entry = old
+                .remove(&cron.uid)
+                .unwrap_or_else(|| Entry::new(cron.clone(), self.strays.remove(&cron.uid)));
             entry.cron = cron.clone();
             entry.cron.since = since;
             entry.wake = None;
@@ -217,22 +234,34 @@ impl Machine {
     /// Takes what others know; what a clock far ahead led to is not knowledge.
     fn learn(&mut self, now: Time, levels: &[Level]) -> Vec<Uid> {
         let mut learned = Vec::new();
-        for (uid, at) in levels {
-            if *at > now + CLOCK_SET_BACK {
+        for (uid, told) in levels {
+            let entry = self.entries.get_mut(uid);
+            let ahead = entry.as_ref().map(|entry| entry.cron.may_be_ahead());
+            if told.settled > now + ahead.unwrap_or(CLOCK_SET_BACK) {
                 continue;
             }
-            if let Some(entry) = self.entries.get_mut(uid) {
-                entry.settle(*at);
+            if let Some(entry) = entry {
+                entry.learn(told);
                 learned.push(uid.clone());
             } else if self.strays.len() < MAX_STRAYS || self.strays.contains_key(uid) {
-                let stray = self.strays.entry(uid.clone()).or_default();
-                *stray = (*stray).max(*at);
+                let stray = self.strays.entry(uid.clone());
+                let stray = stray.or_insert_with(|| told.clone());
+                if told.settled > stray.settled {
+                    stray.clone_from(told);
+                }
             }
         }
         learned
     }
 
-    fn fired(&mut self, now: Time, (uid, at): (&Uid, Time), settled: bool, post: &mut Post) {
+    fn fired(
+        &mut self,
+        now: Time,
+        (uid, at): (&Uid, Time),
+        outcome: &Outcome,
+        post: &mut Post,
+        out: &mut Vec<Action>,
+    ) {
         let Some(entry) = self.entries.get_mut(uid) else {
             return;
         };
@@ -240,19 +269,39 @@ impl Machine {
             return;
         }
         entry.in_flight = None;
-        if settled {
-            entry.settle(at);
-            (entry.failures, entry.retry) = (0, None);
-        } else {
-            entry.failures = entry.failures.saturating_add(1);
-            entry.retry = Some(now + RETRY.bound(entry.failures));
+        match outcome {
+            Outcome::Settled(call) => {
+                entry.settle(at);
+                entry.call = call.clone().or(entry.call.take());
+                (entry.failures, entry.retry, entry.waits) = (0, None, false);
+            }
+            Outcome::Busy if entry.cron.overlap == Overlap::Queue => {
+                entry.waits = true;
+                entry.retry = Some(now + LOOK_AGAIN);
+                return;
+            }
+            Outcome::Busy => {
+                entry.settle(at);
+                (entry.failures, entry.retry) = (0, None);
+                out.push(Action::Skipped {
+                    uid: uid.clone(),
+                    at,
+                });
+            }
+            Outcome::Failed => {
+                entry.failures = entry.failures.saturating_add(1);
+                entry.retry = Some(now + RETRY.bound(entry.failures));
+                return;
+            }
         }
-        if settled && !matches!(entry.role, Role::Owner) {
+        if !matches!(entry.role, Role::Owner) {
             // Its new owner may not have waited for this.
             let key = entry.cron.name.key();
             if let Some(owner) = ownership::first(key, &self.members).filter(|o| **o != self.this) {
+                let call = entry.call.clone();
+                let known = Known { settled: at, call };
                 let share = post.shares.entry(owner.clone()).or_default();
-                share.push((uid.clone(), at));
+                share.push((uid.clone(), known));
             }
         }
     }
@@ -265,9 +314,7 @@ impl Machine {
         if let Some(wake) = entry.wake.take() {
             self.wakes.remove(&(wake, uid.clone()));
         }
-        if entry.settled > now + CLOCK_SET_BACK {
-            entry.settled = now;
-        }
+        entry.look_at_clock(now);
         let live = self.members.iter().chain(self.claimants.keys());
         let ours = ownership::first(entry.cron.name.key(), live) == Some(&self.this);
         if !ours || entry.cron.paused {
@@ -292,7 +339,7 @@ impl Machine {
         for Waiting { ticket, uids } in ready {
             let level = |uid: Uid| match entries.get(&uid) {
                 Some(entry) => Some((uid, entry.level()?)),
-                None => self.strays.get(&uid).map(|at| (uid, *at)),
+                None => self.strays.get(&uid).map(|known| (uid, known.clone())),
             };
             let levels = uids.into_iter().filter_map(level).collect();
             out.push(Action::Answer { ticket, levels });

@@ -2,13 +2,34 @@
 //!
 //! Data only; nothing is decided here.
 
+use std::sync::Arc;
+
 use super::Cron;
 use super::Uid;
 use crate::name::NodeId;
 use crate::time::Time;
 
-/// Everything of a trigger up to this time was fired or passed over.
-pub type Level = (Uid, Time);
+/// What is known of a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Everything of it up to this time was fired or passed over.
+    pub settled: Time,
+    /// The last call it made, where it matters whether that is over.
+    pub call: Option<CallRef>,
+}
+
+/// A call's id, which only the shell can read.
+pub type CallRef = Arc<str>;
+/// A trigger and what is known of it.
+pub type Level = (Uid, Known);
+/// That the clock was set back under a trigger's schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetBack {
+    /// How often.
+    pub count: u32,
+    /// Up to here time comes again: the clock had come so far before.
+    pub until: Time,
+}
 /// Names a question of another sidecar; the shell's.
 pub type Ticket = u64;
 
@@ -23,6 +44,8 @@ pub enum Event {
     Members(Vec<NodeId>),
     /// From disk, or told by another.
     Learned(Vec<Level>),
+    /// From disk.
+    SetBack(Vec<(Uid, SetBack)>),
     /// A sidecar is about to fire these and wants an answer.
     Claimed {
         /// To be given back with the answer.
@@ -30,7 +53,7 @@ pub enum Event {
         /// The sidecar that is about to fire.
         by: NodeId,
         /// Which triggers, and what it knows of them itself.
-        levels: Vec<(Uid, Option<Time>)>,
+        levels: Vec<(Uid, Option<Known>)>,
     },
     /// A question was answered, or cannot be.
     Answered {
@@ -54,9 +77,20 @@ pub enum Event {
         uid: Uid,
         /// For which time.
         at: Time,
-        /// False: to be tried again.
-        settled: bool,
+        /// How.
+        outcome: Outcome,
     },
+}
+
+/// How a firing went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its call is made, or there is nothing to be made.
+    Settled(Option<CallRef>),
+    /// To be tried again.
+    Failed,
+    /// The call before is not over, and the schedule's runs are not to overlap.
+    Busy,
 }
 
 /// What to do.
@@ -67,6 +101,17 @@ pub enum Action {
         /// The trigger to fire.
         uid: Uid,
         /// The time its schedule names, not the time it is now.
+        at: Time,
+        /// For [`super::Cron::idempotency_key`].
+        again: Option<u32>,
+        /// Only if this call is over.
+        after: Option<CallRef>,
+    },
+    /// This time is left out, as the call before is not over.
+    Skipped {
+        /// Which.
+        uid: Uid,
+        /// The time.
         at: Time,
     },
     /// Times up to this one were missed for good.
@@ -81,7 +126,7 @@ pub enum Action {
         /// The sidecar to ask.
         to: NodeId,
         /// About these, of which this is known here.
-        levels: Vec<(Uid, Option<Time>)>,
+        levels: Vec<(Uid, Option<Known>)>,
     },
     /// Tell a sidecar; only a failure is answered, with [`Event::ShareFailed`].
     Share {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
-use gateless_core::trigger::{CatchUp, Cron, Schedule, TriggerName, Uid};
+use gateless_core::trigger::{CatchUp, Cron, Overlap, Schedule, TriggerName, Uid};
 use gateless_proto::v1;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
@@ -43,6 +43,8 @@ pub enum Source {
         schedule: Arc<dyn Schedule>,
         /// What of times that were missed.
         catch_up: CatchUp,
+        /// What while the last call is not over.
+        overlap: Overlap,
         /// Of the call.
         body: Bytes,
         content_type: Option<Bytes>,
@@ -58,7 +60,10 @@ impl Trigger {
     #[must_use]
     pub fn cron(&self) -> Option<Cron> {
         let Source::Cron {
-            schedule, catch_up, ..
+            schedule,
+            catch_up,
+            overlap,
+            ..
         } = &self.source
         else {
             return None;
@@ -68,6 +73,7 @@ impl Trigger {
             name: self.name.clone(),
             schedule: schedule.clone(),
             catch_up: *catch_up,
+            overlap: *overlap,
             since: self.since,
             paused: self.paused,
         })
@@ -130,11 +136,18 @@ fn source_cron(wire: &v1::CronSource) -> Result<Source, Error> {
         "last" => CatchUp::Last(millis(wire.catch_up_window_ms)),
         other => return Err(Error::new("catch_up", format!("{other:?} is not known"))),
     };
+    let overlap = match wire.overlap.as_str() {
+        "" | "allow" => Overlap::Allow,
+        "skip" => Overlap::Skip,
+        "queue" => Overlap::Queue,
+        other => return Err(Error::new("overlap", format!("{other:?} is not known"))),
+    };
     let content_type = HeaderValue::from_str(&wire.content_type)
         .map_err(|e| Error::new("content_type", e.to_string()))?;
     Ok(Source::Cron {
         schedule: Arc::new(schedule),
         catch_up,
+        overlap,
         body: Bytes::copy_from_slice(&wire.body),
         content_type: (!content_type.is_empty())
             .then(|| Bytes::copy_from_slice(content_type.as_bytes())),
@@ -166,6 +179,7 @@ pub(crate) mod tests {
             timezone: "UTC".into(),
             catch_up: "last".into(),
             catch_up_window_ms: 1000,
+            overlap: String::new(),
             ..v1::CronSource::default()
         })
     }

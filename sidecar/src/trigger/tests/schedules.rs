@@ -78,3 +78,50 @@ async fn owner_that_goes_leaves_the_next_where_it_was() {
         .count();
     assert_eq!((keys.len(), expected), (24, 8));
 }
+
+#[tokio::test]
+async fn a_time_is_left_out_while_the_call_before_is_under_way_and_waits_where_it_may() {
+    let overlapping = |name: &str, overlap: &str| {
+        let mut source = cron("*/10 * * * * *");
+        if let v1::trigger::Source::Cron(cron) = &mut source {
+            overlap.clone_into(&mut cron.overlap);
+        }
+        sample(name, source)
+    };
+    for (overlap, skipped) in [("skip", 2), ("queue", 0)] {
+        let fixture = Fixture::new(vec![overlapping("t", overlap)]).await;
+        fixture.clock.advance(Duration::from_secs(4));
+        // Nobody delivers it, so it is under way for ever.
+        fixture.keys(1).await;
+        let mut seconds = 4;
+        for _ in 0..2 {
+            fixture.clock.advance(Duration::from_secs(10));
+            seconds += 10;
+            if skipped > 0 {
+                let look = async {
+                    while fixture.status("t").await.skipped != (seconds - 4) / 10 {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                };
+                let looked = tokio::time::timeout(Duration::from_secs(30), look).await;
+                looked.expect("it is not left out");
+            }
+        }
+        assert_eq!(fixture.keys(1).await.len(), 1);
+        let first = fixture.calls("hello").await[0].id.clone();
+        let calls: &dyn Calls = &fixture.queue;
+        calls.cancel(&first).await.unwrap();
+        fixture
+            .clock
+            .advance(Duration::from_secs(if skipped > 0 { 10 } else { 1 }));
+        let keys = fixture.keys(2).await;
+        let at = if skipped > 0 { 30 } else { 20 };
+        assert_eq!(
+            keys[1],
+            format!("cron:uid-of-t:{}", 1_800_000_000 + at),
+            "{overlap}"
+        );
+        assert_eq!(fixture.status("t").await.skipped, skipped);
+        fixture.handle.stop().await;
+    }
+}

@@ -22,6 +22,12 @@ const CATCH_UP = [
   ["none", "Let them go"],
 ] as const;
 
+const OVERLAP = [
+  ["allow", "Run beside it"],
+  ["skip", "Leave the time out"],
+  ["queue", "Wait until it is over"],
+] as const;
+
 interface Props {
   ns: string;
   /** null: a new one. */
@@ -70,6 +76,7 @@ export function EditTrigger({ ns, trigger, onClose, onDone }: Props) {
               <TextField label="Schedule" value={cron.schedule} onChange={(schedule) => changeCron({ schedule })} required mono placeholder="0 3 * * *" hint="Minute, hour, day, month, weekday; with six fields, seconds first." error={errorAt(problem, "/spec/cron/schedule")} />
               <TextField label="Time zone" value={cron.timezone ?? ""} onChange={(timezone) => changeCron({ timezone: timezone || "UTC" })} placeholder="UTC" hint="As in Europe/Berlin." error={errorAt(problem, "/spec/cron/timezone")} />
               <SelectField label="Missed times" value={cron.catch_up ?? "last"} onChange={(catch_up) => changeCron({ catch_up: catch_up as "none" | "last" })} options={CATCH_UP} />
+              <SelectField label="While the last run goes on" value={cron.overlap ?? "allow"} onChange={(overlap) => changeCron({ overlap: overlap as "allow" | "skip" | "queue" })} options={OVERLAP} />
             </div>
             <TextField label="Body" value={cron.body ?? ""} onChange={(body) => changeCron({ body })} lines={3} mono error={errorAt(problem, "/spec/cron/body")} />
           </>
