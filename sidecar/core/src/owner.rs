@@ -33,6 +33,8 @@ use authority::Authority;
 use revision::Revision;
 use sizing::Role;
 
+/// A deadline missed by so much: the sidecar was stopped meanwhile, or had no processor. Others have taken over.
+const SLEPT: Duration = Duration::from_secs(2);
 /// Load is sampled so often.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,6 +125,8 @@ pub struct Owner {
     decide_at: Time,
     /// Of the last event, against which deadlines are told.
     now: Time,
+    /// When it must have been woken after that.
+    due: Option<Time>,
 }
 
 impl Owner {
@@ -144,12 +148,22 @@ impl Owner {
             sample_at: Time::ZERO,
             decide_at: Time::ZERO,
             now: Time::ZERO,
+            due: None,
         }
     }
 
     /// Takes an event; what it means for the world goes to `out`.
     pub fn on_event(&mut self, now: Time, event: &Event, out: &mut Vec<Action>) {
         self.now = now;
+        if self.due.take().is_some_and(|due| now >= due + SLEPT) {
+            self.relearn(now, out);
+        }
+        self.hear(now, event, out);
+        self.pass_time(now, out);
+        self.due = self.next_deadline();
+    }
+
+    fn hear(&mut self, now: Time, event: &Event, out: &mut Vec<Action>) {
         match event {
             Event::Tick => {}
             Event::Config(function) => self.configure(now, function, out),
@@ -186,7 +200,17 @@ impl Owner {
                 }
             }
         }
-        self.pass_time(now, out);
+    }
+
+    /// What it knew is from before it slept, and so is what waits to be heard: it begins as a new owner does, and takes
+    /// its time for it. Who needs an owner meanwhile has found another.
+    fn relearn(&mut self, now: Time, out: &mut Vec<Action>) {
+        if !self.acting {
+            return;
+        }
+        self.step_down();
+        self.act(now, out);
+        self.revisions.values_mut().for_each(|r| r.take_time(now));
     }
 
     /// When [`Event::Tick`] is due; `None` while there is nothing to watch over.

@@ -21,6 +21,7 @@ use gateless_core::name::NodeId;
 use rand::seq::IndexedRandom;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::transport::Sealed;
 use crate::cluster::auth::ClusterSecret;
@@ -34,6 +35,10 @@ const MAX_SEEDS: usize = 256;
 const SEEDS_PER_ROUND: usize = 8;
 /// Rounds of gossip between two rounds of asking seeds.
 const SEED_ROUND: u32 = 5;
+/// A pause of this loop of so many rounds means that the sidecar was stopped, or had no processor.
+const SLEPT_ROUNDS: u32 = 10;
+/// After that it has heard nobody for as long, which says nothing of them: for so many rounds nobody is taken for dead.
+const WAKING_ROUNDS: u32 = 15;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PEER_ADDRESS: &str = "peer_address";
@@ -184,6 +189,7 @@ impl Runner {
         let seeder = ask_seeds(handle, self.seeds.clone(), live.clone(), round);
         let ended = handle.termination_watcher();
         tokio::pin!(seeder, ended);
+        let (mut looked, mut wakes_until) = (Instant::now(), None);
         loop {
             let capacity = *self.capacity.borrow_and_update();
             if self.config.this.capacity != capacity {
@@ -192,7 +198,17 @@ impl Runner {
                     .with_chitchat(|c| c.self_node_state().set(CAPACITY, capacity.to_string()))
                     .await;
             }
-            let members = self.members_of(&live.borrow_and_update());
+            let now = Instant::now();
+            if now >= looked + self.config.interval * SLEPT_ROUNDS {
+                tracing::warn!(slept = ?(now - looked), "this sidecar was stopped for a while");
+                wakes_until = Some(now + self.config.interval * WAKING_ROUNDS);
+            }
+            looked = now;
+            wakes_until = wakes_until.filter(|until| now < *until);
+            let mut members = self.members_of(&live.borrow_and_update());
+            if wakes_until.is_some() {
+                members = with_missing(members, &self.members.borrow());
+            }
             self.members.send_if_modified(|old| {
                 let changed = *old != members;
                 *old = members;
@@ -200,6 +216,7 @@ impl Runner {
             });
             tokio::select! {
                 changed = live.changed() => if changed.is_err() { return false; },
+                () = tokio::time::sleep(self.config.interval) => {}
                 Ok(()) = self.capacity.changed() => {}
                 never = &mut seeder => match never {},
                 result = &mut ended => {
@@ -294,6 +311,16 @@ impl Runner {
         newest.insert(this.node.as_str(), (0, Some(this.clone())));
         newest.into_values().filter_map(|(_, m)| m).collect()
     }
+}
+
+/// The members, and those that were before and are not among them.
+fn with_missing(mut members: Vec<Member>, before: &[Member]) -> Vec<Member> {
+    let missing = before.iter();
+    let missing = missing.filter(|old| members.iter().all(|member| member.node != old.node));
+    let missing: Vec<Member> = missing.cloned().collect();
+    members.extend(missing);
+    members.sort_by(|a, b| a.node.cmp(&b.node));
+    members
 }
 
 /// Nothing when it is leaving, when not all of it is known yet, or when it makes no sense.

@@ -27,6 +27,8 @@ const DEMAND_TTL: Duration = Duration::from_secs(5);
 const SUBSCRIPTION_TTL: Duration = Duration::from_secs(60);
 /// A new owner waits so long for the hosts to say what they run.
 const SETTLE: Duration = Duration::from_millis(50);
+/// One that slept waits longer: what it hears first was said while it did.
+const RECALL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
 /// A new owner may not know all members before this.
 const JOINING: Duration = Duration::from_secs(3);
 /// From this back-off on, callers are told that nothing can start.
@@ -56,6 +58,8 @@ pub(super) struct Revision {
     hosts: Few<NodeId, HostView>,
     /// Asked what they run, without an answer yet.
     asked: BTreeSet<NodeId>,
+    /// Not before this, although all have answered.
+    settle_from: Time,
     settle_by: Time,
     sizing: Sizing,
     desired: u32,
@@ -82,6 +86,7 @@ impl Revision {
             callers: Few::default(),
             hosts: Few::default(),
             asked: BTreeSet::new(),
+            settle_from: now,
             settle_by: now + SETTLE,
             sizing: Sizing::Asking,
             desired: 0,
@@ -95,6 +100,13 @@ impl Revision {
             revision.ask(node, authority, out);
         }
         revision
+    }
+
+    /// Answers that come at once may be from before they were asked for.
+    pub(super) fn take_time(&mut self, now: Time) {
+        let (least, most) = RECALL;
+        self.settle_from = now + least;
+        self.settle_by = now + most;
     }
 
     pub(super) fn ask(&mut self, node: &NodeId, authority: &Authority, out: &mut Vec<Action>) {
@@ -202,7 +214,8 @@ impl Revision {
 
     /// Begins to decide once the hosts have answered or had the time to.
     pub(super) fn settle(&mut self, now: Time, authority: &mut Authority, out: &mut Vec<Action>) {
-        if !self.is_settled() && (self.asked.is_empty() || now >= self.settle_by) {
+        let answered = self.asked.is_empty() && now >= self.settle_from;
+        if !self.is_settled() && (answered || now >= self.settle_by) {
             let ready = self.ready(authority);
             let sizer = Sizer::new(&self.config, self.role, now, ready);
             self.sizing = Sizing::Deciding(Box::new(sizer));
@@ -372,6 +385,7 @@ impl Revision {
     /// Besides the tick.
     pub(super) fn next_deadline(&self, now: Time) -> Option<Time> {
         let rest = match &self.sizing {
+            Sizing::Asking if self.asked.is_empty() => return Some(self.settle_from),
             Sizing::Asking => return Some(self.settle_by),
             Sizing::Deciding(sizer) => self.is_idle(now).then(|| sizer.rests_at()),
             Sizing::Resting(_) => None,

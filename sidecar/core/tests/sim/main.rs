@@ -229,3 +229,122 @@ fn the_last_instances_stay_on_a_draining_host_until_another_has_room() {
         assert_eq!(world.ready_at(1 - drained), 2);
     });
 }
+
+#[test]
+fn an_owner_that_slept_starts_nothing_for_what_it_remembers() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 3 + rng.below(4);
+        let mut world = World::new(seed, nodes, 20, Scaling::default());
+        for node in 0..nodes as usize {
+            world.load(node, 1 + rng.below(60) as u32);
+        }
+        world.run(ms(200_000));
+        let wanted = world.alive();
+        let owner = world.owner();
+        let slept = ms(300 + rng.below(40_000));
+        // Load comes and goes while it sleeps.
+        world.freeze(owner, slept);
+        world.run(slept / 2);
+        for node in (0..nodes as usize).filter(|node| *node != owner) {
+            world.load(node, 1 + rng.below(60) as u32);
+        }
+        world.run(slept - slept / 2);
+        let (before, started) = (world.supply(), world.started);
+        let now = (f64::from(world.total_load()) / 70.0).ceil() as u32;
+        world.run(ms(30_000));
+        // What is missing is started once: nobody does so for what somebody else has started already.
+        let missing = now.saturating_sub(before);
+        let more = world.started - started;
+        assert!(
+            more <= missing,
+            "{more} started when {missing} were missing: {wanted} before, {now} now, slept {slept:?}"
+        );
+        world.run(ms(200_000));
+        world.assert_all_served();
+        world.assert_one_owner();
+        assert_eq!(world.alive(), now);
+    });
+}
+
+#[test]
+fn nodes_that_are_heard_one_way_only_leave_no_call_waiting() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 3 + rng.below(5);
+        let mut world = World::new(seed, nodes, 20, Scaling::default());
+        world.run(ms(1000));
+        // One node hears and is heard by all: it passes calls on between those that do not.
+        let heard = rng.below(nodes) as usize;
+        for _ in 0..1 + rng.below(nodes) {
+            let (from, to) = (rng.below(nodes) as usize, rng.below(nodes) as usize);
+            if from != to && from != heard && to != heard {
+                world.cut_one_way(from, to);
+            }
+        }
+        for node in 0..nodes as usize {
+            world.arrive(node, ms(rng.below(5000)), 1 + rng.below(20) as u32);
+        }
+        world.run(ms(20_000));
+        world.assert_all_served();
+        world.heal();
+        for node in 0..nodes as usize {
+            world.load(node, 1 + rng.below(100) as u32);
+        }
+        world.run(ms(300_000));
+        world.assert_all_served();
+        world.assert_one_owner();
+        let wanted = (f64::from(world.total_load()) / 70.0).ceil() as u32;
+        assert_eq!(world.alive(), wanted);
+    });
+}
+
+#[test]
+fn nodes_with_an_older_catalogue_keep_nobody_waiting() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 2 + rng.below(5);
+        let mut world = World::new(seed, nodes, 20, Scaling::default());
+        // All but one may not know the function yet, the owner of it among them.
+        let knows = rng.below(nodes) as usize;
+        for node in (0..nodes as usize).filter(|node| *node != knows) {
+            if rng.below(2) == 0 {
+                world.learns_late(node, ms(5_000 + rng.below(30_000)));
+            }
+        }
+        world.run(ms(500));
+        world.arrive(knows, ms(0), 1 + rng.below(50) as u32);
+        world.run(ms(4_000));
+        world.assert_all_served();
+        for node in 0..nodes as usize {
+            world.load(node, 1 + rng.below(100) as u32);
+        }
+        world.run(ms(300_000));
+        world.assert_all_served();
+        world.assert_one_owner();
+        let wanted = (f64::from(world.total_load()) / 70.0).ceil() as u32;
+        assert_eq!(world.alive(), wanted);
+    });
+}
+
+#[test]
+fn nodes_that_freeze_and_go_on_at_random_end_where_they_should() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 2 + rng.below(5);
+        let mut world = World::new(seed, nodes, 20, Scaling::default());
+        world.starts = (2, 900);
+        for _ in 0..4 {
+            let node = rng.below(nodes) as usize;
+            world.freeze(node, ms(rng.below(20_000)));
+            for node in 0..nodes as usize {
+                world.arrive(node, ms(rng.below(4000)), rng.below(30) as u32);
+            }
+            world.run(ms(25_000));
+            world.assert_all_served();
+        }
+        world.run(ms(200_000));
+        assert_eq!(world.alive(), 0);
+        world.assert_one_owner();
+    });
+}

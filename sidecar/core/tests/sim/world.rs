@@ -49,6 +49,8 @@ enum Step {
 struct Node {
     id: NodeId,
     alive: bool,
+    /// Nothing of it runs before this; what it is told waits.
+    frozen_until: Time,
     /// Instances it is willing to run.
     capacity: u32,
     owner: owner::Owner,
@@ -102,6 +104,7 @@ impl World {
                 caller: caller::Caller::new(id.clone()),
                 id,
                 alive: true,
+                frozen_until: Time::ZERO,
                 capacity,
                 instances: BTreeMap::new(),
                 endpoints: None,
@@ -154,8 +157,15 @@ impl World {
             assert!(at_once < 20_000, "spinning at {:?}", self.now);
             self.now = self.now.max(next);
             if step.is_some_and(|at| at <= self.now) {
-                if let Some(((_, _), (node, step))) = self.queue.pop_first() {
-                    self.step(node, step);
+                if let Some(((_, seq), (node, step))) = self.queue.pop_first() {
+                    match self.is_frozen(node) {
+                        // In the order in which it came.
+                        true => drop(
+                            self.queue
+                                .insert((self.nodes[node].frozen_until, seq), (node, step)),
+                        ),
+                        false => self.step(node, step),
+                    }
                 }
             } else {
                 self.tick();
@@ -200,6 +210,50 @@ impl World {
             }
             let at = ms(1000 + self.rng.below(2000));
             self.tell_members(n, at, &left);
+        }
+    }
+
+    /// Nothing of a node runs for so long, its instances neither. The others think it dead after a while and hear of it again
+    /// when it goes on; it goes on with what it knew.
+    pub(crate) fn freeze(&mut self, frozen: usize, span: Duration) {
+        self.nodes[frozen].frozen_until = self.now + span;
+        let alive: Vec<usize> = (0..self.nodes.len())
+            .filter(|n| self.nodes[*n].alive)
+            .collect();
+        let left: Vec<usize> = alive.iter().copied().filter(|n| *n != frozen).collect();
+        for &n in &left {
+            let noticed = ms(1000 + self.rng.below(2000));
+            if noticed < span {
+                self.tell_members(n, noticed, &left);
+            }
+            let heard = span + ms(self.rng.below(1000));
+            self.tell_members(n, heard, &alive);
+        }
+    }
+
+    /// From now on nothing that `from` sends comes to `to`, and neither is told. Others pass its gossip on, so everybody
+    /// stays a member.
+    pub(crate) fn cut_one_way(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// The function comes to a node's catalogue only after so long.
+    pub(crate) fn learns_late(&mut self, late: usize, span: Duration) {
+        let is_config = |step: &Step| {
+            matches!(
+                step,
+                Step::Owner(owner::Event::Config(_))
+                    | Step::Host(host::Event::Config(_))
+                    | Step::Caller(caller::Event::Config(_))
+            )
+        };
+        let keys = self.queue.iter();
+        let keys = keys.filter(|(_, (n, step))| *n == late && is_config(step));
+        let keys: Vec<_> = keys.map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(step) = self.queue.remove(&key) {
+                self.queue.insert((key.0 + span, key.1), step);
+            }
         }
     }
 
@@ -261,6 +315,14 @@ impl World {
         ready.count() as u32
     }
 
+    /// The same with those on their way, at every node that runs.
+    pub(crate) fn supply(&self) -> u32 {
+        let running = (0..self.nodes.len()).filter(|n| self.nodes[*n].alive && !self.is_frozen(*n));
+        let states = running.flat_map(|n| self.nodes[n].host.instances());
+        let alive = states.filter(|i| matches!(i.2, host::State::Ready | host::State::Starting));
+        alive.count() as u32
+    }
+
     pub(crate) fn alive(&self) -> u32 {
         let count = |node: &Node| {
             node.host
@@ -294,24 +356,27 @@ impl World {
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Time> + '_ {
-        self.nodes
-            .iter()
-            .filter(|node| node.alive)
-            .flat_map(|node| {
-                let all = [
-                    node.owner.next_deadline(),
-                    node.host.next_deadline(),
-                    node.caller.next_deadline(),
-                ];
-                all.into_iter().flatten()
-            })
+        let alive = self.nodes.iter().filter(|node| node.alive);
+        alive.flat_map(|node| {
+            let all = [
+                node.owner.next_deadline(),
+                node.host.next_deadline(),
+                node.caller.next_deadline(),
+            ];
+            let all = all.into_iter().flatten();
+            all.map(|at| at.max(node.frozen_until))
+        })
+    }
+
+    fn is_frozen(&self, node: usize) -> bool {
+        self.now < self.nodes[node].frozen_until
     }
 
     fn tick(&mut self) {
         let due = |at: Option<Time>, now| at.is_some_and(|at| at <= now);
         for n in 0..self.nodes.len() {
             let node = &self.nodes[n];
-            if !node.alive {
+            if !node.alive || self.is_frozen(n) {
                 continue;
             }
             let owner = due(node.owner.next_deadline(), self.now);

@@ -64,6 +64,14 @@ impl World {
         }
     }
 
+    /// Calls and their answers come through, maybe by way of a third.
+    fn reaches(&self, n: usize, other: usize) -> bool {
+        let hear = |a: usize, b: usize| !self.cut.contains(&(a, b)) && !self.cut.contains(&(b, a));
+        let relays = |third: usize| self.nodes[third].alive && !self.is_frozen(third);
+        let mut thirds = (0..self.nodes.len()).filter(|third| relays(*third));
+        hear(n, other) || thirds.any(|third| hear(n, third) && hear(third, other))
+    }
+
     /// Sends held calls to an instance in sight, if it is really there.
     pub(super) fn serve(&mut self, n: usize) {
         let node = &self.nodes[n];
@@ -71,7 +79,7 @@ impl World {
         let ready = |node: &Node| node.alive && node.instances.values().any(|ready| *ready);
         let reachable = hosts.map(|host| &host.node).any(|id| {
             let other = self.index(id);
-            ready(&self.nodes[other]) && !self.cut.contains(&(n, other))
+            ready(&self.nodes[other]) && !self.is_frozen(other) && self.reaches(n, other)
         });
         if !reachable && !ready(node) {
             return;
@@ -176,6 +184,7 @@ impl World {
                     Step::Host(host::Event::Exited { id, end, message }),
                 );
             }
+            host::Action::Kill { .. } | host::Action::Changed(_) => {}
             host::Action::Report { to, instances } => {
                 let from = self.nodes[n].id.clone();
                 let event = owner::Event::Instances { from, instances };
