@@ -23,7 +23,9 @@ pub(crate) use self::report::explain;
 use self::report::toml_failure;
 pub(crate) use self::runtime::Runtime;
 pub(crate) use self::sections::Build;
-use self::sections::{Access, Async, Hold, Limits, Retries, Scaling, Secret, Wasm, written};
+use self::sections::{
+    Access, Async, Hold, Limits, Liveness, Retries, Scaling, Secret, Wasm, written,
+};
 use self::units::{Bytes, Millis};
 use crate::failure::Failure;
 use crate::pack::Artifact;
@@ -83,7 +85,7 @@ settings!(process => manifest
         pub(crate) ignore: Vec<String>,
         /// Folder the command runs in, relative to the bundle.
         working_dir: Option<String>,
-        /// A path that answers 2xx or 3xx, or "tcp": the port accepts connections.
+        /// "answer": a request is answered, whatever the status; a path that answers 2xx or 3xx; or "tcp": the port accepts connections.
         ready: Option<String>,
         /// "http1", or "h2c" for gRPC.
         protocol: Option<String>,
@@ -111,6 +113,8 @@ settings!(process => manifest
         hold: Option<Hold>,
         /// Of calls that failed before a response.
         retries: Option<Retries>,
+        /// Of instances that say nothing: who does not answer is replaced.
+        liveness: Option<Liveness>,
         /// Knative's pod autoscaler, its names and defaults.
         scaling: Option<Scaling>,
         /// Of calls to /async-function/...
@@ -174,6 +178,7 @@ impl Manifest {
         put(&mut spec, "limits", self.limits.as_ref());
         put(&mut spec, "hold", self.hold.as_ref());
         put(&mut spec, "retries", self.retries.as_ref());
+        put(&mut spec, "liveness", self.liveness.as_ref());
         put(&mut spec, "scaling", self.scaling.as_ref());
         put(&mut spec, "async", self.async_.as_ref());
         Ok(json!({"spec": spec, "labels": self.labels}))
@@ -193,10 +198,10 @@ fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
 
 fn readiness(ready: &str) -> Result<Value, Failure> {
     match ready {
-        "tcp" => Ok(json!({"kind": "tcp"})),
+        kind @ ("answer" | "tcp") => Ok(json!({"kind": kind})),
         path if path.starts_with('/') => Ok(json!({"kind": "http", "path": path})),
         other => Err(Failure::usage(format!("ready = {other:?} is not known"))
-            .hint("write \"tcp\", or a path such as \"/healthz\"")),
+            .hint("write \"answer\", \"tcp\", or a path such as \"/healthz\"")),
     }
 }
 

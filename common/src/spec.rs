@@ -304,7 +304,7 @@ macro_rules! unit {
 }
 
 /// The whole spec, section by section.
-pub static SECTIONS: LazyLock<[Section; 9]> = LazyLock::new(|| {
+pub static SECTIONS: LazyLock<[Section; 10]> = LazyLock::new(|| {
     let section = |name, text, shaped, settings| Section {
         name,
         text,
@@ -348,6 +348,12 @@ pub static SECTIONS: LazyLock<[Section; 9]> = LazyLock::new(|| {
             "Retries of calls that failed before a response. Refusals by a full gate are no retries.",
             &[],
             crate::settings!(retries => table),
+        ),
+        section(
+            "liveness",
+            "Probes of instances that say nothing: one that does not answer them is replaced. Components need none.",
+            &shaped::LIVENESS[..],
+            crate::settings!(liveness => table),
         ),
         section(
             "scaling",

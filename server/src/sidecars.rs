@@ -71,6 +71,8 @@ struct Known {
 struct Indexed {
     instances: HashMap<String, Vec<InstanceStatus>>,
     revisions: HashMap<String, RevisionStatus>,
+    /// The catalogue version it is of; 0: the sidecar does not say.
+    version: u64,
 }
 
 /// Why a sidecar may not connect.
@@ -222,6 +224,8 @@ impl Registry {
             Seen {
                 sidecar: known.sidecar.node_id.clone(),
                 applied: known.sidecar.applied_version >= version,
+                behind: known.report.version > 0 && known.report.version < version,
+                outdated: status.outdated,
                 rejected: known.sidecar.rejections.get(resource).cloned(),
                 ready: status.ready,
                 starting: status.starting,

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod patience;
 pub mod permit;
 pub mod pool;
+pub mod probe;
 mod pulse;
 pub mod target;
 pub mod unprocessed;

@@ -51,6 +51,15 @@ pub trait Driver: Send + Sync + 'static {
     /// ignored, so it can be repeated. The caller drains the instance before this.
     fn stop(&self, id: &InstanceId);
 
+    /// Ends an instance at once, because of what `cause` says, with [`ExitReason::Unresponsive`]. Unknown ids are ignored.
+    fn kill(&self, id: &InstanceId, cause: &str);
+
+    /// Whether the host keeps everything of an instance from running, as after SIGSTOP: it is certain to do nothing.
+    /// `false` where that cannot be known. It may block for some microseconds.
+    fn is_stopped(&self, _: &InstanceId) -> bool {
+        false
+    }
+
     /// What an earlier driver on the same data left running, now watched by this one; call it once,
     /// before the first start. What cannot be adopted is killed. Instances that are not ready yet
     /// get a [`Event::Ready`] or [`Event::Exited`] later.
@@ -78,6 +87,8 @@ pub struct StartRequest {
     pub revision: Arc<config::Revision>,
     /// Environment from secrets: variable name to value. Never logged, never written to disk.
     pub secrets: BTreeMap<String, String>,
+    /// The version of these values, by which older ones are told from them.
+    pub secrets_version: u64,
     /// The revision's bundle as a file; whoever fetched it has checked its digest.
     pub bundle: Option<PathBuf>,
     /// Where the instance reaches other functions.
@@ -132,6 +143,8 @@ pub enum ExitReason {
     SpawnFailed,
     /// As [`Driver::stop`] or a shutdown asked.
     Stopped,
+    /// It did nothing any more, and [`Driver::kill`] ended it.
+    Unresponsive,
     /// An adopted instance ended; only its parent, now dead, could have learnt how.
     Unknown,
 }
@@ -146,6 +159,7 @@ impl ExitReason {
             Self::StartTimeout => "StartTimeout",
             Self::SpawnFailed => "SpawnFailed",
             Self::Stopped => "Stopped",
+            Self::Unresponsive => "Unresponsive",
             Self::Unknown => "Unknown",
         }
     }
@@ -164,6 +178,8 @@ pub struct Adopted {
     /// Whether it answers now.
     pub ready: bool,
     pub started_at_ms: u64,
+    /// As in its [`StartRequest`].
+    pub secrets_version: u64,
 }
 
 /// Which log lines.

@@ -5,9 +5,12 @@
 //! through a queue in memory. Levels sent last are kept, and sent again to a peer whose link
 //! is new. It decides nothing: the machines do.
 
+mod adopt;
 mod effects;
+mod health;
 mod machines;
 mod observe;
+mod secrets;
 mod status;
 mod wire;
 
@@ -18,6 +21,7 @@ use std::time::Duration;
 use gateless_common::io::unix_now;
 use gateless_core::config;
 use gateless_core::host;
+use gateless_core::liveness;
 use gateless_core::message::Load;
 use gateless_core::name::{FunctionName, InstanceId, RevisionName};
 use gateless_core::time::Time;
@@ -34,6 +38,7 @@ use crate::runtime::{Registry, Signal};
 use crate::telemetry::metrics::Length;
 use crate::telemetry::observe::{Observer, Sampler};
 use effects::{Effects, Started};
+use health::Health;
 use machines::Machines;
 
 /// How often load is sampled.
@@ -90,6 +95,7 @@ struct Reconciler {
     effects: Effects,
     catalogue: Arc<Catalogue>,
     started: mpsc::UnboundedReceiver<Started>,
+    health: Health,
     pokes: BTreeMap<RevisionName, Time>,
     /// Last sample of every revision with load.
     sampled: BTreeMap<RevisionName, Load>,
@@ -113,6 +119,7 @@ pub async fn run(parts: Parts) {
         effects,
         catalogue: Arc::default(),
         started,
+        health: Health::default(),
         pokes: BTreeMap::new(),
         sampled: BTreeMap::new(),
         status: status::Status::default(),
@@ -123,8 +130,9 @@ pub async fn run(parts: Parts) {
         parts,
     };
     reconciler.drain();
-    reconciler.configure();
+    // First: whoever decides how many are to run must know what does.
     reconciler.adopt().await;
+    reconciler.configure();
     loop {
         let deadline = reconciler.next_deadline();
         tokio::select! {
@@ -132,6 +140,7 @@ pub async fn run(parts: Parts) {
             () = reconciler.parts.stop.cancelled() => return,
             Some(event) = reconciler.parts.instance_events.recv() => reconciler.instance(event),
             Some(started) = reconciler.started.recv() => reconciler.started(started),
+            Some(event) = reconciler.health.next() => reconciler.health(event),
             Some(signal) = reconciler.parts.signals.recv() => reconciler.signal(signal),
             Some(event) = reconciler.parts.peer_events.recv() => reconciler.peer(event),
             changed = reconciler.parts.catalogue.changed() => {
@@ -150,12 +159,17 @@ impl Reconciler {
         let pokes = self.pokes.values().copied();
         let machines = self.machines.next_deadline();
         let all = pokes.chain(machines).chain(self.status_due);
+        let all = all.chain(self.health.next_deadline());
         all.fold(self.next_sample, Time::min)
     }
 
     fn tick(&mut self) {
         let now = clock::now();
         self.machines.tick(now);
+        if self.health.next_deadline().is_some_and(|at| at <= now) {
+            let seen = self.parts.registry.seen();
+            self.health(liveness::Event::Seen(seen));
+        }
         let due: Vec<_> = self
             .pokes
             .iter()
@@ -180,6 +194,9 @@ impl Reconciler {
     fn settle(&mut self) {
         let now = clock::now();
         while let Some(action) = self.machines.next_action(now) {
+            if let machines::Action::Drain(id) = &action {
+                self.health(liveness::Event::Removed(id.clone()));
+            }
             self.effects
                 .act(&self.parts, &self.catalogue, &mut self.machines, action);
         }
@@ -211,38 +228,12 @@ impl Reconciler {
         for function in &changed {
             self.machines.configure(now, function);
         }
+        self.tell_secrets(now, &old, &new, &changed);
         for name in &gone {
             self.machines.forget(now, name);
             self.status.forget(name);
         }
         self.effects.changed();
-        self.settle();
-    }
-
-    async fn adopt(&mut self) {
-        let drivers = self.parts.drivers.clone();
-        for adopted in drivers.adopt().await {
-            let now = clock::now();
-            let (id, name) = (adopted.id.clone(), adopted.revision.clone());
-            tracing::info!(instance = %id, revision = %name, "adopted a running instance");
-            self.status.started(&id, adopted.started_at_ms);
-            if adopted.ready {
-                self.status.ready(&id, unix_now(), adopted.target.address());
-                let target = adopted.target;
-                self.parts
-                    .registry
-                    .add_local(&name, &id, target, Duration::ZERO);
-            }
-            self.machines.host(
-                now,
-                host::Event::Adopted {
-                    id,
-                    revision: name,
-                    uid: adopted.revision_uid,
-                    ready: adopted.ready,
-                },
-            );
-        }
         self.settle();
     }
 
@@ -265,10 +256,12 @@ impl Reconciler {
                         .add_local(&name, &id, target, started_in);
                 }
                 tracing::info!(instance = %id, ?started_in, "instance is ready");
-                self.machines.host(now, host::Event::Ready(id));
+                self.machines.host(now, host::Event::Ready(id.clone()));
+                self.watch(&id);
             }
             instance::Event::Exited { id, exit } => {
                 self.parts.registry.remove_local(&id);
+                self.health(liveness::Event::Removed(id.clone()));
                 if exit.reason != instance::ExitReason::Stopped {
                     tracing::warn!(instance = %id, message = exit.message, "instance ended");
                 }
@@ -401,7 +394,11 @@ impl Reconciler {
             .status
             .report((now, unix_now()), &self.machines, in_flight, held, queued);
         let draining = *self.parts.draining.borrow();
-        let report = v1::StatusReport { draining, ..report };
+        let report = v1::StatusReport {
+            draining,
+            version: self.catalogue.version,
+            ..report
+        };
         self.parts.control.report(report);
         self.status_took = clock::now().since(now);
         self.status_due = Some(now + STATUS_PERIOD);

@@ -8,6 +8,7 @@ mod endpoint;
 mod function;
 mod lease;
 mod peers;
+mod probe;
 mod revision;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateless_core::config;
 use gateless_core::dispatch::Supply;
+use gateless_core::liveness::{Probe, Seen, Standing};
 use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use gateless_core::usage::Sample;
 use parking_lot::Mutex;
@@ -240,6 +242,39 @@ impl Registry {
         let drained = revision.is_none_or(|revision| revision.close_local(id));
         if drained {
             self.shared.signals.send(Signal::Drained(id.clone())).ok();
+        }
+    }
+
+    /// What the instances here are seen to do that answer over a connection.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let mut revisions: Vec<_> = self.instances.lock().values().cloned().collect();
+        revisions.sort_unstable_by_key(Arc::as_ptr);
+        revisions.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        let mut all = Vec::new();
+        revisions
+            .iter()
+            .for_each(|revision| revision.seen(&mut all));
+        all
+    }
+
+    /// What an instance's silence makes of it for calls.
+    pub fn stand(&self, id: &InstanceId, standing: Standing) {
+        let revision = self.instances.lock().get(id).cloned();
+        if let Some(revision) = revision {
+            revision.stand(id, standing);
+        }
+    }
+
+    /// Asks an instance whether it is alive, as its revision says, in a place that calls do not have meanwhile.
+    pub fn probe(&self, id: &InstanceId) -> impl Future<Output = Probe> + Send + 'static {
+        let revision = self.instances.lock().get(id).cloned();
+        let lease = revision.and_then(|revision| revision.probe(id));
+        async move {
+            match lease {
+                Some(lease) => probe::ask(lease).await,
+                None => Probe::NoPlace,
+            }
         }
     }
 

@@ -80,7 +80,7 @@ fn verdict(function: &Value, failing: Duration, until: Until) -> Verdict {
         ("serving", _) | ("settling", Until::Answering) if percent(function) > 0 => {
             Verdict::Answers
         }
-        ("no_traffic", _) | ("settling", Until::Answering) => Verdict::NoTraffic,
+        ("no_traffic", _) => Verdict::NoTraffic,
         ("failing", _) if failing >= until.failing_for() => Verdict::Fails,
         _ => Verdict::Wait,
     }
@@ -233,7 +233,7 @@ mod tests {
         check("pending", 0, 0, Wait, Wait);
         check("pending", 100, 0, Wait, Wait);
         check("settling", 100, 0, Wait, Answers);
-        check("settling", 0, 0, Wait, NoTraffic);
+        check("settling", 0, 0, Wait, Wait);
         check("serving", 100, 0, Answers, Answers);
         check("serving", 20, 0, Answers, Answers);
         check("no_traffic", 0, 0, NoTraffic, NoTraffic);

@@ -25,7 +25,7 @@ pub(crate) struct SecretArgs {
 
 #[derive(Debug, Subcommand)]
 enum SecretCommand {
-    /// Create or replace a secret with exactly these keys.
+    /// Create or replace a secret with exactly these keys; instances that use it are replaced, one after the other.
     Set {
         /// Its name.
         name: String,

@@ -66,10 +66,6 @@ const WHY: &[(&str, &str)] = &[
     ("/metadata/uid", "written by the cluster"),
     ("/metadata/managedFields", "written by the cluster"),
     (
-        "/spec/template/spec/containers/0/livenessProbe",
-        "an instance whose process ends is replaced; there is no other probe",
-    ),
-    (
         "/spec/template/spec/containers/0/startupProbe",
         "start_timeout bounds how long a start may take",
     ),
@@ -180,6 +176,7 @@ fn container(draft: &mut Draft, images: &Images) {
     }
     port(draft);
     readiness(draft);
+    liveness(draft);
 }
 
 fn port(draft: &mut Draft) {
@@ -226,6 +223,47 @@ fn readiness(draft: &mut Draft) {
         draft.set("ready", "tcp");
         let detail = "ready = \"tcp\", on the instance's own $PORT";
         draft.tree.note(&tcp, Outcome::Changed, detail);
+    }
+}
+
+fn liveness(draft: &mut Draft) {
+    let probe = format!("{CONTAINER}/livenessProbe");
+    if draft.is_component() || draft.tree.peek(&probe).is_none() {
+        return;
+    }
+    let path = format!("{probe}/httpGet/path");
+    if let Some(text) = draft.tree.text(&path) {
+        let slash = if text.starts_with('/') { "" } else { "/" };
+        draft.set("liveness.path", format!("{slash}{text}"));
+        draft.tree.note(&path, Outcome::Mapped, "liveness.path");
+        let port = format!("{probe}/httpGet/port");
+        if draft.tree.peek(&port).is_some() {
+            let detail = "asked on the instance's own $PORT";
+            draft.tree.note(&port, Outcome::Changed, detail);
+        }
+    }
+    for (field, key) in [("periodSeconds", "period"), ("timeoutSeconds", "timeout")] {
+        let pointer = format!("{probe}/{field}");
+        let seconds = draft
+            .tree
+            .text(&pointer)
+            .and_then(|text| text.parse::<u64>().ok());
+        if let Some(seconds) = seconds {
+            let key = format!("liveness.{key}");
+            draft.set(&key, tree::duration(seconds.saturating_mul(1_000)));
+            draft.tree.note(&pointer, Outcome::Mapped, &key);
+        }
+    }
+    let pointer = format!("{probe}/failureThreshold");
+    let failures = draft
+        .tree
+        .text(&pointer)
+        .and_then(|text| text.parse::<i64>().ok());
+    if let Some(failures) = failures {
+        draft.set("liveness.failure_threshold", failures);
+        draft
+            .tree
+            .note(&pointer, Outcome::Mapped, "liveness.failure_threshold");
     }
 }
 

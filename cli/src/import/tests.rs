@@ -59,7 +59,10 @@ spec:
             httpGet: {path: /healthz, port: 8080}
             periodSeconds: 5
           livenessProbe:
-            httpGet: {path: /healthz}
+            httpGet: {path: /alive, port: 8080}
+            periodSeconds: 20
+            failureThreshold: 5
+            initialDelaySeconds: 3
           resources:
             limits: {memory: 256Mi, cpu: "1"}
             requests: {cpu: 100m}
@@ -153,6 +156,7 @@ fn a_knative_service_keeps_its_settings() {
                     "timeout_ms": 120_000, "response_start_timeout_ms": 30_000,
                     "idle_timeout_ms": 45_000, "container_concurrency": 10,
                 },
+                "liveness": {"path": "/alive", "period_ms": 20_000, "failure_threshold": 5},
                 "scaling": {
                     "metric": "rps", "target": 150.0, "min_scale": 2, "max_scale": 20,
                     "initial_scale": 3, "activation_scale": 2,
@@ -187,7 +191,7 @@ fn what_a_knative_service_has_and_we_have_not_is_named() {
         "spec.traffic[1]".to_owned(),
         container("env[2].valueFrom.configMapKeyRef.key"),
         container("env[2].valueFrom.configMapKeyRef.name"),
-        container("livenessProbe"),
+        container("livenessProbe.initialDelaySeconds"),
         container("readinessProbe.periodSeconds"),
         container("resources.limits.cpu"),
         container("resources.requests"),

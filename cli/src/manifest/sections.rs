@@ -152,6 +152,14 @@ settings!(retries => section
     Retries {}
 );
 
+settings!(liveness => section
+    /// `[liveness]`
+    Liveness {
+        /// What a probe gets; any status is an answer [default: `OPTIONS *`, and for h2c gRPC's health check].
+        path: String,
+    }
+);
+
 settings!(scaling => section
     /// `[scaling]`
     Scaling {

@@ -82,6 +82,14 @@ macro_rules! settings {
         /// Retries as a share of calls, in percent.
         budget_percent / budget_percent: u32, count = 20, 0..=100;
     } } };
+    (liveness => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* liveness {
+        /// Between two probes of an instance that has said nothing meanwhile; 0: none is probed.
+        period_ms / period: u64, millis_or_none = 10_000, 0..=$crate::spec::HOUR_MS;
+        /// For the answer to a probe.
+        timeout_ms / timeout: u64, millis = 1_000, 1..=$crate::spec::HOUR_MS;
+        /// Probes in a row without an answer, after which an instance is replaced.
+        failure_threshold / failure_threshold: u32, count = 3, 1..=100;
+    } } };
     (scaling => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* scaling {
         /// Per instance. Left out: the container concurrency if set, else 100; for `rps` 200.
         target / target: Option<f64>, derived = None, 0.01..=1e6;

@@ -112,13 +112,13 @@ pub(super) static PROCESS: [Field; 4] = [
         ),
     ),
     or(
-        Value::Text("tcp"),
+        Value::Text("answer"),
         field(
             "process",
             "ready",
             "ready",
             Unit::Object,
-            "When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.",
+            "When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).",
         ),
     ),
 ];
@@ -177,6 +177,18 @@ pub(super) static ACCESS: [Field; 3] = [
         "Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.",
     ),
 ];
+
+/// Fields of `liveness`.
+pub(super) static LIVENESS: [Field; 1] = [bounded(
+    "at most 2,048 characters",
+    field(
+        "liveness",
+        "path",
+        "path",
+        Unit::Text,
+        "What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check.",
+    ),
+)];
 
 /// Fields of `scaling`.
 pub(super) static SCALING: [Field; 1] = [or(

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::function::Function;
+use super::rollout::{PROBATION, SETTLE};
 
 /// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,6 +53,10 @@ pub struct Seen {
     pub sidecar: String,
     /// Whether its report is of this version of the function.
     pub applied: bool,
+    /// What it reports is from before this version of the function, or of a secret that the function uses.
+    pub behind: bool,
+    /// Instances there that still have older values of secrets.
+    pub outdated: u32,
     /// Why it refused the function, if it did.
     pub rejected: Option<String>,
     /// Ready instances of the revision there.
@@ -125,6 +130,14 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
         found.last_log_lines.clone_from(&failing.last_log_lines);
         return found;
     }
+    if let (None, Some(back)) = (latest.ready_at, &latest.gave_back) {
+        let message = format!(
+            "{name} ended soon after it took calls ({}), so they went back; it gets them again when it has held for {} s",
+            back.cause,
+            PROBATION.as_secs()
+        );
+        return finding(Status::False, "gave_back", message);
+    }
     if latest.ready_at.is_some() {
         if let Some(where_) = only_draining(seen) {
             let message = format!(
@@ -146,6 +159,13 @@ fn ready(function: &Function, seen: &[Seen]) -> Finding {
     {
         let message = format!("every sidecar refused {name}; {who}: {why}");
         return finding(Status::False, "rejected", message);
+    }
+    if running > 0 {
+        let message = format!(
+            "{name} is ready and must stay so for {} s",
+            SETTLE.as_secs()
+        );
+        return finding(Status::Unknown, "settling", message);
     }
     let starting: u32 = seen.iter().map(|s| s.starting).sum();
     let message = format!("waiting for a first ready instance of {name}, {starting} starting");

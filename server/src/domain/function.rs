@@ -57,8 +57,20 @@ pub struct RevisionHead {
     pub uid: String,
     /// Its number.
     pub number: u64,
-    /// When an instance was first ready (or none had to be).
+    /// When an instance had been ready for long enough (or none had to be).
     pub ready_at: Option<Timestamp>,
+    /// It took calls once and ended soon after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_back: Option<GaveBack>,
+}
+
+/// Why a revision lost the calls it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GaveBack {
+    /// When.
+    pub at: Timestamp,
+    /// How its instance ended.
+    pub cause: String,
 }
 
 /// A revision: immutable but for `ready_at`, which is in its head.
@@ -87,7 +99,7 @@ impl Function {
         self.revisions.iter().rev().find(|r| r.ready_at.is_some())
     }
 
-    /// The newest revision while it was never ready.
+    /// The newest revision while it was never ready, or gave its calls back and has to show anew that it works.
     pub fn candidate(&self) -> Option<&RevisionHead> {
         self.latest().filter(|r| r.ready_at.is_none())
     }

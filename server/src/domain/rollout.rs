@@ -3,12 +3,19 @@
 pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::function::{Function, Revision, RevisionHead};
+use super::function::{Function, GaveBack, Revision, RevisionHead};
 use super::spec::Spec;
 use super::traffic;
+
+/// A candidate's first instance must be ready for so long before the revision takes calls: programs that listen before
+/// they have read what they run are gone by then.
+pub const SETTLE: Duration = Duration::from_secs(1);
+/// Whoever ends within so long of taking calls gives them back, and has to hold for so long to get them again.
+pub const PROBATION: Duration = Duration::from_secs(60);
 
 /// How many of a function's newest revisions are kept besides those with traffic or a tag.
 pub const KEPT_REVISIONS: usize = 20;
@@ -82,6 +89,7 @@ pub fn apply(
             uid: made.uid.clone(),
             number,
             ready_at: made.spec.starts_empty().then_some(now),
+            gave_back: None,
         });
         revision = Some(made);
     }
@@ -104,6 +112,63 @@ pub fn ready(function: &Function, revision: &str, now: Timestamp) -> Option<Func
     head.ready_at = Some(now);
     function.updated_at = now;
     Some(function)
+}
+
+/// How an instance of a revision ended that had been ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Death<'a> {
+    /// For people.
+    pub cause: &'a str,
+    /// It had never answered anything.
+    pub never_answered: bool,
+}
+
+/// The function after an instance of a revision ended by itself; `None` when that moves no calls.
+///
+/// The newest revision gives its calls back to the one before when it has not had them for [`PROBATION`], or has never
+/// answered any. Calls that somebody gave to it by name stay where they are, and so do those of a revision that was never
+/// tried before it had them.
+pub fn died(
+    function: &Function,
+    revision: &str,
+    death: Death<'_>,
+    now: Timestamp,
+) -> Option<Function> {
+    let mut function = function.clone();
+    let by_name = |target: &traffic::Target| {
+        target.percent > 0 && target.revision.as_deref() == Some(revision)
+    };
+    if function.traffic.iter().any(by_name) || function.spec.starts_empty() {
+        return None;
+    }
+    let head = function
+        .revisions
+        .pop()
+        .filter(|head| head.name == revision)?;
+    let since = head.ready_at?;
+    let early = now < since + PROBATION;
+    if !(early || death.never_answered) || function.latest_ready().is_none() {
+        return None;
+    }
+    function.revisions.push(RevisionHead {
+        ready_at: None,
+        gave_back: Some(GaveBack {
+            at: now,
+            cause: death.cause.to_owned(),
+        }),
+        ..head
+    });
+    function.updated_at = now;
+    Some(function)
+}
+
+/// How long an instance of the candidate has to be ready before sidecars say that it was.
+pub fn settle(function: &Function) -> Duration {
+    match function.candidate() {
+        Some(head) if head.gave_back.is_some() => PROBATION,
+        Some(_) => SETTLE,
+        None => Duration::ZERO,
+    }
 }
 
 /// Revisions sidecars must know: those with traffic or a tag, and the candidate.

@@ -13,7 +13,9 @@ use gateless_common::spec::{COMPONENT_CONCURRENCY, CONCURRENCY_TARGET, Field, RP
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use self::settings::{Access, AsyncPolicy, Hold, Limits, Process, Retries, Scaling, Wasm};
+pub use self::settings::{
+    Access, AsyncPolicy, Hold, Limits, Liveness, Process, Retries, Scaling, Wasm,
+};
 
 /// A function's spec. Every change of it makes a new revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -53,6 +55,9 @@ pub struct Spec {
     /// Retries of calls that failed before a response.
     #[serde(default)]
     pub retries: Retries,
+    /// Probes of instances that say nothing.
+    #[serde(default)]
+    pub liveness: Liveness,
     /// The autoscaler: Knative's KPA, with its names and defaults.
     #[serde(default)]
     pub scaling: Scaling,
@@ -109,7 +114,8 @@ pub enum BundleFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Readiness {
-    /// `tcp`: its port accepts a connection. `http`: a GET of `path` answers 2xx or 3xx.
+    /// `answer`: it answers a request, whatever the status. `http`: a GET of `path` answers 2xx or 3xx. `tcp`: its port
+    /// accepts a connection, although nobody may be behind it yet.
     #[serde(default)]
     pub kind: ReadinessKind,
     /// For kind `http`.
@@ -121,8 +127,10 @@ pub struct Readiness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadinessKind {
-    /// The port accepts a connection.
+    /// A request is answered, whatever the status.
     #[default]
+    Answer,
+    /// The port accepts a connection.
     Tcp,
     /// A GET answers 2xx or 3xx.
     Http,
@@ -276,6 +284,7 @@ impl Spec {
         let calls = self.access.settings().chain(self.limits.settings());
         let calls = calls.chain(self.hold.settings());
         let calls = calls.chain(self.retries.settings());
+        let calls = calls.chain(self.liveness.settings());
         let rest = self.scaling.settings().chain(self.async_policy.settings());
         runtime.chain(calls).chain(rest)
     }
@@ -301,7 +310,8 @@ mod tests {
         assert_eq!(shown["limits"]["timeout_ms"], 300_000);
         assert_eq!(shown["scaling"]["target"], 100.0);
         assert_eq!(shown["async"]["max_attempts"], 5);
-        assert_eq!(shown["process"]["ready"]["kind"], "tcp");
+        assert_eq!(shown["process"]["ready"]["kind"], "answer");
+        assert_eq!(shown["liveness"]["failure_threshold"], 3);
         let again: Spec = serde_json::from_value(shown).unwrap();
         assert_eq!(again, spec.resolved());
     }

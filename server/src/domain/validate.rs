@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::FieldError;
 use super::document::pointer_segment;
-use super::spec::{AsyncPolicy, Kind, Process, ReadinessKind, Runtime, SecretRef, Spec};
+use super::spec::{AsyncPolicy, Kind, Liveness, Process, ReadinessKind, Runtime, SecretRef, Spec};
 use gateless_common::name;
 
 mod access;
@@ -86,6 +86,13 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
         faults.check(field.pointer(), field.check(value));
     }
     access::check(&mut faults, &spec.access);
+    if spec.kind == Kind::Wasm && spec.liveness != Liveness::default() {
+        let why = "is for kind \"process\" only: a component cannot hang alone";
+        faults.add("/spec/liveness", why);
+    }
+    if let Some(path) = &spec.liveness.path {
+        check_path(&mut faults, "/spec/liveness/path", path);
+    }
     scaling::check(&mut faults, spec);
     check_backoff(&mut faults, &spec.async_policy);
     faults.finish()
@@ -131,23 +138,26 @@ fn check_process(faults: &mut Faults, process: &Process) {
         }
     }
     match (process.ready.kind, &process.ready.path) {
-        (ReadinessKind::Tcp, Some(_)) => {
+        (ReadinessKind::Answer | ReadinessKind::Tcp, Some(_)) => {
             faults.add("/spec/process/ready/path", "is only for kind \"http\"");
         }
         (ReadinessKind::Http, None) => {
             faults.add("/spec/process/ready/path", "is required for kind \"http\"");
         }
-        (ReadinessKind::Http, Some(path)) => {
-            // It goes into a request line: nothing that could end it.
-            let clean = path.bytes().all(|b| b.is_ascii_graphic()) && !path.contains('#');
-            if !path.starts_with('/') || path.len() > 2048 || !clean {
-                faults.add(
-                    "/spec/process/ready/path",
-                    "must begin with / and have at most 2048 visible ASCII characters, no #",
-                );
-            }
-        }
-        (ReadinessKind::Tcp, None) => {}
+        (ReadinessKind::Http, Some(path)) => check_path(faults, "/spec/process/ready/path", path),
+        (ReadinessKind::Answer | ReadinessKind::Tcp, None) => {}
+    }
+}
+
+/// A path that a probe asks for.
+fn check_path(faults: &mut Faults, pointer: &str, path: &str) {
+    // It goes into a request line: nothing that could end it.
+    let clean = path.bytes().all(|b| b.is_ascii_graphic()) && !path.contains('#');
+    if !path.starts_with('/') || path.len() > 2048 || !clean {
+        faults.add(
+            pointer,
+            "must begin with / and have at most 2048 visible ASCII characters, no #",
+        );
     }
 }
 

@@ -265,14 +265,22 @@ impl Feed {
         let ready: Vec<_> = report
             .revisions
             .iter()
-            .filter(|r| r.was_ready)
+            .filter(|r| r.was_ready || r.died)
             .cloned()
             .collect();
-        let applied = self.connection.reported(report, Timestamp::now());
+        let version = report.version;
+        let mut applied = self.connection.reported(report, Timestamp::now());
+        if version > 0 {
+            // It may be of a state before what was acknowledged since.
+            applied = applied.min(version);
+        }
         for status in ready {
             if let Err(error) = self.service.observe(&status, applied).await {
                 // The next report says it again.
                 tracing::error!(%error, revision = status.revision, "a revision cannot be marked ready");
+            }
+            if let Err(error) = self.service.observe_death(&status).await {
+                tracing::error!(%error, revision = status.revision, "a revision cannot give its calls back");
             }
         }
     }

@@ -144,6 +144,7 @@ fn schema_of(section: &str) -> &'static str {
         "limits" => "Limits",
         "hold" => "Hold",
         "retries" => "Retries",
+        "liveness" => "Liveness",
         "scaling" => "Scaling",
         "async" => "AsyncPolicy",
         _ => "",

@@ -104,18 +104,29 @@ impl Service {
         found.ok_or_else(|| Error::not_found(Kind::Function, format!("{ns}/{name}")))
     }
 
+    /// The version of the function, or of a secret that it uses if that is newer.
+    fn newest(&self, function: &Versioned<Function>) -> u64 {
+        let record = &function.value;
+        let secrets = record.spec.secrets.iter();
+        let versions = secrets.filter_map(|one| {
+            let key = keys::secret(&record.namespace, &one.secret);
+            self.pushed.secret(&key)
+        });
+        versions.chain([function.version]).max().unwrap_or_default()
+    }
+
     /// With its conditions as of now.
     pub fn view(&self, function: Versioned<Function>) -> View {
         let record = &function.value;
         let latest = record
             .latest()
             .map_or("", |revision| revision.name.as_str());
-        let seen: Vec<Seen> = self
-            .registry
-            .seen(&record.full_name(), latest, function.version);
+        let seen: Vec<Seen> =
+            self.registry
+                .seen(&record.full_name(), latest, self.newest(&function));
         let now = Timestamp::now();
         let [ready, accepted] = conditions::find(record, &seen);
-        let rollout = rollout::status::of(record, &seen, (&ready, &accepted), now);
+        let rollout = rollout::status::of(record, &seen, (&ready, &accepted));
         let mut transitions = self.transitions.lock();
         let conditions = transitions.date(&record.uid, vec![ready, accepted], now);
         drop(transitions);

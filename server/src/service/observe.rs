@@ -62,6 +62,11 @@ impl Service {
             if made.is_none_or(|made| made.revision > applied) {
                 return Ok(());
             }
+            // It gave its calls back: what a sidecar says of the time before counts no more.
+            let gave_back = head.is_some_and(|head| head.gave_back.is_some());
+            if gave_back && function.version > applied {
+                return Ok(());
+            }
             let swap = put(&key, &ready, Expect::At(function.version))?;
             (Decision::swap(swap), ())
         });
@@ -74,6 +79,50 @@ impl Service {
             let message = format!("{} was ready for the first time", status.revision);
             let events = self.events();
             events.function((ns, name), "ready", &status.revision, message);
+        }
+        Ok(())
+    }
+
+    /// Lets a revision give its calls back of which a sidecar saw an instance end by itself that had been ready.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn observe_death(&self, status: &RevisionStatus) -> Result<()> {
+        if !status.died {
+            return Ok(());
+        }
+        let (ns, name) = (status.namespace.as_str(), status.function.as_str());
+        let key = keys::function(ns, name);
+        let cause = match status.message.as_str() {
+            "" => "it ended by itself",
+            message => message,
+        };
+        let death = rollout::Death {
+            cause,
+            never_answered: status.never_answered,
+        };
+        let (committed, ()) = change!(self, key, {
+            let Some(entry) = self.store.get(&key).await? else {
+                return Ok(());
+            };
+            let function: Versioned<Function> = parse(&entry)?;
+            let now = Timestamp::now();
+            let Some(back) = rollout::died(&function.value, &status.revision, death, now) else {
+                return Ok(());
+            };
+            let swap = put(&key, &back, Expect::At(function.version))?;
+            (Decision::swap(swap), ())
+        });
+        if committed.is_some() {
+            tracing::warn!(
+                function = key,
+                revision = status.revision,
+                cause,
+                "a revision gives its calls back"
+            );
+            let message = format!("{} gives its calls back: {cause}", status.revision);
+            let events = self.events();
+            events.function((ns, name), "failed", &status.revision, message);
         }
         Ok(())
     }
@@ -106,16 +155,8 @@ impl Service {
             if met {
                 return Ok(Waited::Met(found));
             }
-            // Time alone settles a revision that has just been ready.
-            let function = found.as_ref().map(|view| &view.function.value);
-            let settles = function.and_then(rollout::status::settles_at).map(|at| {
-                let left = at.duration_since(Timestamp::now());
-                tokio::time::Instant::now() + Duration::try_from(left).unwrap_or_default()
-            });
-            let settles = settles.filter(|at| *at > tokio::time::Instant::now());
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => return Ok(Waited::TimedOut(found)),
-                () = tokio::time::sleep_until(settles.unwrap_or(deadline)), if settles.is_some() => {}
                 changed = changes.changed() => if changed.is_err() {
                     return Ok(Waited::TimedOut(found));
                 },

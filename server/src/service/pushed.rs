@@ -3,7 +3,7 @@
 //! Learnt from a watch alone, so that several servers agree. Only changes since this server started are counted:
 //! what was before, a sidecar is sent when it connects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,23 +14,52 @@ use super::resources::PUSHED;
 use crate::changes::Changes;
 use crate::store::{Event, Follow, Revision, Store, Update};
 
+const SECRETS: &str = "secrets/";
 /// The most changes counted; who is further behind is that far behind at least.
 const MOST: usize = 10_000;
 
 /// The versions of those changes.
 #[derive(Clone, Default)]
-pub(super) struct Pushed(Arc<Mutex<BTreeSet<Revision>>>);
+pub(super) struct Pushed {
+    versions: Arc<Mutex<BTreeSet<Revision>>>,
+    /// Of every secret that was changed since this server started, by key.
+    secrets: Arc<Mutex<BTreeMap<String, Revision>>>,
+}
 
 impl Pushed {
+    /// The version of a secret's last change.
+    pub(super) fn secret(&self, key: &str) -> Option<Revision> {
+        self.secrets.lock().get(key).copied()
+    }
+
+    /// A secret was changed here: whoever asks next must know, also before the watch tells.
+    pub(super) fn secret_changed(&self, key: &str, version: Revision) {
+        let mut secrets = self.secrets.lock();
+        let known = secrets.entry(key.to_owned()).or_default();
+        *known = version.max(*known);
+    }
+
+    fn learn(&self, event: &Event) {
+        match event {
+            Event::Put(entry) if entry.key.starts_with(SECRETS) => {
+                self.secret_changed(&entry.key, entry.revision);
+            }
+            Event::Delete { key, .. } if key.starts_with(SECRETS) => {
+                self.secrets.lock().remove(key);
+            }
+            Event::Put(_) | Event::Delete { .. } => {}
+        }
+    }
+
     /// How many there were after a version.
     pub(super) fn since(&self, version: Revision) -> u64 {
-        let versions = self.0.lock();
+        let versions = self.versions.lock();
         let later = (Bound::Excluded(version), Bound::Unbounded);
         versions.range(later).count() as u64
     }
 
     fn add(&self, version: Revision) {
-        let mut versions = self.0.lock();
+        let mut versions = self.versions.lock();
         versions.insert(version);
         if versions.len() > MOST {
             versions.pop_first();
@@ -44,6 +73,9 @@ impl Pushed {
             let mut follow = Follow::changes(store, "");
             let mut first = true;
             while let Some(update) = follow.next().await {
+                if let Update::Changed(batch) = &update {
+                    batch.events.iter().for_each(|event| pushed.learn(event));
+                }
                 match update {
                     Update::Changed(batch) if batch.events.iter().any(concerns) => {
                         pushed.add(batch.revision);

@@ -144,6 +144,8 @@ fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Fu
         access: Some(access(function)),
         r#async: Some(async_policy(&function.spec)),
         generation: record.version,
+        candidate_settle_ms: u64::try_from(rollout::settle(function).as_millis())
+            .unwrap_or(u64::MAX),
     }
 }
 
@@ -197,6 +199,11 @@ fn revision(revision: Revision) -> proto::Revision {
         limits: Some(gateless_common::settings!(limits => message Limits, spec.limits, {})),
         hold: Some(gateless_common::settings!(hold => message HoldLimits, spec.hold, {})),
         retries: Some(gateless_common::settings!(retries => message RetryPolicy, spec.retries, {})),
+        liveness: Some(
+            gateless_common::settings!(liveness => message Liveness, spec.liveness, {
+                path: spec.liveness.path.unwrap_or_default(),
+            }),
+        ),
         scaling: Some(scaling),
     }
 }
@@ -230,11 +237,12 @@ fn process(process: Process) -> proto::ProcessRuntime {
         bundle_sha256: bundle.map(|bundle| bundle.sha256).unwrap_or_default(),
         working_dir: process.working_dir.unwrap_or_default(),
         ready_kind: match process.ready.kind {
-            ReadinessKind::Tcp => "tcp",
+            ReadinessKind::Answer | ReadinessKind::Tcp => "tcp",
             ReadinessKind::Http => "http",
         }
         .to_owned(),
         ready_path: process.ready.path.unwrap_or_default(),
+        ready_answer: process.ready.kind == ReadinessKind::Answer,
     })
 }
 

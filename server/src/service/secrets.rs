@@ -111,6 +111,9 @@ impl Service {
             }
             (decision, (record, version))
         });
+        if let Some(version) = committed {
+            self.pushed.secret_changed(&key, version);
+        }
         let version = committed.or(before).unwrap_or(0);
         Ok((Versioned { value, version }, before.is_none()))
     }

@@ -51,7 +51,10 @@ impl Connection {
 
     /// A status report came. Answers with the version the sidecar had applied by then.
     pub fn reported(&self, report: StatusReport, now: Timestamp) -> u64 {
-        let mut indexed = Indexed::default();
+        let mut indexed = Indexed {
+            version: report.version,
+            ..Indexed::default()
+        };
         let count = report.instances.len();
         for instance in report.instances {
             let function = format!("{}/{}", instance.namespace, instance.function);

@@ -110,6 +110,11 @@ impl Sidecar {
 
     /// What it runs: one revision's status.
     pub(crate) async fn report(&self, status: RevisionStatus) {
+        self.report_of(0, status).await;
+    }
+
+    /// The same, of a version of the catalogue.
+    pub(crate) async fn report_of(&self, version: u64, status: RevisionStatus) {
         let instance = InstanceStatus {
             id: "i1".into(),
             namespace: status.namespace.clone(),
@@ -125,6 +130,7 @@ impl Sidecar {
             held: 2,
             async_queued: 3,
             draining: false,
+            version,
         };
         self.send(Kind::Status(report)).await;
     }

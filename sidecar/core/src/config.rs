@@ -35,6 +35,8 @@ pub struct Function {
     /// Newest revision while it has never been ready: started, but gets no traffic
     /// unless there is no other.
     pub candidate: Option<RevisionName>,
+    /// So long an instance of the candidate has to hold before it counts as one that works.
+    pub settle: Duration,
     /// Who may call it.
     pub visibility: Visibility,
     /// What it asks of its callers besides.
@@ -83,6 +85,8 @@ pub struct Revision {
     pub hold: HoldLimits,
     /// Retries of failed (not refused) calls.
     pub retries: RetryPolicy,
+    /// How an instance that says nothing is probed.
+    pub liveness: Liveness,
     /// The autoscaler's settings.
     pub scaling: Scaling,
 }
@@ -241,6 +245,8 @@ pub enum BundleFormat {
 /// When a process counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
+    /// It answers a request, whatever the status.
+    Answer,
     /// Its port accepts a connection.
     Tcp,
     /// A GET of this path answers 2xx or 3xx.
@@ -290,7 +296,7 @@ macro_rules! kept_default {
     };
 }
 
-/// As `object`, `Copy`, and with the table's defaults: the server sends every setting, so they are for
+/// As `object`, and with the table's defaults: the server sends every setting, so they are for
 /// what has no function to ask, and for tests.
 macro_rules! defaulted {
     (
@@ -303,7 +309,7 @@ macro_rules! defaulted {
         )* }
     ) => {
         object! {
-            $(#[$attribute])* #[derive(Copy)] $name { $($(#[$shaped_attribute])* $shaped: $shaped_type,)* }
+            $(#[$attribute])* $name { $($(#[$shaped_attribute])* $shaped: $shaped_type,)* }
             $section { $(
                 $(#[doc = $doc])+
                 $json / $toml: $type, $unit = $default, $range $(, also $also)?;
@@ -328,20 +334,31 @@ macro_rules! defaulted {
 
 settings!(limits => defaulted
     /// Bounds on one call; `None` switches a limit off.
-    #[derive(Eq)]
+    #[derive(Copy, Eq)]
     Limits {}
 );
 
 settings!(hold => defaulted
     /// Bounds on the held calls of one revision at one sidecar.
-    #[derive(Eq)]
+    #[derive(Copy, Eq)]
     HoldLimits {}
 );
 
 settings!(retries => defaulted
     /// Retries of calls that failed before a response.
-    #[derive(Eq)]
+    #[derive(Copy, Eq)]
     RetryPolicy {}
+);
+
+settings!(liveness => defaulted
+    /// Probes of instances that say nothing, with Kubernetes' names and defaults.
+    ///
+    /// Source: Kubernetes `core/v1` `Probe`.
+    #[derive(Eq)]
+    Liveness {
+        /// What a probe gets; `None`: what the protocol has for it.
+        path: Option<String> = None,
+    }
 );
 
 /// What the autoscaler counts.
@@ -358,6 +375,7 @@ settings!(scaling => defaulted
     ///
     /// Source: Knative serving `config/core/configmaps/autoscaler.yaml` and
     /// `pkg/apis/autoscaling/register.go`.
+    #[derive(Copy)]
     Scaling {
         /// What is counted.
         metric: Metric = Metric::Concurrency,
@@ -366,6 +384,6 @@ settings!(scaling => defaulted
 
 settings!(async => defaulted
     /// How queued calls are delivered.
-    #[derive(Eq)]
+    #[derive(Copy, Eq)]
     AsyncPolicy {}
 );

@@ -14,6 +14,7 @@ use crate::balancer::{Health, Outcome};
 use crate::config::{HoldLimits, Revision};
 use crate::gate::Gate;
 use crate::hold::{self, Admitted, Bounds, Class, Hold, Origin, Waiter, WaiterId};
+use crate::liveness::Standing;
 use crate::name::{InstanceId, NodeId};
 use crate::retry::Budget;
 use crate::time::Time;
@@ -248,10 +249,26 @@ impl<W, E: Clone> Dispatch<W, E> {
             key,
             gate,
             rests_until: Time::ZERO,
+            standing: Standing::Serving,
             health: Health::default(),
             endpoint,
         });
         self.grant(now, random, grants);
+    }
+
+    /// What an instance's silence makes of it, from now on.
+    pub fn stand(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        standing: Standing,
+        random: u64,
+        grants: &mut Grants<W, E>,
+    ) {
+        if let Some(local) = self.locals.iter_mut().find(|local| local.id == *id) {
+            local.standing = standing;
+            self.grant(now, random, grants);
+        }
     }
 
     /// Closes an instance's gate. Says whether no call is inside any more, and whom to turn away.
@@ -390,11 +407,10 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.hold.oldest()
     }
 
-    /// Calls inside each instance on this host.
-    pub fn local_in_flight(&self) -> impl Iterator<Item = (&InstanceId, u32)> {
-        self.locals
-            .iter()
-            .map(|local| (&local.id, local.gate.in_flight()))
+    /// Each instance on this host, and the calls inside.
+    pub fn locals(&self) -> impl Iterator<Item = (&InstanceId, u32, &E)> {
+        let locals = self.locals.iter();
+        locals.map(|local| (&local.id, local.gate.in_flight(), &local.endpoint))
     }
 
     fn new_key(&mut self) -> EndpointKey {
@@ -403,10 +419,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     }
 
     fn open_locals(&self) -> u32 {
-        self.locals
-            .iter()
-            .filter(|local| !local.gate.is_closed())
-            .count() as u32
+        self.locals.iter().filter(|local| local.is_open()).count() as u32
     }
 
     fn local_room(&self, now: Time) -> bool {

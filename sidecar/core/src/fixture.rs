@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::config::{
-    AsyncPolicy, Function, HoldLimits, Limits, Process, Protocol, Readiness, RetryPolicy, Revision,
-    Runtime, Scaling, TrafficTarget, Visibility,
+    AsyncPolicy, Function, HoldLimits, Limits, Liveness, Process, Protocol, Readiness, RetryPolicy,
+    Revision, Runtime, Scaling, TrafficTarget, Visibility,
 };
 use crate::limit::Buckets;
 use crate::name::{FunctionName, RevisionName};
@@ -85,6 +85,7 @@ pub fn function(name: &str, scaling: Scaling) -> Function {
         revisions: vec![Arc::new(revision)],
         traffic: vec![whole],
         candidate: None,
+        settle: Duration::ZERO,
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,
@@ -113,6 +114,7 @@ pub fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
         limits: Limits::DEFAULT,
         hold: HoldLimits::DEFAULT,
         retries: RetryPolicy::DEFAULT,
+        liveness: Liveness::DEFAULT,
         scaling,
     }
 }

@@ -9,10 +9,12 @@
 mod backoff;
 mod failure;
 mod instances;
+mod renew;
 mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use std::time::Duration;
 
 use crate::config::{Function, Revision};
 use crate::message::{Assignment, Member, RevisionInstances};
-use crate::name::{FunctionName, InstanceId, NodeId, RevisionName};
+use crate::name::{FunctionName, NodeId, RevisionName};
 use crate::ownership::Term;
 use crate::resources::{Costs, Resources};
 use crate::schedule::Schedule;
@@ -29,105 +31,11 @@ use backoff::Backoff;
 pub use failure::{End, Reason};
 use instances::{Instance, Instances};
 pub use report::RevisionStatus;
+pub use types::{Action, Event, State};
 
 /// A drain of a revision whose calls have no time limit ends after this; otherwise after the
 /// calls' own limit.
 const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
-
-/// What happens to the host.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// [`Host::next_deadline`] has come.
-    Tick,
-    /// A function is new or changed.
-    Config(Arc<Function>),
-    /// A function was deleted.
-    ConfigGone(FunctionName),
-    /// Who is alive; the host itself is always counted in.
-    Members(Vec<Member>),
-    /// From now on the host has room for so much; what runs stays until an owner moves it.
-    Capacity(Resources),
-    /// The link to a node is new: it may have missed anything.
-    Linked(NodeId),
-    /// An owner's word.
-    Assigned {
-        /// Gets the answer, whether it is obeyed or not.
-        from: NodeId,
-        /// What it wants.
-        assignment: Assignment,
-    },
-    /// No owner answers and a call waits: run at least one.
-    Fallback(RevisionName),
-    /// An instance found running when the sidecar started. Its function's configuration must
-    /// have come before, or the instance is taken for a deleted function's and drained.
-    Adopted {
-        /// As in the manifest.
-        id: InstanceId,
-        /// As in the manifest.
-        revision: RevisionName,
-        /// The revision's uid when the instance was started.
-        uid: Arc<str>,
-        /// It already takes calls.
-        ready: bool,
-    },
-    /// An instance takes calls now.
-    Ready(InstanceId),
-    /// An instance is gone, wanted or not.
-    Exited {
-        /// The one that ended.
-        id: InstanceId,
-        /// What kind of end it was.
-        end: End,
-        /// Why, for people; of use only when it wasn't wanted.
-        message: Arc<str>,
-    },
-    /// A draining instance has finished its last call.
-    Drained(InstanceId),
-    /// An instance does not come to an end with a call: it takes no more, and another is started in its place.
-    Overdue(InstanceId),
-}
-
-/// What the shell is to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Start an instance under this id; [`Event::Ready`] or [`Event::Exited`] follows.
-    Start {
-        /// New, never used before.
-        id: InstanceId,
-        /// What to start.
-        revision: Arc<Revision>,
-    },
-    /// Close the gate; [`Event::Drained`] follows when no call is in flight.
-    Drain(InstanceId),
-    /// End the instance; [`Event::Exited`] follows.
-    Stop(InstanceId),
-    /// Tell an owner.
-    Report {
-        /// The owner; may be this node.
-        to: NodeId,
-        /// What this host runs of the revision, as a level.
-        instances: RevisionInstances,
-    },
-}
-
-/// Where an instance is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Not taking calls yet.
-    Starting,
-    /// It takes calls.
-    Ready,
-    /// Finishing its calls.
-    Draining,
-    /// Told to end.
-    Stopping,
-}
-
-impl State {
-    fn is_alive(self) -> bool {
-        matches!(self, Self::Starting | Self::Ready)
-    }
-}
 
 /// The machine; see the module.
 #[derive(Debug)]
@@ -157,6 +65,23 @@ struct FunctionState {
     /// First of the live nodes: whom to tell.
     first: Option<NodeId>,
     config: Arc<Function>,
+    /// When its candidate became that, or has to hold for another time.
+    candidate_since: Time,
+    /// Versions of the values of secrets, of revisions that have any.
+    secrets: BTreeMap<RevisionName, u64>,
+}
+
+impl FunctionState {
+    fn is_candidate(&self, name: &RevisionName) -> bool {
+        self.config.candidate.as_ref() == Some(name)
+    }
+}
+
+/// How an instance that had been ready ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Death {
+    answered: bool,
+    message: Arc<str>,
 }
 
 #[derive(Debug, Default)]
@@ -170,8 +95,10 @@ struct RevisionState {
     unready: u32,
     /// The capacity bound kept it from starting enough.
     full: bool,
-    /// An instance was ready; of no interest once the catalogue says so too.
+    /// An instance was ready, of a candidate for its settle time; of no interest once the catalogue says so too.
     was_ready: bool,
+    /// After that one that was ready ended by itself.
+    died: Option<Death>,
     /// Some are missing, and back-off ends then.
     retry_at: Option<Time>,
     reported: Option<Box<RevisionInstances>>,
@@ -234,10 +161,12 @@ impl Host {
                 revision,
                 uid,
                 ready,
+                secrets,
             } => {
-                self.adopt(now, id, revision, uid, *ready, out);
+                self.adopt(now, (id, revision, uid), *ready, *secrets, out);
                 vec![revision.clone()]
             }
+            Event::Secrets(name, version) => self.set_secrets(name, *version),
             Event::Ready(id) => self.ready(now, id).into_iter().collect(),
             Event::Exited { id, end, message } => {
                 let name = self.exited(now, id, *end, message);
@@ -256,6 +185,14 @@ impl Host {
                 if name.is_some() {
                     self.end(now, id, out);
                 }
+                name.into_iter().collect()
+            }
+            Event::Unresponsive {
+                id,
+                cause,
+                answered,
+            } => {
+                let name = self.unresponsive(now, id, cause, *answered, out);
                 name.into_iter().collect()
             }
         };
@@ -283,8 +220,7 @@ impl Host {
 
     /// Forgets what isn't worth remembering.
     fn tidy(&mut self, name: &RevisionName) {
-        let function = self.functions.get(name.function());
-        let candidate = function.is_some_and(|f| f.config.candidate.as_ref() == Some(name));
+        let candidate = self.is_candidate(name);
         let state = self.revisions.get(name);
         if !self.active.contains(name) && state.is_some_and(|s| s.is_forgettable(candidate)) {
             self.revisions.remove(name);
@@ -308,7 +244,11 @@ impl Host {
         let drains = self.instances_of(name);
         let drains = drains.filter(|(_, instance)| instance.state == State::Draining);
         let at = drains.map(|(_, instance)| instance.drain_ends());
-        let at = at.chain(state.retry_at).fold(state.report_at, Time::min);
+        let proof = self.proven_at(name).filter(|_| !state.was_ready);
+        let at = at
+            .chain(proof)
+            .chain(state.retry_at)
+            .fold(state.report_at, Time::min);
         self.schedule.set(name, at);
     }
 
@@ -327,12 +267,31 @@ impl Host {
     ) -> Vec<RevisionName> {
         let name = &function.name;
         let before = match self.functions.get_mut(name) {
-            Some(known) => Some(std::mem::replace(&mut known.config, function.clone())),
+            Some(known) => {
+                let before = std::mem::replace(&mut known.config, function.clone());
+                let same =
+                    before.candidate == function.candidate && before.settle == function.settle;
+                if !same {
+                    known.candidate_since = now;
+                }
+                known
+                    .secrets
+                    .retain(|name, _| function.revision(name).is_some());
+                let again = function.candidate.as_ref().filter(|_| !same);
+                if let Some(state) = again.and_then(|name| self.revisions.get_mut(name)) {
+                    // It has to show anew that it works.
+                    state.was_ready = false;
+                    state.died = None;
+                }
+                Some(before)
+            }
             None => {
                 let state = FunctionState {
                     term: Term::default(),
                     first: crate::ownership::first(name, &self.members).cloned(),
                     config: function.clone(),
+                    candidate_since: now,
+                    secrets: BTreeMap::new(),
                 };
                 self.functions.insert(name.clone(), state);
                 None

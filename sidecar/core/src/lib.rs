@@ -23,6 +23,7 @@ pub mod host;
 pub mod keepalive;
 pub mod leaving;
 pub mod limit;
+pub mod liveness;
 pub mod message;
 pub mod owner;
 pub mod ownership;

@@ -124,6 +124,9 @@ impl http_body::Body for Tracked {
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
+                if let Some(held) = &this.held {
+                    held.lease.endpoint().heard();
+                }
                 if this.inner.is_end_stream() {
                     this.finish();
                 } else if let Some(watch) = &mut this.watch {

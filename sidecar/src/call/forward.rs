@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
-use gateless_core::config::Protocol;
+use gateless_core::config::{Limits, Protocol};
 use gateless_core::hold::{Class, Origin};
 use gateless_core::time::Time;
 
@@ -98,7 +98,7 @@ pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
 /// Those that end the call: its time ran out, its body is too large or failed.
 pub(super) async fn forward(
     proxy: &Proxy,
-    lease: Lease,
+    mut lease: Lease,
     way: Way,
     call: &mut Call,
     began: Time,
@@ -139,6 +139,9 @@ pub(super) async fn forward(
         in_time(sending, &endpoint, end, &mut alarm).await
     };
     let Some(sent) = sent else {
+        if lease.is_local() && is_to_blame(&limits, clock::now().since(began)) {
+            lease.set_outcome(Outcome::Failed);
+        }
         return Err(
             if call
                 .deadline
@@ -185,6 +188,15 @@ pub(super) async fn forward(
     }
 }
 
+/// Whether an instance that said nothing for so long has failed, as a gateway's timeout is a failure for Envoy's outlier
+/// detection: it had half of the time that any call may take. A caller in a hurry, and time spent in line, say nothing of
+/// it. Of an instance elsewhere its own host judges.
+fn is_to_blame(limits: &Limits, silent: Duration) -> bool {
+    let most = limits.timeout.into_iter();
+    let most = most.chain(limits.response_start_timeout).min();
+    most.is_some_and(|most| silent >= most / 2)
+}
+
 fn answered(
     response: Response<Inbound>,
     (conn, alarm): (Option<Conn>, Option<Alarm>),
@@ -216,6 +228,7 @@ fn answered(
         };
     }
     let at = clock::now();
+    lease.endpoint().heard();
     lease.set_outcome(Outcome::Answered(at.since(began)));
     let held = Held { lease, conn, alarm };
     Sent::Answer(Box::new(Answer {

@@ -82,6 +82,7 @@ fn function(revision: config::Revision) -> config::Function {
         }],
         revisions: vec![Arc::new(revision)],
         candidate: None,
+        settle: Duration::ZERO,
         visibility: config::Visibility::Public,
         access: Access::default(),
         async_policy: config::AsyncPolicy::DEFAULT,

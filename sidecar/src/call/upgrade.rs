@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::Held;
 use crate::clock;
+use crate::runtime::Endpoint;
 
 /// Joins both sides in a task of its own; `held` goes back when they part.
 ///
@@ -28,10 +29,12 @@ pub(super) fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Opt
         let mut caller = Active {
             inner: TokioIo::new(caller),
             last: last.clone(),
+            alive: None,
         };
         let mut instance = Active {
             inner: TokioIo::new(instance),
             last: last.clone(),
+            alive: Some(held.lease.endpoint().clone()),
         };
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut caller, &mut instance) => {}
@@ -59,10 +62,15 @@ async fn silence(last: &AtomicU64, idle: Option<Duration>) {
 struct Active<T> {
     inner: T,
     last: Arc<AtomicU64>,
+    /// Of the instance: what comes from it is a sign of life.
+    alive: Option<Arc<Endpoint>>,
 }
 
 impl<T> Active<T> {
     fn touch(&self) {
+        if let Some(endpoint) = &self.alive {
+            endpoint.heard();
+        }
         self.last.store(clock::now().as_nanos(), Ordering::Relaxed);
     }
 }

@@ -82,6 +82,8 @@ pub struct Secret {
     pub name: SecretName,
     /// Value by key.
     pub data: BTreeMap<String, Bytes>,
+    /// Catalogue version of its last change.
+    pub generation: u64,
 }
 
 impl fmt::Debug for Secret {
@@ -134,6 +136,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         revisions,
         traffic: traffic(wire)?,
         candidate,
+        settle: Duration::from_millis(wire.candidate_settle_ms),
         visibility,
         access: access::access(wire.access.as_ref())?,
         async_policy: async_policy(required(wire.r#async.as_ref(), "async")?)?,
@@ -204,6 +207,7 @@ pub fn secret(wire: &v1::Secret) -> Result<Secret, Error> {
             name: wire.name.clone(),
         },
         data: data.iter().map(value).collect(),
+        generation: wire.generation,
     })
 }
 

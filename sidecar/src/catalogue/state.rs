@@ -34,12 +34,22 @@ impl Catalogue {
     /// A value of a secret.
     #[must_use]
     pub fn secret(&self, namespace: &str, name: &str, key: &str) -> Option<&[u8]> {
+        let value = self.named(namespace, name)?.data.get(key)?;
+        Some(value)
+    }
+
+    /// The catalogue version of a secret's last change.
+    #[must_use]
+    pub fn secret_version(&self, namespace: &str, name: &str) -> Option<u64> {
+        Some(self.named(namespace, name)?.generation)
+    }
+
+    fn named(&self, namespace: &str, name: &str) -> Option<&Arc<Secret>> {
         let name = SecretName {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        let value = self.secrets.get(&name)?.data.get(key)?;
-        Some(value)
+        self.secrets.get(&name)
     }
 }
 

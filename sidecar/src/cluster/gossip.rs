@@ -18,12 +18,13 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gateless_common::io::unix_now;
 use gateless_core::name::NodeId;
+use gateless_core::time::Time;
 use rand::seq::IndexedRandom;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use super::transport::Sealed;
+use crate::clock;
 use crate::cluster::auth::ClusterSecret;
 
 /// Interval at which a killed sidecar is noticed in two to three seconds.
@@ -189,7 +190,7 @@ impl Runner {
         let seeder = ask_seeds(handle, self.seeds.clone(), live.clone(), round);
         let ended = handle.termination_watcher();
         tokio::pin!(seeder, ended);
-        let (mut looked, mut wakes_until) = (Instant::now(), None);
+        let (mut looked, mut wakes_until) = (clock::now(), None::<Time>);
         loop {
             let capacity = *self.capacity.borrow_and_update();
             if self.config.this.capacity != capacity {
@@ -198,9 +199,9 @@ impl Runner {
                     .with_chitchat(|c| c.self_node_state().set(CAPACITY, capacity.to_string()))
                     .await;
             }
-            let now = Instant::now();
+            let now = clock::now();
             if now >= looked + self.config.interval * SLEPT_ROUNDS {
-                tracing::warn!(slept = ?(now - looked), "this sidecar was stopped for a while");
+                tracing::warn!(slept = ?now.since(looked), "this sidecar was stopped for a while");
                 wakes_until = Some(now + self.config.interval * WAKING_ROUNDS);
             }
             looked = now;

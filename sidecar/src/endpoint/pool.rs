@@ -8,7 +8,7 @@ mod idle;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Pool {
     sweeping: AtomicBool,
     /// For deadlines of calls to it.
     pub(crate) alarms: Spare,
+    /// Answers and parts of them that calls got.
+    pub(crate) heard: AtomicU64,
     /// Of a peer: an instance is on this host, and cannot be cut off.
     pulse: Option<Pulse>,
 }
@@ -133,6 +135,7 @@ impl Pool {
             h2_used: AtomicBool::new(false),
             sweeping: AtomicBool::new(false),
             alarms: Spare::default(),
+            heard: AtomicU64::new(0),
             pulse: None,
         }
     }

@@ -94,6 +94,7 @@ pub(crate) fn request(id: &InstanceId, revision: config::Revision) -> StartReque
         id: id.clone(),
         revision: Arc::new(revision),
         secrets: BTreeMap::new(),
+        secrets_version: 4,
         bundle: None,
         gateless_url: "http://127.0.0.1:1".into(),
     }
@@ -279,6 +280,20 @@ pub(super) async fn a_stop_ends_a_start(host: impl Host) {
     opened.close().await;
 }
 
+pub(super) async fn who_does_nothing_any_more_is_killed_for_the_cause_given(host: impl Host) {
+    let mut opened = host.open();
+    let id = opened.start("one", host.revision("hello", Program::Serve));
+    opened.target(&id).await;
+    assert!(!opened.driver.is_stopped(&id));
+    opened.driver.kill(&id, "it is tired");
+    let exit = opened.exit(&id).await;
+    let expected = (ExitReason::Unresponsive, true);
+    assert_eq!((exit.reason, exit.was_ready), expected);
+    assert_eq!(exit.message, "killed, as it is tired");
+    assert!(!opened.driver.is_stopped(&id));
+    opened.close().await;
+}
+
 pub(super) async fn unknown_and_repeated_ids_change_nothing(host: impl Host) {
     let mut opened = host.open();
     opened.driver.stop(&InstanceId::new("nobody"));
@@ -342,6 +357,7 @@ pub(super) async fn the_next_driver_adopts_what_was_left(host: impl Host) {
     );
     assert_eq!(adopted[0].revision.to_string(), "default/hello/hello-00001");
     assert_eq!(&*adopted[0].revision_uid, "uid-1");
+    assert_eq!(adopted[0].secrets_version, 4);
     get(address, "/").await.unwrap();
     second.driver.stop(&id);
     let exit = second.exit(&id).await;
@@ -385,6 +401,7 @@ macro_rules! contract {
             a_start_that_takes_too_long_is_ended
             a_missing_command_is_a_failed_spawn
             a_stop_ends_a_start
+            who_does_nothing_any_more_is_killed_for_the_cause_given
             the_next_driver_adopts_what_was_left
         );
     };

@@ -20,7 +20,7 @@ use gateless_core::config::{Kind, Revision};
 use gateless_core::name::{InstanceId, RevisionName};
 use gateless_core::resources::Resources;
 use parking_lot::Mutex;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -72,6 +72,10 @@ struct Instance {
     address: Option<SocketAddr>,
     requests: Arc<AtomicU64>,
     crash: mpsc::Sender<i32>,
+    /// As [`Driver::kill`] says.
+    killed: mpsc::Sender<String>,
+    /// It neither answers nor runs.
+    frozen: watch::Sender<bool>,
     /// Ends its server.
     dead: CancellationToken,
     server: TaskTracker,
@@ -85,6 +89,7 @@ struct Brief {
     revision: RevisionName,
     revision_uid: Arc<str>,
     started_at_ms: u64,
+    secrets_version: u64,
 }
 
 impl Default for World {
@@ -164,6 +169,13 @@ impl World {
     pub fn crash(&self, id: &InstanceId, code: i32) {
         if let Some(instance) = self.instances.lock().get(id) {
             let _ = instance.crash.try_send(code);
+        }
+    }
+
+    /// The instance answers nothing from now on, as a process that is stopped, or goes on.
+    pub fn freeze(&self, id: &InstanceId, frozen: bool) {
+        if let Some(instance) = self.instances.lock().get(id) {
+            instance.frozen.send_replace(frozen);
         }
     }
 
@@ -276,6 +288,8 @@ impl Driver for FakeDriver {
             .cloned()
             .unwrap_or_default();
         let (crash, crashes) = mpsc::channel(1);
+        let (killed, kills) = mpsc::channel(1);
+        let (frozen, freezes) = watch::channel(false);
         let life = Life {
             id: request.id.clone(),
             script,
@@ -284,6 +298,8 @@ impl Driver for FakeDriver {
             dead: CancellationToken::new(),
             server: TaskTracker::new(),
             crashes,
+            kills,
+            freezes,
             requests: Arc::default(),
             ready: false,
         };
@@ -292,10 +308,13 @@ impl Driver for FakeDriver {
                 revision,
                 revision_uid: request.revision.uid.clone(),
                 started_at_ms: now_ms(),
+                secrets_version: request.secrets_version,
             },
             address: None,
             requests: life.requests.clone(),
             crash,
+            killed,
+            frozen,
             dead: life.dead.clone(),
             server: life.server.clone(),
             stop: life.stop.clone(),
@@ -323,6 +342,17 @@ impl Driver for FakeDriver {
         }
     }
 
+    fn kill(&self, id: &InstanceId, cause: &str) {
+        if let Some(instance) = self.world.instances.lock().get(id) {
+            let _ = instance.killed.try_send(cause.to_owned());
+        }
+    }
+
+    fn is_stopped(&self, id: &InstanceId) -> bool {
+        let instances = self.world.instances.lock();
+        instances.get(id).is_some_and(|one| *one.frozen.borrow())
+    }
+
     fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>> {
         let mut adopted = Vec::new();
         let mut lives = Vec::new();
@@ -337,6 +367,8 @@ impl Driver for FakeDriver {
             };
             let (crash, crashes) = mpsc::channel(1);
             instance.crash = crash;
+            let (killed, kills) = mpsc::channel(1);
+            instance.killed = killed;
             instance.stop = CancellationToken::new();
             lives.push(Life {
                 id: id.clone(),
@@ -346,6 +378,8 @@ impl Driver for FakeDriver {
                 dead: instance.dead.clone(),
                 server: instance.server.clone(),
                 crashes,
+                kills,
+                freezes: instance.frozen.subscribe(),
                 requests: instance.requests.clone(),
                 ready: true,
             });
@@ -356,6 +390,7 @@ impl Driver for FakeDriver {
                 target: Target::Http { address },
                 ready: true,
                 started_at_ms: instance.request.started_at_ms,
+                secrets_version: instance.request.secrets_version,
             });
         }
         for life in lives {

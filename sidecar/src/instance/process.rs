@@ -21,8 +21,8 @@ mod walls;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -92,8 +92,31 @@ pub struct ProcessDriver {
 
 #[derive(Debug)]
 struct Handle {
-    stop: CancellationToken,
+    stop: Stop,
     bundle: Option<String>,
+}
+
+/// Ends an instance from outside, and tells of its process.
+#[derive(Debug, Clone, Default)]
+struct Stop {
+    asked: CancellationToken,
+    /// It is to be killed, because of this.
+    killed: CancellationToken,
+    cause: Arc<OnceLock<String>>,
+    /// Of its process; 0 before there is one.
+    leader: Arc<AtomicI32>,
+}
+
+impl Stop {
+    fn kill(&self, cause: &str) {
+        // The first cause is the one that counts.
+        self.cause.set(cause.to_owned()).ok();
+        self.killed.cancel();
+    }
+
+    fn cause(&self) -> &str {
+        self.cause.get().map_or("", String::as_str)
+    }
 }
 
 #[derive(Debug)]
@@ -227,7 +250,7 @@ impl Inner {
     }
 
     /// `Err`: why there is no room for it; `Ok(None)`: it is already known.
-    fn admit(&self, request: &StartRequest) -> Result<Option<CancellationToken>, String> {
+    fn admit(&self, request: &StartRequest) -> Result<Option<Stop>, String> {
         let id = request.id.as_str();
         // It becomes a folder's name.
         if id.is_empty()
@@ -251,7 +274,7 @@ impl Inner {
             return Err(format!("the sidecar already has {count} instances"));
         }
         let handle = Handle {
-            stop: CancellationToken::new(),
+            stop: Stop::default(),
             bundle: request.revision.runtime.artifact().map(str::to_owned),
         };
         let stop = handle.stop.clone();
@@ -286,8 +309,23 @@ impl Driver for ProcessDriver {
 
     fn stop(&self, id: &InstanceId) {
         if let Some(handle) = self.inner.instances.lock().get(id) {
-            handle.stop.cancel();
+            handle.stop.asked.cancel();
         }
+    }
+
+    fn kill(&self, id: &InstanceId, cause: &str) {
+        if let Some(handle) = self.inner.instances.lock().get(id) {
+            handle.stop.kill(cause);
+        }
+    }
+
+    fn is_stopped(&self, id: &InstanceId) -> bool {
+        let leader = {
+            let instances = self.inner.instances.lock();
+            let handle = instances.get(id);
+            handle.map_or(0, |handle| handle.stop.leader.load(Ordering::Relaxed))
+        };
+        leader > 0 && procfs::is_stopped(leader)
     }
 
     fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>> {
@@ -314,7 +352,7 @@ impl Driver for ProcessDriver {
             Shutdown::Leave => self.inner.left.cancel(),
             Shutdown::Stop => {
                 for handle in self.inner.instances.lock().values() {
-                    handle.stop.cancel();
+                    handle.stop.asked.cancel();
                 }
             }
         }
@@ -335,7 +373,7 @@ impl Inner {
             .inspect_err(|error| tracing::error!(instance = %id, %error, "cannot watch it"))
             .ok()?;
         let handle = Handle {
-            stop: CancellationToken::new(),
+            stop: Stop::default(),
             bundle: manifest.bundle.clone(),
         };
         let stop = handle.stop.clone();
@@ -348,6 +386,7 @@ impl Inner {
             },
             ready: survivor.ready,
             started_at_ms: manifest.started_at_ms,
+            secrets_version: manifest.secrets_version,
         };
         self.instances.lock().insert(id, handle);
         self.run(supervise::go_on(

@@ -64,6 +64,19 @@ impl Drivers {
         });
     }
 
+    /// As [`Driver::kill`].
+    pub fn kill(&self, id: &InstanceId, cause: &str) {
+        for driver in self.by_kind.values() {
+            driver.kill(id, cause);
+        }
+    }
+
+    /// As [`Driver::is_stopped`].
+    #[must_use]
+    pub fn is_stopped(&self, id: &InstanceId) -> bool {
+        self.by_kind.values().any(|driver| driver.is_stopped(id))
+    }
+
     /// As [`Driver::stop`]; only the driver that has it knows the id.
     pub fn stop(&self, id: &InstanceId) {
         for driver in self.by_kind.values() {

@@ -130,6 +130,11 @@ impl Driver for WasmDriver {
         }
     }
 
+    /// Each of its requests ends in its own time: there is nothing more to end than by a stop.
+    fn kill(&self, id: &InstanceId, _: &str) {
+        self.stop(id);
+    }
+
     /// What is in this process ends with it, whatever becomes of the rest.
     fn shutdown(&self, _: Shutdown) -> BoxFuture<'_, ()> {
         let ready: Vec<InstanceId> = {

@@ -1,7 +1,7 @@
 //! Carries out the machines' actions: messages to peers, endpoints to the registry,
 //! instances to the driver.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gateless_core::caller;
@@ -14,7 +14,7 @@ use gateless_proto::v1::{link_down, link_up};
 use tokio::sync::mpsc;
 
 use super::machines::{Action, Machines};
-use super::{Parts, Reconciler, wire};
+use super::{Parts, Reconciler, secrets, wire};
 use crate::catalogue::Catalogue;
 use crate::clock;
 use crate::cluster;
@@ -92,13 +92,23 @@ impl Effects {
                 peers.send_down(&to, wire::assignment(&assignment));
             }
             Action::Use(endpoints) => use_endpoints(parts, endpoints),
-            Action::Start(id, revision) => self.start(parts, catalogue, id, revision),
+            Action::Start(id, revision, version) => {
+                self.start(parts, catalogue, id, (revision, version));
+            }
             Action::Drain(id) => {
                 let name = machines.revision_of(&id);
                 parts.observer.instance(&id, name.as_ref(), "draining", "");
                 parts.registry.close_local(&id);
             }
             Action::Stop(id) => self.stop(parts, machines, &id),
+            Action::Changed(name) => {
+                tracing::debug!(revision = %name, "a revision has shown that it works");
+                self.status_changed = true;
+            }
+            Action::Kill(id, cause) => {
+                self.status_changed = true;
+                parts.drivers.kill(&id, &cause);
+            }
             Action::Decided(decision) => {
                 tracing::info!(
                     revision = %decision.revision,
@@ -119,14 +129,14 @@ impl Effects {
         parts: &Parts,
         catalogue: &Arc<Catalogue>,
         id: InstanceId,
-        revision: Arc<config::Revision>,
+        (revision, secrets_version): (Arc<config::Revision>, u64),
     ) {
         self.status_changed = true;
         parts
             .observer
             .instance(&id, Some(&revision.name), "starting", "");
         self.fetching.insert(id.clone());
-        let secrets = match resolve_secrets(catalogue, &revision) {
+        let secrets = match secrets::resolve(catalogue, &revision) {
             Ok(secrets) => secrets,
             Err(message) => {
                 self.started.send(Started::Failed { id, message }).ok();
@@ -136,6 +146,7 @@ impl Effects {
         let mut request = StartRequest {
             id: id.clone(),
             secrets,
+            secrets_version,
             bundle: None,
             gateless_url: self.gateless_url.clone(),
             revision: revision.clone(),
@@ -212,22 +223,6 @@ fn use_endpoints(parts: &Parts, endpoints: Endpoints) {
     parts
         .registry
         .set_endpoints(&endpoints.revision, hosts.collect(), supply);
-}
-
-fn resolve_secrets(
-    catalogue: &Catalogue,
-    revision: &config::Revision,
-) -> Result<BTreeMap<String, String>, String> {
-    let namespace = revision.name.function().namespace();
-    let resolve = |secret: &config::SecretRef| {
-        let value = catalogue
-            .secret(namespace, &secret.secret, &secret.key)
-            .ok_or_else(|| format!("secret {} has no key {}", secret.secret, secret.key))?;
-        let value = std::str::from_utf8(value)
-            .map_err(|_| format!("key {} of secret {} is not text", secret.key, secret.secret))?;
-        Ok((secret.env.clone(), value.to_owned()))
-    };
-    revision.secrets.iter().map(resolve).collect()
 }
 
 impl Reconciler {

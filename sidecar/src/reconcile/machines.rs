@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use gateless_core::config::Function;
+use gateless_core::config::{Function, Revision};
 use gateless_core::message::{
     Assignment, Endpoints, Load, Member, Members, RevisionDemand, RevisionInstances,
 };
@@ -21,9 +21,12 @@ pub(super) enum Action {
     Endpoints(NodeId, Endpoints),
     Assign(NodeId, Assignment),
     Use(Endpoints),
-    Start(InstanceId, Arc<gateless_core::config::Revision>),
+    Start(InstanceId, Arc<Revision>, u64),
     Drain(InstanceId),
     Stop(InstanceId),
+    Kill(InstanceId, Arc<str>),
+    /// What the server is told of a revision is another than before.
+    Changed(RevisionName),
     Decided(owner::Decision),
 }
 
@@ -220,9 +223,15 @@ impl Machines {
         self.host.on_event(now, &event, &mut out);
         self.pending
             .extend(out.into_iter().map(|action| match action {
-                host::Action::Start { id, revision } => Action::Start(id, revision),
+                host::Action::Start {
+                    id,
+                    revision,
+                    secrets,
+                } => Action::Start(id, revision, secrets),
                 host::Action::Drain(id) => Action::Drain(id),
                 host::Action::Stop(id) => Action::Stop(id),
+                host::Action::Kill { id, cause } => Action::Kill(id, cause),
+                host::Action::Changed(name) => Action::Changed(name),
                 host::Action::Report { to, instances } => Action::Instances(to, instances),
             }));
     }
@@ -253,6 +262,11 @@ impl Machines {
     /// What an instance runs.
     pub(super) fn revision_of(&self, id: &InstanceId) -> Option<RevisionName> {
         self.host.instance(id).map(|(name, _)| name.clone())
+    }
+
+    /// The configuration of the revision of an instance that takes calls.
+    pub(super) fn config_of(&self, id: &InstanceId) -> Option<&Arc<Revision>> {
+        self.host.config_of(id)
     }
 
     /// The revision of an instance that is starting or ready, so wanted.

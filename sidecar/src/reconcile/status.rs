@@ -111,6 +111,7 @@ impl Status {
             held,
             async_queued,
             draining: false,
+            version: 0,
         }
     }
 
@@ -124,11 +125,17 @@ impl Status {
             ready: status.ready,
             starting: status.starting,
             was_ready: status.was_ready,
+            died: status.died.is_some(),
+            never_answered: status.never_answered,
+            outdated: status.outdated,
             restarts: status.failures,
             owner: decided.is_some(),
             desired: decided.unwrap_or(status.desired),
             ..named(&name)
         };
+        if let Some(message) = status.died {
+            wire.message = message.to_string();
+        }
         if let Some((reason, message)) = status.failure {
             wire.message = message.to_string();
             reason.as_str().clone_into(&mut wire.reason);
@@ -157,6 +164,7 @@ pub(super) fn end(reason: ExitReason) -> End {
         ExitReason::SpawnFailed => End::NotStarted,
         ExitReason::Exited | ExitReason::Signaled | ExitReason::Unknown => End::Crashed,
         ExitReason::Stopped => End::Stopped,
+        ExitReason::Unresponsive => End::Unresponsive,
     }
 }
 

@@ -3,6 +3,7 @@
 //! It holds what a call needs to get there. It neither chooses nor counts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gateless_core::name::{InstanceId, NodeId};
 
@@ -37,6 +38,21 @@ impl Endpoint {
     /// Whether it is another host, which is known not to answer.
     pub(super) fn is_silent(&self) -> bool {
         matches!(self, Self::Remote { pool, .. } if pool.is_silent())
+    }
+
+    /// A call got something of it: a sign of life.
+    pub(crate) fn heard(&self) {
+        if let Self::Local { pool, .. } = self {
+            pool.heard.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Signs of life so far, where they are counted.
+    pub(super) fn signs(&self) -> Option<u64> {
+        match self {
+            Self::Local { pool, .. } => Some(pool.heard.load(Ordering::Relaxed)),
+            Self::Component { .. } | Self::Remote { .. } => None,
+        }
     }
 
     /// For deadlines of calls to it.

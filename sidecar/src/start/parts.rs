@@ -13,13 +13,7 @@ use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_sandbox::Sandbox;
 use tokio::sync::mpsc;
-<<<<<<< HEAD
-use tonic::Status;
-=======
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
->>>>>>> 912e60b (Fire schedules as Vixie cron does when clocks change, and let runs not overlap)
 
 use super::components::Components;
 use super::listeners::Addresses;

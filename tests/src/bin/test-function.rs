@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,6 +104,17 @@ async fn main() {
     let port = u16::try_from(number("PORT").unwrap_or(8080)).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     eprintln!("listening on {port}");
+    if let Some(ms) = number("EXIT_AFTER_LISTEN_MS") {
+        // As a server that listens before it has read what it runs, and finds that it cannot.
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        std::process::exit(6);
+    }
+    if let Some(ms) = number("DIE_AFTER_MS") {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            std::process::exit(5);
+        });
+    }
     let load = Arc::<Load>::default();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -139,8 +150,20 @@ fn append(variable: &str, line: &str) {
     }
 }
 
+/// Nothing is answered any more, as when the only thread waits for itself.
+static HUNG: AtomicBool = AtomicBool::new(false);
+/// Where `ONE_AT_A_TIME` is set, whoever is answered has this.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (in_flight, now) = InFlight::enter(&load);
+    let _turn = match env("ONE_AT_A_TIME") {
+        Some(_) => Some(TURN.lock().await),
+        None => None,
+    };
+    if HUNG.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     if let Some(id) = test_id(&request) {
         let revision = env("K_REVISION").unwrap_or_default();
         let line = format!("{id} {} {revision} {now}\n", std::process::id());
@@ -196,6 +219,10 @@ async fn answer(load: &Load, request: Request<Incoming>, _: &InFlight) -> Respon
         "/exit" => {
             // What it was told is told; nothing of an answer gets out.
             std::process::exit(i32::try_from(query.number("code", 1)).unwrap_or(1))
+        }
+        "/hang" => {
+            HUNG.store(true, Ordering::SeqCst);
+            std::future::pending().await
         }
         "/break" => broken(),
         "/fail" => fail(&query),

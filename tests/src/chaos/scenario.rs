@@ -40,13 +40,6 @@ const fn usual(name: &'static str, fault: fn(usize) -> Fault) -> Scenario {
     }
 }
 
-const fn open(name: &'static str, fault: fn(usize) -> Fault, item: &'static str) -> Scenario {
-    Scenario {
-        open: Some(item),
-        ..usual(name, fault)
-    }
-}
-
 fn neighbour(host: usize) -> usize {
     (host + 1) % SIDECARS
 }
@@ -78,7 +71,7 @@ pub const SCENARIOS: &[Scenario] = &[
         calls: SINGLE,
         ..usual("", |host| Fault::CutPair(host, neighbour(host)))
     },
-    open("one instance frozen", Fault::FreezeInstance, "12.9"),
+    usual("one instance frozen", Fault::FreezeInstance),
     usual("a fifth of a host's frames lost", Fault::Loss),
     usual("host cut from the server", Fault::CutServer),
     usual("server killed", |_| Fault::KillServer),

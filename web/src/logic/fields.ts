@@ -78,6 +78,17 @@ export const SECTIONS: Section[] = [
     ],
   },
   {
+    title: "Liveness",
+    hint: "Of an instance that says nothing: one that answers no probe is replaced.",
+    only: "process",
+    fields: [
+      field("liveness.path", "Path of a probe", { fallback: "OPTIONS *, or gRPC’s health check" }),
+      field("liveness.period_ms", "Between two probes"),
+      field("liveness.timeout_ms", "Time for an answer"),
+      field("liveness.failure_threshold", "Probes without an answer"),
+    ],
+  },
+  {
     title: "WebAssembly",
     hint: "Bounds of one instance of the component.",
     only: "wasm",

@@ -108,7 +108,7 @@ const MUST_BE: Record<Kind, string> = {
   size: 'a size such as "64MiB"',
   list: "a list",
   command: "a text or a list of texts",
-  ready: '"tcp" or a path',
+  ready: '"answer", "tcp" or a path',
   map: "a table",
 };
 
@@ -133,7 +133,7 @@ function convert(value: unknown, kind: Kind): unknown {
     case "command":
       return text === undefined ? list : ["/bin/sh", "-c", text];
     case "ready":
-      if (text === "tcp") return { kind: "tcp" };
+      if (text === "answer" || text === "tcp") return { kind: text };
       return text?.startsWith("/") ? { kind: "http", path: text } : undefined;
     case "map":
       return isData(value) ? value : undefined;

@@ -5,19 +5,12 @@
 //! the dashboard show it and decide nothing of their own. Deliberately says nothing of *will be*: a revision
 //! that fails now is tried again, and may answer a second later.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::conditions::{self, Finding, Seen};
 use crate::domain::function::Function;
 use crate::domain::traffic;
-
-/// Ready for so long, a first instance is taken for one that stays: programs that listen before they have
-/// read what they run are gone by then.
-pub const SETTLE: Duration = Duration::from_secs(1);
 
 /// How far the newest revision is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -26,7 +19,7 @@ pub const SETTLE: Duration = Duration::from_secs(1);
 pub enum State {
     /// Not there yet: it starts, or sidecars get to know it.
     Pending,
-    /// It answers, but has only just been ready, or was ready and ended by itself a moment ago.
+    /// Its first instance is ready and has to stay so for a moment, or it was ready and ended by itself a moment ago.
     Settling,
     /// It does not start, or has ended by itself; sidecars go on trying.
     Failing,
@@ -69,28 +62,35 @@ pub fn of(
     function: &Function,
     seen: &[Seen],
     (ready, accepted): (&Finding, &Finding),
-    now: Timestamp,
 ) -> RolloutStatus {
     let shares = shares(function);
-    let (revision, ready_at) = function.latest().map_or((String::new(), None), |latest| {
-        (latest.name.clone(), latest.ready_at)
-    });
+    let revision = function.latest().map(|latest| latest.name.clone());
+    let revision = revision.unwrap_or_default();
     let percent = shares.iter().find(|share| share.revision == revision);
     let percent = percent.map_or(0, |share| share.percent);
     let running = seen.iter().any(|s| s.ready > 0);
     let ended = seen.iter().map(|s| s.restarts).max().unwrap_or(0);
+    let outdated: u32 = seen.iter().map(|s| s.outdated).sum();
+    let behind = uses_secrets(function) && seen.iter().any(|s| s.behind);
     let refused = !seen.is_empty() && seen.iter().all(|s| s.rejected.is_some());
-    let settles = ready_at.filter(|at| running && now < *at + SETTLE);
     let (state, why) = match (ready.status, accepted.status) {
         (conditions::Status::False, _) => (State::Failing, ready.message.clone()),
         (_, conditions::Status::False) if refused => (State::Failing, accepted.message.clone()),
+        (conditions::Status::Unknown, _) if running => (State::Settling, ready.message.clone()),
         (conditions::Status::Unknown, _) => (State::Pending, ready.message.clone()),
         (_, conditions::Status::Unknown) => (State::Pending, accepted.message.clone()),
+        _ if outdated > 0 => {
+            let why = format!("{outdated} of its instances still have older values of secrets");
+            (State::Settling, why)
+        }
+        _ if behind => (
+            State::Pending,
+            "sidecars get to know its secrets".to_owned(),
+        ),
         _ if ended > 0 => {
             let why = format!("it has ended {ended} times by itself and must stay up for a while");
             (State::Settling, why)
         }
-        _ if settles.is_some() => (State::Settling, "it has only just been ready".to_owned()),
         _ if percent == 0 => (State::NoTraffic, pinned(function)),
         (_, conditions::Status::False) => (State::Serving, accepted.message.clone()),
         _ => (State::Serving, String::new()),
@@ -105,9 +105,8 @@ pub fn of(
     }
 }
 
-/// When the status changes by time alone: the end of [`SETTLE`].
-pub fn settles_at(function: &Function) -> Option<Timestamp> {
-    Some(function.latest()?.ready_at? + SETTLE)
+fn uses_secrets(function: &Function) -> bool {
+    !function.spec.secrets.is_empty()
 }
 
 fn shares(function: &Function) -> Vec<Share> {
@@ -150,6 +149,9 @@ fn message(state: State, revision: &str, percent: u32, shares: &[Share], why: &s
         ),
         State::NoTraffic => format!("{revision} is ready but gets no calls{because}"),
         State::Pending => format!("{revision} is on its way{because}"),
+        State::Settling if percent == 0 => {
+            format!("{revision} is about to take calls{because}")
+        }
         State::Settling => format!("{revision} answers, but not for sure{because}"),
         State::Failing if percent > 0 => {
             format!("{revision} fails and has {percent} % of the calls{because}")
@@ -170,6 +172,8 @@ fn message(state: State, revision: &str, percent: u32, shares: &[Share], why: &s
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::rollout;
     use crate::domain::traffic::Target;
@@ -228,10 +232,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(function: &Function, seen: &[Seen], second: i64, expected: (State, u32), says: &str) {
+    fn check(function: &Function, seen: &[Seen], expected: (State, u32), says: &str) {
         let found = conditions::find(function, seen);
-        let now = Timestamp::from_second(second).unwrap();
-        let status = of(function, seen, (&found[0], &found[1]), now);
+        let status = of(function, seen, (&found[0], &found[1]));
         assert_eq!((status.state, status.percent), expected, "{status:?}");
         assert!(status.message.contains(says), "{says:?} in {status:?}");
     }
@@ -242,7 +245,7 @@ mod tests {
     #[track_caller]
     fn check_all(rows: &[Row]) {
         for (function, seen, expected, says) in rows {
-            check(function, seen, 9, *expected, says);
+            check(function, seen, *expected, says);
         }
     }
 
@@ -263,7 +266,7 @@ mod tests {
             ),
             (first(None), vec![], (Pending, 0), "no sidecar"),
             (first(None), crashing.clone(), (Failing, 0), nobody),
-            (first(Some(9)), up.clone(), (Settling, 100), "only just"),
+            (first(None), up.clone(), (Settling, 0), "must stay so"),
             (
                 first(Some(7)),
                 up,
@@ -292,6 +295,11 @@ mod tests {
         let crashing = vec![seen(0, "crash_loop", 3)];
         let (split, pinned) = ([(Some(1), 80), (None, 20)], [(Some(1), 100)]);
         let old = "calls go to f-00001 (100 %)";
+        let death = rollout::Death {
+            cause: "boom",
+            never_answered: false,
+        };
+        let at = Timestamp::from_second(8).unwrap();
         check_all(&[
             (second(None, &[]), crashing.clone(), (Failing, 0), old),
             (
@@ -320,6 +328,13 @@ mod tests {
                 "does not follow the newest",
             ),
             (second(None, &pinned), crashing, (Failing, 0), old),
+            // It took calls and died, and runs again.
+            (
+                rollout::died(&second(Some(7), &[]), "f-00002", death, at).unwrap(),
+                vec![seen(1, "", 1)],
+                (Failing, 0),
+                "boom",
+            ),
         ]);
     }
 
@@ -338,23 +353,15 @@ mod tests {
         check(
             &function,
             &[up.clone(), behind],
-            9,
             (State::Pending, 100),
             "on its way",
         );
         check(
             &function,
             std::slice::from_ref(&refusing),
-            9,
             (State::Failing, 100),
             "no room",
         );
-        check(
-            &function,
-            &[up, refusing],
-            9,
-            (State::Serving, 100),
-            "no room",
-        );
+        check(&function, &[up, refusing], (State::Serving, 100), "no room");
     }
 }

@@ -158,3 +158,52 @@ fn old_revisions_are_forgotten_unless_they_have_traffic_or_a_tag() {
     assert!(outcome.function.revision("f-00002").is_some());
     assert_eq!(outcome.function.last_number, 22);
 }
+
+fn after(function: &Function, seconds: i64, never_answered: bool) -> Option<Function> {
+    let death = Death {
+        cause: "exited with code 1",
+        never_answered,
+    };
+    let now = Timestamp::from_second(seconds).unwrap();
+    died(function, "f-00002", death, now)
+}
+
+#[test]
+fn a_revision_that_dies_in_its_first_minute_gives_its_calls_back_and_has_to_hold_for_a_minute() {
+    let second = ready_function(2);
+    assert_eq!(settle(&second), Duration::ZERO);
+    let back = after(&second, 59, false).unwrap();
+    assert_eq!(serving(&back), [("f-00001".into(), 100)]);
+    assert_eq!(back.candidate().unwrap().name, "f-00002");
+    assert_eq!(settle(&back), PROBATION);
+    assert!(after(&back, 59, false).is_none(), "it has nothing any more");
+    // Sidecars say that it has held: it is tried again.
+    let again = ready(&back, "f-00002", Timestamp::from_second(200).unwrap()).unwrap();
+    assert_eq!(serving(&again), [("f-00002".into(), 100)]);
+    assert!(after(&again, 259, false).is_some());
+    // The next one is as new as any.
+    assert_eq!(settle(&applied(Some(&back), spec("x")).function), SETTLE);
+}
+
+#[test]
+fn calls_stay_where_there_is_no_other_or_somebody_wants_them_or_it_has_worked_for_long() {
+    let second = ready_function(2);
+    assert!(after(&second, 60, false).is_none());
+    assert!(after(&second, 3_600, true).is_some(), "it never worked");
+    // Its first revision, and one that is not the newest any more.
+    let death = Death {
+        cause: "",
+        never_answered: true,
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    assert!(died(&ready_function(1), "f-00001", death, now).is_none());
+    assert!(died(&second, "f-00001", death, now).is_none());
+    let mut pinned = second.clone();
+    pinned.traffic = vec![target(Some("f-00002"), 100, None)];
+    assert!(after(&pinned, 1, false).is_none());
+    // A share of those that follow the newest goes back too.
+    let mut split = second;
+    split.traffic = vec![target(Some("f-00001"), 80, None), target(None, 20, None)];
+    let back = after(&split, 1, false).unwrap();
+    assert!(serving(&back).iter().all(|(name, _)| name == "f-00001"));
+}

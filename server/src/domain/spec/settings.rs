@@ -104,6 +104,14 @@ gateless_common::settings!(retries => object
     Retries {}
 );
 
+gateless_common::settings!(liveness => object
+    /// Probes of instances that say nothing: one that does not answer them is replaced.
+    Liveness {
+        /// What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check.
+        path: Option<String> = None,
+    }
+);
+
 gateless_common::settings!(scaling => object
     /// The autoscaler's settings.
     Scaling {

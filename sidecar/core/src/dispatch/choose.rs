@@ -5,6 +5,7 @@ use super::{Dispatch, EndpointKey, Pass, Permit};
 use crate::balancer::{Health, pick};
 use crate::gate::Gate;
 use crate::hold::Origin;
+use crate::liveness::Standing;
 use crate::name::{InstanceId, NodeId};
 use crate::time::Time;
 
@@ -15,6 +16,8 @@ pub(super) struct Local<E> {
     pub(super) gate: Gate,
     /// Could not be reached; tried again then.
     pub(super) rests_until: Time,
+    /// What its silence makes of it.
+    pub(super) standing: Standing,
     pub(super) health: Health,
     pub(super) endpoint: E,
 }
@@ -34,11 +37,31 @@ pub(super) struct Remote<E> {
 
 impl<E> Local<E> {
     pub(super) fn has_room(&self, now: Time) -> bool {
-        self.gate.has_room() && now >= self.rests_until
+        self.is_open() && self.gate.has_room() && now >= self.rests_until
+    }
+
+    /// Takes calls, if not at this moment.
+    pub(super) fn is_open(&self) -> bool {
+        !self.gate.is_closed() && self.standing != Standing::Shut
     }
 }
 
 impl<W, E: Clone> Dispatch<W, E> {
+    /// A place for a probe: it takes one as a call does, so that the concurrency limit holds for both. `None` when
+    /// there is none, or no such instance.
+    pub fn probe(&mut self, id: &InstanceId) -> Option<Permit<E>> {
+        let local = self.locals.iter_mut().find(|local| local.id == *id)?;
+        let pass = Pass {
+            key: local.key,
+            entered: None,
+        };
+        local.gate.enter().then(|| Permit {
+            endpoint: local.endpoint.clone(),
+            pass,
+            local: true,
+        })
+    }
+
     pub(super) fn enter(&mut self, now: Time, origin: Origin, chosen: Chosen) -> Permit<E> {
         let entered = (origin == Origin::Here).then_some(now);
         if entered.is_some() {
@@ -80,10 +103,15 @@ impl<W, E: Clone> Dispatch<W, E> {
         let usable = |key: EndpointKey, health: &Health| {
             !avoid.contains(&key) && (ejected_too || !health.is_ejected(now))
         };
+        // One that may do nothing any more is better waited for, unless there is no other.
+        let suspects_too = ejected_too && !self.has_trusted(origin);
         let local = pick(
             &self.locals,
             random,
-            |local| local.has_room(now) && usable(local.key, &local.health),
+            |local| {
+                let trusted = suspects_too || local.standing == Standing::Serving;
+                trusted && local.has_room(now) && usable(local.key, &local.health)
+            },
             |local| local.health.cost(local.gate.in_flight(), 1),
         );
         let comfortable =
@@ -113,6 +141,14 @@ impl<W, E: Clone> Dispatch<W, E> {
             }
             (local, remote) => local.map(Chosen::Local).or(remote.map(Chosen::Remote)),
         }
+    }
+
+    /// Whether any endpoint that a call may take answers, full or not.
+    fn has_trusted(&self, origin: Origin) -> bool {
+        let serves = |local: &Local<E>| local.is_open() && local.standing == Standing::Serving;
+        let answers = |remote: &Remote<E>| remote.ready > 0 && !remote.silent;
+        let elsewhere = origin == Origin::Here && self.remotes.iter().any(answers);
+        elsewhere || self.locals.iter().any(serves)
     }
 
     fn presumed_room(&self, now: Time, remote: &Remote<E>) -> bool {

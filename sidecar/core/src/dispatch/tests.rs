@@ -322,9 +322,53 @@ proptest! {
                 _ => {}
             }
             inside.extend(grants.into_iter().map(|(_, permit)| permit.pass));
-            prop_assert!(d.local_in_flight().all(|(_, n)| n <= limit));
-            prop_assert_eq!(d.local_in_flight().map(|(_, n)| n as usize).sum::<usize>(), inside.len());
+            prop_assert!(d.locals().all(|(_, n, _)| n <= limit));
+            prop_assert_eq!(d.locals().map(|(_, n, _)| n as usize).sum::<usize>(), inside.len());
             prop_assert!(d.held() == 0 || !d.local_room(Time::ZERO));
         }
     }
+}
+
+fn stand(d: &mut Tested, id: &str, standing: Standing) -> usize {
+    let mut grants = Vec::new();
+    d.stand(Time::ZERO, &InstanceId::new(id), standing, 1, &mut grants);
+    grants.len()
+}
+
+#[test]
+fn calls_wait_for_others_rather_than_go_to_a_suspect_and_go_there_when_it_is_alone() {
+    let mut d = Tested::new(&revision(2, None));
+    add(&mut d, "a");
+    add(&mut d, "b");
+    stand(&mut d, "a", Standing::Suspect);
+    let call = call(Origin::Here);
+    let permits: Vec<_> = (0..3).map(|n| d.acquire(Time::ZERO, &call, n)).collect();
+    let given: Vec<bool> = permits.iter().map(Option::is_some).collect();
+    assert_eq!(given, [true, true, false], "the other one's two places");
+    assert!(d.wait(Time::ZERO, &call, 1).is_ok());
+    // Alone, it is better than nothing.
+    d.remove_local(&InstanceId::new("b"));
+    let mut grants = Vec::new();
+    d.grant(Time::ZERO, 1, &mut grants);
+    assert_eq!(grants.len(), 1);
+    // What is shut is not there at all, and comes back with a sign of life.
+    stand(&mut d, "a", Standing::Shut);
+    assert_eq!(d.ready(), 0);
+    assert!(d.acquire(Time::ZERO, &call, 1).is_none());
+    assert!(d.wait(Time::ZERO, &call, 2).is_ok());
+    assert_eq!(stand(&mut d, "a", Standing::Serving), 1);
+}
+
+#[test]
+fn a_probe_takes_a_place_so_that_no_more_than_may_are_inside() {
+    let mut d = Tested::new(&revision(1, None));
+    add(&mut d, "a");
+    let id = InstanceId::new("a");
+    let probe = d.probe(&id).unwrap();
+    assert!(d.acquire(Time::ZERO, &call(Origin::Here), 1).is_none());
+    assert!(d.wait(Time::ZERO, &call(Origin::Here), 1).is_ok());
+    let mut grants = Vec::new();
+    d.release(Time::ZERO, probe.pass, Outcome::Neutral, 1, &mut grants);
+    assert_eq!(grants.len(), 1, "who waited meanwhile");
+    assert!(d.probe(&id).is_none(), "a call is inside");
 }

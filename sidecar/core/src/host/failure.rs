@@ -13,6 +13,8 @@ pub enum End {
     NotStarted,
     /// Its driver was told to end it.
     Stopped,
+    /// It was ended, because it did nothing any more.
+    Unresponsive,
 }
 
 /// Why a revision fails.
@@ -28,6 +30,8 @@ pub enum Reason {
     NotStarted,
     /// The driver ended an instance that was wanted.
     Stopped,
+    /// An instance did nothing any more, and was ended.
+    Unresponsive,
 }
 
 impl Reason {
@@ -40,6 +44,7 @@ impl Reason {
             End::StartTimeout => Self::StartTimeout,
             End::NotStarted => Self::NotStarted,
             End::Stopped => Self::Stopped,
+            End::Unresponsive => Self::Unresponsive,
         }
     }
 
@@ -52,6 +57,7 @@ impl Reason {
             Self::StartTimeout => "start_timeout",
             Self::NotStarted => "spawn_failed",
             Self::Stopped => "stopped",
+            Self::Unresponsive => "unresponsive",
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Instance {
     /// When the present state began.
     pub(super) since: Time,
     pub(super) longest_drain: Duration,
+    /// Of the values of secrets it was started with.
+    pub(super) secrets: u64,
 }
 
 impl Instance {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, Host, Instance, Reason, State};
+use crate::config::Revision;
 use crate::message::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
 use crate::ownership::{self, Term};
@@ -29,8 +30,14 @@ pub struct RevisionStatus {
     pub ready: u32,
     /// On their way.
     pub starting: u32,
-    /// An instance was ready here since the revision came.
+    /// An instance was ready here since the revision came, of a candidate for its settle time.
     pub was_ready: bool,
+    /// How one that was ready ended by itself after that, the first that did, for people.
+    pub died: Option<Arc<str>>,
+    /// And it had never answered anything.
+    pub never_answered: bool,
+    /// Instances that still have older values of secrets.
+    pub outdated: u32,
     /// Failures in a row.
     pub failures: u32,
     /// Until when none is started.
@@ -56,6 +63,14 @@ impl Host {
         Some((&instance.revision, instance.state))
     }
 
+    /// The configuration of the revision of an instance that takes calls.
+    #[must_use]
+    pub fn config_of(&self, id: &InstanceId) -> Option<&Arc<Revision>> {
+        let instance = self.instances.get(id)?;
+        let ready = instance.state == State::Ready;
+        ready.then(|| self.config(&instance.revision)).flatten()
+    }
+
     /// Every revision in the configuration with something to tell: wanted, there, failing, or proven
     /// to start while the catalogue does not say so yet.
     pub fn statuses(&self, now: Time) -> impl Iterator<Item = RevisionStatus> + '_ {
@@ -68,6 +83,9 @@ impl Host {
                 ready: self.in_state(name, State::Ready),
                 starting: self.in_state(name, State::Starting),
                 was_ready: state.was_ready,
+                died: state.died.as_ref().map(|death| death.message.clone()),
+                outdated: self.outdated(name),
+                never_answered: state.died.as_ref().is_some_and(|death| !death.answered),
                 failures: state.backoff.failures(),
                 backoff_until: Some(state.backoff.until()).filter(|&until| until > now),
                 failure: state.reason.zip(state.failure.clone()),
@@ -107,10 +125,11 @@ impl Host {
             _ => None,
         };
         let draining = self.in_state(name, State::Draining);
+        let starting = self.in_state(name, State::Starting);
         RevisionInstances {
             revision: name.clone(),
             ready: self.in_state(name, State::Ready),
-            starting: self.in_state(name, State::Starting),
+            starting: starting.saturating_sub(self.surplus(name)),
             draining: draining + self.in_state(name, State::Stopping),
             term: self.term(name),
             backoff,

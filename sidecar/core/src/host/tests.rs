@@ -1,10 +1,14 @@
 //! The host machine keeps its count, its capacity and its terms.
 
+mod candidate;
+mod renew;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Runtime, Scaling, Wasm};
 use crate::fixture::{function, function_name, revision, revision_name};
+use crate::name::InstanceId;
 use crate::resources::{ByKind, COMPONENTS_PER_PROCESS};
 
 struct World {
@@ -304,6 +308,36 @@ fn instance_that_does_not_end_a_call_drains_while_another_is_started() {
 }
 
 #[test]
+fn an_instance_that_does_nothing_any_more_is_ended_at_once_and_another_started() {
+    let mut world = World::new(10);
+    let ids = started(&world.assign(1, 2));
+    ids.iter()
+        .for_each(|id| drop(world.event(&Event::Ready(id.clone()))));
+    let cause: Arc<str> = "it hangs".into();
+    let hung = Event::Unresponsive {
+        id: ids[0].clone(),
+        cause: cause.clone(),
+        answered: true,
+    };
+    let actions = world.event(&hung);
+    let kill = Action::Kill {
+        id: ids[0].clone(),
+        cause,
+    };
+    assert!(actions.contains(&kill));
+    assert_eq!(started(&actions).len(), 1, "it is not waited for");
+    world.check((1, 1, 1));
+    // Its end is no further failure, and saying so again does nothing.
+    assert!(world.event(&hung).is_empty());
+    assert!(started(&world.exit(&ids[0])).is_empty());
+    world.check((1, 1, 0));
+    let statuses: Vec<_> = world.host.statuses(world.now).collect();
+    assert_eq!(statuses[0].failures, 1);
+    let failure = (Reason::Unresponsive, "it hangs".into());
+    assert_eq!(statuses[0].failure, Some(failure));
+}
+
+#[test]
 fn deleted_and_replaced_revisions_are_drained() {
     let mut world = World::new(10);
     let ids = started(&world.assign(1, 1));
@@ -336,6 +370,7 @@ fn adopted_instances_are_kept_or_drained_by_their_uid() {
             revision,
             uid,
             ready,
+            secrets: 0,
         })
     };
     adopt("x-1", "f-uid-1");

@@ -27,8 +27,10 @@ const DEMAND_TTL: Duration = Duration::from_secs(5);
 const SUBSCRIPTION_TTL: Duration = Duration::from_secs(60);
 /// A new owner waits so long for the hosts to say what they run.
 const SETTLE: Duration = Duration::from_millis(50);
-/// One that slept waits longer: what it hears first was said while it did.
-const RECALL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// One that slept waits longer: what it hears first was said while it did. At least so long,
+const RECALL_LEAST: Duration = Duration::from_millis(250);
+/// and at most.
+const RECALL_MOST: Duration = Duration::from_secs(1);
 /// A new owner may not know all members before this.
 const JOINING: Duration = Duration::from_secs(3);
 /// From this back-off on, callers are told that nothing can start.
@@ -104,9 +106,8 @@ impl Revision {
 
     /// Answers that come at once may be from before they were asked for.
     pub(super) fn take_time(&mut self, now: Time) {
-        let (least, most) = RECALL;
-        self.settle_from = now + least;
-        self.settle_by = now + most;
+        self.settle_from = now + RECALL_LEAST;
+        self.settle_by = now + RECALL_MOST;
     }
 
     pub(super) fn ask(&mut self, node: &NodeId, authority: &Authority, out: &mut Vec<Action>) {

@@ -239,7 +239,7 @@ fn an_owner_that_slept_starts_nothing_for_what_it_remembers() {
         for node in 0..nodes as usize {
             world.load(node, 1 + rng.below(60) as u32);
         }
-        world.run(ms(200_000));
+        world.run(ms(80_000));
         let wanted = world.alive();
         let owner = world.owner();
         let slept = ms(300 + rng.below(40_000));
@@ -291,7 +291,7 @@ fn nodes_that_are_heard_one_way_only_leave_no_call_waiting() {
         for node in 0..nodes as usize {
             world.load(node, 1 + rng.below(100) as u32);
         }
-        world.run(ms(300_000));
+        world.run(ms(200_000));
         world.assert_all_served();
         world.assert_one_owner();
         let wanted = (f64::from(world.total_load()) / 70.0).ceil() as u32;
@@ -319,7 +319,7 @@ fn nodes_with_an_older_catalogue_keep_nobody_waiting() {
         for node in 0..nodes as usize {
             world.load(node, 1 + rng.below(100) as u32);
         }
-        world.run(ms(300_000));
+        world.run(ms(200_000));
         world.assert_all_served();
         world.assert_one_owner();
         let wanted = (f64::from(world.total_load()) / 70.0).ceil() as u32;

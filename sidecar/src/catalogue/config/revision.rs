@@ -4,8 +4,8 @@ use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::name::is_sha256;
 use gateless_common::settings;
 use gateless_core::config::{
-    Bundle, BundleFormat, HoldLimits, Limits, Metric, Process, Protocol, Readiness, RetryPolicy,
-    Revision, Runtime, Scaling, SecretRef, Wasm,
+    Bundle, BundleFormat, HoldLimits, Limits, Liveness, Metric, Process, Protocol, Readiness,
+    RetryPolicy, Revision, Runtime, Scaling, SecretRef, Wasm,
 };
 use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
@@ -45,6 +45,11 @@ pub(super) fn revision(function: &FunctionName, wire: &v1::Revision) -> Result<R
         retries:
             settings!(retries => read RetryPolicy, required(wire.retries.as_ref(), "retries")?, {})
                 .map_err(|e| e.within("retries"))?,
+        liveness: wire
+            .liveness
+            .as_ref()
+            .map_or(Ok(Liveness::DEFAULT), liveness)
+            .map_err(|e| e.within("liveness"))?,
         scaling: scaling(required(wire.scaling.as_ref(), "scaling")?)
             .map_err(|e| e.within("scaling"))?,
     })
@@ -162,20 +167,28 @@ fn working_dir(text: &str, in_bundle: bool) -> Result<Option<String>, Error> {
 
 fn readiness(wire: &v1::ProcessRuntime) -> Result<Readiness, Error> {
     match wire.ready_kind.as_str() {
+        _ if wire.ready_answer => Ok(Readiness::Answer),
         "tcp" => Ok(Readiness::Tcp),
-        "http" => {
-            let path = &wire.ready_path;
-            let good = path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok();
-            ensure(good, "ready_path", || {
-                format!("{path:?} is no path that begins with /")
-            })?;
-            Ok(Readiness::Http(path.clone()))
-        }
+        "http" => Ok(Readiness::Http(path("ready_path", &wire.ready_path)?)),
         other => {
             let problem = format!("{other:?} is neither tcp nor http");
             Err(Error::new("ready_kind", problem))
         }
     }
+}
+
+fn path(field: &'static str, path: &str) -> Result<String, Error> {
+    let good = path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok();
+    ensure(good, field, || {
+        format!("{path:?} is no path that begins with /")
+    })?;
+    Ok(path.to_owned())
+}
+
+fn liveness(wire: &v1::Liveness) -> Result<Liveness, Error> {
+    let given = Some(&wire.path).filter(|path| !path.is_empty());
+    let path = given.map(|given| path("path", given)).transpose()?;
+    settings!(liveness => read Liveness, wire, { path: path, })
 }
 
 fn scaling(wire: &v1::Scaling) -> Result<Scaling, Error> {

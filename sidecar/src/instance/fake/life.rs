@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +35,8 @@ pub(super) struct Life {
     /// Its server and connections.
     pub(super) server: TaskTracker,
     pub(super) crashes: mpsc::Receiver<i32>,
+    pub(super) kills: mpsc::Receiver<String>,
+    pub(super) freezes: watch::Receiver<bool>,
     pub(super) requests: Arc<AtomicU64>,
     /// Adopted and ready.
     pub(super) ready: bool,
@@ -51,6 +53,9 @@ impl Life {
         tokio::select! {
             biased;
             Some(code) = self.crashes.recv() => exited(code, true),
+            Some(cause) = self.kills.recv() => {
+                exit(ExitReason::Unresponsive, format!("killed, as {cause}"), true)
+            }
             () = self.stop.cancelled() => exit(ExitReason::Stopped, "stopped".into(), true),
         }
     }
@@ -110,14 +115,23 @@ impl Life {
             world.requests.clone(),
         );
         let delay = self.script.answer_delay;
+        let freezes = self.freezes.clone();
         let (dead, server) = (self.dead.clone(), self.server.clone());
         let serving = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (id, requests, all) = (id.clone(), requests.clone(), all.clone());
-                let service = service_fn(move |request| {
-                    requests.fetch_add(1, Ordering::SeqCst);
-                    all.fetch_add(1, Ordering::SeqCst);
-                    answer(id.clone(), delay, request)
+                let freezes = freezes.clone();
+                let service = service_fn(move |request: Request<Incoming>| {
+                    // As no call is seen of a probe, none is counted.
+                    let call = u64::from(request.uri().path() != "*");
+                    requests.fetch_add(call, Ordering::SeqCst);
+                    all.fetch_add(call, Ordering::SeqCst);
+                    let (id, mut freezes) = (id.clone(), freezes.clone());
+                    async move {
+                        // An error means that the instance is gone, and then its server ends.
+                        freezes.wait_for(|frozen| !frozen).await.ok();
+                        answer(id, delay, request).await
+                    }
                 });
                 let http = auto::Builder::new(TokioExecutor::new());
                 let connection = async move {

@@ -106,7 +106,7 @@ fn survivor(
         return Err("another program has its port");
     }
     // Its death may have come between telling that it is ready and noting it.
-    let noted = manifest.was_ready || manifest.ready_path.is_none();
+    let noted = manifest.was_ready || manifest.question().is_none();
     let ready = noted && look == Look::Listening;
     let mut spawned = Spawned {
         folder: folder.to_owned(),

@@ -56,6 +56,12 @@ pub(super) fn stopped_by_force(
     exit(ExitReason::Stopped, status, was_ready, message)
 }
 
+/// It did nothing any more.
+pub(super) fn unresponsive(status: Option<ExitStatus>, was_ready: bool, cause: &str) -> Exit {
+    let message = format!("killed, as {cause}");
+    exit(ExitReason::Unresponsive, status, was_ready, message)
+}
+
 /// It never ran.
 pub(super) fn spawn_failed(message: String) -> Exit {
     exit(ExitReason::SpawnFailed, None, false, message)

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use gateless_common::io::{PRIVATE, replace_until_reboot, unix_now};
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::probe::Question;
+
 const FILE: &str = "manifest.json";
 
 /// One instance, as it is kept on disk.
@@ -22,12 +24,18 @@ pub(super) struct Manifest {
     pub revision_uid: String,
     pub port: u16,
     pub started_at_ms: u64,
-    /// `None`: a TCP listener is enough.
+    /// A path that must answer well. `None`: any answer will do, or a TCP listener.
     pub ready_path: Option<String>,
+    /// Any answer will do.
+    #[serde(default)]
+    pub ready_answer: bool,
     pub h2c: bool,
     pub start_timeout_ms: u64,
     pub stop_grace_ms: u64,
     pub was_ready: bool,
+    /// The version of the values of its secrets.
+    #[serde(default)]
+    pub secrets_version: u64,
     /// The unpacked bundle it runs from.
     pub bundle: Option<String>,
     /// Known once it is spawned.
@@ -49,6 +57,15 @@ impl Manifest {
     /// Writes it whole or not at all. No process outlives a reboot, so an fsync would only stand in the way of a start.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         replace_until_reboot(&folder.join(FILE), &serde_json::to_vec(self)?, PRIVATE)
+    }
+
+    /// What must be answered before it is ready; `None`: nothing.
+    pub(super) fn question(&self) -> Option<Question> {
+        let asked = self.ready_answer || self.ready_path.is_some();
+        asked.then(|| Question {
+            h2c: self.h2c,
+            path: self.ready_path.clone(),
+        })
     }
 
     /// Reads it back.
@@ -76,10 +93,12 @@ mod tests {
             port: 20000,
             started_at_ms: 1,
             ready_path: Some("/ready".into()),
+            ready_answer: false,
             h2c: false,
             start_timeout_ms: 2,
             stop_grace_ms: 3,
             was_ready: true,
+            secrets_version: 6,
             bundle: None,
             process: Some(ProcessId {
                 boot: "b".into(),

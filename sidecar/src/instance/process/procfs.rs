@@ -28,6 +28,8 @@ pub(super) struct Stat {
     pub start_time: u64,
     /// It has ended and waits for its parent.
     pub zombie: bool,
+    /// It does not run until somebody lets it go on.
+    pub stopped: bool,
 }
 
 /// Reads a process's group and start time.
@@ -47,6 +49,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
         group,
         start_time,
         zombie: matches!(state, "Z" | "X"),
+        stopped: state == "T",
     })
 }
 
@@ -147,16 +150,42 @@ fn descendants(leader: i32) -> Vec<i32> {
         .copied()
         .filter(|_| found.len() < DESCENDANTS)
     {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_default();
-        found.extend(
-            children
-                .split_ascii_whitespace()
-                .filter_map(|child| child.parse::<i32>().ok()),
-        );
+        found.extend(children(pid));
         next += 1;
     }
     found.split_off(1)
+}
+
+/// Whether everything that could do an instance's work is stopped: its processes that have none below them. One that is
+/// traced is not: somebody looks at it.
+pub(super) fn is_stopped(leader: i32) -> bool {
+    let mut all = descendants(leader);
+    if all.len() + 1 >= DESCENDANTS {
+        return false; // there may be others
+    }
+    all.push(leader);
+    let living = all.iter().filter_map(|pid| Some((*pid, stat(*pid).ok()?)));
+    let living: Vec<(i32, Stat)> = living.filter(|(_, stat)| !stat.zombie).collect();
+    let is_parent = |pid: i32| {
+        let mut below = children(pid).into_iter();
+        below.any(|child| living.iter().any(|(known, _)| *known == child))
+    };
+    let mut workers = living.iter().filter(|(pid, _)| !is_parent(*pid)).peekable();
+    workers.peek().is_some() && workers.all(|(_, stat)| stat.stopped)
+}
+
+/// Of all its threads: any of them may have started one.
+fn children(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")));
+    let lists = lists.map(Result::unwrap_or_default);
+    let pids = |list: String| -> Vec<i32> {
+        list.split_ascii_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .collect()
+    };
+    lists.flat_map(pids).collect()
 }
 
 /// The processes of the leader's group, or with the instance's mark.
@@ -235,12 +264,50 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_instance_is_stopped_when_all_that_work_in_it_are() {
+        use std::process::Command;
+        let signal = |pid: i32, name: &str| {
+            let pid = pid.to_string();
+            let killed = Command::new("kill").args([name, &pid]).status();
+            assert!(killed.unwrap().success());
+        };
+        // A shell that waits for two programs.
+        let mut shell = Command::new("sh");
+        let mut shell = shell
+            .args(["-c", "sleep 60 & sleep 60 & wait"])
+            .spawn()
+            .unwrap();
+        let leader = i32::try_from(shell.id()).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let until = |found: &dyn Fn() -> bool| {
+            while !found() {
+                assert!(std::time::Instant::now() < deadline);
+                std::thread::yield_now();
+            }
+        };
+        until(&|| children(leader).len() == 2);
+        let below = children(leader);
+        assert!(!is_stopped(leader));
+        signal(below[0], "-STOP");
+        until(&|| stat(below[0]).unwrap().stopped);
+        assert!(!is_stopped(leader), "the other one works");
+        signal(below[1], "-STOP");
+        until(&|| is_stopped(leader));
+        signal(below[0], "-CONT");
+        until(&|| !is_stopped(leader));
+        below.iter().for_each(|pid| signal(*pid, "-KILL"));
+        shell.wait().unwrap();
+        assert!(!is_stopped(leader), "who is gone is not stopped");
+    }
+
+    #[test]
     fn a_command_name_with_parentheses_does_not_confuse_stat() {
         let line = "12 (a) b) Z 1 34 34 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 567 0 0";
         let expected = Stat {
             group: 34,
             start_time: 567,
             zombie: true,
+            stopped: false,
         };
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("12 (a"), None);

@@ -3,28 +3,25 @@
 //! Whether it listens is asked of the kernel, not tried by connecting: that costs microseconds, shows
 //! whose socket it is, and the function never sees a connection that says nothing. Right after the
 //! spawn the thread that spawned looks every tenth of a millisecond; who takes longer is looked at by
-//! a task, ever more rarely. Deliberately knows no timeout: whoever waits gives up.
+//! a task, ever more rarely. Who listens is asked once more, by a request: programs listen before they have read what they
+//! run. Deliberately knows no timeout: whoever waits gives up.
 
 use std::net::{SocketAddr, TcpStream as BlockingStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::Empty;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use tokio::net::TcpStream;
 
 use super::manifest::Manifest;
 use super::ports::{Listener, Probe};
 use super::procfs::{self, Owns};
 use crate::clock;
+use crate::endpoint::probe::Question;
 
 const QUICK: Duration = Duration::from_millis(8);
 const QUICK_PAUSE: Duration = Duration::from_micros(100);
-const GET_TIMEOUT: Duration = Duration::from_secs(5);
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
 /// A process may be between two states once; a stranger's socket is still there later.
 const FOREIGN_LOOKS: u32 = 3;
@@ -54,8 +51,8 @@ pub(super) struct Watcher {
     leader: i32,
     node: String,
     instance: String,
-    path: Option<String>,
-    h2c: bool,
+    /// `None`: that it listens is enough.
+    question: Option<Question>,
     /// It was given its listener, so it has one.
     activated: bool,
     probe: Option<Probe>,
@@ -70,8 +67,7 @@ impl Watcher {
             leader,
             node: node.to_owned(),
             instance: manifest.id.clone(),
-            path: manifest.ready_path.clone(),
-            h2c: manifest.h2c,
+            question: manifest.question(),
             activated,
             probe: Probe::open().ok(),
             cause: Mutex::new(None),
@@ -161,13 +157,17 @@ impl Watcher {
     }
 
     async fn answers(&self) -> bool {
-        let Some(path) = &self.path else { return true };
-        let answer = tokio::time::timeout(GET_TIMEOUT, get(self.address(), path, self.h2c)).await;
+        let Some(question) = &self.question else {
+            return true;
+        };
+        let answer = tokio::time::timeout(ASK_TIMEOUT, question.ask(self.address())).await;
+        let asked = question.text();
         let failure = match answer {
+            Ok(Ok(_)) if question.path.is_none() => return true,
             Ok(Ok(status)) if status.is_success() || status.is_redirection() => return true,
-            Ok(Ok(status)) => format!("GET {path} answers {}", status.as_u16()),
-            Ok(Err(error)) => format!("GET {path} fails: {error}"),
-            Err(_) => format!("GET {path} takes longer than {} s", GET_TIMEOUT.as_secs()),
+            Ok(Ok(status)) => format!("{asked} answers {}", status.as_u16()),
+            Ok(Err(error)) => format!("{asked} fails: {error}"),
+            Err(_) => format!("{asked} takes longer than {} s", ASK_TIMEOUT.as_secs()),
         };
         *self.cause.lock() = Some(failure);
         false
@@ -192,55 +192,6 @@ fn pause(waited: Duration) -> Duration {
         200..2000 => 5,
         _ => 20,
     })
-}
-
-#[derive(Debug, thiserror::Error)]
-enum GetError {
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    #[error("{0}")]
-    Hyper(#[from] hyper::Error),
-    #[error("{0}")]
-    Request(#[from] http::Error),
-}
-
-async fn get(address: SocketAddr, path: &str, h2c: bool) -> Result<StatusCode, GetError> {
-    let stream = TokioIo::new(TcpStream::connect(address).await?);
-    let request = Request::builder()
-        .uri(if h2c {
-            format!("http://{address}{path}")
-        } else {
-            path.to_owned()
-        })
-        .header(http::header::USER_AGENT, "gateless-readiness")
-        .header(http::header::HOST, address.to_string())
-        .body(Empty::<Bytes>::new())?;
-    if h2c {
-        let executor = TokioExecutor::new();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(executor, stream).await?;
-        let response = sender.send_request(request);
-        return answer(response, connection).await;
-    }
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-    let response = sender.send_request(request);
-    answer(response, connection).await
-}
-
-/// Drives the connection just until there is a status.
-async fn answer<B>(
-    response: impl Future<Output = hyper::Result<http::Response<B>>>,
-    connection: impl Future<Output = hyper::Result<()>>,
-) -> Result<StatusCode, GetError> {
-    tokio::pin!(response);
-    tokio::select! {
-        biased;
-        response = &mut response => Ok(response?.status()),
-        ended = connection => {
-            ended?;
-            Ok(response.await?.status())
-        }
-    }
 }
 
 #[cfg(test)]

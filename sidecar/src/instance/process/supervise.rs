@@ -17,15 +17,14 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio_util::sync::CancellationToken;
 
-use super::Inner;
 use super::exit;
 use super::manifest::{Manifest, now_ms};
 use super::ports::Claim;
 use super::procfs;
 use super::readiness::{Look, Verdict, Watcher};
 use super::spawn::{self, Spawned};
+use super::{Inner, Stop};
 use crate::clock;
 use crate::instance::{Event, Exit, StartRequest, Target};
 
@@ -139,6 +138,12 @@ impl Running {
         }
         exit::stopped_by_force(self.kill(inner).await, was_ready, grace)
     }
+
+    /// Ends what does nothing any more: it would not hear if it were asked.
+    async fn replace(&mut self, inner: &Arc<Inner>, cause: &str) -> Exit {
+        let was_ready = self.manifest.was_ready;
+        exit::unresponsive(self.kill(inner).await, was_ready, cause)
+    }
 }
 
 fn is_alive(handle: &OwnedFd) -> bool {
@@ -151,19 +156,14 @@ fn is_alive(handle: &OwnedFd) -> bool {
 }
 
 /// Runs an instance from request to end.
-pub(super) async fn start(inner: Arc<Inner>, request: StartRequest, stop: CancellationToken) {
+pub(super) async fn start(inner: Arc<Inner>, request: StartRequest, stop: Stop) {
     let id = request.id.clone();
     let exit = run(&inner, Arc::new(request), &stop).await;
     finish(&inner, id, exit).await;
 }
 
 /// Runs an adopted instance to its end.
-pub(super) async fn go_on(
-    inner: Arc<Inner>,
-    running: Running,
-    ready: bool,
-    stop: CancellationToken,
-) {
+pub(super) async fn go_on(inner: Arc<Inner>, running: Running, ready: bool, stop: Stop) {
     let id = InstanceId::new(&running.manifest.id);
     let exit = match watch(&inner, running, ready, &stop, clock::now()).await {
         End::Exit(exit) => exit,
@@ -172,7 +172,7 @@ pub(super) async fn go_on(
     finish(&inner, id, exit).await;
 }
 
-async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &CancellationToken) -> Exit {
+async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Stop) -> Exit {
     let asked = clock::now();
     let bundle = match unpack(inner, &request).await {
         Ok(bundle) => bundle.map(Arc::new),
@@ -181,7 +181,7 @@ async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Cancellation
     for _ in 0..PORT_ATTEMPTS {
         let permit = tokio::select! {
             biased;
-            () = stop.cancelled() => return exit::stopped(None, false),
+            () = stop.asked.cancelled() => return exit::stopped(None, false),
             permit = inner.starts.clone().acquire_owned() => permit,
         };
         let (shared, start, folder) = (inner.clone(), request.clone(), bundle.clone());
@@ -253,9 +253,11 @@ async fn watch(
     inner: &Arc<Inner>,
     mut running: Running,
     ready: bool,
-    stop: &CancellationToken,
+    stop: &Stop,
     asked: Time,
 ) -> End {
+    let leader = running.pid.as_raw_nonzero().get();
+    stop.leader.store(leader, Ordering::Relaxed);
     if let Some(watcher) = running.watcher.take().filter(|_| !ready)
         && let Some(end) = until_ready(inner, &mut running, watcher, stop, asked).await
     {
@@ -267,7 +269,8 @@ async fn watch(
             let status = running.bury(inner).await;
             End::Exit(exit::by_itself(status, running.manifest.was_ready))
         }
-        () = stop.cancelled() => End::Exit(running.terminate(inner).await),
+        () = stop.killed.cancelled() => End::Exit(running.replace(inner, stop.cause()).await),
+        () = stop.asked.cancelled() => End::Exit(running.terminate(inner).await),
     }
 }
 
@@ -283,7 +286,7 @@ async fn until_ready(
     inner: &Arc<Inner>,
     running: &mut Running,
     watcher: Watcher,
-    stop: &CancellationToken,
+    stop: &Stop,
     asked: Time,
 ) -> Option<End> {
     let manifest = &running.manifest;
@@ -294,7 +297,7 @@ async fn until_ready(
     let outcome = tokio::select! {
         biased;
         () = running.exited() => Outcome::Exited,
-        () = stop.cancelled() => Outcome::Stopped,
+        () = stop.asked.cancelled() => Outcome::Stopped,
         verdict = watcher.wait(crowd) => Outcome::Found(verdict),
         () = tokio::time::sleep(timeout.saturating_sub(waited)) => Outcome::TimedOut,
     };

@@ -67,6 +67,10 @@ impl Driver for WithFile {
         self.0.stop(id);
     }
 
+    fn kill(&self, id: &InstanceId, cause: &str) {
+        self.0.kill(id, cause);
+    }
+
     fn adopt(&self) -> BoxFuture<'_, Vec<crate::instance::Adopted>> {
         self.0.adopt()
     }

@@ -1,6 +1,7 @@
 //! What callers of the async path see.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateless_common::problem::Code;
 use gateless_core::access::Access;
@@ -25,6 +26,7 @@ fn function() -> config::Function {
         revisions: vec![],
         traffic: vec![],
         candidate: None,
+        settle: Duration::ZERO,
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,

@@ -104,8 +104,8 @@ function Program({ ns, spec, onChange, error }: PartProps) {
         <TextField
           label="Ready when this path answers"
           value={readyPath}
-          onChange={(path) => onChange(put(spec, "process.ready", path === "" ? { kind: "tcp" } : { kind: "http", path }))}
-          placeholder="its port accepts"
+          onChange={(path) => onChange(put(spec, "process.ready", path === "" ? undefined : { kind: "http", path }))}
+          placeholder="any request is answered"
           mono
           error={error("process.ready", true)}
         />

@@ -157,6 +157,8 @@ fn leave_manifest(node: &Node, id: &str, process: Option<ProcessId>) {
         port: 20_000,
         started_at_ms: 1,
         ready_path: None,
+        ready_answer: false,
+        secrets_version: 0,
         h2c: false,
         start_timeout_ms: 1000,
         stop_grace_ms: 1000,
