@@ -19,6 +19,8 @@ var _ MappedNullable = &Access{}
 
 // Access What a function asks of its callers. In force for all revisions as soon as it is applied.
 type Access struct {
+	// What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+	Auth *Auth `json:"auth,omitempty"`
 	// How many of these may come at once; 0: as many as may in a second.
 	Burst *int32 `json:"burst,omitempty"`
 	// How many of these may come at once; 0: as many as may in a second.
@@ -67,6 +69,38 @@ func NewAccessWithDefaults() *Access {
 	var rate float64 = 0
 	this.Rate = &rate
 	return &this
+}
+
+// GetAuth returns the Auth field value if set, zero value otherwise.
+func (o *Access) GetAuth() Auth {
+	if o == nil || IsNil(o.Auth) {
+		var ret Auth
+		return ret
+	}
+	return *o.Auth
+}
+
+// GetAuthOk returns a tuple with the Auth field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Access) GetAuthOk() (*Auth, bool) {
+	if o == nil || IsNil(o.Auth) {
+		return nil, false
+	}
+	return o.Auth, true
+}
+
+// HasAuth returns a boolean if a field has been set.
+func (o *Access) HasAuth() bool {
+	if o != nil && !IsNil(o.Auth) {
+		return true
+	}
+
+	return false
+}
+
+// SetAuth gets a reference to the given Auth and assigns it to the Auth field.
+func (o *Access) SetAuth(v Auth) {
+	o.Auth = &v
 }
 
 // GetBurst returns the Burst field value if set, zero value otherwise.
@@ -271,6 +305,9 @@ func (o Access) MarshalJSON() ([]byte, error) {
 
 func (o Access) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if !IsNil(o.Auth) {
+		toSerialize["auth"] = o.Auth
+	}
 	if !IsNil(o.Burst) {
 		toSerialize["burst"] = o.Burst
 	}
@@ -311,6 +348,7 @@ func (o *Access) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "auth")
 		delete(additionalProperties, "burst")
 		delete(additionalProperties, "caller_burst")
 		delete(additionalProperties, "caller_rate")

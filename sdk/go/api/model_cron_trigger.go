@@ -28,6 +28,8 @@ type CronTrigger struct {
 	CatchUpWindowMs *int64 `json:"catch_up_window_ms,omitempty"`
 	// The body's `content-type`.
 	ContentType *string `json:"content_type,omitempty"`
+	// What of a time that comes while the call of the one before is not over.
+	Overlap *Overlap `json:"overlap,omitempty"`
 	// Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
 	Schedule string `json:"schedule"`
 	// IANA name of the time zone the schedule is of.
@@ -195,6 +197,38 @@ func (o *CronTrigger) SetContentType(v string) {
 	o.ContentType = &v
 }
 
+// GetOverlap returns the Overlap field value if set, zero value otherwise.
+func (o *CronTrigger) GetOverlap() Overlap {
+	if o == nil || IsNil(o.Overlap) {
+		var ret Overlap
+		return ret
+	}
+	return *o.Overlap
+}
+
+// GetOverlapOk returns a tuple with the Overlap field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *CronTrigger) GetOverlapOk() (*Overlap, bool) {
+	if o == nil || IsNil(o.Overlap) {
+		return nil, false
+	}
+	return o.Overlap, true
+}
+
+// HasOverlap returns a boolean if a field has been set.
+func (o *CronTrigger) HasOverlap() bool {
+	if o != nil && !IsNil(o.Overlap) {
+		return true
+	}
+
+	return false
+}
+
+// SetOverlap gets a reference to the given Overlap and assigns it to the Overlap field.
+func (o *CronTrigger) SetOverlap(v Overlap) {
+	o.Overlap = &v
+}
+
 // GetSchedule returns the Schedule field value
 func (o *CronTrigger) GetSchedule() string {
 	if o == nil {
@@ -273,6 +307,9 @@ func (o CronTrigger) ToMap() (map[string]interface{}, error) {
 	if !IsNil(o.ContentType) {
 		toSerialize["content_type"] = o.ContentType
 	}
+	if !IsNil(o.Overlap) {
+		toSerialize["overlap"] = o.Overlap
+	}
 	toSerialize["schedule"] = o.Schedule
 	if !IsNil(o.Timezone) {
 		toSerialize["timezone"] = o.Timezone
@@ -324,6 +361,7 @@ func (o *CronTrigger) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "catch_up")
 		delete(additionalProperties, "catch_up_window_ms")
 		delete(additionalProperties, "content_type")
+		delete(additionalProperties, "overlap")
 		delete(additionalProperties, "schedule")
 		delete(additionalProperties, "timezone")
 		o.AdditionalProperties = additionalProperties

@@ -21,7 +21,7 @@ var _ MappedNullable = &Event{}
 
 // Event One event: the `data` of a server-sent event, whose `event` is the type. Fields that the type does not have are left out.
 type Event struct {
-	// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`, `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
+	// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`, `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
 	Action NullableString `json:"action,omitempty"`
 	// call: the attempt under way or the last one, from 1; 0: none yet.
 	Attempt NullableInt32 `json:"attempt,omitempty"`
@@ -47,7 +47,7 @@ type Event struct {
 	Instance NullableString `json:"instance,omitempty"`
 	// sidecar: how many catalogue versions it is behind.
 	Lag NullableInt64 `json:"lag,omitempty"`
-	// function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
+	// function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed or skipped.
 	Message NullableString `json:"message,omitempty"`
 	// Null: it is of no one namespace.
 	Namespace NullableString `json:"namespace"`

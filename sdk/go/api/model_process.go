@@ -26,7 +26,7 @@ type Process struct {
 	Command []string `json:"command"`
 	// Address space of an instance.
 	MemoryBytes NullableInt64 `json:"memory_bytes,omitempty"`
-	// When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
+	// When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
 	Ready *Readiness `json:"ready,omitempty"`
 	// Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
 	SocketActivation *bool `json:"socket_activation,omitempty"`

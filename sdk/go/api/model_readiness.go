@@ -19,7 +19,7 @@ var _ MappedNullable = &Readiness{}
 
 // Readiness When an instance counts as ready.
 type Readiness struct {
-	// `tcp`: its port accepts a connection. `http`: a GET of `path` answers 2xx or 3xx.
+	// `answer`: it answers a request, whatever the status. `http`: a GET of `path` answers 2xx or 3xx. `tcp`: its port accepts a connection, although nobody may be behind it yet.
 	Kind *ReadinessKind `json:"kind,omitempty"`
 	// For kind `http`.
 	Path NullableString `json:"path,omitempty"`

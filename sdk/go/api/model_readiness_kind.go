@@ -20,12 +20,14 @@ type ReadinessKind string
 
 // List of ReadinessKind
 const (
+	READINESSKIND_ANSWER ReadinessKind = "answer"
 	READINESSKIND_TCP ReadinessKind = "tcp"
 	READINESSKIND_HTTP ReadinessKind = "http"
 )
 
 // All allowed values of ReadinessKind enum
 var AllowedReadinessKindEnumValues = []ReadinessKind{
+	"answer",
 	"tcp",
 	"http",
 }

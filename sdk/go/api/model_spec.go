@@ -32,6 +32,8 @@ type Spec struct {
 	Kind Kind `json:"kind"`
 	// Bounds on one call.
 	Limits *Limits `json:"limits,omitempty"`
+	// Probes of instances that say nothing.
+	Liveness *Liveness `json:"liveness,omitempty"`
 	// For kind `process`.
 	Process *Process `json:"process,omitempty"`
 	// What an instance speaks on its port; `h2c` as gRPC needs it.
@@ -251,6 +253,38 @@ func (o *Spec) HasLimits() bool {
 // SetLimits gets a reference to the given Limits and assigns it to the Limits field.
 func (o *Spec) SetLimits(v Limits) {
 	o.Limits = &v
+}
+
+// GetLiveness returns the Liveness field value if set, zero value otherwise.
+func (o *Spec) GetLiveness() Liveness {
+	if o == nil || IsNil(o.Liveness) {
+		var ret Liveness
+		return ret
+	}
+	return *o.Liveness
+}
+
+// GetLivenessOk returns a tuple with the Liveness field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Spec) GetLivenessOk() (*Liveness, bool) {
+	if o == nil || IsNil(o.Liveness) {
+		return nil, false
+	}
+	return o.Liveness, true
+}
+
+// HasLiveness returns a boolean if a field has been set.
+func (o *Spec) HasLiveness() bool {
+	if o != nil && !IsNil(o.Liveness) {
+		return true
+	}
+
+	return false
+}
+
+// SetLiveness gets a reference to the given Liveness and assigns it to the Liveness field.
+func (o *Spec) SetLiveness(v Liveness) {
+	o.Liveness = &v
 }
 
 // GetProcess returns the Process field value if set, zero value otherwise.
@@ -503,6 +537,9 @@ func (o Spec) ToMap() (map[string]interface{}, error) {
 	if !IsNil(o.Limits) {
 		toSerialize["limits"] = o.Limits
 	}
+	if !IsNil(o.Liveness) {
+		toSerialize["liveness"] = o.Liveness
+	}
 	if !IsNil(o.Process) {
 		toSerialize["process"] = o.Process
 	}
@@ -573,6 +610,7 @@ func (o *Spec) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "hold")
 		delete(additionalProperties, "kind")
 		delete(additionalProperties, "limits")
+		delete(additionalProperties, "liveness")
 		delete(additionalProperties, "process")
 		delete(additionalProperties, "protocol")
 		delete(additionalProperties, "retries")

@@ -41,6 +41,8 @@ type TriggerStatus struct {
 	Owner NullableString `json:"owner,omitempty"`
 	// Whether the condition `Ready` is true.
 	Ready bool `json:"ready"`
+	// Times of its schedule that were left out, as the call before was not over.
+	Skipped int64 `json:"skipped"`
 	AdditionalProperties map[string]interface{}
 }
 
@@ -50,13 +52,14 @@ type _TriggerStatus TriggerStatus
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewTriggerStatus(conditions []Condition, delivered int64, failed int64, missed int64, ready bool) *TriggerStatus {
+func NewTriggerStatus(conditions []Condition, delivered int64, failed int64, missed int64, ready bool, skipped int64) *TriggerStatus {
 	this := TriggerStatus{}
 	this.Conditions = conditions
 	this.Delivered = delivered
 	this.Failed = failed
 	this.Missed = missed
 	this.Ready = ready
+	this.Skipped = skipped
 	return &this
 }
 
@@ -398,6 +401,30 @@ func (o *TriggerStatus) SetReady(v bool) {
 	o.Ready = v
 }
 
+// GetSkipped returns the Skipped field value
+func (o *TriggerStatus) GetSkipped() int64 {
+	if o == nil {
+		var ret int64
+		return ret
+	}
+
+	return o.Skipped
+}
+
+// GetSkippedOk returns a tuple with the Skipped field value
+// and a boolean to check if the value has been set.
+func (o *TriggerStatus) GetSkippedOk() (*int64, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.Skipped, true
+}
+
+// SetSkipped sets field value
+func (o *TriggerStatus) SetSkipped(v int64) {
+	o.Skipped = v
+}
+
 func (o TriggerStatus) MarshalJSON() ([]byte, error) {
 	toSerialize,err := o.ToMap()
 	if err != nil {
@@ -428,6 +455,7 @@ func (o TriggerStatus) ToMap() (map[string]interface{}, error) {
 		toSerialize["owner"] = o.Owner.Get()
 	}
 	toSerialize["ready"] = o.Ready
+	toSerialize["skipped"] = o.Skipped
 
 	for key, value := range o.AdditionalProperties {
 		toSerialize[key] = value
@@ -446,6 +474,7 @@ func (o *TriggerStatus) UnmarshalJSON(data []byte) (err error) {
 		"failed",
 		"missed",
 		"ready",
+		"skipped",
 	}
 
 	allProperties := make(map[string]interface{})
@@ -485,6 +514,7 @@ func (o *TriggerStatus) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "next_fire_at")
 		delete(additionalProperties, "owner")
 		delete(additionalProperties, "ready")
+		delete(additionalProperties, "skipped")
 		o.AdditionalProperties = additionalProperties
 	}
 

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -502,6 +502,65 @@ export const invokeFunction = <ThrowOnError extends boolean = true>(options: Opt
             'Content-Type': 'application/json',
             ...options.headers
         }
+    });
+};
+
+/**
+ * List callers' keys to a function
+ */
+export const listKeys = <ThrowOnError extends boolean = true>(options: Options<ListKeysData, ThrowOnError>) => {
+    return (options.client ?? client).get<ListKeysResponses, ListKeysErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/keys',
+        ...options
+    });
+};
+
+/**
+ * Make a caller's key to a function
+ *
+ * It is asked for where the spec's `access.auth` is `key`. Making one makes no revision.
+ */
+export const createKey = <ThrowOnError extends boolean = true>(options: Options<CreateKeyData, ThrowOnError>) => {
+    return (options.client ?? client).post<CreateKeyResponses, CreateKeyErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/keys',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
+ * Revoke a caller's key
+ *
+ * Sidecars refuse it as soon as they hear of it. Calls that are queued for its holder become dead letters.
+ */
+export const revokeKey = <ThrowOnError extends boolean = true>(options: Options<RevokeKeyData, ThrowOnError>) => {
+    return (options.client ?? client).delete<RevokeKeyResponses, RevokeKeyErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/keys/{key}',
+        ...options
     });
 };
 

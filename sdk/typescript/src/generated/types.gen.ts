@@ -9,6 +9,10 @@ export type ClientOptions = {
  */
 export type Access = {
     /**
+     * What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+     */
+    auth?: Auth;
+    /**
      * How many of these may come at once; 0: as many as may in a second.
      */
     burst?: number;
@@ -131,6 +135,11 @@ export type Attempt = {
      */
     status?: number | null;
 };
+
+/**
+ * What a caller of a function has to prove.
+ */
+export type Auth = 'none' | 'key';
 
 /**
  * A call it was not done to.
@@ -317,6 +326,28 @@ export type Count = {
 };
 
 /**
+ * A new key.
+ */
+export type CreatedKey = {
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * When it stops being one; `null`: never.
+     */
+    expires_at?: string | null;
+    /**
+     * The key; it is shown this once and kept nowhere.
+     */
+    key: string;
+    /**
+     * The caller's name.
+     */
+    name: string;
+};
+
+/**
  * A new token.
  */
 export type CreatedToken = {
@@ -372,6 +403,10 @@ export type CronTrigger = {
      */
     content_type?: string;
     /**
+     * What of a time that comes while the call of the one before is not over.
+     */
+    overlap?: Overlap;
+    /**
      * Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
      */
     schedule: string;
@@ -406,7 +441,7 @@ export type CurrentStats = {
 export type Event = {
     /**
      * function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-     * `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
+     * `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
      */
     action?: string | null;
     /**
@@ -458,7 +493,7 @@ export type Event = {
      */
     lag?: number | null;
     /**
-     * function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
+     * function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed or skipped.
      */
     message?: string | null;
     /**
@@ -917,6 +952,48 @@ export type InvokeResponse = {
 };
 
 /**
+ * A caller's key, without the key itself.
+ */
+export type Key = {
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * When it stops being one; `null`: never.
+     */
+    expires_at?: string | null;
+    /**
+     * The caller's name; the function sees it as `x-gateless-caller`.
+     */
+    name: string;
+};
+
+/**
+ * A function's keys.
+ */
+export type KeyList = {
+    /**
+     * All of them, by name; at most 256.
+     */
+    items: Array<Key>;
+};
+
+/**
+ * What is asked of a new key.
+ */
+export type KeyRequest = {
+    /**
+     * The caller's name, a DNS label.
+     */
+    name: string;
+    /**
+     * How long it is good, at most a year; left out: until it is revoked.
+     */
+    ttl_seconds?: number | null;
+};
+
+/**
  * The live signing keys.
  */
 export type KeysRotated = {
@@ -962,6 +1039,28 @@ export type Limits = {
 };
 
 /**
+ * Probes of instances that say nothing: one that does not answer them is replaced.
+ */
+export type Liveness = {
+    /**
+     * Probes in a row without an answer, after which an instance is replaced.
+     */
+    failure_threshold?: number;
+    /**
+     * What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check.
+     */
+    path?: string | null;
+    /**
+     * Between two probes of an instance that has said nothing meanwhile; 0: none is probed.
+     */
+    period_ms?: number;
+    /**
+     * For the answer to a probe.
+     */
+    timeout_ms?: number;
+};
+
+/**
  * A line an instance wrote.
  */
 export type LogLine = {
@@ -995,6 +1094,11 @@ export type LogLine = {
  * What the autoscaler counts.
  */
 export type Metric = 'concurrency' | 'rps';
+
+/**
+ * What of a time that comes while the call of the one before is not over: neither done nor a dead letter.
+ */
+export type Overlap = 'allow' | 'skip' | 'queue';
 
 /**
  * A part of a call's time.
@@ -1061,7 +1165,7 @@ export type Process = {
      */
     memory_bytes?: number | null;
     /**
-     * When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
+     * When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
      */
     ready?: Readiness;
     /**
@@ -1154,7 +1258,8 @@ export type QueueTrigger = {
  */
 export type Readiness = {
     /**
-     * `tcp`: its port accepts a connection. `http`: a GET of `path` answers 2xx or 3xx.
+     * `answer`: it answers a request, whatever the status. `http`: a GET of `path` answers 2xx or 3xx. `tcp`: its port
+     * accepts a connection, although nobody may be behind it yet.
      */
     kind?: ReadinessKind;
     /**
@@ -1166,7 +1271,7 @@ export type Readiness = {
 /**
  * How readiness is found out.
  */
-export type ReadinessKind = 'tcp' | 'http';
+export type ReadinessKind = 'answer' | 'tcp' | 'http';
 
 /**
  * A resource a sidecar refused.
@@ -1716,6 +1821,10 @@ export type Spec = {
      */
     limits?: Limits;
     /**
+     * Probes of instances that say nothing.
+     */
+    liveness?: Liveness;
+    /**
      * For kind `process`.
      */
     process?: Process;
@@ -2083,6 +2192,10 @@ export type TriggerStatus = {
      * Whether the condition `Ready` is true.
      */
     ready: boolean;
+    /**
+     * Times of its schedule that were left out, as the call before was not over.
+     */
+    skipped: number;
 };
 
 /**
@@ -3276,6 +3389,130 @@ export type InvokeFunctionResponses = {
 };
 
 export type InvokeFunctionResponse = InvokeFunctionResponses[keyof InvokeFunctionResponses];
+
+export type ListKeysData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/keys';
+};
+
+export type ListKeysErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListKeysError = ListKeysErrors[keyof ListKeysErrors];
+
+export type ListKeysResponses = {
+    /**
+     * Its keys, without the keys themselves.
+     */
+    200: KeyList;
+};
+
+export type ListKeysResponse = ListKeysResponses[keyof ListKeysResponses];
+
+export type CreateKeyData = {
+    body: KeyRequest;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/keys';
+};
+
+export type CreateKeyErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CreateKeyError = CreateKeyErrors[keyof CreateKeyErrors];
+
+export type CreateKeyResponses = {
+    /**
+     * The key, shown this once.
+     */
+    201: CreatedKey;
+};
+
+export type CreateKeyResponse = CreateKeyResponses[keyof CreateKeyResponses];
+
+export type RevokeKeyData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function.
+         */
+        name: string;
+        /**
+         * The caller's name, a DNS label.
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/keys/{key}';
+};
+
+export type RevokeKeyErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RevokeKeyError = RevokeKeyErrors[keyof RevokeKeyErrors];
+
+export type RevokeKeyResponses = {
+    /**
+     * It opens nothing any more.
+     */
+    204: void;
+};
+
+export type RevokeKeyResponse = RevokeKeyResponses[keyof RevokeKeyResponses];
 
 export type StreamLogsData = {
     body?: never;

@@ -6,6 +6,7 @@ from .apply_request_labels import ApplyRequestLabels
 from .artifact import Artifact
 from .async_policy import AsyncPolicy
 from .attempt import Attempt
+from .auth import Auth
 from .bulk_failure import BulkFailure
 from .bulk_request import BulkRequest
 from .bulk_result import BulkResult
@@ -18,6 +19,7 @@ from .component import Component
 from .condition import Condition
 from .cors import Cors
 from .count import Count
+from .created_key import CreatedKey
 from .created_token import CreatedToken
 from .cron_trigger import CronTrigger
 from .current_stats import CurrentStats
@@ -38,11 +40,16 @@ from .invoke_request import InvokeRequest
 from .invoke_request_headers import InvokeRequestHeaders
 from .invoke_response import InvokeResponse
 from .invoke_response_headers import InvokeResponseHeaders
+from .key import Key
+from .key_list import KeyList
+from .key_request import KeyRequest
 from .keys_rotated import KeysRotated
 from .kind import Kind
 from .limits import Limits
+from .liveness import Liveness
 from .log_line import LogLine
 from .metric import Metric
+from .overlap import Overlap
 from .phase import Phase
 from .problem import Problem
 from .process import Process
@@ -108,6 +115,7 @@ __all__ = (
     "Artifact",
     "AsyncPolicy",
     "Attempt",
+    "Auth",
     "BulkFailure",
     "BulkRequest",
     "BulkResult",
@@ -120,6 +128,7 @@ __all__ = (
     "Condition",
     "Cors",
     "Count",
+    "CreatedKey",
     "CreatedToken",
     "CronTrigger",
     "CurrentStats",
@@ -140,11 +149,16 @@ __all__ = (
     "InvokeRequestHeaders",
     "InvokeResponse",
     "InvokeResponseHeaders",
+    "Key",
+    "KeyList",
+    "KeyRequest",
     "KeysRotated",
     "Kind",
     "Limits",
+    "Liveness",
     "LogLine",
     "Metric",
+    "Overlap",
     "Phase",
     "Problem",
     "Process",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 
+from ..models.auth import Auth, check_auth
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Access:
     """What a function asks of its callers. In force for all revisions as soon as it is applied.
 
     Attributes:
+        auth (Auth | Unset): What a caller of a function has to prove.
         burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
         caller_burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
         caller_rate (float | Unset): Calls a second that each caller may make at each sidecar; 0: no limit. Default:
@@ -31,6 +33,7 @@ class Access:
             0.0.
     """
 
+    auth: Auth | Unset = UNSET
     burst: int | Unset = 0
     caller_burst: int | Unset = 0
     caller_rate: float | Unset = 0.0
@@ -39,6 +42,10 @@ class Access:
     rate: float | Unset = 0.0
 
     def to_dict(self) -> dict[str, Any]:
+        auth: str | Unset = UNSET
+        if not isinstance(self.auth, Unset):
+            auth = self.auth
+
         burst = self.burst
 
         caller_burst = self.caller_burst
@@ -58,6 +65,8 @@ class Access:
         field_dict: dict[str, Any] = {}
 
         field_dict.update({})
+        if auth is not UNSET:
+            field_dict["auth"] = auth
         if burst is not UNSET:
             field_dict["burst"] = burst
         if caller_burst is not UNSET:
@@ -78,6 +87,13 @@ class Access:
         from ..models.cors import Cors
 
         d = dict(src_dict)
+        _auth = d.pop("auth", UNSET)
+        auth: Auth | Unset
+        if isinstance(_auth, Unset):
+            auth = UNSET
+        else:
+            auth = check_auth(_auth)
+
         burst = d.pop("burst", UNSET)
 
         caller_burst = d.pop("caller_burst", UNSET)
@@ -96,6 +112,7 @@ class Access:
         rate = d.pop("rate", UNSET)
 
         access = cls(
+            auth=auth,
             burst=burst,
             caller_burst=caller_burst,
             caller_rate=caller_rate,

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 from attrs import define as _attrs_define
 
 from ..models.catch_up import CatchUp, check_catch_up
+from ..models.overlap import Overlap, check_overlap
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="CronTrigger")
@@ -24,6 +25,8 @@ class CronTrigger:
             made up for;
             1000 to 2592000000 (30 days). Default: 86400000.
         content_type (str | Unset): The body's `content-type`.
+        overlap (Overlap | Unset): What of a time that comes while the call of the one before is not over: neither done
+            nor a dead letter.
         timezone (str | Unset): IANA name of the time zone the schedule is of. Default: 'UTC'. Example: Europe/Berlin.
     """
 
@@ -32,6 +35,7 @@ class CronTrigger:
     catch_up: CatchUp | Unset = UNSET
     catch_up_window_ms: int | Unset = 86400000
     content_type: str | Unset = UNSET
+    overlap: Overlap | Unset = UNSET
     timezone: str | Unset = "UTC"
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +50,10 @@ class CronTrigger:
         catch_up_window_ms = self.catch_up_window_ms
 
         content_type = self.content_type
+
+        overlap: str | Unset = UNSET
+        if not isinstance(self.overlap, Unset):
+            overlap = self.overlap
 
         timezone = self.timezone
 
@@ -64,6 +72,8 @@ class CronTrigger:
             field_dict["catch_up_window_ms"] = catch_up_window_ms
         if content_type is not UNSET:
             field_dict["content_type"] = content_type
+        if overlap is not UNSET:
+            field_dict["overlap"] = overlap
         if timezone is not UNSET:
             field_dict["timezone"] = timezone
 
@@ -87,6 +97,13 @@ class CronTrigger:
 
         content_type = d.pop("content_type", UNSET)
 
+        _overlap = d.pop("overlap", UNSET)
+        overlap: Overlap | Unset
+        if isinstance(_overlap, Unset):
+            overlap = UNSET
+        else:
+            overlap = check_overlap(_overlap)
+
         timezone = d.pop("timezone", UNSET)
 
         cron_trigger = cls(
@@ -95,6 +112,7 @@ class CronTrigger:
             catch_up=catch_up,
             catch_up_window_ms=catch_up_window_ms,
             content_type=content_type,
+            overlap=overlap,
             timezone=timezone,
         )
 

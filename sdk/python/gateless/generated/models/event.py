@@ -26,7 +26,8 @@ class Event:
                 more with time. Example: decision.
             action (None | str | Unset): function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`,
                 `left`, `draining`, `resumed`,
-                `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.
+                `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`,
+                `skipped`.
             attempt (int | None | Unset): call: the attempt under way or the last one, from 1; 0: none yet.
             dead (int | None | Unset): sample: as in Sample.
             desired (int | None | Unset): decision, sample: instances wanted.
@@ -39,7 +40,7 @@ class Event:
             instance (None | str | Unset): instance: its id.
             lag (int | None | Unset): sidecar: how many catalogue versions it is behind.
             message (None | str | Unset): function, instance, reset: for people. trigger: its call's id, the error, or the
-                time that was missed.
+                time that was missed or skipped.
             p50_ms (float | None | Unset): sample: as in Sample.
             p95_ms (float | None | Unset): sample: as in Sample.
             previous (int | None | Unset): decision: instances wanted before.

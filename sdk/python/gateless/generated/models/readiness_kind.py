@@ -1,8 +1,9 @@
 from typing import Literal
 
-ReadinessKind = Literal["http", "tcp"]
+ReadinessKind = Literal["answer", "http", "tcp"]
 
 READINESS_KIND_VALUES: set[ReadinessKind] = {
+    "answer",
     "http",
     "tcp",
 }

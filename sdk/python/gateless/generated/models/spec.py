@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..models.async_policy import AsyncPolicy
     from ..models.hold import Hold
     from ..models.limits import Limits
+    from ..models.liveness import Liveness
     from ..models.process import Process
     from ..models.retries import Retries
     from ..models.scaling import Scaling
@@ -38,6 +39,7 @@ class Spec:
         env (SpecEnv | Unset): Environment variables. Bound: at most 256, of 32 KiB.
         hold (Hold | Unset): Bounds on calls held per revision and sidecar.
         limits (Limits | Unset): Bounds on one call.
+        liveness (Liveness | Unset): Probes of instances that say nothing: one that does not answer them is replaced.
         process (Process | Unset): A process that serves HTTP on `$PORT`.
         protocol (Protocol | Unset): What an instance speaks on its port.
         retries (Retries | Unset): Retries of calls that failed before a response. Refusals by a full gate are no
@@ -55,6 +57,7 @@ class Spec:
     env: SpecEnv | Unset = UNSET
     hold: Hold | Unset = UNSET
     limits: Limits | Unset = UNSET
+    liveness: Liveness | Unset = UNSET
     process: Process | Unset = UNSET
     protocol: Protocol | Unset = UNSET
     retries: Retries | Unset = UNSET
@@ -85,6 +88,10 @@ class Spec:
         limits: dict[str, Any] | Unset = UNSET
         if not isinstance(self.limits, Unset):
             limits = self.limits.to_dict()
+
+        liveness: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.liveness, Unset):
+            liveness = self.liveness.to_dict()
 
         process: dict[str, Any] | Unset = UNSET
         if not isinstance(self.process, Unset):
@@ -134,6 +141,8 @@ class Spec:
             field_dict["hold"] = hold
         if limits is not UNSET:
             field_dict["limits"] = limits
+        if liveness is not UNSET:
+            field_dict["liveness"] = liveness
         if process is not UNSET:
             field_dict["process"] = process
         if protocol is not UNSET:
@@ -157,6 +166,7 @@ class Spec:
         from ..models.async_policy import AsyncPolicy
         from ..models.hold import Hold
         from ..models.limits import Limits
+        from ..models.liveness import Liveness
         from ..models.process import Process
         from ..models.retries import Retries
         from ..models.scaling import Scaling
@@ -201,6 +211,13 @@ class Spec:
             limits = UNSET
         else:
             limits = Limits.from_dict(_limits)
+
+        _liveness = d.pop("liveness", UNSET)
+        liveness: Liveness | Unset
+        if isinstance(_liveness, Unset):
+            liveness = UNSET
+        else:
+            liveness = Liveness.from_dict(_liveness)
 
         _process = d.pop("process", UNSET)
         process: Process | Unset
@@ -260,6 +277,7 @@ class Spec:
             env=env,
             hold=hold,
             limits=limits,
+            liveness=liveness,
             process=process,
             protocol=protocol,
             retries=retries,

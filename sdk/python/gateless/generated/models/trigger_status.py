@@ -26,6 +26,7 @@ class TriggerStatus:
         failed (int): Calls it could not put into the queue.
         missed (int): Times of its schedule that were passed over.
         ready (bool): Whether the condition `Ready` is true.
+        skipped (int): Times of its schedule that were left out, as the call before was not over.
         last_error (None | str | Unset): Why it could not, the last time it could not.
         last_error_at (datetime.datetime | None | Unset): When that was.
         last_fired_at (datetime.datetime | None | Unset): When it last put a call into the queue.
@@ -39,6 +40,7 @@ class TriggerStatus:
     failed: int
     missed: int
     ready: bool
+    skipped: int
     last_error: None | str | Unset = UNSET
     last_error_at: datetime.datetime | None | Unset = UNSET
     last_fired_at: datetime.datetime | None | Unset = UNSET
@@ -59,6 +61,8 @@ class TriggerStatus:
         missed = self.missed
 
         ready = self.ready
+
+        skipped = self.skipped
 
         last_error: None | str | Unset
         if isinstance(self.last_error, Unset):
@@ -105,6 +109,7 @@ class TriggerStatus:
                 "failed": failed,
                 "missed": missed,
                 "ready": ready,
+                "skipped": skipped,
             }
         )
         if last_error is not UNSET:
@@ -139,6 +144,8 @@ class TriggerStatus:
         missed = d.pop("missed")
 
         ready = d.pop("ready")
+
+        skipped = d.pop("skipped")
 
         def _parse_last_error(data: object) -> None | str | Unset:
             if data is None:
@@ -215,6 +222,7 @@ class TriggerStatus:
             failed=failed,
             missed=missed,
             ready=ready,
+            skipped=skipped,
             last_error=last_error,
             last_error_at=last_error_at,
             last_fired_at=last_fired_at,

@@ -1,0 +1,14 @@
+from typing import Literal
+
+Auth = Literal["key", "none"]
+
+AUTH_VALUES: set[Auth] = {
+    "key",
+    "none",
+}
+
+
+def check_auth(value: str) -> Auth:
+    if value in AUTH_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {AUTH_VALUES!r}")
