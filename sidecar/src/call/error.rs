@@ -164,8 +164,7 @@ const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
             "set visibility to public to open it",
         ),
         policy::Refused::Unproven => (
-            StatusCode::UNAUTHORIZED,
-            "caller_unproven",
+            Code::CallerUnproven,
             "send one of the function's keys as authorization: Bearer KEY, or as x-api-key",
         ),
         policy::Refused::Network(_) => (
@@ -327,9 +326,7 @@ impl Error {
         }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {
             limits::show(headers, left);

@@ -92,6 +92,15 @@ pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
     }
 }
 
+/// Which of its times ran out for a call without an answer.
+fn too_late(call: &Call, limits: &Limits) -> Error {
+    let is_over = |deadline| deadline <= clock::now();
+    match call.deadline.is_some_and(is_over) {
+        true => Error::Deadline(Phase::Run),
+        false => Error::ResponseStart(limits.response_start_timeout.unwrap_or_default()),
+    }
+}
+
 /// Sends one attempt.
 ///
 /// # Errors
@@ -142,16 +151,7 @@ pub(super) async fn forward(
         if lease.is_local() && is_to_blame(&limits, clock::now().since(began)) {
             lease.set_outcome(Outcome::Failed);
         }
-        return Err(
-            if call
-                .deadline
-                .is_some_and(|deadline| deadline <= clock::now())
-            {
-                Error::Deadline(Phase::Run)
-            } else {
-                Error::ResponseStart(limits.response_start_timeout.unwrap_or_default())
-            },
-        );
+        return Err(too_late(call, &limits));
     };
     match sent {
         Ok((response, conn)) => {

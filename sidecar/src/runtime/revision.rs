@@ -336,7 +336,7 @@ impl Revision {
     /// Takes a place in an instance for a probe, if there is one.
     pub(super) fn probe(self: &Arc<Self>, id: &InstanceId) -> Option<Lease> {
         let permit = self.core.lock().probe(id)?;
-        Some(Lease::new(self.clone(), permit))
+        Some(Lease::new(self.clone(), permit, clock::now()))
     }
 
     pub(super) fn in_flight(&self, id: &InstanceId) -> u32 {

@@ -131,7 +131,11 @@ mod tests {
         if is_to_be_made {
             save(&kept, &saved).unwrap();
         }
-        assert_eq!(load(&kept).levels(), levels, "as a released version wrote it");
+        assert_eq!(
+            load(&kept).levels(),
+            levels,
+            "as a released version wrote it"
+        );
         fs::write(&path, b"{\"settled_ms").unwrap();
         assert_eq!(load(&path), Saved::default());
     }

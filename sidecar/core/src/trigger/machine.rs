@@ -95,16 +95,7 @@ impl Machine {
                 }
             }
             Event::Claimed { ticket, by, levels } => {
-                if !self.members.contains(by) {
-                    self.claimants.insert(by.clone(), now + CLAIM_FOR);
-                }
-                let known = levels.iter();
-                let known = known.filter_map(|(uid, known)| Some((uid.clone(), known.clone()?)));
-                self.learn(now, &known.collect::<Vec<_>>());
-                let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
-                touched.extend(uids.iter().cloned());
-                let ticket = *ticket;
-                self.waiting.push(Waiting { ticket, uids });
+                touched.extend(self.claimed(now, *ticket, by, levels));
             }
             Event::Answered {
                 from,
@@ -156,6 +147,28 @@ impl Machine {
                 .into_iter()
                 .map(|(to, levels)| Action::Share { to, levels }),
         );
+    }
+
+    /// Another sidecar asks to take schedules over; those it asks for are looked at again.
+    fn claimed(
+        &mut self,
+        now: Time,
+        ticket: Ticket,
+        by: &NodeId,
+        levels: &[(Uid, Option<Known>)],
+    ) -> Vec<Uid> {
+        if !self.members.contains(by) {
+            self.claimants.insert(by.clone(), now + CLAIM_FOR);
+        }
+        let known = levels.iter();
+        let known = known.filter_map(|(uid, known)| Some((uid.clone(), known.clone()?)));
+        self.learn(now, &known.collect::<Vec<_>>());
+        let uids: Vec<Uid> = levels.iter().map(|(uid, _)| uid.clone()).collect();
+        self.waiting.push(Waiting {
+            ticket,
+            uids: uids.clone(),
+        });
+        uids
     }
 
     /// When to call with [`Event::Tick`] at the latest.
