@@ -4,14 +4,17 @@
 //! left looks the same from here: both have sent a FIN. Only what is written shows the difference, as a host resets
 //! what comes for a connection it has closed. So one whose answer does not begin soon is sent an interim response, which
 //! every client of HTTP/1.1 must be able to read (RFC 9110, 15.2), once. One that ends its side in the middle of an
-//! answer is taken to have left when nothing goes on for a while.
+//! answer is taken to have left when nothing goes on for a while. Its end is seen behind what nobody has read of it yet, as
+//! of a body that stays unread while its call waits.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::deadlines::Seen;
@@ -25,6 +28,8 @@ const LOOKS: [Duration; 3] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
 ];
+/// What a caller said and nobody reads hides its end from who waits for it: then it is looked for so often.
+const UNREAD: Duration = Duration::from_millis(250);
 const INTERIM: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
 
 /// Of one connection with HTTP/1.
@@ -34,6 +39,8 @@ pub(crate) struct Departure {
     call: u32,
     /// Bytes of its answer were written.
     answering: bool,
+    /// A caller never ends its side before it has its answer.
+    at_once: bool,
     state: State,
 }
 
@@ -42,8 +49,10 @@ enum State {
     /// It has not ended its side.
     #[default]
     Open,
-    /// It has more to say, so that its end is not seen; or it is known to be there.
+    /// It is known to be there, or the HTTP library looks itself.
     Unknown,
+    /// It said more than was read.
+    Unread(Pin<Box<Sleep>>),
     /// It ended its side before its answer began.
     Ended(Pin<Box<Sleep>>),
     /// It was sent an interim response; how often has been looked since.
@@ -56,7 +65,26 @@ fn sleep(duration: Duration) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep(duration))
 }
 
+/// Whether a caller has ended its side, whatever of what it said is unread.
+fn has_ended(tcp: &TcpStream) -> io::Result<bool> {
+    let mut seen = [PollFd::new(tcp, PollFlags::RDHUP)];
+    rustix::event::poll(&mut seen, Some(&Timespec::default()))?;
+    let seen = seen[0].revents();
+    if seen.intersects(PollFlags::ERR | PollFlags::HUP) {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    Ok(seen.contains(PollFlags::RDHUP))
+}
+
 impl Departure {
+    /// `at_once`: one that has ended its side has left.
+    pub(crate) fn new(at_once: bool) -> Self {
+        Self {
+            at_once,
+            ..Self::default()
+        }
+    }
+
     /// Bytes were written.
     pub(crate) fn wrote(&mut self, seen: Seen) {
         self.see(seen);
@@ -64,7 +92,7 @@ impl Departure {
         match &mut self.state {
             State::Ended(_) | State::Asked(..) => self.state = State::Unknown,
             State::Leaving(_, moved) => *moved = true,
-            State::Open | State::Unknown => {}
+            State::Open | State::Unknown | State::Unread(_) => {}
         }
     }
 
@@ -72,7 +100,7 @@ impl Departure {
         if self.call != seen.begun {
             *self = Self {
                 call: seen.begun,
-                ..Self::default()
+                ..Self::new(self.at_once)
             };
         }
     }
@@ -97,12 +125,26 @@ impl Departure {
                     let mut byte = [0; 1];
                     match inner.tcp().poll_peek(cx, &mut ReadBuf::new(&mut byte))? {
                         Poll::Pending => return Ok(()),
+                        Poll::Ready(1..) => self.state = State::Unread(sleep(UNREAD)),
+                        Poll::Ready(0) if self.at_once => self.state = State::Unknown,
                         Poll::Ready(0) if self.answering => {
                             self.state = State::Leaving(sleep(SILENCE), false);
                         }
                         Poll::Ready(0) => self.state = State::Ended(sleep(SILENCE)),
-                        Poll::Ready(_) => self.state = State::Unknown,
                     }
+                }
+                State::Unread(alarm) => {
+                    if alarm.as_mut().poll(cx).is_pending() {
+                        return Ok(());
+                    }
+                    self.state = match has_ended(inner.tcp())? {
+                        false => State::Open,
+                        true if self.at_once => {
+                            return Err(io::ErrorKind::ConnectionAborted.into());
+                        }
+                        true if self.answering => State::Leaving(sleep(SILENCE), false),
+                        true => State::Ended(sleep(SILENCE)),
+                    };
                 }
                 State::Ended(alarm) => {
                     if alarm.as_mut().poll(cx).is_pending() {

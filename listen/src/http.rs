@@ -110,9 +110,7 @@ where
     E: Http2ServerConnExec<Answering<S::Future>, Counted<B>>,
 {
     let activity = accepted.stream.activity().clone();
-    if settings.half_close {
-        accepted.stream.watch_for_departure();
-    }
+    accepted.stream.watch_for_departure(!settings.half_close);
     let service = Counting {
         service,
         activity: activity.clone(),

@@ -26,7 +26,7 @@ pub struct Stream<T: Transport> {
     inner: T,
     protocol: Protocol,
     activity: Arc<Activity>,
-    /// `None`: the HTTP library takes the end of the caller's side for its departure.
+    /// `None`: nobody looks.
     departure: Option<Departure>,
     _ticket: Ticket,
 }
@@ -47,9 +47,10 @@ impl<T: Transport> Stream<T> {
         self.inner.tcp()
     }
 
-    /// The HTTP library looks for no end of the caller's side while a call is under way.
-    pub(crate) fn watch_for_departure(&mut self) {
-        self.departure = Some(Departure::default());
+    /// The HTTP library does not see the end of the caller's side behind what it has not read, and none at all while a call
+    /// is under way if callers may end theirs before they are answered (not `at_once`).
+    pub(crate) fn watch_for_departure(&mut self, at_once: bool) {
+        self.departure = Some(Departure::new(at_once));
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -1,6 +1,7 @@
-//! Callers that leave while the function works, or in the middle of its answer.
+//! Callers that leave: while they wait, while the function works, in the middle of its answer.
 //!
-//! A place is free when the function is through, and not before. Deliberately nothing of callers that stay and stall; those
+//! A place is free when the function is through, and not before; who left keeps no place in the hold, and no function is
+//! called for it. Deliberately nothing of callers that stay and stall; those
 //! are in `stalls`.
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
-use gateless_tests::{Caller, Cluster, Spec, eventually_within};
+use gateless_tests::{Caller, Cluster, Spec, eventually, eventually_within};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -182,5 +183,103 @@ async fn upgraded_connection_is_inside_until_the_function_closes_it() {
         busy.unwrap().problem(504, "deadline_exceeded");
         drop(stream);
         sidecar.public().get("/function/talk/").await.expect(200);
+    }
+}
+
+/// How many may wait.
+const HELD: usize = 6;
+
+/// Calls with a body of which only a part comes, and that part is not read while the call waits.
+async fn held(address: &str, function: &str, size: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for n in 0..HELD {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = match n % 2 {
+            0 => "content-length: 1000000",
+            _ => "transfer-encoding: chunked",
+        };
+        let head = format!(
+            "POST /function/{function}/length HTTP/1.1\r\nhost: x\r\nx-test-id: left\r\n{head}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let chunk = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
+        for _ in 0..size / chunk.len() {
+            stream.write_all(&chunk).await.unwrap();
+        }
+        streams.push(stream);
+    }
+    streams
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_keeps_no_place_in_the_hold() {
+    let cluster = Cluster::of(2).await;
+    for (at, sidecar) in cluster.sidecars.iter().enumerate() {
+        let name = format!("full-{at}");
+        cluster
+            .deploy(&name, single().with("hold/max_requests", HELD))
+            .await;
+        let (caller, path) = (sidecar.public(), format!("/function/{name}/length"));
+        let root = format!("/function/{name}/");
+        for size in [0, 20_000, 100_000] {
+            caller.get(&root).await.expect(200);
+            let work = format!("{root}work?ms=4000");
+            let inside = caller.get(&work);
+            let outside = async {
+                // It has its place before the others come.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let streams = held(&sidecar.address("public"), &name, size).await;
+                let again = async || {
+                    let request = caller.request(Method::POST, &path).body("one");
+                    let request = request.header("x-gateless-timeout-ms", "50");
+                    send(request).await.unwrap().status
+                };
+                eventually("the hold is full", async || {
+                    let status = again().await;
+                    when(status == 503, status)
+                })
+                .await;
+                drop(streams);
+                let began = Instant::now();
+                eventually("there is room in the hold", async || {
+                    let status = again().await;
+                    when(status == 504, status)
+                })
+                .await;
+                assert!(began.elapsed() < Duration::from_secs(3));
+            };
+            let (inside, ()) = tokio::join!(inside, outside);
+            inside.expect(200);
+            caller.get(&root).await.expect(200);
+            assert_eq!(cluster.times_seen("left"), 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_a_body_that_waits_is_read_when_its_turn_comes() {
+    let cluster = Cluster::of(2).await;
+    cluster.deploy("late", single()).await;
+    for sidecar in &cluster.sidecars {
+        let caller = sidecar.public();
+        caller.get("/function/late/").await.expect(200);
+        let inside = caller.get("/function/late/work?ms=1200");
+        let outside = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let mut stream = TcpStream::connect(sidecar.address("public")).await.unwrap();
+            let head = "POST /function/late/length HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\nconnection: close\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..20 {
+                stream.write_all(&[b'x'; 10_000]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let (inside, answer) = tokio::join!(inside, outside);
+        inside.expect(200);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains(r#"{"bytes":200000}"#), "{answer}");
     }
 }

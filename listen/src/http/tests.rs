@@ -61,10 +61,12 @@ async fn serving_after<H: Handshake>(
     let serve = move |accepted| {
         let held = held.clone();
         async move {
-            let service = service_fn(move |_| {
+            let service = service_fn(move |request| {
                 let mut held = held.clone();
                 async move {
                     held.wait_for(|held| !held).await.ok();
+                    // Nobody reads its body until then.
+                    drop(request);
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
                 }
             });
@@ -310,6 +312,27 @@ async fn caller_that_leaves_is_noticed_while_it_waits() {
     while served.connections.open() > 0 {
         assert!(began.elapsed() < patience, "it is still there");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn caller_that_leaves_is_noticed_although_nobody_reads_what_it_said() {
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+    for unread in [0, 10, 100_000] {
+        let served = serving(long(), 8, true).await;
+        served.hold.send_replace(true);
+        let mut caller = served.said(head.as_bytes()).await;
+        caller.write_all(&vec![b'x'; unread]).await.unwrap();
+        let began = std::time::Instant::now();
+        while served.connections.open() == 0 {
+            assert!(began.elapsed() < LONG, "it is not there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(caller);
+        while served.connections.open() > 0 {
+            assert!(began.elapsed() < LONG, "it is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
