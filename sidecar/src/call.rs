@@ -18,6 +18,7 @@ mod broken;
 mod forward;
 mod leave;
 mod payload;
+mod prepare;
 mod request;
 mod send;
 #[cfg(test)]

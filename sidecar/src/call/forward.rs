@@ -22,7 +22,7 @@ use super::payload::{SMALL, UPLOAD_STALL};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
 use super::timing::Timing;
-use super::{headers, origin, relay, upgrade};
+use super::{headers, relay, upgrade};
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
@@ -65,31 +65,6 @@ pub(super) struct Answer {
     held: Held,
     upload: Option<Arc<Upload>>,
     caller_upgrade: Option<hyper::upgrade::OnUpgrade>,
-}
-
-/// Cleans the head once, for every attempt.
-///
-/// # Errors
-/// When it goes round in a loop.
-pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
-    let asked = headers::upgrade(&call.parts.headers);
-    let map = &mut call.parts.headers;
-    headers::strip_hop_by_hop(map);
-    headers::strip(map, Speaker::Function);
-    if let Some(protocol) = asked.filter(|_| call.upgrade.is_some()) {
-        map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        map.insert(header::UPGRADE, protocol);
-    }
-    // A caller of HTTP/1.0 may name no host, and a delivery has none: the function's own.
-    if map.get(header::HOST).is_none_or(HeaderValue::is_empty) {
-        let name = &call.function.config.name;
-        let host = format!("{}.{}.{domain}", name.name(), name.namespace());
-        headers::set(map, header::HOST, &host);
-    }
-    match call.client {
-        Some(client) => origin::add(map, call.parts.version, client),
-        None => Ok(()),
-    }
 }
 
 /// Which of its times ran out for a call without an answer.

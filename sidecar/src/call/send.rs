@@ -17,6 +17,7 @@ use super::again::Attempts;
 use super::bodies::Bodies;
 use super::forward::{self, Sent};
 use super::headers::MAX_HOPS;
+use super::prepare;
 use super::request::Call;
 use super::timing::Timing;
 use crate::call::error::{Error, Phase};
@@ -79,7 +80,7 @@ impl Proxy {
         if call.hops().0 > MAX_HOPS {
             return Err(Error::Loop(MAX_HOPS));
         }
-        forward::prepare(call, &self.domain)?;
+        prepare::prepare(call, &self.domain)?;
         let mut next = self.send_to(revision, call).await;
         for _ in 0..MAX_SUCCESSORS {
             // A rollout took the revision away while the call waited for it.

@@ -81,12 +81,12 @@ impl Question {
         request.body(Full::new(body))
     }
 
-    /// Asks, and says with which status it was answered. A stream that the other side reset was answered, too: only
-    /// who runs resets one.
+    /// Asks, and says with which status it was answered. `None`: the other side reset the stream, which is an answer, too,
+    /// as only who runs resets one.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn ask(&self, address: SocketAddr) -> Result<StatusCode, Error> {
+    pub async fn ask(&self, address: SocketAddr) -> Result<Option<StatusCode>, Error> {
         let request = self.request(address)?;
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -97,13 +97,13 @@ impl Question {
                 hyper::client::conn::http2::handshake(executor, stream).await?;
             let response = sender.send_request(request);
             return match answer(response, connection).await {
-                Err(Error::Hyper(error)) if is_reset(&error) => Ok(StatusCode::BAD_GATEWAY),
-                answered => answered,
+                Err(Error::Hyper(error)) if is_reset(&error) => Ok(None),
+                answered => answered.map(Some),
             };
         }
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
         let response = sender.send_request(request);
-        answer(response, connection).await
+        answer(response, connection).await.map(Some)
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
         ] {
             let (address, asked) = server(b"HTTP/1.1 501 No\r\ncontent-length: 0\r\n\r\n").await;
             let status = question(path).ask(address).await.unwrap();
-            assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+            assert_eq!(status, Some(StatusCode::NOT_IMPLEMENTED));
             let asked = asked.await.unwrap();
             assert!(asked.starts_with(line), "{asked}");
             assert!(asked.contains("user-agent: gateless-probe"), "{asked}");
@@ -196,6 +196,6 @@ mod tests {
             h2c: true,
             path: None,
         };
-        assert!(question.ask(address).await.is_ok());
+        assert_eq!(question.ask(address).await.unwrap(), None);
     }
 }

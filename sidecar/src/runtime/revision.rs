@@ -1,5 +1,7 @@
 //! A revision's lock round the core's `Dispatch`, and the wake-ups that follow from it.
 
+mod liveness;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,7 +13,6 @@ use gateless_core::dispatch::{
     Call, Dispatch, EndpointKey, FULL_FOR, Grants, Pass, Refusal, Released, Supply,
 };
 use gateless_core::hold::{Caller, Class, Full, Origin, Waiter, WaiterId, fair_share};
-use gateless_core::liveness::{Seen, Standing};
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::time::Time;
 use gateless_core::usage::Sample;
@@ -313,30 +314,6 @@ impl Revision {
     pub(super) fn remove_local(&self, id: &InstanceId) {
         let turned_away = self.core.lock().remove_local(id);
         Self::refuse_all(turned_away, || Refusal::NoInstance);
-    }
-
-    /// What its instances here are seen to do.
-    pub(super) fn seen(&self, all: &mut Vec<Seen>) {
-        let core = self.core.lock();
-        all.extend(core.locals().filter_map(|(id, in_flight, endpoint)| {
-            let heard = endpoint.signs()?;
-            let id = id.clone();
-            Some(Seen {
-                id,
-                in_flight,
-                heard,
-            })
-        }));
-    }
-
-    pub(super) fn stand(self: &Arc<Self>, id: &InstanceId, standing: Standing) {
-        self.change(|core, now, random, grants| core.stand(now, id, standing, random, grants));
-    }
-
-    /// Takes a place in an instance for a probe, if there is one.
-    pub(super) fn probe(self: &Arc<Self>, id: &InstanceId) -> Option<Lease> {
-        let permit = self.core.lock().probe(id)?;
-        Some(Lease::new(self.clone(), permit, clock::now()))
     }
 
     pub(super) fn in_flight(&self, id: &InstanceId) -> u32 {

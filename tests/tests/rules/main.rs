@@ -6,7 +6,6 @@
 mod architecture;
 mod clocks;
 mod codes;
-mod comments;
 mod files;
 mod rooms;
 

@@ -164,8 +164,9 @@ impl Watcher {
         let asked = question.text();
         let failure = match answer {
             Ok(Ok(_)) if question.path.is_none() => return true,
-            Ok(Ok(status)) if status.is_success() || status.is_redirection() => return true,
-            Ok(Ok(status)) => format!("{asked} answers {}", status.as_u16()),
+            Ok(Ok(Some(status))) if status.is_success() || status.is_redirection() => return true,
+            Ok(Ok(Some(status))) => format!("{asked} answers {}", status.as_u16()),
+            Ok(Ok(None)) => format!("{asked} is turned away"),
             Ok(Err(error)) => format!("{asked} fails: {error}"),
             Err(_) => format!("{asked} takes longer than {} s", ASK_TIMEOUT.as_secs()),
         };

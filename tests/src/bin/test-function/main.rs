@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test program is a failed test")]
 
+mod streams;
+
 use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -18,13 +20,14 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
+use streams::{broken, chunks, events, streamed};
 use tokio::net::TcpListener;
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -335,50 +338,6 @@ fn drain(request: Request<Incoming>) -> Response<Body> {
     });
     let begun = stream::iter([Frame::data(Bytes::from_static(b"begun\n"))]);
     streamed(futures_util::StreamExt::chain(begun, frames))
-}
-
-fn streamed(frames: impl stream::Stream<Item = Frame<Bytes>> + Send + 'static) -> Response<Body> {
-    use futures_util::StreamExt as _;
-    let frames = frames.map(Ok::<_, hyper::Error>);
-    Response::new(StreamBody::new(frames).boxed_unsync())
-}
-
-fn events(query: &Query) -> Response<Body> {
-    let (n, pause) = (query.number("n", 3), query.number("ms", 100));
-    let frames = stream::unfold(0, move |at| async move {
-        if at == n {
-            return None;
-        }
-        if at > 0 {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        let event = format!("id: {at}\ndata: event {at}\n\n");
-        Some((Frame::data(Bytes::from(event)), at + 1))
-    });
-    let mut response = streamed(frames);
-    let kind = HeaderValue::from_static("text/event-stream");
-    response.headers_mut().insert("content-type", kind);
-    response
-}
-
-fn chunks(query: &Query) -> Response<Body> {
-    let (n, size) = (query.number("n", 10), query.number("size", 1024));
-    let chunk = Bytes::from(vec![b'x'; usize::try_from(size).unwrap()]);
-    streamed(stream::iter(
-        (0..n).map(move |_| Frame::data(chunk.clone())),
-    ))
-}
-
-/// Begins an answer and dies.
-fn broken() -> Response<Body> {
-    let frames = stream::unfold(0, |at| async move {
-        if at == 1 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            std::process::exit(4);
-        }
-        Some((Frame::data(Bytes::from_static(b"half of")), at + 1))
-    });
-    streamed(frames)
 }
 
 /// `Upgrade: echo`: from then on every byte comes back.

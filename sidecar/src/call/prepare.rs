@@ -1,0 +1,38 @@
+//! The head of a call, made ready for whoever gets it: once, before its first attempt.
+//!
+//! Deliberately nothing that differs from one attempt to the next: that is `forward`'s.
+
+use http::header::{self, HeaderValue};
+
+use super::headers::{self, Speaker};
+use super::origin;
+use super::request::Call;
+use crate::call::error::Error;
+
+/// Cleans the head once, for every attempt.
+///
+/// # Errors
+/// When it goes round in a loop.
+pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
+    let asked = headers::upgrade(&call.parts.headers);
+    let map = &mut call.parts.headers;
+    headers::strip_hop_by_hop(map);
+    // Who it was that proved a key is for the function to know, and for no one else to say.
+    let caller = map.remove(headers::CALLER);
+    headers::strip(map, Speaker::Function);
+    map.extend(caller.map(|caller| (headers::CALLER, caller)));
+    if let Some(protocol) = asked.filter(|_| call.upgrade.is_some()) {
+        map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        map.insert(header::UPGRADE, protocol);
+    }
+    // A caller of HTTP/1.0 may name no host, and a delivery has none: the function's own.
+    if map.get(header::HOST).is_none_or(HeaderValue::is_empty) {
+        let name = &call.function.config.name;
+        let host = format!("{}.{}.{domain}", name.name(), name.namespace());
+        headers::set(map, header::HOST, &host);
+    }
+    match call.client {
+        Some(client) => origin::add(map, call.parts.version, client),
+        None => Ok(()),
+    }
+}
