@@ -9,7 +9,8 @@ export default defineConfig({
     importFileExtension: ".js",
   },
   plugins: [
-    { name: "@hey-api/client-fetch", throwOnError: true },
+    // Where the server is, is its caller's to say, not the document's.
+    { name: "@hey-api/client-fetch", throwOnError: true, baseUrl: false },
     "@hey-api/typescript",
     { name: "@hey-api/sdk", responseStyle: "data" },
   ],

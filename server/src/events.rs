@@ -18,7 +18,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 pub use self::event::{Decision, Event, Sample, What};
-use self::history::History;
+use self::history::{History, Mark};
 use self::ring::{Item, Resume, Ring};
 
 /// Events kept for listeners that come back.
@@ -160,12 +160,22 @@ impl Bus {
 
     /// A sidecar connected or went, drains or takes instances again, or is behind.
     pub fn sidecar(&self, sidecar: &str, action: &'static str, lag: u64) {
+        let now = Timestamp::now();
+        // How far it is behind changes all the time.
+        if action != "lag" {
+            let mark = Mark {
+                kind: action,
+                subject: sidecar.to_owned(),
+                message: String::new(),
+            };
+            self.history.lock().marked(now, None, mark);
+        }
         let what = What::Sidecar {
             sidecar: sidecar.to_owned(),
             action,
             lag,
         };
-        self.publish(what.of_all(Timestamp::now()));
+        self.publish(what.of_all(now));
     }
 
     /// A trigger in the catalogue was made, changed or deleted.
@@ -186,12 +196,20 @@ impl Bus {
         revision: &str,
         message: String,
     ) {
+        let now = Timestamp::now();
+        let mark = Mark {
+            kind: action,
+            subject: revision.to_owned(),
+            message: message.clone(),
+        };
+        let function = (name.0.to_owned(), name.1.to_owned());
+        self.history.lock().marked(now, Some(&function), mark);
         let what = What::Function {
             action,
             revision: revision.to_owned(),
             message,
         };
-        self.publish(what.of(name.0, name.1, Timestamp::now()));
+        self.publish(what.of(name.0, name.1, now));
     }
 }
 

@@ -315,6 +315,7 @@ fn check(hello: &WatchHello) -> Result<(), Refused> {
     for (field, text) in [
         ("version", &hello.version),
         ("public_url", &hello.public_url),
+        ("domain", &hello.domain),
         ("peer_address", &hello.peer_address),
         ("gossip_address", &hello.gossip_address),
     ] {

@@ -20,13 +20,14 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'sel
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The paths of the dashboard's screens, as `web/src/router.ts` has them; `:` begins a name.
-const SCREENS: [&str; 17] = [
+const SCREENS: [&str; 18] = [
     "/",
     "/n/:ns/functions",
     "/n/:ns/functions/new",
     "/n/:ns/functions/:name",
     "/n/:ns/functions/:name/edit",
     "/n/:ns/calls",
+    "/n/:ns/calls/:id",
     "/n/:ns/calls/:name/:id",
     "/n/:ns/dead-letters",
     "/n/:ns/queues",

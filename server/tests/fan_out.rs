@@ -148,6 +148,14 @@ async fn a_calls_id_leads_to_its_sidecar() {
             .await
             .problem(404, "invocation_not_found");
     }
+    // Its function need not be known.
+    let found = "/v1/namespaces/default/invocations/02-bbbb0002";
+    let found = server.admin_call("GET", found, None).await.expect(200);
+    assert_eq!(found.body["function"], "hello");
+    let stranger = server.token("other", Role::Admin).await;
+    let theirs = "/v1/namespaces/other/invocations/02-bbbb0002";
+    let theirs = server.call("GET", theirs, Some(&stranger), None).await;
+    theirs.problem(404, "invocation_not_found");
     let unreachable = server.admin_call("GET", &at("01-cccc0003"), None).await;
     unreachable.problem(503, "sidecar_unreachable");
     // Another function's name, or another namespace's, does not lead to it.
@@ -191,6 +199,23 @@ async fn a_result_is_the_functions_own_answer_and_harmless() {
         .admin_call("GET", &uri, None)
         .await
         .problem(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn what_a_call_was_made_with_is_shown_but_for_credentials() {
+    let (server, _sidecars) = cluster().await;
+    let uri = format!("{HELLO}/invocations/04-aaaa0001/request");
+    let made = server.admin_call("GET", &uri, None).await.expect(200);
+    let expected = json!({
+        "method": "POST",
+        "path": "/x",
+        "headers": {"content-type": "text/plain"},
+        "withheld": ["authorization"],
+        "body": "an order",
+        "body_base64": null,
+        "truncated": false,
+    });
+    assert_eq!(made.body, expected);
 }
 
 #[tokio::test]
@@ -299,6 +324,9 @@ async fn log_lines_of_all_sidecars_are_one_stream() {
         .collect();
     assert_eq!(texts, ["line 2", "line 3", "line 4"]);
     assert_eq!(lines[0]["sidecar"], "bbbb0002");
+    let uri = format!("{HELLO}/logs?follow=true&until_ms=5");
+    let both = server.admin_call("GET", &uri, None).await;
+    both.problem(400, "invalid_parameter");
     let uri = format!("{HELLO}/logs?tail=99999");
     server
         .admin_call("GET", &uri, None)

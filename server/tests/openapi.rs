@@ -60,6 +60,8 @@ fn client_generators_find_nothing_they_choke_on() {
             assert!(schemas.get(name).is_some(), "{path} refers to {name}");
         }
     });
+    let servers = document["servers"].as_array().unwrap();
+    assert!(!servers.is_empty(), "nothing says where the API is");
     let mut ids = BTreeSet::new();
     for (method, path, operation) in operations() {
         let what = format!("{method} {path}");
@@ -67,7 +69,10 @@ fn client_generators_find_nothing_they_choke_on() {
         assert!(ids.insert(id.to_owned()), "{id} occurs twice");
         assert!(id.bytes().all(|b| b.is_ascii_alphabetic()), "{id}");
         assert!(id.starts_with(|c: char| c.is_ascii_lowercase()), "{id}");
-        assert!(operation["summary"].is_string(), "{what} has no summary");
+        for text in ["summary", "description"] {
+            let said = operation[text].as_str().unwrap_or_default();
+            assert!(!said.is_empty(), "{what} has no {text}");
+        }
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.contains_key("4XX"), "{what} has no 4XX");
         for (status, response) in responses {

@@ -18,14 +18,11 @@ use tonic::{Request, Response, Status};
 use crate::cluster;
 use crate::cluster::drain::Draining;
 use crate::queue::Calls;
-use crate::queue::types::{CallId, Filter};
-use crate::queue::wire::{call, result_messages, status};
+use crate::queue::types::CallId;
+use crate::queue::wire::{call, filter, function, input_messages, result_messages, status};
 use crate::runtime::Registry;
 use crate::telemetry::observe::Observer;
 use crate::trigger;
-
-/// Calls in one page, at most and if not said.
-const PAGE: (u32, u32) = (1000, 100);
 
 /// The log lines of this host's instances.
 pub trait Logs: Send + Sync + 'static {
@@ -69,6 +66,7 @@ impl Admin {
 #[tonic::async_trait]
 impl SidecarAdmin for Admin {
     type GetCallResultStream = BoxStream<'static, Result<v1::CallResult, Status>>;
+    type GetCallInputStream = BoxStream<'static, Result<v1::CallInput, Status>>;
     type LogsStream = BoxStream<'static, Result<v1::LogLine, Status>>;
     type ObserveStream = BoxStream<'static, Result<v1::Observation, Status>>;
 
@@ -76,27 +74,12 @@ impl SidecarAdmin for Admin {
         &self,
         request: Request<v1::ListCallsRequest>,
     ) -> Result<Response<v1::ListCallsResponse>, Status> {
-        let request = request.into_inner();
-        let before = match request.before.as_str() {
-            "" => None,
-            id => Some(CallId::parse(id).map_err(status)?),
-        };
-        let filter = Filter {
-            function: match request.function.as_str() {
-                "" => None,
-                name => Some(function(&request.namespace, name)?),
-            },
-            namespace: request.namespace,
-            states: request.states,
-            limit: match request.limit {
-                0 => PAGE.1 as usize,
-                limit => limit.min(PAGE.0) as usize,
-            },
-            before,
-        };
-        let views = self.queue.list(filter).await.map_err(status)?;
-        let calls = views.iter().map(call).collect();
-        Ok(Response::new(v1::ListCallsResponse { calls }))
+        let filter = filter(request.into_inner())?;
+        let page = self.queue.list(filter).await.map_err(status)?;
+        Ok(Response::new(v1::ListCallsResponse {
+            calls: page.calls.iter().map(call).collect(),
+            scanned_to: page.scanned_to.map(|id| id.to_string()).unwrap_or_default(),
+        }))
     }
 
     async fn get_call(
@@ -115,6 +98,16 @@ impl SidecarAdmin for Admin {
         let id = id(&request)?;
         let result = self.queue.result(&id).await.map_err(status)?;
         let messages = result_messages(result).into_iter().map(Ok);
+        Ok(Response::new(stream::iter(messages).boxed()))
+    }
+
+    async fn get_call_input(
+        &self,
+        request: Request<v1::CallRequest>,
+    ) -> Result<Response<Self::GetCallInputStream>, Status> {
+        let id = id(&request)?;
+        let record = self.queue.request(&id).await.map_err(status)?;
+        let messages = input_messages(record).into_iter().map(Ok);
         Ok(Response::new(stream::iter(messages).boxed()))
     }
 
@@ -226,10 +219,6 @@ impl SidecarAdmin for Admin {
 
 fn id(request: &Request<v1::CallRequest>) -> Result<CallId, Status> {
     CallId::parse(&request.get_ref().id).map_err(status)
-}
-
-fn function(namespace: &str, name: &str) -> Result<FunctionName, Status> {
-    FunctionName::new(namespace, name).map_err(|e| Status::invalid_argument(e.to_string()))
 }
 
 fn purged(request: &Request<v1::PurgeRequest>) -> Result<FunctionName, Status> {

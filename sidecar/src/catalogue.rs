@@ -56,6 +56,8 @@ pub struct Config {
     pub version: String,
     /// Where people call functions.
     pub public_url: String,
+    /// Suffix of the host names of functions.
+    pub domain: String,
     /// Where the server reaches `SidecarAdmin`, host:port.
     pub peer_address: String,
     /// Handed to other sidecars as a seed, host:port.
@@ -133,6 +135,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         node_id: config.node.to_string(),
         version: config.version,
         public_url: config.public_url,
+        domain: config.domain,
         peer_address: config.peer_address,
         gossip_address: config.gossip_address,
         catalogue_id: String::new(),

@@ -195,8 +195,19 @@ pub struct LogQuery {
     pub tail: Option<usize>,
     /// Not older than this, Unix milliseconds.
     pub since_ms: Option<u64>,
+    /// Older than this, Unix milliseconds.
+    pub until_ms: Option<u64>,
     /// Go on with new lines as they come.
     pub follow: bool,
+}
+
+impl LogQuery {
+    /// Whether lines of that time are asked for.
+    #[must_use]
+    pub fn is_in_time(&self, time_ms: u64) -> bool {
+        self.since_ms.is_none_or(|since| time_ms >= since)
+            && self.until_ms.is_none_or(|until| time_ms < until)
+    }
 }
 
 /// One line an instance wrote.

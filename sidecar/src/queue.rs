@@ -20,6 +20,7 @@ mod contract;
 pub mod deliver;
 pub mod dispatcher;
 pub mod error;
+pub mod filter;
 mod headers;
 pub mod http;
 pub mod inbox;

@@ -75,10 +75,11 @@ function open(): void {
   opened.onerror = () => {
     connection.value = "lost";
     staleSince.value ??= Date.now();
-    // The browser tries again by itself unless the answer was no stream.
-    if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
-    // If the session has ended, this finds out.
+    if (source !== opened) return;
+    // The server ends the stream with the session: this finds out at once, before the browser has tried again.
     getSession({ client }).catch(() => undefined);
+    // The browser tries again by itself unless the answer was no stream.
+    if (opened.readyState !== EventSource.CLOSED) return;
     const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 10_000;
     failures += 1;
     retry = window.setTimeout(open, delay * (0.5 + Math.random() / 2));

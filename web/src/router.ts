@@ -9,6 +9,7 @@ const PATHS = {
   function: "/n/:ns/functions/:name",
   edit: "/n/:ns/functions/:name/edit",
   calls: "/n/:ns/calls",
+  callById: "/n/:ns/calls/:id",
   call: "/n/:ns/calls/:name/:id",
   deadLetters: "/n/:ns/dead-letters",
   queues: "/n/:ns/queues",

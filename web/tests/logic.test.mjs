@@ -138,14 +138,18 @@ test("events patch what is shown, and ask for reading again where only the serve
   assert.deepEqual(told("stopped"), []);
   assert.equal(told("starting", "b"), RELOAD);
   assert.equal(told("stopped", "b"), running);
-  const calls = reduce.calls("default", null);
+  const calls = reduce.calls({ namespace: "default", name: null, until: "" });
   const page = { items: [{ id: "1", state: "queued", status: null }], next: null, warnings: [] };
   const done = event("call", { id: "1", state: "succeeded", status: 200 });
   const patched = calls(page, done);
   assert.ok(patched instanceof Again);
   assert.deepEqual(patched.state.items, [{ id: "1", state: "succeeded", status: 200 }]);
   assert.equal(calls(patched.state, done), RELOAD);
-  assert.equal(reduce.calls("default", "g")(page, done), page);
+  assert.equal(reduce.calls({ namespace: "default", name: "g", until: "" })(page, done), page);
+  // A range that is over gets no new calls; those in it change all the same.
+  const over = reduce.calls({ namespace: "default", name: null, until: "2026-01-01T00:00:00Z" });
+  assert.equal(over(page, event("call", { id: "2", state: "queued", status: null })), page);
+  assert.ok(over(page, done) instanceof Again);
   const sidecars = [{ id: "s", lag: 0 }];
   assert.deepEqual(reduce.sidecars(sidecars, event("sidecar", { sidecar: "s", action: "lag", lag: 2 })), [{ id: "s", lag: 2 }]);
   assert.equal(reduce.sidecars(sidecars, event("sidecar", { sidecar: "s", action: "joined", lag: 0 })), RELOAD);
@@ -160,13 +164,19 @@ test("samples move the sparkline and the chart; a repeated event changes nothing
   assert.equal(state.f.spark.length, SPARK_SECONDS);
   assert.equal(pulses("default")(state, sample(2, 1)), state);
   assert.deepEqual(slide([1, 2], 0, 2000).slice(-2), [0, 0]);
-  let past = { observed_since: null, samples: [], decisions: [] };
+  let past = { observed_since: null, samples: [], decisions: [], marks: [] };
   past = history("default", "f")(past, sample(1, 5));
   assert.equal(history("default", "f")(past, sample(1, 5)), past);
   const decision = event("decision", { revision: "f-00001", desired: 3, previous: 1, reason: "panic", explanation: "panic: 12 in flight" });
   past = history("default", "f")(past, decision);
   assert.equal(past.decisions.length, 1);
   assert.equal(history("default", "f")(past, decision), past);
+  const drain = { type: "sidecar", time: at(3), namespace: null, function: null, sidecar: "s", action: "draining", lag: 0 };
+  const deploy = event("function", { time: at(2), action: "ready", revision: "f-00002", message: "" });
+  for (const told of [drain, deploy, drain, deploy, { ...drain, action: "lag" }]) past = history("default", "f")(past, told);
+  assert.deepEqual(past.marks.map(({ kind, subject }) => [kind, subject]), [["draining", "s"], ["ready", "f-00002"]]);
+  const { happenings } = await load("logic/happenings.ts");
+  assert.deepEqual(happenings(past).map(({ kind, title }) => [kind, title]), [["decision", "1 → 3"], ["deploy", "f-00002 is ready"], ["sidecar", "s drains"]]);
 });
 
 test("a chart's line is at zero where nothing happened, and keeps idle instances", async () => {
@@ -219,4 +229,78 @@ test("the latest revision is left out only when no share can reach it", async ()
   check([{ revision: "f-1", percent: 100 }], "f-2");
   check([{ revision: "f-1", percent: 100 }, { revision: "f-2", tag: "next", percent: 0 }], "f-2");
   check([{ revision: "f-1", percent: 90 }, { revision: "f-2", percent: 10 }], null);
+});
+
+test("promoting gives the latest revision every call and leaves tags where they lead", async () => {
+  const { promoted } = await load("logic/traffic.ts");
+  const check = (traffic, expected) => assert.deepEqual(promoted(traffic), expected);
+  check([{ revision: "f-1", percent: 100 }], [{ latest: true, percent: 100 }]);
+  check([{ revision: "f-1", percent: 90, tag: "old" }, { latest: true, percent: 10, tag: "next" }], [{ latest: true, percent: 100, tag: "next" }, { revision: "f-1", percent: 0, tag: "old" }]);
+});
+
+test("an address is by host name where that opens, and by path where it may not", async () => {
+  const { addressOf } = await load("logic/address.ts");
+  const check = (public_url, domain, url, curl) => {
+    const found = addressOf({ public_url, domain }, "team", "f");
+    assert.deepEqual([found.url, found.curl], [url, curl]);
+  };
+  check("http://127.0.0.1:7700", "localhost", "http://f.team.localhost:7700/", "curl -i http://f.team.localhost:7700/");
+  check("http://127.0.0.1:7700", "fn.localhost", "http://f.team.fn.localhost:7700/", "curl -i http://f.team.fn.localhost:7700/");
+  check("http://10.0.0.1:7700/", "localhost", "http://10.0.0.1:7700/function/f.team/", "curl -i -H 'Host: f.team.localhost' http://10.0.0.1:7700/");
+  check("http://10.0.0.1", "faas.example.com", "http://10.0.0.1/function/f.team/", "curl -i -H 'Host: f.team.faas.example.com' http://10.0.0.1/");
+});
+
+test("a filter of calls is in the address and back, without what is no time", async () => {
+  const { filterOf, queryOf, isNarrow, toLocal, fromLocal } = await load("logic/callFilter.ts");
+  const read = (search) => filterOf("default", new URLSearchParams(search));
+  const now = Date.parse("2026-01-02T00:00:00Z");
+  assert.deepEqual(queryOf(read("function=f&state=dead&status=5xx&cause=trigger:n&key=k&last=1h&since=2026-01-01"), now), {
+    state: "dead", status: "5xx", cause: "trigger:n", idempotency_key: "k", since: "2026-01-01T23:00:00.000Z",
+  });
+  assert.deepEqual(queryOf(read("since=never&until=2026-01-01T00:00:00Z"), now), { until: "2026-01-01T00:00:00.000Z" });
+  assert.deepEqual([isNarrow(read("state=dead&function=f")), isNarrow(read("last=1h"))], [false, true]);
+  assert.equal(fromLocal(toLocal("2026-03-04T05:06:07.000Z")), "2026-03-04T05:06:07.000Z");
+});
+
+test("dead letters that died of the same are one group, whatever differs from call to call", async () => {
+  const { fingerprint, groupsOf } = await load("logic/fingerprint.ts");
+  const same = (...texts) => assert.equal(new Set(texts.map(fingerprint)).size, 1, texts.map(fingerprint).join(" | "));
+  same("order 7 is gone after 12.5 s", "order 81 is gone after 3 s");
+  same('no item "tea" at 10.0.0.1:80', 'no item "green tea" at 10.0.0.2:8080');
+  same("call 01a3185c53e87000a080a4dd3f53b832-0badcafe failed", "call 01a3185c57d07000a6d2f34f99192485-1a2b failed");
+  same("row 0192f0c1-a2b3-7c4d-8e9f-0a1b2c3d4e5f", "row 0192f0c1-a2b3-7c4d-8e9f-0a1b2c3d4e60");
+  assert.notEqual(fingerprint("connection refused"), fingerprint("connection reset"));
+  const call = (id, name, status, reason) => ({ id, function: name, status, reason, attempts: [] });
+  const groups = groupsOf([call("4", "f", 500, "boom 4"), call("3", "g", 500, "boom 3"), call("2", "f", 500, "boom 2"), call("1", "f", 503, "boom 1")]);
+  assert.deepEqual(groups.map((group) => [group.function, group.status, group.calls.map(({ id }) => id)]), [["f", 500, ["4", "2"]], ["f", 503, ["1"]], ["g", 500, ["3"]]]);
+});
+
+test("a line's level, message and fields are read from JSON, logfmt and the first word, and prose stays prose", async () => {
+  const { parseLine, partsOf } = await load("logic/logLine.ts");
+  const check = (text, level, message, fields = []) => assert.deepEqual(plain(parseLine(text)), { level, message, fields });
+  check('{"level":"WARN","msg":"low","time":"now","n":3,"deep":{"a":1}}', "warn", "low", [["n", "3"], ["deep", '{"a":1}']]);
+  check('{"level":50,"msg":"pino"}', "error", "pino");
+  check('time=now level=error msg="out of \\"stock\\"" item=tea', "error", 'out of "stock"', [["item", "tea"]]);
+  check("2026-01-01T00:00:00Z INFO started", "info", "2026-01-01T00:00:00Z INFO started");
+  check("[error] boom", "error", "[error] boom");
+  check("E0102 03:04:05 glog", "error", "E0102 03:04:05 glog");
+  check("set a=b and go on", null, "set a=b and go on");
+  check("Information is here", null, "Information is here");
+  check("{not json}", null, "{not json}");
+  const id = "01a3185c53e87000a080a4dd3f53b832-0badcafe";
+  assert.deepEqual(plain(partsOf(`call ${id} Failed`, ["failed"])), [
+    { text: "call ", marked: false, call: false }, { text: id, marked: false, call: true }, { text: " ", marked: false, call: false }, { text: "Failed", marked: true, call: false },
+  ]);
+});
+
+test("lines are found by level or worse, by words, and by a field", async () => {
+  const { append, EMPTY, matching, wordsOf } = await load("logic/logbuffer.ts");
+  const lines = ['{"level":"error","msg":"out","item":"tea"}', "WARN: low", "plain", "level=info msg=ok item=coffee"].map((line) => ({ line }));
+  const { lines: kept } = append(EMPTY, lines);
+  const check = (question, level, expected) => assert.deepEqual(matching(kept, wordsOf(question), level).map(({ key }) => key), expected, `${question} ${level}`);
+  check("", "", [0, 1, 2, 3]);
+  check("", "warn", [0, 1]);
+  check("", "error", [0]);
+  check("item=tea", "", [0]);
+  check("item= OK", "", [3]);
 });

@@ -95,6 +95,7 @@ impl LogsArgs {
         LogQuery {
             follow: self.follow,
             tail: Some(self.tail),
+            until_ms: None,
             since_ms: self.since.map(|since| now.saturating_sub(since.0)),
             revision: self.revision.clone(),
             instance: self.instance.clone(),

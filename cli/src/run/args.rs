@@ -18,6 +18,10 @@ use crate::login::user_folder;
 use crate::manifest::units::Millis;
 use crate::secret_file::secret_file;
 
+/// Suffix of functions' host names unless another is given. Names below `localhost` are this host's everywhere
+/// (RFC 6761, 6.3), so that an address opens in a browser with no name server asked.
+pub(super) const DOMAIN: &str = "localhost";
+
 /// Run server and sidecar in one process.
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
@@ -266,7 +270,7 @@ pub(super) struct HostArgs {
     )]
     pub(super) join: Vec<String>,
     /// Functions are also called by the host name NAME.NAMESPACE.DOMAIN.
-    #[arg(long, env = "GATELESS_DOMAIN", default_value = "gateless.local")]
+    #[arg(long, env = "GATELESS_DOMAIN", default_value = DOMAIN)]
     domain: String,
     /// Proxies in front of this sidecar, addresses or networks: what they say of a call's origin (forwarded, x-forwarded-*,
     /// x-real-ip) is passed on, what others say is dropped.

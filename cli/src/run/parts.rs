@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Output};
+use crate::run::args::DOMAIN;
 
 /// Instances at once on a developer's machine.
 const LOOPBACK_CAPACITY: u32 = 20;
@@ -75,7 +76,7 @@ pub(crate) fn loopback_sidecar(
         advertise_host: Ipv4Addr::LOCALHOST.to_string(),
         join: Vec::new(),
         cluster_secret,
-        domain: "gateless.local".into(),
+        domain: DOMAIN.into(),
         trusted_proxies: TrustedProxies::default(),
         capacity: LOOPBACK_CAPACITY,
         management_relay: true,

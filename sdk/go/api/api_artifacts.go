@@ -38,6 +38,8 @@ func (r ApiGetArtifactRequest) Execute() (*os.File, *http.Response, error) {
 /*
 GetArtifact Download an artifact
 
+The bytes as they were uploaded. Sidecars fetch bundles and components from the server by themselves; this is for people.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param sha256 The sha256 of the content, 64 lowercase hex digits.
@@ -166,6 +168,8 @@ func (r ApiHeadArtifactRequest) Execute() (*http.Response, error) {
 
 /*
 HeadArtifact Whether an artifact was uploaded
+
+So that a client uploads only what is missing: 404 says that it is.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

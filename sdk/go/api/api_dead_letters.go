@@ -51,6 +51,8 @@ func (r ApiListDeadLettersRequest) Execute() (*InvocationList, *http.Response, e
 /*
 ListDeadLetters List calls that were given up
 
+Calls that used up their attempts or their time, or whose function is gone. They are kept until they are replayed, purged, or too old.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function, a DNS label of at most 52 characters.
@@ -188,6 +190,8 @@ func (r ApiPurgeDeadLettersRequest) Execute() (*Count, *http.Response, error) {
 
 /*
 PurgeDeadLetters Delete a function's dead letters
+
+All of them, on every sidecar, with their bodies. It cannot be undone.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

@@ -809,6 +809,8 @@ func (r ApiListFunctionsRequest) Execute() (*FunctionList, *http.Response, error
 /*
 ListFunctions List a namespace's functions
 
+By name, with their specs, traffic and conditions. With `label`, only those that carry it.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @return ApiListFunctionsRequest
@@ -1385,6 +1387,8 @@ func (r ApiWaitForFunctionRequest) Execute() (*Function, *http.Response, error) 
 
 /*
 WaitForFunction Wait until a function is ready or deleted
+
+Answers as soon as the condition holds, and 408 when it did not within the time.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

@@ -34,6 +34,8 @@ func (r ApiGetLivezRequest) Execute() (*Health, *http.Response, error) {
 /*
 GetLivez Whether the process is alive
 
+For whatever restarts processes: it answers as long as the process does anything, and needs no token.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiGetLivezRequest
 */
@@ -272,6 +274,8 @@ func (r ApiGetOpenapiRequest) Execute() (interface{}, *http.Response, error) {
 /*
 GetOpenapi This document
 
+As this server has it.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiGetOpenapiRequest
 */
@@ -389,6 +393,8 @@ func (r ApiGetReadyzRequest) Execute() (*Health, *http.Response, error) {
 
 /*
 GetReadyz Whether the catalogue can be changed
+
+For whatever sends requests here: 503 while the store cannot be written. Needs no token.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiGetReadyzRequest
@@ -518,6 +524,8 @@ func (r ApiGetVersionRequest) Execute() (*Version, *http.Response, error) {
 
 /*
 GetVersion The server's and the catalogue's version
+
+The program's, and which state of the catalogue it has.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiGetVersionRequest

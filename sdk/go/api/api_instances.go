@@ -51,6 +51,8 @@ func (r ApiListInstancesRequest) Execute() (*InstanceList, *http.Response, error
 /*
 ListInstances List a function's instances
 
+As sidecars last reported them, on all hosts. One that was stopped is not in it.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function, a DNS label of at most 52 characters.

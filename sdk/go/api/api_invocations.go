@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strings"
 	"os"
+	"time"
 )
 
 
@@ -199,6 +200,8 @@ func (r ApiCancelInvocationsRequest) Execute() (*BulkResult, *http.Response, err
 /*
 CancelInvocations Cancel many asynchronous calls
 
+Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names those that were not.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function, a DNS label of at most 52 characters.
@@ -340,6 +343,8 @@ func (r ApiGetInvocationRequest) Execute() (*Invocation, *http.Response, error) 
 /*
 GetInvocation Get an asynchronous call
 
+Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has the call is asked.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
@@ -372,6 +377,144 @@ func (a *InvocationsAPIService) GetInvocationExecute(r ApiGetInvocationRequest) 
 	}
 
 	localVarPath := localBasePath + "/v1/namespaces/{namespace}/functions/{name}/invocations/{id}"
+	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"name"+"}", url.PathEscape(parameterValueToString(r.name, "name")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"id"+"}", url.PathEscape(parameterValueToString(r.id, "id")), -1)
+
+	localVarHeaderParams := make(map[string]string)
+	localVarQueryParams := url.Values{}
+	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
+
+	// to determine the Content-Type header
+	localVarHTTPContentTypes := []string{}
+
+	// set Content-Type header
+	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
+	if localVarHTTPContentType != "" {
+		localVarHeaderParams["Content-Type"] = localVarHTTPContentType
+	}
+
+	// to determine the Accept header
+	localVarHTTPHeaderAccepts := []string{"application/json", "application/problem+json"}
+
+	// set Accept header
+	localVarHTTPHeaderAccept := selectHeaderAccept(localVarHTTPHeaderAccepts)
+	if localVarHTTPHeaderAccept != "" {
+		localVarHeaderParams["Accept"] = localVarHTTPHeaderAccept
+	}
+	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
+	if err != nil {
+		return localVarReturnValue, nil, err
+	}
+
+	localVarHTTPResponse, err := a.client.callAPI(req)
+	if err != nil || localVarHTTPResponse == nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	localVarBody, err := io.ReadAll(localVarHTTPResponse.Body)
+	localVarHTTPResponse.Body.Close()
+	localVarHTTPResponse.Body = io.NopCloser(bytes.NewBuffer(localVarBody))
+	if err != nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	if localVarHTTPResponse.StatusCode >= 300 {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: localVarHTTPResponse.Status,
+		}
+		if localVarHTTPResponse.StatusCode >= 400 && localVarHTTPResponse.StatusCode < 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+			return localVarReturnValue, localVarHTTPResponse, newErr
+		}
+		if localVarHTTPResponse.StatusCode >= 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	err = a.client.decode(&localVarReturnValue, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+	if err != nil {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: err.Error(),
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	return localVarReturnValue, localVarHTTPResponse, nil
+}
+
+type ApiGetInvocationRequestRequest struct {
+	ctx context.Context
+	ApiService *InvocationsAPIService
+	namespace string
+	name string
+	id string
+}
+
+func (r ApiGetInvocationRequestRequest) Execute() (*InvocationRequest, *http.Response, error) {
+	return r.ApiService.GetInvocationRequestExecute(r)
+}
+
+/*
+GetInvocationRequest Get what an asynchronous call was made with
+
+Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in withheld, without their values.
+
+ @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
+ @param namespace The namespace, a DNS label.
+ @param name The function.
+ @param id The call's id, as `x-call-id` gave it.
+ @return ApiGetInvocationRequestRequest
+*/
+func (a *InvocationsAPIService) GetInvocationRequest(ctx context.Context, namespace string, name string, id string) ApiGetInvocationRequestRequest {
+	return ApiGetInvocationRequestRequest{
+		ApiService: a,
+		ctx: ctx,
+		namespace: namespace,
+		name: name,
+		id: id,
+	}
+}
+
+// Execute executes the request
+//  @return InvocationRequest
+func (a *InvocationsAPIService) GetInvocationRequestExecute(r ApiGetInvocationRequestRequest) (*InvocationRequest, *http.Response, error) {
+	var (
+		localVarHTTPMethod   = http.MethodGet
+		localVarPostBody     interface{}
+		formFiles            []formFile
+		localVarReturnValue  *InvocationRequest
+	)
+
+	localBasePath, err := a.client.cfg.ServerURLWithContext(r.ctx, "InvocationsAPIService.GetInvocationRequest")
+	if err != nil {
+		return localVarReturnValue, nil, &GenericOpenAPIError{error: err.Error()}
+	}
+
+	localVarPath := localBasePath + "/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/request"
 	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
 	localVarPath = strings.Replace(localVarPath, "{"+"name"+"}", url.PathEscape(parameterValueToString(r.name, "name")), -1)
 	localVarPath = strings.Replace(localVarPath, "{"+"id"+"}", url.PathEscape(parameterValueToString(r.id, "id")), -1)
@@ -599,6 +742,137 @@ func (a *InvocationsAPIService) GetInvocationResultExecute(r ApiGetInvocationRes
 	return localVarReturnValue, localVarHTTPResponse, nil
 }
 
+type ApiGetNamespaceInvocationRequest struct {
+	ctx context.Context
+	ApiService *InvocationsAPIService
+	namespace string
+	id string
+}
+
+func (r ApiGetNamespaceInvocationRequest) Execute() (*Invocation, *http.Response, error) {
+	return r.ApiService.GetNamespaceInvocationExecute(r)
+}
+
+/*
+GetNamespaceInvocation Find an asynchronous call by its id
+
+Of whichever function of the namespace; `function` in the answer says which.
+
+ @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
+ @param namespace The namespace, a DNS label.
+ @param id The call's id, as `x-call-id` gave it.
+ @return ApiGetNamespaceInvocationRequest
+*/
+func (a *InvocationsAPIService) GetNamespaceInvocation(ctx context.Context, namespace string, id string) ApiGetNamespaceInvocationRequest {
+	return ApiGetNamespaceInvocationRequest{
+		ApiService: a,
+		ctx: ctx,
+		namespace: namespace,
+		id: id,
+	}
+}
+
+// Execute executes the request
+//  @return Invocation
+func (a *InvocationsAPIService) GetNamespaceInvocationExecute(r ApiGetNamespaceInvocationRequest) (*Invocation, *http.Response, error) {
+	var (
+		localVarHTTPMethod   = http.MethodGet
+		localVarPostBody     interface{}
+		formFiles            []formFile
+		localVarReturnValue  *Invocation
+	)
+
+	localBasePath, err := a.client.cfg.ServerURLWithContext(r.ctx, "InvocationsAPIService.GetNamespaceInvocation")
+	if err != nil {
+		return localVarReturnValue, nil, &GenericOpenAPIError{error: err.Error()}
+	}
+
+	localVarPath := localBasePath + "/v1/namespaces/{namespace}/invocations/{id}"
+	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"id"+"}", url.PathEscape(parameterValueToString(r.id, "id")), -1)
+
+	localVarHeaderParams := make(map[string]string)
+	localVarQueryParams := url.Values{}
+	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+
+	// to determine the Content-Type header
+	localVarHTTPContentTypes := []string{}
+
+	// set Content-Type header
+	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
+	if localVarHTTPContentType != "" {
+		localVarHeaderParams["Content-Type"] = localVarHTTPContentType
+	}
+
+	// to determine the Accept header
+	localVarHTTPHeaderAccepts := []string{"application/json", "application/problem+json"}
+
+	// set Accept header
+	localVarHTTPHeaderAccept := selectHeaderAccept(localVarHTTPHeaderAccepts)
+	if localVarHTTPHeaderAccept != "" {
+		localVarHeaderParams["Accept"] = localVarHTTPHeaderAccept
+	}
+	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
+	if err != nil {
+		return localVarReturnValue, nil, err
+	}
+
+	localVarHTTPResponse, err := a.client.callAPI(req)
+	if err != nil || localVarHTTPResponse == nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	localVarBody, err := io.ReadAll(localVarHTTPResponse.Body)
+	localVarHTTPResponse.Body.Close()
+	localVarHTTPResponse.Body = io.NopCloser(bytes.NewBuffer(localVarBody))
+	if err != nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	if localVarHTTPResponse.StatusCode >= 300 {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: localVarHTTPResponse.Status,
+		}
+		if localVarHTTPResponse.StatusCode >= 400 && localVarHTTPResponse.StatusCode < 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+			return localVarReturnValue, localVarHTTPResponse, newErr
+		}
+		if localVarHTTPResponse.StatusCode >= 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	err = a.client.decode(&localVarReturnValue, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+	if err != nil {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: err.Error(),
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	return localVarReturnValue, localVarHTTPResponse, nil
+}
+
 type ApiListInvocationsRequest struct {
 	ctx context.Context
 	ApiService *InvocationsAPIService
@@ -607,6 +881,11 @@ type ApiListInvocationsRequest struct {
 	limit *int32
 	pageToken *string
 	state *string
+	status *string
+	cause *string
+	idempotencyKey *string
+	since *time.Time
+	until *time.Time
 }
 
 // Calls per page, 1 to 1000; default 100.
@@ -627,12 +906,44 @@ func (r ApiListInvocationsRequest) State(state string) ApiListInvocationsRequest
 	return r
 }
 
+// Only those whose last answer had this status, or one of a hundred: &#x60;503&#x60;, &#x60;5xx&#x60;.
+func (r ApiListInvocationsRequest) Status(status string) ApiListInvocationsRequest {
+	r.status = &status
+	return r
+}
+
+// Only those made by a &#x60;caller&#x60;, by any &#x60;trigger&#x60;, or by the one called &#x60;trigger:NAME&#x60;.
+func (r ApiListInvocationsRequest) Cause(cause string) ApiListInvocationsRequest {
+	r.cause = &cause
+	return r
+}
+
+// Only those with this idempotency key, at most 255 characters.
+func (r ApiListInvocationsRequest) IdempotencyKey(idempotencyKey string) ApiListInvocationsRequest {
+	r.idempotencyKey = &idempotencyKey
+	return r
+}
+
+// Only those accepted then or later.
+func (r ApiListInvocationsRequest) Since(since time.Time) ApiListInvocationsRequest {
+	r.since = &since
+	return r
+}
+
+// Only those accepted before.
+func (r ApiListInvocationsRequest) Until(until time.Time) ApiListInvocationsRequest {
+	r.until = &until
+	return r
+}
+
 func (r ApiListInvocationsRequest) Execute() (*InvocationList, *http.Response, error) {
 	return r.ApiService.ListInvocationsExecute(r)
 }
 
 /*
 ListInvocations List a function's asynchronous calls
+
+As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls are kept.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
@@ -685,6 +996,21 @@ func (a *InvocationsAPIService) ListInvocationsExecute(r ApiListInvocationsReque
 	}
 	if r.state != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "state", r.state, "form", "")
+	}
+	if r.status != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "status", r.status, "form", "")
+	}
+	if r.cause != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "cause", r.cause, "form", "")
+	}
+	if r.idempotencyKey != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "idempotency_key", r.idempotencyKey, "form", "")
+	}
+	if r.since != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "since", r.since, "form", "")
+	}
+	if r.until != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "until", r.until, "form", "")
 	}
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -768,6 +1094,11 @@ type ApiListNamespaceInvocationsRequest struct {
 	limit *int32
 	pageToken *string
 	state *string
+	status *string
+	cause *string
+	idempotencyKey *string
+	since *time.Time
+	until *time.Time
 }
 
 // Calls per page, 1 to 1000; default 100.
@@ -788,12 +1119,44 @@ func (r ApiListNamespaceInvocationsRequest) State(state string) ApiListNamespace
 	return r
 }
 
+// Only those whose last answer had this status, or one of a hundred: &#x60;503&#x60;, &#x60;5xx&#x60;.
+func (r ApiListNamespaceInvocationsRequest) Status(status string) ApiListNamespaceInvocationsRequest {
+	r.status = &status
+	return r
+}
+
+// Only those made by a &#x60;caller&#x60;, by any &#x60;trigger&#x60;, or by the one called &#x60;trigger:NAME&#x60;.
+func (r ApiListNamespaceInvocationsRequest) Cause(cause string) ApiListNamespaceInvocationsRequest {
+	r.cause = &cause
+	return r
+}
+
+// Only those with this idempotency key, at most 255 characters.
+func (r ApiListNamespaceInvocationsRequest) IdempotencyKey(idempotencyKey string) ApiListNamespaceInvocationsRequest {
+	r.idempotencyKey = &idempotencyKey
+	return r
+}
+
+// Only those accepted then or later.
+func (r ApiListNamespaceInvocationsRequest) Since(since time.Time) ApiListNamespaceInvocationsRequest {
+	r.since = &since
+	return r
+}
+
+// Only those accepted before.
+func (r ApiListNamespaceInvocationsRequest) Until(until time.Time) ApiListNamespaceInvocationsRequest {
+	r.until = &until
+	return r
+}
+
 func (r ApiListNamespaceInvocationsRequest) Execute() (*InvocationList, *http.Response, error) {
 	return r.ApiService.ListNamespaceInvocationsExecute(r)
 }
 
 /*
 ListNamespaceInvocations List a namespace's asynchronous calls
+
+Every connected sidecar is asked; `warnings` names those that could not be. All conditions given have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have a next.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
@@ -840,6 +1203,21 @@ func (a *InvocationsAPIService) ListNamespaceInvocationsExecute(r ApiListNamespa
 	}
 	if r.state != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "state", r.state, "form", "")
+	}
+	if r.status != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "status", r.status, "form", "")
+	}
+	if r.cause != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "cause", r.cause, "form", "")
+	}
+	if r.idempotencyKey != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "idempotency_key", r.idempotencyKey, "form", "")
+	}
+	if r.since != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "since", r.since, "form", "")
+	}
+	if r.until != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "until", r.until, "form", "")
 	}
 	// to determine the Content-Type header
 	localVarHTTPContentTypes := []string{}
@@ -1090,6 +1468,8 @@ func (r ApiReplayInvocationsRequest) Execute() (*BulkResult, *http.Response, err
 
 /*
 ReplayInvocations Put many finished or dead calls back into the queue
+
+Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not put back.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

@@ -31,6 +31,7 @@ type ApiStreamLogsRequest struct {
 	follow *bool
 	tail *int32
 	sinceMs *int64
+	untilMs *int64
 	revision *string
 	instance *string
 }
@@ -50,6 +51,12 @@ func (r ApiStreamLogsRequest) Tail(tail int32) ApiStreamLogsRequest {
 // Only lines after this, in Unix milliseconds.
 func (r ApiStreamLogsRequest) SinceMs(sinceMs int64) ApiStreamLogsRequest {
 	r.sinceMs = &sinceMs
+	return r
+}
+
+// Only lines before this, in Unix milliseconds; the tail is of these. Not together with follow.
+func (r ApiStreamLogsRequest) UntilMs(untilMs int64) ApiStreamLogsRequest {
+	r.untilMs = &untilMs
 	return r
 }
 
@@ -125,6 +132,9 @@ func (a *LogsAPIService) StreamLogsExecute(r ApiStreamLogsRequest) (*LogLine, *h
 	}
 	if r.sinceMs != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "since_ms", r.sinceMs, "form", "")
+	}
+	if r.untilMs != nil {
+		parameterAddToHeaderOrQuery(localVarQueryParams, "until_ms", r.untilMs, "form", "")
 	}
 	if r.revision != nil {
 		parameterAddToHeaderOrQuery(localVarQueryParams, "revision", r.revision, "form", "")

@@ -50,6 +50,8 @@ func (r ApiListQueuesRequest) Execute() (*QueueList, *http.Response, error) {
 /*
 ListQueues List a namespace's queues
 
+How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest waits.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @return ApiListQueuesRequest

@@ -38,6 +38,8 @@ func (r ApiGetRevisionRequest) Execute() (*Revision, *http.Response, error) {
 /*
 GetRevision Get a revision
 
+Its spec as it was deployed, its share of the calls and its instances.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
@@ -189,6 +191,8 @@ func (r ApiListRevisionsRequest) Execute() (*RevisionList, *http.Response, error
 
 /*
 ListRevisions List a function's revisions
+
+Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic are removed with time.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

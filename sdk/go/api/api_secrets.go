@@ -51,6 +51,8 @@ func (r ApiDeleteSecretRequest) Execute() (*http.Response, error) {
 /*
 DeleteSecret Delete a secret no function uses
 
+409 while a function refers to it.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The secret, a DNS label.
@@ -177,6 +179,8 @@ func (r ApiGetSecretRequest) Execute() (*Secret, *http.Response, error) {
 
 /*
 GetSecret Get a secret's keys
+
+Which keys it has, and its version. Values are never sent back.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
@@ -322,6 +326,8 @@ func (r ApiListSecretsRequest) Execute() (*SecretList, *http.Response, error) {
 
 /*
 ListSecrets List a namespace's secrets, without values
+
+By name, with their keys. Values are never sent back.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

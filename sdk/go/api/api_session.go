@@ -263,6 +263,8 @@ func (r ApiGetSessionRequest) Execute() (*Session, *http.Response, error) {
 /*
 GetSession Who the token or session is of
 
+For the token or cookie the request came with.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiGetSessionRequest
 */

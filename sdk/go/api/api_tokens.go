@@ -48,6 +48,8 @@ func (r ApiCreateTokenRequest) Execute() (*CreatedToken, *http.Response, error) 
 /*
 CreateToken Issue a token
 
+The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those of who asks.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiCreateTokenRequest
 */
@@ -314,6 +316,8 @@ func (r ApiRevokeTokenRequest) Execute() (*http.Response, error) {
 
 /*
 RevokeToken Revoke a token at once
+
+Requests, streams and sessions with it end within a second, on every server of the store.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param id The token's id.

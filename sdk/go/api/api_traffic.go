@@ -37,6 +37,8 @@ func (r ApiGetTrafficRequest) Execute() (*Traffic, *http.Response, error) {
 /*
 GetTraffic Get a function's traffic
 
+Which revision gets which share of the calls, and under which tags revisions are reached.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function, a DNS label of at most 52 characters.

@@ -315,6 +315,8 @@ func (r ApiListTriggersRequest) Execute() (*TriggerList, *http.Response, error) 
 /*
 ListTriggers List a namespace's triggers and what they did
 
+By name, with what sidecars say of each: when it fired last and will next, and what became of it.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @return ApiListTriggersRequest

@@ -93,8 +93,14 @@ func NewConfiguration() *Configuration {
 		Debug:            false,
 		Servers:          ServerConfigurations{
 			{
-				URL: "",
-				Description: "No description provided",
+				URL: "{server}",
+				Description: "Where the server listens for its API.",
+				Variables: map[string]ServerVariable{
+					"server": ServerVariable{
+						Description: "What `gateless up` and `gateless server` say at their start.",
+						DefaultValue: "http://127.0.0.1:7780",
+					},
+				},
 			},
 		},
 		OperationServers: map[string]ServerConfigurations{

@@ -59,6 +59,8 @@ type Invocation struct {
 	State string `json:"state"`
 	// The function's own status; null: it has not answered.
 	Status NullableInt32 `json:"status,omitempty"`
+	// The trigger that made it; null: a caller did.
+	Trigger NullableString `json:"trigger,omitempty"`
 	AdditionalProperties map[string]interface{}
 }
 
@@ -709,6 +711,48 @@ func (o *Invocation) UnsetStatus() {
 	o.Status.Unset()
 }
 
+// GetTrigger returns the Trigger field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Invocation) GetTrigger() string {
+	if o == nil || IsNil(o.Trigger.Get()) {
+		var ret string
+		return ret
+	}
+	return *o.Trigger.Get()
+}
+
+// GetTriggerOk returns a tuple with the Trigger field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Invocation) GetTriggerOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Trigger.Get(), o.Trigger.IsSet()
+}
+
+// HasTrigger returns a boolean if a field has been set.
+func (o *Invocation) HasTrigger() bool {
+	if o != nil && o.Trigger.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetTrigger gets a reference to the given NullableString and assigns it to the Trigger field.
+func (o *Invocation) SetTrigger(v string) {
+	o.Trigger.Set(&v)
+}
+// SetTriggerNil sets the value for Trigger to be an explicit nil
+func (o *Invocation) SetTriggerNil() {
+	o.Trigger.Set(nil)
+}
+
+// UnsetTrigger ensures that no value is present for Trigger, not even an explicit nil
+func (o *Invocation) UnsetTrigger() {
+	o.Trigger.Unset()
+}
+
 func (o Invocation) MarshalJSON() ([]byte, error) {
 	toSerialize,err := o.ToMap()
 	if err != nil {
@@ -755,6 +799,9 @@ func (o Invocation) ToMap() (map[string]interface{}, error) {
 	toSerialize["state"] = o.State
 	if o.Status.IsSet() {
 		toSerialize["status"] = o.Status.Get()
+	}
+	if o.Trigger.IsSet() {
+		toSerialize["trigger"] = o.Trigger.Get()
 	}
 
 	for key, value := range o.AdditionalProperties {
@@ -827,6 +874,7 @@ func (o *Invocation) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "sidecar")
 		delete(additionalProperties, "state")
 		delete(additionalProperties, "status")
+		delete(additionalProperties, "trigger")
 		o.AdditionalProperties = additionalProperties
 	}
 

@@ -31,6 +31,8 @@ type Sidecar struct {
 	Connected bool `json:"connected"`
 	// When it last connected.
 	ConnectedAt time.Time `json:"connected_at"`
+	// Functions are called by the host name `NAME.NAMESPACE.DOMAIN` there, too; empty: it did not say.
+	Domain string `json:"domain"`
 	// It starts no instances and gives up those it has as soon as others have as many ready; calls through it go on.
 	Draining bool `json:"draining"`
 	// Its gossip address.
@@ -66,13 +68,14 @@ type _Sidecar Sidecar
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewSidecar(asyncQueued int64, catalogueVersion int64, configVersion int64, connected bool, connectedAt time.Time, draining bool, gossipAddress string, held int64, id string, instances int32, lag int64, lastSeenAt time.Time, nodeId string, owns []string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
+func NewSidecar(asyncQueued int64, catalogueVersion int64, configVersion int64, connected bool, connectedAt time.Time, domain string, draining bool, gossipAddress string, held int64, id string, instances int32, lag int64, lastSeenAt time.Time, nodeId string, owns []string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
 	this := Sidecar{}
 	this.AsyncQueued = asyncQueued
 	this.CatalogueVersion = catalogueVersion
 	this.ConfigVersion = configVersion
 	this.Connected = connected
 	this.ConnectedAt = connectedAt
+	this.Domain = domain
 	this.Draining = draining
 	this.GossipAddress = gossipAddress
 	this.Held = held
@@ -215,6 +218,30 @@ func (o *Sidecar) GetConnectedAtOk() (*time.Time, bool) {
 // SetConnectedAt sets field value
 func (o *Sidecar) SetConnectedAt(v time.Time) {
 	o.ConnectedAt = v
+}
+
+// GetDomain returns the Domain field value
+func (o *Sidecar) GetDomain() string {
+	if o == nil {
+		var ret string
+		return ret
+	}
+
+	return o.Domain
+}
+
+// GetDomainOk returns a tuple with the Domain field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetDomainOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return &o.Domain, true
+}
+
+// SetDomain sets field value
+func (o *Sidecar) SetDomain(v string) {
+	o.Domain = v
 }
 
 // GetDraining returns the Draining field value
@@ -544,6 +571,7 @@ func (o Sidecar) ToMap() (map[string]interface{}, error) {
 	toSerialize["config_version"] = o.ConfigVersion
 	toSerialize["connected"] = o.Connected
 	toSerialize["connected_at"] = o.ConnectedAt
+	toSerialize["domain"] = o.Domain
 	toSerialize["draining"] = o.Draining
 	toSerialize["gossip_address"] = o.GossipAddress
 	toSerialize["held"] = o.Held
@@ -575,6 +603,7 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 		"config_version",
 		"connected",
 		"connected_at",
+		"domain",
 		"draining",
 		"gossip_address",
 		"held",
@@ -622,6 +651,7 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "config_version")
 		delete(additionalProperties, "connected")
 		delete(additionalProperties, "connected_at")
+		delete(additionalProperties, "domain")
 		delete(additionalProperties, "draining")
 		delete(additionalProperties, "gossip_address")
 		delete(additionalProperties, "held")

@@ -23,6 +23,8 @@ var _ MappedNullable = &Stats{}
 type Stats struct {
 	// Scaling decisions, oldest first.
 	Decisions []TimedDecision `json:"decisions"`
+	// What else may be why numbers changed, oldest first: deploys, changes of the traffic, drains.
+	Marks []Mark `json:"marks"`
 	// Since when sidecars are observed; null: they were not until now, and the next seconds will be.
 	ObservedSince NullableTime `json:"observed_since,omitempty"`
 	// One a second at most, oldest first; where there is none nothing happened.
@@ -36,9 +38,10 @@ type _Stats Stats
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewStats(decisions []TimedDecision, samples []TimedSample) *Stats {
+func NewStats(decisions []TimedDecision, marks []Mark, samples []TimedSample) *Stats {
 	this := Stats{}
 	this.Decisions = decisions
+	this.Marks = marks
 	this.Samples = samples
 	return &this
 }
@@ -73,6 +76,30 @@ func (o *Stats) GetDecisionsOk() ([]TimedDecision, bool) {
 // SetDecisions sets field value
 func (o *Stats) SetDecisions(v []TimedDecision) {
 	o.Decisions = v
+}
+
+// GetMarks returns the Marks field value
+func (o *Stats) GetMarks() []Mark {
+	if o == nil {
+		var ret []Mark
+		return ret
+	}
+
+	return o.Marks
+}
+
+// GetMarksOk returns a tuple with the Marks field value
+// and a boolean to check if the value has been set.
+func (o *Stats) GetMarksOk() ([]Mark, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Marks, true
+}
+
+// SetMarks sets field value
+func (o *Stats) SetMarks(v []Mark) {
+	o.Marks = v
 }
 
 // GetObservedSince returns the ObservedSince field value if set, zero value otherwise (both if not set or set to explicit null).
@@ -152,6 +179,7 @@ func (o Stats) MarshalJSON() ([]byte, error) {
 func (o Stats) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["decisions"] = o.Decisions
+	toSerialize["marks"] = o.Marks
 	if o.ObservedSince.IsSet() {
 		toSerialize["observed_since"] = o.ObservedSince.Get()
 	}
@@ -170,6 +198,7 @@ func (o *Stats) UnmarshalJSON(data []byte) (err error) {
 	// that every required field exists as a key in the generic map.
 	requiredProperties := []string{
 		"decisions",
+		"marks",
 		"samples",
 	}
 
@@ -201,6 +230,7 @@ func (o *Stats) UnmarshalJSON(data []byte) (err error) {
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "decisions")
+		delete(additionalProperties, "marks")
 		delete(additionalProperties, "observed_since")
 		delete(additionalProperties, "samples")
 		o.AdditionalProperties = additionalProperties

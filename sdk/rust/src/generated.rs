@@ -818,6 +818,9 @@ more with time.*/
         ///The function's own status; null: it has not answered.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub status: ::std::option::Option<i32>,
+        ///The trigger that made it; null: a caller did.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub trigger: ::std::option::Option<::std::string::String>,
     }
     impl Invocation {
         pub fn builder() -> builder::Invocation {
@@ -837,6 +840,34 @@ more with time.*/
     }
     impl InvocationList {
         pub fn builder() -> builder::InvocationList {
+            Default::default()
+        }
+    }
+    ///What a call was made with.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct InvocationRequest {
+        ///Its body, if that is text.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body: ::std::option::Option<::std::string::String>,
+        ///Its body in base64, if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub body_base64: ::std::option::Option<::std::string::String>,
+        ///Header name to value; values of one name are joined by commas.
+        pub headers: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+        ///Its method.
+        pub method: ::std::string::String,
+        ///Path and query below the function.
+        pub path: ::std::string::String,
+        ///Whether there is more of it than the 1 MiB that is shown.
+        pub truncated: bool,
+        ///Headers that were there and are not shown, being credentials.
+        pub withheld: ::std::vec::Vec<::std::string::String>,
+    }
+    impl InvocationRequest {
+        pub fn builder() -> builder::InvocationRequest {
             Default::default()
         }
     }
@@ -1048,6 +1079,23 @@ more with time.*/
     }
     impl LogLine {
         pub fn builder() -> builder::LogLine {
+            Default::default()
+        }
+    }
+    ///Something that happened to the function or to a sidecar.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Mark {
+        ///Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
+        pub kind: ::std::string::String,
+        ///For people; may be empty.
+        pub message: ::std::string::String,
+        ///Which revision or sidecar.
+        pub subject: ::std::string::String,
+        ///When.
+        pub time: ::jiff::Timestamp,
+    }
+    impl Mark {
+        pub fn builder() -> builder::Mark {
             Default::default()
         }
     }
@@ -1867,6 +1915,8 @@ more with time.*/
         pub connected: bool,
         ///When it last connected.
         pub connected_at: ::jiff::Timestamp,
+        ///Functions are called by the host name `NAME.NAMESPACE.DOMAIN` there, too; empty: it did not say.
+        pub domain: ::std::string::String,
         /**It starts no instances and gives up those it has as soon as others have as many ready; calls
 through it go on.*/
         pub draining: bool,
@@ -1975,6 +2025,8 @@ through it go on.*/
     pub struct Stats {
         ///Scaling decisions, oldest first.
         pub decisions: ::std::vec::Vec<TimedDecision>,
+        ///What else may be why numbers changed, oldest first: deploys, changes of the traffic, drains.
+        pub marks: ::std::vec::Vec<Mark>,
         ///Since when sidecars are observed; null: they were not until now, and the next seconds will be.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub observed_since: ::std::option::Option<::jiff::Timestamp>,
@@ -5808,6 +5860,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<i32>,
                 ::std::string::String,
             >,
+            trigger: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for Invocation {
             fn default() -> Self {
@@ -5831,6 +5887,7 @@ shows the condition `FunctionMissing`.*/
                     sidecar: Err("no value supplied for sidecar".to_string()),
                     state: Err("no value supplied for state".to_string()),
                     status: Ok(Default::default()),
+                    trigger: Ok(Default::default()),
                 }
             }
         }
@@ -6069,6 +6126,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn trigger<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trigger = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for trigger: {e}")
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<Invocation> for super::Invocation {
             type Error = super::error::ConversionError;
@@ -6095,6 +6164,7 @@ shows the condition `FunctionMissing`.*/
                     sidecar: value.sidecar?,
                     state: value.state?,
                     status: value.status?,
+                    trigger: value.trigger?,
                 })
             }
         }
@@ -6120,6 +6190,7 @@ shows the condition `FunctionMissing`.*/
                     sidecar: Ok(value.sidecar),
                     state: Ok(value.state),
                     status: Ok(value.status),
+                    trigger: Ok(value.trigger),
                 }
             }
         }
@@ -6205,6 +6276,164 @@ shows the condition `FunctionMissing`.*/
                     items: Ok(value.items),
                     next_page_token: Ok(value.next_page_token),
                     warnings: Ok(value.warnings),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct InvocationRequest {
+            body: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            body_base64: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            headers: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+            method: ::std::result::Result<::std::string::String, ::std::string::String>,
+            path: ::std::result::Result<::std::string::String, ::std::string::String>,
+            truncated: ::std::result::Result<bool, ::std::string::String>,
+            withheld: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for InvocationRequest {
+            fn default() -> Self {
+                Self {
+                    body: Ok(Default::default()),
+                    body_base64: Ok(Default::default()),
+                    headers: Err("no value supplied for headers".to_string()),
+                    method: Err("no value supplied for method".to_string()),
+                    path: Err("no value supplied for path".to_string()),
+                    truncated: Err("no value supplied for truncated".to_string()),
+                    withheld: Err("no value supplied for withheld".to_string()),
+                }
+            }
+        }
+        impl InvocationRequest {
+            pub fn body<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body: {e}")
+                    });
+                self
+            }
+            pub fn body_base64<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body_base64 = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body_base64: {e}")
+                    });
+                self
+            }
+            pub fn headers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.headers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for headers: {e}")
+                    });
+                self
+            }
+            pub fn method<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.method = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for method: {e}")
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn truncated<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.truncated = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for truncated: {e}")
+                    });
+                self
+            }
+            pub fn withheld<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.withheld = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for withheld: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<InvocationRequest> for super::InvocationRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: InvocationRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    body: value.body?,
+                    body_base64: value.body_base64?,
+                    headers: value.headers?,
+                    method: value.method?,
+                    path: value.path?,
+                    truncated: value.truncated?,
+                    withheld: value.withheld?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::InvocationRequest> for InvocationRequest {
+            fn from(value: super::InvocationRequest) -> Self {
+                Self {
+                    body: Ok(value.body),
+                    body_base64: Ok(value.body_base64),
+                    headers: Ok(value.headers),
+                    method: Ok(value.method),
+                    path: Ok(value.path),
+                    truncated: Ok(value.truncated),
+                    withheld: Ok(value.withheld),
                 }
             }
         }
@@ -6894,6 +7123,96 @@ shows the condition `FunctionMissing`.*/
                     revision: Ok(value.revision),
                     sidecar: Ok(value.sidecar),
                     stream: Ok(value.stream),
+                    time: Ok(value.time),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Mark {
+            kind: ::std::result::Result<::std::string::String, ::std::string::String>,
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            subject: ::std::result::Result<::std::string::String, ::std::string::String>,
+            time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+        }
+        impl ::std::default::Default for Mark {
+            fn default() -> Self {
+                Self {
+                    kind: Err("no value supplied for kind".to_string()),
+                    message: Err("no value supplied for message".to_string()),
+                    subject: Err("no value supplied for subject".to_string()),
+                    time: Err("no value supplied for time".to_string()),
+                }
+            }
+        }
+        impl Mark {
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn subject<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject: {e}")
+                    });
+                self
+            }
+            pub fn time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.time = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for time: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Mark> for super::Mark {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Mark,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    kind: value.kind?,
+                    message: value.message?,
+                    subject: value.subject?,
+                    time: value.time?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Mark> for Mark {
+            fn from(value: super::Mark) -> Self {
+                Self {
+                    kind: Ok(value.kind),
+                    message: Ok(value.message),
+                    subject: Ok(value.subject),
                     time: Ok(value.time),
                 }
             }
@@ -9439,6 +9758,7 @@ shows the condition `FunctionMissing`.*/
                 ::jiff::Timestamp,
                 ::std::string::String,
             >,
+            domain: ::std::result::Result<::std::string::String, ::std::string::String>,
             draining: ::std::result::Result<bool, ::std::string::String>,
             gossip_address: ::std::result::Result<
                 ::std::string::String,
@@ -9483,6 +9803,7 @@ shows the condition `FunctionMissing`.*/
                     ),
                     connected: Err("no value supplied for connected".to_string()),
                     connected_at: Err("no value supplied for connected_at".to_string()),
+                    domain: Err("no value supplied for domain".to_string()),
                     draining: Err("no value supplied for draining".to_string()),
                     gossip_address: Err(
                         "no value supplied for gossip_address".to_string(),
@@ -9563,6 +9884,18 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for connected_at: {e}")
+                    });
+                self
+            }
+            pub fn domain<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.domain = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for domain: {e}")
                     });
                 self
             }
@@ -9734,6 +10067,7 @@ shows the condition `FunctionMissing`.*/
                     config_version: value.config_version?,
                     connected: value.connected?,
                     connected_at: value.connected_at?,
+                    domain: value.domain?,
                     draining: value.draining?,
                     gossip_address: value.gossip_address?,
                     held: value.held?,
@@ -9758,6 +10092,7 @@ shows the condition `FunctionMissing`.*/
                     config_version: Ok(value.config_version),
                     connected: Ok(value.connected),
                     connected_at: Ok(value.connected_at),
+                    domain: Ok(value.domain),
                     draining: Ok(value.draining),
                     gossip_address: Ok(value.gossip_address),
                     held: Ok(value.held),
@@ -10124,6 +10459,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::vec::Vec<super::TimedDecision>,
                 ::std::string::String,
             >,
+            marks: ::std::result::Result<
+                ::std::vec::Vec<super::Mark>,
+                ::std::string::String,
+            >,
             observed_since: ::std::result::Result<
                 ::std::option::Option<::jiff::Timestamp>,
                 ::std::string::String,
@@ -10137,6 +10476,7 @@ shows the condition `FunctionMissing`.*/
             fn default() -> Self {
                 Self {
                     decisions: Err("no value supplied for decisions".to_string()),
+                    marks: Err("no value supplied for marks".to_string()),
                     observed_since: Ok(Default::default()),
                     samples: Err("no value supplied for samples".to_string()),
                 }
@@ -10152,6 +10492,18 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for decisions: {e}")
+                    });
+                self
+            }
+            pub fn marks<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Mark>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.marks = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for marks: {e}")
                     });
                 self
             }
@@ -10189,6 +10541,7 @@ shows the condition `FunctionMissing`.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     decisions: value.decisions?,
+                    marks: value.marks?,
                     observed_since: value.observed_since?,
                     samples: value.samples?,
                 })
@@ -10198,6 +10551,7 @@ shows the condition `FunctionMissing`.*/
             fn from(value: super::Stats) -> Self {
                 Self {
                     decisions: Ok(value.decisions),
+                    marks: Ok(value.marks),
                     observed_since: Ok(value.observed_since),
                     samples: Ok(value.samples),
                 }
@@ -12324,6 +12678,8 @@ impl ClientHooks<crate::client::Shared> for &Client {}
 impl Client {
     /**Whether the process is alive
 
+For whatever restarts processes: it answers as long as the process does anything, and needs no token.
+
 Sends a `GET` request to `/livez`
 
 ```ignore
@@ -12349,6 +12705,8 @@ let response = client.get_metrics()
         builder::GetMetrics::new(self)
     }
     /**Whether the catalogue can be changed
+
+For whatever sends requests here: 503 while the store cannot be written. Needs no token.
 
 Sends a `GET` request to `/readyz`
 
@@ -12400,6 +12758,8 @@ let response = client.rotate_keys()
     }
     /**Download an artifact
 
+The bytes as they were uploaded. Sidecars fetch bundles and components from the server by themselves; this is for people.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/artifacts/{sha256}`
 
 Arguments:
@@ -12437,6 +12797,8 @@ let response = client.put_artifact()
         builder::PutArtifact::new(self)
     }
     /**Whether an artifact was uploaded
+
+So that a client uploads only what is missing: 404 says that it is.
 
 Sends a `HEAD` request to `/v1/namespaces/{namespace}/artifacts/{sha256}`
 
@@ -12477,6 +12839,8 @@ let response = client.stream_namespace_events()
         builder::StreamNamespaceEvents::new(self)
     }
     /**List a namespace's functions
+
+By name, with their specs, traffic and conditions. With `label`, only those that carry it.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions`
 
@@ -12593,6 +12957,8 @@ let response = client.patch_function()
     }
     /**List calls that were given up
 
+Calls that used up their attempts or their time, or whose function is gone. They are kept until they are replayed, purged, or too old.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/dead-letters`
 
 Arguments:
@@ -12613,6 +12979,8 @@ let response = client.list_dead_letters()
         builder::ListDeadLetters::new(self)
     }
     /**Delete a function's dead letters
+
+All of them, on every sidecar, with their bodies. It cannot be undone.
 
 Sends a `DELETE` request to `/v1/namespaces/{namespace}/functions/{name}/dead-letters`
 
@@ -12654,6 +13022,8 @@ let response = client.replay_dead_letters()
     }
     /**List a function's instances
 
+As sidecars last reported them, on all hosts. One that was stopped is not in it.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/instances`
 
 Arguments:
@@ -12675,21 +13045,33 @@ let response = client.list_instances()
     }
     /**List a function's asynchronous calls
 
+As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls are kept.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocations`
 
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function, a DNS label of at most 52 characters.
+- `cause`: Only those made by a `caller`, by any `trigger`, or by the one called `trigger:NAME`.
+- `idempotency_key`: Only those with this idempotency key, at most 255 characters.
 - `limit`: Calls per page, 1 to 1000; default 100.
 - `page_token`: From the page before.
+- `since`: Only those accepted then or later.
 - `state`: Only those in this state; several separated by commas.
+- `status`: Only those whose last answer had this status, or one of a hundred: `503`, `5xx`.
+- `until`: Only those accepted before.
 ```ignore
 let response = client.list_invocations()
     .namespace(namespace)
     .name(name)
+    .cause(cause)
+    .idempotency_key(idempotency_key)
     .limit(limit)
     .page_token(page_token)
+    .since(since)
     .state(state)
+    .status(status)
+    .until(until)
     .send()
     .await;
 ```*/
@@ -12697,6 +13079,8 @@ let response = client.list_invocations()
         builder::ListInvocations::new(self)
     }
     /**Cancel many asynchronous calls
+
+Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names those that were not.
 
 Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/cancel`
 
@@ -12719,6 +13103,8 @@ let response = client.cancel_invocations()
     }
     /**Put many finished or dead calls back into the queue
 
+Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not put back.
+
 Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/replay`
 
 Arguments:
@@ -12739,6 +13125,8 @@ let response = client.replay_invocations()
         builder::ReplayInvocations::new(self)
     }
     /**Get an asynchronous call
+
+Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has the call is asked.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/{id}`
 
@@ -12803,6 +13191,27 @@ let response = client.replay_invocation()
     pub fn replay_invocation(&self) -> builder::ReplayInvocation<'_> {
         builder::ReplayInvocation::new(self)
     }
+    /**Get what an asynchronous call was made with
+
+Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in withheld, without their values.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/request`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function.
+- `id`: The call's id, as `x-call-id` gave it.
+```ignore
+let response = client.get_invocation_request()
+    .namespace(namespace)
+    .name(name)
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn get_invocation_request(&self) -> builder::GetInvocationRequest<'_> {
+        builder::GetInvocationRequest::new(self)
+    }
     /**Get the function's answer to an asynchronous call
 
 The function's own status is in x-function-status, its content-type is kept, its other headers come as x-function-header-NAME. 409 until the call is finished.
@@ -12859,6 +13268,7 @@ Arguments:
 - `revision`: Only this revision's.
 - `since_ms`: Only lines after this, in Unix milliseconds.
 - `tail`: Lines of the past, at most 10000; default 100.
+- `until_ms`: Only lines before this, in Unix milliseconds; the tail is of these. Not together with follow.
 ```ignore
 let response = client.stream_logs()
     .namespace(namespace)
@@ -12868,6 +13278,7 @@ let response = client.stream_logs()
     .revision(revision)
     .since_ms(since_ms)
     .tail(tail)
+    .until_ms(until_ms)
     .send()
     .await;
 ```*/
@@ -12875,6 +13286,8 @@ let response = client.stream_logs()
         builder::StreamLogs::new(self)
     }
     /**List a function's revisions
+
+Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic are removed with time.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/revisions`
 
@@ -12896,6 +13309,8 @@ let response = client.list_revisions()
         builder::ListRevisions::new(self)
     }
     /**Get a revision
+
+Its spec as it was deployed, its share of the calls and its instances.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/revisions/{revision}`
 
@@ -12962,6 +13377,8 @@ let response = client.get_stats()
     }
     /**Get a function's traffic
 
+Which revision gets which share of the calls, and under which tags revisions are reached.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/traffic`
 
 Arguments:
@@ -13004,6 +13421,8 @@ let response = client.set_traffic()
     }
     /**Wait until a function is ready or deleted
 
+Answers as soon as the condition holds, and 408 when it did not within the time.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/wait`
 
 Arguments:
@@ -13026,26 +13445,59 @@ let response = client.wait_for_function()
     }
     /**List a namespace's asynchronous calls
 
+Every connected sidecar is asked; `warnings` names those that could not be. All conditions given have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have a next.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/invocations`
 
 Arguments:
 - `namespace`: The namespace, a DNS label.
+- `cause`: Only those made by a `caller`, by any `trigger`, or by the one called `trigger:NAME`.
+- `idempotency_key`: Only those with this idempotency key, at most 255 characters.
 - `limit`: Calls per page, 1 to 1000; default 100.
 - `page_token`: From the page before.
+- `since`: Only those accepted then or later.
 - `state`: Only those in this state; several separated by commas.
+- `status`: Only those whose last answer had this status, or one of a hundred: `503`, `5xx`.
+- `until`: Only those accepted before.
 ```ignore
 let response = client.list_namespace_invocations()
     .namespace(namespace)
+    .cause(cause)
+    .idempotency_key(idempotency_key)
     .limit(limit)
     .page_token(page_token)
+    .since(since)
     .state(state)
+    .status(status)
+    .until(until)
     .send()
     .await;
 ```*/
     pub fn list_namespace_invocations(&self) -> builder::ListNamespaceInvocations<'_> {
         builder::ListNamespaceInvocations::new(self)
     }
+    /**Find an asynchronous call by its id
+
+Of whichever function of the namespace; `function` in the answer says which.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/invocations/{id}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `id`: The call's id, as `x-call-id` gave it.
+```ignore
+let response = client.get_namespace_invocation()
+    .namespace(namespace)
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn get_namespace_invocation(&self) -> builder::GetNamespaceInvocation<'_> {
+        builder::GetNamespaceInvocation::new(self)
+    }
     /**List a namespace's queues
+
+How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest waits.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/queues`
 
@@ -13066,6 +13518,8 @@ let response = client.list_queues()
     }
     /**List a namespace's secrets, without values
 
+By name, with their keys. Values are never sent back.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/secrets`
 
 Arguments:
@@ -13084,6 +13538,8 @@ let response = client.list_secrets()
         builder::ListSecrets::new(self)
     }
     /**Get a secret's keys
+
+Which keys it has, and its version. Values are never sent back.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/secrets/{name}`
 
@@ -13129,6 +13585,8 @@ let response = client.put_secret()
     }
     /**Delete a secret no function uses
 
+409 while a function refers to it.
+
 Sends a `DELETE` request to `/v1/namespaces/{namespace}/secrets/{name}`
 
 Arguments:
@@ -13166,6 +13624,8 @@ let response = client.list_stats()
         builder::ListStats::new(self)
     }
     /**List a namespace's triggers and what they did
+
+By name, with what sidecars say of each: when it fired last and will next, and what became of it.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/triggers`
 
@@ -13255,6 +13715,8 @@ let response = client.delete_trigger()
     }
     /**This document
 
+As this server has it.
+
 Sends a `GET` request to `/v1/openapi.json`
 
 ```ignore
@@ -13266,6 +13728,8 @@ let response = client.get_openapi()
         builder::GetOpenapi::new(self)
     }
     /**Who the token or session is of
+
+For the token or cookie the request came with.
 
 Sends a `GET` request to `/v1/session`
 
@@ -13380,6 +13844,8 @@ let response = client.list_tokens()
     }
     /**Issue a token
 
+The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those of who asks.
+
 Sends a `POST` request to `/v1/tokens`
 
 Arguments:
@@ -13397,6 +13863,8 @@ let response = client.create_token()
     }
     /**Revoke a token at once
 
+Requests, streams and sessions with it end within a second, on every server of the store.
+
 Sends a `DELETE` request to `/v1/tokens/{id}`
 
 Arguments:
@@ -13411,6 +13879,8 @@ let response = client.revoke_token()
         builder::RevokeToken::new(self)
     }
     /**The server's and the catalogue's version
+
+The program's, and which state of the catalogue it has.
 
 Sends a `GET` request to `/v1/version`
 
@@ -15444,9 +15914,14 @@ pub mod builder {
         client: &'a super::Client,
         namespace: Result<::std::string::String, String>,
         name: Result<::std::string::String, String>,
+        cause: Result<Option<::std::string::String>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         limit: Result<Option<::std::num::NonZeroU32>, String>,
         page_token: Result<Option<::std::string::String>, String>,
+        since: Result<Option<::jiff::Timestamp>, String>,
         state: Result<Option<::std::string::String>, String>,
+        status: Result<Option<::std::string::String>, String>,
+        until: Result<Option<::jiff::Timestamp>, String>,
     }
     impl<'a> ListInvocations<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -15454,9 +15929,14 @@ pub mod builder {
                 client: client,
                 namespace: Err("namespace was not initialized".to_string()),
                 name: Err("name was not initialized".to_string()),
+                cause: Ok(None),
+                idempotency_key: Ok(None),
                 limit: Ok(None),
                 page_token: Ok(None),
+                since: Ok(None),
                 state: Ok(None),
+                status: Ok(None),
+                until: Ok(None),
             }
         }
         pub fn namespace<V>(mut self, value: V) -> Self
@@ -15479,6 +15959,32 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn cause<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.cause = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for cause failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
                         .to_string()
                 });
             self
@@ -15509,6 +16015,18 @@ pub mod builder {
                 });
             self
         }
+        pub fn since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for since failed".to_string()
+                });
+            self
+        }
         pub fn state<V>(mut self, value: V) -> Self
         where
             V: std::convert::TryInto<::std::string::String>,
@@ -15522,16 +16040,58 @@ pub mod builder {
                 });
             self
         }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for status failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn until<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.until = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for until failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocations`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::InvocationList>, Error<types::Problem>> {
-            let Self { client, namespace, name, limit, page_token, state } = self;
+            let Self {
+                client,
+                namespace,
+                name,
+                cause,
+                idempotency_key,
+                limit,
+                page_token,
+                since,
+                state,
+                status,
+                until,
+            } = self;
             let namespace = namespace.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
+            let cause = cause.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let limit = limit.map_err(Error::InvalidRequest)?;
             let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let since = since.map_err(Error::InvalidRequest)?;
             let state = state.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let until = until.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/namespaces/{}/functions/{}/invocations", client.baseurl,
                 encode_path(& namespace.to_string()), encode_path(& name.to_string()),
@@ -15552,9 +16112,19 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
+                .query(&progenitor_client::QueryParam::new("cause", &cause))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "idempotency_key",
+                        &idempotency_key,
+                    ),
+                )
                 .query(&progenitor_client::QueryParam::new("limit", &limit))
                 .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .query(&progenitor_client::QueryParam::new("since", &since))
                 .query(&progenitor_client::QueryParam::new("state", &state))
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .query(&progenitor_client::QueryParam::new("until", &until))
                 .headers(header_map)
                 .build()?;
             let info = OperationInfo {
@@ -16249,6 +16819,119 @@ pub mod builder {
             }
         }
     }
+    /**Builder for [`Client::get_invocation_request`]
+
+[`Client::get_invocation_request`]: super::Client::get_invocation_request*/
+    #[derive(Debug, Clone)]
+    pub struct GetInvocationRequest<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> GetInvocationRequest<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/request`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::InvocationRequest>, Error<types::Problem>> {
+            let Self { client, namespace, name, id } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/invocations/{}/request", client
+                .baseurl, encode_path(& namespace.to_string()), encode_path(& name
+                .to_string()), encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_invocation_request",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /**Builder for [`Client::get_invocation_result`]
 
 [`Client::get_invocation_result`]: super::Client::get_invocation_result*/
@@ -16494,6 +17177,7 @@ pub mod builder {
         revision: Result<Option<::std::string::String>, String>,
         since_ms: Result<Option<i64>, String>,
         tail: Result<Option<i32>, String>,
+        until_ms: Result<Option<i64>, String>,
     }
     impl<'a> StreamLogs<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -16506,6 +17190,7 @@ pub mod builder {
                 revision: Ok(None),
                 since_ms: Ok(None),
                 tail: Ok(None),
+                until_ms: Ok(None),
             }
         }
         pub fn namespace<V>(mut self, value: V) -> Self
@@ -16588,6 +17273,16 @@ pub mod builder {
                 .map_err(|_| "conversion to `i32` for tail failed".to_string());
             self
         }
+        pub fn until_ms<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.until_ms = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for until_ms failed".to_string());
+            self
+        }
         ///Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/logs`
         pub async fn send(
             self,
@@ -16601,6 +17296,7 @@ pub mod builder {
                 revision,
                 since_ms,
                 tail,
+                until_ms,
             } = self;
             let namespace = namespace.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
@@ -16609,6 +17305,7 @@ pub mod builder {
             let revision = revision.map_err(Error::InvalidRequest)?;
             let since_ms = since_ms.map_err(Error::InvalidRequest)?;
             let tail = tail.map_err(Error::InvalidRequest)?;
+            let until_ms = until_ms.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/namespaces/{}/functions/{}/logs", client.baseurl, encode_path(&
                 namespace.to_string()), encode_path(& name.to_string()),
@@ -16630,6 +17327,7 @@ pub mod builder {
                 .query(&progenitor_client::QueryParam::new("revision", &revision))
                 .query(&progenitor_client::QueryParam::new("since_ms", &since_ms))
                 .query(&progenitor_client::QueryParam::new("tail", &tail))
+                .query(&progenitor_client::QueryParam::new("until_ms", &until_ms))
                 .headers(header_map)
                 .build()?;
             let info = OperationInfo {
@@ -17582,18 +18280,28 @@ pub mod builder {
     pub struct ListNamespaceInvocations<'a> {
         client: &'a super::Client,
         namespace: Result<::std::string::String, String>,
+        cause: Result<Option<::std::string::String>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         limit: Result<Option<::std::num::NonZeroU32>, String>,
         page_token: Result<Option<::std::string::String>, String>,
+        since: Result<Option<::jiff::Timestamp>, String>,
         state: Result<Option<::std::string::String>, String>,
+        status: Result<Option<::std::string::String>, String>,
+        until: Result<Option<::jiff::Timestamp>, String>,
     }
     impl<'a> ListNamespaceInvocations<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 namespace: Err("namespace was not initialized".to_string()),
+                cause: Ok(None),
+                idempotency_key: Ok(None),
                 limit: Ok(None),
                 page_token: Ok(None),
+                since: Ok(None),
                 state: Ok(None),
+                status: Ok(None),
+                until: Ok(None),
             }
         }
         pub fn namespace<V>(mut self, value: V) -> Self
@@ -17604,6 +18312,32 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn cause<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.cause = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for cause failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
                         .to_string()
                 });
             self
@@ -17634,6 +18368,18 @@ pub mod builder {
                 });
             self
         }
+        pub fn since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for since failed".to_string()
+                });
+            self
+        }
         pub fn state<V>(mut self, value: V) -> Self
         where
             V: std::convert::TryInto<::std::string::String>,
@@ -17647,15 +18393,56 @@ pub mod builder {
                 });
             self
         }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for status failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn until<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.until = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for until failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/namespaces/{namespace}/invocations`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::InvocationList>, Error<types::Problem>> {
-            let Self { client, namespace, limit, page_token, state } = self;
+            let Self {
+                client,
+                namespace,
+                cause,
+                idempotency_key,
+                limit,
+                page_token,
+                since,
+                state,
+                status,
+                until,
+            } = self;
             let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let cause = cause.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let limit = limit.map_err(Error::InvalidRequest)?;
             let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let since = since.map_err(Error::InvalidRequest)?;
             let state = state.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let until = until.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/namespaces/{}/invocations", client.baseurl, encode_path(&
                 namespace.to_string()),
@@ -17676,13 +18463,120 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
+                .query(&progenitor_client::QueryParam::new("cause", &cause))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "idempotency_key",
+                        &idempotency_key,
+                    ),
+                )
                 .query(&progenitor_client::QueryParam::new("limit", &limit))
                 .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .query(&progenitor_client::QueryParam::new("since", &since))
                 .query(&progenitor_client::QueryParam::new("state", &state))
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .query(&progenitor_client::QueryParam::new("until", &until))
                 .headers(header_map)
                 .build()?;
             let info = OperationInfo {
                 operation_id: "list_namespace_invocations",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_namespace_invocation`]
+
+[`Client::get_namespace_invocation`]: super::Client::get_namespace_invocation*/
+    #[derive(Debug, Clone)]
+    pub struct GetNamespaceInvocation<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> GetNamespaceInvocation<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/invocations/{id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Invocation>, Error<types::Problem>> {
+            let Self { client, namespace, id } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/invocations/{}", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_namespace_invocation",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -29,6 +29,8 @@ pub struct LogQuery {
     pub tail: Option<u32>,
     /// Only lines after this, in Unix milliseconds.
     pub since_ms: Option<u64>,
+    /// Only lines before this, in Unix milliseconds; not together with `follow`.
+    pub until_ms: Option<u64>,
     /// Only this revision's.
     pub revision: Option<String>,
     /// Only this instance's.
@@ -40,6 +42,7 @@ impl LogQuery {
         let mut pairs = vec![("follow", self.follow.to_string())];
         pairs.extend(self.tail.map(|tail| ("tail", tail.to_string())));
         pairs.extend(self.since_ms.map(|ms| ("since_ms", ms.to_string())));
+        pairs.extend(self.until_ms.map(|ms| ("until_ms", ms.to_string())));
         pairs.extend(self.revision.clone().map(|name| ("revision", name)));
         pairs.extend(self.instance.clone().map(|name| ("instance", name)));
         pairs

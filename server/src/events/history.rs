@@ -16,6 +16,8 @@ pub const MAX_SAMPLES: usize = 600;
 pub const MAX_DECISIONS: usize = 200;
 /// Functions with a past; one takes about 60 KiB.
 pub const MAX_FUNCTIONS: usize = 512;
+/// Marks of one function, and those of sidecars.
+pub const MAX_MARKS: usize = 200;
 /// How far back it goes.
 const SPAN: SignedDuration = SignedDuration::from_secs(600);
 /// Samples further apart have a gap between them, in which nothing happened.
@@ -28,13 +30,28 @@ pub struct Past {
     pub samples: VecDeque<(Timestamp, Sample)>,
     /// Scaling decisions.
     pub decisions: VecDeque<(Timestamp, Decision)>,
+    /// What else a chart marks.
+    pub marks: VecDeque<(Timestamp, Mark)>,
     newest: Timestamp,
+}
+
+/// Something that may be why a function's numbers changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// `applied`, `ready`, `failed` and `traffic` of a revision; `joined`, `left`, `draining` and `resumed` of a sidecar.
+    pub kind: &'static str,
+    /// Which revision or sidecar.
+    pub subject: String,
+    /// For people; may be empty.
+    pub message: String,
 }
 
 /// The last ten minutes of every function, one point a second.
 #[derive(Debug, Default)]
 pub struct History {
     functions: BTreeMap<Function, Past>,
+    /// What sidecars did, which concerns every function.
+    sidecars: VecDeque<(Timestamp, Mark)>,
     /// Since when sidecars are observed without a break; `None`: they are not.
     pub since: Option<Timestamp>,
 }
@@ -61,6 +78,25 @@ impl History {
         );
     }
 
+    /// Something became of a function in the catalogue; `None`: of a sidecar.
+    pub fn marked(&mut self, at: Timestamp, function: Option<&Function>, mark: Mark) {
+        let marks = match function {
+            Some(function) => &mut self.past(at, function).marks,
+            None => &mut self.sidecars,
+        };
+        push(marks, MAX_MARKS, (at, mark));
+    }
+
+    /// What a chart of that function marks, of the last ten minutes, oldest first.
+    pub fn marks(&self, now: Timestamp, function: &Function) -> Vec<(Timestamp, Mark)> {
+        let own = self.functions.get(function).map(|past| &past.marks);
+        let all = own.into_iter().flatten().chain(&self.sidecars);
+        let lately = all.filter(|(at, _)| now.duration_since(*at) <= SPAN);
+        let mut marks: Vec<_> = lately.cloned().collect();
+        marks.sort_by_key(|(at, _)| *at);
+        marks
+    }
+
     fn past(&mut self, now: Timestamp, function: &Function) -> &mut Past {
         if !self.functions.contains_key(function) && self.functions.len() >= MAX_FUNCTIONS {
             let oldest = self.functions.iter().min_by_key(|(_, past)| past.newest);
@@ -76,10 +112,12 @@ impl History {
     /// Forgets what is older than ten minutes.
     pub fn forget(&mut self, now: Timestamp) {
         let old = |at: &Timestamp| now.duration_since(*at) > SPAN;
+        while self.sidecars.pop_front_if(|(at, _)| old(at)).is_some() {}
         self.functions.retain(|_, past| {
             while past.samples.pop_front_if(|(at, _)| old(at)).is_some() {}
             while past.decisions.pop_front_if(|(at, _)| old(at)).is_some() {}
-            !past.samples.is_empty() || !past.decisions.is_empty()
+            while past.marks.pop_front_if(|(at, _)| old(at)).is_some() {}
+            !past.samples.is_empty() || !past.decisions.is_empty() || !past.marks.is_empty()
         });
     }
 
@@ -170,6 +208,38 @@ mod tests {
         assert_eq!(past.sparkline(at(722), 4), [0.0, 5.0, 0.0, 0.0]);
         history.forget(at(1400));
         assert!(history.of(&name("f")).is_none());
+    }
+
+    #[test]
+    fn what_happened_to_a_function_and_to_sidecars_is_marked_for_ten_minutes() {
+        let mark = |kind| Mark {
+            kind,
+            subject: String::new(),
+            message: String::new(),
+        };
+        let mut history = History::default();
+        history.marked(at(0), Some(&name("f")), mark("applied"));
+        history.marked(at(2), None, mark("draining"));
+        history.marked(at(1), Some(&name("f")), mark("ready"));
+        let kinds = |history: &History, now, function: &str| {
+            let marks = history.marks(at(now), &name(function));
+            marks.iter().map(|(_, mark)| mark.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&history, 10, "f"), ["applied", "ready", "draining"]);
+        assert_eq!(kinds(&history, 10, "g"), ["draining"]);
+        assert_eq!(
+            kinds(&history, 602, "f"),
+            ["draining"],
+            "though nobody forgot"
+        );
+        history.forget(at(601));
+        assert_eq!(kinds(&history, 10, "f"), ["ready", "draining"]);
+        history.forget(at(603));
+        assert!(history.of(&name("f")).is_none());
+        for second in 0..500 {
+            history.marked(at(700 + second), None, mark("left"));
+        }
+        assert_eq!(history.marks(at(1200), &name("f")).len(), MAX_MARKS);
     }
 
     #[test]

@@ -90,6 +90,8 @@ fn head(artifact: &Blob, sha256: &str) -> Response {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/artifacts/{sha256}", tag = "artifacts",
     operation_id = "getArtifact", summary = "Download an artifact",
+    description = "The bytes as they were uploaded. Sidecars fetch bundles and components from the server by \
+        themselves; this is for people.",
     params(ArtifactPath),
     responses(
         (status = 200, description = "The content.", body = inline(Binary), content_type = "application/octet-stream"),
@@ -106,6 +108,7 @@ async fn get_artifact(State(api): State<Api>, path: ArtifactPath) -> Result<Resp
 #[utoipa::path(
     head, path = "/v1/namespaces/{namespace}/artifacts/{sha256}", tag = "artifacts",
     operation_id = "headArtifact", summary = "Whether an artifact was uploaded",
+    description = "So that a client uploads only what is missing: 404 says that it is.",
     params(ArtifactPath),
     responses((status = 200, description = "It was; content-length says how large it is."), Problems),
 )]

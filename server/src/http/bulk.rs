@@ -114,6 +114,8 @@ fn which(request: BulkRequest) -> Result<Which, Problem> {
 #[utoipa::path(
     post, path = "/v1/namespaces/{namespace}/functions/{name}/invocations/cancel",
     tag = "invocations", operation_id = "cancelInvocations", summary = "Cancel many asynchronous calls",
+    description = "Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` \
+        names those that were not.",
     params(FunctionPath, IdempotencyKey), request_body = BulkRequest,
     responses((status = 200, description = "How many were cancelled, and which were not.", body = BulkBody), Problems),
 )]
@@ -133,6 +135,8 @@ async fn cancel_invocations(
     post, path = "/v1/namespaces/{namespace}/functions/{name}/invocations/replay",
     tag = "invocations", operation_id = "replayInvocations",
     summary = "Put many finished or dead calls back into the queue",
+    description = "Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that \
+        were not put back.",
     params(FunctionPath, IdempotencyKey), request_body = BulkRequest,
     responses((status = 200, description = "How many were put back, and which were not.", body = BulkBody), Problems),
 )]

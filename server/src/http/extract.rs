@@ -215,6 +215,16 @@ path! {
     }
 }
 path! {
+    /// One asynchronous call, of whichever function.
+    CallPath {
+        /// The namespace, a DNS label.
+        #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
+        namespace: name::check_label,
+        /// The call's id, as `x-call-id` gave it.
+        id: any,
+    }
+}
+path! {
     /// One secret.
     SecretPath {
         /// The namespace, a DNS label.

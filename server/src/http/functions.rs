@@ -184,6 +184,7 @@ struct ListQuery {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions", tag = "functions",
     operation_id = "listFunctions", summary = "List a namespace's functions",
+    description = "By name, with their specs, traffic and conditions. With `label`, only those that carry it.",
     params(NamespacePath, ListQuery),
     responses((status = 200, description = "A page of functions, by name.", body = FunctionList), Problems),
 )]
@@ -343,6 +344,7 @@ struct WaitQuery {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/wait", tag = "functions",
     operation_id = "waitForFunction", summary = "Wait until a function is ready or deleted",
+    description = "Answers as soon as the condition holds, and 408 when it did not within the time.",
     params(FunctionPath, WaitQuery),
     responses(
         (status = 200, description = "It is ready.", body = FunctionBody),

@@ -38,6 +38,8 @@ const OK: Json<HealthBody> = Json(HealthBody { status: "ok" });
 #[utoipa::path(
     get, path = "/livez", tag = "health", security(()),
     operation_id = "getLivez", summary = "Whether the process is alive",
+    description = "For whatever restarts processes: it answers as long as the process does anything, and needs \
+        no token.",
     responses((status = 200, description = "It is.", body = HealthBody), Problems),
 )]
 async fn get_livez() -> Json<HealthBody> {
@@ -47,6 +49,7 @@ async fn get_livez() -> Json<HealthBody> {
 #[utoipa::path(
     get, path = "/readyz", tag = "health", security(()),
     operation_id = "getReadyz", summary = "Whether the catalogue can be changed",
+    description = "For whatever sends requests here: 503 while the store cannot be written. Needs no token.",
     responses(
         (status = 200, description = "It can.", body = HealthBody),
         (status = 503, description = "It can be read but not changed; the detail says why.",
@@ -96,6 +99,7 @@ struct Version {
 #[utoipa::path(
     get, path = "/v1/version", tag = "health",
     operation_id = "getVersion", summary = "The server's and the catalogue's version",
+    description = "The program's, and which state of the catalogue it has.",
     responses((status = 200, description = "The versions.", body = Version), Problems),
 )]
 async fn get_version(State(api): State<Api>) -> Result<Json<Version>, Problem> {
@@ -110,6 +114,7 @@ async fn get_version(State(api): State<Api>) -> Result<Json<Version>, Problem> {
 #[utoipa::path(
     get, path = "/v1/openapi.json", tag = "health",
     operation_id = "getOpenapi", summary = "This document",
+    description = "As this server has it.",
     responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value), Problems),
 )]
 async fn get_openapi(State(api): State<Api>) -> Response {

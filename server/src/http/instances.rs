@@ -54,6 +54,7 @@ pub(super) fn time(ms: u64) -> Option<Timestamp> {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/instances", tag = "instances",
     operation_id = "listInstances", summary = "List a function's instances",
+    description = "As sidecars last reported them, on all hosts. One that was stopped is not in it.",
     params(FunctionPath, PageQuery),
     responses((status = 200, description = "Its instances on every connected sidecar.", body = InstanceList), Problems),
 )]

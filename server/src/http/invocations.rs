@@ -1,5 +1,8 @@
 //! Asynchronous calls: list, get, result, cancel, replay. They live on the sidecars, which are asked.
 
+mod input;
+mod query;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -9,19 +12,20 @@ use gateless_proto::v1::{Attempt, Call};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::query::CallQuery;
 use super::Api;
 use super::conditional::IdempotencyKey;
-use super::extract::{FunctionPath, InvocationPath, NamespacePath, Query};
+use super::extract::{CallPath, FunctionPath, InvocationPath, NamespacePath, Query};
 use super::instances::time;
 use super::openapi::{Binary, Problems};
 use super::page::{self, list};
 use super::problem::Problem;
-use crate::service::calls::{Act, Filter};
+use crate::service::calls::{Act, Filter, Page};
 
 pub(super) const STATES: [&str; 6] = [
     "queued",
@@ -36,10 +40,12 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list_namespace_invocations))
         .routes(routes!(list_invocations))
+        .routes(routes!(get_namespace_invocation))
         .routes(routes!(get_invocation))
         .routes(routes!(get_invocation_result))
         .routes(routes!(cancel_invocation))
         .routes(routes!(replay_invocation))
+        .merge(input::routes())
 }
 
 /// An asynchronous call.
@@ -82,6 +88,8 @@ pub(super) struct InvocationBody {
     callback_error: Option<String>,
     /// The caller's key.
     idempotency_key: Option<String>,
+    /// The trigger that made it; null: a caller did.
+    trigger: Option<String>,
     /// Bytes of its body.
     body_bytes: u64,
     /// Bytes of its result.
@@ -146,26 +154,12 @@ impl From<Call> for InvocationBody {
             callback_state: text(call.callback_state),
             callback_error: text(call.callback_error),
             idempotency_key: text(call.idempotency_key),
+            trigger: text(call.trigger),
             body_bytes: call.body_bytes,
             result_bytes: call.result_bytes,
             reason: text(call.reason),
         }
     }
-}
-
-/// Which calls.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-struct CallQuery {
-    /// Calls per page, 1 to 1000; default 100.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// From the page before.
-    page_token: Option<String>,
-    /// Only those in this state; several separated by commas.
-    #[param(example = "queued,retrying")]
-    state: Option<String>,
 }
 
 /// Calls that pass the filter, newest first.
@@ -181,30 +175,20 @@ pub(super) async fn list_calls(
         .service
         .list_calls(namespace, &filter, &before, limit)
         .await?;
-    let (calls, more) = found.value;
-    let last = calls.last().filter(|_| more);
+    let Page { calls, next } = found.value;
     Ok(Json(InvocationList {
-        next_page_token: last.map(|call| page::encode(&call.id)),
+        next_page_token: next.as_deref().map(page::encode),
         items: calls.into_iter().map(InvocationBody::from).collect(),
         warnings: page::warnings(found.warnings),
     }))
 }
 
-fn states(text: Option<&str>) -> Result<Vec<String>, Problem> {
-    let parts = text.into_iter().flat_map(|text| text.split(','));
-    let state = |part: &str| match STATES.contains(&part) {
-        true => Ok(part.to_owned()),
-        false => {
-            let detail = format!("must be of {}", STATES.join(", "));
-            Err(Problem::parameter("state", detail))
-        }
-    };
-    parts.map(state).collect()
-}
-
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/invocations", tag = "invocations",
     operation_id = "listNamespaceInvocations", summary = "List a namespace's asynchronous calls",
+    description = "Every connected sidecar is asked; `warnings` names those that could not be. All conditions \
+        given have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and \
+        have a next.",
     params(NamespacePath, CallQuery),
     responses((status = 200, description = "A page of calls, newest first.", body = InvocationList), Problems),
 )]
@@ -213,17 +197,15 @@ async fn list_namespace_invocations(
     path: NamespacePath,
     Query(query): Query<CallQuery>,
 ) -> Result<Json<InvocationList>, Problem> {
-    let filter = Filter {
-        function: String::new(),
-        states: states(query.state.as_deref())?,
-    };
-    let page = (query.limit, query.page_token.as_deref());
-    list_calls(&api, &path.namespace, filter, page).await
+    let filter = query.filter(String::new())?;
+    list_calls(&api, &path.namespace, filter, query.page()).await
 }
 
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/invocations", tag = "invocations",
     operation_id = "listInvocations", summary = "List a function's asynchronous calls",
+    description = "As listNamespaceInvocations, of one function; also of one that was deleted, for as long as \
+        its calls are kept.",
     params(FunctionPath, CallQuery),
     responses((status = 200, description = "A page of calls, newest first.", body = InvocationList), Problems),
 )]
@@ -232,17 +214,30 @@ async fn list_invocations(
     path: FunctionPath,
     Query(query): Query<CallQuery>,
 ) -> Result<Json<InvocationList>, Problem> {
-    let filter = Filter {
-        function: path.name,
-        states: states(query.state.as_deref())?,
-    };
-    let page = (query.limit, query.page_token.as_deref());
-    list_calls(&api, &path.namespace, filter, page).await
+    let filter = query.filter(path.name)?;
+    list_calls(&api, &path.namespace, filter, query.page()).await
+}
+
+#[utoipa::path(
+    get, path = "/v1/namespaces/{namespace}/invocations/{id}", tag = "invocations",
+    operation_id = "getNamespaceInvocation", summary = "Find an asynchronous call by its id",
+    description = "Of whichever function of the namespace; `function` in the answer says which.",
+    params(CallPath),
+    responses((status = 200, description = "The call.", body = InvocationBody), Problems),
+)]
+async fn get_namespace_invocation(
+    State(api): State<Api>,
+    path: CallPath,
+) -> Result<Json<InvocationBody>, Problem> {
+    let call = api.service.call_of_any(&path.namespace, &path.id).await?;
+    Ok(Json(call.into()))
 }
 
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/invocations/{id}", tag = "invocations",
     operation_id = "getInvocation", summary = "Get an asynchronous call",
+    description = "Its state, every attempt with its answer or error, and how far its callback is. The sidecar \
+        that has the call is asked.",
     params(InvocationPath),
     responses((status = 200, description = "The call.", body = InvocationBody), Problems),
 )]

@@ -61,6 +61,8 @@ struct LogQuery {
     tail: Option<u32>,
     /// Only lines after this, in Unix milliseconds.
     since_ms: Option<u64>,
+    /// Only lines before this, in Unix milliseconds; the tail is of these. Not together with follow.
+    until_ms: Option<u64>,
     /// Only this revision's.
     revision: Option<String>,
     /// Only this instance's.
@@ -92,10 +94,15 @@ async fn stream_logs(
         let detail = format!("must be at most {}", LOG_LINES);
         return Err(Problem::parameter("tail", detail));
     }
+    if query.follow && query.until_ms.is_some() {
+        let detail = "is of the past; leave out follow";
+        return Err(Problem::parameter("until_ms", detail));
+    }
     let query = logs::Query {
         follow: query.follow,
         tail,
         since_ms: query.since_ms.unwrap_or(0),
+        until_ms: query.until_ms.unwrap_or(0),
         revision: query.revision.unwrap_or_default(),
         instance: query.instance.unwrap_or_default(),
     };

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, KnownFormat, LicenseBuilder, ObjectBuilder, OpenApi,
     OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
-    SecurityRequirement, Type,
+    SecurityRequirement, ServerBuilder, ServerVariableBuilder, Type,
 };
 use utoipa::{IntoResponses, Number, PartialSchema, ToSchema};
 
@@ -88,8 +88,21 @@ pub(super) fn base() -> OpenApi {
     <Problem as ToSchema>::schemas(&mut schemas);
     components.schemas.extend(schemas);
     let none: [&str; 0] = [];
+    let server = ServerBuilder::new()
+        .url("{server}")
+        .description(Some("Where the server listens for its API."))
+        .parameter(
+            "server",
+            ServerVariableBuilder::new()
+                .default_value("http://127.0.0.1:7780")
+                .description(Some(
+                    "What `gateless up` and `gateless server` say at their start.",
+                )),
+        )
+        .build();
     OpenApiBuilder::new()
         .info(info)
+        .servers(Some([server]))
         .components(Some(components))
         .security(Some([SecurityRequirement::new("bearer", none)]))
         .build()

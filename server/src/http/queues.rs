@@ -86,6 +86,8 @@ impl From<Gathered<u64>> for CountBody {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/queues", tag = "queues",
     operation_id = "listQueues", summary = "List a namespace's queues",
+    description = "How many calls wait, run and are retried per function, summed over sidecars, and how long the \
+        oldest waits.",
     params(NamespacePath, PageQuery),
     responses((status = 200, description = "A page of queues, by function.", body = QueueList), Problems),
 )]
@@ -117,6 +119,8 @@ async fn list_queues(
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters", tag = "dead letters",
     operation_id = "listDeadLetters", summary = "List calls that were given up",
+    description = "Calls that used up their attempts or their time, or whose function is gone. They are kept \
+        until they are replayed, purged, or too old.",
     params(FunctionPath, PageQuery),
     responses((status = 200, description = "A page of dead calls, newest first.", body = InvocationList), Problems),
 )]
@@ -128,6 +132,7 @@ async fn list_dead_letters(
     let filter = Filter {
         function: path.name,
         states: vec!["dead".to_owned()],
+        ..Filter::default()
     };
     let page = (query.limit, query.page_token.as_deref());
     list_calls(&api, &path.namespace, filter, page).await
@@ -136,6 +141,7 @@ async fn list_dead_letters(
 #[utoipa::path(
     delete, path = "/v1/namespaces/{namespace}/functions/{name}/dead-letters", tag = "dead letters",
     operation_id = "purgeDeadLetters", summary = "Delete a function's dead letters",
+    description = "All of them, on every sidecar, with their bodies. It cannot be undone.",
     params(FunctionPath),
     responses((status = 200, description = "How many were deleted.", body = CountBody), Problems),
 )]

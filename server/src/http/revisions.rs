@@ -107,6 +107,8 @@ fn body(api: &Api, function: &Function, revision: Revision) -> RevisionBody {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/revisions", tag = "revisions",
     operation_id = "listRevisions", summary = "List a function's revisions",
+    description = "Newest first, each with its spec, its share of the calls and its instances. Old ones without \
+        traffic are removed with time.",
     params(FunctionPath, PageQuery),
     responses((status = 200, description = "A page of revisions, newest first.", body = RevisionList), Problems),
 )]
@@ -133,6 +135,7 @@ async fn list_revisions(
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/revisions/{revision}", tag = "revisions",
     operation_id = "getRevision", summary = "Get a revision",
+    description = "Its spec as it was deployed, its share of the calls and its instances.",
     params(RevisionPath),
     responses((status = 200, description = "The revision.", body = RevisionBody), Problems),
 )]

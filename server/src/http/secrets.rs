@@ -92,6 +92,7 @@ fn answer(status: StatusCode, body: SecretBody) -> Response {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/secrets", tag = "secrets",
     operation_id = "listSecrets", summary = "List a namespace's secrets, without values",
+    description = "By name, with their keys. Values are never sent back.",
     params(NamespacePath, PageQuery),
     responses((status = 200, description = "A page of secrets, by name.", body = SecretList), Problems),
 )]
@@ -119,6 +120,7 @@ async fn list_secrets(
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/secrets/{name}", tag = "secrets",
     operation_id = "getSecret", summary = "Get a secret's keys",
+    description = "Which keys it has, and its version. Values are never sent back.",
     params(SecretPath),
     responses(
         (status = 200, description = "The secret without its values.", body = SecretBody,
@@ -167,6 +169,7 @@ async fn put_secret(
 #[utoipa::path(
     delete, path = "/v1/namespaces/{namespace}/secrets/{name}", tag = "secrets",
     operation_id = "deleteSecret", summary = "Delete a secret no function uses",
+    description = "409 while a function refers to it.",
     params(SecretPath, DryRun, IfMatch),
     responses((status = 204, description = "It is gone."), Problems),
 )]

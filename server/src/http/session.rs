@@ -96,6 +96,7 @@ async fn create_session(
 #[utoipa::path(
     get, path = "/v1/session", tag = "session",
     operation_id = "getSession", summary = "Who the token or session is of",
+    description = "For the token or cookie the request came with.",
     responses((status = 200, description = "Who asks.", body = SessionBody), Problems),
 )]
 async fn get_session(Extension(principal): Extension<Principal>) -> Json<SessionBody> {

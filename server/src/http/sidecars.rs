@@ -38,6 +38,9 @@ pub(super) struct SidecarBody {
     /// Where people call functions.
     #[schema(example = "http://10.0.0.1:8080")]
     public_url: String,
+    /// Functions are called by the host name `NAME.NAMESPACE.DOMAIN` there, too; empty: it did not say.
+    #[schema(example = "localhost")]
+    domain: String,
     /// Where peers and the server reach it.
     peer_address: String,
     /// Its gossip address.
@@ -97,6 +100,7 @@ fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
         connected: sidecar.connected,
         version: sidecar.hello.version,
         public_url: sidecar.hello.public_url,
+        domain: sidecar.hello.domain,
         peer_address: sidecar.hello.peer_address,
         gossip_address: sidecar.hello.gossip_address,
         connected_at: sidecar.connected_at,

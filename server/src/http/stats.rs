@@ -12,7 +12,7 @@ use super::Api;
 use super::extract::{FunctionPath, NamespacePath};
 use super::openapi::Problems;
 use super::problem::Problem;
-use crate::events::history::Past;
+use crate::events::history::{Mark, Past};
 use crate::events::{Decision, Sample};
 
 /// Seconds in a sparkline.
@@ -35,6 +35,25 @@ struct StatsBody {
     samples: Vec<TimedSample>,
     /// Scaling decisions, oldest first.
     decisions: Vec<TimedDecision>,
+    /// What else may be why numbers changed, oldest first: deploys, changes of the traffic, drains.
+    marks: Vec<MarkBody>,
+}
+
+/// Something that happened to the function or to a sidecar.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mark)]
+struct MarkBody {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    /// Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
+    #[schema(example = "ready")]
+    kind: String,
+    /// Which revision or sidecar.
+    #[schema(example = "hello-00002")]
+    subject: String,
+    /// For people; may be empty.
+    message: String,
 }
 
 /// A function during one second.
@@ -85,24 +104,34 @@ struct CurrentBody {
     operation_id = "getStats", summary = "Get a function's last ten minutes",
     description = "Sidecars are observed while somebody listens to events or asks this, and for ten minutes after.",
     params(FunctionPath),
-    responses((status = 200, description = "Its samples and scaling decisions.", body = StatsBody), Problems),
+    responses((status = 200, description = "Its samples, scaling decisions and marks.", body = StatsBody), Problems),
 )]
 async fn get_stats(State(api): State<Api>, path: FunctionPath) -> Result<Json<StatsBody>, Problem> {
     api.service.function(path.as_name()).await?;
     let events = api.service.events();
     events.touch();
     let function = (path.namespace, path.name);
-    let (past, observed_since) =
-        events.with_history(|history| (history.of(&function).cloned(), history.since));
+    let now = Timestamp::now();
+    let (past, marks, observed_since) = events.with_history(|history| {
+        let marks = history.marks(now, &function);
+        (history.of(&function).cloned(), marks, history.since)
+    });
     let Past {
         samples, decisions, ..
     } = past.unwrap_or_default();
     let sample = |(time, sample)| TimedSample { time, sample };
     let decision = |(time, decision)| TimedDecision { time, decision };
+    let mark = |(time, mark): (Timestamp, Mark)| MarkBody {
+        time,
+        kind: mark.kind.to_owned(),
+        subject: mark.subject,
+        message: mark.message,
+    };
     Ok(Json(StatsBody {
         observed_since,
         samples: samples.into_iter().map(sample).collect(),
         decisions: decisions.into_iter().map(decision).collect(),
+        marks: marks.into_iter().map(mark).collect(),
     }))
 }
 

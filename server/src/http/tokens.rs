@@ -110,6 +110,8 @@ async fn list_tokens(
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens",
     operation_id = "createToken", summary = "Issue a token",
+    description = "The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger \
+        than those of who asks.",
     params(IdempotencyKey), request_body = TokenRequest,
     responses((status = 201, description = "The token, shown this once.", body = CreatedToken), Problems),
 )]
@@ -159,6 +161,7 @@ async fn create_token(
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "tokens",
     operation_id = "revokeToken", summary = "Revoke a token at once",
+    description = "Requests, streams and sessions with it end within a second, on every server of the store.",
     params(TokenPath),
     responses((status = 204, description = "It is no longer valid."), Problems),
 )]

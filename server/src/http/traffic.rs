@@ -77,6 +77,7 @@ fn answer(view: &View) -> Response {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/traffic", tag = "traffic",
     operation_id = "getTraffic", summary = "Get a function's traffic",
+    description = "Which revision gets which share of the calls, and under which tags revisions are reached.",
     params(FunctionPath),
     responses(
         (status = 200, description = "Its traffic.", body = Traffic,

@@ -150,6 +150,8 @@ fn answer(status: StatusCode, body: TriggerBody) -> Response {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/triggers", tag = "triggers",
     operation_id = "listTriggers", summary = "List a namespace's triggers and what they did",
+    description = "By name, with what sidecars say of each: when it fired last and will next, and what became of \
+        it.",
     params(NamespacePath, PageQuery),
     responses((status = 200, description = "A page of triggers, by name.", body = TriggerList), Problems),
 )]

@@ -57,10 +57,11 @@ impl Service {
                 let filter = Filter {
                     function: name.1.to_owned(),
                     states,
+                    ..Filter::default()
                 };
                 let found = self.list_calls(name.0, &filter, "", MAX_CALLS).await?;
-                let (calls, more) = found.value;
-                (calls.into_iter().map(|call| call.id).collect(), more)
+                let ids = found.value.calls.into_iter().map(|call| call.id);
+                (ids.collect(), found.value.next.is_some())
             }
         };
         let mut done = Done {

@@ -1,18 +1,23 @@
 //! Asynchronous calls, queues and dead letters: they live on the sidecars, so every question goes to
 //! all of them at once and the answers are merged. Who could not be asked is named in `warnings`.
 
+mod page;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
+use gateless_proto::v1::list_calls_request::Cause;
 use gateless_proto::v1::{
-    Call, CallRequest, CallResult, CountResponse, ListCallsRequest, ListQueuesRequest,
-    PurgeRequest, QueueStatus,
+    Call, CallRequest, CallResult, CountResponse, Header, ListCallsRequest, ListCallsResponse,
+    ListQueuesRequest, PurgeRequest, QueueStatus,
 };
 use tonic::{Code, Response, Status};
 
+pub use self::page::Page;
+use self::page::merged;
 use super::functions::Name;
 use super::{Error, Kind, Result, Service};
 use crate::sidecars::clients::{Admin, CALL_TIMEOUT, CallError, Client};
@@ -42,6 +47,16 @@ pub struct Filter {
     pub function: String,
     /// Any of these; empty: all.
     pub states: Vec<String>,
+    /// Answered so: 100 to 599, or 1 to 5 for any of that hundred; 0: whatever the answer.
+    pub status: u16,
+    /// What made them; `None`: whatever did.
+    pub cause: Option<Cause>,
+    /// Empty: with or without one.
+    pub idempotency_key: String,
+    /// Accepted then or later, Unix milliseconds; 0: no bound.
+    pub since_ms: u64,
+    /// Accepted before, Unix milliseconds; 0: no bound.
+    pub until_ms: u64,
 }
 
 /// What to do with one call.
@@ -81,8 +96,9 @@ impl Service {
         Gathered { value, warnings }
     }
 
-    /// Calls of a namespace, newest first, with ids below `before`; and whether there are more. Those of a
-    /// deleted function are there for as long as sidecars keep them.
+    /// Calls of a namespace, newest first, with ids below `before`. Those of a deleted function are there for as
+    /// long as sidecars keep them. Sidecars look at so many calls for one part: what is returned is complete down to
+    /// where the next one begins.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the filter names a function that is not there and has no calls.
@@ -92,7 +108,7 @@ impl Service {
         filter: &Filter,
         before: &str,
         limit: usize,
-    ) -> Result<Gathered<(Vec<Call>, bool)>> {
+    ) -> Result<Gathered<Page>> {
         let request = ListCallsRequest {
             namespace: namespace.to_owned(),
             function: filter.function.clone(),
@@ -100,30 +116,30 @@ impl Service {
             // One more than wanted says whether there are more.
             limit: u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX),
             before: before.to_owned(),
+            status: filter.status.into(),
+            cause: filter.cause.clone(),
+            idempotency_key: filter.idempotency_key.clone(),
+            since_ms: filter.since_ms,
+            until_ms: filter.until_ms,
         };
-        let answers = self.ask_for_calls(request).await;
-        let mut calls = answers.value;
-        if calls.is_empty() && answers.warnings.is_empty() && !filter.function.is_empty() {
+        let Gathered { value, warnings } = self.ask_for_calls(request).await;
+        let page = merged(value, limit);
+        let nothing = page.calls.is_empty() && page.next.is_none();
+        if nothing && warnings.is_empty() && !filter.function.is_empty() {
             self.must_be_known((namespace, &filter.function)).await?;
         }
-        calls.sort_by(|a, b| b.id.cmp(&a.id));
-        calls.dedup_by(|a, b| a.id == b.id);
-        let more = calls.len() > limit;
-        calls.truncate(limit);
         Ok(Gathered {
-            value: (calls, more),
-            warnings: answers.warnings,
+            value: page,
+            warnings,
         })
     }
 
-    async fn ask_for_calls(&self, request: ListCallsRequest) -> Gathered<Vec<Call>> {
+    async fn ask_for_calls(&self, request: ListCallsRequest) -> Gathered<Vec<ListCallsResponse>> {
         let answers = self.gather(|mut admin| {
             let request = request.clone();
             async move { admin.list_calls(request).await }
         });
-        let Gathered { value, warnings } = answers.await;
-        let value = value.into_iter().flat_map(|a| a.calls).collect();
-        Gathered { value, warnings }
+        answers.await
     }
 
     /// A name for which there is a function, or a call of one that was deleted; where a sidecar cannot be
@@ -139,7 +155,8 @@ impl Service {
             ..ListCallsRequest::default()
         };
         let any = self.ask_for_calls(any).await;
-        match any.value.is_empty() && any.warnings.is_empty() {
+        let none = any.value.iter().all(|answer| answer.calls.is_empty());
+        match none && any.warnings.is_empty() {
             true => Err(unknown),
             false => Ok(()),
         }
@@ -181,6 +198,61 @@ impl Service {
             Err(error) if error.status.code() == Code::NotFound => Err(missing()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// One call, of whichever function of the namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Sidecar`].
+    pub async fn call_of_any(&self, namespace: &str, id: &str) -> Result<Call> {
+        let client = self.client_of((namespace, "*"), id)?;
+        let missing = || Error::not_found(Kind::Invocation, format!("{namespace}/{id}"));
+        match get(&client, id).await {
+            Ok(call) if call.namespace == namespace => Ok(call),
+            // Of another namespace: not for this caller to know.
+            Ok(_) => Err(missing()),
+            Err(error) if error.status.code() == Code::NotFound => Err(missing()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a call was made with: the call, its headers, and its body's first `most` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Service::call`].
+    pub async fn input(
+        &self,
+        name: Name<'_>,
+        id: &str,
+        most: usize,
+    ) -> Result<(Call, Vec<Header>, Vec<u8>)> {
+        let call = self.call(name, id).await?;
+        let client = self.client_of(name, id)?;
+        let request = CallRequest { id: id.to_owned() };
+        let stream = client.ask(|mut admin| async move { admin.get_call_input(request).await });
+        let mut stream = stream.await?;
+        let failed = |status| CallError {
+            sidecar: client.sidecar.clone(),
+            status,
+        };
+        let (mut headers, mut body) = (Vec::new(), Vec::new());
+        let read = async {
+            while let Some(part) = stream.message().await? {
+                headers.extend(part.headers);
+                body.extend_from_slice(&part.data);
+                if body.len() > most {
+                    break;
+                }
+            }
+            Ok::<_, Status>(())
+        };
+        match tokio::time::timeout(CALL_TIMEOUT, read).await {
+            Ok(Ok(())) => {}
+            Ok(Err(status)) => return Err(failed(status).into()),
+            Err(_) => return Err(failed(Status::deadline_exceeded("no request within 5 s")).into()),
+        }
+        body.truncate(most);
+        Ok((call, headers, body))
     }
 
     /// Cancels or replays a call.

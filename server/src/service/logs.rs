@@ -28,6 +28,8 @@ pub struct Query {
     pub tail: u32,
     /// Unix milliseconds; 0: no bound.
     pub since_ms: u64,
+    /// Unix milliseconds, not included; 0: no bound.
+    pub until_ms: u64,
     /// Empty: all.
     pub revision: String,
     /// Empty: all.
@@ -57,6 +59,7 @@ impl Service {
             tail_lines: query.tail.min(LOG_LINES),
             follow: query.follow,
             since_ms: query.since_ms,
+            until_ms: query.until_ms,
         };
         let (clients, gone) = self.registry.clients();
         let mut warnings: Vec<Warning> = gone

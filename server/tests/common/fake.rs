@@ -225,7 +225,10 @@ impl SidecarAdmin for Admin {
         });
         calls.sort_by(|a, b| b.id.cmp(&a.id));
         calls.truncate(request.limit as usize);
-        Ok(Response::new(ListCallsResponse { calls }))
+        Ok(Response::new(ListCallsResponse {
+            calls,
+            ..ListCallsResponse::default()
+        }))
     }
 
     async fn get_call(&self, request: Request<CallRequest>) -> Result<Response<Call>, Status> {
@@ -254,6 +257,31 @@ impl SidecarAdmin for Admin {
         let rest = CallResult {
             data: b"llo".to_vec(),
             ..CallResult::default()
+        };
+        Ok(Response::new(stream::iter([Ok(head), Ok(rest)]).boxed()))
+    }
+
+    type GetCallInputStream = BoxStream<'static, Result<CallInput, Status>>;
+
+    async fn get_call_input(
+        &self,
+        request: Request<CallRequest>,
+    ) -> Result<Response<Self::GetCallInputStream>, Status> {
+        self.find(&request.into_inner().id)?;
+        let header = |name: &str, value: &str| Header {
+            name: name.into(),
+            value: value.into(),
+        };
+        let head = CallInput {
+            headers: vec![
+                header("content-type", "text/plain"),
+                header("authorization", "Bearer s3cret"),
+            ],
+            data: b"an or".to_vec(),
+        };
+        let rest = CallInput {
+            data: b"der".to_vec(),
+            ..CallInput::default()
         };
         Ok(Response::new(stream::iter([Ok(head), Ok(rest)]).boxed()))
     }

@@ -29,6 +29,7 @@ fn query(request: &v1::LogsRequest) -> Option<LogQuery> {
         instance: (!request.instance.is_empty()).then(|| InstanceId::new(&request.instance)),
         tail: (request.tail_lines > 0).then_some(request.tail_lines as usize),
         since_ms: (request.since_ms > 0).then_some(request.since_ms),
+        until_ms: (request.until_ms > 0).then_some(request.until_ms),
         follow: request.follow,
     })
 }

@@ -30,6 +30,7 @@ async fn start_with(server: SocketAddr, data: &Path, secret: &str) -> Handle {
         node: NodeId::new("0000aaaa"),
         version: "0".into(),
         public_url: "http://127.0.0.1:1".into(),
+        domain: "localhost".into(),
         peer_address: "127.0.0.1:2".into(),
         gossip_address: "127.0.0.1:3".into(),
         artifact_cache_bytes: DEFAULT_CACHE_BYTES,

@@ -150,6 +150,7 @@ pub(super) fn query(name: &str, follow: bool) -> LogQuery {
         instance: None,
         tail: None,
         since_ms: None,
+        until_ms: None,
         follow,
     }
 }

@@ -427,5 +427,5 @@ fn matches(query: &LogQuery, line: &LogLine) -> bool {
             .instance
             .as_ref()
             .is_none_or(|id| *id == line.instance)
-        && query.since_ms.is_none_or(|since| line.time_ms >= since)
+        && query.is_in_time(line.time_ms)
 }

@@ -10,7 +10,8 @@ use gateless_core::call::{Call, Conflict};
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
 
-use super::types::{CallId, CallResult, Depth, Filter, View};
+use super::filter::{Filter, Page};
+use super::types::{CallId, CallResult, Depth, Record, View};
 use super::{Error, lifecycle};
 
 /// Answers about calls, and changes them.
@@ -30,11 +31,17 @@ pub trait Calls: Send + Sync + 'static {
     /// [`Error::NotFound`], [`Error::NotFinished`], [`Error::NoResult`], or the queue cannot read.
     fn result<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<CallResult, Error>>;
 
+    /// The call as it was made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the queue cannot read.
+    fn request<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Record, Error>>;
+
     /// Calls, newest first.
     ///
     /// # Errors
     /// The queue cannot read.
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>>;
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Page, Error>>;
 
     /// How long each function's queue is.
     fn depths(&self) -> Vec<Depth>;

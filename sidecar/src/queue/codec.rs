@@ -220,6 +220,12 @@ impl Head {
         }
     }
 
+    pub(super) fn trigger(&self) -> Option<String> {
+        let is = |pair: &&Pair| pair.name == gateless_common::header::TRIGGER.as_str();
+        let found = self.headers.iter().find(is);
+        found.map(|pair| String::from_utf8_lossy(&pair.value).into_owned())
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         versioned(self)
     }

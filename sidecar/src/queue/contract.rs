@@ -7,6 +7,7 @@ mod callbacks;
 pub(super) mod fixture;
 mod inbox;
 mod leases;
+mod lists;
 
 use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
@@ -20,8 +21,10 @@ pub(super) use self::callbacks::*;
 use self::fixture::{Fixture, NODE, answer, dead_letters, failed, function, of, record};
 pub(super) use self::inbox::*;
 pub(super) use self::leases::*;
+pub(super) use self::lists::*;
 use super::calls::Location;
-use super::types::{CallId, Filter};
+use super::filter::Filter;
+use super::types::CallId;
 
 /// Runs the suite against the queues `$make` makes.
 macro_rules! contract_tests {
@@ -35,6 +38,9 @@ macro_rules! contract_tests {
                 retry_becomes_due_when_its_time_comes,
                 cancelling_stops_the_attempt_under_way,
                 dead_letters_are_listed_replayed_and_purged,
+                calls_are_found_by_what_is_asked_of_them,
+                a_list_goes_on_where_a_page_ended,
+                a_call_is_shown_as_it_was_made,
                 calls_of_a_deleted_function_die_unless_they_are_under_way,
                 a_call_is_located_by_its_id,
                 finished_calls_are_forgotten_when_their_time_is_over,
@@ -189,13 +195,20 @@ pub(super) async fn dead_letters_are_listed_replayed_and_purged(queue: Fixture) 
         queue.clock.advance(Duration::from_millis(1));
     }
     let page = calls.list(dead_letters(2)).await.unwrap();
-    let page: Vec<CallId> = page.into_iter().map(|v| v.id).collect();
+    assert_eq!(
+        page.scanned_to.as_ref(),
+        Some(&ids[1]),
+        "older ones were not looked at"
+    );
+    let page: Vec<CallId> = page.calls.into_iter().map(|v| v.id).collect();
     assert_eq!(page, [ids[2].clone(), ids[1].clone()], "newest first");
     let rest = Filter {
         before: page.last().cloned(),
         ..dead_letters(2)
     };
     let rest = calls.list(rest).await.unwrap();
+    assert_eq!(rest.scanned_to, None);
+    let rest = rest.calls;
     assert_eq!(rest[0].reason(), "not_retryable: boom");
     assert_eq!((rest.len(), &rest[0].id), (1, &ids[0]));
 

@@ -12,6 +12,7 @@ mod calls;
 mod closed;
 mod engine;
 mod index;
+mod list;
 mod read;
 mod sweep;
 #[cfg(test)]

@@ -119,10 +119,16 @@ impl Record {
     /// A trigger made it: nobody reads its answer.
     #[must_use]
     pub fn is_of_trigger(&self) -> bool {
+        self.trigger().is_some()
+    }
+
+    /// The trigger that made it; `None`: a caller.
+    #[must_use]
+    pub fn trigger(&self) -> Option<String> {
         // No caller can send this header: it is not kept.
-        self.headers
-            .iter()
-            .any(|(name, _)| name == TRIGGER.as_str())
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(name, _)| name == TRIGGER.as_str())?;
+        Some(String::from_utf8_lossy(value).into_owned())
     }
 }
 
@@ -214,6 +220,8 @@ pub struct View {
     pub method: String,
     /// Path and query.
     pub path: String,
+    /// The trigger that made it; `None`: a caller.
+    pub trigger: Option<String>,
     /// When it was accepted.
     pub accepted_at: Time,
     /// State and attempts.
@@ -249,28 +257,6 @@ impl View {
             State::Cancelled(_) => "cancelled".to_owned(),
             _ => String::new(),
         }
-    }
-}
-
-/// Which calls to list, newest first.
-#[derive(Debug, Clone)]
-pub struct Filter {
-    /// In this namespace.
-    pub namespace: String,
-    /// Of this function only.
-    pub function: Option<FunctionName>,
-    /// In any of these states; empty: all.
-    pub states: Vec<String>,
-    /// At most this many.
-    pub limit: usize,
-    /// Older than this one.
-    pub before: Option<CallId>,
-}
-
-impl Filter {
-    /// Whether calls in that state are asked for.
-    pub(super) fn wants(&self, state: &str) -> bool {
-        self.states.is_empty() || self.states.iter().any(|s| s == state)
     }
 }
 

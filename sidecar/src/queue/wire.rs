@@ -9,15 +9,20 @@ use gateless_common::header::RESULT_TRUNCATED;
 use gateless_common::problem::{Code, HEADER};
 use gateless_common::time;
 use gateless_core::call::Attempt;
+use gateless_core::name::FunctionName;
 use gateless_proto::v1;
+use gateless_proto::v1::list_calls_request::Cause as Asked;
 use http::StatusCode;
 use tonic::{Code as Grpc, Status};
 
 use super::Error;
-use super::types::{CallResult, View};
+use super::filter::{self, Cause, Filter, Which};
+use super::types::{CallId, CallResult, Record, View};
 
 /// Of a result's body in one message.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// Calls in one page, at most and if not said.
+const PAGE: (u32, u32) = (1000, 100);
 
 /// A call on the wire.
 #[must_use]
@@ -37,6 +42,7 @@ pub fn call(view: &View) -> v1::Call {
         state: view.call.state.as_str().to_owned(),
         method: view.method.clone(),
         path: view.path.clone(),
+        trigger: view.trigger.clone().unwrap_or_default(),
         accepted_at_ms: millis(view.accepted_at),
         finished_at_ms: view.call.state.finished_at().map_or(0, millis),
         next_attempt_at_ms: view.call.next_deadline().map_or(0, millis),
@@ -51,6 +57,76 @@ pub fn call(view: &View) -> v1::Call {
         result_bytes: view.result_bytes,
         reason: view.reason(),
     }
+}
+
+/// Which calls the other side wants to see.
+///
+/// # Errors
+/// What it names cannot be a call, a function or a status.
+pub fn filter(request: v1::ListCallsRequest) -> Result<Filter, Status> {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(Filter {
+        function: match request.function.as_str() {
+            "" => None,
+            name => Some(function(&request.namespace, name)?),
+        },
+        namespace: request.namespace,
+        states: request.states,
+        limit: match request.limit {
+            0 => PAGE.1 as usize,
+            limit => limit.min(PAGE.0) as usize,
+        },
+        before: match request.before.as_str() {
+            "" => None,
+            id => Some(CallId::parse(id).map_err(status)?),
+        },
+        since_ms: request.since_ms,
+        until_ms: request.until_ms,
+        which: Which {
+            status: match u16::try_from(request.status) {
+                Ok(0) => None,
+                Ok(class @ 1..=5) => Some(filter::Status::Class(class)),
+                Ok(code @ 100..=599) => Some(filter::Status::Is(code)),
+                _ => {
+                    return Err(Status::invalid_argument(
+                        "status: must be 1 to 5 or 100 to 599",
+                    ));
+                }
+            },
+            cause: request.cause.map(|cause| match cause {
+                Asked::ByTrigger(true) => Cause::AnyTrigger,
+                Asked::ByTrigger(false) => Cause::Caller,
+                Asked::Trigger(name) => Cause::Trigger(name),
+            }),
+            key: some(request.idempotency_key),
+        },
+    })
+}
+
+/// A function as the other side names it.
+///
+/// # Errors
+/// It cannot be one's name.
+pub(crate) fn function(namespace: &str, name: &str) -> Result<FunctionName, Status> {
+    FunctionName::new(namespace, name).map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+/// What a call was made with, in messages small enough for a stream.
+pub(crate) fn input_messages(record: Record) -> Vec<v1::CallInput> {
+    let header = |(name, value): (String, Bytes)| v1::Header {
+        name,
+        value: value.into(),
+    };
+    let mut chunks = record.body.chunks(CHUNK_BYTES).map(<[u8]>::to_vec);
+    let first = v1::CallInput {
+        headers: record.headers.into_iter().map(header).collect(),
+        data: chunks.next().unwrap_or_default(),
+    };
+    let rest = chunks.map(|data| v1::CallInput {
+        data,
+        ..v1::CallInput::default()
+    });
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// A result in messages small enough for a stream.

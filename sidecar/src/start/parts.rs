@@ -269,6 +269,7 @@ pub(super) async fn follow_server(
         node: node.clone(),
         version: VERSION.to_owned(),
         public_url: addresses.public_url(),
+        domain: config.domain.clone(),
         peer_address: addresses.peer_address(),
         gossip_address: format!("{}:{}", addresses.host, gossip.port()),
         artifact_cache_bytes: catalogue::DEFAULT_CACHE_BYTES,

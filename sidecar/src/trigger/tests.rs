@@ -19,8 +19,9 @@ use crate::call::bodies::Bodies;
 use crate::catalogue::config::tests::sample as function;
 use crate::catalogue::config::trigger::tests::{cron, events, sample, topic};
 use crate::queue::clock::Manual;
+use crate::queue::filter::Filter;
 use crate::queue::local;
-use crate::queue::types::{Filter, View};
+use crate::queue::types::View;
 use crate::queue::{Calls, Local};
 
 const START: Time = Time::from_millis(1_800_000_000_000);
@@ -167,11 +168,10 @@ impl Fixture {
         let filter = Filter {
             namespace: "default".into(),
             function: Some(FunctionName::new("default", function).unwrap()),
-            states: Vec::new(),
             limit: 1000,
-            before: None,
+            ..Filter::default()
         };
-        self.queue.list(filter).await.unwrap()
+        self.queue.list(filter).await.unwrap().calls
     }
 
     /// Keys of the calls of `hello`, sorted, once there are `count`.

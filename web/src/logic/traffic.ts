@@ -65,6 +65,13 @@ export function total(shares: Share[]): number {
   return shares.reduce((sum, share) => sum + share.percent, 0);
 }
 
+/** All calls to the newest revision, and to those that come; tags go on leading where they led. */
+export function promoted(targets: Target[]): Target[] {
+  const tagged = targets.filter((target) => target.tag && !target.latest);
+  const tag = targets.find((target) => target.latest && target.tag)?.tag;
+  return [{ latest: true, percent: 100, ...(tag ? { tag } : {}) }, ...tagged.map((target) => ({ ...target, percent: 0 }))];
+}
+
 /** The newest revision, if no call can reach it by its share: rolled back, split away, or pinned to another. */
 export function leftOut(fn: Pick<GatelessFunction, "traffic" | "status">): string | null {
   const latest = fn.status.latest_revision;

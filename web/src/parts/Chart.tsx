@@ -1,28 +1,41 @@
-// The live chart: calls in flight and held, and instances, on one time line, with the scaling decisions marked on it.
-// Only draws; the samples are the store's.
+// The chart: calls in flight and held, and instances, on one time line, with all that happened marked on it. A range of it can be
+// chosen by dragging. Only draws; the samples are the store's.
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Stats } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
 import { clock, number } from "../logic/format.ts";
+import type { Happening } from "../logic/happenings.ts";
 import { timeline } from "../logic/timeline.ts";
 import { theme } from "../store/theme.ts";
 
+/** In seconds since the Unix epoch. */
+export interface Range {
+  from: number;
+  to: number;
+}
+
 export interface ChartProps {
   stats: Stats;
-  /** What of the past is shown, in seconds. */
+  happenings: Happening[];
+  /** What of the past is shown while it is live, in seconds. */
   seconds: number;
-  /** The decision to point at, by its index. */
-  marked: number | null;
-  onMark(index: number | null): void;
+  /** What is shown instead; null: live. */
+  range: Range | null;
+  onRange(range: Range): void;
+  /** What to point at, by its key. */
+  marked: string | null;
+  onMark(key: string | null): void;
   label: string;
 }
 
 const HEIGHT = 260;
 const REDRAW_MS = 1000;
-/** How near the pointer must be to a decision, in CSS pixels. */
+/** How near the pointer must be to what happened, in CSS pixels. */
 const NEAR = 7;
+/** A shorter drag is a click, in CSS pixels. */
+const DRAGGED = 8;
 
 /** A canvas does not know custom properties: an element resolves them. */
 function color(name: string): string {
@@ -34,11 +47,12 @@ function color(name: string): string {
   return resolved;
 }
 
-export function Chart({ stats, seconds, marked, onMark, label }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { stats, happenings, seconds, range, marked, label } = props;
   const box = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
-  const latest = useRef<ChartProps>({ stats, seconds, marked, onMark, label });
-  latest.current = { stats, seconds, marked, onMark, label };
+  const latest = useRef<ChartProps>(props);
+  latest.current = props;
   const shade = theme.value;
   const plot = useRef<uPlot>(undefined);
 
@@ -62,7 +76,7 @@ export function Chart({ stats, seconds, marked, onMark, label }: ChartProps) {
 
   useEffect(() => {
     plot.current?.setData(data(latest.current));
-  }, [stats, seconds, marked]);
+  }, [stats, happenings, seconds, range, marked]);
 
   return (
     <figure class="chart">
@@ -73,14 +87,16 @@ export function Chart({ stats, seconds, marked, onMark, label }: ChartProps) {
         <span class="key held">held</span>
         <span class="key instances">instances</span>
         <span class="key decision">scaling decision</span>
+        <span class="key deploy">deploy, traffic</span>
+        <span class="key sidecar">sidecar</span>
       </figcaption>
     </figure>
   );
 }
 
-function data({ stats, seconds }: ChartProps): uPlot.AlignedData {
+function data({ stats, seconds, range }: ChartProps): uPlot.AlignedData {
   const now = (Date.now() + clockSkew.value) / 1000;
-  const line = timeline(stats.samples, now - seconds, now);
+  const line = timeline(stats.samples, range?.from ?? now - seconds, range?.to ?? now);
   return [line.time, line.ready, line.inFlight, line.held];
 }
 
@@ -88,17 +104,21 @@ type Ref<T> = { current: T };
 
 function options(width: number, latest: Ref<ChartProps>, tip: Ref<HTMLDivElement | null>): uPlot.Options {
   // Also drawn anew a second: asked for once.
-  const marks = { text: color("--text"), muted: color("--muted") };
+  const marks = { text: color("--text"), muted: color("--muted"), accent: color("--accent"), warn: color("--warn"), bad: color("--bad") };
   const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const whole = (_: uPlot, splits: number[]) => splits.map((value) => (Number.isInteger(value) ? String(value) : ""));
+  const x = (_: uPlot, __: number, max: number): [number, number] => {
+    const { range: chosen, seconds } = latest.current;
+    return chosen ? [chosen.from, chosen.to] : [max - seconds, max];
+  };
   const range = (_: uPlot, __: number, max: number): [number, number] => [0, Math.max(4, Math.ceil((max || 0) * 1.15))];
   return {
     width,
     height: HEIGHT,
     padding: [10, 6, 0, 0],
     legend: { show: false },
-    cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: true, range: (_, __, max) => [max - latest.current.seconds, max] }, calls: { range }, instances: { range } },
+    cursor: { drag: { x: true, y: false, setScale: false, dist: DRAGGED }, points: { size: 6 } },
+    scales: { x: { time: true, range: x }, calls: { range }, instances: { range } },
     axes: [
       { ...axis, space: 80, size: 30, values: (_, splits) => splits.map((split) => clock(split * 1000)) },
       { ...axis, scale: "calls", size: 40, values: whole },
@@ -119,43 +139,61 @@ function options(width: number, latest: Ref<ChartProps>, tip: Ref<HTMLDivElement
       { label: "held", scale: "calls", stroke: color("--amber"), width: 1.5, dash: [4, 3], points: { show: false } },
     ],
     hooks: {
-      draw: [(plot) => drawDecisions(plot, latest.current, marks)],
+      draw: [(plot) => drawHappenings(plot, latest.current, marks)],
+      setSelect: [(plot) => chosen(plot, latest.current)],
       setCursor: [(plot) => pointed(plot, latest.current, tip.current)],
     },
   };
 }
 
-function drawDecisions(plot: uPlot, { stats, marked }: ChartProps, colors: { text: string; muted: string }): void {
+function chosen(plot: uPlot, { onRange }: ChartProps): void {
+  const { left, width } = plot.select;
+  if (width < DRAGGED) return;
+  const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  onRange({ from, to });
+}
+
+type Colors = Record<"text" | "muted" | "accent" | "warn" | "bad", string>;
+
+function drawHappenings(plot: uPlot, { happenings, marked }: ChartProps, colors: Colors): void {
   const { ctx, bbox } = plot;
   const scale = devicePixelRatio;
   ctx.save();
-  stats.decisions.forEach((decision, index) => {
-    const x = Math.round(plot.valToPos(Date.parse(decision.time) / 1000, "x", true));
-    if (x < bbox.left || x > bbox.left + bbox.width) return;
-    const on = index === marked;
-    ctx.strokeStyle = ctx.fillStyle = on ? colors.text : colors.muted;
+  for (const { at, key, kind, up, bad } of happenings) {
+    const x = Math.round(plot.valToPos(at / 1000, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    const on = key === marked;
+    const own = bad ? colors.bad : { decision: colors.muted, deploy: colors.accent, sidecar: colors.warn }[kind];
+    ctx.strokeStyle = ctx.fillStyle = on ? colors.text : own;
     ctx.globalAlpha = on ? 1 : 0.55;
     ctx.lineWidth = (on ? 1.5 : 1) * scale;
-    ctx.setLineDash(on ? [] : [2 * scale, 3 * scale]);
+    ctx.setLineDash(on || kind !== "decision" ? [] : [2 * scale, 3 * scale]);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    // Up or down.
-    const size = (on ? 6 : 4.5) * scale;
-    const up = decision.desired >= decision.previous ? -1 : 1;
-    const y = bbox.top + size;
     ctx.globalAlpha = 1;
-    ctx.beginPath();
-    ctx.moveTo(x - size, y - up * size * 0.6);
-    ctx.lineTo(x + size, y - up * size * 0.6);
-    ctx.lineTo(x, y + up * size * 0.7);
-    ctx.fill();
-  });
+    sign(ctx, kind, up, x, bbox.top, (on ? 6 : 4.5) * scale);
+  }
   ctx.restore();
 }
 
-function pointed(plot: uPlot, { stats, marked, onMark }: ChartProps, tip: HTMLDivElement | null): void {
+/** A decision is an arrow up or down, a deploy a diamond, a sidecar's a square. */
+function sign(ctx: CanvasRenderingContext2D, kind: Happening["kind"], up: boolean | null, x: number, top: number, size: number): void {
+  const y = top + size;
+  const turn = up ? -1 : 1;
+  const corners: Record<Happening["kind"], [number, number][]> = {
+    decision: [[-1, -0.6 * turn], [1, -0.6 * turn], [0, 0.7 * turn]],
+    deploy: [[0, -1], [0.9, 0], [0, 1], [-0.9, 0]],
+    sidecar: [[-0.75, -0.75], [0.75, -0.75], [0.75, 0.75], [-0.75, 0.75]],
+  };
+  ctx.beginPath();
+  for (const [dx, dy] of corners[kind]) ctx.lineTo(x + dx * size, y + dy * size);
+  ctx.fill();
+}
+
+function pointed(plot: uPlot, { happenings, marked, onMark }: ChartProps, tip: HTMLDivElement | null): void {
   const { left, top, idx } = plot.cursor;
   if (!tip) return;
   if (left === undefined || left < 0 || idx == null) {
@@ -163,18 +201,17 @@ function pointed(plot: uPlot, { stats, marked, onMark }: ChartProps, tip: HTMLDi
     if (marked !== null) onMark(null);
     return;
   }
-  let near = -1;
+  let near: Happening | undefined;
   let distance = NEAR;
-  stats.decisions.forEach((decision, index) => {
-    const away = Math.abs(plot.valToPos(Date.parse(decision.time) / 1000, "x") - left);
-    if (away <= distance) [near, distance] = [index, away];
-  });
-  if ((near < 0 ? null : near) !== marked) onMark(near < 0 ? null : near);
+  for (const one of happenings) {
+    const away = Math.abs(plot.valToPos(one.at / 1000, "x") - left);
+    if (away <= distance) [near, distance] = [one, away];
+  }
+  if ((near?.key ?? null) !== marked) onMark(near?.key ?? null);
   const [time, ready, inFlight, held] = plot.data.map((column) => column[idx]);
-  const decision = stats.decisions[near];
   const rows = [`${number(inFlight ?? 0)} in flight · ${held ?? 0} held · ${ready ?? 0} instances`];
-  if (decision) rows.unshift(`${decision.previous} → ${decision.desired}: ${decision.explanation}`);
-  const at = decision ? Date.parse(decision.time) : (time ?? 0) * 1000;
+  if (near) rows.unshift(near.text ? `${near.title}: ${near.text}` : near.title);
+  const at = near ? near.at : (time ?? 0) * 1000;
   tip.replaceChildren(...[clock(at), ...rows].map((text, row) => line(text, row)));
   tip.hidden = false;
   const width = tip.offsetWidth;

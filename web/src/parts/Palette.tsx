@@ -2,6 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { find, type Entry } from "../logic/palette.ts";
+import { ANY } from "../logic/callFilter.ts";
 import { shortId } from "../logic/format.ts";
 import { helpShown, here, JUMPS, namespacesShown, paletteShown } from "../keys.ts";
 import { go, href } from "../router.ts";
@@ -22,7 +23,7 @@ function Open() {
   const [question, setQuestion] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
-  const found = find(useEntries(), question);
+  const found = find(useEntries(question), question);
   const chosen = Math.min(at, found.length - 1);
   const run = (entry: Entry | undefined) => {
     if (!entry) return;
@@ -77,14 +78,20 @@ function Open() {
   );
 }
 
-function useEntries(): Entry[] {
+/** What an id of a call looks like. */
+const CALL_ID = /^[0-9a-f]{32}-[0-9a-z]+$/;
+
+function useEntries(question: string): Entry[] {
   const ns = here();
   const who = session.value;
   const functions = useLive(resources.functions(ns)).value?.items ?? [];
-  const calls = useLive(resources.calls({ namespace: ns, name: null, state: "" })).value?.items ?? [];
+  const calls = useLive(resources.calls({ ...ANY, namespace: ns, name: null })).value?.items ?? [];
   const to = (kind: string, name: string, address: string, note?: string): Entry => ({ kind, name, run: () => go(address), ...(note ? { note } : {}) });
+  const id = question.trim().toLowerCase();
+  const byId = CALL_ID.test(id) && !calls.some((call) => call.id === id) ? [to("call", id, href("callById", { ns, id }), "by its id")] : [];
   const others = who?.namespace === "*" ? namespaces.value : [];
   return [
+    ...byId,
     ...functions.map((fn) => to("function", fn.name, href("function", { ns, name: fn.name }))),
     ...others.map((name) => to("namespace", name, href("functions", { ns: name }))),
     ...JUMPS.filter(([, , , right]) => may(who, right)).map(([, screen, label]) => to("screen", label, href(screen, { ns }))),
@@ -94,7 +101,7 @@ function useEntries(): Entry[] {
       to("action", `Logs of ${name}`, href("logs", { ns }, { function: name })),
       ...(may(who, "deploy") ? [to("action", `Edit ${name}`, href("edit", { ns, name }))] : []),
     ]),
-    ...calls.map((call) => to("call", shortId(call.id), href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path}`)),
+    ...calls.map((call) => to("call", shortId(call.id), href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path} ${call.id}`)),
     ...(others.length > 0 ? [{ kind: "action", name: "Switch namespace", run: () => void (namespacesShown.value = true) }] : []),
     { kind: "action", name: "Dark or light", run: toggleTheme },
     { kind: "action", name: "Keyboard shortcuts", run: () => void (helpShown.value = true) },

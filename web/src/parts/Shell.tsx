@@ -43,7 +43,7 @@ const GROUPS: [title: string, items: Item[]][] = [
   ],
 ];
 
-const UNDER: Partial<Record<Screen, Screen>> = { function: "functions", register: "functions", edit: "functions", call: "calls" };
+const UNDER: Partial<Record<Screen, Screen>> = { function: "functions", register: "functions", edit: "functions", call: "calls", callById: "calls" };
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const route = useRoute();
@@ -161,18 +161,20 @@ interface PageProps {
   /** Of the browser's tab. */
   name: string;
   lead?: ComponentChildren;
+  /** The lead has numbers that may be old. */
+  counted?: boolean;
   actions?: ComponentChildren;
   children: ComponentChildren;
 }
 
-export function Page({ title, name, lead, actions, children }: PageProps) {
+export function Page({ title, name, lead, counted, actions, children }: PageProps) {
   document.title = `${name} · Gateless`;
   return (
     <>
       <header class="page">
         <div>
           <h1 tabIndex={-1}>{title}</h1>
-          {lead && <p>{lead}</p>}
+          {lead && <p class={counted ? "count" : ""}>{lead}</p>}
         </div>
         {actions && <div class="actions">{actions}</div>}
       </header>

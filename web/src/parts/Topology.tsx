@@ -4,6 +4,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Sidecar } from "../api/sdk.ts";
 import { layout, type Box } from "../logic/topology.ts";
+import { staleSince } from "../events.ts";
 import { plural } from "../logic/format.ts";
 
 const MAX_DOTS = 18;
@@ -85,7 +86,7 @@ function Host({ box, sidecar, lit, onEnter, onLeave }: HostProps) {
       <rect x={x} y={y} width={width} height={height} rx={9} />
       <circle cx={x + 18} cy={y + 21} r={4} class="dot" />
       <text x={x + 30} y={y + 25} class="name mono">{sidecar.id}</text>
-      <text x={x + 14} y={y + 45} class="note">{state.text} · {plural(sidecar.held, "call")} held · {sidecar.async_queued} queued</text>
+      <text x={x + 14} y={y + 45} class="note">{state.text} · {plural(sidecar.held, "call")} held · {sidecar.async_queued} queued{staleSince.value !== null && " · old"}</text>
       {Array.from({ length: dots }, (_, index) => (
         <rect key={index} class="instance" x={x + 14 + index * 11} y={y + 56} width={8} height={8} rx={2} />
       ))}

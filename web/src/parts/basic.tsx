@@ -40,9 +40,10 @@ export function State({ tone, children }: { tone: Tone; children: ComponentChild
   );
 }
 
-export function Badge({ children, tone = "idle", title }: { children: ComponentChildren; tone?: Tone; title?: string }) {
+/** `count`: a number that may be old. */
+export function Badge({ children, tone = "idle", title, count }: { children: ComponentChildren; tone?: Tone; title?: string; count?: boolean }) {
   return (
-    <span class={`badge ${tone}`} title={title}>
+    <span class={`badge ${tone}${count ? " count" : ""}`} title={title}>
       {children}
     </span>
   );

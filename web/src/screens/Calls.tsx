@@ -1,42 +1,32 @@
-// Asynchronous calls: which wait, run, are tried again, are over. Many can be cancelled or replayed at once.
+// Asynchronous calls: which wait, run, are tried again, are over; live, or of a time. Many can be cancelled or replayed at once.
 
 import { useState } from "preact/hooks";
 import { client } from "../api/client.ts";
 import { cancelInvocations, replayInvocations, type Invocation } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
-import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, said } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
 import { plural } from "../logic/format.ts";
-import { refine, type Route } from "../router.ts";
+import { href, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 import { problemOf } from "../api/client.ts";
 import { byFunction } from "../logic/bulk.ts";
-
-const STATES = [
-  ["", "All"],
-  ["queued", "Queued"],
-  ["running", "Running"],
-  ["retrying", "Retrying"],
-  ["succeeded", "Succeeded"],
-  ["dead", "Dead"],
-  ["cancelled", "Cancelled"],
-] as const;
+import { filterOf, isNarrow, type CallFilter } from "../logic/callFilter.ts";
+import { Filters } from "./calls/Filters.tsx";
 
 export function Calls({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
-  const name = route.query.get("function") || null;
-  const state = route.query.get("state") ?? "";
-  const filter = { namespace: ns, name, state };
+  const filter = filterOf(ns, route.query);
+  const { name } = filter;
   const calls = useLive(resources.calls(filter));
   const functions = useLive(resources.functions(ns));
   const [older, setOlder] = useState<{ of: string; items: Invocation[]; next: string | null }>();
   const mayInvoke = useMay("invoke");
-  const key = `${name}/${state}`;
+  const key = JSON.stringify(filter);
   const more = older?.of === key ? older : undefined;
   const first = calls.value?.items ?? [];
   const seen = new Set(first.map((call) => call.id));
@@ -72,18 +62,9 @@ export function Calls({ route }: { route: Route }) {
       name="Calls"
       title="Async calls"
       lead="Newest first. Each was on disk before its caller was answered."
-      actions={
-        <FunctionSelect names={functions.value?.items.map((fn) => fn.name) ?? []} name={name} all />
-      }
     >
       <div class="bar">
-        <div class="segments" role="group" aria-label="State">
-          {STATES.map(([key, label]) => (
-            <button key={key} type="button" aria-pressed={state === key} onClick={() => refine({ state: key })}>
-              {label}
-            </button>
-          ))}
-        </div>
+        <Filters filter={filter} names={functions.value?.items.map((fn) => fn.name) ?? []} problem={calls.problem} />
         {mayInvoke && selection.size > 0 && (
           <div class="actions" role="group" aria-label="Selected calls">
             <span class="hint">{plural(selection.size, "call")} selected</span>
@@ -95,7 +76,8 @@ export function Calls({ route }: { route: Route }) {
       <Problem problem={calls.problem} retry={calls.reload} />
       <Warnings items={calls.value?.warnings ?? []} />
       {calls.loading && !calls.value && <Loading what="calls" />}
-      {calls.value && items.length === 0 && <Nothing state={state} name={name} />}
+      {calls.value && items.length === 0 && next === null && <Nothing filter={filter} />}
+      {calls.value && items.length === 0 && next !== null && <p class="nothing">None among those looked at so far; older calls may be such.</p>}
       {items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
       {next !== null && (
         <p class="more">
@@ -106,7 +88,9 @@ export function Calls({ route }: { route: Route }) {
   );
 }
 
-function Nothing({ state, name }: { state: string; name: string | null }) {
+function Nothing({ filter }: { filter: CallFilter }) {
+  const { state, name } = filter;
+  if (isNarrow(filter)) return <p class="nothing">No call is so. <a href={href("calls", { ns: filter.namespace })}>Show all calls</a></p>;
   if (state !== "") return <p class="nothing">No call is {state} now.</p>;
   return (
     <Empty title="No async call yet" command={`gateless invoke ${name ?? "hello"} -d 'an order' --async`}>

@@ -1,4 +1,4 @@
-// Calls that failed for good: look, replay once the cause is gone, or purge.
+// Calls that failed for good, by what they died of or one by one: look, replay once the cause is gone, or purge.
 
 import { useState } from "preact/hooks";
 import { client, problemOf } from "../api/client.ts";
@@ -12,7 +12,8 @@ import { attempt, said } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
 import { byFunction } from "../logic/bulk.ts";
 import { plural } from "../logic/format.ts";
-import type { Route } from "../router.ts";
+import { refine, type Route } from "../router.ts";
+import { Groups } from "./deadLetters/Groups.tsx";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
@@ -20,7 +21,8 @@ import { useMay } from "../store/session.ts";
 export function DeadLetters({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
   const name = route.query.get("function") || null;
-  const calls = useLive(resources.calls({ namespace: ns, name, state: "dead" }));
+  const single = route.query.get("view") === "calls";
+  const calls = useLive(resources.deadLetters(ns, name));
   const functions = useLive(resources.functions(ns));
   const mayInvoke = useMay("invoke");
   const [purging, setPurging] = useState(false);
@@ -84,7 +86,17 @@ export function DeadLetters({ route }: { route: Route }) {
           </p>
         </Empty>
       )}
-      {items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
+      {items.length > 0 && (
+        <div class="bar">
+          <div class="segments" role="group" aria-label="Shown">
+            <button type="button" aria-pressed={!single} onClick={() => refine({ view: "" })}>By cause</button>
+            <button type="button" aria-pressed={single} onClick={() => refine({ view: "calls" })}>One by one</button>
+          </div>
+          <span class="hint count">{plural(items.length, "dead letter")}</span>
+        </div>
+      )}
+      {!single && calls.value && <Groups ns={ns} items={items} mayInvoke={mayInvoke} onChanged={calls.reload} />}
+      {single && items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
       {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one.</p>}
       {purging && (
         <Confirm

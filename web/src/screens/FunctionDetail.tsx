@@ -16,7 +16,7 @@ import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 import { healthOf } from "./Functions.tsx";
 import { Overview } from "./function/Overview.tsx";
-import { Revisions } from "./function/Revisions.tsx";
+import { promote, Revisions } from "./function/Revisions.tsx";
 import { Settings } from "./function/Settings.tsx";
 
 const TABS = [
@@ -106,6 +106,7 @@ export function FunctionDetail({ route }: { route: Route }) {
 }
 
 function LeftOut({ fn }: { fn: GatelessFunction }) {
+  const mayDeploy = useMay("deploy");
   const name = leftOut(fn);
   if (name === null) return null;
   const who = fn.traffic.filter((target) => target.percent > 0).map((target) => `${target.revision} (${target.percent} %)`);
@@ -114,8 +115,13 @@ function LeftOut({ fn }: { fn: GatelessFunction }) {
       <Icon name="alert" />
       <span>
         <strong>{name}</strong>, the latest revision, gets no traffic: calls go to {who.join(" and ")}.{" "}
-        <a href={href("function", { ns: fn.namespace, name: fn.name }, { tab: "revisions" })}>Change the split</a>
+        <a href={href("function", { ns: fn.namespace, name: fn.name }, { tab: "revisions" })}>See the revisions</a>
       </span>
+      {mayDeploy && name === fn.status.latest_ready_revision && (
+        <button type="button" class="small" onClick={() => void promote(fn)}>
+          Promote
+        </button>
+      )}
     </p>
   );
 }

@@ -31,6 +31,7 @@ export function Functions({ route }: { route: Route }) {
     <Page
       name="Functions"
       title="Functions"
+      counted
       lead={list.value ? <>{plural(items.length, "function")} in {ns}{list.value.truncated && ", the first of more"}</> : undefined}
       actions={
         <>

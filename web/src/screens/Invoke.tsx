@@ -1,20 +1,22 @@
 // The console: a call through a real sidecar, as any caller's, and what became of it. Also as code, to do the same elsewhere.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { client, problemOf, type GatelessError } from "../api/client.ts";
-import { invokeFunction, type InvokeResponse } from "../api/sdk.ts";
+import { invokeFunction, type InvocationRequest, type InvokeResponse } from "../api/sdk.ts";
 import { Badge, Copy, Empty, Problem } from "../parts/basic.tsx";
 import { errorAt, SelectField, TextField } from "../parts/Field.tsx";
 import { PhaseBars } from "../parts/PhaseBars.tsx";
 import { Body, Headers } from "../parts/Response.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { millis } from "../logic/format.ts";
+import { millis, shortId } from "../logic/format.ts";
 import { LANGUAGES, snippet, type CallToShow, type Language } from "../logic/snippets.ts";
 import { href, refine, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((method) => [method, method] as const);
+
+const KEY = "idempotency-key";
 
 /** `name: value` lines. */
 function headersOf(text: string): [string, string][] {
@@ -31,14 +33,27 @@ export function Invoke({ route }: { route: Route }) {
   const sidecars = useLive(resources.sidecars());
   const names = functions.value?.items.map((fn) => fn.name) ?? [];
   const name = route.query.get("function") ?? names[0] ?? "";
+  const again = route.query.get("call") ?? "";
+  const before = useLive(again === "" ? null : resources.callRequest(ns, name, again));
   const [method, setMethod] = useState(route.query.get("method") ?? "GET");
   const [path, setPath] = useState(route.query.get("path") ?? "/");
   const [headers, setHeaders] = useState("");
   const [body, setBody] = useState("");
-  const [queued, setQueued] = useState(false);
+  const [queued, setQueued] = useState(again !== "");
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState<InvokeResponse>();
   const [problem, setProblem] = useState<GatelessError>();
+  const taken = useRef("");
+  // Once, however often it is read: what is edited then is not taken back.
+  useEffect(() => {
+    const request = before.value;
+    if (!request || taken.current === again) return;
+    taken.current = again;
+    setMethod(request.method);
+    setPath(request.path);
+    setHeaders(Object.entries(request.headers).filter(([header]) => header !== KEY).map(([header, value]) => `${header}: ${value}`).join("\n"));
+    setBody(request.body ?? "");
+  }, [before.value]);
   const bodyless = method === "GET" || method === "HEAD";
 
   const send = async (event?: Event) => {
@@ -81,6 +96,7 @@ export function Invoke({ route }: { route: Route }) {
   }
   return (
     <Page title="Invoke" name="Invoke" lead="Through a live sidecar, on the path any caller takes.">
+      <Again id={again} ns={ns} name={name} request={before.value} problem={before.problem} />
       <div class="console">
         <form class="card" onSubmit={(event) => void send(event)} aria-label="Request">
           <div class="row">
@@ -112,6 +128,34 @@ export function Invoke({ route }: { route: Route }) {
         <Snippets call={shown} />
       </div>
     </Page>
+  );
+}
+
+interface AgainProps {
+  id: string;
+  ns: string;
+  name: string;
+  request: InvocationRequest | undefined;
+  problem: GatelessError | undefined;
+}
+
+/** What of a call that is made again could not be taken over. */
+function Again({ id, ns, name, request, problem }: AgainProps) {
+  if (id === "") return null;
+  if (problem) return <Problem problem={problem} title="The call's request could not be read" />;
+  const missing = [
+    ...(request?.withheld.map((header) => `${header}, a credential`) ?? []),
+    // With it, it would be the same call and not another.
+    ...(request && KEY in request.headers ? ["its idempotency key"] : []),
+    ...(request?.body_base64 != null ? ["its body, which is no text"] : []),
+    ...(request?.truncated ? ["its body past the first MiB"] : []),
+  ];
+  return (
+    <p class={missing.length > 0 ? "notice warn" : "notice"} role="status">
+      <span>
+        A new call, made like <a class="mono" href={href("call", { ns, name, id })}>{shortId(id)}</a>. {missing.length > 0 && `Not taken over: ${missing.join("; ")}.`}
+      </span>
+    </p>
   );
 }
 

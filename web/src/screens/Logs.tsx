@@ -1,102 +1,46 @@
-// What instances write, as they write it. Bounded: past 5,000 lines the oldest go, and the page says so.
+// What instances write, as they write it or of a range of the past: by level, by words, with fields apart. Bounded: past 5,000 lines the
+// oldest go, and the page says so.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { streamLogs, type LogLine } from "../api/sdk.ts";
-import { jsonLines } from "@gateless/sdk/stream.ts";
-import { client, problemOf, type GatelessError } from "../api/client.ts";
 import { Empty, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
 import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { clock, count } from "../logic/format.ts";
-import { append, type Buffer, EMPTY } from "../logic/logbuffer.ts";
-import type { Route } from "../router.ts";
+import { fromLocal, toLocal } from "../logic/callFilter.ts";
+import { count } from "../logic/format.ts";
+import { matching, wordsOf, type Buffer } from "../logic/logbuffer.ts";
+import { LEVELS } from "../logic/logLine.ts";
+import { refine, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { Search } from "./Functions.tsx";
+import { useLogs, type LogFilter } from "./logs/follow.ts";
+import { Line } from "./logs/Line.tsx";
 
-const TAIL = 500;
-const FLUSH_MS = 100;
 /** Of what is kept; the rest is found by filtering. */
-const MAX_DRAWN = 1500;
-const RETRY_MS = 2000;
+const MAX_DRAWN = 500;
+const HOUR_MS = 3_600_000;
 
-interface Followed {
-  buffer: Buffer;
-  state: "connecting" | "following" | "ended";
-  problem: GatelessError | undefined;
-}
-
-/** Follows the stream; what arrives is gathered, so that a chatty function costs ten drawings a second at most. */
-function useLogs(ns: string, name: string, instance: string): Followed & { clear(): void } {
-  const [followed, setFollowed] = useState<Followed>({ buffer: EMPTY, state: "connecting", problem: undefined });
-  useEffect(() => {
-    if (name === "") return;
-    setFollowed({ buffer: EMPTY, state: "connecting", problem: undefined });
-    const abort = new AbortController();
-    let waiting: LogLine[] = [];
-    let timer = 0;
-    let retry = 0;
-    const flush = () => {
-      timer = 0;
-      const lines = waiting;
-      waiting = [];
-      setFollowed((old) => ({ ...old, state: "following", buffer: append(old.buffer, lines) }));
-    };
-    let since = 0;
-    const follow = async () => {
-      try {
-        const filter = { ...(instance === "" ? {} : { instance }), ...(since > 0 ? { since_ms: since } : {}) };
-        const query = { follow: true, tail: TAIL, ...filter };
-        const body: unknown = await streamLogs({ client, path: { namespace: ns, name }, query, parseAs: "stream", signal: abort.signal });
-        setFollowed((old) => ({ ...old, state: "following", problem: undefined }));
-        for await (const line of jsonLines<LogLine>(body as ReadableStream<Uint8Array>)) {
-          waiting.push(line);
-          if (line.time) since = Math.max(since, Date.parse(line.time));
-          timer ||= window.setTimeout(flush, FLUSH_MS);
-        }
-        if (!abort.signal.aborted) again();
-      } catch (error) {
-        if (abort.signal.aborted) return;
-        const problem = problemOf(error);
-        setFollowed((old) => ({ ...old, state: "ended", problem: problem.status >= 400 && problem.status < 500 ? problem : undefined }));
-        if (problem.status === 0 || problem.status >= 500) again();
-      }
-    };
-    const again = () => {
-      setFollowed((old) => ({ ...old, state: "connecting" }));
-      retry = window.setTimeout(() => void follow(), RETRY_MS);
-    };
-    void follow();
-    return () => {
-      abort.abort();
-      clearTimeout(timer);
-      clearTimeout(retry);
-    };
-  }, [ns, name, instance]);
-  return { ...followed, clear: () => setFollowed((old) => ({ ...old, buffer: EMPTY })) };
-}
+const whole = (ms: number) => new Date(Math.floor(ms / 1000) * 1000).toISOString();
+const time = (text: string | null) => (text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : "");
 
 export function Logs({ route }: { route: Route }) {
+  const { query } = route;
   const ns = route.params.ns ?? "default";
   const functions = useLive(resources.functions(ns));
   const names = functions.value?.items.map((fn) => fn.name) ?? [];
-  const name = route.query.get("function") ?? names[0] ?? "";
-  const instance = route.query.get("instance") ?? "";
-  const logs = useLogs(ns, name, instance);
-  const [search, setSearch] = useState("");
+  const name = query.get("function") ?? names[0] ?? "";
+  const instance = query.get("instance") ?? "";
+  const level = LEVELS.find((one) => one === query.get("level")) ?? "";
+  const filter: LogFilter = { ns, name, instance, since: time(query.get("since")), until: time(query.get("until")) };
+  const logs = useLogs(filter);
+  const [search, setSearch] = useState(query.get("q") ?? "");
   const [frozen, setFrozen] = useState<Buffer | null>(null);
   const buffer = frozen ?? logs.buffer;
   const waiting = logs.buffer.total - buffer.total;
-  const found = useMemo(() => {
-    const wanted = search.toLowerCase();
-    return wanted === "" ? buffer.lines : buffer.lines.filter(({ line }) => line.line.toLowerCase().includes(wanted));
-  }, [buffer, search]);
-  const box = useRef<HTMLDivElement>(null);
-  const stuck = useRef(true);
-  useEffect(() => {
-    if (box.current && stuck.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [found]);
+  const words = useMemo(() => wordsOf(search), [search]);
+  const found = useMemo(() => matching(buffer.lines, words, level), [buffer, words, level]);
+  const live = filter.until === "";
 
   if (functions.value && names.length === 0) {
     return (
@@ -114,10 +58,21 @@ export function Logs({ route }: { route: Route }) {
         <>
           <Search value={search} onChange={setSearch} label="Filter lines" />
           <FunctionSelect names={names} name={name} />
-          <button type="button" aria-pressed={frozen !== null} onClick={() => setFrozen(frozen ? null : logs.buffer)}>
-            <Icon name={frozen ? "invoke" : "pause"} />
-            {frozen ? `Go on${waiting > 0 ? ` (${count(waiting)} new)` : ""}` : "Pause"}
-          </button>
+          <select aria-label="Level" value={level} onChange={(event) => refine({ level: event.currentTarget.value })}>
+            <option value="">Every level</option>
+            {LEVELS.slice(0, -1).map((one) => (
+              <option key={one} value={one} selected={one === level}>
+                {one === "error" ? "Errors" : `${one} and worse`}
+              </option>
+            ))}
+          </select>
+          <When filter={filter} />
+          {live && (
+            <button type="button" aria-pressed={frozen !== null} onClick={() => setFrozen(frozen ? null : logs.buffer)}>
+              <Icon name={frozen ? "invoke" : "pause"} />
+              {frozen ? `Go on${waiting > 0 ? ` (${count(waiting)} new)` : ""}` : "Pause"}
+            </button>
+          )}
           <button type="button" class="quiet" onClick={() => { setFrozen(null); logs.clear(); }}>
             Clear
           </button>
@@ -125,36 +80,73 @@ export function Logs({ route }: { route: Route }) {
       }
     >
       <Problem problem={logs.problem} />
-      <div
-        class="lines"
-        ref={box}
-        role="log"
-        tabIndex={0}
-        aria-label={`Logs of ${name}`}
-        onScroll={(event) => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          stuck.current = scrollHeight - scrollTop - clientHeight < 24;
-        }}
-      >
-        {found.length === 0 && <p class="nothing">{search === "" ? "Nothing was written yet. New lines appear here." : `No line has “${search}”.`}</p>}
-        {found.slice(-MAX_DRAWN).map(({ line, key }) => (
-          <p key={key} class={line.stream === "stderr" ? "line err" : "line"}>
-            <time dateTime={line.time ?? undefined}>{line.time ? clock(line.time) : ""}</time>
-            <span class="from" title={`${line.instance} · ${line.revision} · ${line.stream}`}>
-              {line.instance.split("-").slice(-2).join("-")}
-            </span>
-            <span class="text">{line.line}</span>
-          </p>
-        ))}
-      </div>
+      <Lines found={found} ns={ns} name={name} words={words} nothing={search === "" && level === "" ? (live ? "Nothing was written yet. New lines appear here." : "Nothing was written then.") : "No line is so."} />
       <p class="hint lines-foot">
-        <State tone={frozen ? "warn" : logs.state === "following" ? "ok" : "busy"}>{frozen ? "paused" : logs.state}</State>
+        <State tone={frozen ? "warn" : logs.state === "following" || logs.state === "read" ? "ok" : "busy"}>{frozen ? "paused" : logs.state}</State>
         <span>
-          {count(found.length)} {search === "" ? "lines" : `of ${count(buffer.lines.length)} lines`}
+          {count(found.length)} {found.length === buffer.lines.length ? "lines" : `of ${count(buffer.lines.length)} lines`}
+          {found.length > MAX_DRAWN && `, the last ${MAX_DRAWN} shown`}
           {buffer.dropped > 0 && `; ${count(buffer.dropped)} older ones went`}
         </span>
         <code>gateless logs -f {name}</code>
       </p>
     </Page>
+  );
+}
+
+function When({ filter: { since, until } }: { filter: LogFilter }) {
+  const ranged = since !== "" || until !== "";
+  const choose = (key: string) => {
+    const now = Date.now();
+    refine(key === "" ? { since: "", until: "" } : { since: whole(now - HOUR_MS), until: whole(now + 1000) });
+  };
+  const bound = (name: "since" | "until", value: string, label: string) => (
+    <input type="datetime-local" step={1} aria-label={label} value={toLocal(value)} onChange={(event) => refine({ [name]: fromLocal(event.currentTarget.value) })} />
+  );
+  return (
+    <>
+      <select aria-label="When" value={ranged ? "range" : ""} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="">Live</option>
+        <option value="range" selected={ranged}>Range…</option>
+      </select>
+      {ranged && bound("since", since, "From")}
+      {ranged && bound("until", until, "To")}
+    </>
+  );
+}
+
+interface LinesProps {
+  found: Buffer["lines"];
+  ns: string;
+  name: string;
+  words: string[];
+  nothing: string;
+}
+
+function Lines({ found, ns, name, words, nothing }: LinesProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const stuck = useRef(true);
+  useEffect(() => {
+    if (box.current && stuck.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [found]);
+  // What a field's name and value are searched by is marked by its value.
+  const marked = words.map((word) => word.slice(word.indexOf("=") + 1));
+  return (
+    <div
+      class="lines"
+      ref={box}
+      role="log"
+      tabIndex={0}
+      aria-label={`Logs of ${name}`}
+      onScroll={(event) => {
+        const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+        stuck.current = scrollHeight - scrollTop - clientHeight < 24;
+      }}
+    >
+      {found.length === 0 && <p class="nothing">{nothing}</p>}
+      {found.slice(-MAX_DRAWN).map(({ line, parsed, key }) => (
+        <Line key={key} line={line} parsed={parsed} ns={ns} words={marked} />
+      ))}
+    </div>
   );
 }

@@ -50,7 +50,7 @@ export function Secrets({ route }: { route: Route }) {
               <th scope="row" class="strong">{secret.name}</th>
               <td class="badges">{secret.keys.map((key) => <Badge key={key}>{key}</Badge>)}</td>
               <td><Ago time={secret.updated_at} /></td>
-              <td class="num">
+              <td class="acts">
                 {mayDeploy && (
                   <>
                     <button type="button" class="small" aria-label={`Replace ${secret.name}`} onClick={() => setEditing(secret)}>Replace</button>{" "}

@@ -27,6 +27,7 @@ export function Sidecars() {
     <Page
       name="Sidecars"
       title="Sidecars"
+      counted
       lead={sidecars.value ? `${plural(items.filter((one) => one.connected).length, "sidecar")} connected. Any of them is an entrance for any function.` : undefined}
     >
       <Problem problem={sidecars.problem} retry={sidecars.reload} />
@@ -54,7 +55,7 @@ export function Sidecars() {
                 <td class="num">{count(one.async_queued)}</td>
                 <td><Ago time={one.connected ? one.connected_at : one.last_seen_at} /></td>
                 <td>{one.version}</td>
-                <td class="num">
+                <td class="acts">
                   {mayDrain && one.draining && (
                     <button
                       type="button"

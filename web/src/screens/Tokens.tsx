@@ -57,7 +57,7 @@ export function Tokens() {
               <td>{token.namespace === "*" ? "all" : token.namespace}</td>
               <td><Ago time={token.created_at} /></td>
               <td><Ago time={token.expires_at} /></td>
-              <td class="num">
+              <td class="acts">
                 <button type="button" class="small quiet danger" aria-label={`Revoke ${token.description || token.id}`} onClick={() => setRevoking(token)}>Revoke</button>
               </td>
             </tr>

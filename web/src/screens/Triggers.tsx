@@ -68,7 +68,7 @@ export function Triggers({ route }: { route: Route }) {
               <td><Ago time={trigger.status.last_fired_at} /></td>
               <td class="num">{count(trigger.status.delivered)}</td>
               <td class={trigger.status.failed > 0 ? "num bad" : "num"} title={trigger.status.last_error ?? undefined}>{count(trigger.status.failed)}</td>
-              <td class="num">
+              <td class="acts">
                 {mayDeploy && (
                   <>
                     <button type="button" class="small" aria-label={`${trigger.spec.paused ? "Resume" : "Pause"} ${trigger.name}`} onClick={() => void pause(trigger)}>

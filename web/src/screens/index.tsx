@@ -7,6 +7,7 @@ import { Page } from "../parts/Shell.tsx";
 import { href, type Route, type Screen } from "../router.ts";
 import { homeNamespace } from "../store/session.ts";
 import { CallDetail } from "./CallDetail.tsx";
+import { CallById } from "./CallById.tsx";
 import { Calls } from "./Calls.tsx";
 import { DeadLetters } from "./DeadLetters.tsx";
 import { FunctionDetail } from "./FunctionDetail.tsx";
@@ -27,6 +28,7 @@ const SCREENS: Record<Exclude<Screen, "docs" | "guide">, ComponentType<{ route: 
   register: Register,
   edit: Register,
   calls: Calls,
+  callById: CallById,
   call: CallDetail,
   deadLetters: DeadLetters,
   queues: Queues,

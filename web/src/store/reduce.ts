@@ -1,7 +1,8 @@
 // What an event does to what is shown. Pure: state and event in, state out, or RELOAD where only the server knows the rest.
 // Every patch can be repeated without harm, as events may arrive that the state already has in it.
 
-import type { CurrentStats, Instance, Invocation, Queue, Sidecar, Stats, StatsList, Trigger } from "../api/sdk.ts";
+import type { CurrentStats, Instance, Invocation, Mark, Queue, Sidecar, Stats, StatsList, Trigger } from "../api/sdk.ts";
+import type { CallFilter } from "../logic/callFilter.ts";
 import { Again, RELOAD, type Sample, type ServerEvent } from "./event.ts";
 
 type Next<T> = T | Again<T> | typeof RELOAD;
@@ -9,6 +10,7 @@ type Next<T> = T | Again<T> | typeof RELOAD;
 /** Of the ten minutes a chart shows, one a second, and a few to spare. */
 const MAX_SAMPLES = 660;
 const MAX_DECISIONS = 200;
+const MAX_MARKS = 400;
 export const SPARK_SECONDS = 60;
 
 const isOf = (event: ServerEvent, namespace: string, name: string) =>
@@ -71,7 +73,9 @@ function sampleOf(event: ServerEvent & { type: "sample" }): Sample {
 
 export function history(namespace: string, name: string) {
   return (state: Stats, event: ServerEvent): Stats => {
+    if (event.type === "sidecar" && event.action !== "lag") return withMark(state, { time: event.time, kind: event.action, subject: event.sidecar, message: "" });
     if (!isOf(event, namespace, name)) return state;
+    if (event.type === "function") return withMark(state, { time: event.time, kind: event.action, subject: event.revision, message: event.message });
     if (event.type === "sample") {
       const last = state.samples.at(-1);
       if (last && last.time >= event.time) return state;
@@ -86,6 +90,11 @@ export function history(namespace: string, name: string) {
     }
     return state;
   };
+}
+
+function withMark(state: Stats, mark: Mark): Stats {
+  const same = state.marks.some((one) => one.time === mark.time && one.kind === mark.kind && one.subject === mark.subject);
+  return same ? state : { ...state, marks: [...state.marks, mark].slice(-MAX_MARKS) };
 }
 
 export function detail<T>(namespace: string, name: string) {
@@ -118,14 +127,13 @@ export interface Calls {
   warnings: string[];
 }
 
-/** `name`: only that function's. */
-export function calls(namespace: string, name: string | null) {
+export function calls({ namespace, name, until }: Pick<CallFilter, "namespace" | "name" | "until">) {
   return (state: Calls, event: ServerEvent): Next<Calls> => {
     if (event.type !== "call" || event.namespace !== namespace) return state;
     if (name !== null && event.function !== name) return state;
     const known = state.items.some((one) => one.id === event.id && one.state !== event.state);
-    // Times and attempts are told by the server alone; the state shows at once.
-    if (!known) return RELOAD;
+    // Times and attempts are told by the server alone; the state shows at once. A range that is over gets no new calls.
+    if (!known) return until === "" ? RELOAD : state;
     const patch = (one: Invocation) => (one.id === event.id ? { ...one, state: event.state, status: event.status } : one);
     return new Again({ ...state, items: state.items.map(patch) });
   };

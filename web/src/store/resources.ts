@@ -4,6 +4,7 @@ import { client } from "../api/client.ts";
 import * as api from "../api/sdk.ts";
 import type { GatelessFunction } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
+import { ANY, isNarrow, queryOf, type CallFilter } from "../logic/callFilter.ts";
 import type { Resource } from "./live.ts";
 import * as reduce from "./reduce.ts";
 
@@ -67,17 +68,9 @@ export const instances = (namespace: string, name: string): Resource<api.Instanc
 
 const CALLS_PAGE = 100;
 
-export interface CallFilter {
-  namespace: string;
-  /** null: all functions. */
-  name: string | null;
-  /** Several separated by commas; empty: all. */
-  state: string;
-}
-
 export async function readCalls(filter: CallFilter, page_token?: string): Promise<reduce.Calls> {
-  const { namespace, name, state } = filter;
-  const query = { limit: CALLS_PAGE, ...(state ? { state } : {}), ...(page_token ? { page_token } : {}) };
+  const { namespace, name } = filter;
+  const query = { limit: CALLS_PAGE, ...queryOf(filter, Date.now() + clockSkew.value), ...(page_token ? { page_token } : {}) };
   const page =
     name === null
       ? await api.listNamespaceInvocations({ client, path: { namespace }, query })
@@ -86,11 +79,41 @@ export async function readCalls(filter: CallFilter, page_token?: string): Promis
   return { items: page.items, next: page.next_page_token ?? null, warnings };
 }
 
+/** What is looked through for one answer costs the sidecars more when it is for something rare. */
+const NARROW_MS = 3000;
+
 export const calls = (filter: CallFilter): Resource<reduce.Calls> => ({
-  key: `calls ${filter.namespace}/${filter.name ?? "*"}/${filter.state}`,
+  key: `calls ${filter.namespace}/${filter.name ?? "*"}/${JSON.stringify(filter)}`,
   load: () => readCalls(filter),
-  apply: reduce.calls(filter.namespace, filter.name),
+  apply: reduce.calls(filter),
+  pace: isNarrow(filter) ? NARROW_MS : 1000,
+});
+
+/** Of one namespace or function, as many as are grouped. */
+export const deadLetters = (namespace: string, name: string | null): Resource<reduce.Calls> => ({
+  key: `dead letters ${namespace}/${name ?? "*"}`,
+  load: async () => {
+    const filter = { ...ANY, namespace, name, state: "dead" };
+    let page = await readCalls(filter);
+    const items = [...page.items];
+    while (page.next !== null && items.length < MAX_ITEMS) {
+      page = await readCalls(filter, page.next);
+      items.push(...page.items);
+    }
+    return { ...page, items };
+  },
+  apply: reduce.calls({ namespace, name, until: "" }),
   pace: 1000,
+});
+
+export const callById = (namespace: string, id: string): Resource<api.Invocation> => ({
+  key: `call ${namespace}/${id}`,
+  load: () => api.getNamespaceInvocation({ client, path: { namespace, id } }),
+});
+
+export const callRequest = (namespace: string, name: string, id: string): Resource<api.InvocationRequest> => ({
+  key: `request ${namespace}/${name}/${id}`,
+  load: () => api.getInvocationRequest({ client, path: { namespace, name, id } }),
 });
 
 export const call = (namespace: string, name: string, id: string): Resource<api.Invocation> => ({

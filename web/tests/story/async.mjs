@@ -18,17 +18,28 @@ export function queued(the) {
     assert.equal(await page.locator(".attempts li").count(), 4);
     await page.getByText('"error": "always"').waitFor();
     await browser.accessible("call");
+    // What it was made with, and what the function wrote meanwhile.
+    await page.getByRole("region", { name: "Request" }).getByText("a bad order").waitFor();
+    await page.getByRole("region", { name: "Logs of that time" }).getByRole("log").locator(".line").first().waitFor();
     await link("dead letters").click();
     await browser.heading("Dead letters");
-    await row("/?fail=always").waitFor();
-    await browser.accessible("dead letters");
+    await gateless.call("/async-function/flaky/?fail=always", { method: "POST", body: "another bad order" });
+    await button("One by one").click();
+    await row("/?fail=always").nth(1).waitFor({ timeout: 60_000 });
+    await browser.accessible("dead letters, one by one");
+    await button("By cause").click();
+    // Both died of the same.
+    const group = row(/attempts/).first();
+    await group.getByText("2", { exact: true }).waitFor();
+    await browser.accessible("dead letters by cause");
     await gateless.call("/function/flaky/heal", { method: "POST" });
-    await page.getByRole("checkbox", { name: /^Select 0/ }).check();
-    await button("Replay 1").click();
+    // One is tried, and the other follows.
+    await group.getByRole("button", { name: /^Try one/ }).click();
+    await group.getByText("succeeded").waitFor({ timeout: 60_000 });
+    await group.getByRole("button", { name: /^Replay 1 of/ }).click();
     await page.getByText("1 dead letter put back").waitFor();
-    await row("/?fail=always").waitFor({ state: "detached" });
     await browser.go("/n/default/calls?state=succeeded", "Async calls");
-    await row("/?fail=always").getByText("succeeded").waitFor();
+    await row("/?fail=always").getByText("succeeded").nth(1).waitFor();
     browser.noFaults();
   });
 
@@ -60,6 +71,59 @@ export function queued(the) {
     browser.noFaults();
   });
 
+  test("finds calls by what they were, and keeps that in the address", async () => {
+    const key = { "idempotency-key": "order-7" };
+    const sent = await fetch(`${gateless.ready.public}/async-function/flaky/?n=keyed`, { method: "POST", body: "seven", headers: { ...key, authorization: "Bearer s3cret" } });
+    assert.equal(sent.status, 202);
+    const id = sent.headers.get("x-call-id");
+    await browser.go("/n/default/calls", "Async calls");
+    await row("/?n=keyed").getByText("succeeded").waitFor({ timeout: 60_000 });
+    await page.getByLabel("Idempotency key").fill("order-7");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+    assert.match(page.url(), /key=order-7/);
+    await page.getByLabel("Status").fill("5xx");
+    await page.keyboard.press("Enter");
+    await page.getByText("No call is so").waitFor();
+    await page.getByLabel("Status").fill("99");
+    await page.keyboard.press("Enter");
+    await page.locator("input[aria-invalid]").waitFor();
+    await browser.accessible("calls, with a filter that is wrong");
+    // The address alone says what is shown.
+    await browser.go("/n/default/calls?key=order-7&status=2xx&cause=caller&last=1h", "Async calls");
+    await row("/?n=keyed").waitFor();
+    assert.equal(await page.getByLabel("When").inputValue(), "1h");
+    await page.getByLabel("Cause").selectOption("trigger");
+    await page.getByText("No call is so").waitFor();
+    // A range that is over before it was made.
+    await browser.go("/n/default/calls?key=order-7&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z", "Async calls");
+    await page.getByText("No call is so").waitFor();
+    await browser.accessible("calls of a range");
+    // By its id alone, as a log or a caller has it.
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: /^Functions, calls/ }).fill(id);
+    await page.getByRole("option", { name: new RegExp(id) }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1 }).getByText(id).waitFor();
+    assert.match(page.url(), /\/calls\/flaky\//);
+    await page.getByText("Not shown, being credentials: authorization").waitFor();
+    assert.equal((await page.content()).includes("s3cret"), false);
+    // Made again, edited: a new call.
+    await link("Replay edited").click();
+    await browser.heading("Invoke");
+    await page.getByText("its idempotency key").waitFor();
+    assert.equal(await page.getByLabel("Body").inputValue(), "seven");
+    assert.equal(await page.getByLabel("Path and query").inputValue(), "/?n=keyed");
+    await page.getByLabel("Body").fill("eight");
+    await browser.accessible("replay, edited");
+    await button("Send").click();
+    await page.getByRole("link", { name: /Follow call/ }).click();
+    await page.getByRole("region", { name: "Request" }).getByText("eight").waitFor();
+    assert.equal(page.url().includes(id), false);
+    await page.getByRole("heading", { level: 1 }).getByText("succeeded").waitFor({ timeout: 60_000 });
+    browser.noFaults();
+  });
+
   test("purges dead letters once that was typed", async () => {
     await gateless.api("PUT", "/v1/namespaces/default/functions/refuser", {
       spec: { kind: "process", process: { command: ["python3", "-c", "import os,http.server as h\nclass H(h.BaseHTTPRequestHandler):\n def do_POST(s): s.send_error(500)\nh.HTTPServer(('127.0.0.1',int(os.environ['PORT'])),H).serve_forever()"] }, async: { max_attempts: 1 } },
@@ -67,7 +131,7 @@ export function queued(the) {
     await gateless.api("GET", "/v1/namespaces/default/functions/refuser/wait?condition=ready&timeout_ms=30000");
     await gateless.call("/async-function/refuser/x", { method: "POST", body: "x" });
     await browser.go("/n/default/dead-letters?function=refuser", "Dead letters");
-    await row("POST /x").waitFor({ timeout: 60_000 });
+    await row("refuser").waitFor({ timeout: 60_000 });
     await button("Purge all").click();
     await dialog().getByRole("textbox").fill("purge");
     await dialog().getByRole("button", { name: "Purge" }).click();

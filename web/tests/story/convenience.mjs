@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { Browser } from "../browser.mjs";
 
 const run = promisify(execFile);
-const PHONE = { width: 390, height: 844 };
+const PHONE = { width: 360, height: 740 };
 const DESK = { width: 1360, height: 860 };
 const SPEC = { kind: "process", process: { command: ["sh", "-c", "exec python3 -m http.server --bind 127.0.0.1 $PORT"] } };
 
@@ -49,14 +49,15 @@ export function convenience(the) {
   test("says where a function is called, host name first", async () => {
     await browser.go("/n/default/functions/anything", /anything/);
     const address = page.getByRole("region", { name: "Address" });
-    await address.getByRole("button", { name: "Copy the host name" }).click();
-    assert.equal(await clipboard(), "anything.default.gateless.local");
+    await address.getByRole("button", { name: "Copy the address", exact: true }).click();
+    assert.match(await clipboard(), /^http:\/\/anything\.default\.localhost:\d+\/$/);
     await address.getByRole("button", { name: "Copy the curl command" }).click();
     const { stdout } = await run("sh", ["-c", await clipboard()]);
     assert.match(stdout, /^HTTP\/1.1 200/);
     const [opened] = await Promise.all([page.context().waitForEvent("page"), address.getByRole("link", { name: "Open" }).click()]);
     await opened.waitForLoadState();
-    assert.match(opened.url(), /\/function\/anything\.default\/$/);
+    assert.match(opened.url(), /^http:\/\/anything\.default\.localhost:\d+\/$/);
+    assert.match(await opened.content(), /./);
     await opened.close();
     browser.noFaults();
   });
@@ -67,8 +68,10 @@ export function convenience(the) {
     await banner.getByText("anything-00002").waitFor();
     assert.match(await banner.innerText(), /anything-00001 \(100 %\)/);
     await browser.accessible("function, latest left out");
-    await gateless.api("PUT", "/v1/namespaces/default/functions/anything/traffic", { targets: [{ latest: true, percent: 100 }] });
+    await banner.getByRole("button", { name: "Promote" }).click();
     await banner.waitFor({ state: "detached" });
+    const { traffic } = await gateless.api("GET", "/v1/namespaces/default/functions/anything");
+    assert.deepEqual(traffic.map(({ latest, percent }) => [latest, percent]), [[true, 100]]);
     browser.noFaults();
   });
 
@@ -179,6 +182,15 @@ export function convenience(the) {
         ["/sidecars", "Sidecars", "Entrance"],
         ["/tokens", "Tokens", "Role"],
         ["/n/default/calls", "Async calls", "Attempts"],
+        ["/n/default/dead-letters", "Dead letters", null],
+        ["/n/default/queues", "Queues", null],
+        ["/n/default/logs?function=anything", "Logs", null],
+        ["/n/default/invoke?function=anything", "Invoke", null],
+        ["/n/default/secrets", "Secrets", null],
+        ["/n/default/functions/anything/edit", /Edit anything/, null],
+        ["/n/default/functions/anything?tab=settings", /anything/, null],
+        ["/docs", "Documentation", null],
+        ["/docs/api", "API reference", null],
         ["/n/default/functions/anything?tab=revisions", /anything/, "Share"],
         ["/n/default/functions/anything", /anything/, null],
       ]) {

@@ -46,7 +46,7 @@ export function functions(the) {
       await page.getByRole("main").getByText(words).first().waitFor();
       await browser.accessible(`${heading}, empty`);
     }
-    const nowhere = await page.request.get(new URL("/nowhere", page.url()).href);
+    const nowhere = await page.request.get(`${gateless.url}/nowhere`);
     assert.equal(nowhere.status(), 404);
     browser.noFaults();
   });
@@ -169,8 +169,10 @@ export function functions(the) {
   test("watches a function scale, and says why it does", async () => {
     await browser.go("/n/default/functions/slow", /slow/);
     const burst = Array.from({ length: 40 }, () => gateless.call("/function/slow/?ms=2500"));
-    const decisions = page.getByRole("list", { name: /Scaling decisions/ });
-    await decisions.getByText(/in flight|held|panic/).first().waitFor();
+    const happened = page.getByRole("list", { name: /What happened/ });
+    // Its deploy is on the same axis.
+    await happened.getByText("slow-00001 is ready").waitFor();
+    await happened.getByText(/in flight|held|panic/).first().waitFor();
     await page.waitForFunction(() => document.querySelectorAll("[aria-labelledby=instances] tbody tr").length > 1);
     await page.getByRole("img", { name: /in flight/ }).waitFor();
     await page.locator(".chart canvas").waitFor();
@@ -180,7 +182,21 @@ export function functions(the) {
     await browser.accessible("function, scaling");
     const answers = await Promise.all(burst);
     assert.ok(answers.every(({ status }) => status === 200), JSON.stringify(answers.find(({ status }) => status !== 200)));
+    // A range is dragged, is in the address, and moved without a pointer.
+    const plot = await page.locator(".u-over").boundingBox();
+    await page.mouse.move(plot.x + plot.width * 0.5, plot.y + 80);
+    await page.mouse.down();
+    await page.mouse.move(plot.x + plot.width * 0.9, plot.y + 90, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/from=\d+.*to=\d+/);
+    const span = () => page.evaluate(() => new URLSearchParams(location.search)).then(() => new URL(page.url()).searchParams).then((query) => Number(query.get("to")) - Number(query.get("from")));
+    const dragged = await span();
+    assert.ok(dragged > 20 && dragged < 70, `${dragged} s`);
+    await button("Closer").click();
+    assert.ok(Math.abs((await span()) - dragged / 2) < 1);
+    await browser.accessible("function, a range");
     await button("10 min").click();
+    await page.waitForURL((url) => !url.search.includes("from"));
     browser.noFaults();
   });
 
@@ -233,6 +249,12 @@ export function functions(the) {
     await page.getByText("Traffic is set").waitFor();
     await row("anything-00001").getByText("30 %").waitFor();
     await browser.accessible("revisions");
+    // The two that have calls, side by side.
+    const compare = page.getByRole("region", { name: "Side by side" });
+    await compare.getByRole("row", { name: /env.COLOUR/ }).getByText("green").waitFor();
+    await compare.getByLabel("Revision on the right").selectOption("anything-00001");
+    await compare.getByText("Choose two revisions").waitFor();
+    assert.match(page.url(), /b=anything-00001/);
     await row("anything-00001").getByRole("button", { name: "Roll back to this" }).click();
     await dialog().getByRole("button", { name: "Roll back" }).click();
     await row("anything-00001").getByText("100 %").waitFor();

@@ -21,7 +21,49 @@ export function platform(the) {
     await log.getByText(/second-line/).first().waitFor();
     await page.getByRole("searchbox").fill("second-line");
     await log.getByText(/first-line/).first().waitFor({ state: "detached" });
+    await log.locator("mark", { hasText: "second-line" }).first().waitFor();
     await browser.accessible("logs");
+    browser.noFaults();
+  });
+
+  test("reads levels and fields of lines, leads to the calls they name, and shows a range", async () => {
+    const program = `import os,sys,json,http.server as h
+class H(h.BaseHTTPRequestHandler):
+ def do_POST(s):
+  print(json.dumps({"level":"warn","msg":"stock is low","item":"tea","call":s.headers.get("x-call-id")}),flush=True)
+  print('level=error msg="out of stock" item=coffee',flush=True)
+  print("INFO plain words",flush=True)
+  s.send_response(200);s.end_headers()
+ def log_message(s,*a): pass
+h.HTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
+    await gateless.api("PUT", "/v1/namespaces/default/functions/shop", { spec: { kind: "process", process: { command: ["python3", "-c", program] } } });
+    await gateless.api("GET", "/v1/namespaces/default/functions/shop/wait?condition=ready&timeout_ms=30000");
+    const sent = await fetch(`${gateless.ready.public}/async-function/shop/`, { method: "POST", body: "x" });
+    const id = sent.headers.get("x-call-id");
+    await browser.go("/n/default/logs?function=shop", "Logs");
+    const log = page.getByRole("log");
+    await log.locator(".line.warn").getByText("stock is low").waitFor();
+    await log.locator(".line.warn").getByText("item=tea").waitFor();
+    await log.locator(".line.info").getByText("INFO plain words").waitFor();
+    await browser.accessible("logs with levels");
+    await page.getByLabel("Level").selectOption("error");
+    await log.getByText("stock is low").waitFor({ state: "detached" });
+    await log.locator(".line.error").getByText("out of stock").waitFor();
+    assert.match(page.url(), /level=error/);
+    await page.getByLabel("Level").selectOption("");
+    await page.getByRole("searchbox").fill("item=tea");
+    await log.getByText("out of stock").waitFor({ state: "detached" });
+    await log.getByRole("link", { name: id }).click();
+    await page.getByRole("heading", { level: 1 }).getByText(id).waitFor();
+    // Its page has the lines of its time, and leads to them.
+    await page.getByRole("region", { name: "Logs of that time" }).getByText("stock is low").waitFor();
+    await link("Open in Logs").click();
+    await log.getByText("stock is low").waitFor();
+    assert.equal(await page.getByLabel("When").inputValue(), "range");
+    await browser.accessible("logs of a range");
+    await browser.go("/n/default/logs?function=shop&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z", "Logs");
+    await page.getByText("Nothing was written then").waitFor();
+    await gateless.api("DELETE", "/v1/namespaces/default/functions/shop");
     browser.noFaults();
   });
 
@@ -82,10 +124,9 @@ export function platform(the) {
       assert.equal(await other.page.getByRole("link", { name: "Tokens" }).count(), 0);
       await button("Revoke a look").click();
       await dialog().getByRole("button", { name: "Revoke" }).click();
-      await row("a look").waitFor({ state: "detached" });
-      // Its session ends with it.
-      await other.page.reload();
+      // Its session ends with it, without a click: the stream it lived from has ended.
       await other.page.getByRole("button", { name: "Sign in" }).waitFor();
+      assert.equal(await other.page.getByText("anything").count(), 0);
       other.noFaults();
     } finally {
       await other.close();

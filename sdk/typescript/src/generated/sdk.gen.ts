@@ -20,6 +20,8 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 
 /**
  * Whether the process is alive
+ *
+ * For whatever restarts processes: it answers as long as the process does anything, and needs no token.
  */
 export const getLivez = <ThrowOnError extends boolean = true>(options?: Options<GetLivezData, ThrowOnError>) => {
     return (options?.client ?? client).get<GetLivezResponses, GetLivezErrors, ThrowOnError, 'data'>({
@@ -50,6 +52,8 @@ export const getMetrics = <ThrowOnError extends boolean = true>(options?: Option
 
 /**
  * Whether the catalogue can be changed
+ *
+ * For whatever sends requests here: 503 while the store cannot be written. Needs no token.
  */
 export const getReadyz = <ThrowOnError extends boolean = true>(options?: Options<GetReadyzData, ThrowOnError>) => {
     return (options?.client ?? client).get<GetReadyzResponses, GetReadyzErrors, ThrowOnError, 'data'>({
@@ -99,6 +103,8 @@ export const rotateKeys = <ThrowOnError extends boolean = true>(options?: Option
 
 /**
  * Download an artifact
+ *
+ * The bytes as they were uploaded. Sidecars fetch bundles and components from the server by themselves; this is for people.
  */
 export const getArtifact = <ThrowOnError extends boolean = true>(options: Options<GetArtifactData, ThrowOnError>) => {
     return (options.client ?? client).get<GetArtifactResponses, GetArtifactErrors, ThrowOnError, 'data'>({
@@ -116,6 +122,8 @@ export const getArtifact = <ThrowOnError extends boolean = true>(options: Option
 
 /**
  * Whether an artifact was uploaded
+ *
+ * So that a client uploads only what is missing: 404 says that it is.
  */
 export const headArtifact = <ThrowOnError extends boolean = true>(options: Options<HeadArtifactData, ThrowOnError>) => {
     return (options.client ?? client).head<HeadArtifactResponses, HeadArtifactErrors, ThrowOnError, 'data'>({
@@ -176,6 +184,8 @@ export const streamNamespaceEvents = <ThrowOnError extends boolean = true>(optio
 
 /**
  * List a namespace's functions
+ *
+ * By name, with their specs, traffic and conditions. With `label`, only those that carry it.
  */
 export const listFunctions = <ThrowOnError extends boolean = true>(options: Options<ListFunctionsData, ThrowOnError>) => {
     return (options.client ?? client).get<ListFunctionsResponses, ListFunctionsErrors, ThrowOnError, 'data'>({
@@ -277,6 +287,8 @@ export const applyFunction = <ThrowOnError extends boolean = true>(options: Opti
 
 /**
  * Delete a function's dead letters
+ *
+ * All of them, on every sidecar, with their bodies. It cannot be undone.
  */
 export const purgeDeadLetters = <ThrowOnError extends boolean = true>(options: Options<PurgeDeadLettersData, ThrowOnError>) => {
     return (options.client ?? client).delete<PurgeDeadLettersResponses, PurgeDeadLettersErrors, ThrowOnError, 'data'>({
@@ -294,6 +306,8 @@ export const purgeDeadLetters = <ThrowOnError extends boolean = true>(options: O
 
 /**
  * List calls that were given up
+ *
+ * Calls that used up their attempts or their time, or whose function is gone. They are kept until they are replayed, purged, or too old.
  */
 export const listDeadLetters = <ThrowOnError extends boolean = true>(options: Options<ListDeadLettersData, ThrowOnError>) => {
     return (options.client ?? client).get<ListDeadLettersResponses, ListDeadLettersErrors, ThrowOnError, 'data'>({
@@ -334,6 +348,8 @@ export const replayDeadLetters = <ThrowOnError extends boolean = true>(options: 
 
 /**
  * List a function's instances
+ *
+ * As sidecars last reported them, on all hosts. One that was stopped is not in it.
  */
 export const listInstances = <ThrowOnError extends boolean = true>(options: Options<ListInstancesData, ThrowOnError>) => {
     return (options.client ?? client).get<ListInstancesResponses, ListInstancesErrors, ThrowOnError, 'data'>({
@@ -351,6 +367,8 @@ export const listInstances = <ThrowOnError extends boolean = true>(options: Opti
 
 /**
  * List a function's asynchronous calls
+ *
+ * As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls are kept.
  */
 export const listInvocations = <ThrowOnError extends boolean = true>(options: Options<ListInvocationsData, ThrowOnError>) => {
     return (options.client ?? client).get<ListInvocationsResponses, ListInvocationsErrors, ThrowOnError, 'data'>({
@@ -368,6 +386,8 @@ export const listInvocations = <ThrowOnError extends boolean = true>(options: Op
 
 /**
  * Cancel many asynchronous calls
+ *
+ * Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names those that were not.
  */
 export const cancelInvocations = <ThrowOnError extends boolean = true>(options: Options<CancelInvocationsData, ThrowOnError>) => {
     return (options.client ?? client).post<CancelInvocationsResponses, CancelInvocationsErrors, ThrowOnError, 'data'>({
@@ -389,6 +409,8 @@ export const cancelInvocations = <ThrowOnError extends boolean = true>(options: 
 
 /**
  * Put many finished or dead calls back into the queue
+ *
+ * Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not put back.
  */
 export const replayInvocations = <ThrowOnError extends boolean = true>(options: Options<ReplayInvocationsData, ThrowOnError>) => {
     return (options.client ?? client).post<ReplayInvocationsResponses, ReplayInvocationsErrors, ThrowOnError, 'data'>({
@@ -410,6 +432,8 @@ export const replayInvocations = <ThrowOnError extends boolean = true>(options: 
 
 /**
  * Get an asynchronous call
+ *
+ * Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has the call is asked.
  */
 export const getInvocation = <ThrowOnError extends boolean = true>(options: Options<GetInvocationData, ThrowOnError>) => {
     return (options.client ?? client).get<GetInvocationResponses, GetInvocationErrors, ThrowOnError, 'data'>({
@@ -459,6 +483,25 @@ export const replayInvocation = <ThrowOnError extends boolean = true>(options: O
             }
         ],
         url: '/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/replay',
+        ...options
+    });
+};
+
+/**
+ * Get what an asynchronous call was made with
+ *
+ * Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in withheld, without their values.
+ */
+export const getInvocationRequest = <ThrowOnError extends boolean = true>(options: Options<GetInvocationRequestData, ThrowOnError>) => {
+    return (options.client ?? client).get<GetInvocationRequestResponses, GetInvocationRequestErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/request',
         ...options
     });
 };
@@ -585,6 +628,8 @@ export const streamLogs = <ThrowOnError extends boolean = true>(options: Options
 
 /**
  * List a function's revisions
+ *
+ * Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic are removed with time.
  */
 export const listRevisions = <ThrowOnError extends boolean = true>(options: Options<ListRevisionsData, ThrowOnError>) => {
     return (options.client ?? client).get<ListRevisionsResponses, ListRevisionsErrors, ThrowOnError, 'data'>({
@@ -602,6 +647,8 @@ export const listRevisions = <ThrowOnError extends boolean = true>(options: Opti
 
 /**
  * Get a revision
+ *
+ * Its spec as it was deployed, its share of the calls and its instances.
  */
 export const getRevision = <ThrowOnError extends boolean = true>(options: Options<GetRevisionData, ThrowOnError>) => {
     return (options.client ?? client).get<GetRevisionResponses, GetRevisionErrors, ThrowOnError, 'data'>({
@@ -661,6 +708,8 @@ export const getStats = <ThrowOnError extends boolean = true>(options: Options<G
 
 /**
  * Get a function's traffic
+ *
+ * Which revision gets which share of the calls, and under which tags revisions are reached.
  */
 export const getTraffic = <ThrowOnError extends boolean = true>(options: Options<GetTrafficData, ThrowOnError>) => {
     return (options.client ?? client).get<GetTrafficResponses, GetTrafficErrors, ThrowOnError, 'data'>({
@@ -701,6 +750,8 @@ export const setTraffic = <ThrowOnError extends boolean = true>(options: Options
 
 /**
  * Wait until a function is ready or deleted
+ *
+ * Answers as soon as the condition holds, and 408 when it did not within the time.
  */
 export const waitForFunction = <ThrowOnError extends boolean = true>(options: Options<WaitForFunctionData, ThrowOnError>) => {
     return (options.client ?? client).get<WaitForFunctionResponses, WaitForFunctionErrors, ThrowOnError, 'data'>({
@@ -718,6 +769,8 @@ export const waitForFunction = <ThrowOnError extends boolean = true>(options: Op
 
 /**
  * List a namespace's asynchronous calls
+ *
+ * Every connected sidecar is asked; `warnings` names those that could not be. All conditions given have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have a next.
  */
 export const listNamespaceInvocations = <ThrowOnError extends boolean = true>(options: Options<ListNamespaceInvocationsData, ThrowOnError>) => {
     return (options.client ?? client).get<ListNamespaceInvocationsResponses, ListNamespaceInvocationsErrors, ThrowOnError, 'data'>({
@@ -734,7 +787,28 @@ export const listNamespaceInvocations = <ThrowOnError extends boolean = true>(op
 };
 
 /**
+ * Find an asynchronous call by its id
+ *
+ * Of whichever function of the namespace; `function` in the answer says which.
+ */
+export const getNamespaceInvocation = <ThrowOnError extends boolean = true>(options: Options<GetNamespaceInvocationData, ThrowOnError>) => {
+    return (options.client ?? client).get<GetNamespaceInvocationResponses, GetNamespaceInvocationErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/invocations/{id}',
+        ...options
+    });
+};
+
+/**
  * List a namespace's queues
+ *
+ * How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest waits.
  */
 export const listQueues = <ThrowOnError extends boolean = true>(options: Options<ListQueuesData, ThrowOnError>) => {
     return (options.client ?? client).get<ListQueuesResponses, ListQueuesErrors, ThrowOnError, 'data'>({
@@ -752,6 +826,8 @@ export const listQueues = <ThrowOnError extends boolean = true>(options: Options
 
 /**
  * List a namespace's secrets, without values
+ *
+ * By name, with their keys. Values are never sent back.
  */
 export const listSecrets = <ThrowOnError extends boolean = true>(options: Options<ListSecretsData, ThrowOnError>) => {
     return (options.client ?? client).get<ListSecretsResponses, ListSecretsErrors, ThrowOnError, 'data'>({
@@ -769,6 +845,8 @@ export const listSecrets = <ThrowOnError extends boolean = true>(options: Option
 
 /**
  * Delete a secret no function uses
+ *
+ * 409 while a function refers to it.
  */
 export const deleteSecret = <ThrowOnError extends boolean = true>(options: Options<DeleteSecretData, ThrowOnError>) => {
     return (options.client ?? client).delete<DeleteSecretResponses, DeleteSecretErrors, ThrowOnError, 'data'>({
@@ -786,6 +864,8 @@ export const deleteSecret = <ThrowOnError extends boolean = true>(options: Optio
 
 /**
  * Get a secret's keys
+ *
+ * Which keys it has, and its version. Values are never sent back.
  */
 export const getSecret = <ThrowOnError extends boolean = true>(options: Options<GetSecretData, ThrowOnError>) => {
     return (options.client ?? client).get<GetSecretResponses, GetSecretErrors, ThrowOnError, 'data'>({
@@ -845,6 +925,8 @@ export const listStats = <ThrowOnError extends boolean = true>(options: Options<
 
 /**
  * List a namespace's triggers and what they did
+ *
+ * By name, with what sidecars say of each: when it fired last and will next, and what became of it.
  */
 export const listTriggers = <ThrowOnError extends boolean = true>(options: Options<ListTriggersData, ThrowOnError>) => {
     return (options.client ?? client).get<ListTriggersResponses, ListTriggersErrors, ThrowOnError, 'data'>({
@@ -923,6 +1005,8 @@ export const putTrigger = <ThrowOnError extends boolean = true>(options: Options
 
 /**
  * This document
+ *
+ * As this server has it.
  */
 export const getOpenapi = <ThrowOnError extends boolean = true>(options?: Options<GetOpenapiData, ThrowOnError>) => {
     return (options?.client ?? client).get<GetOpenapiResponses, GetOpenapiErrors, ThrowOnError, 'data'>({
@@ -953,6 +1037,8 @@ export const deleteSession = <ThrowOnError extends boolean = true>(options?: Opt
 
 /**
  * Who the token or session is of
+ *
+ * For the token or cookie the request came with.
  */
 export const getSession = <ThrowOnError extends boolean = true>(options?: Options<GetSessionData, ThrowOnError>) => {
     return (options?.client ?? client).get<GetSessionResponses, GetSessionErrors, ThrowOnError, 'data'>({
@@ -1063,6 +1149,8 @@ export const listTokens = <ThrowOnError extends boolean = true>(options?: Option
 
 /**
  * Issue a token
+ *
+ * The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those of who asks.
  */
 export const createToken = <ThrowOnError extends boolean = true>(options: Options<CreateTokenData, ThrowOnError>) => {
     return (options.client ?? client).post<CreateTokenResponses, CreateTokenErrors, ThrowOnError, 'data'>({
@@ -1084,6 +1172,8 @@ export const createToken = <ThrowOnError extends boolean = true>(options: Option
 
 /**
  * Revoke a token at once
+ *
+ * Requests, streams and sessions with it end within a second, on every server of the store.
  */
 export const revokeToken = <ThrowOnError extends boolean = true>(options: Options<RevokeTokenData, ThrowOnError>) => {
     return (options.client ?? client).delete<RevokeTokenResponses, RevokeTokenErrors, ThrowOnError, 'data'>({
@@ -1101,6 +1191,8 @@ export const revokeToken = <ThrowOnError extends boolean = true>(options: Option
 
 /**
  * The server's and the catalogue's version
+ *
+ * The program's, and which state of the catalogue it has.
  */
 export const getVersion = <ThrowOnError extends boolean = true>(options?: Options<GetVersionData, ThrowOnError>) => {
     return (options?.client ?? client).get<GetVersionResponses, GetVersionErrors, ThrowOnError, 'data'>({

@@ -54,6 +54,7 @@ pub(super) async fn stream(
         follow: matches!(asked.follow.as_deref(), Some("1" | "true")),
         tail,
         since_ms: since.map_or(0, |at| u64::try_from(at.as_millisecond()).unwrap_or(0)),
+        until_ms: 0,
         revision: String::new(),
         instance: asked.instance,
     };

@@ -422,6 +422,7 @@ mod tests {
             instance: None,
             tail: None,
             since_ms: None,
+            until_ms: None,
             follow: true,
         }
     }

@@ -207,7 +207,6 @@ pub(super) fn snapshots(root: &Path, query: &LogQuery) -> Vec<Snapshot> {
 pub(super) fn read(snapshots: Vec<Snapshot>, query: &LogQuery) -> Vec<LogLine> {
     let most = LOG_LINES as usize;
     let tail = query.tail.unwrap_or(most).min(most);
-    let since = query.since_ms.unwrap_or(0);
     let mut lines: Vec<LogLine> = Vec::new();
     for snapshot in snapshots {
         let revision = snapshot.revision.clone();
@@ -217,7 +216,7 @@ pub(super) fn read(snapshots: Vec<Snapshot>, query: &LogQuery) -> Vec<LogLine> {
                 .instance
                 .as_ref()
                 .is_none_or(|id| id.as_str() == record.instance);
-            if !wanted || record.mark || record.time_ms < since {
+            if !wanted || record.mark || !query.is_in_time(record.time_ms) {
                 return;
             }
             recent.push_back(LogLine {
@@ -316,6 +315,7 @@ mod tests {
             instance: None,
             tail: None,
             since_ms: None,
+            until_ms: None,
             follow: false,
         }
     }
@@ -369,7 +369,13 @@ mod tests {
         let lines = read(snapshots(folder.path(), &query), &query);
         let times: Vec<u64> = lines.iter().map(|line| line.time_ms).collect();
         assert_eq!(times, [16, 17, 18, 19]);
-        query.since_ms = None;
+        // The tail is of what was before, too.
+        query.until_ms = Some(18);
+        query.tail = Some(1);
+        let lines = read(snapshots(folder.path(), &query), &query);
+        let times: Vec<u64> = lines.iter().map(|line| line.time_ms).collect();
+        assert_eq!(times, [17]);
+        (query.since_ms, query.until_ms, query.tail) = (None, None, Some(5));
         assert_eq!(read(snapshots(folder.path(), &query), &query).len(), 5);
     }
 

@@ -11,9 +11,10 @@ use gateless_core::policy::{Admitted, Principal};
 use gateless_core::time::Time;
 
 use crate::queue::clock::{Clock, Manual};
+use crate::queue::filter::Filter;
 use crate::queue::lifecycle::{self, Begin};
 use crate::queue::local::Config;
-use crate::queue::types::{Accepted, CallId, CallResult, Ended, Filter, Idempotency, Record, View};
+use crate::queue::types::{Accepted, CallId, CallResult, Ended, Idempotency, Record, View};
 use crate::queue::work::{Delivery, Job, Lease, Update};
 use crate::queue::{Error, Local, Memory, Queue};
 
@@ -104,10 +105,9 @@ pub(in crate::queue) fn with_default(records: Vec<Record>) -> Vec<(Admitted<Reco
 pub(in crate::queue) fn dead_letters(limit: usize) -> Filter {
     Filter {
         namespace: "default".into(),
-        function: None,
         states: vec!["dead".into()],
         limit,
-        before: None,
+        ..Filter::default()
     }
 }
 

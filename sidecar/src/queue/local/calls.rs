@@ -10,7 +10,8 @@ use super::batch::{By, Op};
 use super::engine::Key;
 use crate::queue::Error;
 use crate::queue::calls::{Among, Calls, Decide, Location};
-use crate::queue::types::{CallId, CallResult, Depth, Filter, View};
+use crate::queue::filter::{Filter, Page};
+use crate::queue::types::{CallId, CallResult, Depth, Record, View};
 
 impl Local {
     async fn decide(&self, key: Key, decide: Decide) -> Result<(), Error> {
@@ -36,7 +37,11 @@ impl Calls for Local {
         Box::pin(self.read_result(id.clone()))
     }
 
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>> {
+    fn request<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Record, Error>> {
+        Box::pin(self.read_request(id.clone()))
+    }
+
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Page, Error>> {
         Box::pin(self.read_list(filter))
     }
 

@@ -1,6 +1,5 @@
 //! What is read of the queue, on blocking threads: a read may go to the disk.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,15 +8,13 @@ use futures_util::stream;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 
-use super::engine::{Engine, Key, function_prefix, split_function_key, unavailable};
+use super::engine::{Engine, Key, function_prefix, unavailable};
 use super::{Local, Shared};
 use crate::queue::Error;
 use crate::queue::clock::Skew;
 use crate::queue::codec::{Head, Stored, result_from_bytes};
-use crate::queue::types::{CallId, CallResult, Callback, CallbackState, Filter, Record, View};
+use crate::queue::types::{CallId, CallResult, Callback, CallbackState, Record, View};
 
-/// Entries looked at for one page, so that a rare state can't make a list read everything.
-const SCANNED: usize = 20_000;
 /// Calls replayed, purged or given up at once.
 const AT_ONCE: usize = 256;
 
@@ -104,28 +101,9 @@ impl Local {
         .await
     }
 
-    pub(super) async fn read_list(&self, filter: Filter) -> Result<Vec<View>, Error> {
-        let node = self.shared.config.node.clone();
-        self.read(move |shared, engine| {
-            let keys = candidates(shared, engine, &filter)?;
-            let skew = shared.config.clock.skew();
-            let mut views = Vec::new();
-            for key in keys.into_iter().rev() {
-                if views.len() >= filter.limit {
-                    break;
-                }
-                let id = CallId::from_key(key, node.clone());
-                // Forgotten since the index was read.
-                let Ok((head, stored)) = call(engine, &id, key) else {
-                    continue;
-                };
-                if filter.wants(stored.call.state.as_str()) {
-                    views.push(view(id, head, stored, skew));
-                }
-            }
-            Ok(views)
-        })
-        .await
+    pub(super) async fn read_request(&self, id: CallId) -> Result<Record, Error> {
+        self.key(&id)?;
+        self.read(move |_, engine| record(engine, &id)).await
     }
 
     /// Every dead letter there is of a function now.
@@ -154,13 +132,7 @@ impl Local {
     }
 }
 
-impl Filter {
-    fn only(&self, states: &[&str]) -> bool {
-        !self.states.is_empty() && self.states.iter().all(|s| states.contains(&s.as_str()))
-    }
-}
-
-fn call(engine: &Engine, id: &CallId, key: Key) -> Result<(Head, Stored), Error> {
+pub(super) fn call(engine: &Engine, id: &CallId, key: Key) -> Result<(Head, Stored), Error> {
     let missing = || Error::NotFound(id.to_string());
     let stored = engine.state(key)?.ok_or_else(missing)?;
     Ok((engine.head(key)?.ok_or_else(missing)?, stored))
@@ -206,13 +178,15 @@ fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u
     Ok(Some((callback, stored.epoch)))
 }
 
-fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
+pub(super) fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
+    let trigger = head.trigger();
     View {
         id,
         skew,
         function: stored.function,
         method: head.method,
         path: head.path,
+        trigger,
         accepted_at: Time::from_nanos(head.accepted_at),
         call: stored.call,
         status: stored.status,
@@ -223,79 +197,6 @@ fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
         body_bytes: head.body_bytes,
         result_bytes: stored.result_bytes,
     }
-}
-
-/// Keys that may fit, oldest first: from memory for calls not finished, else from disk.
-fn candidates(shared: &Shared, engine: &Engine, filter: &Filter) -> Result<BTreeSet<Key>, Error> {
-    let before = filter.before.as_ref().map(CallId::key);
-    let older = |key: &Key| before.is_none_or(|before| *key < before);
-    if filter.only(&["queued", "running", "retrying"]) {
-        let index = shared.index.lock();
-        let mine = |stored: &Stored| match &filter.function {
-            Some(function) => stored.function == *function,
-            None => stored.function.namespace() == filter.namespace,
-        };
-        let fits = |(key, stored): &(&Key, &Stored)| {
-            older(key) && mine(stored) && filter.wants(stored.call.state.as_str())
-        };
-        let mut keys = BTreeSet::new();
-        for (key, _) in index.iter().filter(fits) {
-            keys.insert(*key);
-            // A few more than asked for, in case some change meanwhile.
-            if keys.len() > filter.limit * 2 {
-                keys.pop_first();
-            }
-        }
-        return Ok(keys);
-    }
-    let keyspace = if filter.only(&["dead"]) {
-        &engine.dead
-    } else {
-        &engine.by_function
-    };
-    let functions = match &filter.function {
-        Some(function) => vec![function.clone()],
-        None => functions_in(keyspace, &filter.namespace)?,
-    };
-    let share = if filter.states.is_empty() {
-        filter.limit
-    } else {
-        SCANNED
-    };
-    let mut keys = BTreeSet::new();
-    for function in functions {
-        let prefix = function_prefix(&function);
-        let end = [&prefix[..], &before.unwrap_or([0xff; 16])].concat();
-        let entries = keyspace.range(prefix.clone()..end).rev();
-        for entry in entries.take(share) {
-            let entry = entry.key().map_err(unavailable)?;
-            if let Ok(key) = Key::try_from(&entry[prefix.len()..]) {
-                keys.insert(key);
-            }
-        }
-        while keys.len() > SCANNED {
-            keys.pop_first();
-        }
-    }
-    Ok(keys)
-}
-
-/// Functions with entries there, by jumping from one to the next.
-fn functions_in(keyspace: &fjall::Keyspace, namespace: &str) -> Result<Vec<FunctionName>, Error> {
-    let mut functions = Vec::new();
-    let mut from = [namespace, "\0"].concat().into_bytes();
-    let end = [namespace, "\x01"].concat().into_bytes();
-    while let Some(entry) = keyspace.range(from.clone()..end.clone()).next() {
-        let key = entry.key().map_err(unavailable)?;
-        let Some((function, _)) = split_function_key(&key) else {
-            break;
-        };
-        from = [function.namespace(), "\0", function.name(), "\x01"]
-            .concat()
-            .into_bytes();
-        functions.push(function);
-    }
-    Ok(functions)
 }
 
 fn keys_under(keyspace: &fjall::Keyspace, prefix: &[u8]) -> Result<Vec<Key>, Error> {

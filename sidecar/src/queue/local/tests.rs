@@ -218,7 +218,7 @@ async fn purged_dead_letters_leave_nothing_behind() {
     }
     fixture.restart().await;
     let calls = &fixture.steps.queue.calls;
-    assert_eq!(calls.list(dead_letters(9)).await.unwrap().len(), 3);
+    assert_eq!(calls.list(dead_letters(9)).await.unwrap().calls.len(), 3);
     assert_eq!(calls.replay_dead(&function()).await, Ok(3));
     for _ in 0..3 {
         let begun = fixture.begin().await;

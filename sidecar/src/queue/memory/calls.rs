@@ -12,7 +12,8 @@ use super::{Entry, Memory, State};
 use crate::queue::Error;
 use crate::queue::calls::{Among, Calls, Decide, Decision, Location};
 use crate::queue::clock::Skew;
-use crate::queue::types::{CallId, CallResult, Depth, Filter, View};
+use crate::queue::filter::{Filter, Page};
+use crate::queue::types::{CallId, CallResult, Depth, Record, View};
 
 impl Calls for Memory {
     fn locate(&self, id: &CallId) -> Location {
@@ -32,18 +33,30 @@ impl Calls for Memory {
         Box::pin(std::future::ready(result))
     }
 
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<View>, Error>> {
+    fn request<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Record, Error>> {
+        let record = self.state().entry(id).map(|entry| entry.record.clone());
+        Box::pin(std::future::ready(record))
+    }
+
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Page, Error>> {
         let state = self.state();
+        let (from, to) = filter.keys();
         let newest_first = state.calls.iter().rev();
-        let wanted = newest_first.filter(|(id, entry)| {
+        let mine = newest_first.filter(|(id, entry)| {
             let function = &entry.record.function;
-            filter.wants(entry.call.state.as_str())
-                && function.namespace() == filter.namespace
+            function.namespace() == filter.namespace
                 && filter.function.as_ref().is_none_or(|f| f == function)
-                && filter.before.as_ref().is_none_or(|before| *id < before)
+                && (from..to).contains(&id.key())
         });
-        let views = wanted.take(filter.limit).map(|(id, e)| e.view(id));
-        Box::pin(std::future::ready(Ok(views.collect())))
+        let mut wanted = mine
+            .map(|(id, entry)| entry.view(id))
+            .filter(|call| filter.wants(call));
+        let calls: Vec<View> = wanted.by_ref().take(filter.limit).collect();
+        let scanned_to = match wanted.next() {
+            Some(_) => calls.last().map(|call| call.id.clone()),
+            None => None,
+        };
+        Box::pin(std::future::ready(Ok(Page { calls, scanned_to })))
     }
 
     fn depths(&self) -> Vec<Depth> {
@@ -127,6 +140,7 @@ impl Entry {
             function: record.function.clone(),
             method: record.method.clone(),
             path: record.path.clone(),
+            trigger: record.trigger(),
             accepted_at: self.accepted_at,
             call: self.call.clone(),
             status: self.result.as_ref().map(|r| r.status),

@@ -6,12 +6,13 @@ import { client, etag, problemOf, type GatelessError } from "../../api/client.ts
 import { rollbackFunction, setTraffic, type Revision } from "../../api/sdk.ts";
 import { Confirm } from "../../parts/Dialog.tsx";
 import { Ago, Badge, Problem, State } from "../../parts/basic.tsx";
-import { said } from "../../parts/Toasts.tsx";
+import { attempt, said } from "../../parts/Toasts.tsx";
 import { useLive, refresh } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
 import { useMay } from "../../store/session.ts";
-import { rebalance, sharesOf, targetsOf, total, type Share } from "../../logic/traffic.ts";
+import { promoted, rebalance, sharesOf, targetsOf, total, type Share } from "../../logic/traffic.ts";
 import { Table } from "../../parts/Table.tsx";
+import { Compare } from "./Compare.tsx";
 
 export function Revisions({ fn }: { fn: GatelessFunction }) {
   const revisions = useLive(resources.revisions(fn.namespace, fn.name));
@@ -24,7 +25,7 @@ export function Revisions({ fn }: { fn: GatelessFunction }) {
       <section class="card" aria-labelledby="revisions">
         <header>
           <h2 id="revisions">Revisions</h2>
-          <Badge>{items.length}</Badge>
+          <Badge count>{items.length}</Badge>
         </header>
         <Problem problem={revisions.problem} retry={revisions.reload} />
         {items.length > 0 && (
@@ -42,8 +43,11 @@ export function Revisions({ fn }: { fn: GatelessFunction }) {
                   {revision.instances.starting > 0 && <small class="inline"> +{revision.instances.starting}</small>}
                 </td>
                 <td><Ago time={revision.created_at} /></td>
-                <td class="num">
-                  {mayDeploy && revision.ready_at && revision.percent < 100 && (
+                <td class="acts">
+                  {mayDeploy && revision.ready_at && revision.percent < 100 && revision.name === fn.status.latest_ready_revision && (
+                    <button type="button" class="small" onClick={() => void promote(fn)}>Promote</button>
+                  )}
+                  {mayDeploy && revision.ready_at && revision.percent < 100 && revision.name !== fn.status.latest_ready_revision && (
                     <button type="button" class="small" onClick={() => setBack(revision)}>Roll back to this</button>
                   )}
                 </td>
@@ -52,6 +56,7 @@ export function Revisions({ fn }: { fn: GatelessFunction }) {
           </Table>
         )}
       </section>
+      <Compare revisions={items} />
       {back && (
         <Confirm
           title={`Send all calls to ${back.name}?`}
@@ -71,6 +76,16 @@ export function Revisions({ fn }: { fn: GatelessFunction }) {
       )}
     </>
   );
+}
+
+/** Gives the newest revision that was ready all calls, unless somebody was faster. */
+export function promote(fn: GatelessFunction): Promise<boolean> {
+  return attempt(async () => {
+    const path = { namespace: fn.namespace, name: fn.name };
+    await setTraffic({ client, path, body: { targets: promoted(fn.traffic) }, headers: etag(fn.version) });
+    refresh(`function ${fn.namespace}/${fn.name}`, `revisions ${fn.namespace}/${fn.name}`);
+    return `All calls go to the latest revision of ${fn.name}`;
+  });
 }
 
 const nameOf = (share: Share) => (share.latest ? "latest" : (share.revision ?? ""));

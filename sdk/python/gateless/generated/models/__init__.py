@@ -36,6 +36,8 @@ from .instance_counts import InstanceCounts
 from .instance_list import InstanceList
 from .invocation import Invocation
 from .invocation_list import InvocationList
+from .invocation_request import InvocationRequest
+from .invocation_request_headers import InvocationRequestHeaders
 from .invoke_request import InvokeRequest
 from .invoke_request_headers import InvokeRequestHeaders
 from .invoke_response import InvokeResponse
@@ -48,6 +50,7 @@ from .kind import Kind
 from .limits import Limits
 from .liveness import Liveness
 from .log_line import LogLine
+from .mark import Mark
 from .metric import Metric
 from .overlap import Overlap
 from .phase import Phase
@@ -145,6 +148,8 @@ __all__ = (
     "InstanceList",
     "Invocation",
     "InvocationList",
+    "InvocationRequest",
+    "InvocationRequestHeaders",
     "InvokeRequest",
     "InvokeRequestHeaders",
     "InvokeResponse",
@@ -157,6 +162,7 @@ __all__ = (
     "Limits",
     "Liveness",
     "LogLine",
+    "Mark",
     "Metric",
     "Overlap",
     "Phase",

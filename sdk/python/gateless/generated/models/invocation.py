@@ -40,6 +40,7 @@ class Invocation:
         next_attempt_at (datetime.datetime | None | Unset): Null: there will be none.
         reason (None | str | Unset): Why it is dead or cancelled.
         status (int | None | Unset): The function's own status; null: it has not answered.
+        trigger (None | str | Unset): The trigger that made it; null: a caller did.
     """
 
     attempts: list[Attempt]
@@ -61,6 +62,7 @@ class Invocation:
     next_attempt_at: datetime.datetime | None | Unset = UNSET
     reason: None | str | Unset = UNSET
     status: int | None | Unset = UNSET
+    trigger: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,6 +149,12 @@ class Invocation:
         else:
             status = self.status
 
+        trigger: None | str | Unset
+        if isinstance(self.trigger, Unset):
+            trigger = UNSET
+        else:
+            trigger = self.trigger
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -181,6 +189,8 @@ class Invocation:
             field_dict["reason"] = reason
         if status is not UNSET:
             field_dict["status"] = status
+        if trigger is not UNSET:
+            field_dict["trigger"] = trigger
 
         return field_dict
 
@@ -319,6 +329,15 @@ class Invocation:
 
         status = _parse_status(d.pop("status", UNSET))
 
+        def _parse_trigger(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        trigger = _parse_trigger(d.pop("trigger", UNSET))
+
         invocation = cls(
             attempts=attempts,
             body_bytes=body_bytes,
@@ -339,6 +358,7 @@ class Invocation:
             next_attempt_at=next_attempt_at,
             reason=reason,
             status=status,
+            trigger=trigger,
         )
 
         invocation.additional_properties = d

@@ -24,6 +24,8 @@ class Sidecar:
         config_version (int): The same as `catalogue_version`.
         connected (bool): Whether its config stream is up.
         connected_at (datetime.datetime): When it last connected.
+        domain (str): Functions are called by the host name `NAME.NAMESPACE.DOMAIN` there, too; empty: it did not say.
+            Example: localhost.
         draining (bool): It starts no instances and gives up those it has as soon as others have as many ready; calls
             through it go on.
         gossip_address (str): Its gossip address.
@@ -45,6 +47,7 @@ class Sidecar:
     config_version: int
     connected: bool
     connected_at: datetime.datetime
+    domain: str
     draining: bool
     gossip_address: str
     held: int
@@ -70,6 +73,8 @@ class Sidecar:
         connected = self.connected
 
         connected_at = self.connected_at.isoformat()
+
+        domain = self.domain
 
         draining = self.draining
 
@@ -109,6 +114,7 @@ class Sidecar:
                 "config_version": config_version,
                 "connected": connected,
                 "connected_at": connected_at,
+                "domain": domain,
                 "draining": draining,
                 "gossip_address": gossip_address,
                 "held": held,
@@ -141,6 +147,8 @@ class Sidecar:
         connected = d.pop("connected")
 
         connected_at = datetime.datetime.fromisoformat(d.pop("connected_at"))
+
+        domain = d.pop("domain")
 
         draining = d.pop("draining")
 
@@ -179,6 +187,7 @@ class Sidecar:
             config_version=config_version,
             connected=connected,
             connected_at=connected_at,
+            domain=domain,
             draining=draining,
             gossip_address=gossip_address,
             held=held,

@@ -10,6 +10,7 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.mark import Mark
     from ..models.timed_decision import TimedDecision
     from ..models.timed_sample import TimedSample
 
@@ -23,12 +24,14 @@ class Stats:
 
     Attributes:
         decisions (list[TimedDecision]): Scaling decisions, oldest first.
+        marks (list[Mark]): What else may be why numbers changed, oldest first: deploys, changes of the traffic, drains.
         samples (list[TimedSample]): One a second at most, oldest first; where there is none nothing happened.
         observed_since (datetime.datetime | None | Unset): Since when sidecars are observed; null: they were not until
             now, and the next seconds will be.
     """
 
     decisions: list[TimedDecision]
+    marks: list[Mark]
     samples: list[TimedSample]
     observed_since: datetime.datetime | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -38,6 +41,11 @@ class Stats:
         for decisions_item_data in self.decisions:
             decisions_item = decisions_item_data.to_dict()
             decisions.append(decisions_item)
+
+        marks = []
+        for marks_item_data in self.marks:
+            marks_item = marks_item_data.to_dict()
+            marks.append(marks_item)
 
         samples = []
         for samples_item_data in self.samples:
@@ -57,6 +65,7 @@ class Stats:
         field_dict.update(
             {
                 "decisions": decisions,
+                "marks": marks,
                 "samples": samples,
             }
         )
@@ -67,6 +76,7 @@ class Stats:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.mark import Mark
         from ..models.timed_decision import TimedDecision
         from ..models.timed_sample import TimedSample
 
@@ -77,6 +87,13 @@ class Stats:
             decisions_item = TimedDecision.from_dict(decisions_item_data)
 
             decisions.append(decisions_item)
+
+        marks = []
+        _marks = d.pop("marks")
+        for marks_item_data in _marks:
+            marks_item = Mark.from_dict(marks_item_data)
+
+            marks.append(marks_item)
 
         samples = []
         _samples = d.pop("samples")
@@ -104,6 +121,7 @@ class Stats:
 
         stats = cls(
             decisions=decisions,
+            marks=marks,
             samples=samples,
             observed_since=observed_since,
         )

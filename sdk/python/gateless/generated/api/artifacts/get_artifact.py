@@ -70,6 +70,9 @@ def sync_detailed(
 ) -> Response[File | Problem]:
     """Download an artifact
 
+     The bytes as they were uploaded. Sidecars fetch bundles and components from the server by
+    themselves; this is for people.
+
     Args:
         namespace (str):
         sha256 (str):
@@ -102,6 +105,9 @@ def sync(
 ) -> File | Problem | None:
     """Download an artifact
 
+     The bytes as they were uploaded. Sidecars fetch bundles and components from the server by
+    themselves; this is for people.
+
     Args:
         namespace (str):
         sha256 (str):
@@ -128,6 +134,9 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[File | Problem]:
     """Download an artifact
+
+     The bytes as they were uploaded. Sidecars fetch bundles and components from the server by
+    themselves; this is for people.
 
     Args:
         namespace (str):
@@ -158,6 +167,9 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> File | Problem | None:
     """Download an artifact
+
+     The bytes as they were uploaded. Sidecars fetch bundles and components from the server by
+    themselves; this is for people.
 
     Args:
         namespace (str):

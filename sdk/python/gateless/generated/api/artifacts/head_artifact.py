@@ -68,6 +68,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Whether an artifact was uploaded
 
+     So that a client uploads only what is missing: 404 says that it is.
+
     Args:
         namespace (str):
         sha256 (str):
@@ -100,6 +102,8 @@ def sync(
 ) -> Any | Problem | None:
     """Whether an artifact was uploaded
 
+     So that a client uploads only what is missing: 404 says that it is.
+
     Args:
         namespace (str):
         sha256 (str):
@@ -126,6 +130,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Any | Problem]:
     """Whether an artifact was uploaded
+
+     So that a client uploads only what is missing: 404 says that it is.
 
     Args:
         namespace (str):
@@ -156,6 +162,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Any | Problem | None:
     """Whether an artifact was uploaded
+
+     So that a client uploads only what is missing: 404 says that it is.
 
     Args:
         namespace (str):

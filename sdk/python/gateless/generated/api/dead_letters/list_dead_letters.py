@@ -84,6 +84,9 @@ def sync_detailed(
 ) -> Response[InvocationList | Problem]:
     """List calls that were given up
 
+     Calls that used up their attempts or their time, or whose function is gone. They are kept until they
+    are replayed, purged, or too old.
+
     Args:
         namespace (str):
         name (str):
@@ -122,6 +125,9 @@ def sync(
 ) -> InvocationList | Problem | None:
     """List calls that were given up
 
+     Calls that used up their attempts or their time, or whose function is gone. They are kept until they
+    are replayed, purged, or too old.
+
     Args:
         namespace (str):
         name (str):
@@ -154,6 +160,9 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[InvocationList | Problem]:
     """List calls that were given up
+
+     Calls that used up their attempts or their time, or whose function is gone. They are kept until they
+    are replayed, purged, or too old.
 
     Args:
         namespace (str):
@@ -190,6 +199,9 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> InvocationList | Problem | None:
     """List calls that were given up
+
+     Calls that used up their attempts or their time, or whose function is gone. They are kept until they
+    are replayed, purged, or too old.
 
     Args:
         namespace (str):

@@ -70,6 +70,8 @@ def sync_detailed(
 ) -> Response[Count | Problem]:
     """Delete a function's dead letters
 
+     All of them, on every sidecar, with their bodies. It cannot be undone.
+
     Args:
         namespace (str):
         name (str):
@@ -102,6 +104,8 @@ def sync(
 ) -> Count | Problem | None:
     """Delete a function's dead letters
 
+     All of them, on every sidecar, with their bodies. It cannot be undone.
+
     Args:
         namespace (str):
         name (str):
@@ -128,6 +132,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Count | Problem]:
     """Delete a function's dead letters
+
+     All of them, on every sidecar, with their bodies. It cannot be undone.
 
     Args:
         namespace (str):
@@ -158,6 +164,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Count | Problem | None:
     """Delete a function's dead letters
+
+     All of them, on every sidecar, with their bodies. It cannot be undone.
 
     Args:
         namespace (str):

@@ -85,6 +85,8 @@ def sync_detailed(
 ) -> Response[FunctionList | Problem]:
     """List a namespace's functions
 
+     By name, with their specs, traffic and conditions. With `label`, only those that carry it.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -123,6 +125,8 @@ def sync(
 ) -> FunctionList | Problem | None:
     """List a namespace's functions
 
+     By name, with their specs, traffic and conditions. With `label`, only those that carry it.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -155,6 +159,8 @@ async def asyncio_detailed(
     label: str | Unset = UNSET,
 ) -> Response[FunctionList | Problem]:
     """List a namespace's functions
+
+     By name, with their specs, traffic and conditions. With `label`, only those that carry it.
 
     Args:
         namespace (str):
@@ -191,6 +197,8 @@ async def asyncio(
     label: str | Unset = UNSET,
 ) -> FunctionList | Problem | None:
     """List a namespace's functions
+
+     By name, with their specs, traffic and conditions. With `label`, only those that carry it.
 
     Args:
         namespace (str):

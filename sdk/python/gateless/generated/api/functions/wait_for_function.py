@@ -97,6 +97,8 @@ def sync_detailed(
 ) -> Response[Any | Function | Problem]:
     """Wait until a function is ready or deleted
 
+     Answers as soon as the condition holds, and 408 when it did not within the time.
+
     Args:
         namespace (str):
         name (str):
@@ -135,6 +137,8 @@ def sync(
 ) -> Any | Function | Problem | None:
     """Wait until a function is ready or deleted
 
+     Answers as soon as the condition holds, and 408 when it did not within the time.
+
     Args:
         namespace (str):
         name (str):
@@ -167,6 +171,8 @@ async def asyncio_detailed(
     timeout_ms: int | Unset = UNSET,
 ) -> Response[Any | Function | Problem]:
     """Wait until a function is ready or deleted
+
+     Answers as soon as the condition holds, and 408 when it did not within the time.
 
     Args:
         namespace (str):
@@ -203,6 +209,8 @@ async def asyncio(
     timeout_ms: int | Unset = UNSET,
 ) -> Any | Function | Problem | None:
     """Wait until a function is ready or deleted
+
+     Answers as soon as the condition holds, and 408 when it did not within the time.
 
     Args:
         namespace (str):

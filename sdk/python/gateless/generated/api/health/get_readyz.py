@@ -66,6 +66,8 @@ def sync_detailed(
 ) -> Response[Health | Problem]:
     """Whether the catalogue can be changed
 
+     For whatever sends requests here: 503 while the store cannot be written. Needs no token.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -89,6 +91,8 @@ def sync(
 ) -> Health | Problem | None:
     """Whether the catalogue can be changed
 
+     For whatever sends requests here: 503 while the store cannot be written. Needs no token.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -107,6 +111,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Health | Problem]:
     """Whether the catalogue can be changed
+
+     For whatever sends requests here: 503 while the store cannot be written. Needs no token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -128,6 +134,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Health | Problem | None:
     """Whether the catalogue can be changed
+
+     For whatever sends requests here: 503 while the store cannot be written. Needs no token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

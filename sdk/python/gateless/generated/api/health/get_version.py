@@ -61,6 +61,8 @@ def sync_detailed(
 ) -> Response[Problem | Version]:
     """The server's and the catalogue's version
 
+     The program's, and which state of the catalogue it has.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -84,6 +86,8 @@ def sync(
 ) -> Problem | Version | None:
     """The server's and the catalogue's version
 
+     The program's, and which state of the catalogue it has.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -102,6 +106,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Problem | Version]:
     """The server's and the catalogue's version
+
+     The program's, and which state of the catalogue it has.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -123,6 +129,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Problem | Version | None:
     """The server's and the catalogue's version
+
+     The program's, and which state of the catalogue it has.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

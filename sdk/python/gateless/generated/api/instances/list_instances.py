@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[InstanceList | Problem]:
     """List a function's instances
 
+     As sidecars last reported them, on all hosts. One that was stopped is not in it.
+
     Args:
         namespace (str):
         name (str):
@@ -122,6 +124,8 @@ def sync(
 ) -> InstanceList | Problem | None:
     """List a function's instances
 
+     As sidecars last reported them, on all hosts. One that was stopped is not in it.
+
     Args:
         namespace (str):
         name (str):
@@ -154,6 +158,8 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[InstanceList | Problem]:
     """List a function's instances
+
+     As sidecars last reported them, on all hosts. One that was stopped is not in it.
 
     Args:
         namespace (str):
@@ -190,6 +196,8 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> InstanceList | Problem | None:
     """List a function's instances
+
+     As sidecars last reported them, on all hosts. One that was stopped is not in it.
 
     Args:
         namespace (str):

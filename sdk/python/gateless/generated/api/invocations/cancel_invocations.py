@@ -84,6 +84,9 @@ def sync_detailed(
 ) -> Response[BulkResult | Problem]:
     """Cancel many asynchronous calls
 
+     Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names
+    those that were not.
+
     Args:
         namespace (str):
         name (str):
@@ -123,6 +126,9 @@ def sync(
 ) -> BulkResult | Problem | None:
     """Cancel many asynchronous calls
 
+     Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names
+    those that were not.
+
     Args:
         namespace (str):
         name (str):
@@ -156,6 +162,9 @@ async def asyncio_detailed(
     idempotency_key: str | Unset = UNSET,
 ) -> Response[BulkResult | Problem]:
     """Cancel many asynchronous calls
+
+     Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names
+    those that were not.
 
     Args:
         namespace (str):
@@ -193,6 +202,9 @@ async def asyncio(
     idempotency_key: str | Unset = UNSET,
 ) -> BulkResult | Problem | None:
     """Cancel many asynchronous calls
+
+     Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names
+    those that were not.
 
     Args:
         namespace (str):

@@ -73,6 +73,9 @@ def sync_detailed(
 ) -> Response[Invocation | Problem]:
     """Get an asynchronous call
 
+     Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has
+    the call is asked.
+
     Args:
         namespace (str):
         name (str):
@@ -108,6 +111,9 @@ def sync(
 ) -> Invocation | Problem | None:
     """Get an asynchronous call
 
+     Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has
+    the call is asked.
+
     Args:
         namespace (str):
         name (str):
@@ -137,6 +143,9 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Invocation | Problem]:
     """Get an asynchronous call
+
+     Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has
+    the call is asked.
 
     Args:
         namespace (str):
@@ -170,6 +179,9 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Invocation | Problem | None:
     """Get an asynchronous call
+
+     Its state, every attempt with its answer or error, and how far its callback is. The sidecar that has
+    the call is asked.
 
     Args:
         namespace (str):

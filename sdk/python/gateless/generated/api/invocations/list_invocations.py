@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,11 @@ def _get_kwargs(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -27,6 +33,22 @@ def _get_kwargs(
     params["page_token"] = page_token
 
     params["state"] = state
+
+    params["status"] = status
+
+    params["cause"] = cause
+
+    params["idempotency_key"] = idempotency_key
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -85,8 +107,16 @@ def sync_detailed(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> Response[InvocationList | Problem]:
     """List a function's asynchronous calls
+
+     As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls
+    are kept.
 
     Args:
         namespace (str):
@@ -94,6 +124,11 @@ def sync_detailed(
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -109,6 +144,11 @@ def sync_detailed(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     )
 
     response = client.get_httpx_client().request(
@@ -126,8 +166,16 @@ def sync(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> InvocationList | Problem | None:
     """List a function's asynchronous calls
+
+     As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls
+    are kept.
 
     Args:
         namespace (str):
@@ -135,6 +183,11 @@ def sync(
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -151,6 +204,11 @@ def sync(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     ).parsed
 
 
@@ -162,8 +220,16 @@ async def asyncio_detailed(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> Response[InvocationList | Problem]:
     """List a function's asynchronous calls
+
+     As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls
+    are kept.
 
     Args:
         namespace (str):
@@ -171,6 +237,11 @@ async def asyncio_detailed(
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -186,6 +257,11 @@ async def asyncio_detailed(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -201,8 +277,16 @@ async def asyncio(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> InvocationList | Problem | None:
     """List a function's asynchronous calls
+
+     As listNamespaceInvocations, of one function; also of one that was deleted, for as long as its calls
+    are kept.
 
     Args:
         namespace (str):
@@ -210,6 +294,11 @@ async def asyncio(
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -227,5 +316,10 @@ async def asyncio(
             limit=limit,
             page_token=page_token,
             state=state,
+            status=status,
+            cause=cause,
+            idempotency_key=idempotency_key,
+            since=since,
+            until=until,
         )
     ).parsed

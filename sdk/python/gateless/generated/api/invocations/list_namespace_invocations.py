@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,11 @@ def _get_kwargs(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -26,6 +32,22 @@ def _get_kwargs(
     params["page_token"] = page_token
 
     params["state"] = state
+
+    params["status"] = status
+
+    params["cause"] = cause
+
+    params["idempotency_key"] = idempotency_key
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -82,14 +104,28 @@ def sync_detailed(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> Response[InvocationList | Problem]:
     """List a namespace's asynchronous calls
+
+     Every connected sidecar is asked; `warnings` names those that could not be. All conditions given
+    have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have
+    a next.
 
     Args:
         namespace (str):
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -104,6 +140,11 @@ def sync_detailed(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     )
 
     response = client.get_httpx_client().request(
@@ -120,14 +161,28 @@ def sync(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> InvocationList | Problem | None:
     """List a namespace's asynchronous calls
+
+     Every connected sidecar is asked; `warnings` names those that could not be. All conditions given
+    have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have
+    a next.
 
     Args:
         namespace (str):
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -143,6 +198,11 @@ def sync(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     ).parsed
 
 
@@ -153,14 +213,28 @@ async def asyncio_detailed(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> Response[InvocationList | Problem]:
     """List a namespace's asynchronous calls
+
+     Every connected sidecar is asked; `warnings` names those that could not be. All conditions given
+    have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have
+    a next.
 
     Args:
         namespace (str):
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -175,6 +249,11 @@ async def asyncio_detailed(
         limit=limit,
         page_token=page_token,
         state=state,
+        status=status,
+        cause=cause,
+        idempotency_key=idempotency_key,
+        since=since,
+        until=until,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -189,14 +268,28 @@ async def asyncio(
     limit: int | Unset = UNSET,
     page_token: str | Unset = UNSET,
     state: str | Unset = UNSET,
+    status: str | Unset = UNSET,
+    cause: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
 ) -> InvocationList | Problem | None:
     """List a namespace's asynchronous calls
+
+     Every connected sidecar is asked; `warnings` names those that could not be. All conditions given
+    have to hold. Only so many calls are looked at for one page, so one may be short, or empty, and have
+    a next.
 
     Args:
         namespace (str):
         limit (int | Unset):
         page_token (str | Unset):
         state (str | Unset):
+        status (str | Unset):
+        cause (str | Unset):
+        idempotency_key (str | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -213,5 +306,10 @@ async def asyncio(
             limit=limit,
             page_token=page_token,
             state=state,
+            status=status,
+            cause=cause,
+            idempotency_key=idempotency_key,
+            since=since,
+            until=until,
         )
     ).parsed

@@ -84,6 +84,9 @@ def sync_detailed(
 ) -> Response[BulkResult | Problem]:
     """Put many finished or dead calls back into the queue
 
+     Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not
+    put back.
+
     Args:
         namespace (str):
         name (str):
@@ -123,6 +126,9 @@ def sync(
 ) -> BulkResult | Problem | None:
     """Put many finished or dead calls back into the queue
 
+     Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not
+    put back.
+
     Args:
         namespace (str):
         name (str):
@@ -156,6 +162,9 @@ async def asyncio_detailed(
     idempotency_key: str | Unset = UNSET,
 ) -> Response[BulkResult | Problem]:
     """Put many finished or dead calls back into the queue
+
+     Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not
+    put back.
 
     Args:
         namespace (str):
@@ -193,6 +202,9 @@ async def asyncio(
     idempotency_key: str | Unset = UNSET,
 ) -> BulkResult | Problem | None:
     """Put many finished or dead calls back into the queue
+
+     Those named, or up to 1000 in a state, each with fresh attempts; `failed` names those that were not
+    put back.
 
     Args:
         namespace (str):

@@ -17,6 +17,7 @@ def _get_kwargs(
     follow: bool | Unset = UNSET,
     tail: int | Unset = UNSET,
     since_ms: int | Unset = UNSET,
+    until_ms: int | Unset = UNSET,
     revision: str | Unset = UNSET,
     instance: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def _get_kwargs(
     params["tail"] = tail
 
     params["since_ms"] = since_ms
+
+    params["until_ms"] = until_ms
 
     params["revision"] = revision
 
@@ -85,6 +88,7 @@ def sync_detailed(
     follow: bool | Unset = UNSET,
     tail: int | Unset = UNSET,
     since_ms: int | Unset = UNSET,
+    until_ms: int | Unset = UNSET,
     revision: str | Unset = UNSET,
     instance: str | Unset = UNSET,
 ) -> Response[Problem]:
@@ -99,6 +103,7 @@ def sync_detailed(
         follow (bool | Unset):
         tail (int | Unset):
         since_ms (int | Unset):
+        until_ms (int | Unset):
         revision (str | Unset):
         instance (str | Unset):
 
@@ -116,6 +121,7 @@ def sync_detailed(
         follow=follow,
         tail=tail,
         since_ms=since_ms,
+        until_ms=until_ms,
         revision=revision,
         instance=instance,
     )
@@ -135,6 +141,7 @@ def sync(
     follow: bool | Unset = UNSET,
     tail: int | Unset = UNSET,
     since_ms: int | Unset = UNSET,
+    until_ms: int | Unset = UNSET,
     revision: str | Unset = UNSET,
     instance: str | Unset = UNSET,
 ) -> Problem | None:
@@ -149,6 +156,7 @@ def sync(
         follow (bool | Unset):
         tail (int | Unset):
         since_ms (int | Unset):
+        until_ms (int | Unset):
         revision (str | Unset):
         instance (str | Unset):
 
@@ -167,6 +175,7 @@ def sync(
         follow=follow,
         tail=tail,
         since_ms=since_ms,
+        until_ms=until_ms,
         revision=revision,
         instance=instance,
     ).parsed
@@ -180,6 +189,7 @@ async def asyncio_detailed(
     follow: bool | Unset = UNSET,
     tail: int | Unset = UNSET,
     since_ms: int | Unset = UNSET,
+    until_ms: int | Unset = UNSET,
     revision: str | Unset = UNSET,
     instance: str | Unset = UNSET,
 ) -> Response[Problem]:
@@ -194,6 +204,7 @@ async def asyncio_detailed(
         follow (bool | Unset):
         tail (int | Unset):
         since_ms (int | Unset):
+        until_ms (int | Unset):
         revision (str | Unset):
         instance (str | Unset):
 
@@ -211,6 +222,7 @@ async def asyncio_detailed(
         follow=follow,
         tail=tail,
         since_ms=since_ms,
+        until_ms=until_ms,
         revision=revision,
         instance=instance,
     )
@@ -228,6 +240,7 @@ async def asyncio(
     follow: bool | Unset = UNSET,
     tail: int | Unset = UNSET,
     since_ms: int | Unset = UNSET,
+    until_ms: int | Unset = UNSET,
     revision: str | Unset = UNSET,
     instance: str | Unset = UNSET,
 ) -> Problem | None:
@@ -242,6 +255,7 @@ async def asyncio(
         follow (bool | Unset):
         tail (int | Unset):
         since_ms (int | Unset):
+        until_ms (int | Unset):
         revision (str | Unset):
         instance (str | Unset):
 
@@ -261,6 +275,7 @@ async def asyncio(
             follow=follow,
             tail=tail,
             since_ms=since_ms,
+            until_ms=until_ms,
             revision=revision,
             instance=instance,
         )

@@ -81,6 +81,9 @@ def sync_detailed(
 ) -> Response[Problem | QueueList]:
     """List a namespace's queues
 
+     How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest
+    waits.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -116,6 +119,9 @@ def sync(
 ) -> Problem | QueueList | None:
     """List a namespace's queues
 
+     How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest
+    waits.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -145,6 +151,9 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[Problem | QueueList]:
     """List a namespace's queues
+
+     How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest
+    waits.
 
     Args:
         namespace (str):
@@ -178,6 +187,9 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> Problem | QueueList | None:
     """List a namespace's queues
+
+     How many calls wait, run and are retried per function, summed over sidecars, and how long the oldest
+    waits.
 
     Args:
         namespace (str):

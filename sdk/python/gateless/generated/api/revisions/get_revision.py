@@ -73,6 +73,8 @@ def sync_detailed(
 ) -> Response[Problem | Revision]:
     """Get a revision
 
+     Its spec as it was deployed, its share of the calls and its instances.
+
     Args:
         namespace (str):
         name (str):
@@ -108,6 +110,8 @@ def sync(
 ) -> Problem | Revision | None:
     """Get a revision
 
+     Its spec as it was deployed, its share of the calls and its instances.
+
     Args:
         namespace (str):
         name (str):
@@ -137,6 +141,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Problem | Revision]:
     """Get a revision
+
+     Its spec as it was deployed, its share of the calls and its instances.
 
     Args:
         namespace (str):
@@ -170,6 +176,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Problem | Revision | None:
     """Get a revision
+
+     Its spec as it was deployed, its share of the calls and its instances.
 
     Args:
         namespace (str):

@@ -84,6 +84,9 @@ def sync_detailed(
 ) -> Response[Problem | RevisionList]:
     """List a function's revisions
 
+     Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic
+    are removed with time.
+
     Args:
         namespace (str):
         name (str):
@@ -122,6 +125,9 @@ def sync(
 ) -> Problem | RevisionList | None:
     """List a function's revisions
 
+     Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic
+    are removed with time.
+
     Args:
         namespace (str):
         name (str):
@@ -154,6 +160,9 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[Problem | RevisionList]:
     """List a function's revisions
+
+     Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic
+    are removed with time.
 
     Args:
         namespace (str):
@@ -190,6 +199,9 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> Problem | RevisionList | None:
     """List a function's revisions
+
+     Newest first, each with its spec, its share of the calls and its instances. Old ones without traffic
+    are removed with time.
 
     Args:
         namespace (str):

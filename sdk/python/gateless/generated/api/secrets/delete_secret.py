@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Delete a secret no function uses
 
+     409 while a function refers to it.
+
     Args:
         namespace (str):
         name (str):
@@ -122,6 +124,8 @@ def sync(
 ) -> Any | Problem | None:
     """Delete a secret no function uses
 
+     409 while a function refers to it.
+
     Args:
         namespace (str):
         name (str):
@@ -154,6 +158,8 @@ async def asyncio_detailed(
     if_match: str | Unset = UNSET,
 ) -> Response[Any | Problem]:
     """Delete a secret no function uses
+
+     409 while a function refers to it.
 
     Args:
         namespace (str):
@@ -190,6 +196,8 @@ async def asyncio(
     if_match: str | Unset = UNSET,
 ) -> Any | Problem | None:
     """Delete a secret no function uses
+
+     409 while a function refers to it.
 
     Args:
         namespace (str):

@@ -70,6 +70,8 @@ def sync_detailed(
 ) -> Response[Problem | Secret]:
     """Get a secret's keys
 
+     Which keys it has, and its version. Values are never sent back.
+
     Args:
         namespace (str):
         name (str):
@@ -102,6 +104,8 @@ def sync(
 ) -> Problem | Secret | None:
     """Get a secret's keys
 
+     Which keys it has, and its version. Values are never sent back.
+
     Args:
         namespace (str):
         name (str):
@@ -128,6 +132,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Problem | Secret]:
     """Get a secret's keys
+
+     Which keys it has, and its version. Values are never sent back.
 
     Args:
         namespace (str):
@@ -158,6 +164,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Problem | Secret | None:
     """Get a secret's keys
+
+     Which keys it has, and its version. Values are never sent back.
 
     Args:
         namespace (str):

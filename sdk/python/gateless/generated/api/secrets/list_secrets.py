@@ -81,6 +81,8 @@ def sync_detailed(
 ) -> Response[Problem | SecretList]:
     """List a namespace's secrets, without values
 
+     By name, with their keys. Values are never sent back.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Problem | SecretList | None:
     """List a namespace's secrets, without values
 
+     By name, with their keys. Values are never sent back.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -145,6 +149,8 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[Problem | SecretList]:
     """List a namespace's secrets, without values
+
+     By name, with their keys. Values are never sent back.
 
     Args:
         namespace (str):
@@ -178,6 +184,8 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> Problem | SecretList | None:
     """List a namespace's secrets, without values
+
+     By name, with their keys. Values are never sent back.
 
     Args:
         namespace (str):

@@ -76,6 +76,9 @@ def sync_detailed(
 ) -> Response[CreatedToken | Problem]:
     """Issue a token
 
+     The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those
+    of who asks.
+
     Args:
         idempotency_key (str | Unset):
         body (TokenRequest): What is asked of a new token. Example: {'description': 'ci',
@@ -109,6 +112,9 @@ def sync(
 ) -> CreatedToken | Problem | None:
     """Issue a token
 
+     The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those
+    of who asks.
+
     Args:
         idempotency_key (str | Unset):
         body (TokenRequest): What is asked of a new token. Example: {'description': 'ci',
@@ -136,6 +142,9 @@ async def asyncio_detailed(
     idempotency_key: str | Unset = UNSET,
 ) -> Response[CreatedToken | Problem]:
     """Issue a token
+
+     The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those
+    of who asks.
 
     Args:
         idempotency_key (str | Unset):
@@ -167,6 +176,9 @@ async def asyncio(
     idempotency_key: str | Unset = UNSET,
 ) -> CreatedToken | Problem | None:
     """Issue a token
+
+     The token is in this answer and nowhere else: it is not kept. Its rights cannot be larger than those
+    of who asks.
 
     Args:
         idempotency_key (str | Unset):

@@ -65,6 +65,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Revoke a token at once
 
+     Requests, streams and sessions with it end within a second, on every server of the store.
+
     Args:
         id (str):
 
@@ -94,6 +96,8 @@ def sync(
 ) -> Any | Problem | None:
     """Revoke a token at once
 
+     Requests, streams and sessions with it end within a second, on every server of the store.
+
     Args:
         id (str):
 
@@ -117,6 +121,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Any | Problem]:
     """Revoke a token at once
+
+     Requests, streams and sessions with it end within a second, on every server of the store.
 
     Args:
         id (str):
@@ -144,6 +150,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Any | Problem | None:
     """Revoke a token at once
+
+     Requests, streams and sessions with it end within a second, on every server of the store.
 
     Args:
         id (str):

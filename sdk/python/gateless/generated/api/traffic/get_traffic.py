@@ -70,6 +70,8 @@ def sync_detailed(
 ) -> Response[Problem | Traffic]:
     """Get a function's traffic
 
+     Which revision gets which share of the calls, and under which tags revisions are reached.
+
     Args:
         namespace (str):
         name (str):
@@ -102,6 +104,8 @@ def sync(
 ) -> Problem | Traffic | None:
     """Get a function's traffic
 
+     Which revision gets which share of the calls, and under which tags revisions are reached.
+
     Args:
         namespace (str):
         name (str):
@@ -128,6 +132,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[Problem | Traffic]:
     """Get a function's traffic
+
+     Which revision gets which share of the calls, and under which tags revisions are reached.
 
     Args:
         namespace (str):
@@ -158,6 +164,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> Problem | Traffic | None:
     """Get a function's traffic
+
+     Which revision gets which share of the calls, and under which tags revisions are reached.
 
     Args:
         namespace (str):

@@ -81,6 +81,8 @@ def sync_detailed(
 ) -> Response[Problem | TriggerList]:
     """List a namespace's triggers and what they did
 
+     By name, with what sidecars say of each: when it fired last and will next, and what became of it.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Problem | TriggerList | None:
     """List a namespace's triggers and what they did
 
+     By name, with what sidecars say of each: when it fired last and will next, and what became of it.
+
     Args:
         namespace (str):
         limit (int | Unset):
@@ -145,6 +149,8 @@ async def asyncio_detailed(
     page_token: str | Unset = UNSET,
 ) -> Response[Problem | TriggerList]:
     """List a namespace's triggers and what they did
+
+     By name, with what sidecars say of each: when it fired last and will next, and what became of it.
 
     Args:
         namespace (str):
@@ -178,6 +184,8 @@ async def asyncio(
     page_token: str | Unset = UNSET,
 ) -> Problem | TriggerList | None:
     """List a namespace's triggers and what they did
+
+     By name, with what sidecars say of each: when it fired last and will next, and what became of it.
 
     Args:
         namespace (str):

@@ -1,0 +1,206 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.invocation_request import InvocationRequest
+from ...models.problem import Problem
+from ...types import Response
+
+
+def _get_kwargs(
+    namespace: str,
+    name: str,
+    id: str,
+) -> dict[str, Any]:
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/namespaces/{namespace}/functions/{name}/invocations/{id}/request".format(
+            namespace=quote(str(namespace), safe=""),
+            name=quote(str(name), safe=""),
+            id=quote(str(id), safe=""),
+        ),
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> InvocationRequest | Problem | None:
+    if response.status_code == 200:
+        response_200 = InvocationRequest.from_dict(response.json())
+
+        return response_200
+
+    if 400 <= response.status_code <= 499:
+        response_4xx = Problem.from_dict(response.json())
+
+        return response_4xx
+
+    if 500 <= response.status_code <= 599:
+        response_5xx = Problem.from_dict(response.json())
+
+        return response_5xx
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[InvocationRequest | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    namespace: str,
+    name: str,
+    id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[InvocationRequest | Problem]:
+    """Get what an asynchronous call was made with
+
+     Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in
+    withheld, without their values.
+
+    Args:
+        namespace (str):
+        name (str):
+        id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[InvocationRequest | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        namespace=namespace,
+        name=name,
+        id=id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    namespace: str,
+    name: str,
+    id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> InvocationRequest | Problem | None:
+    """Get what an asynchronous call was made with
+
+     Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in
+    withheld, without their values.
+
+    Args:
+        namespace (str):
+        name (str):
+        id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        InvocationRequest | Problem
+    """
+
+    return sync_detailed(
+        namespace=namespace,
+        name=name,
+        id=id,
+        client=client,
+    ).parsed
+
+
+async def asyncio_detailed(
+    namespace: str,
+    name: str,
+    id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[InvocationRequest | Problem]:
+    """Get what an asynchronous call was made with
+
+     Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in
+    withheld, without their values.
+
+    Args:
+        namespace (str):
+        name (str):
+        id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[InvocationRequest | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        namespace=namespace,
+        name=name,
+        id=id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    namespace: str,
+    name: str,
+    id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> InvocationRequest | Problem | None:
+    """Get what an asynchronous call was made with
+
+     Credentials among its headers (authorization, cookie, proxy-authorization, x-api-key) are named in
+    withheld, without their values.
+
+    Args:
+        namespace (str):
+        name (str):
+        id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        InvocationRequest | Problem
+    """
+
+    return (
+        await asyncio_detailed(
+            namespace=namespace,
+            name=name,
+            id=id,
+            client=client,
+        )
+    ).parsed

@@ -1,0 +1,123 @@
+// What a list of calls is narrowed by. All of it is in the address, so that what one sees can be sent to somebody else.
+
+import { useEffect, useState } from "preact/hooks";
+import type { GatelessError } from "../../api/client.ts";
+import { fromLocal, LASTS, toLocal, type CallFilter } from "../../logic/callFilter.ts";
+import { FunctionSelect } from "../../parts/FunctionSelect.tsx";
+import { refine } from "../../router.ts";
+import { useLive } from "../../store/live.ts";
+import * as resources from "../../store/resources.ts";
+
+const STATES = [
+  ["", "All"],
+  ["queued", "Queued"],
+  ["running", "Running"],
+  ["retrying", "Retrying"],
+  ["succeeded", "Succeeded"],
+  ["dead", "Dead"],
+  ["cancelled", "Cancelled"],
+] as const;
+const STATUSES = ["2xx", "3xx", "4xx", "5xx", "500", "502", "503", "504"];
+
+interface Props {
+  filter: CallFilter;
+  names: string[];
+  problem: GatelessError | undefined;
+}
+
+export function Filters({ filter, names, problem }: Props) {
+  const triggers = useLive(resources.triggers(filter.namespace)).value ?? [];
+  const known = triggers.map((trigger) => `trigger:${trigger.name}`);
+  const causes = filter.cause.startsWith("trigger:") && !known.includes(filter.cause) ? [...known, filter.cause] : known;
+  const wrong = (name: string) => problem?.errors.some((one) => one.pointer === name || one.pointer === `/${name}`) || problem?.detail.startsWith(`${name} `);
+  return (
+    <form class="filters" role="search" aria-label="Which calls" onSubmit={(event) => event.preventDefault()}>
+      <div class="segments" role="group" aria-label="State">
+        {STATES.map(([key, label]) => (
+          <button key={key} type="button" aria-pressed={filter.state === key} onClick={() => refine({ state: key })}>
+            {label}
+          </button>
+        ))}
+      </div>
+      <FunctionSelect names={names} name={filter.name} all />
+      <Typed label="Status" value={filter.status} name="status" placeholder="5xx, 503" list="call-statuses" wrong={wrong("status")} />
+      <datalist id="call-statuses">{STATUSES.map((one) => <option key={one} value={one} />)}</datalist>
+      <select aria-label="Cause" value={filter.cause} onChange={(event) => refine({ cause: event.currentTarget.value })}>
+        <option value="">Any cause</option>
+        <option value="caller">Callers</option>
+        <option value="trigger">Any trigger</option>
+        {causes.map((one) => (
+          <option key={one} value={one} selected={one === filter.cause}>
+            Trigger {one.slice("trigger:".length)}
+          </option>
+        ))}
+      </select>
+      <Typed label="Idempotency key" value={filter.key} name="key" placeholder="Idempotency key" wrong={wrong("idempotency_key")} />
+      <When filter={filter} />
+    </form>
+  );
+}
+
+interface TypedProps {
+  label: string;
+  name: string;
+  value: string;
+  placeholder: string;
+  list?: string;
+  wrong: boolean | undefined;
+}
+
+/** Taken when it is left or Enter is pressed, so that no half a word is asked for. */
+function Typed({ label, name, value, placeholder, list, wrong }: TypedProps) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  const take = () => text.trim() !== value && refine({ [name]: text.trim() });
+  return (
+    <input
+      class={name}
+      aria-label={label}
+      aria-invalid={wrong ? true : undefined}
+      placeholder={placeholder}
+      list={list}
+      value={text}
+      autoComplete="off"
+      spellcheck={false}
+      onInput={(event) => setText(event.currentTarget.value)}
+      onChange={take}
+      onKeyDown={(event) => event.key === "Enter" && take()}
+    />
+  );
+}
+
+function When({ filter }: { filter: CallFilter }) {
+  const ranged = filter.since !== "" || filter.until !== "";
+  const chosen = ranged ? "range" : (LASTS.find(([, ms]) => ms === filter.last)?.[0] ?? "");
+  const choose = (key: string) => {
+    const hour = new Date(Math.floor(Date.now() / 1000) * 1000 - 3_600_000).toISOString();
+    refine(key === "range" ? { last: "", since: hour, until: new Date(Math.floor(Date.now() / 1000) * 1000).toISOString() } : { last: key, since: "", until: "" });
+  };
+  const bound = (name: "since" | "until", label: string) => (
+    <input
+      type="datetime-local"
+      step={1}
+      aria-label={label}
+      value={toLocal(filter[name])}
+      onChange={(event) => refine({ [name]: fromLocal(event.currentTarget.value) })}
+    />
+  );
+  return (
+    <>
+      <select aria-label="When" value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="">Live</option>
+        {LASTS.map(([key, , label]) => (
+          <option key={key} value={key} selected={key === chosen}>
+            {label}
+          </option>
+        ))}
+        <option value="range" selected={ranged}>Range…</option>
+      </select>
+      {ranged && bound("since", "From")}
+      {ranged && bound("until", "To")}
+    </>
+  );
+}
