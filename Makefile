@@ -13,7 +13,7 @@ NEED := @deploy/tools/need.sh
 # Where need.sh puts what this machine has too old.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json openapi/sidecar.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
 
 .PHONY: demo build dist packages test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
 

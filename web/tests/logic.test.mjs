@@ -158,11 +158,12 @@ test("events patch what is shown, and ask for reading again where only the serve
 test("samples move the sparkline and the chart; a repeated event changes nothing", async () => {
   const { pulses, history, slide, SPARK_SECONDS } = await load("store/reduce.ts");
   const sample = (second, rps) => event("sample", { ...ZERO, time: at(second), rps });
-  let state = pulses("default")({}, sample(1, 5));
-  state = pulses("default")(state, sample(4, 7));
-  assert.deepEqual(state.f.spark.slice(-4), [5, 0, 0, 7]);
-  assert.equal(state.f.spark.length, SPARK_SECONDS);
-  assert.equal(pulses("default")(state, sample(2, 1)), state);
+  let state = pulses("default")(new Map(), [sample(1, 5), sample(4, 7)]);
+  const { spark } = state.get("f");
+  assert.deepEqual(spark.slice(-4), [5, 0, 0, 7]);
+  assert.equal(spark.length, SPARK_SECONDS);
+  assert.equal(pulses("default")(state, [sample(2, 1)]), state);
+  assert.equal(pulses("default")(state, [event("function", { action: "deleted" })]).size, 0);
   assert.deepEqual(slide([1, 2], 0, 2000).slice(-2), [0, 0]);
   let past = { observed_since: null, samples: [], decisions: [], marks: [] };
   past = history("default", "f")(past, sample(1, 5));

@@ -88,6 +88,7 @@ struct CreatedKey {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/keys", tag = "functions",
     operation_id = "listKeys", summary = "List callers' keys to a function",
+    description = "By name, with when each was made. What a caller sends is shown once, when its key is made.",
     params(FunctionPath),
     responses((status = 200, description = "Its keys, without the keys themselves.", body = KeyList), Problems),
 )]

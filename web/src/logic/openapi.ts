@@ -41,7 +41,14 @@ export interface Operation {
   responses: Record<string, { description: string; content?: Content }>;
 }
 
+export interface Server {
+  url: string;
+  description?: string;
+  variables?: Record<string, { default: string; description?: string }>;
+}
+
 export interface Document {
+  servers: Server[];
   info: { description?: string; version: string };
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema> };

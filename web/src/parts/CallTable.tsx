@@ -3,7 +3,8 @@
 import type { Invocation } from "../api/sdk.ts";
 import { Ago, State, toneOf } from "./basic.tsx";
 import type { Selection } from "./selection.ts";
-import { Table } from "./Table.tsx";
+import { Rows } from "./Rows.tsx";
+import { Table, type Column } from "./Table.tsx";
 import { millis, shortId } from "../logic/format.ts";
 import { href } from "../router.ts";
 
@@ -16,10 +17,12 @@ interface Props {
 }
 
 export function CallTable({ ns, items, selection, showFunction }: Props) {
+  const columns: Column[] = ["Call", "State", ...(showFunction ? ["Function"] : []), "Request", "Attempts", ["Took", "num"], "Accepted"];
   return (
     <Table
       caption="Async calls, newest first"
-      columns={["Call", "State", ...(showFunction ? ["Function"] : []), "Request", "Attempts", ["Took", "num"], "Accepted"]}
+      columns={columns}
+      rows={items.length}
       first={
         selection && (
           <th scope="col" class="check-cell">
@@ -28,7 +31,7 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
         )
       }
     >
-      {items.map((call) => (
+      <Rows items={items} columns={columns.length + (selection ? 1 : 0)} draw={(call) => (
         <tr key={call.id}>
           {selection && (
             <td class="check-cell">
@@ -55,7 +58,7 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
             <Ago time={call.accepted_at} />
           </td>
         </tr>
-      ))}
+      )} />
     </Table>
   );
 }

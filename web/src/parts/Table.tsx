@@ -7,14 +7,24 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 /** A column's name, and how it is shown: `num`, `wide-only`; a name in brackets is for screen readers only. */
 export type Column = string | [name: string, classes: string];
 
-export function Table({ caption, columns, first, children }: { caption: string; columns: Column[]; first?: ComponentChildren; children: ComponentChildren }) {
+interface Props {
+  caption: string;
+  columns: Column[];
+  /** A column of its own before the others. */
+  first?: ComponentChildren;
+  /** How many rows there are, where not all are drawn (parts/Rows.tsx). */
+  rows?: number;
+  children: ComponentChildren;
+}
+
+export function Table({ caption, columns, first, rows, children }: Props) {
   const table = useRef<HTMLTableElement>(null);
   useLayoutEffect(() => {
     if (table.current) label(table.current);
   });
   return (
     <div class="table">
-      <table ref={table}>
+      <table ref={table} aria-rowcount={rows === undefined ? undefined : rows + 1}>
         <caption class="sr">{caption}</caption>
         <thead>
           <tr>
@@ -30,16 +40,18 @@ export function Table({ caption, columns, first, children }: { caption: string; 
             })}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        {rows === undefined ? <tbody>{children}</tbody> : children}
       </table>
     </div>
   );
 }
 
 /** Columns whose name is only for screen readers have no label: what is in them speaks for itself. */
-function label(table: HTMLTableElement): void {
+export function label(table: HTMLTableElement): void {
   const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => (cell.querySelector(".sr, input") ? "" : (cell.textContent ?? "")));
-  for (const row of table.tBodies[0]?.rows ?? []) {
-    for (const cell of row.cells) cell.dataset.label = names[cell.cellIndex] ?? "";
+  for (const body of table.tBodies) {
+    for (const row of body.rows) {
+      for (const cell of row.cells) cell.dataset.label = names[cell.cellIndex] ?? "";
+    }
   }
 }

@@ -12,10 +12,13 @@ import { useLive } from "../store/live.ts";
 import { slide, SPARK_SECONDS, type Pulse } from "../store/reduce.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
-import { Table } from "../parts/Table.tsx";
+import { Hello } from "./functions/Hello.tsx";
+import { Rows } from "../parts/Rows.tsx";
+import { Table, type Column } from "../parts/Table.tsx";
 
 /** A sample that is a moment late is no second without calls. */
 const LATE_MS = 1500;
+const COLUMNS: Column[] = ["Function", "Health", ["Last minute", "wide-only"], ["Calls/s", "num"], ["Errors/s", "num"], ["p95", "num"], ["Instances", "num"], ["Held now", "num"]];
 const QUIET: number[] = Array<number>(SPARK_SECONDS).fill(0);
 
 export function Functions({ route }: { route: Route }) {
@@ -23,6 +26,9 @@ export function Functions({ route }: { route: Route }) {
   const list = useLive(resources.functions(ns));
   const pulses = useLive(resources.pulses(ns));
   const mayDeploy = useMay("deploy");
+  const mayInvoke = useMay("invoke");
+  /** The first function was made on this page: what comes next is still told. */
+  const [first, setFirst] = useState(false);
   const [search, setSearch] = useState("");
   const items = list.value?.items ?? [];
   const found = useMemo(() => items.filter((fn) => matches(fn, search)), [items, search]);
@@ -47,13 +53,11 @@ export function Functions({ route }: { route: Route }) {
     >
       <Problem problem={list.problem} retry={list.reload} />
       {list.loading && !list.value && <Loading what="functions" />}
-      {list.value && items.length === 0 && <NothingYet ns={ns} mayDeploy={mayDeploy} />}
-      {items.length > 0 && <Totals pulses={Object.values(pulses.value ?? {})} />}
+      {list.value && (items.length === 0 || first) && <First ns={ns} started={first} mayDeploy={mayDeploy && mayInvoke} onDeployed={() => setFirst(true)} />}
+      {items.length > 0 && <Totals pulses={[...(pulses.value?.values() ?? [])]} />}
       {items.length > 0 && (
-        <Table caption={`Functions of ${ns}`} columns={["Function", "Health", ["Last minute", "wide-only"], ["Calls/s", "num"], ["Errors/s", "num"], ["p95", "num"], ["Instances", "num"], ["Held now", "num"]]}>
-          {found.map((fn) => (
-            <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.[fn.name]} now={now} />
-          ))}
+        <Table caption={`Functions of ${ns}`} columns={COLUMNS} rows={found.length}>
+          <Rows items={found} columns={COLUMNS.length} draw={(fn) => <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.get(fn.name)} now={now} />} />
         </Table>
       )}
       {items.length > 0 && found.length === 0 && <p class="nothing">No function is called “{search}”.</p>}
@@ -130,11 +134,25 @@ function Totals({ pulses }: { pulses: Pulse[] }) {
   );
 }
 
-function NothingYet({ ns, mayDeploy }: { ns: string; mayDeploy: boolean }) {
+interface FirstProps {
+  ns: string;
+  started: boolean;
+  mayDeploy: boolean;
+  onDeployed(): void;
+}
+
+function First({ ns, started, mayDeploy, onDeployed }: FirstProps) {
   const flag = ns === "default" ? "" : ` --namespace ${ns}`;
   return (
-    <Empty title="No function yet" command={`gateless deploy${flag} --name site -- sh -c 'exec python3 -m http.server --bind 127.0.0.1 $PORT'`}>
-      <p>A function is any program that serves HTTP on <code>$PORT</code>. {mayDeploy && <><a href={href("register", { ns })}>Register one here</a>, or with</>} the command line:</p>
-    </Empty>
+    <>
+      {!started && (
+        <Empty title="No function yet" command={`gateless deploy${flag} --name site -- sh -c 'exec python3 -m http.server --bind 127.0.0.1 $PORT'`}>
+          <p>
+            {mayDeploy && <>Write one below, <a href={href("register", { ns })}>register</a> a program you have, or with</>} the command line:
+          </p>
+        </Empty>
+      )}
+      {mayDeploy && <Hello ns={ns} onDeployed={onDeployed} />}
+    </>
   );
 }

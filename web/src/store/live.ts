@@ -11,9 +11,12 @@ import { Again, RELOAD, type ServerEvent } from "./event.ts";
 export interface Resource<T> {
   /** What it is, with everything it depends on. */
   key: string;
-  load(): Promise<T>;
+  /** `show`: what is there before the rest has come; only while there is nothing to show. */
+  load(show: (part: T) => void): Promise<T>;
   /** Pure; returns `state` itself when the event does not concern it. */
   apply?(state: T, event: ServerEvent): T | Again<T> | typeof RELOAD;
+  /** The same for a batch, where one at a time would copy too much. */
+  applyAll?(state: T, events: ServerEvent[]): T;
   /** How long to gather events that ask for reading again, in milliseconds; longer for what a busy system does often. */
   pace?: number;
 }
@@ -60,7 +63,10 @@ class Entry<T> {
     }
     this.missed = [];
     this.change({ loading: true });
-    const part = await this.resource.load().then(
+    const show = (value: T) => {
+      if (this.state.peek().value === undefined) this.change({ value });
+    };
+    const part = await this.resource.load(show).then(
       (value): Partial<State<T>> => ({ value, problem: undefined }),
       (error: unknown): Partial<State<T>> => ({ problem: problemOf(error) }),
     );
@@ -82,11 +88,12 @@ class Entry<T> {
   }
 
   private patch(events: ServerEvent[]): void {
-    const { apply } = this.resource;
+    const { apply, applyAll } = this.resource;
     const before = this.state.peek().value;
-    if (!apply || before === undefined) return;
-    let value: T = before;
+    if (before === undefined || events.length === 0) return;
+    let value: T = applyAll ? applyAll(before, events) : before;
     for (const event of events) {
+      if (!apply) break;
       const next: T | Again<T> | typeof RELOAD = apply(value, event);
       if (next instanceof Again) value = next.state;
       else if (next !== RELOAD) value = next;

@@ -37,26 +37,31 @@ export interface Pulse {
   at: number;
 }
 
-export type Pulses = Record<string, Pulse>;
+/** By function. */
+export type Pulses = ReadonlyMap<string, Pulse>;
 
 export function pulsesOf(list: StatsList, now: number): Pulses {
-  const entry = ({ function: name, sample, sparkline }: CurrentStats) => [name, { sample, spark: sparkline, at: now }] as const;
-  return Object.fromEntries(list.items.map(entry));
+  return new Map(list.items.map(({ function: name, sample, sparkline }: CurrentStats) => [name, { sample, spark: sparkline, at: now }]));
 }
 
+/** A batch at a time: there may be thousands of functions, and a sample of each every second. */
 export function pulses(namespace: string) {
-  return (state: Pulses, event: ServerEvent): Pulses => {
-    if (event.namespace !== namespace || event.function === null) return state;
-    if (event.type === "function" && event.action === "deleted") {
-      const { [event.function]: _, ...rest } = state;
-      return rest;
+  return (state: Pulses, events: ServerEvent[]): Pulses => {
+    let next: Map<string, Pulse> | undefined;
+    for (const event of events) {
+      if (event.namespace !== namespace || event.function === null) continue;
+      const known = (next ?? state).get(event.function);
+      if (event.type === "function" && event.action === "deleted" && known) {
+        (next ??= new Map(state)).delete(event.function);
+      } else if (event.type === "sample") {
+        const at = Date.parse(event.time);
+        const before = known ?? { spark: Array<number>(SPARK_SECONDS).fill(0), at: at - 1000 };
+        if (at < before.at) continue;
+        const spark = [...slide(before.spark, before.at, at - 1000), event.rps].slice(-SPARK_SECONDS);
+        (next ??= new Map(state)).set(event.function, { sample: sampleOf(event), spark, at });
+      }
     }
-    if (event.type !== "sample") return state;
-    const at = Date.parse(event.time);
-    const known = state[event.function] ?? { spark: Array<number>(SPARK_SECONDS).fill(0), at: at - 1000 };
-    if (at < known.at) return state;
-    const spark = [...slide(known.spark, known.at, at - 1000), event.rps].slice(-SPARK_SECONDS);
-    return { ...state, [event.function]: { sample: sampleOf(event), spark, at } };
+    return next ?? state;
   };
 }
 

@@ -10,20 +10,25 @@ import * as reduce from "./reduce.ts";
 
 const PAGE = 200;
 /** More than anybody scrolls through; a list says when it stops there. */
-const MAX_ITEMS = 2000;
+const MAX_ITEMS = 5000;
 
 interface PageOf<T> {
   items: T[];
   next_page_token?: string | null;
 }
 
-async function all<T>(read: (page_token: string | undefined) => Promise<PageOf<T>>): Promise<{ items: T[]; truncated: boolean }> {
+async function all<T>(
+  read: (page_token: string | undefined) => Promise<PageOf<T>>,
+  show?: (part: { items: T[]; truncated: boolean }) => void,
+): Promise<{ items: T[]; truncated: boolean }> {
   const items: T[] = [];
   let token: string | undefined;
   do {
     const page = await read(token);
     items.push(...page.items);
     token = page.next_page_token ?? undefined;
+    // The first page is what one sees first.
+    if (token !== undefined && items.length === page.items.length) show?.({ items: [...items], truncated: false });
   } while (token !== undefined && items.length < MAX_ITEMS);
   return { items, truncated: token !== undefined };
 }
@@ -32,14 +37,14 @@ const query = (page_token: string | undefined) => ({ limit: PAGE, ...(page_token
 
 export const functions = (namespace: string): Resource<reduce.Functions<GatelessFunction>> => ({
   key: `functions ${namespace}`,
-  load: () => all((token) => api.listFunctions({ client, path: { namespace }, query: query(token) })),
+  load: (show) => all((token) => api.listFunctions({ client, path: { namespace }, query: query(token) }), show),
   apply: reduce.functions(namespace),
 });
 
 export const pulses = (namespace: string): Resource<reduce.Pulses> => ({
   key: `pulses ${namespace}`,
   load: async () => reduce.pulsesOf(await api.listStats({ client, path: { namespace } }), Date.now() + clockSkew.value),
-  apply: reduce.pulses(namespace),
+  applyAll: reduce.pulses(namespace),
 });
 
 export const fn = (namespace: string, name: string): Resource<GatelessFunction> => ({

@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { Browser } from "../browser.mjs";
+import { ROOT } from "../gateless.mjs";
 
 const run = promisify(execFile);
 const PHONE = { width: 360, height: 740 };
@@ -92,6 +95,32 @@ export function convenience(the) {
     browser.noFaults();
   });
 
+  test("leads from an empty namespace to a cold and a warm call", async () => {
+    await browser.go("/n/first/functions", "Functions");
+    const hello = page.getByRole("region", { name: "Your first function" });
+    await hello.getByLabel("Program").waitFor();
+    await browser.accessible("onboarding");
+    await hello.getByLabel("Name").fill("Not A Label");
+    await hello.getByRole("button", { name: "Deploy" }).click();
+    await hello.getByRole("alert").or(hello.locator(".field.wrong")).first().waitFor();
+    await hello.getByLabel("Name").fill("hello");
+    await hello.getByRole("button", { name: "Deploy" }).click();
+    const calls = page.getByRole("region", { name: "Its first calls" });
+    await calls.getByRole("button", { name: "Call it" }).click();
+    await calls.getByText("cold start", { exact: true }).waitFor({ timeout: 60_000 });
+    await calls.getByText("instance starts").waitFor();
+    await calls.getByRole("button", { name: "Call it" }).click();
+    await calls.getByText("warm", { exact: true }).waitFor();
+    await calls.getByText("From anywhere").waitFor();
+    await browser.accessible("onboarding, called");
+    const { stdout } = await run("sh", ["-c", await calls.locator("pre").innerText()]);
+    assert.match(stdout, /^HTTP\/1.1 200[\s\S]*hello/);
+    await calls.getByRole("link", { name: "hello" }).click();
+    await browser.heading(/hello/);
+    await gateless.api("DELETE", "/v1/namespaces/first/functions/hello");
+    browser.noFaults();
+  });
+
   test("switches namespaces, with what is in each", async () => {
     await gateless.api("PUT", "/v1/namespaces/team-a/functions/theirs", { spec: SPEC });
     await browser.go("/n/team-a/functions", "Functions");
@@ -119,6 +148,17 @@ export function convenience(the) {
       const operations = Object.values(document.paths).flatMap((item) => Object.values(item).map((one) => one.operationId).filter(Boolean));
       const drawn = await visitor.page.locator(".operation").evaluateAll((all) => all.map((one) => one.id));
       assert.deepEqual(operations.filter((id) => !drawn.includes(id)), []);
+      await visitor.page.getByText("http://127.0.0.1:7780").waitFor();
+      // What sidecars take is there, too, and is what they take.
+      const sidecar = JSON.parse(await readFile(join(ROOT, "openapi/sidecar.json"), "utf8"));
+      for (const [path, item] of Object.entries(sidecar.paths)) {
+        for (const [method, { operationId }] of Object.entries(item)) {
+          assert.ok(drawn.includes(operationId), operationId);
+          const at = path.replace("{name}", "anything").replace("{rest}", "").replace("{namespace}", "default").replace("{topic}", "nobody.default").replace("{id}", `${"0".repeat(32)}-0badcafe`);
+          const { status, body } = await gateless.call(at, { method: method.toUpperCase() });
+          assert.ok(status !== 405 && !body.includes("no such path"), `${method} ${at}: ${status} ${body}`);
+        }
+      }
       assert.deepEqual(Object.keys(document.components.schemas).filter((name) => !drawn.includes(`type-${name}`)), []);
       await visitor.accessible("reference");
       // Both kinds of hits lead to their place, also to another place of the page that is shown.

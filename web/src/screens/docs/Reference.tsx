@@ -1,10 +1,14 @@
-// Every operation of the management API and every type it speaks, from the server's own document.
+// Every operation of the management API and every type it speaks, from the server's own document; and what sidecars take, from theirs.
 
 import text from "../../../../openapi/openapi.json?raw";
-import { operationsOf, refOf, typeOf, type Document, type Schema, type Shown } from "../../logic/openapi.ts";
+import sidecarText from "../../../../openapi/sidecar.json?raw";
+import { operationsOf, refOf, typeOf, type Document, type Schema, type Server, type Shown } from "../../logic/openapi.ts";
 
 const api = JSON.parse(text) as Document;
-export const reference = operationsOf(api);
+const sidecar = JSON.parse(sidecarText) as Document;
+const SIDECAR = "At any sidecar";
+/** The management API's operations by tag, then those of sidecars, where functions are called. */
+export const reference: ReturnType<typeof operationsOf> = [...operationsOf(api), [SIDECAR, operationsOf(sidecar).flatMap(([, operations]) => operations)]];
 
 export function Reference({ title }: { title: string }) {
   return (
@@ -15,6 +19,9 @@ export function Reference({ title }: { title: string }) {
         Every request carries <code>Authorization: Bearer TOKEN</code>, with a token from <code>gateless token create</code>. The document itself is at{" "}
         <code>/v1/openapi.json</code>. Version {api.info.version}.
       </p>
+      <Servers servers={api.servers} />
+      <p>{sidecar.info.description}</p>
+      <Servers servers={sidecar.servers} />
       <nav aria-label="Operations">
         {reference.map(([tag, operations]) => (
           <section key={tag}>
@@ -35,6 +42,23 @@ export function Reference({ title }: { title: string }) {
         <Type key={name} name={name} schema={schema} />
       ))}
     </article>
+  );
+}
+
+function Servers({ servers }: { servers: Server[] }) {
+  return (
+    <dl class="servers">
+      {servers.map(({ url, description, variables = {} }) => (
+        <div key={url}>
+          <dt>
+            <code>{url.replace(/\{(\w+)\}/g, (_, name: string) => variables[name]?.default ?? `{${name}}`)}</code>
+          </dt>
+          <dd>
+            <Prose text={[description, ...Object.values(variables).map((one) => one.description)].filter(Boolean).join(" ")} />
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -1,0 +1,138 @@
+// The first function, from an editor to a cold and a warm call, where a namespace has none yet.
+
+import { useRef, useState } from "preact/hooks";
+import { client, problemOf, type GatelessError } from "../../api/client.ts";
+import { applyFunction, invokeFunction, type ApplyRequest, type InvokeResponse } from "../../api/sdk.ts";
+import { Badge, Command, Problem } from "../../parts/basic.tsx";
+import { errorAt, TextField } from "../../parts/Field.tsx";
+import { PhaseBars } from "../../parts/PhaseBars.tsx";
+import { millis } from "../../logic/format.ts";
+import { RUNTIMES, type Runtime } from "../../logic/hello.ts";
+import { addressOf } from "../../logic/address.ts";
+import { href } from "../../router.ts";
+import { useLive } from "../../store/live.ts";
+import * as resources from "../../store/resources.ts";
+
+interface Props {
+  ns: string;
+  /** From then on the list is no longer empty, and this is still shown. */
+  onDeployed(): void;
+}
+
+const [FIRST] = RUNTIMES as [Runtime, ...Runtime[]];
+
+export function Hello({ ns, onDeployed }: Props) {
+  const [runtime, setRuntime] = useState(FIRST);
+  const [name, setName] = useState("hello");
+  const [code, setCode] = useState(FIRST.code);
+  const [deployed, setDeployed] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<GatelessError>();
+  const choose = (next: Runtime) => {
+    // What was written is kept; what was offered is replaced.
+    if (RUNTIMES.some((one) => one.code === code)) setCode(next.code);
+    setRuntime(next);
+  };
+  const deploy = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      // None to begin with, so that the first call is a cold one; and it goes again half a minute after the last.
+      const spec = { kind: "process", process: { command: [...runtime.command, code] }, scaling: { initial_scale: 0 } } as ApplyRequest["spec"];
+      await applyFunction({ client, path: { namespace: ns, name }, body: { labels: {}, spec }, headers: { "If-None-Match": "*" } });
+      setDeployed(name);
+      onDeployed();
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <section class="hello" aria-label="Your first function">
+      <form class="card" onSubmit={(event) => void deploy(event)}>
+        <header>
+          <h2>1 · Write it</h2>
+          <div class="segments" role="group" aria-label="Language">
+            {RUNTIMES.map((one) => (
+              <button key={one.key} type="button" disabled={deployed !== undefined} aria-pressed={one === runtime} onClick={() => choose(one)}>
+                {one.label}
+              </button>
+            ))}
+          </div>
+        </header>
+        <p class="hint">
+          A function is any program that serves HTTP on <code>$PORT</code>. This one runs with the hosts’ own <code>{runtime.command[0]}</code>.
+        </p>
+        <TextField label="Name" value={name} onChange={setName} required disabled={deployed !== undefined} error={errorAt(problem, "name")} />
+        <TextField label="Program" value={code} onChange={setCode} lines={12} mono disabled={deployed !== undefined} error={errorAt(problem, "/spec/process/command", true)} />
+        <Problem problem={problem} title={problem?.status === 412 ? "There is one of this name" : undefined} />
+        <footer>
+          <button type="submit" class="primary" disabled={busy || deployed !== undefined || name === ""}>
+            {deployed === undefined ? "Deploy" : "Deployed"}
+          </button>
+        </footer>
+      </form>
+      {deployed !== undefined && <Calls ns={ns} name={deployed} />}
+    </section>
+  );
+}
+
+/** For an instance to start: a call may also be held for a moment by a sidecar that has just heard of the instance. */
+const waited = ({ phases }: InvokeResponse) => phases.some(({ name, duration_ms }) => name === "start" && duration_ms > 0);
+
+function Calls({ ns, name }: { ns: string; name: string }) {
+  const [answers, setAnswers] = useState<InvokeResponse[]>([]);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<GatelessError>();
+  const card = useRef<HTMLElement>(null);
+  const entrance = useLive(resources.sidecars()).value?.find((one) => one.connected);
+  const [cold, warm] = [answers.find(waited), answers.find((one) => !waited(one) && one.status < 500)];
+  const call = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      const answer = await invokeFunction({ client, path: { namespace: ns, name }, body: { method: "GET", path: "/" } });
+      setAnswers((before) => [answer, ...before].slice(0, 4));
+      requestAnimationFrame(() => card.current?.scrollIntoView({ block: "nearest" }));
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <section class="card" aria-label="Its first calls" aria-live="polite" aria-busy={busy} ref={card}>
+      <header>
+        <h2>2 · {cold ? "Call it again: warm" : "Call it: cold"}</h2>
+        <button type="button" class={warm ? "" : "primary"} disabled={busy} onClick={() => void call()}>
+          {busy ? "Calling…" : "Call it"}
+        </button>
+      </header>
+      <p class="hint">{cold ? "Its instance is there: the same call takes only as long as the program." : "No instance runs. The call is held, one is started, and the call forwarded to it: nothing is lost."}</p>
+      <Problem problem={problem} title="The call was not made" />
+      {answers.map((answer, index) => (
+        <div key={answers.length - index} class="answered">
+          <p>
+            <Badge tone={answer.status < 300 ? "ok" : "bad"}>{answer.status}</Badge> in {millis(answer.duration_ms)}{" "}
+            {waited(answer) ? <Badge tone="busy">cold start</Badge> : <Badge>warm</Badge>} <code>{(answer.body ?? "").trim().slice(0, 80)}</code>
+          </p>
+          <PhaseBars phases={answer.phases} total={answer.duration_ms} />
+        </div>
+      ))}
+      {answers.some((one) => one.status >= 500) && (
+        <p>
+          <a href={href("function", { ns, name })}>Its page</a> says what went wrong, with the last lines it wrote.
+        </p>
+      )}
+      {warm && entrance && (
+        <>
+          <h3>3 · From anywhere</h3>
+          <Command text={addressOf(entrance, ns, name).curl} />
+          <p>
+            See <a href={href("function", { ns, name })}>{name}</a> scale, <a href={href("logs", { ns }, { function: name })}>what it writes</a>, or <a href={href("edit", { ns, name })}>change it</a>.
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
