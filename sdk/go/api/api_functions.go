@@ -946,6 +946,8 @@ func (r ApiListKeysRequest) Execute() (*KeyList, *http.Response, error) {
 /*
 ListKeys List callers' keys to a function
 
+By name, with when each was made. What a caller sends is shown once, when its key is made.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function, a DNS label of at most 52 characters.

@@ -21,7 +21,7 @@ var _ MappedNullable = &Liveness{}
 type Liveness struct {
 	// Probes in a row without an answer, after which an instance is replaced.
 	FailureThreshold *int32 `json:"failure_threshold,omitempty"`
-	// What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check.
+	// What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check. Bound: at most 2,048 characters.
 	Path NullableString `json:"path,omitempty"`
 	// Between two probes of an instance that has said nothing meanwhile; 0: none is probed.
 	PeriodMs *int64 `json:"period_ms,omitempty"`

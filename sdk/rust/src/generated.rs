@@ -10,6 +10,9 @@ pub mod types {
     ///What a function asks of its callers. In force for all revisions as soon as it is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Access {
+        ///What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub auth: ::std::option::Option<Auth>,
         ///How many of these may come at once; 0: as many as may in a second.
         #[serde(default)]
         pub burst: i32,
@@ -32,6 +35,7 @@ pub mod types {
     impl ::std::default::Default for Access {
         fn default() -> Self {
             Self {
+                auth: Default::default(),
                 burst: Default::default(),
                 caller_burst: Default::default(),
                 caller_rate: defaults::access_caller_rate(),
@@ -159,6 +163,61 @@ pub mod types {
     impl Attempt {
         pub fn builder() -> builder::Attempt {
             Default::default()
+        }
+    }
+    ///What a caller of a function has to prove.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum Auth {
+        #[serde(rename = "none")]
+        None,
+        #[serde(rename = "key")]
+        Key,
+    }
+    impl ::std::fmt::Display for Auth {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::None => f.write_str("none"),
+                Self::Key => f.write_str("key"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for Auth {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "none" => Ok(Self::None),
+                "key" => Ok(Self::Key),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Auth {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Auth {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///A call it was not done to.
@@ -429,6 +488,24 @@ namespace.*/
             Default::default()
         }
     }
+    ///A new key.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CreatedKey {
+        ///When it was made.
+        pub created_at: ::jiff::Timestamp,
+        ///When it stops being one; `null`: never.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expires_at: ::std::option::Option<::jiff::Timestamp>,
+        ///The key; it is shown this once and kept nowhere.
+        pub key: ::std::string::String,
+        ///The caller's name.
+        pub name: ::std::string::String,
+    }
+    impl CreatedKey {
+        pub fn builder() -> builder::CreatedKey {
+            Default::default()
+        }
+    }
     ///A new token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct CreatedToken {
@@ -468,6 +545,9 @@ namespace.*/
         ///The body's `content-type`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub content_type: ::std::option::Option<::std::string::String>,
+        ///What of a time that comes while the call of the one before is not over.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub overlap: ::std::option::Option<Overlap>,
         ///Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
         pub schedule: ::std::string::String,
         ///IANA name of the time zone the schedule is of.
@@ -499,7 +579,7 @@ are left out.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Event {
         /**function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-`lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`.*/
+`lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub action: ::std::option::Option<::std::string::String>,
         ///call: the attempt under way or the last one, from 1; 0: none yet.
@@ -538,7 +618,7 @@ are left out.*/
         ///sidecar: how many catalogue versions it is behind.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub lag: ::std::option::Option<i64>,
-        ///function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed.
+        ///function, instance, reset: for people. trigger: its call's id, the error, or the time that was missed or skipped.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
         ///Null: it is of no one namespace.
@@ -957,6 +1037,47 @@ more with time.*/
             Default::default()
         }
     }
+    ///A caller's key, without the key itself.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Key {
+        ///When it was made.
+        pub created_at: ::jiff::Timestamp,
+        ///When it stops being one; `null`: never.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expires_at: ::std::option::Option<::jiff::Timestamp>,
+        ///The caller's name; the function sees it as `x-gateless-caller`.
+        pub name: ::std::string::String,
+    }
+    impl Key {
+        pub fn builder() -> builder::Key {
+            Default::default()
+        }
+    }
+    ///A function's keys.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyList {
+        ///All of them, by name; at most 256.
+        pub items: ::std::vec::Vec<Key>,
+    }
+    impl KeyList {
+        pub fn builder() -> builder::KeyList {
+            Default::default()
+        }
+    }
+    ///What is asked of a new key.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyRequest {
+        ///The caller's name, a DNS label.
+        pub name: ::std::string::String,
+        ///How long it is good, at most a year; left out: until it is revoked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ttl_seconds: ::std::option::Option<::std::num::NonZeroU64>,
+    }
+    impl KeyRequest {
+        pub fn builder() -> builder::KeyRequest {
+            Default::default()
+        }
+    }
     ///The live signing keys.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct KeysRotated {
@@ -1060,6 +1181,40 @@ more with time.*/
             Default::default()
         }
     }
+    ///Probes of instances that say nothing: one that does not answer them is replaced.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Liveness {
+        ///Probes in a row without an answer, after which an instance is replaced.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 3>")]
+        pub failure_threshold: ::std::num::NonZeroU32,
+        ///What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check. Bound: at most 2,048 characters.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub path: ::std::option::Option<::std::string::String>,
+        ///Between two probes of an instance that has said nothing meanwhile; 0: none is probed.
+        #[serde(default = "defaults::default_u64::<i64, 10000>")]
+        pub period_ms: i64,
+        ///For the answer to a probe.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 1000>")]
+        pub timeout_ms: ::std::num::NonZeroU64,
+    }
+    impl ::std::default::Default for Liveness {
+        fn default() -> Self {
+            Self {
+                failure_threshold: defaults::default_nzu64::<
+                    ::std::num::NonZeroU32,
+                    3,
+                >(),
+                path: Default::default(),
+                period_ms: defaults::default_u64::<i64, 10000>(),
+                timeout_ms: defaults::default_nzu64::<::std::num::NonZeroU64, 1000>(),
+            }
+        }
+    }
+    impl Liveness {
+        pub fn builder() -> builder::Liveness {
+            Default::default()
+        }
+    }
     ///A line an instance wrote.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct LogLine {
@@ -1154,6 +1309,65 @@ more with time.*/
             value.parse()
         }
     }
+    ///What of a time that comes while the call of the one before is not over: neither done nor a dead letter.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum Overlap {
+        #[serde(rename = "allow")]
+        Allow,
+        #[serde(rename = "skip")]
+        Skip,
+        #[serde(rename = "queue")]
+        Queue,
+    }
+    impl ::std::fmt::Display for Overlap {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Allow => f.write_str("allow"),
+                Self::Skip => f.write_str("skip"),
+                Self::Queue => f.write_str("queue"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for Overlap {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "allow" => Ok(Self::Allow),
+                "skip" => Ok(Self::Skip),
+                "queue" => Ok(Self::Queue),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Overlap {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Overlap {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///A part of a call's time.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Phase {
@@ -1203,7 +1417,7 @@ more with time.*/
         ///Address space of an instance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub memory_bytes: ::std::option::Option<i64>,
-        ///When an instance counts as ready: its port accepts a connection, or a GET of a path answers 2xx or 3xx.
+        ///When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ready: ::std::option::Option<Readiness>,
         ///Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`.
@@ -1332,7 +1546,8 @@ more with time.*/
     ///When an instance counts as ready.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct Readiness {
-        ///`tcp`: its port accepts a connection. `http`: a GET of `path` answers 2xx or 3xx.
+        /**`answer`: it answers a request, whatever the status. `http`: a GET of `path` answers 2xx or 3xx. `tcp`: its port
+accepts a connection, although nobody may be behind it yet.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub kind: ::std::option::Option<ReadinessKind>,
         ///For kind `http`.
@@ -1358,6 +1573,8 @@ more with time.*/
         PartialOrd
     )]
     pub enum ReadinessKind {
+        #[serde(rename = "answer")]
+        Answer,
         #[serde(rename = "tcp")]
         Tcp,
         #[serde(rename = "http")]
@@ -1366,6 +1583,7 @@ more with time.*/
     impl ::std::fmt::Display for ReadinessKind {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             match *self {
+                Self::Answer => f.write_str("answer"),
                 Self::Tcp => f.write_str("tcp"),
                 Self::Http => f.write_str("http"),
             }
@@ -1377,6 +1595,7 @@ more with time.*/
             value: &str,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             match value {
+                "answer" => Ok(Self::Answer),
                 "tcp" => Ok(Self::Tcp),
                 "http" => Ok(Self::Http),
                 _ => Err("invalid value".into()),
@@ -1993,6 +2212,9 @@ through it go on.*/
         ///Bounds on one call.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limits: ::std::option::Option<Limits>,
+        ///Probes of instances that say nothing.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub liveness: ::std::option::Option<Liveness>,
         ///For kind `process`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub process: ::std::option::Option<Process>,
@@ -2449,6 +2671,8 @@ shows the condition `FunctionMissing`.*/
         pub owner: ::std::option::Option<::std::string::String>,
         ///Whether the condition `Ready` is true.
         pub ready: bool,
+        ///Times of its schedule that were left out, as the call before was not over.
+        pub skipped: i64,
     }
     impl TriggerStatus {
         pub fn builder() -> builder::TriggerStatus {
@@ -2631,6 +2855,10 @@ shows the condition `FunctionMissing`.*/
     pub mod builder {
         #[derive(Clone, Debug)]
         pub struct Access {
+            auth: ::std::result::Result<
+                ::std::option::Option<super::Auth>,
+                ::std::string::String,
+            >,
             burst: ::std::result::Result<i32, ::std::string::String>,
             caller_burst: ::std::result::Result<i32, ::std::string::String>,
             caller_rate: ::std::result::Result<f64, ::std::string::String>,
@@ -2647,6 +2875,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for Access {
             fn default() -> Self {
                 Self {
+                    auth: Ok(Default::default()),
                     burst: Ok(Default::default()),
                     caller_burst: Ok(Default::default()),
                     caller_rate: Ok(super::defaults::access_caller_rate()),
@@ -2657,6 +2886,18 @@ shows the condition `FunctionMissing`.*/
             }
         }
         impl Access {
+            pub fn auth<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Auth>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.auth = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for auth: {e}")
+                    });
+                self
+            }
             pub fn burst<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i32>,
@@ -2736,6 +2977,7 @@ shows the condition `FunctionMissing`.*/
                 value: Access,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    auth: value.auth?,
                     burst: value.burst?,
                     caller_burst: value.caller_burst?,
                     caller_rate: value.caller_rate?,
@@ -2748,6 +2990,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::Access> for Access {
             fn from(value: super::Access) -> Self {
                 Self {
+                    auth: Ok(value.auth),
                     burst: Ok(value.burst),
                     caller_burst: Ok(value.caller_burst),
                     caller_rate: Ok(value.caller_rate),
@@ -3980,6 +4223,99 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct CreatedKey {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            expires_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for CreatedKey {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    expires_at: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                }
+            }
+        }
+        impl CreatedKey {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreatedKey> for super::CreatedKey {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreatedKey,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    expires_at: value.expires_at?,
+                    key: value.key?,
+                    name: value.name?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreatedKey> for CreatedKey {
+            fn from(value: super::CreatedKey) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    expires_at: Ok(value.expires_at),
+                    key: Ok(value.key),
+                    name: Ok(value.name),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct CreatedToken {
             created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
             description: ::std::result::Result<
@@ -4133,6 +4469,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
+            overlap: ::std::result::Result<
+                ::std::option::Option<super::Overlap>,
+                ::std::string::String,
+            >,
             schedule: ::std::result::Result<
                 ::std::string::String,
                 ::std::string::String,
@@ -4151,6 +4491,7 @@ shows the condition `FunctionMissing`.*/
                         super::defaults::default_u64::<i64, 86400000>(),
                     ),
                     content_type: Ok(Default::default()),
+                    overlap: Ok(Default::default()),
                     schedule: Err("no value supplied for schedule".to_string()),
                     timezone: Ok(super::defaults::cron_trigger_timezone()),
                 }
@@ -4207,6 +4548,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn overlap<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Overlap>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overlap = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for overlap: {e}")
+                    });
+                self
+            }
             pub fn schedule<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -4242,6 +4595,7 @@ shows the condition `FunctionMissing`.*/
                     catch_up: value.catch_up?,
                     catch_up_window_ms: value.catch_up_window_ms?,
                     content_type: value.content_type?,
+                    overlap: value.overlap?,
                     schedule: value.schedule?,
                     timezone: value.timezone?,
                 })
@@ -4254,6 +4608,7 @@ shows the condition `FunctionMissing`.*/
                     catch_up: Ok(value.catch_up),
                     catch_up_window_ms: Ok(value.catch_up_window_ms),
                     content_type: Ok(value.content_type),
+                    overlap: Ok(value.overlap),
                     schedule: Ok(value.schedule),
                     timezone: Ok(value.timezone),
                 }
@@ -6818,6 +7173,187 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Key {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            expires_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for Key {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    expires_at: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                }
+            }
+        }
+        impl Key {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Key> for super::Key {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Key,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    expires_at: value.expires_at?,
+                    name: value.name?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Key> for Key {
+            fn from(value: super::Key) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    expires_at: Ok(value.expires_at),
+                    name: Ok(value.name),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Key>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeyList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                }
+            }
+        }
+        impl KeyList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Key>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyList> for super::KeyList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { items: value.items? })
+            }
+        }
+        impl ::std::convert::From<super::KeyList> for KeyList {
+            fn from(value: super::KeyList) -> Self {
+                Self { items: Ok(value.items) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyRequest {
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            ttl_seconds: ::std::result::Result<
+                ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeyRequest {
+            fn default() -> Self {
+                Self {
+                    name: Err("no value supplied for name".to_string()),
+                    ttl_seconds: Ok(Default::default()),
+                }
+            }
+        }
+        impl KeyRequest {
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn ttl_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::num::NonZeroU64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ttl_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ttl_seconds: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyRequest> for super::KeyRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    name: value.name?,
+                    ttl_seconds: value.ttl_seconds?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyRequest> for KeyRequest {
+            fn from(value: super::KeyRequest) -> Self {
+                Self {
+                    name: Ok(value.name),
+                    ttl_seconds: Ok(value.ttl_seconds),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct KeysRotated {
             current: ::std::result::Result<::std::string::String, ::std::string::String>,
             previous: ::std::result::Result<
@@ -6992,6 +7528,111 @@ shows the condition `FunctionMissing`.*/
                     idle_timeout_ms: Ok(value.idle_timeout_ms),
                     max_request_body_bytes: Ok(value.max_request_body_bytes),
                     response_start_timeout_ms: Ok(value.response_start_timeout_ms),
+                    timeout_ms: Ok(value.timeout_ms),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Liveness {
+            failure_threshold: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
+            path: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            period_ms: ::std::result::Result<i64, ::std::string::String>,
+            timeout_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Liveness {
+            fn default() -> Self {
+                Self {
+                    failure_threshold: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 3>(),
+                    ),
+                    path: Ok(Default::default()),
+                    period_ms: Ok(super::defaults::default_u64::<i64, 10000>()),
+                    timeout_ms: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 1000>(),
+                    ),
+                }
+            }
+        }
+        impl Liveness {
+            pub fn failure_threshold<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.failure_threshold = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for failure_threshold: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn period_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.period_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for period_ms: {e}")
+                    });
+                self
+            }
+            pub fn timeout_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timeout_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timeout_ms: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Liveness> for super::Liveness {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Liveness,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    failure_threshold: value.failure_threshold?,
+                    path: value.path?,
+                    period_ms: value.period_ms?,
+                    timeout_ms: value.timeout_ms?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Liveness> for Liveness {
+            fn from(value: super::Liveness) -> Self {
+                Self {
+                    failure_threshold: Ok(value.failure_threshold),
+                    path: Ok(value.path),
+                    period_ms: Ok(value.period_ms),
                     timeout_ms: Ok(value.timeout_ms),
                 }
             }
@@ -10201,6 +10842,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<super::Limits>,
                 ::std::string::String,
             >,
+            liveness: ::std::result::Result<
+                ::std::option::Option<super::Liveness>,
+                ::std::string::String,
+            >,
             process: ::std::result::Result<
                 ::std::option::Option<super::Process>,
                 ::std::string::String,
@@ -10239,6 +10884,7 @@ shows the condition `FunctionMissing`.*/
                     hold: Ok(Default::default()),
                     kind: Err("no value supplied for kind".to_string()),
                     limits: Ok(Default::default()),
+                    liveness: Ok(Default::default()),
                     process: Ok(Default::default()),
                     protocol: Ok(Default::default()),
                     retries: Ok(Default::default()),
@@ -10324,6 +10970,18 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for limits: {e}")
+                    });
+                self
+            }
+            pub fn liveness<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Liveness>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.liveness = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for liveness: {e}")
                     });
                 self
             }
@@ -10424,6 +11082,7 @@ shows the condition `FunctionMissing`.*/
                     hold: value.hold?,
                     kind: value.kind?,
                     limits: value.limits?,
+                    liveness: value.liveness?,
                     process: value.process?,
                     protocol: value.protocol?,
                     retries: value.retries?,
@@ -10443,6 +11102,7 @@ shows the condition `FunctionMissing`.*/
                     hold: Ok(value.hold),
                     kind: Ok(value.kind),
                     limits: Ok(value.limits),
+                    liveness: Ok(value.liveness),
                     process: Ok(value.process),
                     protocol: Ok(value.protocol),
                     retries: Ok(value.retries),
@@ -12014,6 +12674,7 @@ shows the condition `FunctionMissing`.*/
                 ::std::string::String,
             >,
             ready: ::std::result::Result<bool, ::std::string::String>,
+            skipped: ::std::result::Result<i64, ::std::string::String>,
         }
         impl ::std::default::Default for TriggerStatus {
             fn default() -> Self {
@@ -12028,6 +12689,7 @@ shows the condition `FunctionMissing`.*/
                     next_fire_at: Ok(Default::default()),
                     owner: Ok(Default::default()),
                     ready: Err("no value supplied for ready".to_string()),
+                    skipped: Err("no value supplied for skipped".to_string()),
                 }
             }
         }
@@ -12152,6 +12814,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn skipped<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.skipped = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for skipped: {e}")
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<TriggerStatus> for super::TriggerStatus {
             type Error = super::error::ConversionError;
@@ -12169,6 +12843,7 @@ shows the condition `FunctionMissing`.*/
                     next_fire_at: value.next_fire_at?,
                     owner: value.owner?,
                     ready: value.ready?,
+                    skipped: value.skipped?,
                 })
             }
         }
@@ -12185,6 +12860,7 @@ shows the condition `FunctionMissing`.*/
                     next_fire_at: Ok(value.next_fire_at),
                     owner: Ok(value.owner),
                     ready: Ok(value.ready),
+                    skipped: Ok(value.skipped),
                 }
             }
         }
@@ -13253,6 +13929,69 @@ let response = client.invoke_function()
 ```*/
     pub fn invoke_function(&self) -> builder::InvokeFunction<'_> {
         builder::InvokeFunction::new(self)
+    }
+    /**List callers' keys to a function
+
+By name, with when each was made. What a caller sends is shown once, when its key is made.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/keys`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+```ignore
+let response = client.list_keys()
+    .namespace(namespace)
+    .name(name)
+    .send()
+    .await;
+```*/
+    pub fn list_keys(&self) -> builder::ListKeys<'_> {
+        builder::ListKeys::new(self)
+    }
+    /**Make a caller's key to a function
+
+It is asked for where the spec's `access.auth` is `key`. Making one makes no revision.
+
+Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/keys`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`
+```ignore
+let response = client.create_key()
+    .namespace(namespace)
+    .name(name)
+    .idempotency_key(idempotency_key)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn create_key(&self) -> builder::CreateKey<'_> {
+        builder::CreateKey::new(self)
+    }
+    /**Revoke a caller's key
+
+Sidecars refuse it as soon as they hear of it. Calls that are queued for its holder become dead letters.
+
+Sends a `DELETE` request to `/v1/namespaces/{namespace}/functions/{name}/keys/{key}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function.
+- `key`: The caller's name, a DNS label.
+```ignore
+let response = client.revoke_key()
+    .namespace(namespace)
+    .name(name)
+    .key(key)
+    .send()
+    .await;
+```*/
+    pub fn revoke_key(&self) -> builder::RevokeKey<'_> {
+        builder::RevokeKey::new(self)
     }
     /**Read a function's log lines
 
@@ -17146,6 +17885,358 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_keys`]
+
+[`Client::list_keys`]: super::Client::list_keys*/
+    #[derive(Debug, Clone)]
+    pub struct ListKeys<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+    }
+    impl<'a> ListKeys<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/keys`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::KeyList>, Error<types::Problem>> {
+            let Self { client, namespace, name } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/keys", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_keys",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::create_key`]
+
+[`Client::create_key`]: super::Client::create_key*/
+    #[derive(Debug, Clone)]
+    pub struct CreateKey<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::KeyRequest, String>,
+    }
+    impl<'a> CreateKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyRequest>,
+            <V as std::convert::TryInto<types::KeyRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `KeyRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::KeyRequest,
+            ) -> types::builder::KeyRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/keys`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CreatedKey>, Error<types::Problem>> {
+            let Self { client, namespace, name, idempotency_key, body } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::KeyRequest::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/keys", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "create_key",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::revoke_key`]
+
+[`Client::revoke_key`]: super::Client::revoke_key*/
+    #[derive(Debug, Clone)]
+    pub struct RevokeKey<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+        key: Result<::std::string::String, String>,
+    }
+    impl<'a> RevokeKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                key: Err("key was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.key = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/namespaces/{namespace}/functions/{name}/keys/{key}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, namespace, name, key } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let key = key.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/keys/{}", client.baseurl, encode_path(&
+                namespace.to_string()), encode_path(& name.to_string()), encode_path(&
+                key.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "revoke_key",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -1087,7 +1087,7 @@ export type Liveness = {
      */
     failure_threshold?: number;
     /**
-     * What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check.
+     * What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c` gRPC's health check. Bound: at most 2,048 characters.
      */
     path?: string | null;
     /**

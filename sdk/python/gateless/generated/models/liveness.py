@@ -18,7 +18,7 @@ class Liveness:
         failure_threshold (int | Unset): Probes in a row without an answer, after which an instance is replaced.
             Default: 3.
         path (None | str | Unset): What a probe gets; any status is an answer. Left out: `OPTIONS *`, and for `h2c`
-            gRPC's health check.
+            gRPC's health check. Bound: at most 2,048 characters.
         period_ms (int | Unset): Between two probes of an instance that has said nothing meanwhile; 0: none is probed.
             Default: 10000.
         timeout_ms (int | Unset): For the answer to a probe. Default: 1000.

@@ -70,6 +70,8 @@ def sync_detailed(
 ) -> Response[KeyList | Problem]:
     """List callers' keys to a function
 
+     By name, with when each was made. What a caller sends is shown once, when its key is made.
+
     Args:
         namespace (str):
         name (str):
@@ -102,6 +104,8 @@ def sync(
 ) -> KeyList | Problem | None:
     """List callers' keys to a function
 
+     By name, with when each was made. What a caller sends is shown once, when its key is made.
+
     Args:
         namespace (str):
         name (str):
@@ -128,6 +132,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[KeyList | Problem]:
     """List callers' keys to a function
+
+     By name, with when each was made. What a caller sends is shown once, when its key is made.
 
     Args:
         namespace (str):
@@ -158,6 +164,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> KeyList | Problem | None:
     """List callers' keys to a function
+
+     By name, with when each was made. What a caller sends is shown once, when its key is made.
 
     Args:
         namespace (str):
