@@ -118,7 +118,8 @@ listen l
         env = {**os.environ, "XDG_CONFIG_HOME": str(self.folder), "GATELESS_LOG": "warn"}
         process = self.start(*args, stdout=subprocess.PIPE, text=True, env=env)
         ready = json.loads(process.stdout.readline())
-        self.client = {**env, "GATELESS_SERVER": ready["api"], "GATELESS_TOKEN": ready["first_admin_token"]}
+        token = Path(ready["admin_token_file"]).read_text().strip()
+        self.client = {**env, "GATELESS_SERVER": ready["api"], "GATELESS_TOKEN": token}
         return ready["public"].rsplit(":", 1)[1]
 
     def deploy(self, name, *sets):

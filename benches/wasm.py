@@ -79,7 +79,7 @@ class Gateless:
                            "--grpc-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
         ready = json.loads(server.stdout.readline())
         self.api = ready["api"].removeprefix("http://")
-        self.token = ready["first_admin_token"]
+        self.token = Path(ready["admin_token_file"]).read_text().strip()
         sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--data", home / "sidecar", "--server", ready["grpc"],
                             "--listen", here, "--local-listen", here, "--peer-listen", here,
                             "--gossip-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)

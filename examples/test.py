@@ -188,7 +188,8 @@ def cluster(program):
         up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         try:
             ready = json.loads(up.stdout.readline())
-            env |= {"GATELESS_SERVER": ready["api"], "GATELESS_TOKEN": ready["first_admin_token"]}
+            token = Path(ready["admin_token_file"]).read_text().strip()
+            env |= {"GATELESS_SERVER": ready["api"], "GATELESS_TOKEN": token}
             yield env, ready["public"].removeprefix("http://")
         finally:
             up.terminate()

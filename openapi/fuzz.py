@@ -33,7 +33,7 @@ def deploy(ready):
 
 def send(method, url, ready, document=None):
     body = None if document is None else json.dumps(document).encode()
-    headers = {"authorization": f"Bearer {ready['first_admin_token']}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {ready['token']}", "content-type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=90) as answer:
         return answer.read()
 
@@ -48,7 +48,7 @@ def main():
             # How hard it is to make examples says nothing about the server.
             "--suppress-health-check", "all", "--warnings", "off",
         ]
-        env = {**os.environ, "GATELESS_TOKEN": ready["first_admin_token"]}
+        env = {**os.environ, "GATELESS_TOKEN": ready["token"]}
         # It leaves a folder with what it found where it runs.
         tools = OPENAPI.parent / "target" / "sdk"
         result = subprocess.run(command, cwd=tools, env=env, timeout=TIMEOUT_SECONDS, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

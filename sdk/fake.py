@@ -68,7 +68,7 @@ def server(ready):
     gone = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
     def sidecars():
-        headers = {"authorization": f"Bearer {ready['first_admin_token']}"}
+        headers = {"authorization": f"Bearer {ready['token']}"}
         with urllib.request.urlopen(urllib.request.Request(f"{ready['api']}/v1/sidecars", headers=headers)) as answer:
             document = json.load(answer)
         real = document["items"][0]

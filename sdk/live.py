@@ -15,7 +15,7 @@ STOP_SECONDS = 60
 
 @contextlib.contextmanager
 def gateless(binary, *arguments):
-    """Yields its ready line: `api`, `public`, `first_admin_token` and more. Ends the process in any case."""
+    """Yields its ready line: `api`, `public` and more, with an admin's `token`. Ends the process in any case."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(pathlib.Path(binary).resolve()), "up", "--data", folder, *arguments]
         for listener in LISTENERS:
@@ -30,7 +30,9 @@ def gateless(binary, *arguments):
             line = process.stdout.readline()
             if not line:
                 sys.exit("gateless up did not start:\n" + log_path.read_text())
-            yield json.loads(line)
+            ready = json.loads(line)
+            token = pathlib.Path(ready["admin_token_file"]).read_text().strip()
+            yield {**ready, "token": token}
             if process.poll() is not None:
                 sys.exit("gateless up ended by itself:\n" + log_path.read_text())
         finally:

@@ -54,7 +54,7 @@ def run(language, ready, faulty):
     env = {
         **os.environ,
         "GATELESS_SERVER": ready["api"],
-        "GATELESS_TOKEN": ready["first_admin_token"],
+        "GATELESS_TOKEN": ready["token"],
         "SDK_FAKE": faulty,
         "SDK_ECHO": str(SDK / "echo.py"),
         "SDK_FUNCTION": f"echo-{language}",

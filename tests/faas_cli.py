@@ -169,10 +169,10 @@ def main():
         callbacks = Callbacks()
         with live.gateless(sys.argv[1], "--images", str(images), "--egress-allow", callbacks.address) as ready:
             cli = FaasCli(program, folder, ready["public"])
-            deploys(cli, ready["first_admin_token"])
+            deploys(cli, ready["token"])
             calls(cli, callbacks)
             logs(cli)
-            scales(cli, ready["first_admin_token"])
+            scales(cli, ready["token"])
             removes(cli)
     print("faas-cli: login, secrets, deploy, describe, invoke, async with callback, logs, scaling, namespaces, remove: as with a gateway")
 

@@ -171,7 +171,8 @@ def hosts(folder, env, blocks):
         ready = shell.wait_for(command, r'\{.*"event":"ready".*\}', since)[0]
         if not secret:
             secret = shell.run("cat /var/lib/gateless/server/cluster-secret").strip()
-            token = re.search(r'"first_admin_token":"([^"]+)"', ready)[1]
+            file = re.search(r'"admin_token_file":"([^"]+)"', ready)[1]
+            token = shell.run(f"cat {file}").strip()
             server = address
     ask = f"gateless sidecars --server http://{server}:7780 --token {token} -o json"
     end = time.monotonic() + SECONDS

@@ -17,7 +17,6 @@ use self::session::Session;
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::login::Target;
-use crate::login::file::write_private;
 use crate::manifest::units::Millis;
 use crate::output::{Format, Output};
 use crate::project::ProjectArgs;
@@ -28,8 +27,6 @@ use crate::secret_file::secret_file;
 
 const USUAL_API: u16 = 7780;
 const USUAL_CALLS: u16 = 7700;
-/// Kept with the data: a server shows its first token once.
-const TOKEN_FILE: &str = "dev-token";
 
 /// Run a function here, again after every change of its sources.
 #[derive(Debug, Args)]
@@ -78,12 +75,14 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         let namespace = project.manifest.namespace.as_deref().unwrap_or("default");
         let calls = url(sidecar.public);
         let result = async {
-            let admin = parts::first_admin(&server, out).await;
-            let token = token(data, admin.as_ref().map(|admin| admin.token.as_str()))?;
+            let Some(admin) = parts::admin_token_file(&server, out).await else {
+                return Err(no_token(data));
+            };
+            let token = parts::admin_token(&admin)?;
             server.answer();
-            let mut ready = server_ready(&server);
+            let mut ready = server_ready(&server, Some(&admin));
             ready.append(&mut sidecar_ready(&sidecar));
-            announce(out, &url(server.api), &calls, &token, ready)?;
+            announce(out, (&url(server.api), &calls), &admin, ready)?;
             let client = Client::at(target(&url(server.api), token, namespace))?;
             let mut session = Session::new(&args.project, args.timeout, &client, &calls)?;
             tokio::select! {
@@ -115,19 +114,13 @@ fn listen_at(given: Option<SocketAddr>, usual: u16) -> SocketAddr {
     })
 }
 
-/// The server's first token, kept for the next start on the same data.
-fn token(data: &Path, first: Option<&str>) -> Result<String, Failure> {
-    let path = data.join(TOKEN_FILE);
-    let broken = |e: std::io::Error| Failure::io(format!("cannot use {}", path.display()), &e);
-    match first {
-        Some(token) => {
-            write_private(&path, token.as_bytes()).map_err(broken)?;
-            Ok(token.to_owned())
-        }
-        None => std::fs::read_to_string(&path).map_err(|e| {
-            broken(e).hint("that folder is not one of `gateless dev`; choose another with --data")
-        }),
-    }
+/// Somebody took the token's file away while the token is still good.
+fn no_token(data: &Path) -> Failure {
+    let what = format!("{} has no token for its server any more", data.display());
+    Failure::new(Exit::Unauthorized, "no_token", what).hint(format!(
+        "make another: gateless server recover --data {}, or choose another folder with --data",
+        data.display()
+    ))
 }
 
 fn target(server: &str, token: String, namespace: &str) -> Target {
@@ -143,18 +136,18 @@ fn target(server: &str, token: String, namespace: &str) -> Target {
 
 fn announce(
     out: &mut Output,
-    api: &str,
-    calls: &str,
-    token: &str,
+    (api, calls): (&str, &str),
+    admin: &Path,
     ready: serde_json::Map<String, serde_json::Value>,
 ) -> Result<(), Failure> {
     if out.format() == Format::Table {
+        let admin = admin.display();
         out.note(format!(
-            "server {api}, calls at {calls}; for other commands:\n  export GATELESS_SERVER={api} GATELESS_TOKEN={token}"
+            "server {api}, calls at {calls}; for other commands:\n  export GATELESS_SERVER={api} GATELESS_TOKEN=$(cat {admin})"
         ));
         return Ok(());
     }
-    let mut event = object(&json!({"event": "ready", "token": token}));
+    let mut event = object(&json!({"event": "ready"}));
     event.extend(ready);
     out.document(&serde_json::Value::Object(event))
 }

@@ -7,12 +7,14 @@
 mod args;
 pub(crate) mod parts;
 
+use std::path::Path;
+
 use serde_json::json;
 
 use self::args::{RecoverArgs, ServerCommand};
 pub(crate) use self::args::{ServerArgs, SidecarArgs, UpArgs};
 use self::parts::{
-    Signals, announce, announce_admin, block_on, block_on_with, first_admin, server_ready,
+    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, server_ready,
     sidecar_ready, start_server, start_sidecar, url,
 };
 use crate::failure::{Exit, Failure};
@@ -51,21 +53,19 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
                 return Err(failure);
             }
         };
-        // Last: what is made here is shown once, so nothing may fail after it.
-        let admin = first_admin(&server, out).await;
-        let mut kept = false;
-        if let Some(admin) = &admin {
-            match save_first_login(out, &url(server.api), &admin.token) {
-                Ok(()) => kept = true,
-                // A login that cannot be kept is no reason to run nothing.
-                Err(failure) => out.note(format!("the login was not saved: {failure}")),
-            }
+        // Last: a start that fails before it has made no token.
+        let admin = admin_token_file(&server, out).await;
+        if let Some(file) = &admin
+            && let Err(failure) = save_first_login(out, &url(server.api), file)
+        {
+            // A login that cannot be kept is no reason to run nothing.
+            out.note(format!("the login was not saved: {failure}"));
         }
         // Who waits for the API to answer may count on the login.
         server.answer();
-        let mut ready = server_ready(&server);
+        let mut ready = server_ready(&server, admin.as_deref());
         ready.append(&mut sidecar_ready(&sidecar));
-        let announced = announce_admin(out, &server, admin, kept, ready).await;
+        let announced = announce(out, ready);
         let shutdown = async {
             server.prepare_shutdown();
             sidecar.shutdown(!args.host.keep_instances).await;
@@ -92,9 +92,9 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
         let mut server = start_server(args.listen.config(data, secret, connections)).await?;
-        let admin = first_admin(&server, out).await;
+        let admin = admin_token_file(&server, out).await;
         server.answer();
-        match announce_admin(out, &server, admin, false, server_ready(&server)).await {
+        match announce(out, server_ready(&server, admin.as_deref())) {
             Ok(()) => signals.until_ended(out, server.shutdown()).await,
             Err(failure) => {
                 server.shutdown().await;
@@ -151,14 +151,22 @@ pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failur
 
 /// The user who started it first is logged in; every login saved before stays, also one for the same
 /// address, which is that of another data folder.
-fn save_first_login(out: &mut Output, server: &str, token: &str) -> Result<(), Failure> {
+fn save_first_login(out: &mut Output, server: &str, file: &Path) -> Result<(), Failure> {
     let path = Logins::path()?;
     let mut logins = Logins::load(&path)?;
     let login = Login {
         server: Some(server.to_owned()),
-        token: Some(token.to_owned()),
+        token: Some(admin_token(file)?),
         namespace: None,
     };
+    // The token's file stays, so this may be a later start, at another address perhaps.
+    if let Some(saved) = logins.contexts.values_mut().find(|saved| saved.token == login.token) {
+        if saved.server != login.server {
+            saved.server = login.server;
+            logins.save(&path)?;
+        }
+        return Ok(());
+    }
     let before = logins.of_server(server);
     let replaced = logins.current.clone();
     let replaced = replaced.filter(|current| before.contains(&current.as_str()));

@@ -94,7 +94,7 @@ class Cluster:
         any_port = "127.0.0.1:0"
         self.server = self.part("server", "server", "--data", data, "--listen", any_port, "--grpc-listen", any_port)
         self.env["GATELESS_SERVER"] = self.server.ready["api"]
-        self.env["GATELESS_TOKEN"] = self.server.ready["first_admin_token"]
+        self.env["GATELESS_TOKEN"] = Path(self.server.ready["admin_token_file"]).read_text().strip()
         for number in (1, 2, 3):
             args = ["sidecar", "--server", self.server.ready["grpc"], "--data", self.folder / f"sidecar-{number}"]
             args += ["--cluster-secret-file", data / "cluster-secret", "--capacity", "20"]

@@ -149,30 +149,34 @@ impl Auth {
         })
     }
 
-    /// A first admin token, if nobody could otherwise administer: none that is live and signed with a
-    /// live key.
-    ///
-    /// # Errors
-    /// Those of [`Auth::issue`].
-    pub async fn first_admin(&self, now: Timestamp) -> Result<Option<(String, TokenInfo)>, Error> {
+    /// Whether anybody can administer all namespaces: with a token that is live and signed with a live key.
+    pub fn has_admin(&self, now: Timestamp) -> bool {
         let admin = |token: &TokenInfo| {
             token.role == Role::Admin
                 && token.namespace == "*"
                 && self.known.token_standing(token, now).is_ok()
         };
-        if self.known.tokens().iter().any(|token| admin(token)) {
-            return Ok(None);
+        self.known.tokens().iter().any(|token| admin(token))
+    }
+
+    /// A first admin token, if there is no other.
+    ///
+    /// # Errors
+    /// Those of [`Auth::issue`].
+    pub async fn first_admin(&self, now: Timestamp) -> Result<Option<(String, TokenInfo)>, Error> {
+        match self.has_admin(now) {
+            true => Ok(None),
+            false => self.issue(Grant::admin("first admin"), now).await.map(Some),
         }
-        self.issue(Grant::admin("first admin"), now).await.map(Some)
     }
 
     /// An admin token for whoever has the server's data folder; no bound keeps it from being made.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn recover(&self, now: Timestamp) -> Result<String, Error> {
+    pub async fn recover(&self, now: Timestamp) -> Result<(String, TokenInfo), Error> {
         let grant = Grant::admin("made by gateless server recover");
-        Ok(self.make(grant, now).await?.0)
+        self.make(grant, now).await
     }
 
     /// A new token and its metadata; the token is nowhere kept.

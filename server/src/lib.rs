@@ -18,8 +18,10 @@ mod run;
 pub mod service;
 pub mod sidecars;
 pub mod store;
+mod token_file;
 pub mod web;
 
 pub use self::http::openapi;
 pub use self::recover::{Error as RecoverError, recover};
-pub use self::run::{Config, Error, FirstAdmin, Running, prepare, run};
+pub use self::run::{Config, Error, Running, prepare, run};
+pub use self::token_file::Error as TokenFileError;

@@ -1,21 +1,16 @@
 //! A way back in for whoever has the server's data folder: an admin token, made while no server runs on it.
 //!
-//! Only from the machine itself: nothing of it is reachable over the network. The token goes into a file that only
-//! its owner can read, never to where it could end in a journal.
+//! Only from the machine itself: nothing of it is reachable over the network.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateless_common::io::{PRIVATE, replacement};
 use jiff::Timestamp;
 
-use crate::auth::{self, Auth};
+use crate::auth::Auth;
 use crate::store::sled::Options;
 use crate::store::{self, SledStore, Store};
-
-/// In the server's data folder.
-const TOKEN_FILE: &str = "admin-token";
+use crate::token_file;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -26,17 +21,9 @@ pub enum Error {
     /// The catalogue does not open; a server that runs has it open.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The token cannot be made.
+    /// The token cannot be made or written.
     #[error(transparent)]
-    Auth(#[from] auth::Error),
-    /// The token cannot be written; none was made then.
-    #[error("writing {path}: {source}")]
-    File {
-        /// Where to.
-        path: PathBuf,
-        /// What failed.
-        source: io::Error,
-    },
+    Token(#[from] token_file::Error),
 }
 
 /// Makes an admin token and answers with the file it is in, replacing one that is there.
@@ -56,18 +43,11 @@ pub async fn recover(data: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, Error> {
-    let path = data.join(TOKEN_FILE);
-    let failed = |source| Error::File {
-        path: path.clone(),
-        source,
-    };
+async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, token_file::Error> {
     let auth = Auth::open(store).await?;
-    // Opened before the token is made: one that cannot be kept is not.
-    let mut file = replacement(&path, PRIVATE).map_err(failed)?;
-    let token = auth.recover(Timestamp::now()).await?;
-    writeln!(file, "{token}")
-        .and_then(|()| file.commit())
-        .map_err(failed)?;
-    Ok(path)
+    let made = token_file::keep(data, &auth, async || {
+        auth.recover(Timestamp::now()).await.map(Some)
+    });
+    let path = made.await?;
+    Ok(path.unwrap_or_else(|| token_file::path(data)))
 }

@@ -28,7 +28,7 @@ use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
-use crate::{grpc, http, observer};
+use crate::{grpc, http, observer, token_file};
 
 /// How long requests may go on after a shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
@@ -84,6 +84,7 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Set when the store was broken and restored from an export.
     pub restored: Option<Restored>,
+    data: PathBuf,
     store: Arc<SledStore>,
     auth: Arc<Auth>,
     /// `None` once the API answers.
@@ -106,22 +107,20 @@ impl Running {
         }
     }
 
-    /// An admin token, made when there is no other that is live: at the first start. It is known to nobody else, so
-    /// this comes last, when nothing can fail any more; show it once.
+    /// The file with an admin's token: made when there is no live one, at the first start, or still there and good. It comes
+    /// last, when nothing can fail any more. `None`: there are live ones, and they are elsewhere.
     ///
     /// # Errors
-    /// Those of [`Auth::issue`]; the server runs on, and `gateless server recover` makes one.
-    pub async fn first_admin(&self) -> Result<Option<FirstAdmin>, auth::Error> {
-        let made = self.auth.first_admin(Timestamp::now()).await?;
-        Ok(made.map(|(token, info)| FirstAdmin { token, id: info.id }))
-    }
-
-    /// For a first token that could not be shown: the next start makes another.
-    ///
-    /// # Errors
-    /// Those of [`Auth::revoke`].
-    pub async fn take_back(&self, admin: &FirstAdmin) -> Result<(), auth::Error> {
-        self.auth.revoke(&admin.id).await
+    /// [`token_file::Error`]; the server runs on, and `gateless server recover` makes one.
+    pub async fn admin_token_file(&self) -> Result<Option<PathBuf>, token_file::Error> {
+        let now = Timestamp::now();
+        if self.auth.has_admin(now) {
+            let kept = token_file::read(&self.data);
+            let good = kept.is_some_and(|token| self.auth.check(&token, now).is_ok());
+            return Ok(good.then(|| token_file::path(&self.data)));
+        }
+        let make = async || self.auth.first_admin(now).await;
+        token_file::keep(&self.data, &self.auth, make).await
     }
 
     /// Says at `/readyz` that it ends, and ends what has no end of its own: followed logs, events, waits.
@@ -149,13 +148,6 @@ impl Running {
     }
 }
 
-/// A token for whoever started the server first.
-pub struct FirstAdmin {
-    /// The token.
-    pub token: String,
-    id: String,
-}
-
 /// Starts a server.
 ///
 /// # Errors
@@ -181,6 +173,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
             api: started.api,
             grpc: started.grpc,
             restored,
+            data: config.data,
             store,
             auth: started.auth,
             unanswered: Some(started.unanswered),

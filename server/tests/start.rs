@@ -22,6 +22,10 @@ fn config(data: &Path) -> Config {
     }
 }
 
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap().trim().to_owned()
+}
+
 async fn status(server: &Running, path: &str, token: &str) -> u16 {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
     let request = http::Request::get(format!("http://{}{path}", server.api))
@@ -41,15 +45,25 @@ async fn the_first_token_is_made_once_and_outlives_a_restart() {
     let server = run(config.clone()).await.unwrap();
     assert_ne!(server.api.port(), 0);
     assert_ne!(server.grpc.port(), 0);
-    let token = server.first_admin().await.unwrap().unwrap().token;
+    let file = server.admin_token_file().await.unwrap().unwrap();
+    let token = read(&file);
     assert_eq!(status(&server, "/v1/version", &token).await, 200);
     assert!(matches!(run(config.clone()).await, Err(Error::Store(_))));
     server.shutdown().await;
 
     let again = run(config).await.unwrap();
-    assert!(again.first_admin().await.unwrap().is_none());
+    assert_eq!(again.admin_token_file().await.unwrap(), Some(file.clone()));
+    assert_eq!(read(&file), token);
     assert_eq!(status(&again, "/v1/version", &token).await, 200);
     assert_eq!(status(&again, "/v1/version", "x").await, 401);
+    // Who took it away, or has another there, has the token elsewhere.
+    for left in [Some("x"), None] {
+        match left {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        assert_eq!(again.admin_token_file().await.unwrap(), None);
+    }
     again.shutdown().await;
 }
 
@@ -70,20 +84,39 @@ async fn a_server_that_does_not_start_leaves_its_folder_free() {
     assert!(matches!(run(images).await, Err(Error::Images(_))));
     // Nobody was given a token yet, so none is lost.
     let server = run(good).await.unwrap();
-    assert!(server.first_admin().await.unwrap().is_some());
+    assert!(server.admin_token_file().await.unwrap().is_some());
     server.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_first_token_that_could_not_be_shown_is_made_again() {
+async fn a_server_whose_last_admin_is_gone_starts_and_makes_another() {
     let folder = tempfile::tempdir().unwrap();
-    let server = run(config(folder.path())).await;
-    let server = server.unwrap();
-    let lost = server.first_admin().await.unwrap().unwrap();
-    server.take_back(&lost).await.unwrap();
-    assert_eq!(status(&server, "/v1/version", &lost.token).await, 401);
-    let shown = server.first_admin().await.unwrap().unwrap();
-    assert_eq!(status(&server, "/v1/version", &shown.token).await, 200);
+    let config = config(folder.path());
+    let server = run(config.clone()).await.unwrap();
+    let first = read(&server.admin_token_file().await.unwrap().unwrap());
+    let tokens = format!("http://{}/v1/tokens", server.api);
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+    let ask = async |method: &str, uri: String| {
+        let request = http::Request::builder().method(method).uri(uri);
+        let request = request.header("authorization", format!("Bearer {first}"));
+        let answer = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    };
+    let list: serde_json::Value = serde_json::from_slice(&ask("GET", tokens.clone()).await).unwrap();
+    let id = list["items"][0]["id"].as_str().unwrap();
+    ask("DELETE", format!("{tokens}/{id}")).await;
+    assert_eq!(status(&server, "/v1/version", &first).await, 401);
+    server.shutdown().await;
+
+    // The file cannot be written: no token is made that nobody has.
+    let file = folder.path().join("admin-token");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir_all(file.join("in-the-way")).unwrap();
+    let server = run(config.clone()).await.unwrap();
+    assert!(server.admin_token_file().await.is_err());
+    std::fs::remove_dir_all(&file).unwrap();
+    let second = read(&server.admin_token_file().await.unwrap().unwrap());
+    assert_eq!(status(&server, "/v1/tokens", &second).await, 200);
     server.shutdown().await;
 }
 

@@ -90,7 +90,7 @@ impl Cluster {
         let plain = |url: &str| url.trim_start_matches("http://").to_owned();
         let mut cluster = Self {
             sidecars: Vec::new(),
-            api: Api::new(api.clone(), server.address("first_admin_token")),
+            api: Api::new(api.clone(), server.admin_token()),
             server: Some(server),
             mark,
             server_args: server_args(folder.path(), &plain(&api), &plain(&grpc)),

@@ -184,6 +184,17 @@ impl Process {
             .to_owned()
     }
 
+    /// The admin's token that a server made at its first start.
+    ///
+    /// # Panics
+    /// When it made none, or nobody may read it.
+    #[must_use]
+    pub fn admin_token(&self) -> String {
+        let file = self.address("admin_token_file");
+        let token = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file}: {e}"));
+        token.trim().to_owned()
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

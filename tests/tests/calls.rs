@@ -182,7 +182,7 @@ async fn up_is_a_cluster_of_its_own() {
     }
     let log = folder.path().join("up.log");
     let mut up = Process::start("up", &log, &args, &[]).unwrap();
-    let api = Api::new(up.address("api"), up.address("first_admin_token"));
+    let api = Api::new(up.address("api"), up.admin_token());
     api.apply("hello", &Spec::new().with("scaling/initial_scale", 1))
         .await;
     api.wait_ready("hello").await;
@@ -195,7 +195,7 @@ async fn up_is_a_cluster_of_its_own() {
     let path = "/v1/namespaces/default/functions/hello/logs?follow=true";
     let followed = reqwest::Client::new()
         .get(format!("{}{path}", up.address("api")))
-        .bearer_auth(up.address("first_admin_token"))
+        .bearer_auth(up.admin_token())
         .send()
         .await
         .unwrap();

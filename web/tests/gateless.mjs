@@ -1,7 +1,7 @@
 // A real `gateless up` for the tests: ports the system gives, a folder of its own, and everything it started ended again.
 
 import { spawn, execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -64,7 +64,7 @@ export class Gateless {
   }
 
   get token() {
-    return this.ready.first_admin_token;
+    return readFileSync(this.ready.admin_token_file, "utf8").trim();
   }
 
   /** Runs a command of the command line and returns its JSON document. */

@@ -150,7 +150,7 @@ impl Logins {
 }
 
 /// Replaces a file that only its user reads, in a folder that is made private if it is missing.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     private_dir(path.parent().unwrap_or(Path::new(".")))?;
     replace(path, bytes, PRIVATE)
 }

@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::Egress;
@@ -91,14 +91,14 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// A token for whoever starts the server first; asked for when everything else runs. A server without any admin
-/// runs, too.
-pub(crate) async fn first_admin(
+/// The file with an admin's token, made at the first start; asked for when everything else runs. A server without any
+/// admin runs, too.
+pub(crate) async fn admin_token_file(
     server: &gateless_server::Running,
     out: &mut Output,
-) -> Option<gateless_server::FirstAdmin> {
-    match server.first_admin().await {
-        Ok(admin) => admin,
+) -> Option<PathBuf> {
+    match server.admin_token_file().await {
+        Ok(file) => file,
         Err(error) => {
             out.note(format!(
                 "nobody can administer this server: {error}; stop it and run gateless server recover"
@@ -108,32 +108,24 @@ pub(crate) async fn first_admin(
     }
 }
 
-/// Where the server listens, for [`announce`].
-pub(crate) fn server_ready(server: &gateless_server::Running) -> Map<String, Value> {
-    object(&json!({"api": url(server.api), "grpc": url(server.grpc)}))
+/// The token in such a file.
+pub(crate) fn admin_token(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|e| Failure::io(format!("cannot read {}", file.display()), &e))?;
+    Ok(text.trim().to_owned())
 }
 
-/// [`announce`] with the first admin's token. One that nobody could be told of, and that was not `kept` elsewhere,
-/// is taken back, so that the next start makes another.
-pub(crate) async fn announce_admin(
-    out: &mut Output,
+/// Where the server listens and the file with an admin's token is, for [`announce`]; never the token itself, as what is
+/// printed ends in journals.
+pub(crate) fn server_ready(
     server: &gateless_server::Running,
-    admin: Option<gateless_server::FirstAdmin>,
-    kept: bool,
-    mut ready: Map<String, Value>,
-) -> Result<(), Failure> {
-    if let Some(admin) = &admin {
-        ready.insert("first_admin_token".into(), json!(admin.token));
+    admin: Option<&Path>,
+) -> Map<String, Value> {
+    let mut ready = object(&json!({"api": url(server.api), "grpc": url(server.grpc)}));
+    if let Some(file) = admin {
+        ready.insert("admin_token_file".into(), json!(file));
     }
-    let announced = announce(out, ready);
-    if let (Err(_), Some(admin), false) = (&announced, &admin, kept)
-        && let Err(error) = server.take_back(admin).await
-    {
-        out.note(format!(
-            "the first admin token could not be shown, and is lost: {error}"
-        ));
-    }
-    announced
+    ready
 }
 
 /// Where the sidecar listens, for [`announce`].

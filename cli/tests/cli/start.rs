@@ -1,4 +1,4 @@
-//! The first start of a server: its one-time token is never lost, and there is a way back in.
+//! The first start of a server: its admin's token goes into a file, is never lost, and there is a way back in.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -22,7 +22,10 @@ struct Running(Child, Value);
 
 impl Running {
     fn start(home: &Path, args: &[&str]) -> Self {
-        let mut command = command(home, args);
+        Self::of(command(home, args))
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
@@ -53,10 +56,51 @@ fn a_first_start_that_fails_leaves_the_token_to_the_next() {
 
     let good = [&up[..], &["--function-listen", any]].concat();
     let running = Running::start(home.path(), &good);
-    assert!(running.1["first_admin_token"].is_string(), "{}", running.1);
+    let file = running.1["admin_token_file"].as_str().unwrap().to_owned();
     drop(running);
+    // It is the same one for as long as it is there; nobody else is given another.
+    let token = std::fs::read_to_string(&file).unwrap();
     let again = Running::start(home.path(), &good);
-    assert!(again.1["first_admin_token"].is_null(), "{}", again.1);
+    assert_eq!(again.1["admin_token_file"], file.as_str());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), token);
+    drop(again);
+    std::fs::remove_file(&file).unwrap();
+    let without = Running::start(home.path(), &good);
+    assert!(without.1["admin_token_file"].is_null(), "{}", without.1);
+    // Each start was at another port: the one login follows the server.
+    let login = home.path().join(".config/gateless/config.toml");
+    let login = std::fs::read_to_string(login).unwrap();
+    assert_eq!(login.matches("[contexts.").count(), 1, "{login}");
+}
+
+#[test]
+fn the_first_admins_token_is_only_in_a_file_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0";
+    let listen = ["--listen", any, "--grpc-listen", any];
+    let mut all = listen.to_vec();
+    for flag in ["--function-listen", "--local-listen", "--peer-listen", "--gossip-listen"] {
+        all.extend([flag, any]);
+    }
+    for (part, listen) in [("server", listen.as_slice()), ("up", all.as_slice())] {
+        let data = home.path().join(part);
+        let data = data.to_str().unwrap();
+        let errors = home.path().join(format!("{part}.log"));
+        let args = [&[part, "--data", data], listen].concat();
+        let mut start = command(home.path(), &args);
+        start.stderr(std::fs::File::create(&errors).unwrap());
+        let running = Running::of(start);
+        let file = running.1["admin_token_file"].as_str().unwrap();
+        assert!(file.starts_with(data), "{file}");
+        let mode = std::fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{part}");
+        let token = std::fs::read_to_string(file).unwrap();
+        let api = running.1["api"].as_str().unwrap();
+        let args = ["token", "ls", "--server", api, "--token", token.trim()];
+        assert_eq!(code(&command(home.path(), &args).output().unwrap()), 0);
+        let said = running.1.to_string() + &std::fs::read_to_string(errors).unwrap();
+        assert!(!said.contains(token.trim()), "{part}: {said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! The file an admin's token is made into, in the server's data folder: only its owner can read it.
+//!
+//! Deliberately no other way to hand one out: what is printed ends in journals, terminals' histories and the logs of CI.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use gateless_common::io::{PRIVATE, replacement};
+
+use crate::auth::{self, Auth, TokenInfo};
+
+const NAME: &str = "admin-token";
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The token cannot be made.
+    #[error(transparent)]
+    Auth(#[from] auth::Error),
+    /// The file cannot be written.
+    #[error("writing {path}: {source}")]
+    File {
+        /// Where to.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+}
+
+/// Where it is.
+pub fn path(data: &Path) -> PathBuf {
+    data.join(NAME)
+}
+
+/// Makes a token into the file, replacing one that is there, and answers with its path. `None`: none was to be made, and the
+/// file is as it was.
+///
+/// # Errors
+/// [`Error`]. A token that cannot be kept is taken back, as nobody has it.
+pub async fn keep(
+    data: &Path,
+    auth: &Auth,
+    make: impl AsyncFnOnce() -> Result<Option<(String, TokenInfo)>, auth::Error>,
+) -> Result<Option<PathBuf>, Error> {
+    let path = path(data);
+    let failed = |source| Error::File {
+        path: path.clone(),
+        source,
+    };
+    let mut file = replacement(&path, PRIVATE).map_err(failed)?;
+    let Some((token, info)) = make().await? else {
+        return Ok(None);
+    };
+    let written = writeln!(file, "{token}").and_then(|()| file.commit());
+    if let Err(error) = written {
+        auth.revoke(&info.id).await?;
+        return Err(failed(error));
+    }
+    Ok(Some(path))
+}
+
+/// The token in the file, if there is one.
+pub fn read(data: &Path) -> Option<String> {
+    let text = fs::read_to_string(path(data)).ok()?;
+    Some(text.trim().to_owned())
+}
