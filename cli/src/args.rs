@@ -175,6 +175,8 @@ pub(crate) enum ClientCommand {
     Secret(Scoped<SecretArgs>),
     /// Callers' keys to a function: create, list, revoke.
     Key(Scoped<KeyArgs>),
+    /// Print a link that signs one browser in to the dashboard.
+    Dashboard(Scoped<Nothing>),
     /// Access tokens: create, list, revoke.
     Token(Scoped<TokenArgs>),
 }

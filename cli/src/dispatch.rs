@@ -5,7 +5,7 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    calls, deploy, doctor, events, functions, import, invoke, keys, logs, secrets, sidecars,
+    calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs, secrets, sidecars,
     tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
@@ -70,6 +70,9 @@ pub(crate) async fn client_command(
             secrets::secret(&client(&remote).await?, out, &args).await
         }
         C::Key(Scoped { args, remote }) => keys::key(&client(&remote).await?, out, &args).await,
+        C::Dashboard(Scoped { remote, .. }) => {
+            dashboard::dashboard(&client(&remote).await?, out).await
+        }
         C::Token(Scoped { args, remote }) => {
             tokens::token(&client(&remote).await?, out, &args).await
         }

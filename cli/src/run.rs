@@ -14,8 +14,8 @@ use serde_json::json;
 use self::args::{RecoverArgs, ServerCommand};
 pub(crate) use self::args::{ServerArgs, SidecarArgs, UpArgs};
 use self::parts::{
-    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, server_ready,
-    sidecar_ready, start_server, start_sidecar, url,
+    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, login_link,
+    server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
 use crate::failure::{Exit, Failure};
 use crate::login::file::{Login, Logins};
@@ -65,6 +65,11 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
         server.answer();
         let mut ready = server_ready(&server, admin.as_deref());
         ready.append(&mut sidecar_ready(&sidecar));
+        if let Some(file) = &admin
+            && let Some(link) = login_link(&server, file, out).await
+        {
+            ready.insert("dashboard".into(), json!(link));
+        }
         let announced = announce(out, ready);
         let shutdown = async {
             server.prepare_shutdown();
@@ -160,7 +165,11 @@ fn save_first_login(out: &mut Output, server: &str, file: &Path) -> Result<(), F
         namespace: None,
     };
     // The token's file stays, so this may be a later start, at another address perhaps.
-    if let Some(saved) = logins.contexts.values_mut().find(|saved| saved.token == login.token) {
+    if let Some(saved) = logins
+        .contexts
+        .values_mut()
+        .find(|saved| saved.token == login.token)
+    {
         if saved.server != login.server {
             saved.server = login.server;
             logins.save(&path)?;

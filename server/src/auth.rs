@@ -6,6 +6,7 @@
 
 pub mod keys;
 mod known;
+pub mod links;
 pub mod policy;
 pub mod sessions;
 mod token;
@@ -37,6 +38,7 @@ const ISSUER: &str = "gateless";
 const PREFIX: &str = "auth/";
 const TOKENS: &str = "auth/tokens/";
 const SESSIONS: &str = "auth/sessions/";
+const LINKS: &str = "auth/links/";
 const KEYS: &str = "auth/keys";
 /// Expired tokens removed at a time, and together.
 const PRUNED: usize = 1_000;
@@ -296,7 +298,10 @@ impl Auth {
     /// [`Error::Unknown`] or [`Error::Store`].
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
         match self.remove(format!("{TOKENS}{id}")).await? {
-            Some(revision) => self.known.reached(revision).await,
+            Some(revision) => {
+                self.remove(format!("{LINKS}{id}")).await?;
+                self.known.reached(revision).await
+            }
             None => Err(Error::Unknown(id.chars().take(64).collect())),
         }
     }
@@ -342,7 +347,8 @@ impl Auth {
     pub async fn prune(&self, now: Timestamp) -> Result<(), Error> {
         let live = self.known.tokens();
         let expired = live.into_iter().filter(|token| token.expires_at <= now);
-        let tokens = expired.map(|token| format!("{TOKENS}{}", token.id));
+        let tokens =
+            expired.flat_map(|token| [TOKENS, LINKS].map(|of| format!("{of}{}", token.id)));
         let sessions = self.known.sessions();
         let over = sessions.into_iter().filter(|session| {
             session.is_over(now) || self.known.get(&session.record.token_id).is_none()

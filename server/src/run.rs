@@ -28,7 +28,7 @@ use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
-use crate::{grpc, http, observer, token_file};
+use crate::{grpc, http, observer, token_file, web};
 
 /// How long requests may go on after a shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
@@ -121,6 +121,30 @@ impl Running {
         }
         let make = async || self.auth.first_admin(now).await;
         token_file::keep(&self.data, &self.auth, make).await
+    }
+
+    /// The dashboard's address with a code that signs in the browser which opens it first; `None`: this build has no dashboard.
+    ///
+    /// # Errors
+    /// Those of [`Auth::check`] and [`Auth::link`].
+    pub async fn login_link(&self, token: &str) -> Result<Option<String>, auth::Error> {
+        if !web::IS_THERE {
+            return Ok(None);
+        }
+        let now = Timestamp::now();
+        let (code, _) = self.auth.link(&self.auth.check(token, now)?, now).await?;
+        // Every address of this host is no address of a browser's.
+        let host = match self.api.ip().is_unspecified() {
+            true => "localhost".to_owned(),
+            false => SocketAddr::new(self.api.ip(), 0)
+                .to_string()
+                .trim_end_matches(":0")
+                .to_owned(),
+        };
+        Ok(Some(format!(
+            "http://{host}:{}/#login={code}",
+            self.api.port()
+        )))
     }
 
     /// Says at `/readyz` that it ends, and ends what has no end of its own: followed logs, events, waits.

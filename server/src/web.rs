@@ -15,6 +15,9 @@ mod absent;
 #[cfg(feature = "dashboard")]
 mod files;
 
+/// Whether this build has the dashboard.
+pub const IS_THERE: bool = cfg!(feature = "dashboard");
+
 /// No inline script or style, nothing from elsewhere, no frame round it.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

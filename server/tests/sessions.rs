@@ -9,7 +9,7 @@ use common::{Server, empty_spec};
 use gateless_server::auth::Role;
 use http::Request;
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
@@ -206,6 +206,92 @@ async fn a_session_counts_only_where_a_browser_keeps_it_to_itself() {
         .await
         .problem(401, "token_missing");
     read("/v1/session", &own).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_link_signs_in_one_browser_once() {
+    let server = Server::start().await;
+    let token = server.token("default", Role::Viewer).await;
+    let make = async || {
+        let made = server
+            .call("POST", "/v1/session/link", Some(&token), None)
+            .await;
+        made.expect(201).body["code"].as_str().unwrap().to_owned()
+    };
+    let begin = async |body: Value| {
+        let headers = [OWN];
+        server
+            .with("POST", "/v1/session", None, &headers, Some(body))
+            .await
+    };
+    let old = make().await;
+    let code = make().await;
+    let (id, secret) = code.split_once('.').unwrap();
+    for wrong in [
+        old.as_str(),
+        "",
+        "x",
+        id,
+        &format!("{id}."),
+        &format!("../{id}.{secret}"),
+        &format!("{id}.{id}"),
+    ] {
+        begin(json!({"code": wrong}))
+            .await
+            .problem(401, "token_invalid");
+    }
+    for wrong in [json!({}), json!({"code": code, "token": token})] {
+        let answer = begin(wrong).await.problem(422, "invalid");
+        assert_eq!(answer.pointers(), ["/token"]);
+    }
+    let cookie = begin(json!({"code": code})).await.expect(204).headers["set-cookie"].clone();
+    let cookie = cookie
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let who = server
+        .with("GET", "/v1/session", None, &[("cookie", &cookie)], None)
+        .await;
+    assert_eq!(who.expect(200).body["token_id"], id);
+    begin(json!({"code": code}))
+        .await
+        .problem(401, "token_invalid");
+    // On another server, and not for a token that is gone.
+    let code = make().await;
+    server.auth.revoke(id).await.unwrap();
+    begin(json!({"code": code}))
+        .await
+        .problem(401, "token_invalid");
+    server
+        .call("POST", "/v1/session/link", None, None)
+        .await
+        .problem(401, "token_missing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_good_for_minutes() {
+    let server = Server::start().await;
+    let token = server.admin().await;
+    let now = jiff::Timestamp::now();
+    let principal = server.auth.check(&token, now).unwrap();
+    let (code, until) = server.auth.link(&principal, now).await.unwrap();
+    let refused = server.auth.follow_link(&code, until).await;
+    assert!(refused.is_err());
+    let before = until
+        .checked_sub(jiff::SignedDuration::from_secs(1))
+        .unwrap();
+    assert!(
+        server
+            .beside()
+            .await
+            .auth
+            .follow_link(&code, before)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]

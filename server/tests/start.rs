@@ -99,10 +99,14 @@ async fn a_server_whose_last_admin_is_gone_starts_and_makes_another() {
     let ask = async |method: &str, uri: String| {
         let request = http::Request::builder().method(method).uri(uri);
         let request = request.header("authorization", format!("Bearer {first}"));
-        let answer = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+        let answer = client
+            .request(request.body(Empty::new()).unwrap())
+            .await
+            .unwrap();
         answer.into_body().collect().await.unwrap().to_bytes()
     };
-    let list: serde_json::Value = serde_json::from_slice(&ask("GET", tokens.clone()).await).unwrap();
+    let list: serde_json::Value =
+        serde_json::from_slice(&ask("GET", tokens.clone()).await).unwrap();
     let id = list["items"][0]["id"].as_str().unwrap();
     ask("DELETE", format!("{tokens}/{id}")).await;
     assert_eq!(status(&server, "/v1/version", &first).await, 401);

@@ -23,7 +23,7 @@ import { Login } from "./screens/Login.tsx";
 import { Shell } from "./parts/Shell.tsx";
 import { LazyDocs } from "./screens/docs/LazyDocs.tsx";
 import { go, href, useRoute } from "./router.ts";
-import { homeNamespace, readSession, session, visited } from "./store/session.ts";
+import { followLink, homeNamespace, readSession, session, takeCode, visited } from "./store/session.ts";
 
 function App() {
   const who = session.value;
@@ -48,7 +48,9 @@ function App() {
 
 startEvents();
 startKeys();
-// Nobody signed in is no error: the login is shown.
-readSession().catch(() => undefined);
+const code = takeCode();
+// Nobody signed in is no error: the login is shown. A link that is no longer good leaves whoever is signed in as they are.
+const begun = code ? followLink(code).catch(readSession) : readSession();
+begun.catch(() => undefined);
 const root = document.getElementById("app");
 if (root) render(<App />, root);

@@ -115,6 +115,25 @@ pub(crate) fn admin_token(file: &Path) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
+/// The dashboard's address, which signs in who opens it first. Only for a person at a terminal: it is good for five minutes,
+/// but journals are for longer.
+pub(crate) async fn login_link(
+    server: &gateless_server::Running,
+    file: &Path,
+    out: &Output,
+) -> Option<String> {
+    if !is_for_people(out) {
+        return None;
+    }
+    let token = admin_token(file).ok()?;
+    server.login_link(&token).await.ok()?
+}
+
+/// Whether somebody sits before it.
+fn is_for_people(out: &Output) -> bool {
+    out.format() == Format::Table && std::io::stdout().is_terminal()
+}
+
 /// Where the server listens and the file with an admin's token is, for [`announce`]; never the token itself, as what is
 /// printed ends in journals.
 pub(crate) fn server_ready(
@@ -140,7 +159,7 @@ pub(crate) fn sidecar_ready(sidecar: &gateless_sidecar::Running) -> Map<String, 
 
 /// One JSON line for programs; for people at a terminal the same as text.
 pub(crate) fn announce(out: &mut Output, ready: Map<String, Value>) -> Result<(), Failure> {
-    if out.format() == Format::Table && std::io::stdout().is_terminal() {
+    if is_for_people(out) {
         out.line("ready")?;
         for (key, value) in &ready {
             out.line(&format!(

@@ -79,7 +79,12 @@ fn the_first_admins_token_is_only_in_a_file_of_its_own() {
     let any = "127.0.0.1:0";
     let listen = ["--listen", any, "--grpc-listen", any];
     let mut all = listen.to_vec();
-    for flag in ["--function-listen", "--local-listen", "--peer-listen", "--gossip-listen"] {
+    for flag in [
+        "--function-listen",
+        "--local-listen",
+        "--peer-listen",
+        "--gossip-listen",
+    ] {
         all.extend([flag, any]);
     }
     for (part, listen) in [("server", listen.as_slice()), ("up", all.as_slice())] {

@@ -202,6 +202,10 @@ impl Inner {
             }
             return;
         }
+        // Others are looked at when they are asked for.
+        if !entry.key.starts_with(TOKENS) {
+            return;
+        }
         match serde_json::from_slice::<TokenInfo>(&entry.value) {
             Ok(token) => {
                 self.live.insert(token.id.clone(), Arc::new(token));

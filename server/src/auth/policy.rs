@@ -42,6 +42,9 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     if path == "/v1/session" {
         return read.then_some(Need::Token);
     }
+    if path == "/v1/session/link" {
+        return Some(Need::Token);
+    }
     // Sidecars: clients find out where to call; what concerns other namespaces is left out there, and
     // so it is of events.
     let open = matches!(

@@ -13,7 +13,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::token::Principal;
+use super::token::{Principal, TokenInfo};
 use super::{Auth, Error, SESSIONS};
 use crate::store::{self, Expect, Store, Write};
 
@@ -190,6 +190,15 @@ impl Auth {
         now: Timestamp,
     ) -> Result<(String, Principal), Error> {
         let token = self.check(token, now)?.token;
+        self.begin(token, now).await
+    }
+
+    /// [`Auth::begin_session`] for a token that was checked.
+    pub(super) async fn begin(
+        &self,
+        token: Arc<TokenInfo>,
+        now: Timestamp,
+    ) -> Result<(String, Principal), Error> {
         let life = jiff::SignedDuration::from_secs(seconds(LIFE));
         let latest = now.checked_add(life).unwrap_or(token.expires_at);
         let record = Record {

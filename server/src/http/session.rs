@@ -25,18 +25,34 @@ use super::extract::Body;
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::auth::{Error, Principal, Role};
+use crate::domain::{self, FieldError};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(create_session, get_session, delete_session))
+    OpenApiRouter::new()
+        .routes(routes!(create_session, get_session, delete_session))
+        .routes(routes!(create_session_link))
 }
 
-/// Whom a browser is to act for.
+/// Whom a browser is to act for: a token or a code, one of both.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SessionRequest {
     /// A token as `POST /v1/tokens` gives it.
     #[schema(example = "eyJhbGciOiJFZERTQSJ9...")]
-    token: String,
+    token: Option<String>,
+    /// A code as `POST /v1/session/link` gives it.
+    #[serde(default)]
+    code: Option<String>,
+}
+
+/// What one browser can begin a session with, once.
+#[derive(Serialize, ToSchema)]
+struct SessionLink {
+    /// The dashboard takes it from the address: `/#login=CODE`.
+    code: String,
+    /// When it stops being good, if nobody used it.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
 }
 
 /// Who asks.
@@ -75,8 +91,6 @@ async fn create_session(
 ) -> Result<Response, Problem> {
     let now = Timestamp::now();
     let scheme = Scheme::of(&headers);
-    // Before anything ends.
-    api.auth.check(request.token.trim(), now)?;
     if scheme == Scheme::Open {
         return Err(Problem::new(
             Code::SessionNeedsHttps,
@@ -86,11 +100,33 @@ async fn create_session(
             "come over https, or from the server's own machine: ssh -L 7780:localhost:7780 HOST",
         ));
     }
+    let (id, principal) = match (&request.token, &request.code) {
+        (Some(token), None) => api.auth.begin_session(token.trim(), now).await?,
+        (None, Some(code)) => api.auth.follow_link(code.trim(), now).await?,
+        _ => {
+            let detail = "there must be a token or a code, and not both";
+            return Err(domain::Error::Invalid(vec![FieldError::new("/token", detail)]).into());
+        }
+    };
     end(&api, scheme, &headers).await?;
-    let (id, principal) = api.auth.begin_session(request.token.trim(), now).await?;
     let left = principal.expires_at().as_second() - now.as_second();
     let cookie = cookie(scheme, &id, left.max(0));
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+#[utoipa::path(
+    post, path = "/v1/session/link", tag = "session",
+    operation_id = "createSessionLink", summary = "Make a code that begins one session",
+    description = "For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, \
+        and a token has one at a time.",
+    responses((status = 201, description = "The code, shown this once.", body = SessionLink), Problems),
+)]
+async fn create_session_link(
+    State(api): State<Api>,
+    Extension(principal): Extension<Principal>,
+) -> Result<(StatusCode, Json<SessionLink>), Problem> {
+    let (code, expires_at) = api.auth.link(&principal, Timestamp::now()).await?;
+    Ok((StatusCode::CREATED, Json(SessionLink { code, expires_at })))
 }
 
 #[utoipa::path(

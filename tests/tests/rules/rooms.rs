@@ -132,6 +132,7 @@ const SERVER_ROOMS: Rooms = &[
             "sidecars",
             "store",
             "token_file",
+            "web",
         ],
     ),
 ];

@@ -36,7 +36,9 @@ export function Login() {
         <Problem problem={problem} title="That did not work" />
         <details>
           <summary>Where do I get one?</summary>
-          <p>The first start of the server prints one and saves it for the command line. With that, make another:</p>
+          <p>Whoever is logged in on the command line needs none: this prints a link that signs one browser in.</p>
+          <Command text="gateless dashboard" />
+          <p>For others, make one:</p>
           <Command text="gateless token create --role admin --ttl 30d" />
         </details>
       </form>

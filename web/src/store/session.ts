@@ -25,6 +25,18 @@ export async function signIn(token: string): Promise<void> {
   await readSession();
 }
 
+/** The code in a link that `gateless dashboard` printed, taken out of the address so that it stays in no history. */
+export function takeCode(): string | undefined {
+  const code = /^#login=([\w.]+)$/.exec(location.hash)?.[1];
+  if (code) history.replaceState(null, "", location.pathname + location.search);
+  return code;
+}
+
+export async function followLink(code: string): Promise<void> {
+  await createSession({ client, body: { code } });
+  await readSession();
+}
+
 export async function signOut(): Promise<void> {
   await deleteSession({ client });
   session.value = null;
