@@ -111,7 +111,7 @@ listen l
 
     def gateless(self):
         any_port = "127.0.0.1:0"
-        listen = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen"]
+        listen = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"]
         args = [BIN / "gateless", "up", "--data", self.folder / "data", "--capacity", "1000"]
         for name in listen:
             args += [name, any_port]

@@ -82,9 +82,10 @@ class Gateless:
         self.token = Path(ready["admin_token_file"]).read_text().strip()
         sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--data", home / "sidecar", "--server", ready["grpc"],
                             "--listen", here, "--local-listen", here, "--peer-listen", here,
-                            "--gossip-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
+                            "--gossip-listen", here, "--metrics-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
         self.pid = sidecar.pid
-        self.public = json.loads(sidecar.stdout.readline())["public"].removeprefix("http://")
+        ready = json.loads(sidecar.stdout.readline())
+        self.public, self.metrics = (ready[name].removeprefix("http://") for name in ("public", "metrics"))
         self.local = threading.local()
 
     def ask(self, method, path, body=None, kind="application/json"):
@@ -115,8 +116,8 @@ class Gateless:
         self.ask("GET", f"/v1/namespaces/default/functions/{name}/wait?condition=ready&timeout_ms=300000")
 
     def metric(self, name):
-        connection = http.client.HTTPConnection(self.public)
-        connection.request("GET", "/_gateless/metrics")
+        connection = http.client.HTTPConnection(self.metrics)
+        connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         found = re.search(rf"^gateless_{name}(?:_total)? (\d+)$", text, re.M)
         return int(found.group(1)) if found else 0

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-LISTENERS = ["listen", "grpc-listen", "function-listen", "local-listen", "peer-listen", "gossip-listen"]
+LISTENERS = ["listen", "grpc-listen", "function-listen", "local-listen", "peer-listen", "gossip-listen", "metrics-listen"]
 STOP_SECONDS = 60
 
 

@@ -5,8 +5,8 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs, secrets, sidecars,
-    tokens, top, traffic, triggers,
+    calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs, secrets,
+    sidecars, tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
 use crate::login::Remote;

@@ -100,7 +100,7 @@ class Cluster:
             args += ["--cluster-secret-file", data / "cluster-secret", "--capacity", "20"]
             # Callbacks go to the public internet, and to what an operator names.
             args += ["--egress-allow", self.callbacks.address]
-            for listen in ("--listen", "--local-listen", "--peer-listen", "--gossip-listen"):
+            for listen in ("--listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"):
                 args += [listen, any_port]
             if self.sidecars:
                 args += ["--join", ",".join(s.ready["gossip"] for s in self.sidecars)]

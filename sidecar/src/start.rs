@@ -44,6 +44,8 @@ pub struct Config {
     pub local_listen: SocketAddr,
     /// Calls and gRPC from other sidecars, gRPC from the server.
     pub peer_listen: SocketAddr,
+    /// Metrics, for the operator; `None`: 127.0.0.1:7704, or any port there when that is taken.
+    pub metrics_listen: Option<SocketAddr>,
     pub gossip_listen: SocketAddr,
     /// Host name or address others reach this host by.
     pub advertise_host: String,
@@ -109,6 +111,8 @@ pub struct Running {
     /// Calls from functions here.
     pub local: SocketAddr,
     pub peer: SocketAddr,
+    /// Where its metrics are.
+    pub metrics: SocketAddr,
     pub gossip: SocketAddr,
     stop: Stop,
 }

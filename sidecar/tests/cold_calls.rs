@@ -102,6 +102,7 @@ async fn sidecar(
         data: data.to_owned(),
         listen: any,
         local_listen: any,
+        metrics_listen: Some(any),
         peer_listen: any,
         gossip_listen: any,
         advertise_host: "127.0.0.1".into(),

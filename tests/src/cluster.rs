@@ -194,7 +194,7 @@ impl Cluster {
         let line = format!("gateless_members {}", running.len());
         for sidecar in &running {
             eventually("every sidecar knows the others", async || {
-                let metrics = sidecar.public().get("/_gateless/metrics").await.text();
+                let metrics = sidecar.metrics().await;
                 let own = metrics
                     .lines()
                     .find(|line| line.starts_with("gateless_members "));

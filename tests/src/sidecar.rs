@@ -26,11 +26,12 @@ pub struct Sidecar {
     pub process: Option<Process>,
 }
 
-const LISTENERS: [(&str, &str); 4] = [
+const LISTENERS: [(&str, &str); 5] = [
     ("--listen", "public"),
     ("--local-listen", "local"),
     ("--peer-listen", "peer"),
     ("--gossip-listen", "gossip"),
+    ("--metrics-listen", "metrics"),
 ];
 
 impl Sidecar {
@@ -75,7 +76,7 @@ impl Sidecar {
         self.start();
     }
 
-    /// One of `public`, `local`, `peer`, `gossip`, as host:port.
+    /// One of `public`, `local`, `peer`, `metrics`, `gossip`, as host:port.
     #[must_use]
     pub fn address(&self, listener: &str) -> String {
         self.addresses[listener].clone()
@@ -91,6 +92,12 @@ impl Sidecar {
     #[must_use]
     pub fn local(&self) -> Caller {
         Caller::new(format!("http://{}", self.address("local")))
+    }
+
+    /// Its metrics, as its operator's monitoring reads them.
+    pub async fn metrics(&self) -> String {
+        let at = Caller::new(format!("http://{}", self.address("metrics")));
+        at.get("/metrics").await.expect(200).text()
     }
 
     /// Where it keeps everything.

@@ -177,6 +177,7 @@ async fn up_is_a_cluster_of_its_own() {
         "local-listen",
         "peer-listen",
         "gossip-listen",
+        "metrics-listen",
     ] {
         args.extend([format!("--{flag}"), "127.0.0.1:0".to_owned()]);
     }

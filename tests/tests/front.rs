@@ -171,7 +171,7 @@ async fn events_tell_what_happens_and_can_be_resumed() {
         let told = events.until(state, is("call", "state", state)).await;
         assert_eq!(told.data["id"], queued.header("x-call-id"));
     }
-    let metrics = public.get("/_gateless/metrics").await.text();
+    let metrics = cluster.sidecars[0].metrics().await;
     let series = r#"gateless_async_dead_letters{namespace="default",function="app"} 1"#;
     assert!(metrics.contains(series), "{metrics}");
 

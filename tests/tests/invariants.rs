@@ -241,7 +241,7 @@ async fn invariant_09_one_functions_flood_does_not_starve_anothers_holds() {
     });
     let flood: Vec<_> = flood.collect();
     let held = async || {
-        let text = sidecar.get("/_gateless/metrics").await.text();
+        let text = cluster.sidecars[0].metrics().await;
         let held = text
             .lines()
             .find_map(|line| line.strip_prefix("gateless_held "));

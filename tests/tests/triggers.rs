@@ -169,7 +169,7 @@ async fn events_become_calls_of_those_who_want_them() {
 
     let nobody = post(&caller, "/_gateless/events/elsewhere", &order, "").await;
     assert_eq!(ids(&nobody.expect(202)).len(), 0);
-    let metrics = caller.get("/_gateless/metrics").await.text();
+    let metrics = cluster.sidecars[0].metrics().await;
     let fires = "gateless_trigger_fires_total";
     let of = r#"namespace="default",trigger="on-order",outcome="delivered""#;
     assert!(metrics.contains(&format!("{fires}{{{of}}} 1")), "{metrics}");

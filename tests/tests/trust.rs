@@ -199,3 +199,41 @@ async fn management_relay_takes_tokens_and_no_session() {
         send(request).await.unwrap().expect(200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_with_every_tenants_names_are_at_no_door_of_calls() {
+    let cluster = Cluster::small().await;
+    cluster.deploy("confidential", Spec::new()).await;
+    let sidecar = &cluster.sidecars[0];
+    sidecar
+        .public()
+        .get("/function/confidential/")
+        .await
+        .expect(200);
+    for door in ["public", "local", "peer"] {
+        let at = Caller::new(format!("http://{}", sidecar.address(door)));
+        for path in [
+            "/_gateless/metrics",
+            "/metrics",
+            "/_gateless/metrics/",
+            "//_gateless/metrics",
+        ] {
+            let answer = at.get(path).await;
+            assert!(
+                matches!(answer.status, 403 | 404),
+                "{door} {path}: {answer:?}"
+            );
+            assert!(!answer.text().contains("gateless_held"), "{door} {path}");
+        }
+    }
+    assert!(sidecar.metrics().await.contains("confidential"));
+    let metrics = Caller::new(format!("http://{}", sidecar.address("metrics")));
+    for path in [
+        "/function/confidential/",
+        "/system/functions",
+        "/_gateless/calls/x",
+        "/",
+    ] {
+        metrics.get(path).await.expect(404);
+    }
+}

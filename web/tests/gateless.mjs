@@ -23,7 +23,7 @@ export class Gateless {
     self.children = [];
     const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("GATELESS_"));
     self.env = { ...Object.fromEntries(kept), GATELESS_CONFIG: join(self.folder, "login.toml"), FLAKY_DIR: join(self.folder, "flaky") };
-    const listens = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen"];
+    const listens = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"];
     const args = ["up", "--data", join(self.folder, "up"), ...listens.flatMap((name) => [name, ANY])];
     try {
       self.ready = await self.start(args);
@@ -40,7 +40,7 @@ export class Gateless {
     const secret = (await find(data, "cluster-secret")) ?? "";
     const args = ["sidecar", "--server", this.ready.grpc, "--data", join(this.folder, `sidecar-${number}`)];
     args.push("--cluster-secret-file", secret, "--join", this.ready.gossip);
-    for (const name of ["--listen", "--local-listen", "--peer-listen", "--gossip-listen"]) args.push(name, ANY);
+    for (const name of ["--listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"]) args.push(name, ANY);
     return this.start(args);
   }
 

@@ -250,6 +250,9 @@ pub(super) struct HostArgs {
         value_name = "ADDR"
     )]
     peer_listen: SocketAddr,
+    /// Prometheus metrics at /metrics, with every tenant's names [default: 127.0.0.1:7704, or a free port].
+    #[arg(long, env = "GATELESS_METRICS_LISTEN", value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
     /// Membership, UDP.
     #[arg(
         long,
@@ -367,6 +370,7 @@ impl HostArgs {
             data,
             listen,
             local_listen: self.local_listen,
+            metrics_listen: self.metrics_listen,
             peer_listen: self.peer_listen,
             gossip_listen: self.gossip_listen,
             advertise_host,

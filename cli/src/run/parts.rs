@@ -71,6 +71,7 @@ pub(crate) fn loopback_sidecar(
         data: data.join("sidecar"),
         listen,
         local_listen: any_port(),
+        metrics_listen: Some(any_port()),
         peer_listen: any_port(),
         gossip_listen: any_port(),
         advertise_host: Ipv4Addr::LOCALHOST.to_string(),
@@ -153,6 +154,7 @@ pub(crate) fn sidecar_ready(sidecar: &gateless_sidecar::Running) -> Map<String, 
         "public": url(sidecar.public),
         "local": url(sidecar.local),
         "peer": url(sidecar.peer),
+        "metrics": url(sidecar.metrics),
         "gossip": sidecar.gossip.to_string(),
     }))
 }

@@ -1,7 +1,8 @@
 //! What kind of caller stands at the door, and which part answers.
 //!
 //! Public: anyone. Local: functions on this host. Peer: other sidecars, who prove it with
-//! the cluster secret. A door knows the paths; who gets a connection is `gateless-listen`'s, and answers are made elsewhere.
+//! the cluster secret. Metrics: whoever may know every tenant's names, by where it listens. A door knows the paths; who gets
+//! a connection is `gateless-listen`'s, and answers are made elsewhere.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,6 +32,8 @@ pub enum Door {
     Local,
     /// Other sidecars and the server.
     Peer,
+    /// The operator's monitoring.
+    Metrics,
 }
 
 /// A peer's HTTP/2 connection is asked whether it is there, and closed when it does not say so within this.
@@ -94,6 +97,9 @@ async fn answer(
     client: SocketAddr,
     door: Door,
 ) -> Response<Body> {
+    if door == Door::Metrics {
+        return edge.metrics_page(request.uri().path());
+    }
     if door == Door::Peer {
         return match request.uri().path().starts_with("/_gateless/") {
             true => Box::pin(edge.internal(request)).await,
@@ -135,7 +141,7 @@ async fn answer(
 fn speaker(edge: &Edge, client: SocketAddr, door: Door) -> Speaker {
     match door {
         Door::Public if edge.trusted.contain(client.ip()) => Speaker::Proxy,
-        Door::Public => Speaker::Caller,
+        Door::Public | Door::Metrics => Speaker::Caller,
         Door::Local => Speaker::Function,
         Door::Peer => Speaker::Sidecar,
     }

@@ -1,4 +1,4 @@
-//! The sidecar's own paths under `/_gateless/`: probes, metrics, calls by id; and gRPC on the peer port.
+//! The sidecar's own paths: under `/_gateless/` probes and calls by id, on listeners of their own gRPC and metrics.
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -23,6 +23,27 @@ impl Edge {
         }
     }
 
+    /// What the metrics listener has; nothing of it is at any other door, as it names what every tenant runs.
+    pub fn metrics_page(&self, path: &str) -> Response<Body> {
+        if path != "/metrics" {
+            return problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "only /metrics is here",
+                "calls go to the sidecar's other listeners",
+            );
+        }
+        let held = self.proxy.registry.held();
+        let text = self
+            .metrics
+            .expose(held, &queue::lengths(&*self.queue.calls));
+        let mut response = Response::new(Body::from(text));
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        let kind = http::HeaderValue::from_static(kind);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+
     /// The sidecar's own paths.
     pub async fn internal(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
@@ -43,17 +64,6 @@ impl Edge {
                 Error::from(Own::ShuttingDown).into_response()
             }
             "/_gateless/readyz" => Response::new(Body::from("ok\n".to_owned())),
-            "/_gateless/metrics" => {
-                let held = self.proxy.registry.held();
-                let text = self
-                    .metrics
-                    .expose(held, &queue::lengths(&*self.queue.calls));
-                let mut response = Response::new(Body::from(text));
-                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                let kind = http::HeaderValue::from_static(kind);
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                response
-            }
             _ => Error::from(Own::NoPath).into_response(),
         }
     }

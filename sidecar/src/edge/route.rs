@@ -102,7 +102,7 @@ async fn route(
         Door::Local | Door::Peer => client,
     };
     let identity = match door {
-        Door::Public => Identity::Anonymous,
+        Door::Public | Door::Metrics => Identity::Anonymous,
         Door::Local => Identity::Function,
         Door::Peer => Identity::Sidecar(None),
     };

@@ -1,6 +1,6 @@
 //! A sidecar's listeners: bound first, so that others can be told where they are, served when all parts are there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use gateless_listen::admission::Limits;
@@ -19,22 +19,29 @@ use crate::edge::doors::{self, Door};
 const MAX_PUBLIC: usize = 16_384;
 /// Of the local one and of the one for peers.
 const MAX_INSIDE: usize = 8_192;
+/// Of the one for metrics.
+const MAX_METRICS: usize = 64;
+/// Where metrics are, unless the operator says otherwise.
+const USUAL_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7704);
 /// Parts of the limit on open files, in percent. A call that came in may need another connection to go on, so that
 /// together they are less than half.
 const PUBLIC_PERCENT: u64 = 20;
 const INSIDE_PERCENT: u64 = 10;
+const METRICS_PERCENT: u64 = 1;
 
 /// Every listener, with what stands behind it.
-pub(super) type Listeners = [(TcpListener, Door); 3];
+pub(super) type Listeners = [(TcpListener, Door); 4];
 
 pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), Error> {
     let (public_listener, public) = bind("calls", config.listen).await?;
     let (local_listener, local) = bind("local calls", config.local_listen).await?;
     let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
+    let (metrics_listener, metrics) = bind_metrics(config.metrics_listen).await?;
     let listeners = [
         (public_listener, Door::Public),
         (local_listener, Door::Local),
         (peer_listener, Door::Peer),
+        (metrics_listener, Door::Metrics),
     ];
     let host = config.advertise_host.clone();
     Ok((
@@ -43,9 +50,21 @@ pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), 
             public,
             local,
             peer,
+            metrics,
             host,
         },
     ))
+}
+
+/// Several sidecars on one host are no reason to name a port that few ask.
+async fn bind_metrics(given: Option<SocketAddr>) -> Result<(TcpListener, SocketAddr), Error> {
+    if let Some(address) = given {
+        return bind("metrics", address).await;
+    }
+    match bind("metrics", USUAL_METRICS).await {
+        Ok(bound) => Ok(bound),
+        Err(_) => bind("metrics", SocketAddr::new(USUAL_METRICS.ip(), 0)).await,
+    }
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
@@ -64,6 +83,7 @@ pub(super) struct Addresses {
     pub(super) public: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
+    pub(super) metrics: SocketAddr,
     pub(super) host: String,
 }
 
@@ -73,6 +93,7 @@ impl Addresses {
             public: self.public,
             local: self.local,
             peer: self.peer,
+            metrics: self.metrics,
             gossip,
             stop,
         }
@@ -114,6 +135,7 @@ fn name(door: Door) -> &'static str {
         Door::Public => "public",
         Door::Local => "local",
         Door::Peer => "peer",
+        Door::Metrics => "metrics",
     }
 }
 
@@ -121,11 +143,12 @@ fn bounds(config: &Config, door: Door, files: u64) -> Bounds {
     let (percent, most) = match door {
         Door::Public => (PUBLIC_PERCENT, MAX_PUBLIC),
         Door::Local | Door::Peer => (INSIDE_PERCENT, MAX_INSIDE),
+        Door::Metrics => (METRICS_PERCENT, MAX_METRICS),
     };
     let most = descriptors::share(files, percent, most);
     let all = match door {
         Door::Public => config.connections.most.unwrap_or(most),
-        Door::Local | Door::Peer => most,
+        Door::Local | Door::Peer | Door::Metrics => most,
     };
     Bounds {
         connections: Limits { all, of_one: all },
@@ -140,7 +163,7 @@ fn exempt(edge: &Arc<Edge>, door: Door) -> impl Fn(IpAddr) -> bool + Send + Sync
     move |address| match door {
         _ if address.to_canonical().is_loopback() => true,
         Door::Public => trusted.contain(address),
-        Door::Local => false,
+        Door::Local | Door::Metrics => false,
         Door::Peer => members.borrow().iter().any(|member| is_at(member, address)),
     }
 }

@@ -174,7 +174,7 @@ pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::
 
 /// The operator's policy; what sidecars listen on for their own stays closed, unless it is named.
 pub(super) fn egress(config: &Config, addresses: &Addresses) -> Egress {
-    let own = [addresses.local.port(), addresses.peer.port()];
+    let own = [addresses.local, addresses.peer, addresses.metrics].map(|own| own.port());
     config.egress.clone().without_ports(&own)
 }
 
