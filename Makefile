@@ -64,11 +64,12 @@ debug: web
 	$(NEED) cc cargo
 	$(CARGO) build --workspace $(DASHBOARD)
 
-## tools-test: which tool does for need.sh, and which does not; what packages are made of
+## tools-test: which tool does for need.sh, and which does not; what packages are made of; what units and manifests may
 tools-test:
 	$(NEED) python3 venv
 	python3 deploy/tools/need_test.py
 	cd deploy/packages && python3 -m unittest -q packages_test
+	python3 deploy/hardening_test.py
 
 ## examples: start and call every process as a sidecar would; build, deploy and call every component
 examples: debug

@@ -59,6 +59,7 @@ def data_files(contents):
     files = [File(f.name + ".gz", archive.gz(f.data)) if "/man/" in f.name else f for f in files]
     for unit in sorted((ROOT / "deploy" / "systemd").glob("*.service")):
         files.append(File(f"lib/systemd/system/{unit.name}", unit.read_bytes()))
+    files.append(File("usr/share/doc/gateless/examples/strict.conf", (ROOT / "deploy" / "systemd" / "strict.conf").read_bytes()))
     copyright_ = b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: the authors of Gateless\nLicense: Apache-2.0\n The text is in /usr/share/common-licenses/Apache-2.0.\n"
     files.append(File("usr/share/doc/gateless/copyright", copyright_))
     files.append(File("usr/share/doc/gateless/changelog.gz", archive.gz((ROOT / "CHANGELOG.md").read_bytes())))

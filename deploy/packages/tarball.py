@@ -10,6 +10,6 @@ def make(contents):
     name = f"gateless-{contents.version}-{contents.machine}-linux"
     files = having.unix(contents, "")
     files.append(File("LICENSE", having.licence()))
-    units = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+    units = sorted((ROOT / "deploy" / "systemd").iterdir())
     files += [File(f"share/gateless/systemd/{unit.name}", unit.read_bytes()) for unit in units]
     return f"{name}.tar.gz", archive.gz(archive.tar(files, f"{name}/"))
