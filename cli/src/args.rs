@@ -4,6 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::audit::AuditArgs;
 use crate::commands::calls::{DlqArgs, InvocationsArgs};
 use crate::commands::contexts::ContextArgs;
 use crate::commands::deploy::{DeployArgs, DiffArgs};
@@ -13,6 +14,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::invoke::InvokeArgs;
 use crate::commands::keys::KeyArgs;
 use crate::commands::logs::LogsArgs;
+use crate::commands::namespaces::NsArgs;
 use crate::commands::new::NewArgs;
 use crate::commands::secrets::SecretArgs;
 use crate::commands::sidecars::SidecarsArgs;
@@ -175,8 +177,12 @@ pub(crate) enum ClientCommand {
     Secret(Scoped<SecretArgs>),
     /// Callers' keys to a function: create, list, revoke.
     Key(Scoped<KeyArgs>),
+    /// Who changed what, and what was refused.
+    Audit(Scoped<AuditArgs>),
     /// Print a link that signs one browser in to the dashboard.
     Dashboard(Scoped<Nothing>),
+    /// Namespaces: what each may have.
+    Ns(Scoped<NsArgs>),
     /// Access tokens: create, list, revoke.
     Token(Scoped<TokenArgs>),
 }

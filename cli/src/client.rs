@@ -168,7 +168,10 @@ impl Client {
             ));
         }
         let code = failure.document()["code"].as_str().and_then(Code::parse);
-        let may_not = matches!(code, Some(Code::WrongNamespace | Code::RoleNotEnough));
+        let may_not = matches!(
+            code,
+            Some(Code::WrongNamespace | Code::RoleNotEnough | Code::QuotaExceeded)
+        );
         if failure.exit() == Exit::Unauthorized && !may_not {
             return failure.hint(format!(
                 "the token came from {}; give another with --token, GATELESS_TOKEN or `gateless login`",

@@ -4,6 +4,7 @@
 //! printed. Deliberately no state shared between them.
 
 pub(crate) mod answer;
+pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod contexts;
 pub(crate) mod dashboard;
@@ -15,6 +16,7 @@ pub(crate) mod import;
 pub(crate) mod invoke;
 pub(crate) mod keys;
 pub(crate) mod logs;
+pub(crate) mod namespaces;
 pub(crate) mod new;
 pub(crate) mod rollout;
 pub(crate) mod secrets;

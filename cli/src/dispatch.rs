@@ -5,8 +5,8 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs, secrets,
-    sidecars, tokens, top, traffic, triggers,
+    audit, calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs,
+    namespaces, secrets, sidecars, tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
 use crate::login::Remote;
@@ -70,6 +70,10 @@ pub(crate) async fn client_command(
             secrets::secret(&client(&remote).await?, out, &args).await
         }
         C::Key(Scoped { args, remote }) => keys::key(&client(&remote).await?, out, &args).await,
+        C::Ns(Scoped { args, remote }) => namespaces::ns(&client(&remote).await?, out, &args).await,
+        C::Audit(Scoped { args, remote }) => {
+            audit::audit(&client(&remote).await?, out, &args).await
+        }
         C::Dashboard(Scoped { remote, .. }) => {
             dashboard::dashboard(&client(&remote).await?, out).await
         }

@@ -81,6 +81,7 @@ codes! {
     TokenInvalid = "token_invalid", 401, Management, "the token is none of this server's";
     TokenExpired = "token_expired", 401, Management, "the token's time is over";
     TokenRevoked = "token_revoked", 401, Management, "the token was revoked";
+    QuotaExceeded = "quota_exceeded", 403, Management, "the namespace's quota does not allow it";
     SessionEnded = "session_ended", 401, Management, "the session was ended, or its time is over";
     SessionNeedsHttps = "session_needs_https", 400, Management, "a session begins over https only, or on the server's own machine";
     TokenNotFound = "token_not_found", 404, Management, "no token has this id";

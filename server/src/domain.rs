@@ -7,6 +7,7 @@ pub mod conditions;
 pub mod document;
 pub mod error;
 pub mod function;
+pub mod quota;
 pub mod rollout;
 pub mod spec;
 pub mod traffic;

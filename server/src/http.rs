@@ -5,6 +5,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod bulk;
 mod conditional;
 mod events;
@@ -22,6 +23,7 @@ mod openfaas;
 mod page;
 pub mod problem;
 mod queues;
+mod quotas;
 mod revisions;
 mod secrets;
 mod session;
@@ -44,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::problem::Problem;
+use crate::audit::Log;
 use crate::auth::Auth;
 use crate::metrics::{self, Metrics};
 use crate::openfaas::images::Images;
@@ -59,6 +62,7 @@ pub struct Api {
     answers: Arc<idempotency::Answers>,
     document: bytes::Bytes,
     images: Arc<Images>,
+    audit: Arc<Log>,
     shutdown: CancellationToken,
 }
 
@@ -82,6 +86,8 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(stats::routes())
         .merge(session::routes())
         .merge(tokens::routes())
+        .merge(audit::routes())
+        .merge(quotas::routes())
         .merge(health::routes())
 }
 
@@ -98,6 +104,7 @@ pub fn router(
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
     images: Arc<Images>,
+    audit: Arc<Log>,
     shutdown: CancellationToken,
 ) -> Router {
     let (routes, mut document) = collected().split_for_parts();
@@ -109,6 +116,7 @@ pub fn router(
         answers: Arc::default(),
         document: document.to_json().unwrap_or_default().into(),
         images,
+        audit,
         shutdown,
     };
     routes
@@ -117,6 +125,7 @@ pub fn router(
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(api.clone(), idempotency::replay))
         .layer(from_fn_with_state(api.clone(), access::check))
+        .layer(from_fn_with_state(api.clone(), audit::record))
         .layer(map_response(as_data))
         .layer(from_fn(move |request: Request, next| {
             metrics::observe(Arc::clone(&metrics), request, next)

@@ -3,6 +3,7 @@
 //! `http` and `grpc` call `service`, which loads, asks `domain` for a decision, stores it in `store` and
 //! so publishes it to `sidecars`. Calls of functions never come through here.
 
+pub mod audit;
 pub mod auth;
 pub mod changes;
 pub mod domain;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::audit::Log;
 use crate::auth::Auth;
+use crate::store::recorded::Recorded;
 use crate::store::sled::Options;
 use crate::store::{self, SledStore, Store};
 use crate::token_file;
@@ -44,8 +46,12 @@ pub async fn recover(data: &Path) -> Result<PathBuf, Error> {
 }
 
 async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, token_file::Error> {
-    let auth = Auth::open(store).await?;
-    let made = token_file::keep(data, &auth, async || {
+    let log = Log::open(data.join("audit")).map_err(|source| token_file::Error::File {
+        path: data.join("audit"),
+        source,
+    })?;
+    let auth = Auth::open(Arc::new(Recorded::new(store))).await?;
+    let made = token_file::keep(data, (&auth, &log), "gateless server recover", async || {
         auth.recover(Timestamp::now()).await.map(Some)
     });
     let path = made.await?;

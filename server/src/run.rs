@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Log;
 use crate::auth::{self, Auth};
 use crate::changes::Changes;
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ use crate::service::Service;
 use crate::sidecars::Registry;
 use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
+use crate::store::recorded::Recorded;
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
 use crate::{grpc, http, observer, token_file, web};
@@ -66,6 +68,9 @@ pub enum Error {
     /// The table of images.
     #[error(transparent)]
     Images(#[from] crate::openfaas::images::Error),
+    /// The audit log does not open.
+    #[error("the audit log: {0}")]
+    Audit(io::Error),
     /// A listener.
     #[error("listening on {address}: {source}")]
     Listen {
@@ -87,6 +92,7 @@ pub struct Running {
     data: PathBuf,
     store: Arc<SledStore>,
     auth: Arc<Auth>,
+    audit: Arc<Log>,
     /// `None` once the API answers.
     unanswered: Option<Unanswered>,
     ending: CancellationToken,
@@ -120,7 +126,13 @@ impl Running {
             return Ok(good.then(|| token_file::path(&self.data)));
         }
         let make = async || self.auth.first_admin(now).await;
-        token_file::keep(&self.data, &self.auth, make).await
+        token_file::keep(
+            &self.data,
+            (&self.auth, &self.audit),
+            "first admin token",
+            make,
+        )
+        .await
     }
 
     /// The dashboard's address with a code that signs in the browser which opens it first; `None`: this build has no dashboard.
@@ -200,6 +212,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
             data: config.data,
             store,
             auth: started.auth,
+            audit: started.audit,
             unanswered: Some(started.unanswered),
             ending: started.ending,
             stop: started.stop,
@@ -219,6 +232,7 @@ struct Started {
     grpc: SocketAddr,
     auth: Arc<Auth>,
     unanswered: Unanswered,
+    audit: Arc<Log>,
     ending: CancellationToken,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -231,6 +245,8 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let artifacts = Artifacts::new(Arc::new(blobs));
     let (api_listener, api) = listeners::bind(config.listen).await?;
     let (grpc_listener, grpc) = listeners::bind(config.grpc_listen).await?;
+    let audit = Log::open(config.data.join("audit")).map_err(Error::Audit)?;
+    let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
     let auth = Arc::new(Auth::open(Arc::clone(&store)).await?);
     let changes = Changes::default();
     let registry = Arc::new(Registry::new(&config.cluster_secret, changes.clone()));
@@ -245,6 +261,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
         Arc::clone(&auth),
         Arc::clone(&metrics),
         Arc::new(images.unwrap_or_default()),
+        Arc::clone(&audit),
         ending.clone(),
     );
     let config_service = grpc::server(
@@ -269,6 +286,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
         api,
         grpc,
         auth,
+        audit,
         unanswered: Unanswered(api_listener, doors.api, router),
         ending,
         stop,

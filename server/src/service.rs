@@ -18,6 +18,7 @@ pub mod logs;
 pub mod namespaces;
 pub mod observe;
 mod pushed;
+pub mod quotas;
 pub mod reconcile;
 pub mod references;
 pub mod resources;
@@ -50,6 +51,7 @@ pub struct Service {
     changes: Changes,
     /// A short lock, never across `.await`.
     transitions: Mutex<Transitions>,
+    quota_turns: quotas::Turns,
     pushed: pushed::Pushed,
     _follower: AbortOnDropHandle<()>,
     entrances: invoke::Entrances,
@@ -83,6 +85,7 @@ impl Service {
             registry,
             changes,
             transitions: Mutex::default(),
+            quota_turns: quotas::Turns::default(),
             pushed,
             entrances: invoke::Entrances::default(),
             components: components::Components::default(),

@@ -20,6 +20,7 @@ mod export;
 mod follow;
 pub mod memory;
 mod plan;
+pub mod recorded;
 mod shared;
 pub mod sled;
 mod space;

@@ -7,8 +7,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use gateless_common::io::{PRIVATE, replacement};
+use jiff::Timestamp;
 
+use crate::audit::{Draft, Log};
 use crate::auth::{self, Auth, TokenInfo};
+use crate::store::recorded::Changes;
 
 const NAME: &str = "admin-token";
 
@@ -29,18 +32,19 @@ pub enum Error {
 }
 
 /// Where it is.
-pub fn path(data: &Path) -> PathBuf {
+pub(crate) fn path(data: &Path) -> PathBuf {
     data.join(NAME)
 }
 
-/// Makes a token into the file, replacing one that is there, and answers with its path. `None`: none was to be made, and the
+/// Makes a token into the file, as the audit log says then, replacing one that is there, and answers with its path. `None`: none was to be made, and the
 /// file is as it was.
 ///
 /// # Errors
 /// [`Error`]. A token that cannot be kept is taken back, as nobody has it.
-pub async fn keep(
+pub(crate) async fn keep(
     data: &Path,
-    auth: &Auth,
+    (auth, log): (&Auth, &Log),
+    action: &str,
     make: impl AsyncFnOnce() -> Result<Option<(String, TokenInfo)>, auth::Error>,
 ) -> Result<Option<PathBuf>, Error> {
     let path = path(data);
@@ -49,9 +53,18 @@ pub async fn keep(
         source,
     };
     let mut file = replacement(&path, PRIVATE).map_err(failed)?;
-    let Some((token, info)) = make().await? else {
+    let changes = Changes::default();
+    let Some((token, info)) = changes.of(make()).await? else {
         return Ok(None);
     };
+    let made = Draft {
+        action: action.to_owned(),
+        changes: changes.take(),
+        ..Draft::default()
+    };
+    if let Err(error) = log.append(made, Timestamp::now()) {
+        tracing::error!(%error, "a token is not in the audit log");
+    }
     let written = writeln!(file, "{token}").and_then(|()| file.commit());
     if let Err(error) = written {
         auth.revoke(&info.id).await?;
@@ -61,7 +74,7 @@ pub async fn keep(
 }
 
 /// The token in the file, if there is one.
-pub fn read(data: &Path) -> Option<String> {
+pub(crate) fn read(data: &Path) -> Option<String> {
     let text = fs::read_to_string(path(data)).ok()?;
     Some(text.trim().to_owned())
 }

@@ -42,6 +42,7 @@ const SCREENS: [&str; 18] = [
     "/sidecars",
     "/n/:ns/secrets",
     "/tokens",
+    "/audit",
 ];
 
 fn is_screen(path: &str) -> bool {

@@ -145,8 +145,14 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
     if path == "/metrics" || path == "/v1/keys/rotate" || path.starts_with("/v1/sidecars/") {
         return vec![];
     }
-    if path.starts_with("/v1/tokens") {
+    if path == "/v1/audit/verify" || (path.ends_with("/quota") && !read) {
+        return vec![];
+    }
+    if path.starts_with("/v1/tokens") || path == "/v1/audit" {
         return vec![Admin];
+    }
+    if path == "/v1/session/link" {
+        return vec![Admin, Deployer, Invoker, Viewer];
     }
     if path.contains("/secrets") || path.contains("/artifacts") {
         return if read {

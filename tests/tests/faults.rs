@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gateless_tests::wait::when;
-use gateless_tests::{Caller, Cluster, Load, Spec, eventually, instances};
+use gateless_tests::{Cluster, Load, Spec, eventually, instances};
 use http::Method;
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;

@@ -21,6 +21,7 @@ export const JUMPS: [key: string, screen: Screen, label: string, right: Right][]
   ["s", "sidecars", "Sidecars", "read"],
   ["k", "secrets", "Secrets", "internals"],
   ["t", "tokens", "Tokens", "admin"],
+  ["a", "audit", "Audit", "admin"],
 ];
 
 const CHORD_MS = 1200;

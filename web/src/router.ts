@@ -19,6 +19,7 @@ const PATHS = {
   sidecars: "/sidecars",
   secrets: "/n/:ns/secrets",
   tokens: "/tokens",
+  audit: "/audit",
   docs: "/docs",
   guide: "/docs/:page",
 } as const;

@@ -143,6 +143,7 @@ pub(crate) fn server_ready(
 ) -> Map<String, Value> {
     let mut ready = object(&json!({"api": url(server.api), "grpc": url(server.grpc)}));
     if let Some(file) = admin {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         ready.insert("admin_token_file".into(), json!(file));
     }
     ready

@@ -51,6 +51,8 @@ type APIClient struct {
 
 	ArtifactsAPI *ArtifactsAPIService
 
+	AuditAPI *AuditAPIService
+
 	DeadLettersAPI *DeadLettersAPIService
 
 	EventsAPI *EventsAPIService
@@ -66,6 +68,8 @@ type APIClient struct {
 	LogsAPI *LogsAPIService
 
 	QueuesAPI *QueuesAPIService
+
+	QuotasAPI *QuotasAPIService
 
 	RevisionsAPI *RevisionsAPIService
 
@@ -101,6 +105,7 @@ func NewAPIClient(cfg *Configuration) *APIClient {
 
 	// API Services
 	c.ArtifactsAPI = (*ArtifactsAPIService)(&c.common)
+	c.AuditAPI = (*AuditAPIService)(&c.common)
 	c.DeadLettersAPI = (*DeadLettersAPIService)(&c.common)
 	c.EventsAPI = (*EventsAPIService)(&c.common)
 	c.FunctionsAPI = (*FunctionsAPIService)(&c.common)
@@ -109,6 +114,7 @@ func NewAPIClient(cfg *Configuration) *APIClient {
 	c.InvocationsAPI = (*InvocationsAPIService)(&c.common)
 	c.LogsAPI = (*LogsAPIService)(&c.common)
 	c.QueuesAPI = (*QueuesAPIService)(&c.common)
+	c.QuotasAPI = (*QuotasAPIService)(&c.common)
 	c.RevisionsAPI = (*RevisionsAPIService)(&c.common)
 	c.SecretsAPI = (*SecretsAPIService)(&c.common)
 	c.SessionAPI = (*SessionAPIService)(&c.common)

@@ -12,16 +12,17 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 )
 
 // checks if the SessionRequest type satisfies the MappedNullable interface at compile time
 var _ MappedNullable = &SessionRequest{}
 
-// SessionRequest Whom a browser is to act for.
+// SessionRequest Whom a browser is to act for: a token or a code, one of both.
 type SessionRequest struct {
+	// A code as `POST /v1/session/link` gives it.
+	Code NullableString `json:"code,omitempty"`
 	// A token as `POST /v1/tokens` gives it.
-	Token string `json:"token"`
+	Token NullableString `json:"token,omitempty"`
 	AdditionalProperties map[string]interface{}
 }
 
@@ -31,9 +32,8 @@ type _SessionRequest SessionRequest
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewSessionRequest(token string) *SessionRequest {
+func NewSessionRequest() *SessionRequest {
 	this := SessionRequest{}
-	this.Token = token
 	return &this
 }
 
@@ -45,28 +45,88 @@ func NewSessionRequestWithDefaults() *SessionRequest {
 	return &this
 }
 
-// GetToken returns the Token field value
-func (o *SessionRequest) GetToken() string {
-	if o == nil {
+// GetCode returns the Code field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *SessionRequest) GetCode() string {
+	if o == nil || IsNil(o.Code.Get()) {
 		var ret string
 		return ret
 	}
-
-	return o.Token
+	return *o.Code.Get()
 }
 
-// GetTokenOk returns a tuple with the Token field value
+// GetCodeOk returns a tuple with the Code field value if set, nil otherwise
 // and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *SessionRequest) GetCodeOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Code.Get(), o.Code.IsSet()
+}
+
+// HasCode returns a boolean if a field has been set.
+func (o *SessionRequest) HasCode() bool {
+	if o != nil && o.Code.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCode gets a reference to the given NullableString and assigns it to the Code field.
+func (o *SessionRequest) SetCode(v string) {
+	o.Code.Set(&v)
+}
+// SetCodeNil sets the value for Code to be an explicit nil
+func (o *SessionRequest) SetCodeNil() {
+	o.Code.Set(nil)
+}
+
+// UnsetCode ensures that no value is present for Code, not even an explicit nil
+func (o *SessionRequest) UnsetCode() {
+	o.Code.Unset()
+}
+
+// GetToken returns the Token field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *SessionRequest) GetToken() string {
+	if o == nil || IsNil(o.Token.Get()) {
+		var ret string
+		return ret
+	}
+	return *o.Token.Get()
+}
+
+// GetTokenOk returns a tuple with the Token field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
 func (o *SessionRequest) GetTokenOk() (*string, bool) {
 	if o == nil {
 		return nil, false
 	}
-	return &o.Token, true
+	return o.Token.Get(), o.Token.IsSet()
 }
 
-// SetToken sets field value
+// HasToken returns a boolean if a field has been set.
+func (o *SessionRequest) HasToken() bool {
+	if o != nil && o.Token.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetToken gets a reference to the given NullableString and assigns it to the Token field.
 func (o *SessionRequest) SetToken(v string) {
-	o.Token = v
+	o.Token.Set(&v)
+}
+// SetTokenNil sets the value for Token to be an explicit nil
+func (o *SessionRequest) SetTokenNil() {
+	o.Token.Set(nil)
+}
+
+// UnsetToken ensures that no value is present for Token, not even an explicit nil
+func (o *SessionRequest) UnsetToken() {
+	o.Token.Unset()
 }
 
 func (o SessionRequest) MarshalJSON() ([]byte, error) {
@@ -79,7 +139,12 @@ func (o SessionRequest) MarshalJSON() ([]byte, error) {
 
 func (o SessionRequest) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
-	toSerialize["token"] = o.Token
+	if o.Code.IsSet() {
+		toSerialize["code"] = o.Code.Get()
+	}
+	if o.Token.IsSet() {
+		toSerialize["token"] = o.Token.Get()
+	}
 
 	for key, value := range o.AdditionalProperties {
 		toSerialize[key] = value
@@ -89,27 +154,6 @@ func (o SessionRequest) ToMap() (map[string]interface{}, error) {
 }
 
 func (o *SessionRequest) UnmarshalJSON(data []byte) (err error) {
-	// This validates that all required properties are included in the JSON object
-	// by unmarshalling the object into a generic map with string keys and checking
-	// that every required field exists as a key in the generic map.
-	requiredProperties := []string{
-		"token",
-	}
-
-	allProperties := make(map[string]interface{})
-
-	err = json.Unmarshal(data, &allProperties)
-
-	if err != nil {
-		return err;
-	}
-
-	for _, requiredProperty := range(requiredProperties) {
-		if _, exists := allProperties[requiredProperty]; !exists {
-			return fmt.Errorf("no value given for required property %v", requiredProperty)
-		}
-	}
-
 	varSessionRequest := _SessionRequest{}
 
 	err = json.Unmarshal(data, &varSessionRequest)
@@ -123,6 +167,7 @@ func (o *SessionRequest) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "code")
 		delete(additionalProperties, "token")
 		o.AdditionalProperties = additionalProperties
 	}

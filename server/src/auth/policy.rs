@@ -57,12 +57,19 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
     if read && path == "/metrics" {
         return Some(Need::Cluster);
     }
+    if read && path == "/v1/audit" {
+        return Some(Need::Admin);
+    }
     if path == "/v1/tokens" || path.starts_with("/v1/tokens/") {
         return Some(Need::Admin);
     }
     let Some(rest) = path.strip_prefix("/v1/namespaces/{namespace}/") else {
         return Some(Need::ClusterAdmin);
     };
+    // Nobody bounds themselves.
+    if rest == "quota" && !read {
+        return Some(Need::ClusterAdmin);
+    }
     let mut parts = rest.split('/');
     let (collection, child) = (parts.next().unwrap_or_default(), parts.nth(1));
     Some(match (collection, child) {

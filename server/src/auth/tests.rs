@@ -135,7 +135,7 @@ async fn a_way_back_in_is_never_refused_for_a_bound() {
     let refused = auth.first_admin(NOW).await.unwrap_err();
     assert!(matches!(refused, Error::TooMany { .. }), "{refused}");
     let token = auth.recover(NOW).await.unwrap();
-    assert_eq!(auth.check(&token, NOW).unwrap().token.role, Role::Admin);
+    assert_eq!(auth.check(&token.0, NOW).unwrap().token.role, Role::Admin);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use http::header::AUTHORIZATION;
 use http_body::{Body as _, Frame, SizeHint};
 use jiff::Timestamp;
 
+use super::audit::Who;
 use super::problem::Problem;
 use super::{Api, session};
 use crate::auth::policy;
@@ -47,6 +48,9 @@ pub(super) async fn check(
         return Ok(next.run(request).await);
     };
     let principal = principal(&api, &request)?;
+    if let Some(who) = request.extensions().get::<Who>() {
+        who.is(&principal);
+    }
     let parameters = parameters.as_ref().ok();
     let namespace = parameters.and_then(|parameters| {
         let found = parameters.iter().find(|(key, _)| *key == "namespace");

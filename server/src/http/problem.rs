@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::auth;
 use crate::auth::policy::Denied;
 use crate::domain::document::Fault;
+use crate::domain::quota::Exceeded;
 use crate::domain::{self, FieldError};
 use crate::service::{self, Kind};
 use crate::sidecars::clients::CallError;
@@ -46,6 +47,10 @@ pub struct Problem {
     /// What is wrong in the request, all at once; empty when that is not what is wrong.
     pub errors: Vec<FieldError>,
 }
+
+/// The code of an answer that is a problem, for who records it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal(pub(super) &'static str);
 
 impl Problem {
     /// A problem without a hint.
@@ -101,6 +106,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(Refusal(self.code));
         let headers = response.headers_mut();
         let set = HeaderValue::from_static;
         headers.insert(CONTENT_TYPE, set("application/problem+json"));
@@ -144,6 +150,7 @@ impl From<service::Error> for Problem {
                 .hint("a sidecar that is not there runs no instances; tell it when it is back"),
             E::WrongState { .. } => Self::new(Code::WrongState, text)
                 .hint("the invocation's state says what can be done with it"),
+            E::Quota(error) => error.into(),
             E::Domain(error) => error.into(),
             E::Store(error) => error.into(),
             E::Artifact(error) => error.into(),
@@ -254,6 +261,16 @@ impl From<auth::Error> for Problem {
             E::Keys(_) | E::NoKeys | E::Sign(_) => return Self::internal(&text),
         };
         Self::new(code, text).hint(hint)
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let text = exceeded.to_string();
+        let error = FieldError::new(format!("quota/{}", exceeded.of), text.clone());
+        Self::new(Code::QuotaExceeded, text)
+            .hint("delete what is not needed, or ask an admin of the cluster for more; gateless ns quota shows what there is")
+            .errors(vec![error])
     }
 }
 

@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::audit::Who;
 use super::extract::Body;
 use super::openapi::Problems;
 use super::problem::Problem;
@@ -49,6 +50,7 @@ struct SessionRequest {
 #[derive(Serialize, ToSchema)]
 struct SessionLink {
     /// The dashboard takes it from the address: `/#login=CODE`.
+    #[schema(example = "0198f2b0c4d57e3f9a1b2c3d4e5f6071.9f3c1a5b7d2e4f60")]
     code: String,
     /// When it stops being good, if nobody used it.
     #[schema(value_type = String, format = DateTime)]
@@ -86,6 +88,7 @@ struct SessionBody {
 )]
 async fn create_session(
     State(api): State<Api>,
+    who: Option<Extension<Who>>,
     headers: HeaderMap,
     Body(request): Body<SessionRequest>,
 ) -> Result<Response, Problem> {
@@ -108,6 +111,9 @@ async fn create_session(
             return Err(domain::Error::Invalid(vec![FieldError::new("/token", detail)]).into());
         }
     };
+    if let Some(Extension(who)) = who {
+        who.is(&principal);
+    }
     end(&api, scheme, &headers).await?;
     let left = principal.expires_at().as_second() - now.as_second();
     let cookie = cookie(scheme, &id, left.max(0));

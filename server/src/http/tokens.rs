@@ -16,8 +16,10 @@ use super::extract::{Body, Query, TokenPath};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
+use super::quotas;
 use crate::auth::policy::Denied;
 use crate::auth::{self, Grant, MAX_TTL_SECONDS, Principal, Role, TokenInfo};
+use crate::domain::quota;
 use crate::domain::validate::Faults;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -73,7 +75,7 @@ struct CreatedToken {
     expires_at: Timestamp,
 }
 
-fn same_namespace(principal: &Principal, namespace: &str) -> Result<(), Problem> {
+pub(super) fn same_namespace(principal: &Principal, namespace: &str) -> Result<(), Problem> {
     let has = &principal.token.namespace;
     if has == "*" || has == namespace {
         return Ok(());
@@ -145,7 +147,16 @@ async fn create_token(
         ttl_seconds: request.ttl_seconds,
         description: request.description,
     };
+    let turn = api.service.quota_turn(&grant.namespace).await?;
+    let live = quotas::tokens(&api, &grant.namespace);
+    quota::check(
+        &grant.namespace,
+        "tokens",
+        turn.quota.tokens,
+        (live, live + 1),
+    )?;
     let (token, info) = api.auth.issue(grant, Timestamp::now()).await?;
+    drop(turn);
     let created = CreatedToken {
         token,
         id: info.id,

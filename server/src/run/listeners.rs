@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::Request;
 use axum::Router;
+use axum::extract::ConnectInfo;
 use gateless_listen::admission::Limits;
 use gateless_listen::http::Settings;
-use gateless_listen::{Bounds, Door, Keepalive, Options, Plain, descriptors, http};
+use gateless_listen::{Accepted, Bounds, Door, Keepalive, Options, Plain, descriptors, http};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
@@ -92,10 +95,12 @@ pub(super) async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) {
-    let serve = move |accepted| {
+    let serve = move |accepted: Accepted<_, _>| {
         let router = router.clone();
         async move {
-            let service = service_fn(move |request| {
+            let client = ConnectInfo(accepted.client);
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(client);
                 let answered = router.clone().oneshot(request);
                 async move { Ok::<_, Infallible>(answered.await.unwrap_or_else(|never| match never {})) }
             });

@@ -78,6 +78,10 @@ pub mod keys {
     pub fn secret(namespace: &str, name: &str) -> String {
         format!("secrets/{namespace}/{name}")
     }
+    /// Of a namespace's quota.
+    pub fn quota(namespace: &str) -> String {
+        format!("quotas/{namespace}")
+    }
     /// Of triggers in a namespace.
     pub fn triggers(namespace: &str) -> String {
         format!("triggers/{namespace}/")

@@ -108,6 +108,9 @@ pub enum Error {
         /// Why.
         cause: String,
     },
+    /// The namespace may not have that much.
+    #[error(transparent)]
+    Quota(#[from] domain::quota::Exceeded),
     /// A rule of the domain.
     #[error(transparent)]
     Domain(#[from] domain::Error),

@@ -177,6 +177,7 @@ impl Service {
     ) -> Result<(View, bool)> {
         let key = keys::function(ns, name);
         let full = format!("{ns}/{name}");
+        let turn = self.quota_turn(ns).await?;
         let (committed, (value, before)) = change!(self, full, {
             let current: Option<Versioned<Function>> = self.load(&key).await?;
             let version = current.as_ref().map(|c| c.version);
@@ -185,6 +186,8 @@ impl Service {
             let mut apply = wanted(current.as_ref())?;
             let mut rests_on = self
                 .check_references(ns, &mut apply.spec, how.dry_run)
+                .await?;
+            self.check_quota(&turn.quota, (ns, name), &apply.spec, version.is_none())
                 .await?;
             if version.is_none() {
                 rests_on.extend(self.check_new_name(ns, name).await?);
@@ -206,6 +209,7 @@ impl Service {
             }
             (decision, (function, version))
         });
+        drop(turn);
         let version = committed.or(before).unwrap_or(0);
         let view = self.view(Versioned { value, version });
         if committed.is_none() && before.is_none() {

@@ -90,10 +90,14 @@ impl Service {
         check(data)?;
         let key = keys::secret(ns, name);
         let full = format!("{ns}/{name}");
+        let turn = self.quota_turn(ns).await?;
         let (committed, (value, before)) = change!(self, full, {
             let current: Option<Versioned<SecretRecord>> = self.load(&key).await?;
             let version = current.as_ref().map(|c| c.version);
             how.precondition.check("secret", &full, version)?;
+            if version.is_none() {
+                self.check_secret_quota(&turn.quota, ns).await?;
+            }
             let now = Timestamp::now();
             let old = current.map(|c| c.value);
             let same = old.as_ref().is_some_and(|old| old.data == *data);
@@ -111,6 +115,7 @@ impl Service {
             }
             (decision, (record, version))
         });
+        drop(turn);
         if let Some(version) = committed {
             self.pushed.secret_changed(&key, version);
         }

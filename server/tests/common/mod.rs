@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use gateless_common::secret::ClusterSecret;
+use gateless_server::audit::Log;
 use gateless_server::auth::{Auth, Grant, Role};
 use gateless_server::changes::Changes;
 use gateless_server::metrics::Metrics;
@@ -19,6 +20,7 @@ use gateless_server::service::Service;
 use gateless_server::sidecars::Registry;
 use gateless_server::store::artifacts::Artifacts;
 use gateless_server::store::blobs::{Blobs, MemoryBlobs};
+use gateless_server::store::recorded::Recorded;
 use gateless_server::store::{LogBounds, MemoryStore, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -123,6 +125,7 @@ impl Server {
     /// On a store that may have something in it.
     pub(crate) async fn over(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
         let artifacts = Artifacts::new(Arc::clone(&blobs));
         let auth = Arc::new(Auth::open(Arc::clone(&store)).await.unwrap());
         let changes = Changes::default();
@@ -140,6 +143,7 @@ impl Server {
             Arc::clone(&auth),
             Arc::clone(&metrics),
             Arc::new(images(folder.path())),
+            Log::open(folder.path().join("audit")).unwrap(),
             shutdown.clone(),
         );
         Self {

@@ -26,12 +26,7 @@ impl Edge {
     /// What the metrics listener has; nothing of it is at any other door, as it names what every tenant runs.
     pub fn metrics_page(&self, path: &str) -> Response<Body> {
         if path != "/metrics" {
-            return problem(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "only /metrics is here",
-                "calls go to the sidecar's other listeners",
-            );
+            return Error::from(Own::NoPath).into_response();
         }
         let held = self.proxy.registry.held();
         let text = self

@@ -99,7 +99,7 @@ async fn route(
     }
     let source = match door {
         Door::Public => origin::source(&parts.headers, client, &edge.trusted),
-        Door::Local | Door::Peer => client,
+        Door::Local | Door::Peer | Door::Metrics => client,
     };
     let identity = match door {
         Door::Public | Door::Metrics => Identity::Anonymous,

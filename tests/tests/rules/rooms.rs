@@ -101,6 +101,7 @@ const SERVER_ROOMS: Rooms = &[
     ("web", &["etag"]),
     ("openfaas", &["domain"]),
     ("auth", &["store"]),
+    ("audit", &["store"]),
     ("sidecars", &["changes", "domain", "events"]),
     (
         "service",
@@ -112,15 +113,16 @@ const SERVER_ROOMS: Rooms = &[
     (
         "http",
         &[
-            "auth", "domain", "etag", "events", "metrics", "openfaas", "service", "sidecars",
+            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "service", "sidecars",
             "store", "web",
         ],
     ),
-    ("token_file", &["auth"]),
-    ("recover", &["auth", "store", "token_file"]),
+    ("token_file", &["audit", "auth", "store"]),
+    ("recover", &["audit", "auth", "store", "token_file"]),
     (
         "run",
         &[
+            "audit",
             "auth",
             "changes",
             "grpc",

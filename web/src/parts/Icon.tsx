@@ -11,6 +11,7 @@ const PATHS = {
   sidecars: "M12 4v5M12 9 6 15M12 9l6 6M4 15h4v4H4zM16 15h4v4h-4zM10 2h4v4h-4z",
   secrets: "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3",
   tokens: "M14 10a4 4 0 1 0-3.5 4L13 16.5V19h3v-2h2v-3l-4-4z",
+  audit: "M6 3h9l3 3v15H6zM9 10h6M9 14h6M9 18h3",
   alert: "M12 4 3 19h18zM12 10v4M12 16.6v.2",
   check: "M5 12.5l4.5 4.5L19 7.5",
   copy: "M9 9h10v10H9zM5 15V5h10",

@@ -39,6 +39,7 @@ const GROUPS: [title: string, items: Item[]][] = [
       ["sidecars", "Sidecars", "sidecars", "read"],
       ["secrets", "Secrets", "secrets", "internals"],
       ["tokens", "Tokens", "tokens", "admin"],
+      ["audit", "Audit", "audit", "admin"],
     ],
   ],
 ];

@@ -6,6 +6,7 @@ import { Empty } from "../parts/basic.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { href, type Route, type Screen } from "../router.ts";
 import { homeNamespace } from "../store/session.ts";
+import { Audit } from "./Audit.tsx";
 import { CallDetail } from "./CallDetail.tsx";
 import { CallById } from "./CallById.tsx";
 import { Calls } from "./Calls.tsx";
@@ -38,6 +39,7 @@ const SCREENS: Record<Exclude<Screen, "docs" | "guide">, ComponentType<{ route: 
   sidecars: Sidecars,
   secrets: Secrets,
   tokens: Tokens,
+  audit: Audit,
 };
 
 export function Screens({ route }: { route: Route }) {

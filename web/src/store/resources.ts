@@ -157,3 +157,20 @@ export const tokens = (): Resource<api.TokenInfo[]> => ({
   key: "tokens",
   load: async () => (await all((token) => api.listTokens({ client, query: query(token) }))).items,
 });
+
+export interface AuditPage {
+  items: api.AuditEntry[];
+  next: string | null;
+}
+
+/** `result`: `done`, `refused`, or empty for both. */
+export async function readAudit(result: string, page_token?: string): Promise<AuditPage> {
+  const query = { limit: CALLS_PAGE, ...(result ? { refused: result === "refused" } : {}), ...(page_token ? { page_token } : {}) };
+  const page = await api.listAuditEntries({ client, query });
+  return { items: page.items, next: page.next_page_token ?? null };
+}
+
+export const audit = (result: string): Resource<AuditPage> => ({
+  key: `audit ${result}`,
+  load: () => readAudit(result),
+});

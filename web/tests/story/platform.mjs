@@ -134,6 +134,34 @@ h.HTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     browser.noFaults();
   });
 
+  test("a link from the command line signs one browser in, once", async () => {
+    const { url } = await gateless.cli("dashboard");
+    const other = await Browser.open(line.url);
+    try {
+      await other.page.goto(url.replace(gateless.url, line.url));
+      await other.heading("Functions");
+      assert.equal(await other.page.evaluate(() => location.hash), "");
+      await other.page.context().clearCookies();
+      await other.page.goto("about:blank");
+      await other.page.goto(url.replace(gateless.url, line.url));
+      await other.page.getByRole("button", { name: "Sign in" }).waitFor();
+      other.noFaults();
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("shows who changed what, and what was refused", async () => {
+    await browser.go("/audit", "Audit");
+    await page.getByText("DELETE /v1/tokens/").first().waitFor();
+    await page.locator("details summary").first().click();
+    await page.locator("details dd").first().waitFor();
+    await browser.accessible("audit");
+    await button("Refused").click();
+    await page.getByText("token_invalid").first().waitFor();
+    browser.noFaults();
+  });
+
   test("is used by keyboard alone", async () => {
     await browser.go("/n/default/functions", "Functions");
     await row("anything").waitFor();

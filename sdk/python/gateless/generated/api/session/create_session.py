@@ -76,7 +76,7 @@ def sync_detailed(
     bearer token.
 
     Args:
-        body (SessionRequest): Whom a browser is to act for.
+        body (SessionRequest): Whom a browser is to act for: a token or a code, one of both.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -110,7 +110,7 @@ def sync(
     bearer token.
 
     Args:
-        body (SessionRequest): Whom a browser is to act for.
+        body (SessionRequest): Whom a browser is to act for: a token or a code, one of both.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -139,7 +139,7 @@ async def asyncio_detailed(
     bearer token.
 
     Args:
-        body (SessionRequest): Whom a browser is to act for.
+        body (SessionRequest): Whom a browser is to act for: a token or a code, one of both.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -171,7 +171,7 @@ async def asyncio(
     bearer token.
 
     Args:
-        body (SessionRequest): Whom a browser is to act for.
+        body (SessionRequest): Whom a browser is to act for: a token or a code, one of both.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

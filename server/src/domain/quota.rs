@@ -1,0 +1,203 @@
+//! What one namespace may have of what all share: how many, and how much memory.
+//!
+//! Instances and memory are counted as functions declare them (`scaling.max_scale` of each function's newest revision, times its
+//! memory): so a quota holds whatever the autoscalers of all hosts do at once, without anybody asking anybody.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::FieldError;
+use super::spec::Spec;
+
+/// The largest bound a quota may have.
+pub const MAX_QUOTA: u64 = 1 << 50;
+
+/// A namespace's bounds; one that is left out or null is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(example = json!({"functions": 20, "instances": 100, "memory_bytes": 8_589_934_592_u64, "tokens": 50, "secrets": 50}))]
+pub struct Quota {
+    /// Functions.
+    pub functions: Option<u64>,
+    /// Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+    pub instances: Option<u64>,
+    /// Memory of those instances; each function has to bound its own then.
+    pub memory_bytes: Option<u64>,
+    /// Live tokens.
+    pub tokens: Option<u64>,
+    /// Secrets.
+    pub secrets: Option<u64>,
+}
+
+/// What a namespace has. Without a bound of a function's own there is no sum.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QuotaUse {
+    /// Functions.
+    pub functions: u64,
+    /// Instances that may run at once; null: there is no bound.
+    pub instances: Option<u64>,
+    /// Memory of those instances; null: there is no bound.
+    pub memory_bytes: Option<u64>,
+    /// Live tokens.
+    pub tokens: u64,
+    /// Secrets.
+    pub secrets: u64,
+}
+
+/// A change that a namespace's quota does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("namespace {namespace} may have {limit} {of} by its quota; this would make it {wanted}")]
+pub struct Exceeded {
+    /// Whose.
+    pub namespace: String,
+    /// Which bound: the field's name.
+    pub of: &'static str,
+    /// The bound.
+    pub limit: u64,
+    /// What it would have.
+    pub wanted: u64,
+}
+
+/// Instances and bytes of memory.
+pub type Demand = (Option<u64>, Option<u64>);
+
+/// The most one function may run at once, and with how much memory; `None`: it has no bound.
+pub fn demand(spec: &Spec) -> Demand {
+    let instances = match spec.scaling.max_scale {
+        0 => None,
+        most => Some(u64::from(most)),
+    };
+    let each = match (&spec.process, &spec.wasm) {
+        (Some(process), _) => process.memory_bytes,
+        (None, Some(wasm)) => Some(wasm.memory_bytes),
+        (None, None) => None,
+    };
+    let memory = instances.and_then(|n| each.map(|each| n.saturating_mul(each)));
+    (instances, memory)
+}
+
+/// The sum of what functions may run; `None` as soon as one has no bound.
+pub fn sum(mut demands: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    demands.try_fold(0_u64, |sum, one| Some(sum.saturating_add(one?)))
+}
+
+impl Quota {
+    /// What is wrong with it.
+    pub fn faults(&self) -> Vec<FieldError> {
+        let all = [
+            ("/functions", self.functions),
+            ("/instances", self.instances),
+            ("/memory_bytes", self.memory_bytes),
+            ("/tokens", self.tokens),
+            ("/secrets", self.secrets),
+        ];
+        let wrong = all
+            .into_iter()
+            .filter(|(_, value)| value.is_some_and(|n| n > MAX_QUOTA));
+        wrong
+            .map(|(pointer, _)| FieldError::new(pointer, format!("must be at most {MAX_QUOTA}")))
+            .collect()
+    }
+
+    /// The bounds that a function must have, as the namespace has one for all.
+    pub fn undeclared(&self, spec: &Spec) -> Vec<FieldError> {
+        let (instances, memory) = demand(spec);
+        let mut missing = Vec::new();
+        let counted = self.instances.is_some() || self.memory_bytes.is_some();
+        if counted && instances.is_none() {
+            let detail =
+                "must be set (and not 0): this namespace has a quota of instances or memory";
+            missing.push(FieldError::new("/spec/scaling/max_scale", detail));
+        }
+        if self.memory_bytes.is_some() && instances.is_some() && memory.is_none() {
+            let detail = "must be set: this namespace has a quota of memory";
+            missing.push(FieldError::new("/spec/process/memory_bytes", detail));
+        }
+        missing
+    }
+}
+
+/// Whether `wanted` of something fits, where there is `has` of it now. What is no more than before is let through, so that a
+/// quota that was lowered keeps nobody from using less.
+///
+/// # Errors
+/// [`Exceeded`].
+pub fn check(
+    namespace: &str,
+    of: &'static str,
+    limit: Option<u64>,
+    (has, wanted): (u64, u64),
+) -> Result<(), Exceeded> {
+    match limit {
+        Some(limit) if wanted > limit && wanted > has => Err(Exceeded {
+            namespace: namespace.to_owned(),
+            of,
+            limit,
+            wanted,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(more: serde_json::Value) -> Spec {
+        let mut document = json!({"kind": "process", "process": {"command": ["x"]}});
+        json_patch::merge(&mut document, &more);
+        serde_json::from_value(document).unwrap()
+    }
+
+    #[test]
+    fn a_function_takes_what_it_may_run_at_most() {
+        let memory = json!({"process": {"memory_bytes": 1 << 20}});
+        let scale = json!({"scaling": {"max_scale": 3}});
+        assert_eq!(demand(&spec(json!({}))), (None, None));
+        assert_eq!(demand(&spec(memory.clone())), (None, None));
+        assert_eq!(demand(&spec(scale.clone())), (Some(3), None));
+        let mut both = memory;
+        json_patch::merge(&mut both, &scale);
+        assert_eq!(demand(&spec(both)), (Some(3), Some(3 << 20)));
+        assert_eq!(sum([Some(1), Some(2)].into_iter()), Some(3));
+        assert_eq!(sum([Some(1), None].into_iter()), None);
+    }
+
+    #[test]
+    fn what_is_counted_must_be_declared() {
+        let pointers = |quota: Quota, spec: &Spec| -> Vec<String> {
+            quota
+                .undeclared(spec)
+                .into_iter()
+                .map(|fault| fault.pointer)
+                .collect()
+        };
+        let instances = || Quota {
+            instances: Some(1),
+            ..Quota::default()
+        };
+        let memory = || Quota {
+            memory_bytes: Some(1),
+            ..Quota::default()
+        };
+        let (plain, scaled) = (spec(json!({})), spec(json!({"scaling": {"max_scale": 1}})));
+        assert!(pointers(Quota::default(), &plain).is_empty());
+        assert_eq!(pointers(instances(), &plain), ["/spec/scaling/max_scale"]);
+        assert!(pointers(instances(), &scaled).is_empty());
+        assert_eq!(pointers(memory(), &plain), ["/spec/scaling/max_scale"]);
+        assert_eq!(pointers(memory(), &scaled), ["/spec/process/memory_bytes"]);
+    }
+
+    #[test]
+    fn a_lowered_quota_lets_through_what_is_no_more() {
+        let fits = |limit, has, wanted| check("n", "functions", limit, (has, wanted)).is_ok();
+        assert!(fits(None, 0, u64::MAX));
+        assert!(fits(Some(2), 1, 2));
+        assert!(!fits(Some(2), 2, 3));
+        assert!(fits(Some(2), 5, 5));
+        assert!(fits(Some(2), 5, 4));
+        assert!(!fits(Some(0), 0, 1));
+    }
+}
