@@ -35,6 +35,8 @@ func (r ApiCheckAuditLogRequest) Execute() (*AuditVerdict, *http.Response, error
 /*
 CheckAuditLog Follow the chain of the audit log
 
+Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiCheckAuditLogRequest
 */

@@ -165,6 +165,128 @@ pub mod types {
             Default::default()
         }
     }
+    ///Who did something, as far as it is known.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct AuditActor {
+        ///What the token was made for.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        ///The namespace that token is good for; `*`: all.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub namespace: ::std::option::Option<::std::string::String>,
+        ///What its holder may do.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub role: ::std::option::Option<::std::string::String>,
+        ///The first digits of the session's hash, where a browser did it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub session: ::std::option::Option<::std::string::String>,
+        ///The token it was done with; null: none that is good, or the server did it itself.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub token_id: ::std::option::Option<::std::string::String>,
+    }
+    impl AuditActor {
+        pub fn builder() -> builder::AuditActor {
+            Default::default()
+        }
+    }
+    ///A field that was changed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditChange {
+        ///What it is; null: it is gone. A secret value that differs is `(redacted, new)`.
+        pub after: ::serde_json::Value,
+        ///What it was; null: it was not there. Secret values are `(redacted)`, long ones cut.
+        pub before: ::serde_json::Value,
+        ///Where in it (RFC 6901); empty: all of it.
+        pub pointer: ::std::string::String,
+        ///What it belongs to: `functions/NAMESPACE/NAME`, `secrets/...`, `triggers/...`, `auth/tokens/ID` and the like.
+        pub resource: ::std::string::String,
+    }
+    impl AuditChange {
+        pub fn builder() -> builder::AuditChange {
+            Default::default()
+        }
+    }
+    ///One change, or one that was refused.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditEntry {
+        ///Method and route.
+        pub action: ::std::string::String,
+        ///Who.
+        pub actor: AuditActor,
+        ///What was changed.
+        pub changes: ::std::vec::Vec<AuditChange>,
+        ///Why it was refused, as in the problem.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub code: ::std::option::Option<::std::string::String>,
+        ///Where a proxy says that it came from; anybody can write that.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub forwarded: ::std::option::Option<::std::string::String>,
+        ///The address the request came from; null: from this machine, without one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub from: ::std::option::Option<::std::string::String>,
+        ///The hash of this one: SHA-256 of its line up to this field.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub hash: ::std::option::Option<::std::string::String>,
+        ///The namespace concerned; null: none in particular.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub namespace: ::std::option::Option<::std::string::String>,
+        ///Changes that were too many to be listed.
+        pub omitted: i32,
+        ///The path.
+        pub path: ::std::string::String,
+        ///The hash of the entry before.
+        pub previous: ::std::string::String,
+        ///Its place in this server's log: each has the number after that of the one before.
+        pub sequence: i64,
+        ///What it was answered with; null: whoever asked went away before, and changes may have been made.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub status: ::std::option::Option<i32>,
+        ///Refusals of the same actor before this one that were too many to be recorded.
+        pub suppressed: i64,
+        ///When it was answered.
+        pub time: ::jiff::Timestamp,
+    }
+    impl AuditEntry {
+        pub fn builder() -> builder::AuditEntry {
+            Default::default()
+        }
+    }
+    ///Entries, newest first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditList {
+        ///The items of this page.
+        pub items: ::std::vec::Vec<AuditEntry>,
+        ///Send it as `page_token` for the next page; null: this is the last.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next_page_token: ::std::option::Option<::std::string::String>,
+    }
+    impl AuditList {
+        pub fn builder() -> builder::AuditList {
+            Default::default()
+        }
+    }
+    ///Whether the log is as it was written.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditVerdict {
+        ///Where it does not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub broken: ::std::option::Option<::std::string::String>,
+        ///The first entry that is kept.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub first_sequence: ::std::option::Option<i64>,
+        ///The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
+        pub head: ::std::string::String,
+        ///Whether every entry that is kept follows the one before it unaltered.
+        pub intact: bool,
+        ///The last one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_sequence: ::std::option::Option<i64>,
+    }
+    impl AuditVerdict {
+        pub fn builder() -> builder::AuditVerdict {
+            Default::default()
+        }
+    }
     ///What a caller of a function has to prove.
     #[derive(
         ::serde::Deserialize,
@@ -1309,6 +1431,23 @@ more with time.*/
             value.parse()
         }
     }
+    ///A namespace's quota, and what it has.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct NamespaceQuota {
+        ///The namespace.
+        pub namespace: ::std::string::String,
+        ///Its bounds; null: none.
+        pub quota: Quota,
+        ///What it has.
+        pub used: QuotaUse,
+        ///The etag's number; 0: none was set.
+        pub version: i64,
+    }
+    impl NamespaceQuota {
+        pub fn builder() -> builder::NamespaceQuota {
+            Default::default()
+        }
+    }
     ///What of a time that comes while the call of the one before is not over: neither done nor a dead letter.
     #[derive(
         ::serde::Deserialize,
@@ -1540,6 +1679,51 @@ more with time.*/
     }
     impl QueueTrigger {
         pub fn builder() -> builder::QueueTrigger {
+            Default::default()
+        }
+    }
+    ///A namespace's bounds; one that is left out or null is none.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct Quota {
+        ///Functions.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub functions: ::std::option::Option<i64>,
+        ///Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub instances: ::std::option::Option<i64>,
+        ///Memory of those instances; each function has to bound its own then.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub memory_bytes: ::std::option::Option<i64>,
+        ///Secrets.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub secrets: ::std::option::Option<i64>,
+        ///Live tokens.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub tokens: ::std::option::Option<i64>,
+    }
+    impl Quota {
+        pub fn builder() -> builder::Quota {
+            Default::default()
+        }
+    }
+    ///What a namespace has. Without a bound of a function's own there is no sum.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct QuotaUse {
+        ///Functions.
+        pub functions: i64,
+        ///Instances that may run at once; null: there is no bound.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub instances: ::std::option::Option<i64>,
+        ///Memory of those instances; null: there is no bound.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub memory_bytes: ::std::option::Option<i64>,
+        ///Secrets.
+        pub secrets: i64,
+        ///Live tokens.
+        pub tokens: i64,
+    }
+    impl QuotaUse {
+        pub fn builder() -> builder::QuotaUse {
             Default::default()
         }
     }
@@ -2110,11 +2294,28 @@ accepts a connection, although nobody may be behind it yet.*/
             Default::default()
         }
     }
-    ///Whom a browser is to act for.
+    ///What one browser can begin a session with, once.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionLink {
+        ///The dashboard takes it from the address: `/#login=CODE`.
+        pub code: ::std::string::String,
+        ///When it stops being good, if nobody used it.
+        pub expires_at: ::jiff::Timestamp,
+    }
+    impl SessionLink {
+        pub fn builder() -> builder::SessionLink {
+            Default::default()
+        }
+    }
+    ///Whom a browser is to act for: a token or a code, one of both.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct SessionRequest {
+        ///A code as `POST /v1/session/link` gives it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub code: ::std::option::Option<::std::string::String>,
         ///A token as `POST /v1/tokens` gives it.
-        pub token: ::std::string::String,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub token: ::std::option::Option<::std::string::String>,
     }
     impl SessionRequest {
         pub fn builder() -> builder::SessionRequest {
@@ -3453,6 +3654,693 @@ shows the condition `FunctionMissing`.*/
                     number: Ok(value.number),
                     started_at: Ok(value.started_at),
                     status: Ok(value.status),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditActor {
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            namespace: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            role: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            session: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            token_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditActor {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    namespace: Ok(Default::default()),
+                    role: Ok(Default::default()),
+                    session: Ok(Default::default()),
+                    token_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditActor {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for role: {e}")
+                    });
+                self
+            }
+            pub fn session<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for session: {e}")
+                    });
+                self
+            }
+            pub fn token_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditActor> for super::AuditActor {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditActor,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    namespace: value.namespace?,
+                    role: value.role?,
+                    session: value.session?,
+                    token_id: value.token_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditActor> for AuditActor {
+            fn from(value: super::AuditActor) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    namespace: Ok(value.namespace),
+                    role: Ok(value.role),
+                    session: Ok(value.session),
+                    token_id: Ok(value.token_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditChange {
+            after: ::std::result::Result<::serde_json::Value, ::std::string::String>,
+            before: ::std::result::Result<::serde_json::Value, ::std::string::String>,
+            pointer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            resource: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditChange {
+            fn default() -> Self {
+                Self {
+                    after: Err("no value supplied for after".to_string()),
+                    before: Err("no value supplied for before".to_string()),
+                    pointer: Err("no value supplied for pointer".to_string()),
+                    resource: Err("no value supplied for resource".to_string()),
+                }
+            }
+        }
+        impl AuditChange {
+            pub fn after<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::serde_json::Value>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for after: {e}")
+                    });
+                self
+            }
+            pub fn before<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::serde_json::Value>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.before = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for before: {e}")
+                    });
+                self
+            }
+            pub fn pointer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.pointer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for pointer: {e}")
+                    });
+                self
+            }
+            pub fn resource<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.resource = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for resource: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditChange> for super::AuditChange {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditChange,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    after: value.after?,
+                    before: value.before?,
+                    pointer: value.pointer?,
+                    resource: value.resource?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditChange> for AuditChange {
+            fn from(value: super::AuditChange) -> Self {
+                Self {
+                    after: Ok(value.after),
+                    before: Ok(value.before),
+                    pointer: Ok(value.pointer),
+                    resource: Ok(value.resource),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditEntry {
+            action: ::std::result::Result<::std::string::String, ::std::string::String>,
+            actor: ::std::result::Result<super::AuditActor, ::std::string::String>,
+            changes: ::std::result::Result<
+                ::std::vec::Vec<super::AuditChange>,
+                ::std::string::String,
+            >,
+            code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            forwarded: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            from: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            hash: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            namespace: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            omitted: ::std::result::Result<i32, ::std::string::String>,
+            path: ::std::result::Result<::std::string::String, ::std::string::String>,
+            previous: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            sequence: ::std::result::Result<i64, ::std::string::String>,
+            status: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            suppressed: ::std::result::Result<i64, ::std::string::String>,
+            time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditEntry {
+            fn default() -> Self {
+                Self {
+                    action: Err("no value supplied for action".to_string()),
+                    actor: Err("no value supplied for actor".to_string()),
+                    changes: Err("no value supplied for changes".to_string()),
+                    code: Ok(Default::default()),
+                    forwarded: Ok(Default::default()),
+                    from: Ok(Default::default()),
+                    hash: Ok(Default::default()),
+                    namespace: Ok(Default::default()),
+                    omitted: Err("no value supplied for omitted".to_string()),
+                    path: Err("no value supplied for path".to_string()),
+                    previous: Err("no value supplied for previous".to_string()),
+                    sequence: Err("no value supplied for sequence".to_string()),
+                    status: Ok(Default::default()),
+                    suppressed: Err("no value supplied for suppressed".to_string()),
+                    time: Err("no value supplied for time".to_string()),
+                }
+            }
+        }
+        impl AuditEntry {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn actor<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::AuditActor>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for actor: {e}")
+                    });
+                self
+            }
+            pub fn changes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditChange>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changes: {e}")
+                    });
+                self
+            }
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
+            pub fn forwarded<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forwarded = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for forwarded: {e}")
+                    });
+                self
+            }
+            pub fn from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for from: {e}")
+                    });
+                self
+            }
+            pub fn hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hash: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn omitted<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.omitted = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for omitted: {e}")
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn previous<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous: {e}")
+                    });
+                self
+            }
+            pub fn sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sequence: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn suppressed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.suppressed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for suppressed: {e}")
+                    });
+                self
+            }
+            pub fn time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.time = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for time: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditEntry> for super::AuditEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    actor: value.actor?,
+                    changes: value.changes?,
+                    code: value.code?,
+                    forwarded: value.forwarded?,
+                    from: value.from?,
+                    hash: value.hash?,
+                    namespace: value.namespace?,
+                    omitted: value.omitted?,
+                    path: value.path?,
+                    previous: value.previous?,
+                    sequence: value.sequence?,
+                    status: value.status?,
+                    suppressed: value.suppressed?,
+                    time: value.time?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditEntry> for AuditEntry {
+            fn from(value: super::AuditEntry) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    actor: Ok(value.actor),
+                    changes: Ok(value.changes),
+                    code: Ok(value.code),
+                    forwarded: Ok(value.forwarded),
+                    from: Ok(value.from),
+                    hash: Ok(value.hash),
+                    namespace: Ok(value.namespace),
+                    omitted: Ok(value.omitted),
+                    path: Ok(value.path),
+                    previous: Ok(value.previous),
+                    sequence: Ok(value.sequence),
+                    status: Ok(value.status),
+                    suppressed: Ok(value.suppressed),
+                    time: Ok(value.time),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::AuditEntry>,
+                ::std::string::String,
+            >,
+            next_page_token: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next_page_token: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditEntry>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next_page_token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_page_token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for next_page_token: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditList> for super::AuditList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next_page_token: value.next_page_token?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditList> for AuditList {
+            fn from(value: super::AuditList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next_page_token: Ok(value.next_page_token),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditVerdict {
+            broken: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            first_sequence: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            head: ::std::result::Result<::std::string::String, ::std::string::String>,
+            intact: ::std::result::Result<bool, ::std::string::String>,
+            last_sequence: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditVerdict {
+            fn default() -> Self {
+                Self {
+                    broken: Ok(Default::default()),
+                    first_sequence: Ok(Default::default()),
+                    head: Err("no value supplied for head".to_string()),
+                    intact: Err("no value supplied for intact".to_string()),
+                    last_sequence: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditVerdict {
+            pub fn broken<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.broken = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for broken: {e}")
+                    });
+                self
+            }
+            pub fn first_sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for first_sequence: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn head<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.head = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for head: {e}")
+                    });
+                self
+            }
+            pub fn intact<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.intact = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for intact: {e}")
+                    });
+                self
+            }
+            pub fn last_sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_sequence: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditVerdict> for super::AuditVerdict {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditVerdict,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    broken: value.broken?,
+                    first_sequence: value.first_sequence?,
+                    head: value.head?,
+                    intact: value.intact?,
+                    last_sequence: value.last_sequence?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditVerdict> for AuditVerdict {
+            fn from(value: super::AuditVerdict) -> Self {
+                Self {
+                    broken: Ok(value.broken),
+                    first_sequence: Ok(value.first_sequence),
+                    head: Ok(value.head),
+                    intact: Ok(value.intact),
+                    last_sequence: Ok(value.last_sequence),
                 }
             }
         }
@@ -7859,6 +8747,99 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct NamespaceQuota {
+            namespace: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            quota: ::std::result::Result<super::Quota, ::std::string::String>,
+            used: ::std::result::Result<super::QuotaUse, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for NamespaceQuota {
+            fn default() -> Self {
+                Self {
+                    namespace: Err("no value supplied for namespace".to_string()),
+                    quota: Err("no value supplied for quota".to_string()),
+                    used: Err("no value supplied for used".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl NamespaceQuota {
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn quota<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Quota>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.quota = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for quota: {e}")
+                    });
+                self
+            }
+            pub fn used<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::QuotaUse>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.used = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for used: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<NamespaceQuota> for super::NamespaceQuota {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: NamespaceQuota,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    namespace: value.namespace?,
+                    quota: value.quota?,
+                    used: value.used?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::NamespaceQuota> for NamespaceQuota {
+            fn from(value: super::NamespaceQuota) -> Self {
+                Self {
+                    namespace: Ok(value.namespace),
+                    quota: Ok(value.quota),
+                    used: Ok(value.used),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Phase {
             duration_ms: ::std::result::Result<f64, ::std::string::String>,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -8505,6 +9486,239 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::QueueTrigger> for QueueTrigger {
             fn from(value: super::QueueTrigger) -> Self {
                 Self { topic: Ok(value.topic) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Quota {
+            functions: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            instances: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            memory_bytes: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            secrets: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            tokens: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Quota {
+            fn default() -> Self {
+                Self {
+                    functions: Ok(Default::default()),
+                    instances: Ok(Default::default()),
+                    memory_bytes: Ok(Default::default()),
+                    secrets: Ok(Default::default()),
+                    tokens: Ok(Default::default()),
+                }
+            }
+        }
+        impl Quota {
+            pub fn functions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.functions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for functions: {e}")
+                    });
+                self
+            }
+            pub fn instances<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.instances = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for instances: {e}")
+                    });
+                self
+            }
+            pub fn memory_bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.memory_bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for memory_bytes: {e}")
+                    });
+                self
+            }
+            pub fn secrets<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.secrets = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for secrets: {e}")
+                    });
+                self
+            }
+            pub fn tokens<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tokens = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tokens: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Quota> for super::Quota {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Quota,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    functions: value.functions?,
+                    instances: value.instances?,
+                    memory_bytes: value.memory_bytes?,
+                    secrets: value.secrets?,
+                    tokens: value.tokens?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Quota> for Quota {
+            fn from(value: super::Quota) -> Self {
+                Self {
+                    functions: Ok(value.functions),
+                    instances: Ok(value.instances),
+                    memory_bytes: Ok(value.memory_bytes),
+                    secrets: Ok(value.secrets),
+                    tokens: Ok(value.tokens),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct QuotaUse {
+            functions: ::std::result::Result<i64, ::std::string::String>,
+            instances: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            memory_bytes: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            secrets: ::std::result::Result<i64, ::std::string::String>,
+            tokens: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for QuotaUse {
+            fn default() -> Self {
+                Self {
+                    functions: Err("no value supplied for functions".to_string()),
+                    instances: Ok(Default::default()),
+                    memory_bytes: Ok(Default::default()),
+                    secrets: Err("no value supplied for secrets".to_string()),
+                    tokens: Err("no value supplied for tokens".to_string()),
+                }
+            }
+        }
+        impl QuotaUse {
+            pub fn functions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.functions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for functions: {e}")
+                    });
+                self
+            }
+            pub fn instances<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.instances = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for instances: {e}")
+                    });
+                self
+            }
+            pub fn memory_bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.memory_bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for memory_bytes: {e}")
+                    });
+                self
+            }
+            pub fn secrets<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.secrets = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for secrets: {e}")
+                    });
+                self
+            }
+            pub fn tokens<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tokens = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tokens: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<QuotaUse> for super::QuotaUse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: QuotaUse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    functions: value.functions?,
+                    instances: value.instances?,
+                    memory_bytes: value.memory_bytes?,
+                    secrets: value.secrets?,
+                    tokens: value.tokens?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::QuotaUse> for QuotaUse {
+            fn from(value: super::QuotaUse) -> Self {
+                Self {
+                    functions: Ok(value.functions),
+                    instances: Ok(value.instances),
+                    memory_bytes: Ok(value.memory_bytes),
+                    secrets: Ok(value.secrets),
+                    tokens: Ok(value.tokens),
+                }
             }
         }
         #[derive(Clone, Debug)]
@@ -10352,20 +11566,98 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SessionLink {
+            code: ::std::result::Result<::std::string::String, ::std::string::String>,
+            expires_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionLink {
+            fn default() -> Self {
+                Self {
+                    code: Err("no value supplied for code".to_string()),
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                }
+            }
+        }
+        impl SessionLink {
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionLink> for super::SessionLink {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionLink,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    code: value.code?,
+                    expires_at: value.expires_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionLink> for SessionLink {
+            fn from(value: super::SessionLink) -> Self {
+                Self {
+                    code: Ok(value.code),
+                    expires_at: Ok(value.expires_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct SessionRequest {
-            token: ::std::result::Result<::std::string::String, ::std::string::String>,
+            code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            token: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for SessionRequest {
             fn default() -> Self {
                 Self {
-                    token: Err("no value supplied for token".to_string()),
+                    code: Ok(Default::default()),
+                    token: Ok(Default::default()),
                 }
             }
         }
         impl SessionRequest {
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
             pub fn token<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::string::String>,
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
                 T::Error: ::std::fmt::Display,
             {
                 self.token = value
@@ -10381,12 +11673,18 @@ shows the condition `FunctionMissing`.*/
             fn try_from(
                 value: SessionRequest,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
-                Ok(Self { token: value.token? })
+                Ok(Self {
+                    code: value.code?,
+                    token: value.token?,
+                })
             }
         }
         impl ::std::convert::From<super::SessionRequest> for SessionRequest {
             fn from(value: super::SessionRequest) -> Self {
-                Self { token: Ok(value.token) }
+                Self {
+                    code: Ok(value.code),
+                    token: Ok(value.token),
+                }
             }
         }
         #[derive(Clone, Debug)]
@@ -13394,6 +14692,49 @@ let response = client.get_readyz()
     pub fn get_readyz(&self) -> builder::GetReadyz<'_> {
         builder::GetReadyz::new(self)
     }
+    /**Who changed what
+
+Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB). An admin of one namespace sees what concerns that namespace.
+
+Sends a `GET` request to `/v1/audit`
+
+Arguments:
+- `action`: Only actions (method and route) with this text in them.
+- `limit`: Items per page, 1 to 1000; default 100.
+- `namespace`: Only what concerns this namespace; an admin of one namespace sees no other in any case.
+- `page_token`: From the page before.
+- `refused`: `true`: only what was refused; `false`: only what was done.
+- `since`: Only what was answered at this time or later (RFC 3339).
+- `token_id`: Only what was done with the token of this id.
+```ignore
+let response = client.list_audit_entries()
+    .action(action)
+    .limit(limit)
+    .namespace(namespace)
+    .page_token(page_token)
+    .refused(refused)
+    .since(since)
+    .token_id(token_id)
+    .send()
+    .await;
+```*/
+    pub fn list_audit_entries(&self) -> builder::ListAuditEntries<'_> {
+        builder::ListAuditEntries::new(self)
+    }
+    /**Follow the chain of the audit log
+
+Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
+
+Sends a `GET` request to `/v1/audit/verify`
+
+```ignore
+let response = client.check_audit_log()
+    .send()
+    .await;
+```*/
+    pub fn check_audit_log(&self) -> builder::CheckAuditLog<'_> {
+        builder::CheckAuditLog::new(self)
+    }
     /**Follow what happens
 
 Server-sent events. A token of one namespace gets those of its namespace, and of sidecars. At most 64 listeners at a time.
@@ -14255,6 +15596,65 @@ let response = client.list_queues()
     pub fn list_queues(&self) -> builder::ListQueues<'_> {
         builder::ListQueues::new(self)
     }
+    /**What a namespace may have, and has
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/quota`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+```ignore
+let response = client.get_quota()
+    .namespace(namespace)
+    .send()
+    .await;
+```*/
+    pub fn get_quota(&self) -> builder::GetQuota<'_> {
+        builder::GetQuota::new(self)
+    }
+    /**Set what a namespace may have
+
+All bounds at once; one that is left out is none. What the namespace has beyond it stays, and may become less. Needs an admin of all namespaces.
+
+Sends a `PUT` request to `/v1/namespaces/{namespace}/quota`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `dry_run`: Check and answer as if it were done, but change nothing.
+- `if_match`: Etags, one of which it must have now, or `*`: it must exist.
+- `if_none_match`: `*`: it must not exist.
+- `body`
+```ignore
+let response = client.put_quota()
+    .namespace(namespace)
+    .dry_run(dry_run)
+    .if_match(if_match)
+    .if_none_match(if_none_match)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn put_quota(&self) -> builder::PutQuota<'_> {
+        builder::PutQuota::new(self)
+    }
+    /**Let a namespace have what there is
+
+Sends a `DELETE` request to `/v1/namespaces/{namespace}/quota`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `dry_run`: Check and answer as if it were done, but change nothing.
+- `if_match`: Etags, one of which it must have now, or `*`: it must exist.
+```ignore
+let response = client.delete_quota()
+    .namespace(namespace)
+    .dry_run(dry_run)
+    .if_match(if_match)
+    .send()
+    .await;
+```*/
+    pub fn delete_quota(&self) -> builder::DeleteQuota<'_> {
+        builder::DeleteQuota::new(self)
+    }
     /**List a namespace's secrets, without values
 
 By name, with their keys. Values are never sent back.
@@ -14508,6 +15908,20 @@ let response = client.delete_session()
 ```*/
     pub fn delete_session(&self) -> builder::DeleteSession<'_> {
         builder::DeleteSession::new(self)
+    }
+    /**Make a code that begins one session
+
+For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time.
+
+Sends a `POST` request to `/v1/session/link`
+
+```ignore
+let response = client.create_session_link()
+    .send()
+    .await;
+```*/
+    pub fn create_session_link(&self) -> builder::CreateSessionLink<'_> {
+        builder::CreateSessionLink::new(self)
     }
     /**List sidecars and how they are
 
@@ -14794,6 +16208,256 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "get_readyz",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_audit_entries`]
+
+[`Client::list_audit_entries`]: super::Client::list_audit_entries*/
+    #[derive(Debug, Clone)]
+    pub struct ListAuditEntries<'a> {
+        client: &'a super::Client,
+        action: Result<Option<::std::string::String>, String>,
+        limit: Result<Option<::std::num::NonZeroU32>, String>,
+        namespace: Result<Option<::std::string::String>, String>,
+        page_token: Result<Option<::std::string::String>, String>,
+        refused: Result<Option<bool>, String>,
+        since: Result<Option<::jiff::Timestamp>, String>,
+        token_id: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> ListAuditEntries<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                action: Ok(None),
+                limit: Ok(None),
+                namespace: Ok(None),
+                page_token: Ok(None),
+                refused: Ok(None),
+                since: Ok(None),
+                token_id: Ok(None),
+            }
+        }
+        pub fn action<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.action = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for action failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU32>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU32` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn page_token<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.page_token = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for page_token failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn refused<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.refused = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for refused failed".to_string());
+            self
+        }
+        pub fn since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for since failed".to_string()
+                });
+            self
+        }
+        pub fn token_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.token_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for token_id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/audit`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::AuditList>, Error<types::Problem>> {
+            let Self {
+                client,
+                action,
+                limit,
+                namespace,
+                page_token,
+                refused,
+                since,
+                token_id,
+            } = self;
+            let action = action.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let refused = refused.map_err(Error::InvalidRequest)?;
+            let since = since.map_err(Error::InvalidRequest)?;
+            let token_id = token_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/audit", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("action", &action))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("namespace", &namespace))
+                .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .query(&progenitor_client::QueryParam::new("refused", &refused))
+                .query(&progenitor_client::QueryParam::new("since", &since))
+                .query(&progenitor_client::QueryParam::new("token_id", &token_id))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_audit_entries",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::check_audit_log`]
+
+[`Client::check_audit_log`]: super::Client::check_audit_log*/
+    #[derive(Debug, Clone)]
+    pub struct CheckAuditLog<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> CheckAuditLog<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/v1/audit/verify`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::AuditVerdict>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/audit/verify", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "check_audit_log",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;
@@ -19809,6 +21473,359 @@ pub mod builder {
             }
         }
     }
+    /**Builder for [`Client::get_quota`]
+
+[`Client::get_quota`]: super::Client::get_quota*/
+    #[derive(Debug, Clone)]
+    pub struct GetQuota<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+    }
+    impl<'a> GetQuota<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/quota`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::NamespaceQuota>, Error<types::Problem>> {
+            let Self { client, namespace } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/quota", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_quota",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::put_quota`]
+
+[`Client::put_quota`]: super::Client::put_quota*/
+    #[derive(Debug, Clone)]
+    pub struct PutQuota<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        dry_run: Result<Option<bool>, String>,
+        if_match: Result<Option<::std::string::String>, String>,
+        if_none_match: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::Quota, String>,
+    }
+    impl<'a> PutQuota<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                dry_run: Ok(None),
+                if_match: Ok(None),
+                if_none_match: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn if_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_match failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn if_none_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_none_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_none_match failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Quota>,
+            <V as std::convert::TryInto<types::Quota>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| format!("conversion to `Quota` for body failed: {}", s));
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(types::builder::Quota) -> types::builder::Quota,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/namespaces/{namespace}/quota`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::NamespaceQuota>, Error<types::Problem>> {
+            let Self { client, namespace, dry_run, if_match, if_none_match, body } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let if_match = if_match.map_err(Error::InvalidRequest)?;
+            let if_none_match = if_none_match.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::Quota::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/quota", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = if_match {
+                header_map.append("If-Match", value.to_string().try_into()?);
+            }
+            if let Some(value) = if_none_match {
+                header_map.append("If-None-Match", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "put_quota",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::delete_quota`]
+
+[`Client::delete_quota`]: super::Client::delete_quota*/
+    #[derive(Debug, Clone)]
+    pub struct DeleteQuota<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        dry_run: Result<Option<bool>, String>,
+        if_match: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> DeleteQuota<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                dry_run: Ok(None),
+                if_match: Ok(None),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn if_match<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.if_match = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for if_match failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/namespaces/{namespace}/quota`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, namespace, dry_run, if_match } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let if_match = if_match.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/quota", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = if_match {
+                header_map.append("If-Match", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "delete_quota",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /**Builder for [`Client::list_secrets`]
 
 [`Client::list_secrets`]: super::Client::list_secrets*/
@@ -21211,6 +23228,68 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::create_session_link`]
+
+[`Client::create_session_link`]: super::Client::create_session_link*/
+    #[derive(Debug, Clone)]
+    pub struct CreateSessionLink<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> CreateSessionLink<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `POST` request to `/v1/session/link`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SessionLink>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/session/link", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "create_session_link",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -260,6 +260,8 @@ struct AuditVerdict {
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit",
     operation_id = "checkAuditLog", summary = "Follow the chain of the audit log",
+    description = "Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for \
+        over all that is kept.",
     responses((status = 200, description = "What was found.", body = AuditVerdict), Problems),
 )]
 async fn check_audit_log(State(api): State<Api>) -> Result<Json<AuditVerdict>, Problem> {

@@ -12,11 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch, etag};
+use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch};
 use super::extract::{Body, NamespacePath};
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::domain::quota::{Quota, QuotaUse};
+use crate::etag;
 use crate::service::commit::Versioned;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -60,7 +61,12 @@ async fn answer(
         quota: quota.value,
         used,
     };
-    Ok((StatusCode::OK, [(ETAG, etag(body.version))], Json(body)).into_response())
+    Ok((
+        StatusCode::OK,
+        [(ETAG, etag::strong(body.version))],
+        Json(body),
+    )
+        .into_response())
 }
 
 #[utoipa::path(

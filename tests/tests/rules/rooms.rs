@@ -113,8 +113,8 @@ const SERVER_ROOMS: Rooms = &[
     (
         "http",
         &[
-            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "service", "sidecars",
-            "store", "web",
+            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "service",
+            "sidecars", "store", "web",
         ],
     ),
     ("token_file", &["audit", "auth", "store"]),

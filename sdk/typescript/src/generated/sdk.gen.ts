@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CheckAuditLogData, CheckAuditLogErrors, CheckAuditLogResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionLinkData, CreateSessionLinkErrors, CreateSessionLinkResponses, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteQuotaData, DeleteQuotaErrors, DeleteQuotaResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetQuotaData, GetQuotaErrors, GetQuotaResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutQuotaData, PutQuotaErrors, PutQuotaResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -59,6 +59,44 @@ export const getReadyz = <ThrowOnError extends boolean = true>(options?: Options
     return (options?.client ?? client).get<GetReadyzResponses, GetReadyzErrors, ThrowOnError, 'data'>({
         responseStyle: 'data',
         url: '/readyz',
+        ...options
+    });
+};
+
+/**
+ * Who changed what
+ *
+ * Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB). An admin of one namespace sees what concerns that namespace.
+ */
+export const listAuditEntries = <ThrowOnError extends boolean = true>(options?: Options<ListAuditEntriesData, ThrowOnError>) => {
+    return (options?.client ?? client).get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/audit',
+        ...options
+    });
+};
+
+/**
+ * Follow the chain of the audit log
+ *
+ * Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
+ */
+export const checkAuditLog = <ThrowOnError extends boolean = true>(options?: Options<CheckAuditLogData, ThrowOnError>) => {
+    return (options?.client ?? client).get<CheckAuditLogResponses, CheckAuditLogErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/audit/verify',
         ...options
     });
 };
@@ -827,6 +865,63 @@ export const listQueues = <ThrowOnError extends boolean = true>(options: Options
 };
 
 /**
+ * Let a namespace have what there is
+ */
+export const deleteQuota = <ThrowOnError extends boolean = true>(options: Options<DeleteQuotaData, ThrowOnError>) => {
+    return (options.client ?? client).delete<DeleteQuotaResponses, DeleteQuotaErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/quota',
+        ...options
+    });
+};
+
+/**
+ * What a namespace may have, and has
+ */
+export const getQuota = <ThrowOnError extends boolean = true>(options: Options<GetQuotaData, ThrowOnError>) => {
+    return (options.client ?? client).get<GetQuotaResponses, GetQuotaErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/quota',
+        ...options
+    });
+};
+
+/**
+ * Set what a namespace may have
+ *
+ * All bounds at once; one that is left out is none. What the namespace has beyond it stays, and may become less. Needs an admin of all namespaces.
+ */
+export const putQuota = <ThrowOnError extends boolean = true>(options: Options<PutQuotaData, ThrowOnError>) => {
+    return (options.client ?? client).put<PutQuotaResponses, PutQuotaErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/namespaces/{namespace}/quota',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
  * List a namespace's secrets, without values
  *
  * By name, with their keys. Values are never sent back.
@@ -1070,6 +1165,25 @@ export const createSession = <ThrowOnError extends boolean = true>(options: Opti
             'Content-Type': 'application/json',
             ...options.headers
         }
+    });
+};
+
+/**
+ * Make a code that begins one session
+ *
+ * For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time.
+ */
+export const createSessionLink = <ThrowOnError extends boolean = true>(options?: Options<CreateSessionLinkData, ThrowOnError>) => {
+    return (options?.client ?? client).post<CreateSessionLinkResponses, CreateSessionLinkErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/session/link',
+        ...options
     });
 };
 

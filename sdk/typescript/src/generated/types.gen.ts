@@ -137,6 +137,160 @@ export type Attempt = {
 };
 
 /**
+ * Who did something, as far as it is known.
+ */
+export type AuditActor = {
+    /**
+     * What the token was made for.
+     */
+    description?: string | null;
+    /**
+     * The namespace that token is good for; `*`: all.
+     */
+    namespace?: string | null;
+    /**
+     * What its holder may do.
+     */
+    role?: string | null;
+    /**
+     * The first digits of the session's hash, where a browser did it.
+     */
+    session?: string | null;
+    /**
+     * The token it was done with; null: none that is good, or the server did it itself.
+     */
+    token_id?: string | null;
+};
+
+/**
+ * A field that was changed.
+ */
+export type AuditChange = {
+    /**
+     * What it is; null: it is gone. A secret value that differs is `(redacted, new)`.
+     */
+    after: unknown;
+    /**
+     * What it was; null: it was not there. Secret values are `(redacted)`, long ones cut.
+     */
+    before: unknown;
+    /**
+     * Where in it (RFC 6901); empty: all of it.
+     */
+    pointer: string;
+    /**
+     * What it belongs to: `functions/NAMESPACE/NAME`, `secrets/...`, `triggers/...`, `auth/tokens/ID` and the like.
+     */
+    resource: string;
+};
+
+/**
+ * One change, or one that was refused.
+ */
+export type AuditEntry = {
+    /**
+     * Method and route.
+     */
+    action: string;
+    /**
+     * Who.
+     */
+    actor: AuditActor;
+    /**
+     * What was changed.
+     */
+    changes: Array<AuditChange>;
+    /**
+     * Why it was refused, as in the problem.
+     */
+    code?: string | null;
+    /**
+     * Where a proxy says that it came from; anybody can write that.
+     */
+    forwarded?: string | null;
+    /**
+     * The address the request came from; null: from this machine, without one.
+     */
+    from?: string | null;
+    /**
+     * The hash of this one: SHA-256 of its line up to this field.
+     */
+    hash?: string | null;
+    /**
+     * The namespace concerned; null: none in particular.
+     */
+    namespace?: string | null;
+    /**
+     * Changes that were too many to be listed.
+     */
+    omitted: number;
+    /**
+     * The path.
+     */
+    path: string;
+    /**
+     * The hash of the entry before.
+     */
+    previous: string;
+    /**
+     * Its place in this server's log: each has the number after that of the one before.
+     */
+    sequence: number;
+    /**
+     * What it was answered with; null: whoever asked went away before, and changes may have been made.
+     */
+    status?: number | null;
+    /**
+     * Refusals of the same actor before this one that were too many to be recorded.
+     */
+    suppressed: number;
+    /**
+     * When it was answered.
+     */
+    time: string;
+};
+
+/**
+ * Entries, newest first.
+ */
+export type AuditList = {
+    /**
+     * The items of this page.
+     */
+    items: Array<AuditEntry>;
+    /**
+     * Send it as `page_token` for the next page; null: this is the last.
+     */
+    next_page_token?: string | null;
+};
+
+/**
+ * Whether the log is as it was written.
+ */
+export type AuditVerdict = {
+    /**
+     * Where it does not.
+     */
+    broken?: string | null;
+    /**
+     * The first entry that is kept.
+     */
+    first_sequence?: number | null;
+    /**
+     * The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
+     */
+    head: string;
+    /**
+     * Whether every entry that is kept follows the one before it unaltered.
+     */
+    intact: boolean;
+    /**
+     * The last one.
+     */
+    last_sequence?: number | null;
+};
+
+/**
  * What a caller of a function has to prove.
  */
 export type Auth = 'none' | 'key';
@@ -1158,6 +1312,28 @@ export type Mark = {
 export type Metric = 'concurrency' | 'rps';
 
 /**
+ * A namespace's quota, and what it has.
+ */
+export type NamespaceQuota = {
+    /**
+     * The namespace.
+     */
+    namespace: string;
+    /**
+     * Its bounds; null: none.
+     */
+    quota: Quota;
+    /**
+     * What it has.
+     */
+    used: QuotaUse;
+    /**
+     * The etag's number; 0: none was set.
+     */
+    version: number;
+};
+
+/**
  * What of a time that comes while the call of the one before is not over: neither done nor a dead letter.
  */
 export type Overlap = 'allow' | 'skip' | 'queue';
@@ -1313,6 +1489,58 @@ export type QueueTrigger = {
      * The topic, a DNS label. Every trigger on it gets every message.
      */
     topic: string;
+};
+
+/**
+ * A namespace's bounds; one that is left out or null is none.
+ */
+export type Quota = {
+    /**
+     * Functions.
+     */
+    functions?: number | null;
+    /**
+     * Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+     */
+    instances?: number | null;
+    /**
+     * Memory of those instances; each function has to bound its own then.
+     */
+    memory_bytes?: number | null;
+    /**
+     * Secrets.
+     */
+    secrets?: number | null;
+    /**
+     * Live tokens.
+     */
+    tokens?: number | null;
+};
+
+/**
+ * What a namespace has. Without a bound of a function's own there is no sum.
+ */
+export type QuotaUse = {
+    /**
+     * Functions.
+     */
+    functions: number;
+    /**
+     * Instances that may run at once; null: there is no bound.
+     */
+    instances?: number | null;
+    /**
+     * Memory of those instances; null: there is no bound.
+     */
+    memory_bytes?: number | null;
+    /**
+     * Secrets.
+     */
+    secrets: number;
+    /**
+     * Live tokens.
+     */
+    tokens: number;
 };
 
 /**
@@ -1750,13 +1978,31 @@ export type Session = {
 };
 
 /**
- * Whom a browser is to act for.
+ * What one browser can begin a session with, once.
+ */
+export type SessionLink = {
+    /**
+     * The dashboard takes it from the address: `/#login=CODE`.
+     */
+    code: string;
+    /**
+     * When it stops being good, if nobody used it.
+     */
+    expires_at: string;
+};
+
+/**
+ * Whom a browser is to act for: a token or a code, one of both.
  */
 export type SessionRequest = {
     /**
+     * A code as `POST /v1/session/link` gives it.
+     */
+    code?: string | null;
+    /**
      * A token as `POST /v1/tokens` gives it.
      */
-    token: string;
+    token?: string | null;
 };
 
 /**
@@ -2433,6 +2679,93 @@ export type GetReadyzResponses = {
 };
 
 export type GetReadyzResponse = GetReadyzResponses[keyof GetReadyzResponses];
+
+export type ListAuditEntriesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Items per page, 1 to 1000; default 100.
+         */
+        limit?: number;
+        /**
+         * From the page before.
+         */
+        page_token?: string;
+        /**
+         * Only what concerns this namespace; an admin of one namespace sees no other in any case.
+         */
+        namespace?: string;
+        /**
+         * Only what was done with the token of this id.
+         */
+        token_id?: string;
+        /**
+         * Only actions (method and route) with this text in them.
+         */
+        action?: string;
+        /**
+         * `true`: only what was refused; `false`: only what was done.
+         */
+        refused?: boolean;
+        /**
+         * Only what was answered at this time or later (RFC 3339).
+         */
+        since?: string;
+    };
+    url: '/v1/audit';
+};
+
+export type ListAuditEntriesErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListAuditEntriesError = ListAuditEntriesErrors[keyof ListAuditEntriesErrors];
+
+export type ListAuditEntriesResponses = {
+    /**
+     * A page of entries.
+     */
+    200: AuditList;
+};
+
+export type ListAuditEntriesResponse = ListAuditEntriesResponses[keyof ListAuditEntriesResponses];
+
+export type CheckAuditLogData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/audit/verify';
+};
+
+export type CheckAuditLogErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CheckAuditLogError = CheckAuditLogErrors[keyof CheckAuditLogErrors];
+
+export type CheckAuditLogResponses = {
+    /**
+     * What was found.
+     */
+    200: AuditVerdict;
+};
+
+export type CheckAuditLogResponse = CheckAuditLogResponses[keyof CheckAuditLogResponses];
 
 export type StreamEventsData = {
     body?: never;
@@ -4182,6 +4515,134 @@ export type ListQueuesResponses = {
 
 export type ListQueuesResponse = ListQueuesResponses[keyof ListQueuesResponses];
 
+export type DeleteQuotaData = {
+    body?: never;
+    headers?: {
+        /**
+         * Etags, one of which it must have now, or `*`: it must exist.
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: {
+        /**
+         * Check and answer as if it were done, but change nothing.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/namespaces/{namespace}/quota';
+};
+
+export type DeleteQuotaErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type DeleteQuotaError = DeleteQuotaErrors[keyof DeleteQuotaErrors];
+
+export type DeleteQuotaResponses = {
+    /**
+     * It has no quota.
+     */
+    204: void;
+};
+
+export type DeleteQuotaResponse = DeleteQuotaResponses[keyof DeleteQuotaResponses];
+
+export type GetQuotaData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/quota';
+};
+
+export type GetQuotaErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetQuotaError = GetQuotaErrors[keyof GetQuotaErrors];
+
+export type GetQuotaResponses = {
+    /**
+     * The quota.
+     */
+    200: NamespaceQuota;
+};
+
+export type GetQuotaResponse = GetQuotaResponses[keyof GetQuotaResponses];
+
+export type PutQuotaData = {
+    body: Quota;
+    headers?: {
+        /**
+         * Etags, one of which it must have now, or `*`: it must exist.
+         */
+        'If-Match'?: string;
+        /**
+         * `*`: it must not exist.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: {
+        /**
+         * Check and answer as if it were done, but change nothing.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/namespaces/{namespace}/quota';
+};
+
+export type PutQuotaErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type PutQuotaError = PutQuotaErrors[keyof PutQuotaErrors];
+
+export type PutQuotaResponses = {
+    /**
+     * The quota.
+     */
+    200: NamespaceQuota;
+};
+
+export type PutQuotaResponse = PutQuotaResponses[keyof PutQuotaResponses];
+
 export type ListSecretsData = {
     body?: never;
     path: {
@@ -4703,6 +5164,35 @@ export type CreateSessionResponses = {
 };
 
 export type CreateSessionResponse = CreateSessionResponses[keyof CreateSessionResponses];
+
+export type CreateSessionLinkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/session/link';
+};
+
+export type CreateSessionLinkErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CreateSessionLinkError = CreateSessionLinkErrors[keyof CreateSessionLinkErrors];
+
+export type CreateSessionLinkResponses = {
+    /**
+     * The code, shown this once.
+     */
+    201: SessionLink;
+};
+
+export type CreateSessionLinkResponse = CreateSessionLinkResponses[keyof CreateSessionLinkResponses];
 
 export type ListSidecarsData = {
     body?: never;

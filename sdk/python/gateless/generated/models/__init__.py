@@ -6,6 +6,11 @@ from .apply_request_labels import ApplyRequestLabels
 from .artifact import Artifact
 from .async_policy import AsyncPolicy
 from .attempt import Attempt
+from .audit_actor import AuditActor
+from .audit_change import AuditChange
+from .audit_entry import AuditEntry
+from .audit_list import AuditList
+from .audit_verdict import AuditVerdict
 from .auth import Auth
 from .bulk_failure import BulkFailure
 from .bulk_request import BulkRequest
@@ -52,6 +57,7 @@ from .liveness import Liveness
 from .log_line import LogLine
 from .mark import Mark
 from .metric import Metric
+from .namespace_quota import NamespaceQuota
 from .overlap import Overlap
 from .phase import Phase
 from .problem import Problem
@@ -60,6 +66,8 @@ from .protocol import Protocol
 from .queue import Queue
 from .queue_list import QueueList
 from .queue_trigger import QueueTrigger
+from .quota import Quota
+from .quota_use import QuotaUse
 from .readiness import Readiness
 from .readiness_kind import ReadinessKind
 from .rejection import Rejection
@@ -82,6 +90,7 @@ from .secret_ref import SecretRef
 from .secret_request import SecretRequest
 from .secret_request_data import SecretRequestData
 from .session import Session
+from .session_link import SessionLink
 from .session_request import SessionRequest
 from .sidecar import Sidecar
 from .sidecar_list import SidecarList
@@ -118,6 +127,11 @@ __all__ = (
     "Artifact",
     "AsyncPolicy",
     "Attempt",
+    "AuditActor",
+    "AuditChange",
+    "AuditEntry",
+    "AuditList",
+    "AuditVerdict",
     "Auth",
     "BulkFailure",
     "BulkRequest",
@@ -164,6 +178,7 @@ __all__ = (
     "LogLine",
     "Mark",
     "Metric",
+    "NamespaceQuota",
     "Overlap",
     "Phase",
     "Problem",
@@ -172,6 +187,8 @@ __all__ = (
     "Queue",
     "QueueList",
     "QueueTrigger",
+    "Quota",
+    "QuotaUse",
     "Readiness",
     "ReadinessKind",
     "Rejection",
@@ -194,6 +211,7 @@ __all__ = (
     "SecretRequest",
     "SecretRequestData",
     "Session",
+    "SessionLink",
     "SessionRequest",
     "Sidecar",
     "SidecarList",

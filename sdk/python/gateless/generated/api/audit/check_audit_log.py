@@ -61,6 +61,9 @@ def sync_detailed(
 ) -> Response[AuditVerdict | Problem]:
     """Follow the chain of the audit log
 
+     Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
+    It is looked for over all that is kept.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -84,6 +87,9 @@ def sync(
 ) -> AuditVerdict | Problem | None:
     """Follow the chain of the audit log
 
+     Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
+    It is looked for over all that is kept.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -102,6 +108,9 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[AuditVerdict | Problem]:
     """Follow the chain of the audit log
+
+     Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
+    It is looked for over all that is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -123,6 +132,9 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> AuditVerdict | Problem | None:
     """Follow the chain of the audit log
+
+     Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
+    It is looked for over all that is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
