@@ -72,6 +72,7 @@ async fn answer(
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/quota", tag = "quotas",
     operation_id = "getQuota", summary = "What a namespace may have, and has",
+    description = "Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.",
     params(NamespacePath),
     responses((status = 200, description = "The quota.", body = QuotaBody,
         headers(("etag" = String, description = "Its version."))), Problems),
@@ -103,6 +104,7 @@ async fn put_quota(
 #[utoipa::path(
     delete, path = "/v1/namespaces/{namespace}/quota", tag = "quotas",
     operation_id = "deleteQuota", summary = "Let a namespace have what there is",
+    description = "Takes every bound away. Needs an admin of all namespaces.",
     params(NamespacePath, IfMatch, DryRun),
     responses((status = 204, description = "It has no quota."), Problems),
 )]
