@@ -1,7 +1,7 @@
 // The page's one event stream. The browser's EventSource resumes by Last-Event-ID; what it gives up on is opened anew here.
 // The server leaves out what the session may not see. Events are handed on in batches, so that a busy second costs one drawing and not a thousand.
 
-import { client } from "./api/client.ts";
+import { client, problemOf } from "./api/client.ts";
 import { getSession } from "./api/sdk.ts";
 import { signal } from "@preact/signals";
 import { listeners } from "./store/listeners.ts";
@@ -30,6 +30,8 @@ const BATCH_MS = 100;
 const MAX_BATCH = 5000;
 /** A tab nobody looks at lets go: browsers give one origin few connections, and the server observes sidecars for listeners. */
 const HIDDEN_MS = 60_000;
+/** After a broken stream, before each question who one is. */
+const ASK_MS = [0, 200, 500];
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 let source: EventSource | null = null;
@@ -77,7 +79,7 @@ function open(): void {
     staleSince.value ??= Date.now();
     if (source !== opened) return;
     // The server ends the stream with the session: this finds out at once, before the browser has tried again.
-    getSession({ client }).catch(() => undefined);
+    void askWhoItIs(opened);
     // The browser tries again by itself unless the answer was no stream.
     if (opened.readyState !== EventSource.CLOSED) return;
     const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 10_000;
@@ -89,6 +91,19 @@ function open(): void {
       const event = parse((message as MessageEvent<string>).data);
       if (event) heard(event);
     });
+  }
+}
+
+/** Finds out whether the session has ended; the connection that broke may take the question with it, so it is asked again. */
+async function askWhoItIs(opened: EventSource): Promise<void> {
+  for (const wait of ASK_MS) {
+    await new Promise((done) => setTimeout(done, wait));
+    if (source !== opened || connection.value === "live") return;
+    const answered = await getSession({ client }).then(
+      () => true,
+      (error: unknown) => problemOf(error).status > 0,
+    );
+    if (answered) return;
   }
 }
 

@@ -30,6 +30,8 @@ use crate::events::{Event, Heard, Listener, Start, What};
 
 /// A comment is sent after so long without an event.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// After so long a browser whose stream has ended tries again; its own choice would be some seconds.
+const RETRY: Duration = Duration::from_millis(500);
 const TYPES: [&str; 9] = [
     "hello", "reset", "function", "sample", "decision", "instance", "call", "sidecar", "trigger",
 ];
@@ -266,7 +268,11 @@ fn message(id: &str, what: What) -> Message {
     let name = what.name();
     let event = what.of_all(Timestamp::now());
     let json = serde_json::to_string(&event).unwrap_or_default();
-    Message::default().id(id).event(name).data(json)
+    Message::default()
+        .id(id)
+        .event(name)
+        .data(json)
+        .retry(RETRY)
 }
 
 struct Feed {
