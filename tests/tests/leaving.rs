@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
-use gateless_tests::{Caller, Cluster, Spec, eventually, eventually_within};
+use gateless_tests::{Caller, Cluster, Sidecar, Spec, eventually, eventually_within};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -211,49 +211,56 @@ async fn held(address: &str, function: &str, size: usize) -> Vec<TcpStream> {
     streams
 }
 
+/// Fills the hold of a function, of which the only place is taken, with calls of which so much has come; they leave.
+async fn fill_and_leave(sidecar: &Sidecar, function: &str, size: usize) {
+    let (caller, root) = (sidecar.public(), format!("/function/{function}/"));
+    caller.get(&root).await.expect(200);
+    let (work, path) = (format!("{root}work?ms=9000"), format!("{root}length"));
+    let inside = caller.get(&work);
+    let outside = async {
+        // It has its place before the others come.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let streams = held(&sidecar.address("public"), function, size).await;
+        let status_of_another = async || {
+            let request = caller.request(Method::POST, &path).body("one");
+            let request = request.header("x-gateless-timeout-ms", "100");
+            send(request).await.unwrap().status
+        };
+        eventually("the hold is full", async || {
+            let status = status_of_another().await;
+            when(status == 503, status)
+        })
+        .await;
+        drop(streams);
+        let began = Instant::now();
+        eventually("there is room in the hold", async || {
+            let status = status_of_another().await;
+            when(status == 504, status)
+        })
+        .await;
+        // Well before the place is free.
+        assert!(began.elapsed() < Duration::from_secs(5));
+    };
+    let (inside, ()) = tokio::join!(inside, outside);
+    inside.expect(200);
+    caller.get(&root).await.expect(200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_keeps_no_place_in_the_hold() {
     let cluster = Cluster::of(2).await;
-    for (at, sidecar) in cluster.sidecars.iter().enumerate() {
-        let name = format!("full-{at}");
+    let sizes = [0, 20_000, 100_000];
+    let all = (0..2).flat_map(|at| sizes.map(|size| (at, size, format!("full-{at}-{size}"))));
+    let all: Vec<_> = all.collect();
+    for (.., name) in &all {
         cluster
-            .deploy(&name, single().with("hold/max_requests", HELD))
+            .deploy(name, single().with("hold/max_requests", HELD))
             .await;
-        let (caller, path) = (sidecar.public(), format!("/function/{name}/length"));
-        let root = format!("/function/{name}/");
-        for size in [0, 20_000, 100_000] {
-            caller.get(&root).await.expect(200);
-            let work = format!("{root}work?ms=4000");
-            let inside = caller.get(&work);
-            let outside = async {
-                // It has its place before the others come.
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let streams = held(&sidecar.address("public"), &name, size).await;
-                let again = async || {
-                    let request = caller.request(Method::POST, &path).body("one");
-                    let request = request.header("x-gateless-timeout-ms", "50");
-                    send(request).await.unwrap().status
-                };
-                eventually("the hold is full", async || {
-                    let status = again().await;
-                    when(status == 503, status)
-                })
-                .await;
-                drop(streams);
-                let began = Instant::now();
-                eventually("there is room in the hold", async || {
-                    let status = again().await;
-                    when(status == 504, status)
-                })
-                .await;
-                assert!(began.elapsed() < Duration::from_secs(3));
-            };
-            let (inside, ()) = tokio::join!(inside, outside);
-            inside.expect(200);
-            caller.get(&root).await.expect(200);
-            assert_eq!(cluster.times_seen("left"), 0);
-        }
     }
+    let left = all.iter();
+    let left = left.map(|(at, size, name)| fill_and_leave(&cluster.sidecars[*at], name, *size));
+    join_all(left).await;
+    assert_eq!(cluster.times_seen("left"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

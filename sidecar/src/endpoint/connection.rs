@@ -145,7 +145,8 @@ pub(super) struct Connection {
     handle: Option<Arc<AbortHandle>>,
     /// Of one that carries a request at a time.
     uses: Option<Arc<Use>>,
-    /// The other end takes no more bytes.
+    /// The other end takes no more bytes. What it said before is read all the same: an answer that came before its request
+    /// was through, or which streams of a connection it has not processed.
     deaf: bool,
     /// The other end has closed it.
     ended: bool,
@@ -162,8 +163,7 @@ impl Connection {
         }
     }
 
-    /// For HTTP/1. An answer is read although its request cannot be written to the end: who answers early and closes
-    /// takes no more bytes, and has said all.
+    /// For HTTP/1.
     pub(super) fn for_requests(mut self, uses: Arc<Use>) -> Self {
         self.uses = Some(uses);
         self
@@ -190,7 +190,7 @@ impl Connection {
                 Poll::Ready(Ok(written))
             }
             // How it ended is read.
-            (Poll::Ready(Err(error)), Some(_)) if !first && is_end(&error) => {
+            (Poll::Ready(Err(error)), _) if !first && is_end(&error) => {
                 self.deaf = true;
                 Poll::Ready(Ok(length))
             }
