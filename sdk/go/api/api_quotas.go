@@ -50,6 +50,8 @@ func (r ApiDeleteQuotaRequest) Execute() (*http.Response, error) {
 /*
 DeleteQuota Let a namespace have what there is
 
+Takes every bound away. Needs an admin of all namespaces.
+
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @return ApiDeleteQuotaRequest
@@ -169,6 +171,8 @@ func (r ApiGetQuotaRequest) Execute() (*NamespaceQuota, *http.Response, error) {
 
 /*
 GetQuota What a namespace may have, and has
+
+Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

@@ -15598,6 +15598,8 @@ let response = client.list_queues()
     }
     /**What a namespace may have, and has
 
+Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
+
 Sends a `GET` request to `/v1/namespaces/{namespace}/quota`
 
 Arguments:
@@ -15637,6 +15639,8 @@ let response = client.put_quota()
         builder::PutQuota::new(self)
     }
     /**Let a namespace have what there is
+
+Takes every bound away. Needs an admin of all namespaces.
 
 Sends a `DELETE` request to `/v1/namespaces/{namespace}/quota`
 

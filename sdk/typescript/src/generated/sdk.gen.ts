@@ -866,6 +866,8 @@ export const listQueues = <ThrowOnError extends boolean = true>(options: Options
 
 /**
  * Let a namespace have what there is
+ *
+ * Takes every bound away. Needs an admin of all namespaces.
  */
 export const deleteQuota = <ThrowOnError extends boolean = true>(options: Options<DeleteQuotaData, ThrowOnError>) => {
     return (options.client ?? client).delete<DeleteQuotaResponses, DeleteQuotaErrors, ThrowOnError, 'data'>({
@@ -883,6 +885,8 @@ export const deleteQuota = <ThrowOnError extends boolean = true>(options: Option
 
 /**
  * What a namespace may have, and has
+ *
+ * Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
  */
 export const getQuota = <ThrowOnError extends boolean = true>(options: Options<GetQuotaData, ThrowOnError>) => {
     return (options.client ?? client).get<GetQuotaResponses, GetQuotaErrors, ThrowOnError, 'data'>({

@@ -81,6 +81,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Let a namespace have what there is
 
+     Takes every bound away. Needs an admin of all namespaces.
+
     Args:
         namespace (str):
         dry_run (bool | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Any | Problem | None:
     """Let a namespace have what there is
 
+     Takes every bound away. Needs an admin of all namespaces.
+
     Args:
         namespace (str):
         dry_run (bool | Unset):
@@ -145,6 +149,8 @@ async def asyncio_detailed(
     if_match: str | Unset = UNSET,
 ) -> Response[Any | Problem]:
     """Let a namespace have what there is
+
+     Takes every bound away. Needs an admin of all namespaces.
 
     Args:
         namespace (str):
@@ -178,6 +184,8 @@ async def asyncio(
     if_match: str | Unset = UNSET,
 ) -> Any | Problem | None:
     """Let a namespace have what there is
+
+     Takes every bound away. Needs an admin of all namespaces.
 
     Args:
         namespace (str):

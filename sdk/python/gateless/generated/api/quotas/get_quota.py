@@ -67,6 +67,8 @@ def sync_detailed(
 ) -> Response[NamespaceQuota | Problem]:
     """What a namespace may have, and has
 
+     Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
+
     Args:
         namespace (str):
 
@@ -96,6 +98,8 @@ def sync(
 ) -> NamespaceQuota | Problem | None:
     """What a namespace may have, and has
 
+     Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
+
     Args:
         namespace (str):
 
@@ -119,6 +123,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[NamespaceQuota | Problem]:
     """What a namespace may have, and has
+
+     Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
 
     Args:
         namespace (str):
@@ -146,6 +152,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> NamespaceQuota | Problem | None:
     """What a namespace may have, and has
+
+     Beside each bound stands what is used of it. A namespace without a quota has none of the bounds.
 
     Args:
         namespace (str):
