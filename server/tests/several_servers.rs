@@ -49,7 +49,7 @@ async fn a_token_is_good_and_revoked_on_both() {
     let hello = events.frame().await.unwrap().unwrap().into_data().unwrap();
     // A browser whose stream ends comes back soon, and learns why.
     assert!(
-        String::from_utf8_lossy(&hello).contains("\nretry:500\n"),
+        String::from_utf8_lossy(&hello).contains("\nretry: 500\n"),
         "{hello:?}"
     );
     one.admin_call("DELETE", &format!("/v1/tokens/{id}"), None)
