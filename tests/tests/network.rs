@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use gateless_common::name::{FunctionName, NodeId};
+use gateless_core::ownership;
 use gateless_tests::call::send;
 use gateless_tests::chaos::{Plan, attempt, run_seed};
 use gateless_tests::cluster::Setup;
@@ -99,37 +101,60 @@ fn invariants_hold(seed: u64) -> Result<(), Failed> {
 }
 
 /// A function that may have one instance only is called at a host that does not hear the instance's.
+///
+/// Nobody loses anything by that, and one of a few attempts finds the way: on a machine that is very busy the instance's
+/// host may be taken for dead, and the instance for gone.
 async fn call_is_relayed_by_who_sees_both() {
     let setup = Setup {
         sidecars: 3,
         capacity: 10,
     };
     let cluster = Cluster::on_network(setup).await;
-    let spec = Spec::new().concurrency(4).scale(1, 1);
-    cluster.deploy("single", spec).await;
-    let path = "/function/single/sleep?ms=10";
-    let first = cluster.sidecars[0].public().get(path).await.expect(200);
-    let there = cluster.by_node(first.node());
-    let here = (there + 1) % setup.sidecars;
-    let caller = cluster.sidecars[here].public();
-    caller.get(path).await.expect(200);
     let network = cluster.network.as_ref().unwrap();
-    network.cut(here, there);
-    network.cut(there, here);
-    for method in [Method::GET, Method::POST] {
-        let calls = (0..20).map(|n| {
-            let id = format!("{method}-{n}");
-            let request = caller.request(method.clone(), path);
-            send(request.header("x-test-id", id).body("of some size"))
-        });
-        let answers = join_all(calls).await.into_iter();
-        let pids: Vec<_> = answers.map(|a| a.unwrap().expect(200).pid()).collect();
-        // On a machine that is very busy the instance's host may be taken for dead, and the instance for gone.
-        assert!(pids.contains(&first.pid()), "{pids:?}");
+    for attempt in 0..5 {
+        let name = format!("single-{attempt}");
+        let spec = Spec::new().concurrency(4).scale(1, 1);
+        cluster.deploy(&name, spec).await;
+        let here = last_to_own(&cluster, &name);
+        let path = format!("/function/{name}/sleep?ms=10");
+        let caller = cluster.sidecars[here].public();
+        let first = caller.get(&path).await.expect(200);
+        let there = cluster.by_node(first.node());
+        if there == here {
+            continue;
+        }
+        network.cut(here, there);
+        network.cut(there, here);
+        let mut relayed = true;
+        for method in [Method::GET, Method::POST] {
+            let calls = (0..20).map(|n| {
+                let id = format!("{name}-{method}-{n}");
+                let request = caller.request(method.clone(), &path);
+                send(request.header("x-test-id", id).body("of some size"))
+            });
+            let answers = join_all(calls).await.into_iter();
+            let pids: Vec<_> = answers.map(|a| a.unwrap().expect(200).pid()).collect();
+            relayed &= pids.contains(&first.pid());
+        }
+        for n in 0..20 {
+            assert_eq!(cluster.times_seen(&format!("{name}-POST-{n}")), 1);
+        }
+        if relayed {
+            return;
+        }
+        network.mend(here, there);
+        network.mend(there, here);
     }
-    for n in 0..20 {
-        assert_eq!(cluster.times_seen(&format!("POST-{n}")), 1);
-    }
+    panic!("no attempt was relayed");
+}
+
+/// The sidecar that owns the function only when nobody else answers: it starts what it cannot see.
+fn last_to_own(cluster: &Cluster, name: &str) -> usize {
+    let nodes = cluster.sidecars.iter();
+    let nodes: Vec<_> = nodes.map(|sidecar| NodeId::new(&sidecar.node())).collect();
+    let function = FunctionName::new("default", name).unwrap();
+    let order = ownership::order(&function, &nodes);
+    cluster.by_node(order[nodes.len() - 1].as_str())
 }
 
 /// From a host without a route to any of them.
