@@ -409,18 +409,23 @@ impl Pool {
     }
 }
 
+/// A connection that is lent at the moment it looks is not idle: the next one to be given back begins another sweep.
 async fn sweep(pool: Weak<Pool>) {
-    while let Some(this) = pool.upgrade() {
-        let Some(next) = this.close_idle() else {
-            this.sweeping.store(false, Ordering::Release);
+    // Nothing is too old before.
+    let mut next = clock::now() + MAX_IDLE_FOR;
+    loop {
+        tokio::time::sleep_until(clock::instant(next)).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut oldest = pool.close_idle();
+        if oldest.is_none() {
+            pool.sweeping.store(false, Ordering::Release);
             // What came in between found a sweep that was about to end.
-            if this.close_idle().is_none() || this.sweeping.swap(true, Ordering::AcqRel) {
+            oldest = pool.close_idle();
+            if oldest.is_none() || pool.sweeping.swap(true, Ordering::AcqRel) {
                 return;
             }
-            continue;
-        };
-        drop(this);
-        tokio::time::sleep_until(clock::instant(next)).await;
+        }
+        next = oldest.unwrap_or(next);
     }
 }
 
