@@ -80,7 +80,8 @@ test("function.toml becomes what the command line makes of it", async () => {
   const { fromToml, readToml } = await load("logic/toml.ts");
   const text = `name = "thumbnail"\nnamespace = "media"\ncommand = "exec ./start.sh"\nbundle = "."\nready = "/healthz"\nstart_timeout = "1m"\nmemory = "512MiB"
 [env]\nQUALITY = "80"\n[[secrets]]\nenv = "KEY"\nsecret = "store"\nkey = "key"\n[limits]\ntimeout = "5m"\nmax_request_body = "100MiB"\ncontainer_concurrency = 1
-[hold]\nmax_bytes = "16MiB"\n[scaling]\ntarget = 1.5\nstable_window = "60s"\n[async]\nbackoff_base = "1s"\nmax_result = "1MiB"\n`;
+[hold]\nmax_bytes = "16MiB"\n[scaling]\ntarget = 1.5\nstable_window = "60s"\n[async]\nbackoff_base = "1s"\nmax_result = "1MiB"
+[access]\nauth = "key"\nrate = 5\n[access.cors]\norigins = ["https://example.com"]\nmax_age_seconds = 60\n`;
   const imported = fromToml(await readToml(text));
   assert.equal(imported.name, "thumbnail");
   assert.equal(imported.upload, ".");
@@ -93,10 +94,12 @@ test("function.toml becomes what the command line makes of it", async () => {
     hold: { max_bytes: 16 * 1024 ** 2 },
     scaling: { target: 1.5, stable_window_ms: 60_000 },
     async: { backoff_base_ms: 1000, max_result_bytes: 1024 ** 2 },
+    access: { auth: "key", rate: 5, cors: { origins: ["https://example.com"], max_age_seconds: 60 } },
   });
   const wasm = fromToml(await readToml('name = "w"\ncomponent = "w.wasm"\n[wasm]\nreuse = true\ncpu_time = "2s"\n'));
   assert.deepEqual(plain(wasm.spec), { kind: "wasm", wasm: { reuse: true, cpu_time_ms: 2000 } });
   await assert.rejects(async () => fromToml(await readToml('name = "x"\nsize = 3\n[limits]\ntimeout = "soon"\n')), /size: is no key.*\nlimits\.timeout: must be a duration/);
+  await assert.rejects(async () => fromToml(await readToml('name = "x"\n[access]\ncors = "*"\n')), /access\.cors: must be a table/);
   await assert.rejects(readToml("name = "), /line|1:/i);
 });
 

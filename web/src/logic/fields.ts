@@ -49,6 +49,15 @@ export function fallbackOf({ kind, fallback, unlimited }: Setting): string {
   return kind === "size" ? writeSize(fallback) : String(fallback);
 }
 
+/** Of what `access.cors` has, what cannot be left out; the rest is written as JSON. */
+const ORIGINS: SpecField = {
+  path: "access.cors.origins",
+  label: "Sites whose pages may call it",
+  kind: "list",
+  hint: "CORS: https://example.com, https://*.example.com or *, separated by spaces. Methods and headers can be set as JSON.",
+  fallback: "none",
+};
+
 export const SECTIONS: Section[] = [
   {
     title: "Scaling",
@@ -119,6 +128,19 @@ export const SECTIONS: Section[] = [
       field("hold.max_bytes", "Bytes"),
       field("hold.max_wait_ms", "Wait"),
       field("retries.max_attempts", "Attempts before an answer"),
+    ],
+  },
+  {
+    title: "Access",
+    hint: "What it asks of its callers. In force for all revisions as soon as it is applied.",
+    fields: [
+      field("access.auth", "A caller proves", { options: [["none", "nothing"], ["key", "that it has a key of the function"]] }),
+      field("access.networks", "Networks it may be called from", { fallback: "anywhere" }),
+      field("access.rate", "Calls a second, of all callers"),
+      field("access.burst", "Of these at once"),
+      field("access.caller_rate", "Calls a second, of each caller"),
+      field("access.caller_burst", "Of each caller at once"),
+      ORIGINS,
     ],
   },
   {

@@ -39,7 +39,7 @@ function tables() {
     if (toml === "" || APART.includes(toml)) continue;
     const [table, key] = toml.includes(".") ? (toml.split(".") as [string, string]) : ["", toml];
     const into = table !== "" ? (sections[table] ??= {}) : path.startsWith("process.") ? process : top;
-    into[key] = SHAPED[toml] ?? [path, kind === "choice" || kind === "object" ? "text" : kind];
+    into[key] = SHAPED[toml] ?? [path, kind === "choice" ? "text" : kind === "object" ? "map" : kind];
   }
   return { PROCESS: process, TOP: top, SECTIONS: sections };
 }

@@ -17,7 +17,7 @@ export function SpecSections(props: Props) {
   return (
     <>
       {SECTIONS.filter(({ only }) => !only || only === kind).map((section) => {
-        const wrong = section.fields.some((field) => errorAt(props.problem, pointer(`spec.${field.path}`)));
+        const wrong = section.fields.some((field) => errorOf(field, props.problem));
         return (
           <details key={section.title} class="card section" open={section.open || wrong}>
             <summary>
@@ -36,12 +36,17 @@ export function SpecSections(props: Props) {
   );
 }
 
+/** What is wrong with a list may be said of one of its items. */
+function errorOf({ path, kind }: SpecField, problem: GatelessError | undefined): string | undefined {
+  return errorAt(problem, pointer(`spec.${path}`), kind === "list");
+}
+
 const NUMBER = /^-?\d+(\.\d+)?$/;
 
 function OneField({ field, spec, onChange, problem }: Props & { field: SpecField }) {
   const value = get(spec, field.path);
   const set = (next: unknown) => onChange(put(spec, field.path, next));
-  const common = { label: field.label, hint: field.hint, error: errorAt(problem, pointer(`spec.${field.path}`)) };
+  const common = { label: field.label, hint: field.hint, error: errorOf(field, problem) };
   const placeholder = field.fallback ?? "";
   const amount = typeof value === "number" ? value : undefined;
   switch (field.kind) {

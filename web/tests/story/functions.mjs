@@ -107,14 +107,59 @@ export function functions(the) {
     await page.locator(".field.wrong").waitFor();
     assert.equal(await button("Form").isDisabled(), true);
     value.labels = { made: "here" };
+    value.spec.access = { cors: { origins: ["https://a.example"], max_age_seconds: 60 } };
     await json.fill(JSON.stringify(value));
     await button("Form").click();
     assert.equal(await page.getByLabel("Labels").inputValue(), "made=here");
+    await page.getByRole("heading", { name: "Access" }).click();
+    const sites = page.getByLabel("Sites whose pages may call it");
+    assert.equal(await sites.inputValue(), "https://a.example");
+    // What is wrong with one of several is said beside them.
+    await sites.fill("https://a.example nowhere");
+    await page.getByLabel("Calls a second, of each caller").fill("50");
+    await button("Review changes").click();
+    await page.locator(".field.wrong").filter({ hasText: "Sites" }).locator(".error").waitFor();
+    await sites.fill("https://a.example https://b.example");
     await button("Review changes").click();
     await row("env.FAILURES").waitFor();
+    await row("spec.access.caller_rate").getByText("50").waitFor();
+    await row("spec.access.cors").getByText("https://b.example").waitFor();
     await button("Register").click();
     await browser.heading(/flaky/);
     await page.getByRole("heading", { level: 1 }).getByText("ready", { exact: true }).waitFor();
+    browser.noFaults();
+  });
+
+  test("takes a text, a port or any answer as the sign that an instance is ready", async () => {
+    await browser.go("/n/default/functions/new", "Register a function");
+    await page.getByLabel("Name", { exact: true }).fill("readiness");
+    await page.getByLabel("Command").fill("sleep 1");
+    const ready = page.getByLabel("Ready when");
+    const path = page.getByLabel("Path", { exact: true });
+    const written = async () => {
+      await button("JSON").click();
+      const { spec } = JSON.parse(await page.getByLabel("Function as JSON").inputValue());
+      await button("Form").click();
+      return spec.process.ready;
+    };
+    assert.equal(await ready.inputValue(), "answer");
+    assert.equal(await written(), undefined);
+    await ready.selectOption("tcp");
+    assert.deepEqual(await written(), { kind: "tcp" });
+    assert.equal(await ready.inputValue(), "tcp");
+    await ready.selectOption("http");
+    await path.fill("/healthz");
+    assert.deepEqual(await written(), { kind: "http", path: "/healthz" });
+    // Erased it is wrong, and not something else.
+    await path.fill("");
+    await button("Review changes").click();
+    await page.locator(".field.wrong").filter({ hasText: "Path" }).locator(".error").waitFor();
+    await browser.accessible("register, a path is missing");
+    assert.equal(await ready.inputValue(), "http");
+    await ready.selectOption("answer");
+    assert.equal(await written(), undefined);
+    page.once("dialog", (asked) => void asked.accept());
+    await page.getByRole("link", { name: "Cancel" }).click();
     browser.noFaults();
   });
 

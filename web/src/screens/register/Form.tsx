@@ -29,6 +29,12 @@ const PROTOCOLS = [
   ["h2c", "HTTP/2 in clear, for gRPC"],
 ] as const;
 
+const READY = [
+  ["answer", "it answers a request, whatever the status"],
+  ["http", "a path answers 2xx or 3xx"],
+  ["tcp", "its port accepts a connection"],
+] as const;
+
 export function Form({ ns, draft, onChange, problem }: Props) {
   const { spec } = draft;
   const set = (next: Data) => onChange({ ...draft, spec: next });
@@ -72,8 +78,6 @@ function Program({ ns, spec, onChange, error }: PartProps) {
   const bundle = get(spec, "process.bundle");
   const command = get(spec, "process.command");
   const words = Array.isArray(command) && command.length > 0 ? (command as string[]) : undefined;
-  const ready = get(spec, "process.ready");
-  const readyPath = isData(ready) && ready.kind === "http" ? String(ready.path ?? "") : "";
   const uploaded = ({ name, sha256, size, format }: Uploaded) => {
     const next = put(spec, "process.bundle", { sha256, size, format: format === "tar.gz" ? "tar.gz" : "executable" });
     onChange(format === "executable" && !words ? put(next, "process.command", [`./${name}`]) : next);
@@ -101,16 +105,21 @@ function Program({ ns, spec, onChange, error }: PartProps) {
           placeholder="python3 main.py"
           error={error("process.command", true)}
         />
-        <TextField
-          label="Ready when this path answers"
-          value={readyPath}
-          onChange={(path) => onChange(put(spec, "process.ready", path === "" ? undefined : { kind: "http", path }))}
-          placeholder="any request is answered"
-          mono
-          error={error("process.ready", true)}
-        />
+        <Ready spec={spec} onChange={onChange} error={error("process.ready", true)} />
       </div>
     </>
+  );
+}
+
+function Ready({ spec, onChange, error }: { spec: Data; onChange(spec: Data): void; error: string | undefined }) {
+  const ready = get(spec, "process.ready");
+  const kind = isData(ready) ? String(ready.kind) : "answer";
+  const set = (next: Data | undefined) => onChange(put(spec, "process.ready", next));
+  return (
+    <div>
+      <SelectField label="Ready when" value={kind} onChange={(next) => set(next === "answer" ? undefined : next === "http" ? { kind: next, path: "/" } : { kind: next })} options={READY} error={kind === "http" ? undefined : error} />
+      {kind === "http" && isData(ready) && <TextField label="Path" value={String(ready.path ?? "")} onChange={(path) => set({ ...ready, path })} mono error={error} />}
+    </div>
   );
 }
 
