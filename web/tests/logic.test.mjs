@@ -201,6 +201,8 @@ test("logs keep 5,000 lines and count what went", async () => {
   const buffer = append(append(EMPTY, lines), lines);
   assert.deepEqual([buffer.lines.length, buffer.total, buffer.dropped], [MAX_LINES, 6000, 1000]);
   assert.equal(new Set(buffer.lines.map(({ key }) => key)).size, MAX_LINES);
+  const few = append(EMPTY, lines, 10);
+  assert.deepEqual([few.lines.map(({ line }) => line.line), few.dropped], [lines.slice(-10).map(({ line }) => line), 2990]);
 });
 
 test("the topology puts every sidecar beside the others, never over them", async () => {
@@ -255,7 +257,7 @@ test("an address is by host name where that opens, and by path where it may not"
 });
 
 test("a filter of calls is in the address and back, without what is no time", async () => {
-  const { filterOf, queryOf, isNarrow, toLocal, fromLocal } = await load("logic/callFilter.ts");
+  const { ANY, filterOf, keyOf, queryOf, isNarrow, timeOf, toLocal } = await load("logic/callFilter.ts");
   const read = (search) => filterOf("default", new URLSearchParams(search));
   const now = Date.parse("2026-01-02T00:00:00Z");
   assert.deepEqual(queryOf(read("function=f&state=dead&status=5xx&cause=trigger:n&key=k&last=1h&since=2026-01-01"), now), {
@@ -263,7 +265,11 @@ test("a filter of calls is in the address and back, without what is no time", as
   });
   assert.deepEqual(queryOf(read("since=never&until=2026-01-01T00:00:00Z"), now), { until: "2026-01-01T00:00:00.000Z" });
   assert.deepEqual([isNarrow(read("state=dead&function=f")), isNarrow(read("last=1h"))], [false, true]);
-  assert.equal(fromLocal(toLocal("2026-03-04T05:06:07.000Z")), "2026-03-04T05:06:07.000Z");
+  assert.equal(timeOf(toLocal("2026-03-04T05:06:07.000Z")), "2026-03-04T05:06:07.000Z");
+  // Whoever asks for the same calls shares them.
+  assert.equal(keyOf(read("")), keyOf({ ...ANY, namespace: "default", name: null }));
+  const different = ["", "function=f", "state=dead", "status=5xx", "cause=caller", "key=k", "last=1h", "since=2026-01-01", "until=2026-01-01"];
+  assert.equal(new Set(different.map((search) => keyOf(read(search)))).size, different.length);
 });
 
 test("dead letters that died of the same are one group, whatever differs from call to call", async () => {
@@ -282,19 +288,36 @@ test("dead letters that died of the same are one group, whatever differs from ca
 test("a line's level, message and fields are read from JSON, logfmt and the first word, and prose stays prose", async () => {
   const { parseLine, partsOf } = await load("logic/logLine.ts");
   const check = (text, level, message, fields = []) => assert.deepEqual(plain(parseLine(text)), { level, message, fields });
-  check('{"level":"WARN","msg":"low","time":"now","n":3,"deep":{"a":1}}', "warn", "low", [["n", "3"], ["deep", '{"a":1}']]);
+  check('{"level":"WARN","msg":"low","time":"2026-01-01T00:00:00Z","n":3,"deep":{"a":1}}', "warn", "low", [["n", "3"], ["deep", '{"a":1}']]);
   check('{"level":50,"msg":"pino"}', "error", "pino");
-  check('time=now level=error msg="out of \\"stock\\"" item=tea', "error", 'out of "stock"', [["item", "tea"]]);
+  check('time="2026-01-01 00:00:00,1" level=error msg="out of \\"stock\\"" item=tea', "error", 'out of "stock"', [["item", "tea"]]);
   check("2026-01-01T00:00:00Z INFO started", "info", "2026-01-01T00:00:00Z INFO started");
   check("[error] boom", "error", "[error] boom");
   check("E0102 03:04:05 glog", "error", "E0102 03:04:05 glog");
   check("set a=b and go on", null, "set a=b and go on");
   check("Information is here", null, "Information is here");
   check("{not json}", null, "{not json}");
+  // Nothing of a line is lost: neither what it does not mean, nor what a number cannot hold, nor the fortieth field after the first.
+  check("{}", null, "{}");
+  check('{"level":"error"}', "error", '{"level":"error"}');
+  check('{"level":"chatty","msg":"a"}', null, "a", [["level", "chatty"]]);
+  check('{"severity":3,"msg":"a"}', null, "a", [["severity", "3"]]);
+  check("level=info level=late msg=a", "info", "a", [["level", "late"]]);
+  check('{"msg":"a","id":18446744073709551615,"price":1.50,"all":[9007199254740993,"9007199254740993",7]}', null, "a", [["id", "18446744073709551615"], ["price", "1.50"], ["all", '[9007199254740993,"9007199254740993",7]']]);
+  check("time=12ms msg=done", null, "done", [["time", "12ms"]]);
+  for (const time of ["1767225600", "1767225600.123", "1767225600000", "2026-01-01T00:00:00.000Z", "00:00:00.000"]) check(`ts=${time} msg=a`, null, "a");
+  check('{"msg":"a","ts":1767225600.123}', null, "a");
+  const many = Array.from({ length: 60 }, (_, index) => [`k${index}`, `${index}`]);
+  check(many.map(([name, value]) => `${name}=${value}`).join(" "), null, "", many);
   const id = "01a3185c53e87000a080a4dd3f53b832-0badcafe";
   assert.deepEqual(plain(partsOf(`call ${id} Failed`, ["failed"])), [
     { text: "call ", marked: false, call: false }, { text: id, marked: false, call: true }, { text: " ", marked: false, call: false }, { text: "Failed", marked: true, call: false },
   ]);
+  // A sidecar's name is a DNS label.
+  const far = "01a3185c53e87000a080a4dd3f53b832-edge-1.";
+  assert.deepEqual(partsOf(far, []).map(({ text, call }) => [text, call]), [[far.slice(0, -1), true], [".", false]]);
+  const { isCallId } = await load("logic/callId.ts");
+  assert.deepEqual([far, far.slice(0, -1), id, id.replace("7", "4"), `x${id}`].map(isCallId), [false, true, true, false, false]);
 });
 
 test("lines are found by level or worse, by words, and by a field", async () => {

@@ -31,7 +31,6 @@ export const ANY = { state: "", status: "", cause: "", key: "", last: null, sinc
 /** Times that are none are left out; what else is wrong is the server's to say, beside the field. */
 export function filterOf(namespace: string, query: URLSearchParams): CallFilter {
   const text = (name: string) => query.get(name)?.trim() ?? "";
-  const time = (name: string) => (Number.isNaN(Date.parse(text(name))) ? "" : new Date(text(name)).toISOString());
   const last = LASTS.find(([key]) => key === text("last"))?.[1] ?? null;
   return {
     namespace,
@@ -41,14 +40,19 @@ export function filterOf(namespace: string, query: URLSearchParams): CallFilter 
     cause: text("cause"),
     key: text("key"),
     last,
-    since: last === null ? time("since") : "",
-    until: last === null ? time("until") : "",
+    since: last === null ? timeOf(text("since")) : "",
+    until: last === null ? timeOf(text("until")) : "",
   };
 }
 
 /** Whether something is asked of the calls that events do not tell. */
 export function isNarrow(filter: CallFilter): boolean {
   return filter.status !== "" || filter.cause !== "" || filter.key !== "" || filter.since !== "" || filter.until !== "" || filter.last !== null;
+}
+
+/** The same for filters that ask for the same calls. */
+export function keyOf({ namespace, name, state, status, cause, key, last, since, until }: CallFilter): string {
+  return JSON.stringify([namespace, name, state, status, cause, key, last, since, until]);
 }
 
 /** As the API's query, at `now`. */
@@ -58,15 +62,15 @@ export function queryOf({ state, status, cause, key, last, since, until }: CallF
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
 }
 
+/** A time as an address has it, or as `<input type="datetime-local">` in the browser's time zone: in ISO; empty when it is none. */
+export function timeOf(text: string): string {
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? "" : new Date(time).toISOString();
+}
+
 /** A time as `<input type="datetime-local">` has it, in the browser's time zone. */
 export function toLocal(iso: string): string {
   if (iso === "") return "";
   const time = new Date(iso);
   return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-}
-
-/** And back. */
-export function fromLocal(text: string): string {
-  const time = Date.parse(text);
-  return Number.isNaN(time) ? "" : new Date(time).toISOString();
 }

@@ -1,5 +1,7 @@
 // A line of a log as people read it: its level, its message, and its fields, where it has them (JSON or logfmt). Pure.
 
+import { CALL_IDS } from "./callId.ts";
+
 export type Level = "error" | "warn" | "info" | "debug" | "trace";
 
 export interface Parsed {
@@ -18,14 +20,18 @@ const NAMES: Record<string, Level> = {
 };
 const LEVEL_FIELDS = ["level", "lvl", "severity", "loglevel", "log.level", "@l"];
 const MESSAGE_FIELDS = ["message", "msg", "event", "@m"];
-/** The line has a time of its own. */
+/** Not shown when it is one: the line has a time of its own. */
 const TIME_FIELDS = ["time", "timestamp", "ts", "@timestamp", "@t"];
-const MAX_FIELDS = 40;
+/** A date and what follows it, a time of the day, or so many seconds (or fractions of one) since 1970. */
+const TIME = /^(?:\d{4}[-/]\d\d[-/]\d\d(?:[T ].*)?|\d\d:\d\d:\d\d(?:[.,]\d+)?|\d{9,19}(?:\.\d+)?)$/;
 const MAX_PARSED = 16_384;
 
 function levelOf(value: unknown): Level | null {
   // pino's and bunyan's numbers.
-  if (typeof value === "number") return value >= 50 ? "error" : value >= 40 ? "warn" : value >= 30 ? "info" : value >= 20 ? "debug" : "trace";
+  if (typeof value === "number") {
+    if (value < 10 || value > 60) return null;
+    return value >= 50 ? "error" : value >= 40 ? "warn" : value >= 30 ? "info" : value >= 20 ? "debug" : "trace";
+  }
   return NAMES[String(value).toLowerCase()] ?? null;
 }
 
@@ -45,12 +51,26 @@ export function parseLine(text: string): Parsed {
 function json(text: string): Parsed | null {
   if (!text.startsWith("{") || !text.trimEnd().endsWith("}")) return null;
   try {
-    const value = JSON.parse(text) as Record<string, unknown>;
-    return fromPairs(Object.entries(value).map(([name, of]) => [name, of] as const));
+    return fromPairs(Object.entries(JSON.parse(exact(text)) as Record<string, unknown>), text);
   } catch {
     return null;
   }
 }
+
+/** Before a number that a JavaScript number would alter, kept as a text. */
+const VERBATIM = "\u{f8ff}";
+
+/** JSON whose numbers stay as they were written: 18446744073709551615, 1.50. */
+function exact(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) => (token.startsWith('"') || String(Number(token)) === token ? token : `"${VERBATIM}${token}"`));
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return value.startsWith(VERBATIM) ? value.slice(VERBATIM.length) : value;
+  return JSON.stringify(value).replace(VERBATIMS, "$1");
+}
+
+const VERBATIMS = new RegExp(`"${VERBATIM}([^"]*)"`, "g");
 
 /** Only lines that are nothing but `key=value`, so that prose with a `=` in it stays prose. */
 function logfmt(text: string): Parsed | null {
@@ -65,7 +85,7 @@ function logfmt(text: string): Parsed | null {
     pairs.push([name, raw.startsWith('"') ? unquoted(raw) : raw]);
     at += whole.length;
   }
-  return pairs.length >= 2 ? fromPairs(pairs) : null;
+  return pairs.length >= 2 ? fromPairs(pairs, text) : null;
 }
 
 function unquoted(raw: string): string {
@@ -76,28 +96,24 @@ function unquoted(raw: string): string {
   }
 }
 
-function fromPairs(pairs: readonly (readonly [string, unknown])[]): Parsed {
-  const value = (names: string[]) => pairs.find(([name]) => names.includes(name.toLowerCase()));
-  const [level, message] = [value(LEVEL_FIELDS), value(MESSAGE_FIELDS)];
-  const rest = pairs.filter(([name]) => name !== level?.[0] && name !== message?.[0] && !TIME_FIELDS.includes(name.toLowerCase()));
-  const shown = (one: unknown) => (typeof one === "string" ? one : JSON.stringify(one));
-  return {
-    level: level ? levelOf(level[1]) : null,
-    message: message ? shown(message[1]) : "",
-    fields: rest.slice(0, MAX_FIELDS).map(([name, one]) => [name, shown(one)]),
-  };
+/** What is not understood stays a field; where nothing would be left to read, it is the line itself. */
+function fromPairs(pairs: [name: string, value: unknown][], line: string): Parsed {
+  const find = (names: string[]) => pairs.find(([name]) => names.includes(name.toLowerCase()));
+  const [said, message] = [find(LEVEL_FIELDS), find(MESSAGE_FIELDS)];
+  const level = said ? levelOf(said[1]) : null;
+  const isTime = ([name, value]: [string, unknown]) => TIME_FIELDS.includes(name.toLowerCase()) && TIME.test(shown(value));
+  const rest = pairs.filter((pair) => pair !== message && (pair !== said || level === null) && !isTime(pair));
+  const text = message ? shown(message[1]) : "";
+  return { level, message: text === "" && rest.length === 0 ? line : text, fields: rest.map(([name, value]) => [name, shown(value)]) };
 }
-
-/** Ids of async calls in a text: what a function that logs `x-call-id` has in its lines. */
-const CALL_ID = /\b[0-9a-f]{12}7[0-9a-f]{19}-[0-9a-z]+\b/g;
 
 export type Part = { text: string; marked: boolean; call: boolean };
 
-/** A text in parts: what is searched for, and call ids, apart from the rest. */
+/** A text in parts: what is searched for, and call ids, which a function that logs `x-call-id` has in its lines, apart from the rest. */
 export function partsOf(text: string, words: string[]): Part[] {
   const lower = text.toLowerCase();
   const spans: { from: number; to: number; call: boolean }[] = [];
-  for (const match of text.matchAll(CALL_ID)) spans.push({ from: match.index, to: match.index + match[0].length, call: true });
+  for (const match of text.matchAll(CALL_IDS)) spans.push({ from: match.index, to: match.index + match[0].length, call: true });
   for (const word of words.filter(Boolean)) {
     for (let at = lower.indexOf(word.toLowerCase()); at >= 0; at = lower.indexOf(word.toLowerCase(), at + word.length)) {
       spans.push({ from: at, to: at + word.length, call: false });

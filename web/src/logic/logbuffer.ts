@@ -20,10 +20,11 @@ export interface Buffer {
 
 export const EMPTY: Buffer = { lines: [], total: 0, dropped: 0 };
 
-export function append(buffer: Buffer, lines: LogLine[]): Buffer {
+/** At most `keep` of the newest. */
+export function append(buffer: Buffer, lines: LogLine[], keep = MAX_LINES): Buffer {
   const keyed = lines.map((line, index) => ({ key: buffer.total + index, line, parsed: parseLine(line.line) }));
   const all = [...buffer.lines, ...keyed];
-  const over = Math.max(0, all.length - MAX_LINES);
+  const over = Math.max(0, all.length - keep);
   return { lines: over > 0 ? all.slice(over) : all, total: buffer.total + lines.length, dropped: buffer.dropped + over };
 }
 

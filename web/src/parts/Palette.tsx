@@ -3,6 +3,7 @@
 import { useId, useState } from "preact/hooks";
 import { find, type Entry } from "../logic/palette.ts";
 import { ANY } from "../logic/callFilter.ts";
+import { isCallId } from "../logic/callId.ts";
 import { shortId } from "../logic/format.ts";
 import { helpShown, here, JUMPS, namespacesShown, paletteShown } from "../keys.ts";
 import { go, href } from "../router.ts";
@@ -78,9 +79,6 @@ function Open() {
   );
 }
 
-/** What an id of a call looks like. */
-const CALL_ID = /^[0-9a-f]{32}-[0-9a-z]+$/;
-
 function useEntries(question: string): Entry[] {
   const ns = here();
   const who = session.value;
@@ -88,7 +86,7 @@ function useEntries(question: string): Entry[] {
   const calls = useLive(resources.calls({ ...ANY, namespace: ns, name: null })).value?.items ?? [];
   const to = (kind: string, name: string, address: string, note?: string): Entry => ({ kind, name, run: () => go(address), ...(note ? { note } : {}) });
   const id = question.trim().toLowerCase();
-  const byId = CALL_ID.test(id) && !calls.some((call) => call.id === id) ? [to("call", id, href("callById", { ns, id }), "by its id")] : [];
+  const byId = isCallId(id) && !calls.some((call) => call.id === id) ? [to("call", id, href("callById", { ns, id }), "by its id")] : [];
   const others = who?.namespace === "*" ? namespaces.value : [];
   return [
     ...byId,

@@ -2,11 +2,13 @@
 // oldest go, and the page says so.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Empty, Problem, State } from "../parts/basic.tsx";
+import { Empty, Problem, State, Warnings } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
 import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { fromLocal, toLocal } from "../logic/callFilter.ts";
+import { useInAddress } from "../parts/inAddress.ts";
+import { When } from "../parts/When.tsx";
+import { timeOf } from "../logic/callFilter.ts";
 import { count } from "../logic/format.ts";
 import { matching, wordsOf, type Buffer } from "../logic/logbuffer.ts";
 import { LEVELS } from "../logic/logLine.ts";
@@ -14,15 +16,11 @@ import { refine, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { Search } from "./Functions.tsx";
-import { useLogs, type LogFilter } from "./logs/follow.ts";
+import { useLogs, type Followed, type LogFilter } from "./logs/follow.ts";
 import { Line } from "./logs/Line.tsx";
 
 /** Of what is kept; the rest is found by filtering. */
 const MAX_DRAWN = 500;
-const HOUR_MS = 3_600_000;
-
-const whole = (ms: number) => new Date(Math.floor(ms / 1000) * 1000).toISOString();
-const time = (text: string | null) => (text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : "");
 
 export function Logs({ route }: { route: Route }) {
   const { query } = route;
@@ -32,10 +30,14 @@ export function Logs({ route }: { route: Route }) {
   const name = query.get("function") ?? names[0] ?? "";
   const instance = query.get("instance") ?? "";
   const level = LEVELS.find((one) => one === query.get("level")) ?? "";
-  const filter: LogFilter = { ns, name, instance, since: time(query.get("since")), until: time(query.get("until")) };
+  const filter: LogFilter = { ns, name, instance, since: timeOf(query.get("since") ?? ""), until: timeOf(query.get("until") ?? "") };
   const logs = useLogs(filter);
-  const [search, setSearch] = useState(query.get("q") ?? "");
-  const [frozen, setFrozen] = useState<Buffer | null>(null);
+  const [search, setSearch] = useInAddress("q");
+  const raw = query.get("raw") === "1";
+  // Of these lines only: other ones are not paused.
+  const shown = JSON.stringify([name, instance, filter.since, filter.until]);
+  const [paused, setPaused] = useState<{ of: string; buffer: Buffer }>();
+  const frozen = paused?.of === shown ? paused.buffer : null;
   const buffer = frozen ?? logs.buffer;
   const waiting = logs.buffer.total - buffer.total;
   const words = useMemo(() => wordsOf(search), [search]);
@@ -66,27 +68,31 @@ export function Logs({ route }: { route: Route }) {
               </option>
             ))}
           </select>
-          <When filter={filter} />
+          <When since={filter.since} until={filter.until} />
+          <button type="button" aria-pressed={raw} onClick={() => refine({ raw: raw ? "" : "1" })}>Raw</button>
           {live && (
-            <button type="button" aria-pressed={frozen !== null} onClick={() => setFrozen(frozen ? null : logs.buffer)}>
-              <Icon name={frozen ? "invoke" : "pause"} />
-              {frozen ? `Go on${waiting > 0 ? ` (${count(waiting)} new)` : ""}` : "Pause"}
-            </button>
+            <>
+              <button type="button" aria-pressed={frozen !== null} onClick={() => setPaused(frozen ? undefined : { of: shown, buffer: logs.buffer })}>
+                <Icon name={frozen ? "invoke" : "pause"} />
+                {frozen ? `Go on${waiting > 0 ? ` (${count(waiting)} new)` : ""}` : "Pause"}
+              </button>
+              <button type="button" class="quiet" onClick={() => { setPaused(undefined); logs.clear(); }}>
+                Clear
+              </button>
+            </>
           )}
-          <button type="button" class="quiet" onClick={() => { setFrozen(null); logs.clear(); }}>
-            Clear
-          </button>
         </>
       }
     >
       <Problem problem={logs.problem} />
-      <Lines found={found} ns={ns} name={name} words={words} nothing={search === "" && level === "" ? (live ? "Nothing was written yet. New lines appear here." : "Nothing was written then.") : "No line is so."} />
+      <Warnings items={logs.warnings} />
+      <Lines found={found} ns={ns} name={name} words={words} raw={raw} nothing={nothingOf(logs, search !== "" || level !== "", live)} />
       <p class="hint lines-foot">
         <State tone={frozen ? "warn" : logs.state === "following" || logs.state === "read" ? "ok" : "busy"}>{frozen ? "paused" : logs.state}</State>
         <span>
           {count(found.length)} {found.length === buffer.lines.length ? "lines" : `of ${count(buffer.lines.length)} lines`}
           {found.length > MAX_DRAWN && `, the last ${MAX_DRAWN} shown`}
-          {buffer.dropped > 0 && `; ${count(buffer.dropped)} older ones went`}
+          {buffer.dropped > 0 && (filter.since === "" ? `; ${count(buffer.dropped)} older ones went` : "; older ones of that time are not here: end it earlier")}
         </span>
         <code>gateless logs -f {name}</code>
       </p>
@@ -94,25 +100,12 @@ export function Logs({ route }: { route: Route }) {
   );
 }
 
-function When({ filter: { since, until } }: { filter: LogFilter }) {
-  const ranged = since !== "" || until !== "";
-  const choose = (key: string) => {
-    const now = Date.now();
-    refine(key === "" ? { since: "", until: "" } : { since: whole(now - HOUR_MS), until: whole(now + 1000) });
-  };
-  const bound = (name: "since" | "until", value: string, label: string) => (
-    <input type="datetime-local" step={1} aria-label={label} value={toLocal(value)} onChange={(event) => refine({ [name]: fromLocal(event.currentTarget.value) })} />
-  );
-  return (
-    <>
-      <select aria-label="When" value={ranged ? "range" : ""} onChange={(event) => choose(event.currentTarget.value)}>
-        <option value="">Live</option>
-        <option value="range" selected={ranged}>Range…</option>
-      </select>
-      {ranged && bound("since", since, "From")}
-      {ranged && bound("until", until, "To")}
-    </>
-  );
+/** What there is to say where no line is. */
+function nothingOf({ state }: Followed, filtered: boolean, live: boolean): string {
+  if (state === "ended") return "";
+  if (!live && state !== "read") return "Reading…";
+  if (filtered) return "No line is so.";
+  return live ? "Nothing was written yet. New lines appear here." : "Nothing was written then.";
 }
 
 interface LinesProps {
@@ -120,10 +113,11 @@ interface LinesProps {
   ns: string;
   name: string;
   words: string[];
+  raw: boolean;
   nothing: string;
 }
 
-function Lines({ found, ns, name, words, nothing }: LinesProps) {
+function Lines({ found, ns, name, words, raw, nothing }: LinesProps) {
   const box = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
   useEffect(() => {
@@ -143,9 +137,9 @@ function Lines({ found, ns, name, words, nothing }: LinesProps) {
         stuck.current = scrollHeight - scrollTop - clientHeight < 24;
       }}
     >
-      {found.length === 0 && <p class="nothing">{nothing}</p>}
+      {found.length === 0 && nothing !== "" && <p class="nothing">{nothing}</p>}
       {found.slice(-MAX_DRAWN).map(({ line, parsed, key }) => (
-        <Line key={key} line={line} parsed={parsed} ns={ns} words={marked} />
+        <Line key={key} line={line} parsed={parsed} ns={ns} words={marked} raw={raw} />
       ))}
     </div>
   );

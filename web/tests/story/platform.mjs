@@ -23,19 +23,45 @@ export function platform(the) {
     await log.getByText(/first-line/).first().waitFor({ state: "detached" });
     await log.locator("mark", { hasText: "second-line" }).first().waitFor();
     await browser.accessible("logs");
+    // What is looked for is in the address, both ways.
+    await page.waitForURL((url) => url.searchParams.get("q") === "second-line");
+    await page.reload();
+    await log.locator("mark", { hasText: "second-line" }).first().waitFor();
+    assert.equal(await page.getByRole("searchbox").inputValue(), "second-line");
+    await page.getByRole("searchbox").fill("");
+    await page.waitForURL((url) => !url.searchParams.has("q"));
+    await log.getByText(/first-line/).first().waitFor();
+    // A pause is of these lines, not of another function's.
+    await button("Pause").click();
+    await page.getByLabel("Function", { exact: true }).selectOption("flaky");
+    await button("Pause").waitFor();
+    await log.getByText(/first-line/).first().waitFor({ state: "detached" });
+    // Sidecars whose lines are missing are named, as the server names them.
+    await page.route(/\/functions\/flaky\/logs/, async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, headers: { ...answer.headers(), "x-gateless-unreachable": "s7,s8" } });
+    });
+    await browser.go("/n/default/logs?function=flaky&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z", "Logs");
+    await page.getByText("s7: its lines are missing; s8: its lines are missing").waitFor();
+    await page.unroute(/\/functions\/flaky\/logs/);
     browser.noFaults();
   });
 
   test("reads levels and fields of lines, leads to the calls they name, and shows a range", async () => {
-    const program = `import os,sys,json,http.server as h
+    const program = `import os,sys,json,threading,http.server as h
+gate=threading.Event()
 class H(h.BaseHTTPRequestHandler):
  def do_POST(s):
   print(json.dumps({"level":"warn","msg":"stock is low","item":"tea","call":s.headers.get("x-call-id")}),flush=True)
+  if s.path=="/wait": gate.wait()
   print('level=error msg="out of stock" item=coffee',flush=True)
   print("INFO plain words",flush=True)
   s.send_response(200);s.end_headers()
+ def do_GET(s):
+  if s.path=="/open": gate.set()
+  s.send_response(200);s.end_headers()
  def log_message(s,*a): pass
-h.HTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
+h.ThreadingHTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     await gateless.api("PUT", "/v1/namespaces/default/functions/shop", { spec: { kind: "process", process: { command: ["python3", "-c", program] } } });
     await gateless.api("GET", "/v1/namespaces/default/functions/shop/wait?condition=ready&timeout_ms=30000");
     const sent = await fetch(`${gateless.ready.public}/async-function/shop/`, { method: "POST", body: "x" });
@@ -51,6 +77,11 @@ h.HTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     await log.locator(".line.error").getByText("out of stock").waitFor();
     assert.match(page.url(), /level=error/);
     await page.getByLabel("Level").selectOption("");
+    // As it was written, for what taking it apart leaves out.
+    await button("Raw").click();
+    await log.getByText('"msg": "stock is low"').waitFor();
+    await browser.accessible("logs as they were written");
+    await button("Raw").click();
     await page.getByRole("searchbox").fill("item=tea");
     await log.getByText("out of stock").waitFor({ state: "detached" });
     await log.getByRole("link", { name: id }).click();
@@ -61,6 +92,19 @@ h.HTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     await log.getByText("stock is low").waitFor();
     assert.equal(await page.getByLabel("When").inputValue(), "range");
     await browser.accessible("logs of a range");
+    assert.equal(await button("Clear").count(), 0);
+    assert.equal(await button("Pause").count(), 0);
+    // A call that goes on: its lines come as they are written, and what it wrote is told apart from what it has not written yet.
+    const long = await fetch(`${gateless.ready.public}/async-function/shop/wait`, { method: "POST", body: "x" });
+    await browser.go(`/n/default/calls/shop/${long.headers.get("x-call-id")}`);
+    const lines = page.getByRole("region", { name: "Logs of that time" });
+    await page.getByRole("heading", { level: 1 }).getByText("running").waitFor();
+    await lines.getByText("stock is low").waitFor();
+    assert.equal(await lines.getByText("out of stock").count(), 0);
+    await gateless.call("/function/shop/open");
+    await lines.getByText("out of stock").waitFor();
+    await page.getByRole("heading", { level: 1 }).getByText("succeeded").waitFor();
+    await lines.getByText("out of stock").waitFor();
     await browser.go("/n/default/logs?function=shop&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z", "Logs");
     await page.getByText("Nothing was written then").waitFor();
     await gateless.api("DELETE", "/v1/namespaces/default/functions/shop");

@@ -1,12 +1,9 @@
-// What the function wrote while it had a call: the lines of that time, those that name the call marked.
+// What the function wrote while it had a call: the lines of that time, those that name the call marked. Followed as long as it has it.
 
-import { useEffect, useState } from "preact/hooks";
-import { client, problemOf, type GatelessError } from "../../api/client.ts";
-import { streamLogs, type Invocation, type LogLine } from "../../api/sdk.ts";
-import { jsonLines } from "@gateless/sdk/stream.ts";
-import { Problem } from "../../parts/basic.tsx";
+import type { Invocation } from "../../api/sdk.ts";
+import { Problem, Warnings } from "../../parts/basic.tsx";
 import { Line } from "../logs/Line.tsx";
-import { parseLine } from "../../logic/logLine.ts";
+import { useLogs } from "../logs/follow.ts";
 import { href } from "../../router.ts";
 
 const MAX_LINES = 300;
@@ -14,45 +11,33 @@ const MAX_LINES = 300;
 const SLACK_MS = 250;
 
 export function CallLogs({ call }: { call: Invocation }) {
-  const [lines, setLines] = useState<LogLine[]>();
-  const [problem, setProblem] = useState<GatelessError>();
-  const { namespace, function: name, id } = call;
   const [first, last] = [call.attempts[0], call.attempts.at(-1)];
   const from = Date.parse(first?.started_at ?? "") - SLACK_MS;
   const to = Date.parse(last?.started_at ?? "") + (last?.duration_ms ?? 0) + SLACK_MS;
-  const over = call.finished_at != null || last?.status != null || last?.error != null;
-  useEffect(() => {
-    if (!Number.isFinite(from)) return;
-    const abort = new AbortController();
-    const read = async () => {
-      try {
-        const query = { since_ms: Math.floor(from), until_ms: over ? Math.ceil(to) : Date.now() + SLACK_MS, tail: MAX_LINES };
-        const body: unknown = await streamLogs({ client, path: { namespace, name }, query, parseAs: "stream", signal: abort.signal });
-        const all: LogLine[] = [];
-        for await (const line of jsonLines<LogLine>(body as ReadableStream<Uint8Array>)) all.push(line);
-        setLines(all);
-        setProblem(undefined);
-      } catch (error) {
-        if (!abort.signal.aborted) setProblem(problemOf(error));
-      }
-    };
-    void read();
-    return () => abort.abort();
-  }, [id, from, to, over]);
   if (!Number.isFinite(from)) return null;
-  const range = { function: name, since: new Date(from).toISOString(), ...(over ? { until: new Date(to).toISOString() } : {}) };
+  const over = call.finished_at != null || last?.status != null || last?.error != null;
+  const time = (ms: number) => new Date(ms).toISOString();
+  return <Lines call={call} since={time(from)} until={over ? time(to) : ""} />;
+}
+
+function Lines({ call: { namespace, function: name, id }, since, until }: { call: Invocation; since: string; until: string }) {
+  const { buffer, state, problem, warnings } = useLogs({ ns: namespace, name, instance: "", since, until }, MAX_LINES);
+  const { lines } = buffer;
+  const nothing = { read: "The function wrote nothing while it had the call.", following: "The function has written nothing yet.", connecting: "Reading…", ended: "" }[state];
   return (
     <section class="card" aria-labelledby="call-logs">
       <header>
         <h2 id="call-logs">Logs of that time</h2>
-        <a href={href("logs", { ns: namespace }, range)}>Open in Logs</a>
+        <a href={href("logs", { ns: namespace }, { function: name, since, until })}>Open in Logs</a>
       </header>
       <Problem problem={problem} />
-      {lines?.length === 0 && <p class="nothing">The function wrote nothing while it had the call.</p>}
-      {lines && lines.length > 0 && (
+      <Warnings items={warnings} />
+      {buffer.dropped > 0 && <p class="hint">The last {MAX_LINES} lines; there are older ones in Logs.</p>}
+      {lines.length === 0 && nothing !== "" && <p class="nothing">{nothing}</p>}
+      {lines.length > 0 && (
         <div class="lines few" role="log" tabIndex={0} aria-label="Logs of that time">
-          {lines.map((line, index) => (
-            <Line key={index} line={line} parsed={parseLine(line.line)} ns={namespace} words={[id]} />
+          {lines.map(({ line, parsed, key }) => (
+            <Line key={key} line={line} parsed={parsed} ns={namespace} words={[id]} />
           ))}
         </div>
       )}

@@ -2,8 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { GatelessError } from "../../api/client.ts";
-import { fromLocal, LASTS, toLocal, type CallFilter } from "../../logic/callFilter.ts";
+import type { CallFilter } from "../../logic/callFilter.ts";
 import { FunctionSelect } from "../../parts/FunctionSelect.tsx";
+import { When } from "../../parts/When.tsx";
 import { refine } from "../../router.ts";
 import { useLive } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
@@ -53,7 +54,7 @@ export function Filters({ filter, names, problem }: Props) {
         ))}
       </select>
       <Typed label="Idempotency key" value={filter.key} name="key" placeholder="Idempotency key" wrong={wrong("idempotency_key")} />
-      <When filter={filter} />
+      <When since={filter.since} until={filter.until} last={filter.last} />
     </form>
   );
 }
@@ -86,38 +87,5 @@ function Typed({ label, name, value, placeholder, list, wrong }: TypedProps) {
       onChange={take}
       onKeyDown={(event) => event.key === "Enter" && take()}
     />
-  );
-}
-
-function When({ filter }: { filter: CallFilter }) {
-  const ranged = filter.since !== "" || filter.until !== "";
-  const chosen = ranged ? "range" : (LASTS.find(([, ms]) => ms === filter.last)?.[0] ?? "");
-  const choose = (key: string) => {
-    const hour = new Date(Math.floor(Date.now() / 1000) * 1000 - 3_600_000).toISOString();
-    refine(key === "range" ? { last: "", since: hour, until: new Date(Math.floor(Date.now() / 1000) * 1000).toISOString() } : { last: key, since: "", until: "" });
-  };
-  const bound = (name: "since" | "until", label: string) => (
-    <input
-      type="datetime-local"
-      step={1}
-      aria-label={label}
-      value={toLocal(filter[name])}
-      onChange={(event) => refine({ [name]: fromLocal(event.currentTarget.value) })}
-    />
-  );
-  return (
-    <>
-      <select aria-label="When" value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
-        <option value="">Live</option>
-        {LASTS.map(([key, , label]) => (
-          <option key={key} value={key} selected={key === chosen}>
-            {label}
-          </option>
-        ))}
-        <option value="range" selected={ranged}>Range…</option>
-      </select>
-      {ranged && bound("since", "From")}
-      {ranged && bound("until", "To")}
-    </>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { LogLine } from "../../api/sdk.ts";
 import { partsOf, type Parsed } from "../../logic/logLine.ts";
-import { clock } from "../../logic/format.ts";
+import { clock, plural } from "../../logic/format.ts";
 import { href } from "../../router.ts";
 
 interface Props {
@@ -11,10 +11,16 @@ interface Props {
   ns: string;
   /** To be marked. */
   words: string[];
+  /** As it was written, not taken apart. */
+  raw?: boolean;
 }
 
-export function Line({ line, parsed, ns, words }: Props) {
-  const { level, message, fields } = parsed;
+/** Of one line; whoever wants the rest reads it raw. */
+const MAX_FIELDS = 40;
+
+export function Line({ line, parsed, ns, words, raw = false }: Props) {
+  const { level } = parsed;
+  const [message, fields] = raw ? [line.line, []] : [parsed.message, parsed.fields];
   return (
     <p class={`line ${line.stream === "stderr" ? "err" : ""} ${level ?? ""}`}>
       <time dateTime={line.time ?? undefined} title={line.time ?? undefined}>{line.time ? clock(line.time) : ""}</time>
@@ -24,12 +30,13 @@ export function Line({ line, parsed, ns, words }: Props) {
       <span class="level">{level ?? ""}</span>
       <span class="text">
         {message !== "" && <Text text={message} ns={ns} words={words} />}
-        {fields.map(([name, value]) => (
-          <span key={name} class="pair">
-            {" "}
+        {fields.slice(0, MAX_FIELDS).map(([name, value], index) => (
+          <span key={index} class="pair">
+            {(index > 0 || message !== "") && " "}
             <b>{name}</b>=<Text text={value} ns={ns} words={words} />
           </span>
         ))}
+        {fields.length > MAX_FIELDS && <span class="pair"> and {plural(fields.length - MAX_FIELDS, "more field")}</span>}
       </span>
     </p>
   );

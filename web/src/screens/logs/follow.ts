@@ -10,11 +10,15 @@ import { append, type Buffer, EMPTY, MAX_LINES } from "../../logic/logbuffer.ts"
 const TAIL = 500;
 const FLUSH_MS = 100;
 const RETRY_MS = 2000;
+/** Sidecars whose lines are missing, separated by commas. */
+const UNREACHABLE = "x-gateless-unreachable";
 
 export interface Followed {
   buffer: Buffer;
   state: "connecting" | "following" | "read" | "ended";
   problem: GatelessError | undefined;
+  /** What could not be read. */
+  warnings: string[];
 }
 
 export interface LogFilter {
@@ -27,11 +31,14 @@ export interface LogFilter {
   until: string;
 }
 
-export function useLogs({ ns, name, instance, since, until }: LogFilter): Followed & { clear(): void } {
-  const [followed, setFollowed] = useState<Followed>({ buffer: EMPTY, state: "connecting", problem: undefined });
+const NONE: Followed = { buffer: EMPTY, state: "connecting", problem: undefined, warnings: [] };
+
+/** `keep`: of so many lines, the newest. One more is asked for, so that the buffer says whether there were older ones (`dropped`). */
+export function useLogs({ ns, name, instance, since, until }: LogFilter, keep = MAX_LINES): Followed & { clear(): void } {
+  const [followed, setFollowed] = useState<Followed>(NONE);
   useEffect(() => {
     if (name === "") return;
-    setFollowed({ buffer: EMPTY, state: "connecting", problem: undefined });
+    setFollowed(NONE);
     const follow = until === "";
     const abort = new AbortController();
     let waiting: LogLine[] = [];
@@ -41,14 +48,21 @@ export function useLogs({ ns, name, instance, since, until }: LogFilter): Follow
       timer = 0;
       const lines = waiting;
       waiting = [];
-      setFollowed((old) => ({ ...old, state: follow ? "following" : old.state, buffer: append(old.buffer, lines) }));
+      setFollowed((old) => ({ ...old, buffer: append(old.buffer, lines, keep) }));
     };
     let from = since === "" ? 0 : Date.parse(since);
+    /** The client gives the body alone. */
+    const noting: typeof fetch = async (request) => {
+      const answer = await fetch(request);
+      const missing = answer.headers.get(UNREACHABLE)?.split(",") ?? [];
+      setFollowed((old) => ({ ...old, warnings: missing.map((sidecar) => `${sidecar}: its lines are missing`) }));
+      return answer;
+    };
     const read = async () => {
       try {
-        const range = { ...(from > 0 ? { since_ms: from } : {}), ...(follow ? {} : { until_ms: Date.parse(until) }) };
-        const query = { follow, tail: since === "" ? TAIL : MAX_LINES, ...(instance === "" ? {} : { instance }), ...range };
-        const body: unknown = await streamLogs({ client, path: { namespace: ns, name }, query, parseAs: "stream", signal: abort.signal });
+        const range = { ...(from > 0 ? { since_ms: Math.floor(from) } : {}), ...(follow ? {} : { until_ms: Math.ceil(Date.parse(until)) }) };
+        const query = { follow, tail: from === 0 ? TAIL : keep + 1, ...(instance === "" ? {} : { instance }), ...range };
+        const body: unknown = await streamLogs({ client, path: { namespace: ns, name }, query, parseAs: "stream", signal: abort.signal, fetch: noting });
         if (follow) setFollowed((old) => ({ ...old, state: "following", problem: undefined }));
         for await (const line of jsonLines<LogLine>(body as ReadableStream<Uint8Array>)) {
           waiting.push(line);
@@ -76,6 +90,6 @@ export function useLogs({ ns, name, instance, since, until }: LogFilter): Follow
       clearTimeout(timer);
       clearTimeout(retry);
     };
-  }, [ns, name, instance, since, until]);
+  }, [ns, name, instance, since, until, keep]);
   return { ...followed, clear: () => setFollowed((old) => ({ ...old, buffer: EMPTY })) };
 }
