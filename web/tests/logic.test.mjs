@@ -153,6 +153,16 @@ test("events patch what is shown, and ask for reading again where only the serve
   const over = reduce.calls({ namespace: "default", name: null, until: "2026-01-01T00:00:00Z" });
   assert.equal(over(page, event("call", { id: "2", state: "queued", status: null })), page);
   assert.ok(over(page, done) instanceof Again);
+  const dead = reduce.deadLetters({ namespace: "default", name: null });
+  const died = { items: [{ id: "1", state: "dead" }], next: null, warnings: [] };
+  const became = (id, state) => dead(died, event("call", { id, state, status: null }));
+  for (const state of ["queued", "running", "retrying", "succeeded", "cancelled"]) {
+    assert.equal(became("2", state), died, state);
+    assert.deepEqual(became("1", state).items, [], state);
+  }
+  assert.equal(became("1", "dead"), died);
+  assert.equal(became("2", "dead"), RELOAD);
+  assert.equal(reduce.deadLetters({ namespace: "default", name: "g" })(died, event("call", { id: "2", state: "dead", status: null })), died);
   const sidecars = [{ id: "s", lag: 0 }];
   assert.deepEqual(reduce.sidecars(sidecars, event("sidecar", { sidecar: "s", action: "lag", lag: 2 })), [{ id: "s", lag: 2 }]);
   assert.equal(reduce.sidecars(sidecars, event("sidecar", { sidecar: "s", action: "joined", lag: 0 })), RELOAD);
@@ -193,6 +203,43 @@ test("a chart's line is at zero where nothing happened, and keeps idle instances
   assert.deepEqual([line.inFlight[around(20)], line.ready[around(20)]], [3, 3]);
   assert.deepEqual([line.inFlight.at(-1), line.ready.at(-1)], [0, 3]);
   assert.ok(line.time.every((time, index) => index === 0 || time > line.time[index - 1]), `${line.time}`);
+});
+
+test("older pages stay below the newest one, unless something may be missing between them", async () => {
+  const { joined } = await load("logic/pages.ts");
+  const check = (newest, older, expected) => assert.deepEqual(joined(newest, older, 3, (one) => one), expected, `${newest} ${older}`);
+  check([9, 8, 7], [9, 8, 7, 6, 5], [9, 8, 7, 6, 5]);
+  // New ones push others out of the newest page.
+  check([11, 10, 9], [9, 8, 7, 6, 5], [11, 10, 9, 8, 7, 6, 5]);
+  check([14, 13, 12], [9, 8, 7, 6, 5], null);
+  // What is no longer in the newest page though it would have its place there is gone.
+  check([9, 7, 6], [9, 8, 7, 6, 5], [9, 7, 6, 5]);
+  // A short page, as of a search that has looked at enough.
+  check([], [4], [4]);
+  check([12], [4], [12, 4]);
+});
+
+test("what came of many calls says both what was done and what was not", async () => {
+  const { byFunction, wordsOf } = await load("logic/bulk.ts");
+  const { actOnCalls } = await load("store/bulk.ts");
+  assert.deepEqual(byFunction([{ function: "f", id: "1" }, { function: "g", id: "2" }, { function: "f", id: "3" }]), [["f", ["1", "3"]], ["g", ["2"]]]);
+  assert.deepEqual(byFunction(Array.from({ length: 1001 }, (_, id) => ({ function: "f", id: `${id}` }))).map(([, ids]) => ids.length), [1000, 1]);
+  const check = (outcome, said, problem) => assert.deepEqual(wordsOf({ count: 0, left: 0, problems: [], ...outcome }, "call", "cancelled"), { said, problem });
+  check({ count: 2 }, "2 calls cancelled", null);
+  check({}, "0 calls cancelled", null);
+  check({ left: 1, problems: ["it runs"] }, null, "1 call left as it was: it runs");
+  check({ count: 1, left: 3, problems: ["it runs", "it runs", "gone"] }, "1 call cancelled", "3 calls left as they were: it runs (and 1 other reason)");
+  check({ count: 1, problems: ["s: does not answer"] }, "1 call cancelled", "s: does not answer");
+  const answers = { f: { count: 1, failed: [{ detail: "it runs" }] }, g: new Error("no answer"), h: { count: 4, failed: [], warnings: [{ sidecar: "s", detail: "gone" }] } };
+  const sent = [];
+  const send = async ({ path: { name }, body }) => {
+    sent.push([name, body]);
+    if (answers[name] instanceof Error) throw answers[name];
+    return answers[name];
+  };
+  const outcome = await actOnCalls(send, "default", [["f", ["1", "2"]], ["g", ["3", "4"]], ["h", null]]);
+  assert.deepEqual(outcome, { count: 5, left: 3, problems: ["it runs", "g: no answer", "s: gone"] });
+  assert.deepEqual(sent, [["f", { ids: ["1", "2"] }], ["g", { ids: ["3", "4"] }], ["h", {}]]);
 });
 
 test("logs keep 5,000 lines and count what went", async () => {

@@ -31,8 +31,8 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
         )
       }
     >
-      <Rows items={items} columns={columns.length + (selection ? 1 : 0)} draw={(call) => (
-        <tr key={call.id}>
+      <Rows items={items} columns={columns.length + (selection ? 1 : 0)} draw={(call, index) => (
+        <tr key={call.id} aria-rowindex={index + 2}>
           {selection && (
             <td class="check-cell">
               <input type="checkbox" aria-label={`Select ${call.id}`} checked={selection.has(call.id)} onChange={() => selection.toggle(call.id)} />

@@ -14,7 +14,8 @@ const NEAR = 800;
 interface Props<T> {
   items: T[];
   columns: number;
-  draw(item: T): ComponentChildren;
+  /** `index`: of the whole list; the row says it by `aria-rowindex`, after the head. */
+  draw(item: T, index: number): ComponentChildren;
 }
 
 /** Bodies of a table. The first chunk is drawn at once, and every chunk of a short list. */
@@ -25,27 +26,42 @@ export function Rows<T>({ items, columns, draw }: Props<T>) {
   return (
     <>
       {Array.from({ length: chunks }, (_, index) => (
-        <Chunk key={index} items={items.slice(index * CHUNK, (index + 1) * CHUNK)} columns={columns} draw={draw} always={index === 0} row={row} />
+        <Chunk key={index} items={items.slice(index * CHUNK, (index + 1) * CHUNK)} from={index * CHUNK} columns={columns} draw={draw} always={index === 0} row={row} />
       ))}
     </>
   );
 }
 
 interface ChunkProps<T> extends Props<T> {
+  from: number;
   always: boolean;
   row: { current: number };
 }
 
-function Chunk<T>({ items, columns, draw, always, row }: ChunkProps<T>) {
+function Chunk<T>({ items, from, columns, draw, always, row }: ChunkProps<T>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [near, setNear] = useState(always);
   const height = useRef(0);
   useEffect(() => {
     const element = body.current;
     if (always || !element) return;
-    const seen = new IntersectionObserver((entries) => setNear(entries.at(-1)?.isIntersecting ?? false), { rootMargin: `${NEAR}px 0px` });
+    let inside = false;
+    // Whoever walks by keyboard goes on from the row that has the focus, wherever the window was scrolled to.
+    const settle = (focused: EventTarget | null) => setNear(inside || element.contains(focused as Node | null) || element.contains(document.activeElement));
+    const left = ({ relatedTarget }: FocusEvent) => settle(relatedTarget);
+    const seen = new IntersectionObserver(
+      (entries) => {
+        inside = entries.at(-1)?.isIntersecting ?? false;
+        settle(null);
+      },
+      { rootMargin: `${NEAR}px 0px` },
+    );
     seen.observe(element);
-    return () => seen.disconnect();
+    element.addEventListener("focusout", left);
+    return () => {
+      seen.disconnect();
+      element.removeEventListener("focusout", left);
+    };
   }, [always]);
   useLayoutEffect(() => {
     if (!near || !body.current) return;
@@ -57,7 +73,7 @@ function Chunk<T>({ items, columns, draw, always, row }: ChunkProps<T>) {
   return (
     <tbody ref={body}>
       {near ? (
-        items.map(draw)
+        items.map((item, index) => draw(item, from + index))
       ) : (
         <tr class="spacer" aria-hidden="true">
           <td colSpan={columns} style={{ height: `${height.current || items.length * row.current}px` }} />

@@ -27,7 +27,7 @@ export function Table({ caption, columns, first, rows, children }: Props) {
       <table ref={table} aria-rowcount={rows === undefined ? undefined : rows + 1}>
         <caption class="sr">{caption}</caption>
         <thead>
-          <tr>
+          <tr aria-rowindex={rows === undefined ? undefined : 1}>
             {first}
             {columns.map((column) => {
               const [name, classes] = typeof column === "string" ? [column, ""] : column;

@@ -1,7 +1,8 @@
 // Short notes of what was done. Said to screen readers; gone by themselves, unless they are problems.
 
-import { problemOf } from "../api/client.ts";
+import { problemOf, type GatelessError } from "../api/client.ts";
 import { signal } from "@preact/signals";
+import { wordsOf, type Outcome } from "../logic/bulk.ts";
 import { Icon } from "./Icon.tsx";
 
 interface Toast {
@@ -28,6 +29,10 @@ export function said(text: string): void {
   add({ text, bad: false });
 }
 
+export function complained(problem: GatelessError): void {
+  add({ text: problem.detail, detail: problem.hint, bad: true });
+}
+
 /** Runs an action of a button; what goes wrong is shown. Returns whether it went well. */
 export async function attempt(action: () => Promise<string | void>): Promise<boolean> {
   try {
@@ -35,10 +40,16 @@ export async function attempt(action: () => Promise<string | void>): Promise<boo
     if (text) said(text);
     return true;
   } catch (error) {
-    const problem = problemOf(error);
-    add({ text: problem.detail, detail: problem.hint, bad: true });
+    complained(problemOf(error));
     return false;
   }
+}
+
+/** What came of many calls: what was done, and what was not. */
+export function saidOf(outcome: Outcome, noun: string, done: string): void {
+  const { said: text, problem } = wordsOf(outcome, noun, done);
+  if (text !== null) said(text);
+  if (problem !== null) add({ text: problem, bad: true });
 }
 
 export function Toasts() {

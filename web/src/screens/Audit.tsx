@@ -7,6 +7,7 @@ import { Page } from "../parts/Shell.tsx";
 import { Table } from "../parts/Table.tsx";
 import { attempt } from "../parts/Toasts.tsx";
 import { shortId } from "../logic/format.ts";
+import { joined } from "../logic/pages.ts";
 import { refine, type Route } from "../router.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
@@ -21,13 +22,15 @@ export function Audit({ route }: { route: Route }) {
   const result = route.query.get("result") ?? "";
   const audit = useLive(resources.audit(result));
   const [older, setOlder] = useState<{ of: string } & resources.AuditPage>();
-  const more = older?.of === result ? older : undefined;
-  const items = [...(audit.value?.items ?? []), ...(more?.items ?? [])];
+  const first = audit.value?.items ?? [];
+  const all = older?.of === result ? joined(first, older.items, resources.PAGE_ITEMS, (entry) => entry.sequence) : null;
+  const more = all ? older : undefined;
+  const items = all ?? first;
   const next = more ? more.next : (audit.value?.next ?? null);
   const readOlder = () =>
     attempt(async () => {
       const page = await resources.readAudit(result, next ?? undefined);
-      setOlder({ of: result, items: [...(more?.items ?? []), ...page.items], next: page.next });
+      setOlder({ of: result, items: [...items, ...page.items], next: page.next });
     });
   return (
     <Page name="Audit" title="Audit" lead="Every change and every one that was refused, newest first. Entries are chained: gateless audit verify tells when one was altered.">
@@ -50,7 +53,7 @@ export function Audit({ route }: { route: Route }) {
               <th scope="row"><Ago time={entry.time} /></th>
               <td class="clip" title={entry.actor.token_id ?? ""}><Who entry={entry} /></td>
               <td class="mono">{entry.from ?? "–"}</td>
-              <td class="mono clip" title={entry.action}>{entry.action.split(" ")[0]} {entry.path}</td>
+              <td class="mono clip" title={entry.action}>{isOwn(entry) ? entry.action : `${entry.action.split(" ")[0]} ${entry.path}`}</td>
               <td><Result entry={entry} /></td>
               <td><Changed entry={entry} /></td>
             </tr>
@@ -66,7 +69,12 @@ export function Audit({ route }: { route: Route }) {
   );
 }
 
-function Who({ entry: { actor } }: { entry: AuditEntry }) {
+/** What the server did by itself was no request. */
+const isOwn = ({ path }: AuditEntry) => path === "";
+
+function Who({ entry }: { entry: AuditEntry }) {
+  const { actor } = entry;
+  if (isOwn(entry)) return <>the server</>;
   if (!actor.token_id) return <span class="hint">nobody known</span>;
   return (
     <>
@@ -75,7 +83,9 @@ function Who({ entry: { actor } }: { entry: AuditEntry }) {
   );
 }
 
-function Result({ entry: { status, code, suppressed } }: { entry: AuditEntry }) {
+function Result({ entry }: { entry: AuditEntry }) {
+  const { status, code, suppressed } = entry;
+  if (isOwn(entry)) return <span class="hint">–</span>;
   if (status == null) return <Badge tone="warn" title="Whoever asked went away before the answer">unknown</Badge>;
   return (
     <>

@@ -1,21 +1,21 @@
 // Asynchronous calls: which wait, run, are tried again, are over; live, or of a time. Many can be cancelled or replayed at once.
 
 import { useState } from "preact/hooks";
-import { client } from "../api/client.ts";
 import { cancelInvocations, replayInvocations, type Invocation } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { attempt, said } from "../parts/Toasts.tsx";
+import { attempt, saidOf } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
 import { plural } from "../logic/format.ts";
+import { joined } from "../logic/pages.ts";
 import { href, type Route } from "../router.ts";
+import { actOnCalls } from "../store/bulk.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
-import { problemOf } from "../api/client.ts";
 import { byFunction } from "../logic/bulk.ts";
-import { filterOf, isNarrow, type CallFilter } from "../logic/callFilter.ts";
+import { filterOf, isNarrow, keyOf, type CallFilter } from "../logic/callFilter.ts";
 import { Filters } from "./calls/Filters.tsx";
 
 export function Calls({ route }: { route: Route }) {
@@ -26,11 +26,11 @@ export function Calls({ route }: { route: Route }) {
   const functions = useLive(resources.functions(ns));
   const [older, setOlder] = useState<{ of: string; items: Invocation[]; next: string | null }>();
   const mayInvoke = useMay("invoke");
-  const key = JSON.stringify(filter);
-  const more = older?.of === key ? older : undefined;
+  const key = keyOf(filter);
   const first = calls.value?.items ?? [];
-  const seen = new Set(first.map((call) => call.id));
-  const items = [...first, ...(more?.items.filter((call) => !seen.has(call.id)) ?? [])];
+  const all = older?.of === key ? joined(first, older.items, resources.PAGE_ITEMS, (call) => call.id) : null;
+  const more = all ? older : undefined;
+  const items = all ?? first;
   const selection = useSelection(items.map((call) => call.id));
   const next = more ? more.next : (calls.value?.next ?? null);
 
@@ -38,23 +38,16 @@ export function Calls({ route }: { route: Route }) {
     attempt(async () => {
       const chosen = items.filter((call) => selection.has(call.id));
       const send = what === "cancel" ? cancelInvocations : replayInvocations;
-      let done = 0;
-      const failed: string[] = [];
-      for (const [fn, ids] of byFunction(chosen)) {
-        const result = await send({ client, path: { namespace: ns, name: fn }, body: { ids } });
-        done += result.count;
-        failed.push(...result.failed.map((one) => one.detail));
-      }
+      const outcome = await actOnCalls(send, ns, byFunction(chosen));
       selection.clear();
       calls.reload();
-      if (done > 0) said(`${plural(done, "call")} ${what === "cancel" ? "cancelled" : "put back into the queue"}`);
-      if (failed.length > 0) throw problemOf(new Error(`${plural(failed.length, "call")} left as they were: ${failed[0]}`));
+      saidOf(outcome, "call", what === "cancel" ? "cancelled" : "put back into the queue");
     });
 
   const readOlder = () =>
     attempt(async () => {
       const page = await resources.readCalls(filter, next ?? undefined);
-      setOlder({ of: key, items: [...(more?.items ?? []), ...page.items], next: page.next });
+      setOlder({ of: key, items: [...items, ...page.items], next: page.next });
     });
 
   return (

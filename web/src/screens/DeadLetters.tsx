@@ -1,19 +1,19 @@
 // Calls that failed for good, by what they died of or one by one: look, replay once the cause is gone, or purge.
 
 import { useState } from "preact/hooks";
-import { client, problemOf } from "../api/client.ts";
 import { purgeDeadLetters, replayDeadLetters } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
 import { FunctionSelect } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { attempt, said } from "../parts/Toasts.tsx";
+import { attempt, saidOf } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
-import { byFunction } from "../logic/bulk.ts";
+import { byFunction, type Part } from "../logic/bulk.ts";
 import { plural } from "../logic/format.ts";
 import { refine, type Route } from "../router.ts";
 import { Groups } from "./deadLetters/Groups.tsx";
+import { actOnCalls } from "../store/bulk.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
@@ -29,24 +29,16 @@ export function DeadLetters({ route }: { route: Route }) {
   // One that was replayed stays in the list until it is read again; it is no dead letter any more.
   const items = (calls.value?.items ?? []).filter((call) => call.state === "dead");
   const selection = useSelection(items.map((call) => call.id));
-  const names = [...new Set(items.map((call) => call.function))];
+  const names = name ? [name] : [...new Set(items.map((call) => call.function))];
+  const every = names.map((fn): Part => [fn, null]);
 
   const replay = (all: boolean) =>
     attempt(async () => {
-      let done = 0;
-      const problems: string[] = [];
-      const groups: [string, string[] | null][] = all
-        ? (name ? [name] : names).map((fn) => [fn, null])
-        : byFunction(items.filter((call) => selection.has(call.id)));
-      for (const [fn, ids] of groups) {
-        const result = await replayDeadLetters({ client, path: { namespace: ns, name: fn }, body: ids ? { ids } : {} });
-        done += result.count;
-        problems.push(...result.warnings.map((one) => `${one.sidecar}: ${one.detail}`));
-      }
+      const parts = all ? every : byFunction(items.filter((call) => selection.has(call.id)));
+      const outcome = await actOnCalls(replayDeadLetters, ns, parts);
       selection.clear();
       calls.reload();
-      said(`${plural(done, "dead letter")} put back into the queue`);
-      if (problems.length > 0) throw problemOf(new Error(problems.join("; ")));
+      saidOf(outcome, "dead letter", "put back into the queue");
     });
 
   return (
@@ -89,7 +81,7 @@ export function DeadLetters({ route }: { route: Route }) {
       {items.length > 0 && (
         <div class="bar">
           <div class="segments" role="group" aria-label="Shown">
-            <button type="button" aria-pressed={!single} onClick={() => refine({ view: "" })}>By cause</button>
+            <button type="button" aria-pressed={!single} onClick={() => refine({ view: "" })}>By error</button>
             <button type="button" aria-pressed={single} onClick={() => refine({ view: "calls" })}>One by one</button>
           </div>
           <span class="hint count">{plural(items.length, "dead letter")}</span>
@@ -97,7 +89,7 @@ export function DeadLetters({ route }: { route: Route }) {
       )}
       {!single && calls.value && <Groups ns={ns} items={items} mayInvoke={mayInvoke} onChanged={calls.reload} />}
       {single && items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
-      {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one.</p>}
+      {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one of {names.join(", ")}.</p>}
       {purging && (
         <Confirm
           title="Purge dead letters?"
@@ -106,13 +98,12 @@ export function DeadLetters({ route }: { route: Route }) {
           danger
           onClose={() => setPurging(false)}
           run={async () => {
-            let done = 0;
-            for (const fn of name ? [name] : names) done += (await purgeDeadLetters({ client, path: { namespace: ns, name: fn } })).count;
+            const outcome = await actOnCalls(({ client, path }) => purgeDeadLetters({ client, path }), ns, every);
             calls.reload();
-            said(`${plural(done, "dead letter")} purged`);
+            saidOf(outcome, "dead letter", "purged");
           }}
         >
-          <p>Every dead letter of {name ?? names.join(", ")} is deleted, with its body. This cannot be undone.</p>
+          <p>Every dead letter of {names.join(", ")} is deleted, with its body. This cannot be undone.</p>
         </Confirm>
       )}
     </Page>

@@ -57,7 +57,7 @@ export function Functions({ route }: { route: Route }) {
       {items.length > 0 && <Totals pulses={[...(pulses.value?.values() ?? [])]} />}
       {items.length > 0 && (
         <Table caption={`Functions of ${ns}`} columns={COLUMNS} rows={found.length}>
-          <Rows items={found} columns={COLUMNS.length} draw={(fn) => <Row key={fn.uid} fn={fn} ns={ns} pulse={pulses.value?.get(fn.name)} now={now} />} />
+          <Rows items={found} columns={COLUMNS.length} draw={(fn, index) => <Row key={fn.uid} index={index} fn={fn} ns={ns} pulse={pulses.value?.get(fn.name)} now={now} />} />
         </Table>
       )}
       {items.length > 0 && found.length === 0 && <p class="nothing">No function is called “{search}”.</p>}
@@ -86,12 +86,12 @@ export function healthOf(fn: GatelessFunction): { tone: Tone; text: string; why:
   return { tone, text, why: ready?.message ?? "" };
 }
 
-function Row({ fn, ns, pulse, now }: { fn: GatelessFunction; ns: string; pulse: Pulse | undefined; now: number }) {
+function Row({ index, fn, ns, pulse, now }: { index: number; fn: GatelessFunction; ns: string; pulse: Pulse | undefined; now: number }) {
   const health = healthOf(fn);
   const sample = pulse?.sample;
   const spark = pulse ? slide(pulse.spark, pulse.at, now - LATE_MS) : QUIET;
   return (
-    <tr>
+    <tr aria-rowindex={index + 2}>
       <th scope="row">
         <a data-row class="strong" href={href("function", { ns, name: fn.name })}>
           {fn.name}

@@ -100,7 +100,7 @@ export function Invoke({ route }: { route: Route }) {
       <div class="console">
         <form class="card" onSubmit={(event) => void send(event)} aria-label="Request">
           <div class="row">
-            <SelectField label="Function" value={name} onChange={(value) => refine({ function: value })} options={names.map((one) => [one, one] as const)} />
+            <SelectField label="Function" value={name} onChange={(value) => refine({ function: value, call: "" })} options={names.map((one) => [one, one] as const)} />
             <SelectField label="Method" value={method} onChange={setMethod} options={METHODS} error={errorAt(problem, "/method")} />
           </div>
           <TextField label="Path and query" value={path} onChange={setPath} mono error={errorAt(problem, "/path")} />

@@ -144,6 +144,17 @@ export function calls({ namespace, name, until }: Pick<CallFilter, "namespace" |
   };
 }
 
+/** Only calls that die are news to this list, and one that is tried again is out of it: a busy namespace has many other events. */
+export function deadLetters({ namespace, name }: Pick<CallFilter, "namespace" | "name">) {
+  return (state: Calls, event: ServerEvent): Next<Calls> => {
+    if (event.type !== "call" || event.namespace !== namespace) return state;
+    if (name !== null && event.function !== name) return state;
+    const known = state.items.find((one) => one.id === event.id);
+    if (!known) return event.state === "dead" ? RELOAD : state;
+    return event.state === "dead" ? state : { ...state, items: state.items.filter((one) => one !== known) };
+  };
+}
+
 export function call(id: string) {
   return (state: Invocation, event: ServerEvent): Next<Invocation> =>
     event.type === "call" && event.id === id ? RELOAD : state;

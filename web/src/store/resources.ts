@@ -4,7 +4,7 @@ import { client } from "../api/client.ts";
 import * as api from "../api/sdk.ts";
 import type { GatelessFunction } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
-import { ANY, isNarrow, queryOf, type CallFilter } from "../logic/callFilter.ts";
+import { ANY, isNarrow, keyOf, queryOf, type CallFilter } from "../logic/callFilter.ts";
 import type { Resource } from "./live.ts";
 import * as reduce from "./reduce.ts";
 
@@ -71,11 +71,12 @@ export const instances = (namespace: string, name: string): Resource<api.Instanc
   apply: reduce.instances(namespace, name),
 });
 
-const CALLS_PAGE = 100;
+/** Of a list whose older items are read when somebody asks for them. */
+export const PAGE_ITEMS = 100;
 
-export async function readCalls(filter: CallFilter, page_token?: string): Promise<reduce.Calls> {
+export async function readCalls(filter: CallFilter, page_token?: string, limit = PAGE_ITEMS): Promise<reduce.Calls> {
   const { namespace, name } = filter;
-  const query = { limit: CALLS_PAGE, ...queryOf(filter, Date.now() + clockSkew.value), ...(page_token ? { page_token } : {}) };
+  const query = { limit, ...queryOf(filter, Date.now() + clockSkew.value), ...(page_token ? { page_token } : {}) };
   const page =
     name === null
       ? await api.listNamespaceInvocations({ client, path: { namespace }, query })
@@ -87,8 +88,12 @@ export async function readCalls(filter: CallFilter, page_token?: string): Promis
 /** What is looked through for one answer costs the sidecars more when it is for something rare. */
 const NARROW_MS = 3000;
 
+/** All dead letters that are grouped are read again for a new one. */
+const DEAD_MS = 4000;
+const LARGE_PAGE = 1000;
+
 export const calls = (filter: CallFilter): Resource<reduce.Calls> => ({
-  key: `calls ${filter.namespace}/${filter.name ?? "*"}/${JSON.stringify(filter)}`,
+  key: `calls ${keyOf(filter)}`,
   load: () => readCalls(filter),
   apply: reduce.calls(filter),
   pace: isNarrow(filter) ? NARROW_MS : 1000,
@@ -97,18 +102,22 @@ export const calls = (filter: CallFilter): Resource<reduce.Calls> => ({
 /** Of one namespace or function, as many as are grouped. */
 export const deadLetters = (namespace: string, name: string | null): Resource<reduce.Calls> => ({
   key: `dead letters ${namespace}/${name ?? "*"}`,
-  load: async () => {
+  load: async (show) => {
     const filter = { ...ANY, namespace, name, state: "dead" };
     let page = await readCalls(filter);
     const items = [...page.items];
+    const warnings = new Set(page.warnings);
+    // The newest are what one sees first; the rest comes in larger pages.
+    if (page.next !== null) show(page);
     while (page.next !== null && items.length < MAX_ITEMS) {
-      page = await readCalls(filter, page.next);
+      page = await readCalls(filter, page.next, LARGE_PAGE);
       items.push(...page.items);
+      page.warnings.forEach((one) => warnings.add(one));
     }
-    return { ...page, items };
+    return { items, next: page.next, warnings: [...warnings] };
   },
-  apply: reduce.calls({ namespace, name, until: "" }),
-  pace: 1000,
+  apply: reduce.deadLetters({ namespace, name }),
+  pace: DEAD_MS,
 });
 
 export const callById = (namespace: string, id: string): Resource<api.Invocation> => ({
@@ -165,7 +174,7 @@ export interface AuditPage {
 
 /** `result`: `done`, `refused`, or empty for both. */
 export async function readAudit(result: string, page_token?: string): Promise<AuditPage> {
-  const query = { limit: CALLS_PAGE, ...(result ? { refused: result === "refused" } : {}), ...(page_token ? { page_token } : {}) };
+  const query = { limit: PAGE_ITEMS, ...(result ? { refused: result === "refused" } : {}), ...(page_token ? { page_token } : {}) };
   const page = await api.listAuditEntries({ client, query });
   return { items: page.items, next: page.next_page_token ?? null };
 }

@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+/** Longer than anything on a page waits before it reads again. */
+const quiet = () => new Promise((done) => setTimeout(done, 5000));
+
 export function queued(the) {
   const { gateless, browser, page, row, button, link, dialog } = the;
 
@@ -27,17 +30,36 @@ export function queued(the) {
     await button("One by one").click();
     await row("/?fail=always").nth(1).waitFor({ timeout: 60_000 });
     await browser.accessible("dead letters, one by one");
-    await button("By cause").click();
+    await button("By error").click();
     // Both died of the same.
     const group = row(/attempts/).first();
     await group.getByText("2", { exact: true }).waitFor();
-    await browser.accessible("dead letters by cause");
+    await browser.accessible("dead letters by error");
     await gateless.call("/function/flaky/heal", { method: "POST" });
-    // One is tried, and the other follows.
+    // One is tried, and the other follows. What others do meanwhile is not read again and again.
     await group.getByRole("button", { name: /^Try one/ }).click();
     await group.getByText("succeeded").waitFor({ timeout: 60_000 });
+    let read = 0;
+    const count = (request) => void (request.url().includes("state=dead") && (read += 1));
+    page.on("request", count);
+    for (let number = 0; number < 3; number += 1) await gateless.call("/async-function/slow/?ms=1", { method: "POST" });
+    await quiet();
+    page.off("request", count);
+    assert.equal(read, 0, "dead letters were read for calls that went well");
+    // Where only a part was done, both are said.
+    await page.route("**/dead-letters/replay", async (route) => {
+      const answer = await route.fetch();
+      const body = { ...(await answer.json()), failed: [{ id: "x", code: "call_not_found", detail: "it is gone" }] };
+      await route.fulfill({ response: answer, json: body });
+    });
     await group.getByRole("button", { name: /^Replay 1 of/ }).click();
     await page.getByText("1 dead letter put back").waitFor();
+    await page.getByText("1 dead letter left as it was: it is gone").waitFor();
+    await page.unroute("**/dead-letters/replay");
+    // A group with nothing left still leads to the call that was tried.
+    await group.getByText("0", { exact: true }).waitFor();
+    await group.locator("a[data-row]").click();
+    await page.getByRole("heading", { level: 1 }).getByText("succeeded").waitFor();
     await browser.go("/n/default/calls?state=succeeded", "Async calls");
     await row("/?fail=always").getByText("succeeded").nth(1).waitFor();
     browser.noFaults();
@@ -121,6 +143,41 @@ export function queued(the) {
     await page.getByRole("region", { name: "Request" }).getByText("eight").waitFor();
     assert.equal(page.url().includes(id), false);
     await page.getByRole("heading", { level: 1 }).getByText("succeeded").waitFor({ timeout: 60_000 });
+    // Another function has no such call.
+    await link("Replay edited").click();
+    await page.getByText("its idempotency key").waitFor({ state: "detached" });
+    await page.getByText(/A new call, made like/).waitFor();
+    await page.getByLabel("Function", { exact: true }).selectOption("slow");
+    await page.getByText(/A new call, made like/).waitFor({ state: "detached" });
+    assert.equal(page.url().includes("call="), false);
+    assert.equal(await page.getByRole("alert").count(), 0);
+    browser.noFaults();
+  });
+
+  test("keeps the place in a long list by keyboard, and older calls below newer ones", async () => {
+    const send = (count) => Promise.all(Array.from({ length: count }, () => gateless.call("/async-function/slow/?ms=1", { method: "POST" })));
+    await send(130);
+    await browser.go("/n/default/calls?function=slow", "Async calls");
+    await page.waitForFunction(() => document.querySelector("main table")?.getAttribute("aria-rowcount") === "101");
+    const focused = () => page.evaluate(() => document.activeElement.closest("tr")?.getAttribute("aria-rowindex") ?? null);
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await row("succeeded").last().waitFor();
+    await page.waitForFunction(() => document.querySelector('tr[aria-rowindex="95"]'));
+    await page.locator('tr[aria-rowindex="95"] a').focus();
+    // The row that has the focus stays, however far away it is.
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.waitForFunction(() => document.querySelectorAll("main tr.spacer").length > 0);
+    await page.keyboard.press("j");
+    assert.equal(await focused(), "96");
+    await page.keyboard.press("k");
+    assert.equal(await focused(), "95");
+    const before = await page.evaluate(() => Number(document.querySelector("main table").getAttribute("aria-rowcount")));
+    await button("Older calls").click();
+    await page.waitForFunction((rows) => Number(document.querySelector("main table").getAttribute("aria-rowcount")) > rows, before);
+    const rows = await page.evaluate(() => Number(document.querySelector("main table").getAttribute("aria-rowcount")));
+    // Others come: those they push out of the newest page are still there.
+    await send(5);
+    await page.waitForFunction((all) => Number(document.querySelector("main table").getAttribute("aria-rowcount")) === all, rows + 5);
     browser.noFaults();
   });
 

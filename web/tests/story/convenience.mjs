@@ -57,10 +57,12 @@ export function convenience(the) {
     await address.getByRole("button", { name: "Copy the curl command" }).click();
     const { stdout } = await run("sh", ["-c", await clipboard()]);
     assert.match(stdout, /^HTTP\/1.1 200/);
+    const answered = page.context().waitForEvent("response", (response) => new URL(response.url()).hostname === "anything.default.localhost");
     const [opened] = await Promise.all([page.context().waitForEvent("page"), address.getByRole("link", { name: "Open" }).click()]);
+    assert.equal((await answered).status(), 200);
     await opened.waitForLoadState();
     assert.match(opened.url(), /^http:\/\/anything\.default\.localhost:\d+\/$/);
-    assert.match(await opened.content(), /./);
+    assert.match(await opened.content(), /revision anything-0000\d/);
     await opened.close();
     browser.noFaults();
   });
@@ -111,6 +113,13 @@ export function convenience(the) {
     await calls.getByText("instance starts").waitFor();
     await calls.getByRole("button", { name: "Call it" }).click();
     await calls.getByText("warm", { exact: true }).waitFor();
+    // However many follow, it has been seen cold.
+    for (const warm of [2, 3, 4]) {
+      await calls.getByRole("button", { name: "Call it" }).click();
+      await page.waitForFunction((count) => document.querySelectorAll(".answered").length >= Math.min(4, count), warm + 1);
+    }
+    await calls.getByText("cold start", { exact: true }).waitFor({ state: "detached" });
+    await calls.getByRole("heading", { name: "Call it again: warm" }).waitFor();
     await calls.getByText("From anywhere").waitFor();
     await browser.accessible("onboarding, called");
     const { stdout } = await run("sh", ["-c", await calls.locator("pre").innerText()]);

@@ -201,6 +201,26 @@ h.ThreadingHTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     await page.locator("details summary").first().click();
     await page.locator("details dd").first().waitFor();
     await browser.accessible("audit");
+    // What the server did by itself was no request of anybody.
+    const own = row("first admin token");
+    while ((await own.count()) === 0) {
+      const before = await page.getByRole("row").count();
+      await button("Older entries").click();
+      await page.waitForFunction((rows) => document.querySelectorAll("tr").length > rows, before);
+    }
+    assert.deepEqual((await own.locator("td").allInnerTexts()).slice(0, 4), ["the server", "–", "first admin token", "–"]);
+    // Nothing of it goes when the newest are read again, as when a stream cannot be resumed.
+    const reset = { type: "reset", time: new Date().toISOString(), namespace: null, function: null, message: "" };
+    const stream = { contentType: "text/event-stream", body: `event: reset\ndata: ${JSON.stringify(reset)}\n\n` };
+    await page.route("**/v1/events", (route) => route.fulfill(stream), { times: 1 });
+    const entries = await page.getByRole("row").count();
+    await gateless.api("PUT", "/v1/namespaces/default/secrets/audited", { data: { key: "value" } });
+    const again = page.waitForResponse((response) => response.url().includes("/v1/audit"));
+    line.cut();
+    await again;
+    await own.waitFor();
+    await page.waitForFunction((rows) => document.querySelectorAll("tr").length > rows, entries);
+    await gateless.api("DELETE", "/v1/namespaces/default/secrets/audited");
     await button("Refused").click();
     await page.getByText("token_invalid").first().waitFor();
     browser.noFaults();

@@ -1,17 +1,16 @@
 // Dead letters by what they died of: one of a group is tried, and when it went well the others follow.
 
 import { useState } from "preact/hooks";
-import { client } from "../../api/client.ts";
 import { replayDeadLetters } from "../../api/sdk.ts";
 import { Ago, State, toneOf } from "../../parts/basic.tsx";
 import { Table } from "../../parts/Table.tsx";
-import { attempt, said } from "../../parts/Toasts.tsx";
+import { attempt, saidOf } from "../../parts/Toasts.tsx";
 import { byFunction } from "../../logic/bulk.ts";
-import { count, plural, shortId } from "../../logic/format.ts";
+import { count, shortId } from "../../logic/format.ts";
 import { groupsOf, type Group } from "../../logic/fingerprint.ts";
-import { problemOf } from "../../api/client.ts";
 import { href } from "../../router.ts";
 import type { Invocation } from "../../api/sdk.ts";
+import { actOnCalls } from "../../store/bulk.ts";
 import { useLive } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
 
@@ -22,18 +21,7 @@ interface Props {
   onChanged(): void;
 }
 
-/** Puts these back into the queue; says how many it did. */
-async function replay(namespace: string, calls: Invocation[]): Promise<number> {
-  let done = 0;
-  const failed: string[] = [];
-  for (const [name, ids] of byFunction(calls)) {
-    const result = await replayDeadLetters({ client, path: { namespace, name }, body: { ids } });
-    done += result.count;
-    failed.push(...result.failed.map((one) => one.detail));
-  }
-  if (failed.length > 0) throw problemOf(new Error(`${plural(failed.length, "call")} left as they were: ${failed[0]}`));
-  return done;
-}
+const PUT_BACK = "put back into the queue";
 
 export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
   /** By group: the call that was tried, and the group as it was without it. */
@@ -45,13 +33,14 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
     attempt(async () => {
       const [call] = group.calls;
       if (!call) return;
-      await replay(ns, [call]);
-      setTried(new Map(tried).set(group.key, { call, group }));
+      const outcome = await actOnCalls(replayDeadLetters, ns, byFunction([call]));
+      if (outcome.count > 0) setTried((before) => new Map(before).set(group.key, { call, group }));
+      else saidOf(outcome, "dead letter", PUT_BACK);
       onChanged();
     });
   const rest = (group: Group) =>
     attempt(async () => {
-      said(`${plural(await replay(ns, group.calls), "dead letter")} put back into the queue`);
+      saidOf(await actOnCalls(replayDeadLetters, ns, byFunction(group.calls)), "dead letter", PUT_BACK);
       onChanged();
     });
   if (groups.length + gone.length === 0) return null;
@@ -59,10 +48,12 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
     <Table caption="Dead letters by what they died of" columns={["Died of", "Function", "Status", ["Calls", "num"], "Newest", "Oldest", "(Actions)"]}>
       {[...groups, ...gone].map((group) => {
         const one = tried.get(group.key);
+        const shown = group.calls[0] ?? one?.call;
+        const died = group.reason || "no reason on record";
         return (
           <tr key={group.key}>
             <th scope="row" class="wrap">
-              <a data-row href={group.calls[0] ? href("call", { ns, name: group.function, id: group.calls[0].id }) : "?"}>{group.reason || "no reason on record"}</a>
+              {shown ? <a data-row href={href("call", { ns, name: group.function, id: shown.id })}>{died}</a> : died}
               {one && <Tried ns={ns} call={one.call} />}
             </th>
             <td>{group.function}</td>

@@ -87,12 +87,14 @@ function Calls({ ns, name }: { ns: string; name: string }) {
   const [problem, setProblem] = useState<GatelessError>();
   const card = useRef<HTMLElement>(null);
   const entrance = useLive(resources.sidecars()).value?.find((one) => one.connected);
-  const [cold, warm] = [answers.find(waited), answers.find((one) => !waited(one) && one.status < 500)];
+  // Of all that were made, not only of those still shown.
+  const [{ cold, warm }, setSeen] = useState({ cold: false, warm: false });
   const call = async () => {
     setBusy(true);
     setProblem(undefined);
     try {
       const answer = await invokeFunction({ client, path: { namespace: ns, name }, body: { method: "GET", path: "/" } });
+      setSeen((before) => ({ cold: before.cold || waited(answer), warm: before.warm || (!waited(answer) && answer.status < 500) }));
       setAnswers((before) => [answer, ...before].slice(0, 4));
       requestAnimationFrame(() => card.current?.scrollIntoView({ block: "nearest" }));
     } catch (error) {
