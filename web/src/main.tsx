@@ -21,9 +21,10 @@ import { startKeys } from "./keys.ts";
 import { Screens } from "./screens/index.tsx";
 import { Login } from "./screens/Login.tsx";
 import { Shell } from "./parts/Shell.tsx";
+import { complained } from "./parts/Toasts.tsx";
 import { LazyDocs } from "./screens/docs/LazyDocs.tsx";
 import { go, href, useRoute } from "./router.ts";
-import { followLink, homeNamespace, readSession, session, takeCode, visited } from "./store/session.ts";
+import { codeHere, followLink, homeNamespace, linkProblem, readSession, session, visited } from "./store/session.ts";
 
 function App() {
   const who = session.value;
@@ -48,9 +49,18 @@ function App() {
 
 startEvents();
 startKeys();
-const code = takeCode();
-// Nobody signed in is no error: the login is shown. A link that is no longer good leaves whoever is signed in as they are.
-const begun = code ? followLink(code).catch(readSession) : readSession();
-begun.catch(() => undefined);
+/** Nobody signed in is no error: the login is shown. */
+async function begin(): Promise<void> {
+  const code = codeHere();
+  if (!code) return readSession().catch(() => undefined);
+  await followLink(code);
+  const problem = linkProblem.value;
+  if (!session.value || !problem) return;
+  linkProblem.value = undefined;
+  complained(problem);
+}
+void begin();
+// A link that is opened where the page already is only changes the fragment.
+addEventListener("hashchange", () => void (codeHere() && begin()));
 const root = document.getElementById("app");
 if (root) render(<App />, root);

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { Command, Problem } from "../parts/basic.tsx";
 import { TextField } from "../parts/Field.tsx";
-import { signIn } from "../store/session.ts";
+import { linkProblem, signIn } from "../store/session.ts";
 
 export function Login() {
   document.title = "Sign in · Gateless";
@@ -33,7 +33,7 @@ export function Login() {
         <button type="submit" class="primary" disabled={busy || token.trim() === ""}>
           Sign in
         </button>
-        <Problem problem={problem} title="That did not work" />
+        <Problem problem={problem ?? linkProblem.value} title={problem ? "That did not work" : "The link did not sign you in"} />
         <details>
           <summary>Where do I get one?</summary>
           <p>Whoever is logged in on the command line needs none: this prints a link that signs one browser in.</p>

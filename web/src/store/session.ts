@@ -1,7 +1,7 @@
 // Who is signed in, and to which namespace the page looks. Never the token: the session is in a cookie scripts cannot read.
 
 import { signal } from "@preact/signals";
-import { client, unauthorized } from "../api/client.ts";
+import { client, problemOf, unauthorized, type GatelessError } from "../api/client.ts";
 import { createSession, deleteSession, getSession } from "../api/sdk.ts";
 import type { Session } from "../api/sdk.ts";
 import { recall, remember } from "./remember.ts";
@@ -22,19 +22,36 @@ export async function readSession(): Promise<void> {
 
 export async function signIn(token: string): Promise<void> {
   await createSession({ client, body: { token } });
+  linkProblem.value = undefined;
+  dropCode();
   await readSession();
 }
 
-/** The code in a link that `gateless dashboard` printed, taken out of the address so that it stays in no history. */
-export function takeCode(): string | undefined {
-  const code = /^#login=([\w.]+)$/.exec(location.hash)?.[1];
-  if (code) history.replaceState(null, "", location.pathname + location.search);
-  return code;
+/** What was wrong with the link that was followed last; for whoever is not signed in otherwise. */
+export const linkProblem = signal<GatelessError | undefined>(undefined);
+
+/** The code in a link that `gateless dashboard` printed. */
+export function codeHere(): string | undefined {
+  return /^#login=([\w.]+)$/.exec(location.hash)?.[1];
 }
 
+/** So that it stays in no history. */
+function dropCode(): void {
+  if (codeHere()) history.replaceState(null, "", location.pathname + location.search);
+}
+
+/** Never throws: a link that is no longer good leaves whoever is signed in as they are. */
 export async function followLink(code: string): Promise<void> {
-  await createSession({ client, body: { code } });
-  await readSession();
+  linkProblem.value = undefined;
+  try {
+    await createSession({ client, body: { code } });
+    dropCode();
+  } catch (error) {
+    linkProblem.value = problemOf(error);
+    // One that the server has not seen is still good: to load the page again follows it.
+    if (linkProblem.value.status > 0) dropCode();
+  }
+  await readSession().catch(() => undefined);
 }
 
 export async function signOut(): Promise<void> {

@@ -187,8 +187,28 @@ h.ThreadingHTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
       assert.equal(await other.page.evaluate(() => location.hash), "");
       await other.page.context().clearCookies();
       await other.page.goto("about:blank");
-      await other.page.goto(url.replace(gateless.url, line.url));
+      const link = url.replace(gateless.url, line.url);
+      await other.page.goto(link);
       await other.page.getByRole("button", { name: "Sign in" }).waitFor();
+      // It says why it did not, and the code is out of the address.
+      await other.page.getByRole("alert").getByText("The link did not sign you in").waitFor();
+      assert.equal(await other.page.evaluate(() => location.hash), "");
+      await other.accessible("login, with a link that is used up");
+      // Opened where the page already is, another one is followed all the same; not before the server has answered is it used up.
+      const { url: fresh } = await gateless.cli("dashboard");
+      await other.page.route("**/v1/session", (route) => route.abort());
+      await other.page.goto(fresh.replace(gateless.url, line.url));
+      await other.page.getByRole("alert").getByText("The server does not answer.").waitFor();
+      assert.match(await other.page.evaluate(() => location.hash), /^#login=/);
+      await other.page.unroute("**/v1/session");
+      await other.page.reload();
+      await other.heading("Functions");
+      assert.equal(await other.page.evaluate(() => location.hash), "");
+      // Whoever is signed in stays so.
+      await other.page.goto("about:blank");
+      await other.page.goto(link);
+      await other.heading("Functions");
+      await other.page.locator(".toast.bad").waitFor();
       other.noFaults();
     } finally {
       await other.close();
