@@ -24,7 +24,9 @@ async function begin() {
   ends.push(() => gateless.down());
   let target = gateless.url;
   if (process.env.WEB_PREVIEW) {
-    const proxy = { "/v1": { target, changeOrigin: true, headers: { origin: target } } };
+    // A stream that the server cuts is cut for the browser, too.
+    const configure = (between) => between.on("proxyRes", (answer, _, response) => answer.once("close", () => answer.complete || response.destroy()));
+    const proxy = { "/v1": { target, changeOrigin: true, headers: { origin: target }, configure } };
     const previewed = await preview({ root: join(ROOT, "web"), logLevel: "error", preview: { port: 0, host: "127.0.0.1", proxy } });
     ends.push(() => previewed.close());
     target = previewed.resolvedUrls.local[0];
