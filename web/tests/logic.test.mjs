@@ -158,8 +158,11 @@ test("events patch what is shown, and ask for reading again where only the serve
   const became = (id, state) => dead(died, event("call", { id, state, status: null }));
   for (const state of ["queued", "running", "retrying", "succeeded", "cancelled"]) {
     assert.equal(became("2", state), died, state);
-    assert.deepEqual(became("1", state).items, [], state);
+    assert.deepEqual(became("1", state).items, [{ id: "1", state, status: null }], state);
   }
+  const again = dead(became("1", "running"), event("call", { id: "1", state: "dead", status: 500 }));
+  assert.ok(again instanceof Again);
+  assert.deepEqual(again.state.items, [{ id: "1", state: "dead", status: 500 }]);
   assert.equal(became("1", "dead"), died);
   assert.equal(became("2", "dead"), RELOAD);
   assert.equal(reduce.deadLetters({ namespace: "default", name: "g" })(died, event("call", { id: "2", state: "dead", status: null })), died);

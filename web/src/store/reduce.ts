@@ -144,14 +144,17 @@ export function calls({ namespace, name, until }: Pick<CallFilter, "namespace" |
   };
 }
 
-/** Only calls that die are news to this list, and one that is tried again is out of it: a busy namespace has many other events. */
+/** Only calls that die are news to this list, and what becomes of those it has, which are kept: a busy namespace has many other events. */
 export function deadLetters({ namespace, name }: Pick<CallFilter, "namespace" | "name">) {
   return (state: Calls, event: ServerEvent): Next<Calls> => {
     if (event.type !== "call" || event.namespace !== namespace) return state;
     if (name !== null && event.function !== name) return state;
     const known = state.items.find((one) => one.id === event.id);
     if (!known) return event.state === "dead" ? RELOAD : state;
-    return event.state === "dead" ? state : { ...state, items: state.items.filter((one) => one !== known) };
+    if (known.state === event.state) return state;
+    const items = state.items.map((one) => (one === known ? { ...one, state: event.state, status: event.status } : one));
+    // Dead again, of something else perhaps.
+    return event.state === "dead" ? new Again({ ...state, items }) : { ...state, items };
   };
 }
 

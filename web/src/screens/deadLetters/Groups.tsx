@@ -35,8 +35,11 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
       if (!call) return;
       const outcome = await actOnCalls(replayDeadLetters, ns, byFunction([call]));
       if (outcome.count > 0) setTried((before) => new Map(before).set(group.key, { call, group }));
-      else saidOf(outcome, "dead letter", PUT_BACK);
-      onChanged();
+      else {
+        saidOf(outcome, "dead letter", PUT_BACK);
+        onChanged();
+      }
+      // What becomes of it is told by events: the list need not be read, and lack it until it has died again.
     });
   const rest = (group: Group) =>
     attempt(async () => {
@@ -49,6 +52,7 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
       {[...groups, ...gone].map((group) => {
         const one = tried.get(group.key);
         const shown = group.calls[0] ?? one?.call;
+        const others = one !== undefined && !group.calls.some(({ id }) => id === one.call.id);
         const died = group.reason || "no reason on record";
         return (
           <tr key={group.key}>
@@ -67,8 +71,8 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
                   <button type="button" class="small" aria-label={`Try one of ${group.reason}`} onClick={() => void tryOne(group)}>
                     Try one
                   </button>{" "}
-                  <button type="button" class={one ? "small primary" : "small"} aria-label={`Replay ${group.calls.length} of ${group.reason}`} onClick={() => void rest(group)}>
-                    {one ? `Replay the other ${count(group.calls.length)}` : `Replay ${count(group.calls.length)}`}
+                  <button type="button" class={others ? "small primary" : "small"} aria-label={`Replay ${group.calls.length} of ${group.reason}`} onClick={() => void rest(group)}>
+                    {others ? `Replay the other ${count(group.calls.length)}` : `Replay ${count(group.calls.length)}`}
                   </button>
                 </>
               )}
@@ -86,7 +90,7 @@ function Tried({ ns, call }: { ns: string; call: Invocation }) {
   const state = now?.state ?? "queued";
   return (
     <p class="tried" role="status">
-      Tried <a class="mono" href={href("call", { ns, name: call.function, id: call.id })}>{shortId(call.id)}</a> <State tone={toneOf(state)}>{state}</State>
+      Tried <a class="mono" href={href("call", { ns, name: call.function, id: call.id })}>{shortId(call.id)}</a> <State tone={toneOf(state)}>{state}</State>{" "}
       {state === "dead" && <span class="hint">It died again.</span>}
     </p>
   );
