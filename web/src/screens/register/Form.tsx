@@ -116,7 +116,7 @@ function Ready({ spec, onChange, error }: { spec: Data; onChange(spec: Data): vo
   const kind = isData(ready) ? String(ready.kind) : "answer";
   const set = (next: Data | undefined) => onChange(put(spec, "process.ready", next));
   return (
-    <div>
+    <div class="row">
       <SelectField label="Ready when" value={kind} onChange={(next) => set(next === "answer" ? undefined : next === "http" ? { kind: next, path: "/" } : { kind: next })} options={READY} error={kind === "http" ? undefined : error} />
       {kind === "http" && isData(ready) && <TextField label="Path" value={String(ready.path ?? "")} onChange={(path) => set({ ...ready, path })} mono error={error} />}
     </div>
