@@ -1,7 +1,7 @@
 // Form fields: a label, what it means, and beside it what the server said was wrong with it.
 
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import type { GatelessError } from "../api/client.ts";
 
 interface Common {
@@ -78,15 +78,16 @@ interface SelectProps extends Common {
 }
 
 export function SelectField({ value, onChange, options, disabled, ...common }: SelectProps) {
+  const drawn = useMemo(() => options.map(([key, text]) => (
+    <option key={key} value={key} selected={key === value}>
+      {text}
+    </option>
+  )), [options, value]);
   return (
     <Field {...common}>
       {({ id, describedBy }) => (
         <select id={id} value={value} disabled={disabled} aria-describedby={describedBy} onChange={(event) => onChange(event.currentTarget.value)}>
-          {options.map(([key, text]) => (
-            <option key={key} value={key} selected={key === value}>
-              {text}
-            </option>
-          ))}
+          {drawn}
         </select>
       )}
     </Field>

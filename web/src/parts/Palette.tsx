@@ -1,9 +1,10 @@
 // Ctrl-K: functions, calls, namespaces and what can be done, by a few letters of their names. Enter goes there.
 
-import { useId, useState } from "preact/hooks";
+import { useId, useMemo, useState } from "preact/hooks";
 import { find, type Entry } from "../logic/palette.ts";
 import { ANY } from "../logic/callFilter.ts";
 import { isCallId } from "../logic/callId.ts";
+import type { GatelessFunction, Invocation } from "../api/sdk.ts";
 import { shortId } from "../logic/format.ts";
 import { helpShown, here, JUMPS, namespacesShown, paletteShown } from "../keys.ts";
 import { go, href } from "../router.ts";
@@ -82,24 +83,32 @@ function Open() {
 function useEntries(question: string): Entry[] {
   const ns = here();
   const who = session.value;
-  const functions = useLive(resources.functions(ns)).value?.items ?? [];
-  const calls = useLive(resources.calls({ ...ANY, namespace: ns, name: null })).value?.items ?? [];
-  const to = (kind: string, name: string, address: string, note?: string): Entry => ({ kind, name, run: () => go(address), ...(note ? { note } : {}) });
+  const functions = useLive(resources.functions(ns)).value?.items;
+  const calls = useLive(resources.calls({ ...ANY, namespace: ns, name: null })).value?.items;
+  const known = namespaces.value;
+  // Made when something of it changed, not at every letter.
+  const entries = useMemo(() => entriesOf(ns, who, functions ?? [], calls ?? [], known), [ns, who, functions, calls, known]);
   const id = question.trim().toLowerCase();
-  const byId = isCallId(id) && !calls.some((call) => call.id === id) ? [to("call", id, href("callById", { ns, id }), "by its id")] : [];
-  const others = who?.namespace === "*" ? namespaces.value : [];
+  if (!isCallId(id) || calls?.some((call) => call.id === id)) return entries;
+  return [to("call", id, () => href("callById", { ns, id }), "by its id"), ...entries];
+}
+
+const to = (kind: string, name: string, address: () => string, note?: string): Entry => ({ kind, name, run: () => go(address()), ...(note ? { note } : {}) });
+
+function entriesOf(ns: string, who: typeof session.value, functions: GatelessFunction[], calls: Invocation[], known: string[]): Entry[] {
+  const others = who?.namespace === "*" ? known : [];
+  const [mayInvoke, mayDeploy] = [may(who, "invoke"), may(who, "deploy")];
   return [
-    ...byId,
-    ...functions.map((fn) => to("function", fn.name, href("function", { ns, name: fn.name }))),
-    ...others.map((name) => to("namespace", name, href("functions", { ns: name }))),
-    ...JUMPS.filter(([, , , right]) => may(who, right)).map(([, screen, label]) => to("screen", label, href(screen, { ns }))),
-    ...(may(who, "deploy") ? [to("action", "Register a function", href("register", { ns }))] : []),
+    ...functions.map((fn) => to("function", fn.name, () => href("function", { ns, name: fn.name }))),
+    ...others.map((name) => to("namespace", name, () => href("functions", { ns: name }))),
+    ...JUMPS.filter(([, , , right]) => may(who, right)).map(([, screen, label]) => to("screen", label, () => href(screen, { ns }))),
+    ...(mayDeploy ? [to("action", "Register a function", () => href("register", { ns }))] : []),
     ...functions.flatMap(({ name }) => [
-      ...(may(who, "invoke") ? [to("action", `Invoke ${name}`, href("invoke", { ns }, { function: name }))] : []),
-      to("action", `Logs of ${name}`, href("logs", { ns }, { function: name })),
-      ...(may(who, "deploy") ? [to("action", `Edit ${name}`, href("edit", { ns, name }))] : []),
+      ...(mayInvoke ? [to("action", `Invoke ${name}`, () => href("invoke", { ns }, { function: name }))] : []),
+      to("action", `Logs of ${name}`, () => href("logs", { ns }, { function: name })),
+      ...(mayDeploy ? [to("action", `Edit ${name}`, () => href("edit", { ns, name }))] : []),
     ]),
-    ...calls.map((call) => to("call", shortId(call.id), href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path} ${call.id}`)),
+    ...calls.map((call) => to("call", shortId(call.id), () => href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path} ${call.id}`)),
     ...(others.length > 0 ? [{ kind: "action", name: "Switch namespace", run: () => void (namespacesShown.value = true) }] : []),
     { kind: "action", name: "Dark or light", run: toggleTheme },
     { kind: "action", name: "Keyboard shortcuts", run: () => void (helpShown.value = true) },

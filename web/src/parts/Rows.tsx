@@ -5,11 +5,11 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { label } from "./Table.tsx";
 
-const CHUNK = 40;
+const CHUNK = 20;
 /** Before anything was measured, in CSS pixels. */
 const ROW = 38;
 /** How far outside the window rows are drawn, in CSS pixels. */
-const NEAR = 800;
+const NEAR = 500;
 
 interface Props<T> {
   items: T[];
@@ -66,7 +66,7 @@ function Chunk<T>({ items, from, columns, draw, always, row }: ChunkProps<T>) {
   useLayoutEffect(() => {
     if (!near || !body.current) return;
     const table = body.current.closest("table");
-    if (table) label(table);
+    if (table) label(table, [body.current]);
     height.current = body.current.offsetHeight;
     row.current = height.current / items.length;
   }, [near, items.length]);

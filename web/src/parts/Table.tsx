@@ -47,11 +47,14 @@ export function Table({ caption, columns, first, rows, children }: Props) {
 }
 
 /** Columns whose name is only for screen readers have no label: what is in them speaks for itself. */
-export function label(table: HTMLTableElement): void {
+export function label(table: HTMLTableElement, bodies: Iterable<HTMLTableSectionElement> = table.tBodies): void {
   const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => (cell.querySelector(".sr, input") ? "" : (cell.textContent ?? "")));
-  for (const body of table.tBodies) {
+  for (const body of bodies) {
     for (const row of body.rows) {
-      for (const cell of row.cells) cell.dataset.label = names[cell.cellIndex] ?? "";
+      [...row.cells].forEach((cell, index) => {
+        const name = names[index] ?? "";
+        if (cell.dataset.label !== name) cell.dataset.label = name;
+      });
     }
   }
 }

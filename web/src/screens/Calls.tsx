@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { cancelInvocations, replayInvocations, type Invocation } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
+import { useNames } from "../parts/FunctionSelect.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, saidOf } from "../parts/Toasts.tsx";
@@ -18,12 +19,14 @@ import { byFunction } from "../logic/bulk.ts";
 import { filterOf, isNarrow, keyOf, type CallFilter } from "../logic/callFilter.ts";
 import { Filters } from "./calls/Filters.tsx";
 
+const NONE: string[] = [];
+
 export function Calls({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
   const filter = filterOf(ns, route.query);
   const { name } = filter;
   const calls = useLive(resources.calls(filter));
-  const functions = useLive(resources.functions(ns));
+  const names = useNames(ns) ?? NONE;
   const [older, setOlder] = useState<{ of: string; items: Invocation[]; next: string | null }>();
   const mayInvoke = useMay("invoke");
   const key = keyOf(filter);
@@ -57,7 +60,7 @@ export function Calls({ route }: { route: Route }) {
       lead="Newest first. Each was on disk before its caller was answered."
     >
       <div class="bar">
-        <Filters filter={filter} names={functions.value?.items.map((fn) => fn.name) ?? []} problem={calls.problem} />
+        <Filters filter={filter} names={names} problem={calls.problem} />
         {mayInvoke && selection.size > 0 && (
           <div class="actions" role="group" aria-label="Selected calls">
             <span class="hint">{plural(selection.size, "call")} selected</span>

@@ -5,7 +5,7 @@ import { purgeDeadLetters, replayDeadLetters } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
-import { FunctionSelect } from "../parts/FunctionSelect.tsx";
+import { FunctionSelect, useNames } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, saidOf } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
@@ -18,12 +18,14 @@ import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 
+const NONE: string[] = [];
+
 export function DeadLetters({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
   const name = route.query.get("function") || null;
   const single = route.query.get("view") === "calls";
   const calls = useLive(resources.deadLetters(ns, name));
-  const functions = useLive(resources.functions(ns));
+  const known = useNames(ns) ?? NONE;
   const mayInvoke = useMay("invoke");
   const [purging, setPurging] = useState(false);
   // One that was replayed stays in the list until it is read again; it is no dead letter any more.
@@ -48,7 +50,7 @@ export function DeadLetters({ route }: { route: Route }) {
       lead="Calls that used up their attempts or their time. Nothing is lost until you purge it."
       actions={
         <>
-          <FunctionSelect names={functions.value?.items.map((fn) => fn.name) ?? []} name={name} all />
+          <FunctionSelect names={known} name={name} all />
           {mayInvoke && items.length > 0 && (
             <>
               <button type="button" class="quiet danger" onClick={() => setPurging(true)}>

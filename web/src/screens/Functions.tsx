@@ -86,11 +86,15 @@ export function healthOf(fn: GatelessFunction): { tone: Tone; text: string; why:
   return { tone, text, why: ready?.message ?? "" };
 }
 
+/** The same line for all that are flat. */
+const calm = (spark: number[]) => (spark.every((value) => value === 0) ? QUIET : spark);
+
 function Row({ index, fn, ns, pulse, now }: { index: number; fn: GatelessFunction; ns: string; pulse: Pulse | undefined; now: number }) {
   const health = healthOf(fn);
   const sample = pulse?.sample;
-  const spark = pulse ? slide(pulse.spark, pulse.at, now - LATE_MS) : QUIET;
-  return (
+  const spark = pulse ? calm(slide(pulse.spark, pulse.at, now - LATE_MS)) : QUIET;
+  // Drawn again when something of it changed: most functions are quiet, and this is asked every second.
+  return useMemo(() => (
     <tr aria-rowindex={index + 2}>
       <th scope="row">
         <a data-row class="strong" href={href("function", { ns, name: fn.name })}>
@@ -115,7 +119,7 @@ function Row({ index, fn, ns, pulse, now }: { index: number; fn: GatelessFunctio
       </td>
       <td class={sample && sample.held > 0 ? "num warn" : "num"}>{count(sample?.held ?? 0)}</td>
     </tr>
-  );
+  ), [index, fn, ns, sample, spark]);
 }
 
 function Totals({ pulses }: { pulses: Pulse[] }) {

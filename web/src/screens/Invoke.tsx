@@ -1,10 +1,11 @@
 // The console: a call through a real sidecar, as any caller's, and what became of it. Also as code, to do the same elsewhere.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { client, problemOf, type GatelessError } from "../api/client.ts";
 import { invokeFunction, type InvocationRequest, type InvokeResponse } from "../api/sdk.ts";
 import { Badge, Copy, Empty, Problem } from "../parts/basic.tsx";
 import { errorAt, SelectField, TextField } from "../parts/Field.tsx";
+import { useNames } from "../parts/FunctionSelect.tsx";
 import { PhaseBars } from "../parts/PhaseBars.tsx";
 import { Body, Headers } from "../parts/Response.tsx";
 import { Page } from "../parts/Shell.tsx";
@@ -27,11 +28,14 @@ function headersOf(text: string): [string, string][] {
   });
 }
 
+const NONE: string[] = [];
+
 export function Invoke({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
-  const functions = useLive(resources.functions(ns));
+  const known = useNames(ns);
   const sidecars = useLive(resources.sidecars());
-  const names = functions.value?.items.map((fn) => fn.name) ?? [];
+  const names = known ?? NONE;
+  const options = useMemo(() => names.map((one) => [one, one] as const), [names]);
   const name = route.query.get("function") ?? names[0] ?? "";
   const again = route.query.get("call") ?? "";
   const before = useLive(again === "" ? null : resources.callRequest(ns, name, again));
@@ -83,7 +87,7 @@ export function Invoke({ route }: { route: Route }) {
     queued,
   };
 
-  if (functions.value && names.length === 0) {
+  if (known && names.length === 0) {
     return (
       <Page title="Invoke" name="Invoke">
         <Empty title="There is nothing to call yet" command="gateless deploy examples/shell-anything">
@@ -100,7 +104,7 @@ export function Invoke({ route }: { route: Route }) {
       <div class="console">
         <form class="card" onSubmit={(event) => void send(event)} aria-label="Request">
           <div class="row">
-            <SelectField label="Function" value={name} onChange={(value) => refine({ function: value, call: "" })} options={names.map((one) => [one, one] as const)} />
+            <SelectField label="Function" value={name} onChange={(value) => refine({ function: value, call: "" })} options={options} />
             <SelectField label="Method" value={method} onChange={setMethod} options={METHODS} error={errorAt(problem, "/method")} />
           </div>
           <TextField label="Path and query" value={path} onChange={setPath} mono error={errorAt(problem, "/path")} />

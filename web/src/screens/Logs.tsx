@@ -4,7 +4,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Empty, Problem, State, Warnings } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
-import { FunctionSelect } from "../parts/FunctionSelect.tsx";
+import { FunctionSelect, useNames } from "../parts/FunctionSelect.tsx";
 import { Page } from "../parts/Shell.tsx";
 import { useInAddress } from "../parts/inAddress.ts";
 import { When } from "../parts/When.tsx";
@@ -13,8 +13,6 @@ import { count } from "../logic/format.ts";
 import { matching, wordsOf, type Buffer } from "../logic/logbuffer.ts";
 import { LEVELS } from "../logic/logLine.ts";
 import { refine, type Route } from "../router.ts";
-import { useLive } from "../store/live.ts";
-import * as resources from "../store/resources.ts";
 import { Search } from "./Functions.tsx";
 import { useLogs, type Followed, type LogFilter } from "./logs/follow.ts";
 import { Line } from "./logs/Line.tsx";
@@ -22,11 +20,13 @@ import { Line } from "./logs/Line.tsx";
 /** Of what is kept; the rest is found by filtering. */
 const MAX_DRAWN = 500;
 
+const NONE: string[] = [];
+
 export function Logs({ route }: { route: Route }) {
   const { query } = route;
   const ns = route.params.ns ?? "default";
-  const functions = useLive(resources.functions(ns));
-  const names = functions.value?.items.map((fn) => fn.name) ?? [];
+  const known = useNames(ns);
+  const names = known ?? NONE;
   const name = query.get("function") ?? names[0] ?? "";
   const instance = query.get("instance") ?? "";
   const level = LEVELS.find((one) => one === query.get("level")) ?? "";
@@ -44,7 +44,7 @@ export function Logs({ route }: { route: Route }) {
   const found = useMemo(() => matching(buffer.lines, words, level), [buffer, words, level]);
   const live = filter.until === "";
 
-  if (functions.value && names.length === 0) {
+  if (known && names.length === 0) {
     return (
       <Page name="Logs" title="Logs">
         <Empty title="There is no function to listen to" command="gateless deploy examples/shell-anything" />
