@@ -109,10 +109,12 @@ listen l
         wait_port(port, self.start(shutil.which("haproxy", path=PATH), "-f", conf))
         return port
 
-    def gateless(self):
+    def gateless(self, isolation=None):
+        """The sidecar's public port; deployments go to the one started last."""
         any_port = "127.0.0.1:0"
         listen = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"]
-        args = [BIN / "gateless", "up", "--data", self.folder / "data", "--capacity", "1000"]
+        args = [BIN / "gateless", "up", "--data", self.folder / f"data-{isolation}", "--capacity", "1000"]
+        args += ["--isolation", isolation] if isolation else []
         for name in listen:
             args += [name, any_port]
         env = {**os.environ, "XDG_CONFIG_HOME": str(self.folder), "GATELESS_LOG": "warn"}
@@ -200,18 +202,28 @@ def cold_call(public, name):
 
 
 def cold(run, public, lines):
-    for at in range(COLD):
-        run.deploy(f"cold-{at}", "scaling.initial_scale=0")
-    ours, bare = [], []
+    def deploy():
+        for at in range(COLD):
+            run.deploy(f"cold-{at}", "scaling.initial_scale=0")
+
+    deploy()
+    before = run.client
+    unwalled = run.gateless("none")
+    deploy()
+    run.client = before
+    ours, bare, plain = [], [], []
     for at in range(COLD):
         bare.append(bare_start())
         ours.append(cold_call(public, f"cold-{at}"))
+        plain.append(cold_call(unwalled, f"cold-{at}"))
     p = lambda values, q: sorted(values)[min(len(values) - 1, int(len(values) * q))]
     lines += ["", f"Cold start of a process function, {COLD} functions, each from zero, in turn with a bare start:", "",
               "| | p50 ms | p99 ms |", "|---|---:|---:|",
               f"| bare fork, exec, connect, request | {p(bare, .5):.2f} | {p(bare, .99):.2f} |",
               f"| cold call through Gateless | {p(ours, .5):.2f} | {p(ours, .99):.2f} |",
-              f"| difference | {p(ours, .5) - p(bare, .5):.2f} | {p(ours, .99) - p(bare, .99):.2f} |"]
+              f"| the same with `--isolation none` | {p(plain, .5):.2f} | {p(plain, .99):.2f} |",
+              f"| difference | {p(ours, .5) - p(bare, .5):.2f} | {p(ours, .99) - p(bare, .99):.2f} |",
+              f"| isolated, of not isolated | {p(ours, .5) / p(plain, .5):.2f} | {p(ours, .99) / p(plain, .99):.2f} |"]
 
 
 def accepts(run, public, lines):

@@ -80,7 +80,7 @@ class Gateless:
         ready = json.loads(server.stdout.readline())
         self.api = ready["api"].removeprefix("http://")
         self.token = Path(ready["admin_token_file"]).read_text().strip()
-        sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--data", home / "sidecar", "--server", ready["grpc"],
+        sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--isolation", "best-effort", "--data", home / "sidecar", "--server", ready["grpc"],
                             "--listen", here, "--local-listen", here, "--peer-listen", here,
                             "--gossip-listen", here, "--metrics-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
         self.pid = sidecar.pid

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gateless_sandbox::Level;
 use serde_json::json;
 
 use self::session::Session;
@@ -20,6 +21,7 @@ use crate::login::Target;
 use crate::manifest::units::Millis;
 use crate::output::{Format, Output};
 use crate::project::ProjectArgs;
+use crate::run::IsolationArgs;
 use crate::run::parts::{
     self, Signals, object, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
@@ -45,6 +47,8 @@ pub(crate) struct DevArgs {
     /// How long a version may take to get ready.
     #[arg(long, default_value = "1m", value_name = "DURATION")]
     timeout: Millis,
+    #[command(flatten)]
+    isolation: IsolationArgs,
 }
 
 /// Starts everything, and ends it on a signal.
@@ -64,7 +68,10 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         let listen = listen_at(args.listen, USUAL_API);
         let mut server = start_server(parts::loopback_server(data, listen, secret.clone())).await?;
         let listen = listen_at(args.function_listen, USUAL_CALLS);
-        let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret);
+        let mut isolation = args.isolation.settings(Level::BestEffort);
+        // The server's folder and the secret, too.
+        isolation.hidden.push(data.to_owned());
+        let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret, isolation);
         let sidecar = match start_sidecar(config).await {
             Ok(sidecar) => sidecar,
             Err(failure) => {
@@ -74,6 +81,9 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         };
         let namespace = project.manifest.namespace.as_deref().unwrap_or("default");
         let calls = url(sidecar.public);
+        if let Some(lack) = parts::not_isolated(&sidecar) {
+            out.note(lack);
+        }
         let result = async {
             let Some(admin) = parts::admin_token_file(&server, out).await else {
                 return Err(no_token(data));

@@ -9,13 +9,14 @@ pub(crate) mod parts;
 
 use std::path::Path;
 
+use gateless_sandbox::Level;
 use serde_json::json;
 
+pub(crate) use self::args::{IsolationArgs, ServerArgs, SidecarArgs, UpArgs};
 use self::args::{RecoverArgs, ServerCommand};
-pub(crate) use self::args::{ServerArgs, SidecarArgs, UpArgs};
 use self::parts::{
     Signals, admin_token, admin_token_file, announce, block_on, block_on_with, login_link,
-    server_ready, sidecar_ready, start_server, start_sidecar, url,
+    not_isolated, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
 use crate::failure::{Exit, Failure};
 use crate::login::file::{Login, Logins};
@@ -43,6 +44,7 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
             args.function_listen,
             secret,
             connections,
+            Level::BestEffort,
         )?;
         // The server's folder and the secret, too.
         config.isolation.hidden.push(data.clone());
@@ -71,6 +73,9 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
             ready.insert("dashboard".into(), json!(link));
         }
         let announced = announce(out, ready);
+        if let Some(lack) = not_isolated(&sidecar) {
+            out.note(lack);
+        }
         let shutdown = async {
             server.prepare_shutdown();
             sidecar.shutdown(!args.host.keep_instances).await;
@@ -139,15 +144,23 @@ pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failur
     let secret = args.secret.read(&data, alone)?;
     let hidden = args.secret.path(&data);
     let connections = args.connections.options();
-    let mut config =
-        args.host
-            .config(args.server.clone(), data, args.listen, secret, connections)?;
+    let mut config = args.host.config(
+        args.server.clone(),
+        data,
+        args.listen,
+        secret,
+        connections,
+        Level::default(),
+    )?;
     // Where there are no user ids to give, its mode keeps no instance from it.
     config.isolation.hidden.push(hidden);
     block_on(async {
         let mut signals = Signals::new()?;
         let sidecar = start_sidecar(config).await?;
         announce(out, sidecar_ready(&sidecar))?;
+        if let Some(lack) = not_isolated(&sidecar) {
+            tracing::warn!("{lack}");
+        }
         signals
             .until_ended(out, sidecar.shutdown(!args.host.keep_instances))
             .await

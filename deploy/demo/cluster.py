@@ -88,6 +88,10 @@ class Cluster:
         self.env = {**keep, "PATH": path, "GATELESS_CONFIG": str(self.folder / "login.toml")}
         self.parts, self.server, self.sidecars = [], None, []
         self.callbacks = Callbacks()
+        # Each instance is a user of its own.
+        self.shared = self.folder / "shared"
+        self.shared.mkdir()
+        self.shared.chmod(0o777)
 
     def start(self):
         data = self.folder / "server"
@@ -98,6 +102,8 @@ class Cluster:
         for number in (1, 2, 3):
             args = ["sidecar", "--server", self.server.ready["grpc"], "--data", self.folder / f"sidecar-{number}"]
             args += ["--cluster-secret-file", data / "cluster-secret", "--capacity", "20"]
+            # As isolated as this machine can; flaky counts its failures in a folder of the host.
+            args += ["--isolation", "best-effort", "--shared-folder", self.shared]
             # Callbacks go to the public internet, and to what an operator names.
             args += ["--egress-allow", self.callbacks.address]
             for listen in ("--listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"):

@@ -18,6 +18,9 @@ from cluster import ROOT, call, connect, expect, run, wait_until
 BINARY = Path(os.environ.get("GATELESS_BIN", ROOT / "target/demo/gateless")).resolve()
 EXAMPLES = ROOT / "examples"
 PAYLOAD = os.urandom(256 * 1024)
+# Of one function, for another to look for.
+PASSWORD = os.urandom(16).hex()
+FORKS = 2000
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
 step_number = 0
 
@@ -45,6 +48,7 @@ def steps(cluster):
     burst(cluster)
     async_with_retries(first, second, callbacks)
     dead_letter(cluster, first)
+    hostile(cluster, first)
 
     at_zero(cluster, "checksum", "slow")
     step("The server is killed (SIGKILL). Nothing on a call's way needed it")
@@ -91,7 +95,7 @@ def deploy_examples(cluster):
     step("Deploy the examples: Rust, Python, Node and a shell script")
     extra = {
         "checksum-rust": ["--bundle", BINARY.parent / "checksum"],
-        "flaky-python": ["-e", f"FLAKY_DIR={cluster.folder / 'flaky'}"],
+        "flaky-python": ["-e", f"FLAKY_DIR={cluster.shared}", "-e", f"PASSWORD={PASSWORD}"],
     }
     for name in ("checksum-rust", "thumbnail-python", "pipeline-node", "slow-node", "flaky-python", "shell-anything"):
         start = time.perf_counter()
@@ -196,6 +200,34 @@ def burst(cluster):
     say(f"60 of 60 answered in {took:.1f} s by up to {len(most)} instances on {hosts} sidecar(s), from zero")
     say("one instance alone would have needed 30 s")
     at_zero(cluster, "slow")
+
+
+def hostile(cluster, sidecar):
+    step("A hostile function looks for another's secret and the sidecar's data, and forks without end")
+    isolated = [c for s in cluster.gateless("sidecars")["items"] for c in s["conditions"] if c["type"] == "Isolated"]
+    if lacking := {c["message"] for c in isolated if c["status"] != "true"}:
+        say(f"not tried, as it would get somewhere: {'; '.join(lacking)} (gateless doctor says what to do)")
+        return
+    cluster.gateless("deploy", ROOT / "deploy" / "demo" / "hostile")
+
+    def attempt(path):
+        answer = call(sidecar, f"/function/hostile.default{path}")
+        expect(answer.status == 200, f"hostile answered {answer.status}: {answer.body[:500]}")
+        return answer.json()
+
+    # So that there is a process with the secret to be found.
+    expect(call(sidecar, "/function/flaky.default/", b"x", {"x-call-id": "awake"}).status, "flaky does not answer")
+    secret = attempt("/secret?of=PASSWORD")
+    expect(not secret["found"], "it read another function's secret")
+    say(f"another's secret in /proc: not in the {secret['processes']} other process(es) it sees")
+    for part in (cluster.server, *cluster.sidecars):
+        found = attempt(f"/read?path={cluster.folder / part.name}")
+        expect(found["found"] is None, f"it reads the data of {part.name}: {found}")
+    say(f"data folders of the server and the sidecars: {found['error']}")
+    forks = attempt(f"/fork?most={FORKS}")
+    expect(forks["refused"], f"it forked {forks['forks']} times and was not stopped")
+    say(f"forks: refused after {forks['forks']} ({forks['refused']})")
+    checksum(sidecar, "others answer as before")
 
 
 def finished(sidecar, call_id):

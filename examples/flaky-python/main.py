@@ -1,7 +1,7 @@
 """Example function: fails twice for every call, then succeeds. For watching async calls retry.
 
 Attempts are counted per `x-call-id`, in one small file each, so the count holds over restarts and
-over instances that share the folder (FLAKY_DIR, else the shared temporary folder).
+over instances that share the folder (FLAKY_DIR, else a folder in /tmp, which an isolated instance has for itself).
 Always failing: /?fail=always, until a file named `healed` is put into the folder by POST /heal.
 """
 
@@ -101,6 +101,8 @@ class Server(ThreadingHTTPServer):
 
 def main():
     os.makedirs(FOLDER, mode=0o700, exist_ok=True)
+    # Isolated instances are users of their own; who may enter the folder may share what is in it.
+    os.umask(0)
     server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()

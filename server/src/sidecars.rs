@@ -24,6 +24,8 @@ use crate::events::Bus;
 /// The most sidecars remembered; past it the one gone longest is forgotten, and if all are connected
 /// another is refused.
 pub const MAX_SIDECARS: usize = 4096;
+/// Parts of its isolation that one may say it lacks.
+const PARTS: usize = 32;
 /// How long one that is gone is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
@@ -322,6 +324,12 @@ fn check(hello: &WatchHello) -> Result<(), Refused> {
         if text.len() > 512 {
             return Err(Refused::TooLong(field));
         }
+    }
+    let isolation = hello.isolation.as_ref();
+    let mut parts = isolation.map_or(&[][..], |told| &told.missing[..]).iter();
+    let level = isolation.map_or(0, |told| told.level.len());
+    if level > 512 || parts.len() > PARTS || parts.any(|part| part.len() > 512) {
+        return Err(Refused::TooLong("isolation"));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::NodeId;
-use gateless_proto::v1::{StatusReport, WatchHello};
+use gateless_proto::v1::{Isolation, StatusReport, WatchHello};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -62,6 +62,8 @@ pub struct Config {
     pub peer_address: String,
     /// Handed to other sidecars as a seed, host:port.
     pub gossip_address: String,
+    /// How far functions are isolated here.
+    pub isolation: Isolation,
     /// Bytes of artifacts kept besides those in use; [`DEFAULT_CACHE_BYTES`].
     pub artifact_cache_bytes: u64,
 }
@@ -140,6 +142,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         gossip_address: config.gossip_address,
         catalogue_id: String::new(),
         catalogue_version: 0,
+        isolation: Some(config.isolation),
     };
     let watcher = Arc::new(Watcher::new(connect(), hello, saver.clone()));
     let cache_bytes = config.artifact_cache_bytes;

@@ -114,6 +114,8 @@ pub struct Running {
     /// Where its metrics are.
     pub metrics: SocketAddr,
     pub gossip: SocketAddr,
+    /// How far functions are isolated here.
+    pub isolation: gateless_sandbox::Isolation,
     stop: Stop,
 }
 
@@ -127,24 +129,24 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         cause,
     };
     let files = gateless_listen::descriptors::raise_limit();
-    let secret = config.cluster_secret.clone();
     let node = node::id(&config.data).map_err(data_error)?;
     let (bound, addresses) = listeners::bind_all(&config).await?;
     let egress = Arc::new(parts::egress(&config, &addresses));
     let components = Components::open(&config, &egress)?;
-    let instances = parts::open_drivers(&config, &node, &components, isolation::open(&config)?);
+    let walls = isolation::open(&config)?;
+    let instances = parts::open_drivers(&config, &node, &components, walls.sandbox);
     let instances = instances.map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
     let reservations = Arc::<Reservations>::default();
     let gates = parts::Gates::new(&registry, &reservations);
-    let (peers, peer_events, peer_service) =
-        parts::join(&config, &node, &addresses, &secret, gates).await?;
+    let (peers, peer_events, peer_service) = parts::join(&config, &node, &addresses, gates).await?;
     let gossip = peers.gossip_address();
     metrics.watch_members(peers.members());
     components.watch(&metrics);
     let engine = components.engine.clone();
-    let control = parts::follow_server(&config, &node, &addresses, &secret, gossip, engine).await?;
+    let control =
+        parts::follow_server(&config, &node, &addresses, gossip, engine, &walls.isolation).await?;
     let catalogue = control.catalogue();
     registry.change(catalogue.borrow().functions.values().cloned(), None);
     let queue = parts::open_queue(&config, &node).await?;
@@ -153,7 +155,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
     let triggers = parts::triggers(&config, &proxy, &control, &queue, &host, &metrics).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
-    let admin = Check::guard(&secret, SidecarAdminServer::new(admin));
+    let admin = Check::guard(&config.cluster_secret, SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
         proxy,
         queue: Queue::of(&queue),
@@ -199,7 +201,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         drivers: instances.drivers,
         catalogue: control,
     };
-    Ok(addresses.running(gossip, stop))
+    Ok(addresses.running(gossip, walls.isolation, stop))
 }
 
 impl Running {

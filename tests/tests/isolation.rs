@@ -28,9 +28,8 @@ try filled_tmp "head -c 300000000 /dev/zero >/tmp/filled-$PORT; s=\$?; rm -f /tm
 try namespaces "unshare -U true"
 try many_files "ulimit -n 20000"
 try root "test \$(id -u) -eq 0"
-try many_processes "i=0; while [ \$i -lt 600 ]; do sleep 2 & i=\$((i+1)); done"
-# Until those are gone: the program itself needs threads.
-sleep 3
+# They are gone before the program begins, which needs threads.
+try many_processes "trap 'kill \$pids; wait' EXIT; i=0; while [ \$i -lt 600 ]; do sleep 600 & pids=\"\$pids \$!\"; i=\$((i+1)); done"
 env -i setsid sleep $FOREVER &
 echo done 0 >>"$RESULT"
 exec "$@"
@@ -130,8 +129,10 @@ fn main() -> ExitCode {
             level: Level::Sandbox,
             ..Settings::none()
         };
-        let missing = Sandbox::open(settings)
-            .map_or_else(|missing| missing.0, |sandbox| sandbox.missing().to_vec());
+        let missing = Sandbox::open(settings).map_or_else(
+            |missing| missing.0,
+            |sandbox| sandbox.isolation().missing.clone(),
+        );
         if !missing.is_empty() {
             let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
             return Ok(Completion::ignored_with(format!(

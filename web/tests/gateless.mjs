@@ -22,7 +22,7 @@ export class Gateless {
     self.folder = await mkdtemp(join(tmpdir(), "gateless-web-"));
     self.children = [];
     const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("GATELESS_"));
-    self.env = { ...Object.fromEntries(kept), GATELESS_CONFIG: join(self.folder, "login.toml"), FLAKY_DIR: join(self.folder, "flaky") };
+    self.env = { ...Object.fromEntries(kept), GATELESS_CONFIG: join(self.folder, "login.toml"), GATELESS_ISOLATION: "none", FLAKY_DIR: join(self.folder, "flaky") };
     const listens = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"];
     const args = ["up", "--data", join(self.folder, "up"), ...listens.flatMap((name) => [name, ANY])];
     try {

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use gateless_common::problem::Code;
 use gateless_common::time;
+use gateless_sandbox::{Missing, Part};
 use gateless_sdk::Error;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::sidecars::isolated;
 use crate::client::{Client, Listing, Reply, segment};
 use crate::failure::{Exit, Failure};
 use crate::login::user_folder;
@@ -267,6 +269,7 @@ async fn check_sidecar(client: &Client, sidecar: &Value, report: &mut Report) {
         let detail = format!("{name} is {version}, this command line {VERSION}");
         report.warn("version", detail, "install the same version everywhere");
     }
+    check_isolation(sidecar, &name, report);
     let Some(url) = sidecar["public_url"].as_str() else {
         return;
     };
@@ -283,6 +286,37 @@ async fn check_sidecar(client: &Client, sidecar: &Value, report: &mut Report) {
             let fix = "is it reachable from here? see its --listen and --advertise-host";
             report.fail("calls", &failure, fix);
         }
+    }
+}
+
+fn check_isolation(sidecar: &Value, name: &str, report: &mut Report) {
+    let Some(isolated) = isolated(sidecar) else {
+        return;
+    };
+    let message = at(isolated, "/message");
+    let missing: Vec<Part> = Part::ALL
+        .into_iter()
+        .filter(|part| message.contains(part.as_str()))
+        .collect();
+    match isolated["reason"].as_str() {
+        Some("sandboxed") if missing.is_empty() => {
+            report.ok("isolation", format!("{name} isolates functions"));
+        }
+        Some("sandboxed") => {
+            let without = gateless_sandbox::list(&missing);
+            let detail = format!("{name} isolates functions, without {without}");
+            report.ok("isolation", detail);
+        }
+        Some("parts_missing") => {
+            let detail = format!("{name} isolates functions in part, {message}");
+            report.warn("isolation", detail, &Missing(missing).remedies());
+        }
+        Some("switched_off") => report.warn(
+            "isolation",
+            format!("{name} does not isolate functions"),
+            "start it without --isolation none",
+        ),
+        _ => {}
     }
 }
 

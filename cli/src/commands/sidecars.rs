@@ -56,6 +56,7 @@ async fn ls(client: &Client, out: &mut Output) -> Result<(), Failure> {
         "INSTANCES",
         "CONFIG VERSION",
         "LAG",
+        "ISOLATION",
         "LAST SEEN",
     ];
     out.list(items, &headers, |sidecar| {
@@ -66,6 +67,7 @@ async fn ls(client: &Client, out: &mut Output) -> Result<(), Failure> {
             at(sidecar, "/instances"),
             at(sidecar, "/config_version"),
             at(sidecar, "/lag"),
+            isolation(sidecar).into(),
             age(sidecar, "/last_seen_at"),
         ]
     })
@@ -87,6 +89,24 @@ fn state(sidecar: &Value) -> &'static str {
         (false, _) => "down",
         (true, true) => "draining",
         (true, false) => "up",
+    }
+}
+
+/// The condition that says how functions are isolated there; `None`: the server is older.
+pub(super) fn isolated(sidecar: &Value) -> Option<&Value> {
+    let conditions = sidecar["conditions"].as_array()?;
+    conditions.iter().find(|c| c["type"] == "Isolated")
+}
+
+fn isolation(sidecar: &Value) -> &'static str {
+    let Some(isolated) = isolated(sidecar) else {
+        return "-";
+    };
+    match isolated["reason"].as_str() {
+        Some("sandboxed") => "sandbox",
+        Some("parts_missing") => "partial",
+        Some("switched_off") => "none",
+        _ => "-",
     }
 }
 

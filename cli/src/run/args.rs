@@ -299,18 +299,8 @@ pub(super) struct HostArgs {
     /// Run components of WASI 0.3, too; the engine calls its own support for them experimental.
     #[arg(long = "wasi-0-3", env = "GATELESS_WASI_0_3")]
     wasi_0_3: bool,
-    /// How process functions are isolated: sandbox (all of it, or the sidecar does not start), best-effort (what this
-    /// host can do) or none (docs/security.md).
-    #[arg(long, env = "GATELESS_ISOLATION", default_value_t = Level::None, value_name = "LEVEL")]
-    isolation: Level,
-    /// Folders of this host that every isolated function may write to, as far as their modes let others.
-    #[arg(
-        long,
-        env = "GATELESS_SHARED_FOLDER",
-        value_delimiter = ',',
-        value_name = "DIR,..."
-    )]
-    shared_folder: Vec<PathBuf>,
+    #[command(flatten)]
+    isolation: IsolationArgs,
     /// Addresses nearer than the public internet that callbacks and components may connect to all the same.
     ///
     /// ADDRESS, NETWORK/BITS, or one of them with :PORT; IPv6 in brackets where a port follows.
@@ -324,6 +314,44 @@ pub(super) struct HostArgs {
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
+}
+
+/// How far process functions are kept apart from their host and from each other.
+#[derive(Debug, Args)]
+pub(crate) struct IsolationArgs {
+    /// How process functions are isolated: sandbox (all of it, or nothing is started), best-effort (what this host can
+    /// do) or none (docs/security.md) [default: sandbox; of up and dev best-effort].
+    #[arg(long, env = "GATELESS_ISOLATION", value_name = "LEVEL")]
+    isolation: Option<Level>,
+    /// Folders of this host that every isolated function may write to, as far as their modes let others.
+    #[arg(
+        long,
+        env = "GATELESS_SHARED_FOLDER",
+        value_delimiter = ',',
+        value_name = "DIR,..."
+    )]
+    shared_folder: Vec<PathBuf>,
+    /// Folders of this host that every isolated function may read, though they are where it sees nothing (/home, /root,
+    /// /run and the like).
+    #[arg(
+        long,
+        env = "GATELESS_VISIBLE_FOLDER",
+        value_delimiter = ',',
+        value_name = "DIR,..."
+    )]
+    visible_folder: Vec<PathBuf>,
+}
+
+impl IsolationArgs {
+    /// With the level of this command where none is given.
+    pub(crate) fn settings(&self, usual: Level) -> gateless_sandbox::Settings {
+        gateless_sandbox::Settings {
+            level: self.isolation.unwrap_or(usual),
+            hidden: Vec::new(),
+            shared: self.shared_folder.clone(),
+            shown: self.visible_folder.clone(),
+        }
+    }
 }
 
 impl HostArgs {
@@ -344,6 +372,7 @@ impl HostArgs {
         listen: SocketAddr,
         cluster_secret: ClusterSecret,
         connections: gateless_listen::Options,
+        usual: Level,
     ) -> Result<gateless_sidecar::Config, Failure> {
         let advertise_host = match (&self.advertise_host, self.peer_listen.ip()) {
             (Some(host), _) => host.clone(),
@@ -359,11 +388,6 @@ impl HostArgs {
             }
             (None, IpAddr::V6(ip)) => format!("[{ip}]"),
             (None, IpAddr::V4(ip)) => ip.to_string(),
-        };
-        let isolation = gateless_sandbox::Settings {
-            level: self.isolation,
-            hidden: Vec::new(),
-            shared: self.shared_folder.clone(),
         };
         Ok(gateless_sidecar::Config {
             server,
@@ -381,7 +405,7 @@ impl HostArgs {
             capacity: self.capacity,
             management_relay: !self.no_management_relay,
             wasi_0_3: self.wasi_0_3,
-            isolation,
+            isolation: self.isolation.settings(usual),
             egress: self.egress()?,
             connections,
         })

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
+use gateless_sandbox::Level;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -37,10 +38,33 @@ pub(crate) async fn start_sidecar(
     config: gateless_sidecar::Config,
 ) -> Result<gateless_sidecar::Running, Failure> {
     gateless_sidecar::run(config).await.map_err(|error| {
+        let hint = match &error {
+            gateless_sidecar::Error::Isolation(missing) => format!(
+                "{}; or go on without: --isolation best-effort",
+                missing.remedies()
+            ),
+            _ => {
+                "is another one running? every sidecar on a host needs its own addresses and --data"
+                    .to_owned()
+            }
+        };
         Failure::new(Exit::Failure, "start", "the sidecar does not start")
             .cause(error)
-            .hint("is another one running? every sidecar on a host needs its own addresses and --data")
+            .hint(hint)
     })
+}
+
+/// What of functions' isolation this host lacks, in one line; `None`: nothing that was asked for.
+pub(crate) fn not_isolated(sidecar: &gateless_sidecar::Running) -> Option<String> {
+    let isolation = &sidecar.isolation;
+    let missing = gateless_sandbox::list(&isolation.missing);
+    match isolation.level {
+        Level::None => Some("functions are not isolated: --isolation none".to_owned()),
+        _ if missing.is_empty() => None,
+        _ => Some(format!(
+            "functions are isolated without what this host lacks: {missing} (gateless doctor says what to do)"
+        )),
+    }
 }
 
 /// A server for this user alone.
@@ -65,6 +89,7 @@ pub(crate) fn loopback_sidecar(
     data: &Path,
     listen: SocketAddr,
     cluster_secret: ClusterSecret,
+    isolation: gateless_sandbox::Settings,
 ) -> gateless_sidecar::Config {
     gateless_sidecar::Config {
         server: Some(server),
@@ -82,7 +107,7 @@ pub(crate) fn loopback_sidecar(
         capacity: LOOPBACK_CAPACITY,
         management_relay: true,
         wasi_0_3: cfg!(feature = "wasm"),
-        isolation: gateless_sandbox::Settings::none(),
+        isolation,
         egress: Egress::default(),
         connections: gateless_listen::Options::default(),
     }

@@ -24,17 +24,19 @@ pub enum Status {
     Unknown,
 }
 
-/// One aspect of a function's state.
+/// One aspect of a function's or a sidecar's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Condition {
     /// `Ready`: the newest revision was ready and nothing keeps it from running.
     /// `Accepted`: every connected sidecar has the function as it is now.
+    /// `Isolated`, of a sidecar: process functions there are kept apart from their host and from each other.
     #[serde(rename = "type")]
     #[schema(example = "Ready")]
     pub kind: String,
     /// Whether it holds.
     pub status: Status,
-    /// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+    /// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...;
+    /// of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.
     #[schema(example = "crash_loop")]
     pub reason: String,
     /// For people.
@@ -44,6 +46,20 @@ pub struct Condition {
     pub last_transition_at: Timestamp,
     /// The last lines a failed instance wrote, oldest first.
     pub last_log_lines: Vec<String>,
+}
+
+impl Condition {
+    /// What was found, since then.
+    pub fn since(found: Finding, at: Timestamp) -> Self {
+        Self {
+            kind: found.kind.to_owned(),
+            status: found.status,
+            reason: found.reason,
+            message: found.message,
+            last_transition_at: at,
+            last_log_lines: found.last_log_lines,
+        }
+    }
 }
 
 /// What one sidecar says of a function's newest revision, or of another resource.
@@ -101,6 +117,37 @@ impl Finding {
             message: message.into(),
             last_log_lines: Vec::new(),
         }
+    }
+}
+
+/// `Isolated`, of what a sidecar says of itself: the level its operator asked for (empty: it says nothing), what its host lacks of
+/// that, and whether that is nothing a sandbox needs.
+pub fn isolated(level: &str, missing: &[String], whole: bool) -> Finding {
+    let finding =
+        |status, reason, message: String| Finding::new("Isolated", status, reason, message);
+    let lacks = missing.join(", ");
+    match (level, whole) {
+        ("", _) => finding(
+            Status::Unknown,
+            "not_told",
+            "an older sidecar, which does not say".into(),
+        ),
+        ("none", _) => finding(
+            Status::False,
+            "switched_off",
+            "functions can do what the sidecar's user can: --isolation none".into(),
+        ),
+        (_, true) if missing.is_empty() => finding(Status::True, "sandboxed", String::new()),
+        (_, true) => finding(
+            Status::True,
+            "sandboxed",
+            format!("without what is no part of a sandbox: {lacks}"),
+        ),
+        (_, false) => finding(
+            Status::False,
+            "parts_missing",
+            format!("this host lacks: {lacks}"),
+        ),
     }
 }
 
@@ -273,6 +320,29 @@ mod tests {
             .map(|f| (f.status, f.reason.as_str()))
             .collect();
         assert_eq!(found, expected, "{seen:?}");
+    }
+
+    #[test]
+    fn a_sidecars_isolation_is_whole_missing_parts_off_or_not_told() {
+        let check = |level, missing: &[&str], whole, status, reason: &str| {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            let found = isolated(level, &missing, whole);
+            assert_eq!((found.status, found.reason.as_str()), (status, reason));
+            for part in missing {
+                assert!(found.message.contains(&part), "{}", found.message);
+            }
+        };
+        check("sandbox", &[], true, Status::True, "sandboxed");
+        check("sandbox", &["landlock"], true, Status::True, "sandboxed");
+        check(
+            "best-effort",
+            &["seccomp", "x"],
+            false,
+            Status::False,
+            "parts_missing",
+        );
+        check("none", &[], false, Status::False, "switched_off");
+        check("", &[], false, Status::Unknown, "not_told");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
 use crate::auth::Principal;
+use crate::domain::conditions::{self, Condition};
 use crate::sidecars::Sidecar;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -68,6 +69,8 @@ pub(super) struct SidecarBody {
     /// It starts no instances and gives up those it has as soon as others have as many ready; calls
     /// through it go on.
     draining: bool,
+    /// How it is: `Isolated`.
+    conditions: Vec<Condition>,
     /// The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
     owns: Vec<String>,
 }
@@ -93,6 +96,8 @@ fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
     let is_visible = |ns: Option<&str>| namespace == "*" || ns == Some(namespace);
     let owned = sidecar.owns.iter();
     let owned = owned.filter(|function| is_visible(function.split('/').next()));
+    let isolation = sidecar.hello.isolation.clone().unwrap_or_default();
+    let isolated = conditions::isolated(&isolation.level, &isolation.missing, isolation.whole);
     SidecarBody {
         lag,
         id: sidecar.node_id.clone(),
@@ -117,6 +122,7 @@ fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
         held: sidecar.held,
         async_queued: sidecar.async_queued,
         draining: sidecar.draining,
+        conditions: vec![Condition::since(isolated, sidecar.connected_at)],
         owns: owned.cloned().collect(),
     }
 }

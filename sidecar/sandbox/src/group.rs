@@ -18,9 +18,14 @@ mod detect;
 /// Where a sidecar goes that must not stand in the way of its own groups' controllers.
 const SIDECAR: &str = "gateless-sidecar";
 const PREFIX: &str = "gateless-";
+const PROCESSES_FILE: &str = "cgroup.procs";
 /// A process that was killed is gone within moments; who still is not is left to the next sweep.
 const REMOVALS: u32 = 100;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(2);
+/// Microseconds in which a tree may use its CPUs' time: the kernel's own default.
+const CPU_PERIOD_US: u64 = 100_000;
+/// The least quota the kernel takes.
+const MIN_CPU_QUOTA_US: u64 = 1_000;
 /// Rounds of killing, where the kernel has no way to kill a group at once. No new process can be made meanwhile.
 const KILL_ROUNDS: u32 = 50;
 
@@ -31,6 +36,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processes and threads.
     pub processes: Option<u64>,
+    /// Thousandths of a CPU; `None`: an equal share with other instances of what is free.
+    pub cpu: Option<u32>,
 }
 
 /// A hierarchy and what is done with it.
@@ -68,7 +75,12 @@ impl Hierarchies {
                 });
             }
             let base = found.controllers.get(controller)?.clone();
-            is_usable(&base).then_some(Hierarchy {
+            // A kernel may know shares of the CPU and no quotas.
+            let file = match controller {
+                "cpu" => "cpu.cfs_quota_us",
+                _ => PROCESSES_FILE,
+            };
+            is_usable(&base, file).then_some(Hierarchy {
                 base,
                 unified: false,
             })
@@ -76,7 +88,7 @@ impl Hierarchies {
         let fence = unified
             .as_ref()
             .map(|(base, _)| base.clone())
-            .filter(|base| is_usable(base));
+            .filter(|base| is_usable(base, PROCESSES_FILE));
         Self {
             memory: of("memory"),
             processes: of("pids"),
@@ -166,6 +178,16 @@ impl Hierarchies {
                 count.to_string(),
             )?;
         }
+        if let (Some(millicores), Some(cpu)) = (limits.cpu, &self.cpu) {
+            let folder = cpu.base.join(name);
+            let quota = cpu_quota(millicores);
+            if cpu.unified {
+                fs::write(folder.join("cpu.max"), format!("{quota} {CPU_PERIOD_US}"))?;
+            } else {
+                fs::write(folder.join("cpu.cfs_period_us"), CPU_PERIOD_US.to_string())?;
+                fs::write(folder.join("cpu.cfs_quota_us"), quota.to_string())?;
+            }
+        }
         Ok(())
     }
 
@@ -200,6 +222,11 @@ impl Hierarchies {
     }
 }
 
+/// Of each period.
+fn cpu_quota(millicores: u32) -> u64 {
+    (u64::from(millicores) * CPU_PERIOD_US / 1_000).max(MIN_CPU_QUOTA_US)
+}
+
 /// The unified hierarchy gives its controllers only to groups whose parent has no process itself, so the sidecar steps aside.
 fn prepare(own: &Path) -> (PathBuf, BTreeSet<String>) {
     let base = match own.file_name() {
@@ -230,17 +257,17 @@ fn prepare(own: &Path) -> (PathBuf, BTreeSet<String>) {
     {
         let aside = base.join(SIDECAR);
         fs::create_dir(&aside).ok();
-        fs::write(aside.join("cgroup.procs"), "0").ok();
+        fs::write(aside.join(PROCESSES_FILE), "0").ok();
         enable();
     }
     let enabled = words("cgroup.subtree_control");
     (base, enabled)
 }
 
-/// Whether groups can be made here.
-fn is_usable(base: &Path) -> bool {
+/// Whether groups can be made here, with this file in them.
+fn is_usable(base: &Path, file: &str) -> bool {
     let probe = base.join(format!("{PREFIX}probe-{}", std::process::id()));
-    let usable = fs::create_dir(&probe).is_ok() && probe.join("cgroup.procs").exists();
+    let usable = fs::create_dir(&probe).is_ok() && probe.join(file).exists();
     fs::remove_dir(&probe).ok();
     usable
 }
@@ -289,7 +316,7 @@ impl Group {
     #[must_use]
     pub fn members(&self) -> BTreeSet<i32> {
         let of =
-            |folder: &PathBuf| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            |folder: &PathBuf| fs::read_to_string(folder.join(PROCESSES_FILE)).unwrap_or_default();
         let all: Vec<String> = self.folders.iter().map(of).collect();
         all.iter()
             .flat_map(|text| text.lines())
@@ -330,8 +357,8 @@ mod tests {
         Hierarchies {
             memory: hierarchy("memory"),
             processes: hierarchy("pids"),
+            cpu: hierarchy("cpu"),
             fence: None,
-            cpu: None,
         }
     }
 
@@ -343,6 +370,7 @@ mod tests {
         let limits = Limits {
             memory: Some(1 << 20),
             processes: Some(7),
+            cpu: Some(1_500),
         };
         let group = all.create("node", "one", limits).unwrap();
         let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
@@ -351,7 +379,16 @@ mod tests {
             "1048576"
         );
         assert_eq!(read("pids/gateless-node-one/pids.max"), "7");
-        assert_eq!(group.folders().len(), 2);
+        assert_eq!(read("cpu/gateless-node-one/cpu.cfs_period_us"), "100000");
+        assert_eq!(read("cpu/gateless-node-one/cpu.cfs_quota_us"), "150000");
+        assert_eq!(group.folders().len(), 3);
+    }
+
+    #[test]
+    fn a_quota_is_never_less_than_the_kernel_takes() {
+        assert_eq!(cpu_quota(500), 50_000);
+        assert_eq!(cpu_quota(1), MIN_CPU_QUOTA_US);
+        assert_eq!(cpu_quota(u32::MAX), 429_496_729_500);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How much isolation an operator asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
     /// All of it, or nothing is started.
+    #[default]
     Sandbox,
     /// What the host can do.
     BestEffort,
@@ -88,26 +89,90 @@ impl Part {
         }
     }
 
+    /// What an operator does so that the host has it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::User => "run the sidecar as root",
+            Self::Namespaces => {
+                "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, \
+                 kernel.apparmor_restrict_unprivileged_userns), in a container CAP_SYS_ADMIN or a seccomp profile that allows unshare and mount"
+            }
+            Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER",
+            Self::Landlock => {
+                "use Linux 5.13 or newer with landlock among its security modules (lsm=)"
+            }
+            Self::Memory | Self::Processes | Self::Cpu => {
+                "delegate control groups to the sidecar: Delegate=memory pids cpu in its systemd unit, in a container a writable /sys/fs/cgroup"
+            }
+        }
+    }
+
     /// Whether `sandbox` is no sandbox without it. Own user ids are asked of root alone: an ordinary user has none to give, and
     /// namespaces hold what they would.
     const fn is_needed(self, root: bool) -> bool {
         match self {
-            Self::Namespaces | Self::Seccomp | Self::Memory | Self::Processes => true,
+            Self::Namespaces | Self::Seccomp | Self::Memory | Self::Processes | Self::Cpu => true,
             Self::User => root,
-            Self::Landlock | Self::Cpu => false,
+            Self::Landlock => false,
         }
     }
 }
 
 /// Parts that a host lacks, of those asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this host cannot isolate functions, it lacks: {}; --isolation best-effort goes on without", list(.0))]
+#[error("this host cannot isolate functions, it lacks: {}", list(.0))]
 pub struct Missing(pub Vec<Part>);
 
+impl Missing {
+    /// What to do about it, each remedy once.
+    #[must_use]
+    pub fn remedies(&self) -> String {
+        let mut remedies: Vec<&str> = Vec::new();
+        for part in &self.0 {
+            if !remedies.contains(&part.remedy()) {
+                remedies.push(part.remedy());
+            }
+        }
+        remedies.join("; ")
+    }
+}
+
 /// Parts in words.
-fn list(parts: &[Part]) -> String {
+#[must_use]
+pub fn list(parts: &[Part]) -> String {
     let names: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
     names.join(", ")
+}
+
+/// How far functions are isolated on a host: what was asked for, and what it lacks of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Isolation {
+    pub level: Level,
+    /// Parts asked for that are not there.
+    pub missing: Vec<Part>,
+    /// No part is missing without which `sandbox` would refuse.
+    pub whole: bool,
+}
+
+impl Isolation {
+    /// There is none.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            level: Level::None,
+            missing: Vec::new(),
+            whole: false,
+        }
+    }
+
+    pub(crate) fn of(level: Level, missing: &[Part], root: bool) -> Self {
+        Self {
+            level,
+            missing: missing.to_vec(),
+            whole: level != Level::None && !missing.iter().any(|part| part.is_needed(root)),
+        }
+    }
 }
 
 /// What is built of what a host can do, and what is missing.
@@ -155,13 +220,14 @@ mod tests {
         for part in Part::ALL {
             let chosen = choose(Level::Sandbox, true, &all_but(&[part]));
             match part {
-                Part::Landlock | Part::Cpu => assert!(chosen.is_ok()),
+                Part::Landlock => assert!(chosen.is_ok()),
                 Part::Namespaces => {
                     assert_eq!(chosen, Err(Missing(vec![Part::User, Part::Namespaces])))
                 }
                 part => {
                     let missing = chosen.unwrap_err();
                     assert!(missing.to_string().contains(part.as_str()), "{missing}");
+                    assert!(missing.remedies().starts_with(part.remedy()), "{missing}");
                 }
             }
         }
@@ -183,6 +249,20 @@ mod tests {
         let (parts, missing) = choose(Level::BestEffort, true, &BTreeSet::new()).unwrap();
         assert!(parts.is_empty());
         assert_eq!(missing.len(), Part::ALL.len());
+    }
+
+    #[test]
+    fn a_remedy_is_named_once_for_all_that_it_mends() {
+        let missing = Missing(vec![Part::Memory, Part::Processes, Part::Cpu]);
+        assert_eq!(missing.remedies().matches("Delegate=").count(), 1);
+    }
+
+    #[test]
+    fn isolation_is_whole_without_what_sandbox_does_not_need() {
+        let whole = |missing: &[Part], root| Isolation::of(Level::BestEffort, missing, root).whole;
+        assert!(whole(&[], true) && whole(&[Part::Landlock], true) && whole(&[Part::User], false));
+        assert!(!whole(&[Part::User], true) && !whole(&[Part::Cpu], false));
+        assert!(!Isolation::of(Level::None, &[], true).whole);
     }
 
     #[test]

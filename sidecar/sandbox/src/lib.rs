@@ -20,9 +20,9 @@ mod view;
 
 pub use enter::launch_if_asked;
 pub use group::{Group, Hierarchies, Limits};
-pub use level::{Level, Missing, Part};
+pub use level::{Isolation, Level, Missing, Part, list};
 pub use plan::{Plan, View};
-pub use spawn::{Error, Sandbox, Settings, Started};
+pub use spawn::{Error, Sandbox, Settings, Started, Usage};
 
 /// Bytes of a sandboxed instance's `/tmp`, its only disk; kept in memory and charged to it.
 pub const MAX_SCRATCH_BYTES: u64 = 256 << 20;

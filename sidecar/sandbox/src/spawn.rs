@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::enter::ARGUMENT;
 use crate::group::{Group, Hierarchies, Limits};
-use crate::level::{self, Level, Missing, Part};
+use crate::level::{self, Isolation, Level, Missing, Part};
 use crate::message::{self, Failure};
 use crate::plan::Plan;
 use crate::{MAX_PROCESSES, rules};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub hidden: Vec<PathBuf>,
     /// Folders of the host that every instance may write to, as far as their modes let others.
     pub shared: Vec<PathBuf>,
+    /// Folders of the host that every instance sees, also where all else is hidden.
+    pub shown: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Settings {
             level: Level::None,
             hidden: Vec::new(),
             shared: Vec::new(),
+            shown: Vec::new(),
         }
     }
 }
@@ -86,9 +89,18 @@ impl From<Failure> for Error {
 pub struct Sandbox {
     settings: Settings,
     parts: BTreeSet<Part>,
-    missing: Vec<Part>,
+    isolation: Isolation,
     hierarchies: Hierarchies,
     default_memory: Option<u64>,
+}
+
+/// What one function's instances may use, as it says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// Bytes; `None`: the most a tree may have here.
+    pub memory: Option<u64>,
+    /// Thousandths of a CPU; `None`: its share of what others leave.
+    pub cpu: Option<u32>,
 }
 
 /// A program that runs.
@@ -137,18 +149,24 @@ impl Sandbox {
         }
         let (parts, missing) = level::choose(settings.level, root, &can)?;
         Ok(Self {
+            isolation: Isolation::of(settings.level, &missing, root),
             settings,
             parts,
-            missing,
             hierarchies,
             default_memory: default_memory(),
         })
     }
 
-    /// Parts that are asked for, and that this host lacks.
+    /// What was asked for, and what this host lacks of it.
     #[must_use]
-    pub fn missing(&self) -> &[Part] {
-        &self.missing
+    pub fn isolation(&self) -> &Isolation {
+        &self.isolation
+    }
+
+    /// Whether an instance cannot change any file of the host but those it is given to write.
+    #[must_use]
+    pub fn holds_files(&self) -> bool {
+        self.has_namespaces() || self.parts.contains(&Part::Landlock)
     }
 
     /// Whether an instance has files, processes and a `/tmp` of its own.
@@ -174,7 +192,7 @@ impl Sandbox {
             .any(|hidden| path.starts_with(hidden))
     }
 
-    /// Starts a program. `plan` names it and what it sees; the walls are added here. `name` is its node and its own; `memory` in bytes.
+    /// Starts a program. `plan` names it and what it sees; the walls are added here. `name` is its node and its own.
     ///
     /// # Errors
     /// When a wall cannot be built or the program not be run. Nothing is left of it then.
@@ -183,13 +201,14 @@ impl Sandbox {
         (node, instance): (&str, &str),
         mut plan: Plan,
         listener: Option<&OwnedFd>,
-        memory: Option<u64>,
+        usage: Usage,
         (out, error): (Stdio, Stdio),
         marks: &BTreeMap<&str, String>,
     ) -> Result<Started, Error> {
         let limits = Limits {
-            memory: memory.or(self.default_memory),
+            memory: usage.memory.or(self.default_memory),
             processes: Some(MAX_PROCESSES),
+            cpu: usage.cpu,
         };
         let group = self
             .hierarchies
@@ -203,7 +222,7 @@ impl Sandbox {
         plan.address_space = if self.hierarchies.has_memory() {
             None
         } else {
-            memory
+            usage.memory
         };
         plan.view
             .hidden
@@ -211,6 +230,7 @@ impl Sandbox {
         plan.view
             .writable
             .extend(self.settings.shared.iter().cloned());
+        plan.view.shown.extend(self.settings.shown.iter().cloned());
         let mut command = Command::new(OWN_BINARY);
         command
             .arg0("gateless-instance")

@@ -33,6 +33,7 @@ async fn start_with(server: SocketAddr, data: &Path, secret: &str) -> Handle {
         domain: "localhost".into(),
         peer_address: "127.0.0.1:2".into(),
         gossip_address: "127.0.0.1:3".into(),
+        isolation: Isolation::default(),
         artifact_cache_bytes: DEFAULT_CACHE_BYTES,
     };
     spawn(config).await.unwrap()

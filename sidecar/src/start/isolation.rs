@@ -1,30 +1,61 @@
-//! How far functions are isolated here: what was asked for, with the data folder hidden, and what the host lacks of it.
+//! How far functions are isolated here: what was asked for, with the data folder hidden and what is on `PATH` shown.
 
+mod programs;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use gateless_sandbox::{Level, Missing, Sandbox};
+use gateless_proto::v1;
+use gateless_sandbox::{Isolation, Level, Missing, Part, Sandbox};
 
 use super::Config;
 
-/// `None`: functions are trusted as this host's users are.
-pub(super) fn open(config: &Config) -> Result<Option<Arc<Sandbox>>, Missing> {
+/// The walls round process functions here.
+pub(super) struct Walls {
+    /// `None`: functions are trusted as this host's users are.
+    pub(super) sandbox: Option<Arc<Sandbox>>,
+    pub(super) isolation: Isolation,
+}
+
+/// Builds what is asked for of them.
+pub(super) fn open(config: &Config) -> Result<Walls, Missing> {
     let mut settings = config.isolation.clone();
     if settings.level == Level::None {
-        return Ok(None);
+        return Ok(Walls {
+            sandbox: None,
+            isolation: Isolation::none(),
+        });
     }
     settings.hidden.push(config.data.clone());
-    for path in settings.hidden.iter_mut().chain(&mut settings.shared) {
+    for path in settings
+        .hidden
+        .iter_mut()
+        .chain(&mut settings.shared)
+        .chain(&mut settings.shown)
+    {
         // What is not there yet is below a folder that is, or is made later with its own modes.
         if let Ok(whole) = path.canonicalize() {
             *path = whole;
         }
     }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path);
+    let programs = programs::folders(folders, &settings.hidden, Path::is_dir);
+    settings.shown.extend(programs);
     let sandbox = Sandbox::open(settings)?;
-    for part in sandbox.missing() {
-        tracing::warn!(
-            missing = part.as_str(),
-            "functions are isolated without a part this host lacks"
-        );
+    let isolation = sandbox.isolation().clone();
+    Ok(Walls {
+        sandbox: Some(Arc::new(sandbox)),
+        isolation,
+    })
+}
+
+/// The same for the server.
+pub(super) fn told(isolation: &Isolation) -> v1::Isolation {
+    let missing = isolation.missing.iter().copied();
+    v1::Isolation {
+        level: isolation.level.to_string(),
+        missing: missing.map(Part::as_str).map(str::to_owned).collect(),
+        whole: isolation.whole,
     }
-    Ok(Some(Arc::new(sandbox)))
 }

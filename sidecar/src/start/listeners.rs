@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gateless_listen::admission::Limits;
 use gateless_listen::{Bounds, Keepalive, Plain, descriptors};
+use gateless_sandbox::Isolation;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -88,13 +89,14 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub(super) fn running(self, gossip: SocketAddr, stop: Stop) -> Running {
+    pub(super) fn running(self, gossip: SocketAddr, isolation: Isolation, stop: Stop) -> Running {
         Running {
             public: self.public,
             local: self.local,
             peer: self.peer,
             metrics: self.metrics,
             gossip,
+            isolation,
             stop,
         }
     }

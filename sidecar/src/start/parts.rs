@@ -11,7 +11,7 @@ use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
-use gateless_sandbox::Sandbox;
+use gateless_sandbox::{Isolation, Sandbox};
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
@@ -23,7 +23,6 @@ use crate::admin::{Admin, Host};
 use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
 use crate::call::{Proxy, Reserve};
-use crate::cluster::auth::ClusterSecret;
 use crate::cluster::drain::Draining;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
@@ -234,7 +233,6 @@ pub(super) async fn join(
     config: &Config,
     node: &NodeId,
     addresses: &Addresses,
-    secret: &ClusterSecret,
     gates: Gates,
 ) -> Result<Joined, Error> {
     let peers = cluster::Config {
@@ -248,7 +246,7 @@ pub(super) async fn join(
         public_url: addresses.public_url(),
         capacity: config.capacity,
         version: VERSION.to_owned(),
-        secret: secret.clone(),
+        secret: config.cluster_secret.clone(),
         reserver: Arc::new(gates),
     };
     Ok(cluster::spawn(peers).await?)
@@ -258,20 +256,21 @@ pub(super) async fn follow_server(
     config: &Config,
     node: &NodeId,
     addresses: &Addresses,
-    secret: &ClusterSecret,
     gossip: SocketAddr,
     engine: Engine,
+    isolation: &Isolation,
 ) -> Result<Arc<catalogue::Handle>, Error> {
     let control = catalogue::Config {
         server: config.server.clone(),
         data: config.data.clone(),
-        secret: secret.clone(),
+        secret: config.cluster_secret.clone(),
         node: node.clone(),
         version: VERSION.to_owned(),
         public_url: addresses.public_url(),
         domain: config.domain.clone(),
         peer_address: addresses.peer_address(),
         gossip_address: format!("{}:{}", addresses.host, gossip.port()),
+        isolation: super::isolation::told(isolation),
         artifact_cache_bytes: catalogue::DEFAULT_CACHE_BYTES,
     };
     let control = Arc::new(catalogue::spawn(control).await?);

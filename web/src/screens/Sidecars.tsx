@@ -15,6 +15,11 @@ import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 import { Table } from "../parts/Table.tsx";
 
+/** How far process functions are kept apart there. */
+function isolation(reason: string | undefined): string {
+  return { sandboxed: "sandbox", parts_missing: "partial", switched_off: "none" }[reason ?? ""] ?? "unknown";
+}
+
 export function Sidecars() {
   const sidecars = useLive(resources.sidecars());
   const mayDrain = useMay("cluster");
@@ -39,13 +44,15 @@ export function Sidecars() {
       )}
       {items.length > 0 && <Topology sidecars={items} highlighted={lit} onHighlight={setLit} />}
       {items.length > 0 && (
-        <Table caption="Sidecars" columns={["Sidecar", "State", "Entrance", ["Owns", "num"], ["Instances", "num"], ["Held", "num"], ["Queued", "num"], "Connected", "Version", "(Actions)"]}>
+        <Table caption="Sidecars" columns={["Sidecar", "State", "Isolation", "Entrance", ["Owns", "num"], ["Instances", "num"], ["Held", "num"], ["Queued", "num"], "Connected", "Version", "(Actions)"]}>
           {items.map((one) => {
             const state = stateOf(one);
+            const isolated = one.conditions.find((condition) => condition.type === "Isolated");
             return (
               <tr key={one.id} class={lit === one.id ? "lit" : ""} onMouseEnter={() => setLit(one.id)} onMouseLeave={() => setLit(null)}>
                 <th scope="row" class="mono">{one.id}</th>
                 <td><State tone={state.tone}>{state.text}</State></td>
+                <td title={isolated?.message}>{isolation(isolated?.reason)}</td>
                 <td class="mono">
                   {one.public_url} <Copy text={one.public_url} label={`Copy the address of ${one.id}`} />
                 </td>

@@ -9,7 +9,7 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use gateless_sandbox::{Error as Refusal, Group, Plan, Sandbox, View};
+use gateless_sandbox::{Error as Refusal, Group, Plan, Sandbox, Usage, View};
 
 use super::Inner;
 use super::ports::Claim;
@@ -86,15 +86,12 @@ pub(super) fn start(
         (NODE_MARK, node.to_owned()),
         (INSTANCE_MARK, request.id.to_string()),
     ]);
+    let usage = Usage {
+        memory: process.memory,
+        cpu: None,
+    };
     let output = (log("stdout.log")?, log("stderr.log")?);
-    match sandbox.start(
-        names,
-        plan,
-        listener.as_ref(),
-        process.memory,
-        output,
-        &marks,
-    ) {
+    match sandbox.start(names, plan, listener.as_ref(), usage, output, &marks) {
         Ok(started) => Ok((started.child, started.group)),
         Err(Refusal::Program(error)) => Err(refused(&error, process, program, environment)),
         Err(wall) => Err(Error::Refused(wall.to_string())),
