@@ -19,7 +19,7 @@ import (
 // checks if the Condition type satisfies the MappedNullable interface at compile time
 var _ MappedNullable = &Condition{}
 
-// Condition One aspect of a function's state.
+// Condition One aspect of a function's or a sidecar's state.
 type Condition struct {
 	// The last lines a failed instance wrote, oldest first.
 	LastLogLines []string `json:"last_log_lines"`
@@ -27,11 +27,11 @@ type Condition struct {
 	LastTransitionAt time.Time `json:"last_transition_at"`
 	// For people.
 	Message string `json:"message"`
-	// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+	// For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...; of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.
 	Reason string `json:"reason"`
 	// Whether it holds.
 	Status Status `json:"status"`
-	// `Ready`: the newest revision was ready and nothing keeps it from running. `Accepted`: every connected sidecar has the function as it is now.
+	// `Ready`: the newest revision was ready and nothing keeps it from running. `Accepted`: every connected sidecar has the function as it is now. `Isolated`, of a sidecar: process functions there are kept apart from their host and from each other.
 	Type string `json:"type"`
 	AdditionalProperties map[string]interface{}
 }

@@ -25,6 +25,8 @@ type Sidecar struct {
 	AsyncQueued int64 `json:"async_queued"`
 	// The catalogue version it applied.
 	CatalogueVersion int64 `json:"catalogue_version"`
+	// How it is: `Isolated`.
+	Conditions []Condition `json:"conditions"`
 	// The same as `catalogue_version`.
 	ConfigVersion int64 `json:"config_version"`
 	// Whether its config stream is up.
@@ -68,10 +70,11 @@ type _Sidecar Sidecar
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewSidecar(asyncQueued int64, catalogueVersion int64, configVersion int64, connected bool, connectedAt time.Time, domain string, draining bool, gossipAddress string, held int64, id string, instances int32, lag int64, lastSeenAt time.Time, nodeId string, owns []string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
+func NewSidecar(asyncQueued int64, catalogueVersion int64, conditions []Condition, configVersion int64, connected bool, connectedAt time.Time, domain string, draining bool, gossipAddress string, held int64, id string, instances int32, lag int64, lastSeenAt time.Time, nodeId string, owns []string, peerAddress string, publicUrl string, rejections []Rejection, version string) *Sidecar {
 	this := Sidecar{}
 	this.AsyncQueued = asyncQueued
 	this.CatalogueVersion = catalogueVersion
+	this.Conditions = conditions
 	this.ConfigVersion = configVersion
 	this.Connected = connected
 	this.ConnectedAt = connectedAt
@@ -146,6 +149,30 @@ func (o *Sidecar) GetCatalogueVersionOk() (*int64, bool) {
 // SetCatalogueVersion sets field value
 func (o *Sidecar) SetCatalogueVersion(v int64) {
 	o.CatalogueVersion = v
+}
+
+// GetConditions returns the Conditions field value
+func (o *Sidecar) GetConditions() []Condition {
+	if o == nil {
+		var ret []Condition
+		return ret
+	}
+
+	return o.Conditions
+}
+
+// GetConditionsOk returns a tuple with the Conditions field value
+// and a boolean to check if the value has been set.
+func (o *Sidecar) GetConditionsOk() ([]Condition, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Conditions, true
+}
+
+// SetConditions sets field value
+func (o *Sidecar) SetConditions(v []Condition) {
+	o.Conditions = v
 }
 
 // GetConfigVersion returns the ConfigVersion field value
@@ -568,6 +595,7 @@ func (o Sidecar) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["async_queued"] = o.AsyncQueued
 	toSerialize["catalogue_version"] = o.CatalogueVersion
+	toSerialize["conditions"] = o.Conditions
 	toSerialize["config_version"] = o.ConfigVersion
 	toSerialize["connected"] = o.Connected
 	toSerialize["connected_at"] = o.ConnectedAt
@@ -600,6 +628,7 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 	requiredProperties := []string{
 		"async_queued",
 		"catalogue_version",
+		"conditions",
 		"config_version",
 		"connected",
 		"connected_at",
@@ -648,6 +677,7 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "async_queued")
 		delete(additionalProperties, "catalogue_version")
+		delete(additionalProperties, "conditions")
 		delete(additionalProperties, "config_version")
 		delete(additionalProperties, "connected")
 		delete(additionalProperties, "connected_at")

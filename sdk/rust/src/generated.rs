@@ -546,7 +546,7 @@ namespace.*/
             Default::default()
         }
     }
-    ///One aspect of a function's state.
+    ///One aspect of a function's or a sidecar's state.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Condition {
         ///The last lines a failed instance wrote, oldest first.
@@ -555,12 +555,14 @@ namespace.*/
         pub last_transition_at: ::jiff::Timestamp,
         ///For people.
         pub message: ::std::string::String,
-        ///For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+        /**For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...;
+of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.*/
         pub reason: ::std::string::String,
         ///Whether it holds.
         pub status: Status,
         /**`Ready`: the newest revision was ready and nothing keeps it from running.
-`Accepted`: every connected sidecar has the function as it is now.*/
+`Accepted`: every connected sidecar has the function as it is now.
+`Isolated`, of a sidecar: process functions there are kept apart from their host and from each other.*/
         #[serde(rename = "type")]
         pub type_: ::std::string::String,
     }
@@ -2329,6 +2331,8 @@ accepts a connection, although nobody may be behind it yet.*/
         pub async_queued: i64,
         ///The catalogue version it applied.
         pub catalogue_version: i64,
+        ///How it is: `Isolated`.
+        pub conditions: ::std::vec::Vec<Condition>,
         ///The same as `catalogue_version`.
         pub config_version: i64,
         ///Whether its config stream is up.
@@ -11691,6 +11695,10 @@ shows the condition `FunctionMissing`.*/
         pub struct Sidecar {
             async_queued: ::std::result::Result<i64, ::std::string::String>,
             catalogue_version: ::std::result::Result<i64, ::std::string::String>,
+            conditions: ::std::result::Result<
+                ::std::vec::Vec<super::Condition>,
+                ::std::string::String,
+            >,
             config_version: ::std::result::Result<i64, ::std::string::String>,
             connected: ::std::result::Result<bool, ::std::string::String>,
             connected_at: ::std::result::Result<
@@ -11737,6 +11745,7 @@ shows the condition `FunctionMissing`.*/
                     catalogue_version: Err(
                         "no value supplied for catalogue_version".to_string(),
                     ),
+                    conditions: Err("no value supplied for conditions".to_string()),
                     config_version: Err(
                         "no value supplied for config_version".to_string(),
                     ),
@@ -11785,6 +11794,18 @@ shows the condition `FunctionMissing`.*/
                         format!(
                             "error converting supplied value for catalogue_version: {e}"
                         )
+                    });
+                self
+            }
+            pub fn conditions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Condition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.conditions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for conditions: {e}")
                     });
                 self
             }
@@ -12003,6 +12024,7 @@ shows the condition `FunctionMissing`.*/
                 Ok(Self {
                     async_queued: value.async_queued?,
                     catalogue_version: value.catalogue_version?,
+                    conditions: value.conditions?,
                     config_version: value.config_version?,
                     connected: value.connected?,
                     connected_at: value.connected_at?,
@@ -12028,6 +12050,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     async_queued: Ok(value.async_queued),
                     catalogue_version: Ok(value.catalogue_version),
+                    conditions: Ok(value.conditions),
                     config_version: Ok(value.config_version),
                     connected: Ok(value.connected),
                     connected_at: Ok(value.connected_at),

@@ -401,7 +401,7 @@ export type Component = {
 };
 
 /**
- * One aspect of a function's state.
+ * One aspect of a function's or a sidecar's state.
  */
 export type Condition = {
     /**
@@ -417,7 +417,8 @@ export type Condition = {
      */
     message: string;
     /**
-     * For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...
+     * For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`, `no_sidecars`, ...;
+     * of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.
      */
     reason: string;
     /**
@@ -427,6 +428,7 @@ export type Condition = {
     /**
      * `Ready`: the newest revision was ready and nothing keeps it from running.
      * `Accepted`: every connected sidecar has the function as it is now.
+     * `Isolated`, of a sidecar: process functions there are kept apart from their host and from each other.
      */
     type: string;
 };
@@ -2017,6 +2019,10 @@ export type Sidecar = {
      * The catalogue version it applied.
      */
     catalogue_version: number;
+    /**
+     * How it is: `Isolated`.
+     */
+    conditions: Array<Condition>;
     /**
      * The same as `catalogue_version`.
      */

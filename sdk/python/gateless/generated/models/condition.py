@@ -14,17 +14,20 @@ T = TypeVar("T", bound="Condition")
 
 @_attrs_define
 class Condition:
-    """One aspect of a function's state.
+    """One aspect of a function's or a sidecar's state.
 
     Attributes:
         last_log_lines (list[str]): The last lines a failed instance wrote, oldest first.
         last_transition_at (datetime.datetime): Since when `status` and `reason` are what they are.
         message (str): For people.
         reason (str): For programs: `ready`, `draining`, `starting`, `crash_loop`, `start_timeout`, `rejected`,
-            `no_sidecars`, ... Example: crash_loop.
+            `no_sidecars`, ...;
+            of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`. Example: crash_loop.
         status (Status): Whether a condition holds.
         type_ (str): `Ready`: the newest revision was ready and nothing keeps it from running.
-            `Accepted`: every connected sidecar has the function as it is now. Example: Ready.
+            `Accepted`: every connected sidecar has the function as it is now.
+            `Isolated`, of a sidecar: process functions there are kept apart from their host and from each other. Example:
+            Ready.
     """
 
     last_log_lines: list[str]

@@ -8,6 +8,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 if TYPE_CHECKING:
+    from ..models.condition import Condition
     from ..models.rejection import Rejection
 
 
@@ -21,6 +22,7 @@ class Sidecar:
     Attributes:
         async_queued (int): Calls in its queue.
         catalogue_version (int): The catalogue version it applied.
+        conditions (list[Condition]): How it is: `Isolated`.
         config_version (int): The same as `catalogue_version`.
         connected (bool): Whether its config stream is up.
         connected_at (datetime.datetime): When it last connected.
@@ -44,6 +46,7 @@ class Sidecar:
 
     async_queued: int
     catalogue_version: int
+    conditions: list[Condition]
     config_version: int
     connected: bool
     connected_at: datetime.datetime
@@ -67,6 +70,11 @@ class Sidecar:
         async_queued = self.async_queued
 
         catalogue_version = self.catalogue_version
+
+        conditions = []
+        for conditions_item_data in self.conditions:
+            conditions_item = conditions_item_data.to_dict()
+            conditions.append(conditions_item)
 
         config_version = self.config_version
 
@@ -111,6 +119,7 @@ class Sidecar:
             {
                 "async_queued": async_queued,
                 "catalogue_version": catalogue_version,
+                "conditions": conditions,
                 "config_version": config_version,
                 "connected": connected,
                 "connected_at": connected_at,
@@ -135,12 +144,20 @@ class Sidecar:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.condition import Condition
         from ..models.rejection import Rejection
 
         d = dict(src_dict)
         async_queued = d.pop("async_queued")
 
         catalogue_version = d.pop("catalogue_version")
+
+        conditions = []
+        _conditions = d.pop("conditions")
+        for conditions_item_data in _conditions:
+            conditions_item = Condition.from_dict(conditions_item_data)
+
+            conditions.append(conditions_item)
 
         config_version = d.pop("config_version")
 
@@ -184,6 +201,7 @@ class Sidecar:
         sidecar = cls(
             async_queued=async_queued,
             catalogue_version=catalogue_version,
+            conditions=conditions,
             config_version=config_version,
             connected=connected,
             connected_at=connected_at,
