@@ -220,10 +220,11 @@ def hostile(cluster, sidecar):
     secret = attempt("/secret?of=PASSWORD")
     expect(not secret["found"], "it read another function's secret")
     say(f"another's secret in /proc: not in the {secret['processes']} other process(es) it sees")
-    for part in (cluster.server, *cluster.sidecars):
-        found = attempt(f"/read?path={cluster.folder / part.name}")
-        expect(found["found"] is None, f"it reads the data of {part.name}: {found}")
-    say(f"data folders of the server and the sidecars: {found['error']}")
+    for file in ("server/cluster-secret", "sidecar-1/node-id", "sidecar-2/node-id", "sidecar-3/node-id"):
+        expect((cluster.folder / file).exists(), f"{file} is not there to be read")
+        found = attempt(f"/read?path={cluster.folder / file}")
+        expect(found["found"] is None, f"it reads {file}: {found}")
+    say(f"the cluster secret, the sidecars' data: {found['error']}")
     forks = attempt(f"/fork?most={FORKS}")
     expect(forks["refused"], f"it forked {forks['forks']} times and was not stopped")
     say(f"forks: refused after {forks['forks']} ({forks['refused']})")
