@@ -3,6 +3,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "gateless/v1/resources.proto",
+        "gateless/v1/identity.proto",
         "gateless/v1/config.proto",
         "gateless/v1/peer.proto",
         "gateless/v1/admin.proto",
