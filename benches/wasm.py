@@ -70,19 +70,17 @@ class Gateless:
     def __init__(self, run, name="wasm"):
         home = run.folder / name
         home.mkdir()
-        secret = home / "secret"
-        secret.write_text("a-secret-of-the-benchmark")
+        token = home / "join-token"
         env = {**os.environ, "XDG_CONFIG_HOME": str(home), "GATELESS_LOG": "error"}
         here = "127.0.0.1:0"
-        common = ["--cluster-secret-file", secret]
         server = run.start(BIN / "gateless", "server", "--data", home / "server", "--listen", here,
-                           "--grpc-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
+                           "--grpc-listen", here, "--write-join-token", token, stdout=subprocess.PIPE, text=True, env=env)
         ready = json.loads(server.stdout.readline())
         self.api = ready["api"].removeprefix("http://")
         self.token = Path(ready["admin_token_file"]).read_text().strip()
         sidecar = run.start(BIN / "gateless", "sidecar", "--wasi-0-3", "--isolation", "best-effort", "--data", home / "sidecar", "--server", ready["grpc"],
                             "--listen", here, "--local-listen", here, "--peer-listen", here,
-                            "--gossip-listen", here, "--metrics-listen", here, *common, stdout=subprocess.PIPE, text=True, env=env)
+                            "--gossip-listen", here, "--metrics-listen", here, "--join-token-file", token, stdout=subprocess.PIPE, text=True, env=env)
         self.pid = sidecar.pid
         ready = json.loads(sidecar.stdout.readline())
         self.public, self.metrics = (ready[name].removeprefix("http://") for name in ("public", "metrics"))

@@ -158,22 +158,23 @@ def checkout(folder, binaries):
 def hosts(folder, env, blocks):
     """Runs each block on the host that its first line names, and sees that the hosts find each other."""
     network = Network()
-    shells, secret = {}, None
+    shells, join_token = {}, None
     for address, block in blocks:
         (command,) = commands(block)
         shell = shells[address] = Shell(folder, env, network.host(address))
         # A host's own disk, but for what an operator brings.
         shell.run("mount -t tmpfs tmpfs /var/lib")
-        if secret:
-            file = re.search(r"--cluster-secret-file (\S+)", command)[1]
-            shell.run(f"mkdir -p {Path(file).parent} && printf %s '{secret}' >{file} && chmod 600 {file}")
+        if join_token:
+            file = re.search(r"--join-token-file (\S+)", command)[1]
+            shell.run(f"mkdir -p {Path(file).parent} && printf %s '{join_token}' >{file} && chmod 600 {file}")
         since = len(shell.said())
         shell.run(f"{command} &")
         ready = shell.wait_for(command, r'\{.*"event":"ready".*\}', since)[0]
-        if not secret:
-            secret = shell.run("cat /var/lib/gateless/server/cluster-secret").strip()
+        if not join_token:
             file = re.search(r'"admin_token_file":"([^"]+)"', ready)[1]
             token = shell.run(f"cat {file}").strip()
+            make = "gateless sidecar join-token create --uses 2 --quiet"
+            join_token = shell.run(f"{make} --server http://{address}:7780 --token {token}").split()[-1]
             server = address
     ask = f"gateless sidecars --server http://{server}:7780 --token {token} -o json"
     end = time.monotonic() + SECONDS

@@ -10,6 +10,7 @@ use crate::commands::contexts::ContextArgs;
 use crate::commands::deploy::{DeployArgs, DiffArgs};
 use crate::commands::events::EventsArgs;
 use crate::commands::functions::{DeleteArgs, FunctionArg, LsArgs};
+use crate::commands::identity::IdentityArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::invoke::InvokeArgs;
 use crate::commands::keys::KeyArgs;
@@ -70,11 +71,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run server and sidecar in one process.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Run the management server.
     Server(ServerArgs),
     /// Run a sidecar, one per host.
-    Sidecar(SidecarArgs),
+    Sidecar(Box<SidecarArgs>),
     /// Begin a function from a template.
     New(NewArgs),
     /// Run a function here, again after every change of its sources.
@@ -157,7 +158,7 @@ pub(crate) enum ClientCommand {
     Revisions(Scoped<FunctionArg>),
     /// List a function's running instances.
     Instances(Scoped<FunctionArg>),
-    /// Sidecars: list, drain, resume.
+    /// Sidecars: list, drain, resume, revoke.
     Sidecars(Scoped<SidecarsArgs>),
     /// Show every function's load, live on a terminal.
     Top(Scoped<TopArgs>),
@@ -183,6 +184,8 @@ pub(crate) enum ClientCommand {
     Dashboard(Scoped<Nothing>),
     /// Namespaces: what each may have.
     Ns(Scoped<NsArgs>),
+    /// Identity: show whom the cluster trusts, change its authority.
+    Identity(Scoped<IdentityArgs>),
     /// Access tokens: create, list, revoke.
     Token(Scoped<TokenArgs>),
 }

@@ -25,7 +25,6 @@ use crate::run::IsolationArgs;
 use crate::run::parts::{
     self, Signals, object, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
-use crate::secret_file::secret_file;
 
 const USUAL_API: u16 = 7780;
 const USUAL_CALLS: u16 = 7700;
@@ -62,17 +61,21 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
     let temporary =
         tempfile::tempdir().map_err(|e| Failure::io("cannot make a temporary folder", &e))?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
-    let secret = secret_file(&data.join("cluster-secret"), true)?;
     parts::block_on_with("warn", async {
         let mut signals = Signals::new()?;
         let listen = listen_at(args.listen, USUAL_API);
-        let mut server = start_server(parts::loopback_server(data, listen, secret.clone())).await?;
+        let mut server = start_server(parts::loopback_server(data, listen)).await?;
         let listen = listen_at(args.function_listen, USUAL_CALLS);
         let mut isolation = args.isolation.settings(Level::BestEffort);
-        // The server's folder and the secret, too.
+        // The server's folder, too.
         isolation.hidden.push(data.to_owned());
-        let config = parts::loopback_sidecar(url(server.grpc), data, listen, secret, isolation);
-        let sidecar = match start_sidecar(config).await {
+        let started = async {
+            let join = parts::join(&server).await?;
+            let grpc = parts::secure_url(server.grpc);
+            let config = parts::loopback_sidecar(grpc, data, listen, join, isolation);
+            start_sidecar(config).await
+        };
+        let sidecar = match started.await {
             Ok(sidecar) => sidecar,
             Err(failure) => {
                 server.shutdown().await;

@@ -5,8 +5,8 @@
 use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
-    audit, calls, dashboard, deploy, doctor, events, functions, import, invoke, keys, logs,
-    namespaces, secrets, sidecars, tokens, top, traffic, triggers,
+    audit, calls, dashboard, deploy, doctor, events, functions, identity, import, invoke, keys,
+    logs, namespaces, secrets, sidecars, tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
 use crate::login::Remote;
@@ -76,6 +76,9 @@ pub(crate) async fn client_command(
         }
         C::Dashboard(Scoped { remote, .. }) => {
             dashboard::dashboard(&client(&remote).await?, out).await
+        }
+        C::Identity(Scoped { args, remote }) => {
+            identity::identity(&client(&remote).await?, out, &args).await
         }
         C::Token(Scoped { args, remote }) => {
             tokens::token(&client(&remote).await?, out, &args).await

@@ -20,7 +20,6 @@ mod project;
 mod reference;
 mod replay;
 mod run;
-mod secret_file;
 mod sse;
 mod templates;
 
@@ -30,11 +29,13 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use self::args::{AutoscalerCommand, Cli, Command};
-use self::commands::{contexts, new};
+use self::args::{AutoscalerCommand, Cli, Command, Scoped};
+use self::client::Client;
+use self::commands::{contexts, join_tokens, new};
 use self::dispatch::client_command;
 use self::failure::{Exit, Failure};
 use self::output::{Format, Output};
+use self::run::SidecarCommand;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -105,7 +106,12 @@ fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Up(args) => run::up(&args, out),
         Command::Server(args) => run::server(&args, out),
-        Command::Sidecar(args) => run::sidecar(&args, out),
+        Command::Sidecar(args) => match args.command {
+            Some(SidecarCommand::JoinToken(Scoped { args, remote })) => block_on(async {
+                join_tokens::join_token(&Client::new(&remote).await?, out, &args).await
+            }),
+            None => run::sidecar(&args.run, out),
+        },
         Command::Client(command) => block_on(client_command(*command, out)),
         Command::New(args) => new::new(&args, out),
         Command::Dev(args) => dev::dev(&args, out),

@@ -10,18 +10,20 @@ pub(crate) mod parts;
 use std::path::Path;
 
 use gateless_sandbox::Level;
+use gateless_sidecar::Join;
 use serde_json::json;
 
-pub(crate) use self::args::{IsolationArgs, ServerArgs, SidecarArgs, UpArgs};
+pub(crate) use self::args::{
+    IsolationArgs, ServerArgs, SidecarArgs, SidecarCommand, SidecarRun, UpArgs,
+};
 use self::args::{RecoverArgs, ServerCommand};
 use self::parts::{
-    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, login_link,
-    not_isolated, server_ready, sidecar_ready, start_server, start_sidecar, url,
+    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, join, login_link,
+    not_isolated, secure_url, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
 use crate::failure::{Exit, Failure};
 use crate::login::file::{Login, Logins};
 use crate::output::Output;
-use crate::secret_file::secret_file;
 
 /// What the login of `up` is called.
 const FIRST_CONTEXT: &str = "local";
@@ -29,26 +31,15 @@ const FIRST_CONTEXT: &str = "local";
 /// `gateless up`
 pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     let data = args.data.folder("")?;
-    let secret = secret_file(&data.join("cluster-secret"), true)?;
+    let identity = args.identity.settings()?;
     block_on(async {
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
         let config = args
             .listen
-            .config(data.join("server"), secret.clone(), connections);
+            .config(data.join("server"), identity, connections);
         let mut server = start_server(config).await?;
-        let grpc = url(server.grpc);
-        let mut config = args.host.config(
-            Some(grpc),
-            data.join("sidecar"),
-            args.function_listen,
-            secret,
-            connections,
-            Level::BestEffort,
-        )?;
-        // The server's folder and the secret, too.
-        config.isolation.hidden.push(data.clone());
-        let sidecar = match start_sidecar(config).await {
+        let sidecar = match beside(args, &data, &server).await {
             Ok(sidecar) => sidecar,
             Err(failure) => {
                 server.shutdown().await;
@@ -91,17 +82,36 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     })
 }
 
+/// A sidecar of the server in this process.
+async fn beside(
+    args: &UpArgs,
+    data: &Path,
+    server: &gateless_server::Running,
+) -> Result<gateless_sidecar::Running, Failure> {
+    let mut config = args.host.config(
+        Some(secure_url(server.grpc)),
+        data.join("sidecar"),
+        args.function_listen,
+        join(server).await?,
+        args.connections.options(),
+        Level::BestEffort,
+    )?;
+    // The server's folder, too.
+    config.isolation.hidden.push(data.to_owned());
+    start_sidecar(config).await
+}
+
 /// `gateless server`
 pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure> {
     if let Some(ServerCommand::Recover(args)) = &args.command {
         return recover(args, out);
     }
     let data = args.data.folder("server")?;
-    let secret = args.secret.read(&data, true)?;
+    let identity = args.identity.settings()?;
     block_on(async {
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
-        let mut server = start_server(args.listen.config(data, secret, connections)).await?;
+        let mut server = start_server(args.listen.config(data, identity, connections)).await?;
         let admin = admin_token_file(&server, out).await;
         server.answer();
         match announce(out, server_ready(&server, admin.as_deref())) {
@@ -137,26 +147,28 @@ fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// `gateless sidecar`
-pub(crate) fn sidecar(args: &SidecarArgs, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn sidecar(args: &SidecarRun, out: &mut Output) -> Result<(), Failure> {
     let data = args.data.folder("sidecar")?;
-    // A sidecar alone may make its own; one with others must be given theirs.
-    let alone = args.server.is_none() && args.host.join.is_empty();
-    let secret = args.secret.read(&data, alone)?;
-    let hidden = args.secret.path(&data);
+    let token = args.join_token_file.clone();
+    let identity = token.clone().map_or(Join::No, Join::File);
     let connections = args.connections.options();
     let mut config = args.host.config(
         args.server.clone(),
         data,
         args.listen,
-        secret,
+        identity,
         connections,
         Level::default(),
     )?;
     // Where there are no user ids to give, its mode keeps no instance from it.
-    config.isolation.hidden.push(hidden);
+    config.isolation.hidden.extend(token);
     block_on(async {
         let mut signals = Signals::new()?;
-        let sidecar = start_sidecar(config).await?;
+        // Joining waits for the server, however long it takes.
+        let sidecar = tokio::select! {
+            started = start_sidecar(config) => started?,
+            () = signals.next() => return Ok(()),
+        };
         announce(out, sidecar_ready(&sidecar))?;
         if let Some(lack) = not_isolated(&sidecar) {
             tracing::warn!("{lack}");

@@ -61,9 +61,7 @@ names! {
 
 // Between sidecars, and between server and sidecar.
 names! {
-    /// The cluster secret; the key of gRPC's metadata, too.
-    CLUSTER = crate::secret::HEADER;
-    /// The sender's node id.
+    /// The node that holds a call which comes through another, to be told of room for it: no proof of anything.
     NODE = "x-gateless-node";
     /// `async` for calls from the queue.
     CLASS = "x-gateless-class";
@@ -164,8 +162,8 @@ pub fn strip(headers: &mut HeaderMap, by: Speaker) {
 }
 
 /// Headers that only sidecars may set; dropped from what others send.
-const INTERNAL: [HeaderName; 9] = [
-    CLUSTER, NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO,
+const INTERNAL: [HeaderName; 8] = [
+    NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO,
 ];
 
 /// Whether a header is one of our own, for callers or for sidecars.
@@ -214,7 +212,7 @@ mod tests {
                 HeaderName::from_static("x-gateless-of-a-later-version"),
                 Speaker::Function,
             ),
-            (CLUSTER, Speaker::Sidecar),
+            (NODE, Speaker::Sidecar),
             (REFUSED, Speaker::Sidecar),
             (HOPS, Speaker::Sidecar),
         ];

@@ -18,7 +18,6 @@ pub mod network;
 pub mod problem;
 #[cfg(feature = "schedule")]
 pub mod schedule;
-pub mod secret;
 #[cfg(feature = "http")]
 pub mod session;
 pub mod share;

@@ -138,7 +138,7 @@ codes! {
     OriginNotAllowed = "origin_not_allowed", 403, Calls, "the function takes no calls from pages of this origin";
     RateLimited = "rate_limited", 429, Calls, "the caller, or all callers together, made more calls than the function takes; `retry-after` says when the next may come";
     NoRevision = "no_revision", 503, Calls, "the function has no revision that gets traffic";
-    NotAPeer = "not_a_peer", 401, Calls, "the request came to the sidecars' own listener without the cluster's secret";
+    NotAPeer = "not_a_peer", 401, Calls, "the request came to the sidecars' own listener from who is no sidecar";
     NoManagementHere = "no_management_here", 404, Calls, "this sidecar passes no management requests on";
     TooManyManagementRequests = "too_many_management_requests", 503, Calls, "this sidecar passes as many management requests on as it may";
     ServerUnreachable = "server_unreachable", 503, Calls, "the server, which the request is for, cannot be reached";

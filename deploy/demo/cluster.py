@@ -96,12 +96,13 @@ class Cluster:
     def start(self):
         data = self.folder / "server"
         any_port = "127.0.0.1:0"
-        self.server = self.part("server", "server", "--data", data, "--listen", any_port, "--grpc-listen", any_port)
+        self.server = self.part("server", "server", "--data", data, "--listen", any_port, "--grpc-listen", any_port,
+                                "--write-join-token", self.folder / "join-token")
         self.env["GATELESS_SERVER"] = self.server.ready["api"]
         self.env["GATELESS_TOKEN"] = Path(self.server.ready["admin_token_file"]).read_text().strip()
         for number in (1, 2, 3):
             args = ["sidecar", "--server", self.server.ready["grpc"], "--data", self.folder / f"sidecar-{number}"]
-            args += ["--cluster-secret-file", data / "cluster-secret", "--capacity", "20"]
+            args += ["--join-token-file", self.folder / "join-token", "--capacity", "20"]
             # As isolated as this machine can; flaky counts its failures in a folder of the host.
             args += ["--isolation", "best-effort", "--shared-folder", self.shared]
             # Callbacks go to the public internet, and to what an operator names.

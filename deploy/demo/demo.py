@@ -220,11 +220,11 @@ def hostile(cluster, sidecar):
     secret = attempt("/secret?of=PASSWORD")
     expect(not secret["found"], "it read another function's secret")
     say(f"another's secret in /proc: not in the {secret['processes']} other process(es) it sees")
-    for file in ("server/cluster-secret", "sidecar-1/node-id", "sidecar-2/node-id", "sidecar-3/node-id"):
+    for file in ("server/identity/authority.json", "join-token", "sidecar-1/node-id", "sidecar-2/node-id", "sidecar-3/node-id"):
         expect((cluster.folder / file).exists(), f"{file} is not there to be read")
         found = attempt(f"/read?path={cluster.folder / file}")
         expect(found["found"] is None, f"it reads {file}: {found}")
-    say(f"the cluster secret, the sidecars' data: {found['error']}")
+    say(f"the authority's key, the join token, the sidecars' data: {found['error']}")
     forks = attempt(f"/fork?most={FORKS}")
     expect(forks["refused"], f"it forked {forks['forks']} times and was not stopped")
     say(f"forks: refused after {forks['forks']} ({forks['refused']})")

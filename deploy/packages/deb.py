@@ -10,7 +10,7 @@ import contents as having
 from archive import ROOT, File
 
 ENVIRONMENT = b"""# Read by gateless-sidecar.service. See `man gateless-sidecar`.
-#GATELESS_CONFIG_SERVER=http://SERVER:7781
+#GATELESS_CONFIG_SERVER=https://SERVER:7781
 #GATELESS_JOIN=HOST-A:7703,HOST-B:7703
 #GATELESS_ADVERTISE_HOST=THIS-HOST
 """

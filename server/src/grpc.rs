@@ -1,19 +1,23 @@
-//! `ConfigService`: what sidecars ask of the server. Only the cluster secret opens it.
+//! `ConfigService` and `IdentityService`: what sidecars ask of the server.
+//!
+//! Who asks is proven by the connection's certificate; only who joins has none yet.
 
+mod identity;
 mod watch;
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use gateless_common::secret::ClusterSecret;
+use gateless_identity::{Identity, Peer};
 use gateless_proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest, WatchRequest, WatchResponse};
 use tokio_util::sync::CancellationToken;
-use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, Routes};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::identity::Identities;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::blobs::Error as ArtifactError;
@@ -24,41 +28,53 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// The service's implementation.
 pub struct Config {
     service: Arc<Service>,
+    identity: Identity,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
 
-/// Lets those in who show the cluster secret.
-#[derive(Clone)]
-pub struct Check(ClusterSecret);
+/// Lets sidecars in whose certificate has not ended: with one that has, a sidecar can do no more than renew it.
+#[derive(Clone, Copy)]
+pub struct Check;
 
 impl Interceptor for Check {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let value = request.metadata().get("authorization");
-        let given = value.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        match given.is_some_and(|given| self.0.matches(given)) {
-            true => Ok(request),
-            false => Err(Status::unauthenticated(
-                "this needs authorization: Bearer CLUSTER_SECRET; every part must be given the same one",
+        let peer = request.extensions().get::<Option<Peer>>();
+        match peer.and_then(Option::as_ref) {
+            None => Err(Status::unauthenticated(
+                "only a sidecar that has joined may ask this: it shows no certificate",
             )),
+            Some(peer) if peer.id.sidecar().is_none() => Err(Status::permission_denied(format!(
+                "only a sidecar may ask this, and {} is none",
+                peer.id
+            ))),
+            Some(peer) if peer.expired => Err(Status::unauthenticated(
+                "the certificate has ended; renew it first",
+            )),
+            Some(_) => Ok(request),
         }
     }
 }
 
-/// The service, ready to be served.
-pub fn server(
+/// Both services, ready to be served over connections of [`Identities::identity`].
+pub fn routes(
     service: Arc<Service>,
+    identities: Arc<Identities>,
     metrics: Arc<Metrics>,
-    secret: &ClusterSecret,
     shutdown: CancellationToken,
-) -> InterceptedService<ConfigServiceServer<Config>, Check> {
+) -> Routes {
     let config = Config {
         service,
+        identity: identities.identity().clone(),
         metrics,
         shutdown,
     };
     let server = ConfigServiceServer::new(config).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    InterceptedService::new(server, Check(secret.clone()))
+    let mut routes = Routes::builder();
+    routes
+        .add_service(InterceptedService::new(server, Check))
+        .add_service(identity::server(identities));
+    routes.routes()
 }
 
 #[tonic::async_trait]
@@ -69,9 +85,16 @@ impl ConfigService for Config {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let peer = request.extensions().get::<Option<Peer>>();
+        let node = peer.and_then(|peer| peer.as_ref()?.id.sidecar());
+        let node = node.unwrap_or_default().to_owned();
         let stream = watch::open(
-            Arc::clone(&self.service),
-            Arc::clone(&self.metrics),
+            watch::Parts {
+                service: Arc::clone(&self.service),
+                identity: self.identity.clone(),
+                metrics: Arc::clone(&self.metrics),
+            },
+            node,
             request.into_inner(),
             self.shutdown.clone(),
         );

@@ -13,9 +13,11 @@ mod extract;
 mod functions;
 mod health;
 mod idempotency;
+mod identity;
 mod instances;
 mod invocations;
 mod invoke;
+mod join_tokens;
 mod keys;
 mod logs;
 mod openapi;
@@ -48,6 +50,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::problem::Problem;
 use crate::audit::Log;
 use crate::auth::Auth;
+use crate::identity::Identities;
 use crate::metrics::{self, Metrics};
 use crate::openfaas::images::Images;
 use crate::service::Service;
@@ -58,6 +61,7 @@ use crate::web;
 pub struct Api {
     service: Arc<Service>,
     auth: Arc<Auth>,
+    identities: Arc<Identities>,
     metrics: Arc<Metrics>,
     answers: Arc<idempotency::Answers>,
     document: bytes::Bytes,
@@ -82,6 +86,8 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(secrets::routes())
         .merge(triggers::routes())
         .merge(sidecars::routes())
+        .merge(join_tokens::routes())
+        .merge(identity::routes())
         .merge(events::routes())
         .merge(stats::routes())
         .merge(session::routes())
@@ -102,6 +108,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(
     service: Arc<Service>,
     auth: Arc<Auth>,
+    identities: Arc<Identities>,
     metrics: Arc<Metrics>,
     images: Arc<Images>,
     audit: Arc<Log>,
@@ -112,6 +119,7 @@ pub fn router(
     let api = Api {
         service,
         auth,
+        identities,
         metrics: Arc::clone(&metrics),
         answers: Arc::default(),
         document: document.to_json().unwrap_or_default().into(),

@@ -11,6 +11,7 @@ mod etag;
 pub mod events;
 pub mod grpc;
 pub mod http;
+pub mod identity;
 pub mod metrics;
 mod observer;
 pub mod openfaas;
@@ -23,6 +24,8 @@ mod token_file;
 pub mod web;
 
 pub use self::http::openapi;
+pub use self::identity::Settings as IdentitySettings;
 pub use self::recover::{Error as RecoverError, recover};
 pub use self::run::{Config, Error, Running, prepare, run};
 pub use self::token_file::Error as TokenFileError;
+pub use gateless_identity::TrustDomain;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use gateless_common::secret::ClusterSecret;
-use gateless_listen::Door;
+use gateless_identity::{JoinToken, Optional};
+use gateless_listen::{Door, Plain};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Log;
 use crate::auth::{self, Auth};
 use crate::changes::Changes;
+use crate::identity::{self, Identities, JoinTokenGrant};
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
 use crate::service::Service;
@@ -34,6 +35,8 @@ use crate::{grpc, http, observer, token_file, web};
 
 /// How long requests may go on after a shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
+/// A sidecar in the same process joins within this.
+const OWN_JOIN: Duration = Duration::from_secs(60);
 const CHORES_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a server needs to know.
@@ -45,8 +48,8 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Everything it keeps; one server at a time.
     pub data: PathBuf,
-    /// Shared with every sidecar.
-    pub cluster_secret: ClusterSecret,
+    /// How sidecars get their identities.
+    pub identity: identity::Settings,
     /// Table of what image names stand for; none: no image can be deployed.
     pub images: Option<PathBuf>,
     /// Bounds of connections; how many is meant of the API's, by itself at most 2,048.
@@ -65,6 +68,9 @@ pub enum Error {
     /// Tokens or keys do not load.
     #[error(transparent)]
     Auth(#[from] auth::Error),
+    /// The authority or what is trusted does not load.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
     /// The table of images.
     #[error(transparent)]
     Images(#[from] crate::openfaas::images::Error),
@@ -93,6 +99,7 @@ pub struct Running {
     store: Arc<SledStore>,
     auth: Arc<Auth>,
     audit: Arc<Log>,
+    identities: Arc<Identities>,
     /// `None` once the API answers.
     unanswered: Option<Unanswered>,
     ending: CancellationToken,
@@ -108,9 +115,29 @@ impl Running {
     /// From now on the API answers.
     pub fn answer(&mut self) {
         if let Some(Unanswered(listener, door, router)) = self.unanswered.take() {
-            let serve = listeners::serve(door, listener, router, listeners::API, self.stop.clone());
+            let serve = listeners::serve(
+                door,
+                listener,
+                Plain,
+                router,
+                listeners::API,
+                self.stop.clone(),
+            );
             self.tasks.spawn(serve);
         }
+    }
+
+    /// A join token for one sidecar in this very process, good for a minute.
+    ///
+    /// # Errors
+    /// Those of [`Identities::create_token`].
+    pub async fn join_token(&self) -> Result<JoinToken, identity::Error> {
+        let grant = JoinTokenGrant {
+            uses: 1,
+            ttl: OWN_JOIN,
+            description: "of the server's own process".to_owned(),
+        };
+        Ok(self.identities.create_token(grant).await?.0)
     }
 
     /// The file with an admin's token: made when there is no live one, at the first start, or still there and good. It comes
@@ -213,6 +240,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
             store,
             auth: started.auth,
             audit: started.audit,
+            identities: started.identities,
             unanswered: Some(started.unanswered),
             ending: started.ending,
             stop: started.stop,
@@ -231,6 +259,7 @@ struct Started {
     api: SocketAddr,
     grpc: SocketAddr,
     auth: Arc<Auth>,
+    identities: Arc<Identities>,
     unanswered: Unanswered,
     audit: Arc<Log>,
     ending: CancellationToken,
@@ -249,7 +278,15 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
     let auth = Arc::new(Auth::open(Arc::clone(&store)).await?);
     let changes = Changes::default();
-    let registry = Arc::new(Registry::new(&config.cluster_secret, changes.clone()));
+    let identities = Identities::open(
+        Arc::clone(&store),
+        config.data.clone(),
+        config.identity.clone(),
+    );
+    let identities = identities.await?;
+    identities.look().await?;
+    let registry = Registry::new(identities.identity().clone(), changes.clone());
+    let registry = Arc::new(registry);
     let service = Arc::new(Service::new(store, artifacts, registry, changes));
     service.set_api_port(api.port());
     let metrics = Arc::new(Metrics::default());
@@ -259,34 +296,37 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let router = http::router(
         Arc::clone(&service),
         Arc::clone(&auth),
+        Arc::clone(&identities),
         Arc::clone(&metrics),
         Arc::new(images.unwrap_or_default()),
         Arc::clone(&audit),
         ending.clone(),
     );
-    let config_service = grpc::server(
+    let routes = grpc::routes(
         Arc::clone(&service),
+        Arc::clone(&identities),
         metrics,
-        &config.cluster_secret,
         stop.clone(),
     );
     let doors = listeners::Doors::new(config.connections);
-    let routes = tonic::service::Routes::new(config_service).into_axum_router();
     let serve = listeners::serve(
         doors.grpc,
         grpc_listener,
-        routes,
+        Optional(identities.identity().clone()),
+        routes.into_axum_router(),
         listeners::GRPC,
         stop.clone(),
     );
     tasks.spawn(serve);
     tasks.spawn(observer::run(Arc::clone(&service), stop.clone()));
+    tasks.spawn(Arc::clone(&identities).run(stop.clone()));
     tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,
         grpc,
         auth,
         audit,
+        identities,
         unanswered: Unanswered(api_listener, doors.api, router),
         ending,
         stop,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateless_common::secret::ClusterSecret;
+use gateless_identity::Identity;
 use gateless_proto::v1::{InstanceStatus, RevisionStatus, WatchHello};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -107,11 +107,11 @@ struct Inner {
 }
 
 impl Registry {
-    /// With nobody in it. `secret` is what sidecars ask of a caller.
-    pub fn new(secret: &ClusterSecret, changes: Changes) -> Self {
+    /// With nobody in it. `identity` is who asks sidecars.
+    pub fn new(identity: Identity, changes: Changes) -> Self {
         Self {
             known: Mutex::default(),
-            clients: Clients::new(secret),
+            clients: Clients::new(identity),
             changes,
             events: Arc::default(),
         }

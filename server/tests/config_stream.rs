@@ -63,7 +63,7 @@ async fn a_new_sidecar_gets_a_snapshot_and_then_changes() {
         .await
         .expect(201);
 
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     assert!(snapshot.snapshot);
     assert_eq!(
@@ -106,7 +106,7 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
             .await
             .expect(201);
     }
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     assert_eq!(snapshot.changes.len(), 3);
     drop(sidecar);
@@ -128,7 +128,7 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
         ..hello("aaaa0001", "127.0.0.1:1")
     };
     let id = snapshot.catalogue_id.as_str();
-    let mut sidecar = Sidecar::open(address, back(snapshot.version, id)).await;
+    let mut sidecar = Sidecar::open(&address, back(snapshot.version, id)).await;
     let difference = sidecar.next().await;
     assert!(!difference.snapshot);
     // Two changes of b are one, with its newest state.
@@ -141,7 +141,7 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
     );
     assert_eq!(function(&difference).candidate, "b-00003");
 
-    let mut sidecar = Sidecar::open(address, back(difference.version, id)).await;
+    let mut sidecar = Sidecar::open(&address, back(difference.version, id)).await;
     let nothing = sidecar.next().await;
     assert!(!nothing.snapshot && nothing.changes.is_empty());
     assert!(nothing.version >= difference.version);
@@ -149,7 +149,7 @@ async fn a_sidecar_that_comes_back_gets_only_the_difference() {
         back(difference.version, "another"),
         back(difference.version + 9999, id),
     ] {
-        let mut sidecar = Sidecar::open(address, hello).await;
+        let mut sidecar = Sidecar::open(&address, hello).await;
         assert!(sidecar.next().await.snapshot);
     }
 }
@@ -163,7 +163,7 @@ async fn a_stream_behind_the_change_log_goes_on_with_a_snapshot() {
     let store = Arc::new(MemoryStore::new(bounds));
     let server = Server::over(store, Arc::new(MemoryBlobs::default())).await;
     let address = serve_config(&server).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let first = sidecar.next().await;
     sidecar.ack(first.version, &[]).await;
     let how = gateless_server::service::functions::How::default();
@@ -190,7 +190,7 @@ async fn a_stream_behind_the_change_log_goes_on_with_a_snapshot() {
 async fn a_slow_sidecar_gets_the_latest_state_and_not_every_one() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     for n in 0..100 {
         apply(&server, &format!("c{n}")).await;
     }
@@ -211,7 +211,7 @@ async fn a_revision_gets_traffic_when_it_was_ready() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
     apply(&server, "a").await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     let ready = RevisionStatus {
         was_ready: true,
@@ -263,7 +263,7 @@ async fn a_failing_revision_gets_no_traffic_and_says_why() {
     let address = serve_config(&server).await;
     let made = server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await;
     made.expect(201);
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     sidecar.ack(snapshot.version, &[]).await;
     apply(&server, "b").await;
@@ -319,7 +319,7 @@ async fn a_failing_revision_gets_no_traffic_and_says_why() {
 async fn a_report_from_before_a_revision_does_not_make_it_ready() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let empty = sidecar.next().await;
     sidecar.ack(empty.version, &[]).await;
     apply(&server, "a").await;
@@ -347,7 +347,7 @@ async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
         .admin_call("PUT", HELLO, Some(empty_spec("a")))
         .await
         .expect(201);
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     let refused = [("functions/default/hello", "no such kind")];
     sidecar.ack(snapshot.version, &refused).await;
@@ -387,9 +387,9 @@ async fn a_refused_resource_is_shown_with_the_sidecars_reason() {
 async fn a_newer_stream_of_a_sidecar_replaces_the_older() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    let mut old = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut old = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     old.next().await;
-    let mut new = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:2")).await;
+    let mut new = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:2")).await;
     let message = new.next().await;
     drop(old);
     new.ack(message.version, &[]).await;
@@ -409,7 +409,7 @@ async fn a_newer_stream_of_a_sidecar_replaces_the_older() {
 async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     drop(sidecar);
     let names: Vec<String> = (0..100).map(|n| format!("s{n:03}")).collect();
@@ -424,7 +424,7 @@ async fn a_large_difference_comes_in_parts_and_one_ack_is_enough() {
         catalogue_version: snapshot.version,
         ..hello("aaaa0001", "127.0.0.1:1")
     };
-    let mut sidecar = Sidecar::open(address, back).await;
+    let mut sidecar = Sidecar::open(&address, back).await;
     let (mut got, mut version) = (Vec::new(), snapshot.version);
     while got.len() < names.len() {
         let part = sidecar.next().await;

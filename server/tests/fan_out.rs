@@ -62,14 +62,14 @@ async fn cluster() -> (Server, Vec<Sidecar>) {
             .map(|time| line(time, &format!("line {time}"), node))
             .to_vec();
         let admin = Admin { lines, ..admin };
-        let peer = admin.serve(server.shutdown.clone()).await;
-        let mut sidecar = Sidecar::open(address, hello(node, &peer.to_string())).await;
+        let peer = admin.serve(&server, node).await;
+        let mut sidecar = Sidecar::open(&address, hello(node, &peer.to_string())).await;
         sidecar.next().await;
         sidecars.push(sidecar);
     }
     // Nothing listens on the discard port's address, and an address that is none.
     for (node, peer) in [("cccc0003", "127.0.0.1:9"), ("dddd0004", "not an address")] {
-        let mut sidecar = Sidecar::open(address, hello(node, peer)).await;
+        let mut sidecar = Sidecar::open(&address, hello(node, peer)).await;
         sidecar.next().await;
         sidecars.push(sidecar);
     }
@@ -243,8 +243,8 @@ async fn dead_letters_outlive_their_function_and_can_be_listed_and_purged_by_its
     let address = serve_config(&server).await;
     let admin = Admin::default();
     *admin.calls.lock() = vec![call("01-aaaa0001", "dead", "aaaa0001")];
-    let peer = admin.serve(server.shutdown.clone()).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", &peer.to_string())).await;
+    let peer = admin.serve(&server, "aaaa0001").await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", &peer.to_string())).await;
     sidecar.next().await;
     // The function never was, as far as the catalogue knows now.
     let letters = format!("{HELLO}/dead-letters");
@@ -287,8 +287,8 @@ async fn dead_letters_outlive_their_function_and_can_be_listed_and_purged_by_its
 async fn a_name_that_neither_a_function_nor_a_call_has_is_not_found() {
     let server = Server::start().await;
     let address = serve_config(&server).await;
-    let peer = Admin::default().serve(server.shutdown.clone()).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", &peer.to_string())).await;
+    let peer = Admin::default().serve(&server, "aaaa0001").await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", &peer.to_string())).await;
     sidecar.next().await;
     for (method, path) in [
         ("GET", "dead-letters"),

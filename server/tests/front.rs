@@ -86,10 +86,10 @@ async fn one_sidecar(public: &str) -> (Server, Sidecar) {
     ]
     .map(|(id, state)| call(&format!("{id}-aaaa0001"), state))
     .to_vec();
-    let peer = admin.serve(server.shutdown.clone()).await;
+    let peer = admin.serve(&server, "aaaa0001").await;
     let mut hello = hello("aaaa0001", &peer.to_string());
     public.clone_into(&mut hello.public_url);
-    let mut sidecar = Sidecar::open(address, hello).await;
+    let mut sidecar = Sidecar::open(&address, hello).await;
     sidecar.next().await;
     (server, sidecar)
 }
@@ -229,7 +229,7 @@ async fn the_console_calls_through_a_sidecar_and_tells_where_the_time_went() {
         (&told["body"], &told["body_base64"]),
         (&Value::Null, &json!("//4="))
     );
-    invoke(json!({"headers": {"x-gateless-cluster": "x"}}))
+    invoke(json!({"headers": {"x-gateless-node": "x"}}))
         .await
         .problem(422, "invalid");
 }

@@ -33,8 +33,8 @@ fn condition<'a>(function: &'a Value, kind: &str) -> &'a Value {
 #[tokio::test]
 async fn a_report_from_before_its_calls_went_back_does_not_give_them_to_a_revision_again() {
     let server = Server::start().await;
-    let address = serve_config(&server).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", "127.0.0.1:1")).await;
+    let served = serve_config(&server).await;
+    let mut sidecar = Sidecar::open(&served, hello("aaaa0001", "127.0.0.1:1")).await;
     let mut version = sidecar.next().await.version;
     sidecar.ack(version, &[]).await;
     let candidate = async |sidecar: &mut Sidecar, version: &mut u64| {

@@ -107,7 +107,7 @@ async fn what_a_released_version_exported_is_served() {
         server.admin_call("GET", uri, None).await.expect(200);
     }
     let mut sidecar = Sidecar::open(
-        serve_config(&server).await,
+        &serve_config(&server).await,
         hello("aaaa0001", "127.0.0.1:1"),
     )
     .await;

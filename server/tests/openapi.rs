@@ -142,7 +142,11 @@ async fn status(server: &Server, method: &str, uri: &str, token: &str) -> Status
 fn allowed(method: &str, path: &str) -> Vec<Role> {
     use Role::{Admin, Deployer, Invoker, Viewer};
     let read = method == "GET" || method == "HEAD";
-    if path == "/metrics" || path == "/v1/keys/rotate" || path.starts_with("/v1/sidecars/") {
+    let of_the_cluster = ["/v1/sidecars/", "/v1/join-tokens", "/v1/identity"];
+    if path == "/metrics"
+        || path == "/v1/keys/rotate"
+        || of_the_cluster.iter().any(|of| path.starts_with(of))
+    {
         return vec![];
     }
     if path == "/v1/audit/verify" || (path.ends_with("/quota") && !read) {
@@ -171,10 +175,11 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
 }
 
 /// What operations do. A new verb is a decision: clients' method names begin with it.
-const VERBS: [&str; 30] = [
+const VERBS: [&str; 31] = [
     "apply", "cancel", "check", "create", "delete", "drain", "end", "get", "head", "invoke",
-    "list", "open", "patch", "publish", "purge", "put", "receive", "replay", "resume", "revoke",
-    "rollback", "rotate", "scale", "send", "set", "start", "stream", "update", "wait", "watch",
+    "list", "open", "patch", "publish", "purge", "put", "receive", "replay", "resume", "retire",
+    "revoke", "rollback", "rotate", "scale", "send", "set", "start", "stream", "update", "wait",
+    "watch",
 ];
 
 /// Whether an example stands in `value` or in a schema it refers to.

@@ -92,7 +92,7 @@ async fn what_is_waited_for_on_one_may_happen_on_the_other() {
 async fn a_sidecar_goes_on_with_the_other_where_it_was() {
     let (one, other) = pair().await;
     let (first, second) = (serve_config(&one).await, serve_config(&other).await);
-    let mut sidecar = Sidecar::open(first, hello("aaaa0001", "127.0.0.1:1")).await;
+    let mut sidecar = Sidecar::open(&first, hello("aaaa0001", "127.0.0.1:1")).await;
     let snapshot = sidecar.next().await;
     other
         .admin_call("PUT", HELLO, Some(empty_spec("a")))
@@ -106,7 +106,7 @@ async fn a_sidecar_goes_on_with_the_other_where_it_was() {
     let mut back = hello("aaaa0001", "127.0.0.1:1");
     back.catalogue_id = snapshot.catalogue_id;
     back.catalogue_version = pushed.version;
-    let mut sidecar = Sidecar::open(second, back).await;
+    let mut sidecar = Sidecar::open(&second, back).await;
     let difference = sidecar.next().await;
     assert!(!difference.snapshot);
     assert_eq!(names(&difference), [("functions/default/hello", false)]);

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use gateless_common::secret::ClusterSecret;
 use gateless_server::{Config, Error, RecoverError, Running, run};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -18,7 +17,7 @@ fn config(data: &Path) -> Config {
         data: data.to_owned(),
         images: None,
         connections: gateless_listen::Options::default(),
-        cluster_secret: ClusterSecret::new("a-secret-of-the-cluster").unwrap(),
+        identity: gateless_server::identity::Settings::default(),
     }
 }
 

@@ -31,8 +31,8 @@ async fn server() -> (Server, Sidecar, String, String) {
         lines,
         ..Admin::default()
     };
-    let peer = admin.serve(server.shutdown.clone()).await;
-    let mut sidecar = Sidecar::open(address, hello("aaaa0001", &peer.to_string())).await;
+    let peer = admin.serve(&server, "aaaa0001").await;
+    let mut sidecar = Sidecar::open(&address, hello("aaaa0001", &peer.to_string())).await;
     sidecar.next().await;
     let (token, id) = token(&server, 3600).await;
     (server, sidecar, token, id)

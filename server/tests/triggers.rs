@@ -140,8 +140,8 @@ async fn cluster() -> (Server, Vec<Sidecar>, Vec<(&'static str, Admin)>) {
     let mut admins = Vec::new();
     for node in ["aaaa0001", "bbbb0002"] {
         let admin = Admin::default();
-        let peer = admin.clone().serve(server.shutdown.clone()).await;
-        let mut sidecar = Sidecar::open(address, hello(node, &peer.to_string())).await;
+        let peer = admin.clone().serve(&server, node).await;
+        let mut sidecar = Sidecar::open(&address, hello(node, &peer.to_string())).await;
         sidecar.next().await;
         sidecars.push(sidecar);
         admins.push((node, admin));

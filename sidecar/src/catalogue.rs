@@ -21,36 +21,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::NodeId;
+use gateless_identity::{Expect, Identity};
 use gateless_proto::v1::{Isolation, StatusReport, WatchHello};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 pub use self::artifacts::{DEFAULT_CACHE_BYTES, FetchError};
 pub use self::state::Catalogue;
-use crate::cluster::auth::{Attach, ClusterSecret};
+use crate::cluster::identity;
 use artifacts::Artifacts;
 use last_good::{LastGood, Record};
 use persist::Saver;
 use state::State;
 use watch::Watcher;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
-type ServerChannel = InterceptedService<Channel, Attach>;
+type ServerChannel = Channel;
 
 /// What the control client must know to start.
 pub struct Config {
-    /// The server's gRPC address, for example `http://10.0.0.1:7781`; without one the saved
+    /// The server's gRPC address, for example `https://10.0.0.1:7781`; without one the saved
     /// catalogue is all there is.
     pub server: Option<String>,
     /// Data folder: `catalogue` and `artifacts/` live in it.
     pub data: PathBuf,
-    /// Shown to the server.
-    pub secret: ClusterSecret,
+    /// Who this is and whom it trusts.
+    pub identity: Identity,
     pub node: NodeId,
     /// Of this program.
     pub version: String,
@@ -71,13 +70,9 @@ pub struct Config {
 /// Why the control client could not be started. The server being away is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is no `http://host:port`.
-    #[error("{address:?} is no server address such as http://10.0.0.1:7781: {cause}")]
-    Address {
-        address: String,
-        /// What is wrong.
-        cause: tonic::transport::Error,
-    },
+    /// The server's address is none.
+    #[error(transparent)]
+    Address(#[from] identity::Error),
     /// The data folder cannot be used.
     #[error("the data folder {} cannot be used: {cause}", folder.display())]
     Folder {
@@ -88,7 +83,7 @@ pub enum Error {
 }
 
 /// Never dialled but for an artifact, whose error then shows it.
-const NO_SERVER: &str = "http://no-server-configured.invalid";
+const NO_SERVER: &str = "https://no-server-configured.invalid";
 
 /// The catalogue, reports to the server, artifacts. Cheap to clone.
 #[derive(Clone)]
@@ -111,16 +106,12 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
     let address = config.server.unwrap_or_else(|| NO_SERVER.to_owned());
     let host = address.parse::<http::Uri>().ok();
     let host = host.and_then(|uri| uri.host().map(str::to_owned));
-    let endpoint = Endpoint::from_shared(address.clone())
-        .map_err(|cause| Error::Address { address, cause })?;
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
+    let endpoint = identity::endpoint(&address)?
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true);
     // An artifact on its way must not share a window, nor a broken connection, with config.
-    let connect = || ServerChannel::new(endpoint.connect_lazy(), Attach::to_server(&config.secret));
+    let connect = || gateless_identity::channel(&endpoint, &config.identity, Expect::Server);
     let folder = config.data.clone();
     let (log, state, artifacts) = blocking(move || {
         let (log, state) = load(&folder)?;
@@ -144,7 +135,12 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         catalogue_version: 0,
         isolation: Some(config.isolation),
     };
-    let watcher = Arc::new(Watcher::new(connect(), hello, saver.clone()));
+    let watcher = Arc::new(Watcher::new(
+        connect(),
+        config.identity.clone(),
+        hello,
+        saver.clone(),
+    ));
     let cache_bytes = config.artifact_cache_bytes;
     let artifacts = Artifacts::new(artifacts, connect(), watcher.catalogue(), cache_bytes);
     let stop = CancellationToken::new();
@@ -249,6 +245,11 @@ impl Handle {
     /// When it is not cached and cannot be fetched.
     pub async fn fetch_artifact(&self, sha256: &str) -> Result<PathBuf, FetchError> {
         self.artifacts.fetch(sha256).await
+    }
+
+    /// Cancelled when it is to stop.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     /// Ends the stream and saves what is not saved yet.

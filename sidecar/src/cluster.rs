@@ -4,12 +4,13 @@
 //! the reconciler's: here nothing is decided about demand, owners or instances, and no call
 //! to a function passes through.
 
-pub mod auth;
 pub mod drain;
 mod gossip;
+pub mod identity;
 mod link;
 pub mod node;
 pub(crate) mod outbox;
+mod seal;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -24,18 +25,17 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use gateless_common::time;
 use gateless_core::name::{NodeId, RevisionName};
+use gateless_identity::Identity;
 use gateless_proto::v1::peer_service_server::PeerServiceServer;
 use gateless_proto::v1::{LinkDown, ReserveRequest, link_down, link_up};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::service::interceptor::InterceptedService;
 
 pub use self::gossip::{DEFAULT_INTERVAL, Member};
 pub use self::link::PeerChannel;
 pub use self::service::Service;
-use crate::cluster::auth::{Check, ClusterSecret};
 use link::Link;
 use service::DownBox;
 
@@ -43,10 +43,9 @@ use service::DownBox;
 const EVENTS: usize = 1024;
 const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `PeerService`, behind the check of the cluster secret. Mount it on the peer port, for
-/// example with `tonic::service::Routes::new(server).add_service(Check::guard(&secret, admin))`,
-/// which is a `tower::Service<http::Request<B>>`.
-pub type PeerServer = InterceptedService<PeerServiceServer<Service>, Check>;
+/// `PeerService`. Mount it on the peer port, for example with `tonic::service::Routes::new(server)`; requests must have
+/// an `Option<Peer>` among their extensions, which says whose connection it is.
+pub type PeerServer = PeerServiceServer<Service>;
 
 /// Gives permits to peers that must have one before they send a body.
 pub trait Reserver: Send + Sync + 'static {
@@ -75,8 +74,8 @@ pub struct Config {
     pub capacity: u32,
     /// Of this program.
     pub version: String,
-    /// What all members share.
-    pub secret: ClusterSecret,
+    /// Who this is and whom it trusts.
+    pub identity: Identity,
     /// Answers `Reserve`.
     pub reserver: Arc<dyn Reserver>,
 }
@@ -114,7 +113,7 @@ pub struct Error {
 /// State of both halves of all links.
 struct Shared {
     this: Member,
-    secret: ClusterSecret,
+    identity: Identity,
     // Written when membership changes, read for every message and forwarded call; never
     // held across an await.
     links: RwLock<HashMap<NodeId, Arc<Link>>>,
@@ -148,7 +147,7 @@ pub async fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Event>, Pee
         seeds: config.seeds,
         interval: config.gossip_interval,
         version: config.version,
-        secret: config.secret.clone(),
+        identity: config.identity.clone(),
         this: this.clone(),
     })
     .await
@@ -159,23 +158,38 @@ pub async fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Event>, Pee
     })?;
     let shared = Arc::new(Shared {
         this,
-        secret: config.secret.clone(),
+        identity: config.identity,
         links: RwLock::default(),
         accepted: Mutex::default(),
         stop: CancellationToken::new(),
         leaving: AtomicBool::new(false),
     });
     let (events, events_out) = mpsc::channel(EVENTS);
-    let server = Check::guard(
-        &config.secret,
-        PeerServiceServer::new(Service {
-            shared: shared.clone(),
-            events: events.clone(),
-            reserver: config.reserver,
-        }),
-    );
+    let server = PeerServiceServer::new(Service {
+        shared: shared.clone(),
+        events: events.clone(),
+        reserver: config.reserver,
+    });
     tokio::spawn(follow(shared.clone(), gossip.members.clone(), events));
+    tokio::spawn(tell_trust(shared.clone()));
     Ok((Handle { shared, gossip }, events_out, server))
+}
+
+/// Tells every peer whom this sidecar trusts, when that changed.
+async fn tell_trust(shared: Arc<Shared>) {
+    let mut changes = shared.identity.changes();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return; },
+            () = shared.stop.cancelled() => return,
+        }
+        let links: Vec<_> = shared.links.read().values().cloned().collect();
+        links.iter().for_each(|link| link.tell_trust());
+        let accepted: Vec<_> = shared.accepted.lock().values().cloned().collect();
+        for outbox in accepted {
+            shared.tell_trust_down(&outbox);
+        }
+    }
 }
 
 /// Makes and ends links as members come and go.
@@ -213,6 +227,12 @@ async fn follow(
 type NewLink = (NodeId, Arc<Link>, Option<Arc<Link>>);
 
 impl Shared {
+    fn tell_trust_down(&self, outbox: &DownBox) {
+        let kind = link_down::Kind::Trust(self.identity.announced().signed().clone());
+        let key = service::key(&kind);
+        outbox.push(key, LinkDown { kind: Some(kind) });
+    }
+
     fn reconcile(&self, members: &[Member]) -> Vec<NewLink> {
         let mut links = self.links.write();
         let mut old = HashMap::new();
@@ -232,7 +252,7 @@ impl Shared {
             if member.node == self.this.node || links.contains_key(&member.node) {
                 continue;
             }
-            match Link::new(member, &self.secret, self.stop.child_token()) {
+            match Link::new(member, &self.identity, self.stop.child_token()) {
                 Ok(link) => {
                     let link = Arc::new(link);
                     let node = member.node.clone();

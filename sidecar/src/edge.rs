@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
+use gateless_identity::Identity;
 use tokio::sync::Notify;
 
 use crate::call::Proxy;
@@ -49,6 +50,8 @@ pub struct Edge {
     pub grpc: tonic::service::Routes,
     /// What the server told, and where it is.
     pub catalogue: Arc<catalogue::Handle>,
+    /// Who this sidecar is, and whom it lets in at the peer port.
+    pub identity: Identity,
     /// Proxies whose word on a call's origin is passed on.
     pub trusted: TrustedProxies,
     /// Stands in for an OpenFaaS gateway.

@@ -6,6 +6,7 @@ pub(crate) mod alarm;
 pub mod body;
 pub mod component;
 pub(crate) mod connection;
+pub(crate) mod connector;
 pub mod egress;
 pub mod engine;
 pub mod framing;

@@ -24,4 +24,5 @@ pub mod telemetry;
 mod tests;
 pub mod trigger;
 
+pub use cluster::identity::Join;
 pub use start::{Config, Error, Running, run};

@@ -22,6 +22,7 @@ use gateless_core::dispatch::Supply;
 use gateless_core::liveness::{Probe, Seen, Standing};
 use gateless_core::name::{FunctionName, InstanceId, NodeId, RevisionName};
 use gateless_core::usage::Sample;
+use gateless_identity::Identity;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -106,13 +107,14 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Empty. Signals go to the receiver; they are at most one per revision and instance
+    /// Empty. Without an identity, connections to peers are plain: only for who has no peers. Signals go to the receiver; they are at most one per revision and instance
     /// at a time, so the channel is bounded by the catalogue although its type is not.
     #[must_use]
     pub fn new(
         node: NodeId,
         caps: HoldCaps,
         metrics: Arc<Metrics>,
+        identity: Option<Identity>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Signal>) {
         let (signals, receiver) = mpsc::unbounded_channel();
         let shared = Shared {
@@ -127,7 +129,7 @@ impl Registry {
             table: ArcSwap::default(),
             shared: Arc::new(shared),
             instances: Mutex::default(),
-            peers: Peers::default(),
+            peers: Peers::new(identity),
         };
         (Arc::new(registry), receiver)
     }
@@ -299,7 +301,9 @@ impl Registry {
         };
         let remotes = hosts.into_iter().filter(|host| host.node != self.node);
         let remotes = remotes.map(|host| {
-            let pool = self.peers.pool(&host.peer_address, &self.shared.signals);
+            let pool = self
+                .peers
+                .pool(&host.node, &host.peer_address, &self.shared.signals);
             let (node, ready) = (host.node, host.ready);
             let remote = Endpoint::Remote {
                 node: node.clone(),
@@ -325,7 +329,7 @@ impl Registry {
     #[must_use]
     pub fn peer(&self, node: &NodeId) -> Option<Arc<Pool>> {
         let address = self.peers.address(node)?;
-        Some(self.peers.pool(&address, &self.shared.signals))
+        Some(self.peers.pool(node, &address, &self.shared.signals))
     }
 
     /// Another peer that may reach `node`, which does not answer this one.

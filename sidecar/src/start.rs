@@ -1,6 +1,7 @@
 //! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 mod components;
+mod identity;
 mod isolation;
 mod listeners;
 mod parts;
@@ -13,18 +14,16 @@ use std::sync::Arc;
 
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
-use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::reserve::Reservations;
-use crate::cluster::auth::{Check, ClusterSecret};
+use crate::cluster::identity::Join;
 use crate::cluster::node;
 use crate::edge::Edge;
 use crate::edge::openfaas::Relay;
 use crate::queue::Queue;
 use crate::reconcile;
-use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
 use components::Components;
 use shutdown::Stop;
@@ -51,8 +50,8 @@ pub struct Config {
     pub advertise_host: String,
     /// Gossip addresses of others, host:port.
     pub join: Vec<String>,
-    /// At least 16 characters, the same on every sidecar and the server.
-    pub cluster_secret: ClusterSecret,
+    /// How it gets its identity, if it has none yet.
+    pub identity: Join,
     /// Suffix of function hosts.
     pub domain: String,
     /// Proxies in front of it, whose word on a call's origin is passed on.
@@ -99,6 +98,9 @@ pub enum Error {
     /// The host cannot isolate functions as asked.
     #[error(transparent)]
     Isolation(#[from] gateless_sandbox::Missing),
+    /// It has no identity, and gets none.
+    #[error(transparent)]
+    Identity(#[from] cluster::identity::Error),
     /// The config client cannot start.
     #[error(transparent)]
     Control(#[from] catalogue::Error),
@@ -130,6 +132,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     };
     let files = gateless_listen::descriptors::raise_limit();
     let node = node::id(&config.data).map_err(data_error)?;
+    let identity = identity::open(&config, &node).await?;
     let (bound, addresses) = listeners::bind_all(&config).await?;
     let egress = Arc::new(parts::egress(&config, &addresses));
     let components = Components::open(&config, &egress)?;
@@ -137,16 +140,15 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let instances = parts::open_drivers(&config, &node, &components, walls.sandbox);
     let instances = instances.map_err(data_error)?;
     let metrics = Metrics::shared();
-    let (registry, signals) = Registry::new(node.clone(), HoldCaps::default(), metrics.clone());
+    let (registry, signals) = identity::registry(&node, &metrics, &identity);
     let reservations = Arc::<Reservations>::default();
     let gates = parts::Gates::new(&registry, &reservations);
-    let (peers, peer_events, peer_service) = parts::join(&config, &node, &addresses, gates).await?;
+    let here = parts::Here(&config, &node, &addresses, &identity);
+    let (peers, peer_events, peer_service) = parts::join(&here, gates).await?;
     let gossip = peers.gossip_address();
-    metrics.watch_members(peers.members());
-    components.watch(&metrics);
+    identity::watch(&metrics, &peers, &identity, &components);
     let engine = components.engine.clone();
-    let control =
-        parts::follow_server(&config, &node, &addresses, gossip, engine, &walls.isolation).await?;
+    let control = parts::follow_server(&here, gossip, engine, &walls.isolation).await?;
     let catalogue = control.catalogue();
     registry.change(catalogue.borrow().functions.values().cloned(), None);
     let queue = parts::open_queue(&config, &node).await?;
@@ -155,7 +157,6 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
     let triggers = parts::triggers(&config, &proxy, &control, &queue, &host, &metrics).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
-    let admin = Check::guard(&config.cluster_secret, SidecarAdminServer::new(admin));
     let edge = Arc::new(Edge {
         proxy,
         queue: Queue::of(&queue),
@@ -164,6 +165,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         fairness: std::hash::RandomState::new(),
         reservations,
         triggers,
+        identity,
         trusted: config.trusted_proxies.clone(),
         openfaas: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),

@@ -5,9 +5,11 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use gateless_common::secret::ClusterSecret;
 use gateless_core::trusted::TrustedProxies;
+use gateless_identity::fixture::Cluster;
 use gateless_proto::v1::{self, config_service_server};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -15,7 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-const SECRET: &str = "a-secret-of-tests-only";
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::new);
 const FUNCTION: &str = "import http.server,os\nclass H(http.server.BaseHTTPRequestHandler):\n protocol_version='HTTP/1.1'\n def do_GET(s):\n  b=(s.path+' '+os.environ['K_REVISION']).encode();s.send_response(200);s.send_header('content-length',str(len(b)));s.end_headers();s.wfile.write(b)\n def log_message(*a):pass\nhttp.server.ThreadingHTTPServer(('127.0.0.1',int(os.environ['PORT'])),H).serve_forever()";
 
 /// A server that knows nothing but one catalogue.
@@ -35,6 +37,7 @@ impl config_service_server::ConfigService for Catalogue {
         let resource = v1::resource::Kind::Function(self.0.clone());
         let first = v1::WatchResponse {
             api_port: 0,
+            trust: None,
             catalogue_id: "test".into(),
             version: 1,
             snapshot: true,
@@ -83,7 +86,7 @@ async fn catalogue() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = config_service_server::ConfigServiceServer::new(Catalogue(function()));
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    let incoming = gateless_identity::fixture::incoming(listener, CLUSTER.server());
     let serving = tonic::transport::Server::builder()
         .add_service(service)
         .serve_with_incoming(incoming);
@@ -91,14 +94,18 @@ async fn catalogue() -> SocketAddr {
     address
 }
 
+static NODES: AtomicU32 = AtomicU32::new(1);
+
 async fn sidecar(
     server: SocketAddr,
     data: &std::path::Path,
     join: Vec<String>,
 ) -> gateless_sidecar::Running {
+    let node = format!("{:08x}", NODES.fetch_add(1, Ordering::Relaxed));
+    CLUSTER.provision(data, &node);
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     gateless_sidecar::run(gateless_sidecar::Config {
-        server: Some(format!("http://{server}")),
+        server: Some(format!("https://{server}")),
         data: data.to_owned(),
         listen: any,
         local_listen: any,
@@ -107,7 +114,7 @@ async fn sidecar(
         gossip_listen: any,
         advertise_host: "127.0.0.1".into(),
         join,
-        cluster_secret: ClusterSecret::new(SECRET).unwrap(),
+        identity: gateless_sidecar::Join::No,
         domain: "gateless.local".into(),
         capacity: 10,
         trusted_proxies: TrustedProxies::default(),

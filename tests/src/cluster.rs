@@ -1,4 +1,4 @@
-//! One server and some sidecars that share a cluster secret, in one temporary folder.
+//! One server and some sidecars that join it, in one temporary folder.
 //!
 //! On loopback, or each on a host of a [`Network`]. Every port is free at the first start and the same
 //! at every restart. When it is dropped, every process of it ends, instances left behind by killed
@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gateless_identity::fixture as identity;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::disk::Disk;
+use crate::fake_server::FakeServer;
 use crate::instances::{self, Instance};
 use crate::network::{Network, Place};
 use crate::process::{MARK, Process};
@@ -26,6 +28,8 @@ pub struct Setup {
     pub sidecars: usize,
     /// Instances each may run.
     pub capacity: u32,
+    /// How long certificates are good.
+    pub certificate_life: &'static str,
 }
 
 impl Default for Setup {
@@ -33,6 +37,7 @@ impl Default for Setup {
         Self {
             sidecars: 1,
             capacity: 50,
+            certificate_life: "24h",
         }
     }
 }
@@ -78,22 +83,20 @@ impl Cluster {
             .tempdir()
             .unwrap();
         let mark = uuid::Uuid::new_v4().simple().to_string();
-        let secret = folder.path().join("cluster-secret");
-        fs::write(&secret, format!("secret-of-{mark}")).unwrap();
         let place = place(network.as_ref(), setup.sidecars);
         let free = place.free_port();
         let log = folder.path().join("server.log");
-        let args = server_args(folder.path(), &free, &free);
+        let args = server_args(folder.path(), setup, &free, &free);
         let server = Process::start_at(&place, &mark, &log, &args, &[]);
         let server = server.unwrap_or_else(|e| panic!("{e}"));
         let (api, grpc) = (server.address("api"), server.address("grpc"));
-        let plain = |url: &str| url.trim_start_matches("http://").to_owned();
+        let plain = |url: &str| url.split("://").last().unwrap_or_default().to_owned();
         let mut cluster = Self {
             sidecars: Vec::new(),
             api: Api::new(api.clone(), server.admin_token()),
             server: Some(server),
             mark,
-            server_args: server_args(folder.path(), &plain(&api), &plain(&grpc)),
+            server_args: server_args(folder.path(), setup, &plain(&api), &plain(&grpc)),
             disks: Vec::new(),
             network,
             folder,
@@ -104,7 +107,7 @@ impl Cluster {
                 cluster.disks.push(Disk::mount(&data));
             }
             let grpc = Some(grpc.clone());
-            let sidecar = cluster.make_sidecar(index, grpc, setup.capacity, "cluster-secret");
+            let sidecar = cluster.make_sidecar(index, grpc, setup.capacity, Some("join-token"));
             cluster.sidecars.push(sidecar);
         }
         cluster.settled().await;
@@ -126,13 +129,15 @@ impl Cluster {
         Self::start(setup).await
     }
 
-    /// One more sidecar, of another config server.
+    /// One more sidecar, of another config server, which knows it as if it had joined.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn sidecar_of(&self, server: String) -> Sidecar {
-        self.make_sidecar(self.sidecars.len(), Some(server), 10, "cluster-secret")
+    pub fn sidecar_of(&self, server: &FakeServer) -> Sidecar {
+        let index = self.sidecars.len();
+        server.provision(&self.file(&format!("sidecar-{index}")));
+        self.make_sidecar(index, Some(server.url()), 10, None)
     }
 
     fn make_sidecar(
@@ -140,14 +145,16 @@ impl Cluster {
         index: usize,
         server: Option<String>,
         capacity: u32,
-        secret: &str,
+        token: Option<&str>,
     ) -> Sidecar {
         let folder = self.folder.path().to_owned();
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let mut common = vec!["sidecar".to_owned()];
         let mut flag = |name: &str, value: String| common.extend([name.to_owned(), value]);
         flag("--data", path(&format!("sidecar-{index}")));
-        flag("--cluster-secret-file", path(secret));
+        if let Some(token) = token {
+            flag("--join-token-file", path(token));
+        }
         flag("--capacity", capacity.to_string());
         if let Some(server) = server {
             flag("--server", server);
@@ -169,16 +176,16 @@ impl Cluster {
         sidecar
     }
 
-    /// A sidecar of somebody who does not know the cluster's secret. Ends with the cluster's
-    /// others; not one of `sidecars`.
+    /// A sidecar of somebody whose authority nobody here trusts. Ends with the cluster's others; not one of
+    /// `sidecars`.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
     pub fn stranger(&self) -> Sidecar {
-        fs::write(self.file("other-secret"), "quite-another-secret").unwrap();
+        identity::Cluster::new().provision(&self.file("sidecar-99"), "0badbad0");
         let grpc = self.server.as_ref().map(|server| server.address("grpc"));
-        self.make_sidecar(99, grpc, 10, "other-secret")
+        self.make_sidecar(99, grpc, 10, None)
     }
 
     /// Waits until every running sidecar knows exactly the others that run.
@@ -347,13 +354,14 @@ fn place(network: Option<&Network>, host: usize) -> Place {
     network.map_or(Place::Here, |network| network.place(host))
 }
 
-fn server_args(folder: &Path, listen: &str, grpc: &str) -> Vec<String> {
+fn server_args(folder: &Path, setup: Setup, listen: &str, grpc: &str) -> Vec<String> {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let args = [
         ("--listen", listen.to_owned()),
         ("--grpc-listen", grpc.to_owned()),
         ("--data", path("server")),
-        ("--cluster-secret-file", path("cluster-secret")),
+        ("--write-join-token", path("join-token")),
+        ("--certificate-life", setup.certificate_life.to_owned()),
     ];
     let args = args.map(|(flag, value)| [flag.to_owned(), value]);
     let command = std::iter::once("server".to_owned());

@@ -3,13 +3,15 @@
 //! Deliberately no catalogue: it sends the changes it is told to, as they are.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use gateless_identity::fixture::Cluster;
 use gateless_proto::v1::runtime::Kind;
 use gateless_proto::v1::{self, config_service_server};
 use tokio::sync::broadcast;
-use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
+use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -31,6 +33,7 @@ pub struct FakeServer {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
     changes: broadcast::Sender<v1::WatchResponse>,
+    identities: Arc<Cluster>,
 }
 
 fn change(function: &v1::Function) -> v1::Change {
@@ -53,14 +56,27 @@ impl FakeServer {
             address: listener.local_addr().unwrap(),
             state: Arc::default(),
             changes: broadcast::channel(16).0,
+            identities: Arc::new(Cluster::new()),
         };
         let service = config_service_server::ConfigServiceServer::new(server.clone());
+        let identity = server.identities.server();
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
+                .serve_with_incoming(gateless_identity::fixture::incoming(listener, identity)),
         );
         server
+    }
+
+    /// Where it is, for sidecars.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Makes the data folder that of a sidecar that has joined.
+    pub fn provision(&self, data: &Path) {
+        self.identities.provision(data, "0facade0");
     }
 
     /// Says that the management API listens there, to sidecars that connect from now on.
@@ -81,6 +97,7 @@ impl FakeServer {
         state.catalogue.extend_from_slice(functions);
         let response = v1::WatchResponse {
             api_port: state.api_port.into(),
+            trust: None,
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: false,
@@ -124,6 +141,7 @@ impl config_service_server::ConfigService for FakeServer {
         let state = self.state.lock().unwrap();
         let snapshot = v1::WatchResponse {
             api_port: state.api_port.into(),
+            trust: None,
             catalogue_id: "fake".into(),
             version: state.version,
             snapshot: true,

@@ -1,7 +1,7 @@
 //! What the end-to-end tests stand on: real processes of the one binary, in temporary folders
 //! and on free ports, and the means to call, watch, kill and restart them.
 //!
-//! Deliberately knows nothing of the crates under test: it uses what a user can use.
+//! Deliberately knows nothing of the crates under test, but that strangers have identities, too: it uses what a user can use.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -61,7 +61,7 @@ impl Sidecar {
         let process = process.unwrap_or_else(|e| panic!("{e}"));
         for (_, name) in LISTENERS {
             let address = process.address(name);
-            let address = address.trim_start_matches("http://").to_owned();
+            let address = address.split("://").last().unwrap_or_default().to_owned();
             self.addresses.insert(name, address);
         }
         self.process = Some(process);

@@ -204,10 +204,8 @@ async fn garbage_and_slow_clients_harm_no_listener() {
     let server = cluster.server.as_ref().unwrap();
     let sidecar = &cluster.sidecars[0];
     let plain = |name: &str| {
-        server
-            .address(name)
-            .trim_start_matches("http://")
-            .to_owned()
+        let address = server.address(name);
+        address.split("://").last().unwrap().to_owned()
     };
     let mut listeners: Vec<String> = ["public", "local", "peer"]
         .map(|n| sidecar.address(n))
@@ -261,7 +259,7 @@ async fn garbage_and_slow_clients_harm_no_listener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stranger_with_another_secret_gets_nothing() {
+async fn stranger_of_another_authority_gets_nothing() {
     let cluster = Cluster::of(2).await;
     cluster.deploy("app", Spec::new()).await;
     let stranger = cluster.stranger();

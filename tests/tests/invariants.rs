@@ -289,7 +289,7 @@ async fn invariant_10_bad_resource_is_refused_by_itself_and_the_last_good_one_st
     };
     let mut cluster = Cluster::start(setup).await;
     let server = FakeServer::start().await;
-    let sidecar = cluster.sidecar_of(format!("http://{}", server.address));
+    let sidecar = cluster.sidecar_of(&server);
     cluster.sidecars.push(sidecar);
     let mark = cluster.mark().to_owned();
     let function = |name: &str, revision: &str| {

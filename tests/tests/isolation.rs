@@ -19,7 +19,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 /// Each line is one way out: it writes its name, and 0 if it succeeded.
 const WAYS: &str = r#"
 try() { name=$1; shift; sh -c "$*" >/dev/null 2>&1; echo "$name $?" >>"$RESULT"; }
-try secret_of_the_cluster "cat $SECRET"
+try join_token_of_the_cluster "cat $SECRET"
 try data_of_the_sidecar "cat $DATA/node-id"
 try environment_of_the_sidecar "cat /proc/$SIDECAR/environ"
 try signal_to_the_sidecar "kill -0 $SIDECAR"
@@ -56,7 +56,7 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
     let spec = Spec::new()
         .with("process/command", command.to_vec())
         .env("RESULT", &path(&result))
-        .env("SECRET", &path(&cluster.file("cluster-secret")))
+        .env("SECRET", &path(&cluster.file("join-token")))
         .env("OUTSIDE", &path(&cluster.file("")))
         .env("DATA", &data)
         .env("FOREVER", &forever().to_string())

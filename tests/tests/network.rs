@@ -106,6 +106,7 @@ async fn call_is_relayed_by_who_sees_both() {
     let setup = Setup {
         sidecars: 3,
         capacity: 10,
+        ..Setup::default()
     };
     let cluster = Cluster::on_network(setup).await;
     let network = cluster.network.as_ref().unwrap();

@@ -86,6 +86,7 @@ fn constants(sources: &[(String, String)]) -> BTreeMap<(String, String), (String
     for (file, text) in sources {
         let shipped = [
             "common/src/",
+            "identity/src/",
             "listen/src/",
             "server/src/",
             "sidecar/src/",

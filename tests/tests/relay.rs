@@ -38,7 +38,7 @@ async fn small(server: &FakeServer) -> Cluster {
     let mut cluster = Cluster::start(setup).await;
     let function = fake_server::function("app", "app-00001", &[("TEST_CLUSTER", cluster.mark())]);
     server.push(&[function]);
-    let sidecar = cluster.sidecar_of(format!("http://{}", server.address));
+    let sidecar = cluster.sidecar_of(server);
     cluster.sidecars.push(sidecar);
     cluster
 }

@@ -84,3 +84,20 @@ fn what_a_released_owner_tells_hosts_and_callers_is_read() {
     assert_eq!(endpoints.hosts[0].ready, 2);
     assert_eq!((endpoints.desired, endpoints.sequence), (3, 9));
 }
+
+#[test]
+fn what_a_released_server_says_is_trusted_is_read() {
+    let signed = kept::<v1::SignedTrust>("trust");
+    assert_eq!(signed.signatures[0].authority, [7; 32]);
+    let trust = v1::Trust::decode(&*signed.trust).unwrap();
+    assert_eq!(trust.encode_to_vec(), signed.trust);
+    assert_eq!(trust.trust_domain, "test.example");
+    assert_eq!(trust.authorities.len(), 1);
+    assert_eq!(trust.revoked[0].node_id, "0badcafe");
+    assert_eq!(trust.revoked[0].until_ms, 1_763_999_999_000);
+    assert_eq!(
+        (trust.gossip_keys[0].id, trust.gossip_keys[0].key[31]),
+        (7, 31)
+    );
+    assert_eq!(trust.grace_ms, 604_800_000);
+}

@@ -210,7 +210,7 @@ async fn metrics_with_every_tenants_names_are_at_no_door_of_calls() {
         .get("/function/confidential/")
         .await
         .expect(200);
-    for door in ["public", "local", "peer"] {
+    for door in ["public", "local"] {
         let at = Caller::new(format!("http://{}", sidecar.address(door)));
         for path in [
             "/_gateless/metrics",

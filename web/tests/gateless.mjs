@@ -24,7 +24,7 @@ export class Gateless {
     const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("GATELESS_"));
     self.env = { ...Object.fromEntries(kept), GATELESS_CONFIG: join(self.folder, "login.toml"), GATELESS_ISOLATION: "none", FLAKY_DIR: join(self.folder, "flaky") };
     const listens = ["--listen", "--grpc-listen", "--function-listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"];
-    const args = ["up", "--data", join(self.folder, "up"), ...listens.flatMap((name) => [name, ANY])];
+    const args = ["up", "--data", join(self.folder, "up"), "--write-join-token", join(self.folder, "join-token"), ...listens.flatMap((name) => [name, ANY])];
     try {
       self.ready = await self.start(args);
       for (let number = 1; number <= sidecars; number += 1) await self.sidecar(number);
@@ -36,10 +36,8 @@ export class Gateless {
   }
 
   async sidecar(number) {
-    const data = join(this.folder, "up");
-    const secret = (await find(data, "cluster-secret")) ?? "";
     const args = ["sidecar", "--server", this.ready.grpc, "--data", join(this.folder, `sidecar-${number}`)];
-    args.push("--cluster-secret-file", secret, "--join", this.ready.gossip);
+    args.push("--join-token-file", join(this.folder, "join-token"), "--join", this.ready.gossip);
     for (const name of ["--listen", "--local-listen", "--peer-listen", "--gossip-listen", "--metrics-listen"]) args.push(name, ANY);
     return this.start(args);
   }
@@ -116,11 +114,4 @@ export class Gateless {
       }
     }
   }
-}
-
-async function find(folder, name) {
-  for (const entry of await readdir(folder, { recursive: true })) {
-    if (entry === name || entry.endsWith(`/${name}`)) return join(folder, entry);
-  }
-  return undefined;
 }

@@ -9,7 +9,6 @@ use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_common::secret::ClusterSecret;
 use gateless_core::config::Scaling;
 use gateless_core::fixture;
 use gateless_core::hold::{Caller, Class, Origin};
@@ -95,7 +94,7 @@ impl Reserve for NoPeers {
 
 /// A proxy before one function with one instance.
 fn proxy(address: SocketAddr, concurrency: Option<u32>) -> anyhow::Result<(Proxy, RevisionName)> {
-    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), Arc::default());
+    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), Arc::default(), None);
     let mut function = fixture::function("hello", Scaling::DEFAULT);
     let mut revision = fixture::revision("hello", 1, Scaling::DEFAULT);
     revision.limits.container_concurrency = concurrency;
@@ -110,8 +109,6 @@ fn proxy(address: SocketAddr, concurrency: Option<u32>) -> anyhow::Result<(Proxy
     );
     let proxy = Proxy {
         registry,
-        cluster_secret: ClusterSecret::new("secret-of-the-count")
-            .map_err(|error| anyhow!("{error}"))?,
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
         policy: Arc::default(),

@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::age;
 use crate::client::{Client, segment};
@@ -26,6 +26,8 @@ enum SidecarsCommand {
     Drain(SidecarArg),
     /// Let it run instances again.
     Resume(SidecarArg),
+    /// Take its identity back: it is out of the cluster until it joins again.
+    Revoke(SidecarArg),
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +46,11 @@ pub(crate) async fn sidecars(
         None | Some(SidecarsCommand::Ls) => ls(client, out).await,
         Some(SidecarsCommand::Drain(sidecar)) => act(client, out, sidecar, "drain").await,
         Some(SidecarsCommand::Resume(sidecar)) => act(client, out, sidecar, "resume").await,
+        Some(SidecarsCommand::Revoke(SidecarArg { id })) => {
+            let path = format!("/v1/sidecars/{}/revoke", segment(id));
+            client.call(Method::POST, &path, None).await?;
+            out.item(&json!({"revoked": true}), |_| format!("{id} is revoked"))
+        }
     }
 }
 

@@ -2,21 +2,26 @@
 //!
 //! Deliberately no starting: that is `parts`.
 
+mod identity;
+
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gateless_common::network::Network;
-use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
+use gateless_server::IdentitySettings;
+use gateless_sidecar::Join;
 
+use self::identity::IdentityArgs;
+use crate::args::Scoped;
+use crate::commands::join_tokens::JoinTokenArgs;
 use crate::failure::Failure;
 use crate::login::user_folder;
 use crate::manifest::units::Millis;
-use crate::secret_file::secret_file;
 
 /// Suffix of functions' host names unless another is given. Names below `localhost` are this host's everywhere
 /// (RFC 6761, 6.3), so that an address opens in a browser with no name server asked.
@@ -29,6 +34,8 @@ pub(crate) struct UpArgs {
     pub(super) data: DataArgs,
     #[command(flatten)]
     pub(super) listen: ServerListen,
+    #[command(flatten)]
+    pub(super) identity: IdentityArgs,
     /// Calls from outside.
     #[arg(
         long,
@@ -54,7 +61,7 @@ pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(super) listen: ServerListen,
     #[command(flatten)]
-    pub(super) secret: SecretFile,
+    pub(super) identity: IdentityArgs,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
 }
@@ -76,11 +83,33 @@ pub(super) struct RecoverArgs {
     pub(super) data: DataArgs,
 }
 
+/// Run a sidecar, or do something about those that are to come.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct SidecarArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SidecarCommand>,
+    #[command(flatten)]
+    pub(crate) run: SidecarRun,
+}
+
+/// What an operator does about sidecars that are to come.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SidecarCommand {
+    /// Tokens that new sidecars join with: create, list, revoke.
+    JoinToken(Scoped<JoinTokenArgs>),
+}
+
 /// Run a sidecar.
 #[derive(Debug, Args)]
-pub(crate) struct SidecarArgs {
+pub(crate) struct SidecarRun {
     /// The server's gRPC address; without one it runs from its last-good config.
-    #[arg(long, env = "GATELESS_CONFIG_SERVER", value_name = "URL")]
+    #[arg(
+        id = "config_server",
+        long = "server",
+        env = "GATELESS_CONFIG_SERVER",
+        value_name = "URL"
+    )]
     pub(super) server: Option<String>,
     #[command(flatten)]
     pub(super) data: DataArgs,
@@ -92,8 +121,9 @@ pub(crate) struct SidecarArgs {
         value_name = "ADDR"
     )]
     pub(super) listen: SocketAddr,
-    #[command(flatten)]
-    pub(super) secret: SecretFile,
+    /// File with a join token, for the first start; made by gateless sidecar join-token create.
+    #[arg(long, env = "GATELESS_JOIN_TOKEN_FILE", value_name = "FILE")]
+    pub(super) join_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
     #[command(flatten)]
@@ -196,7 +226,7 @@ impl ServerListen {
     pub(super) fn config(
         &self,
         data: PathBuf,
-        cluster_secret: ClusterSecret,
+        identity: IdentitySettings,
         connections: gateless_listen::Options,
     ) -> gateless_server::Config {
         gateless_server::Config {
@@ -204,30 +234,9 @@ impl ServerListen {
             listen: self.listen,
             grpc_listen: self.grpc_listen,
             data,
-            cluster_secret,
+            identity,
             images: self.images.clone(),
         }
-    }
-}
-
-/// What parts of a cluster prove they belong to it with.
-#[derive(Debug, Args)]
-pub(super) struct SecretFile {
-    /// Secret the cluster shares [default: DATA/cluster-secret, which a server makes at its first start].
-    #[arg(long, env = "GATELESS_CLUSTER_SECRET_FILE", value_name = "FILE")]
-    cluster_secret_file: Option<PathBuf>,
-}
-
-impl SecretFile {
-    /// The secret in the file given, or in `data`, made first when `create` says so.
-    pub(super) fn read(&self, data: &Path, create: bool) -> Result<ClusterSecret, Failure> {
-        secret_file(&self.path(data), create)
-    }
-
-    /// The file given, or the one in `data`.
-    pub(super) fn path(&self, data: &Path) -> PathBuf {
-        let given = self.cluster_secret_file.clone();
-        given.unwrap_or_else(|| data.join("cluster-secret"))
     }
 }
 
@@ -370,7 +379,7 @@ impl HostArgs {
         server: Option<String>,
         data: PathBuf,
         listen: SocketAddr,
-        cluster_secret: ClusterSecret,
+        identity: Join,
         connections: gateless_listen::Options,
         usual: Level,
     ) -> Result<gateless_sidecar::Config, Failure> {
@@ -399,7 +408,7 @@ impl HostArgs {
             gossip_listen: self.gossip_listen,
             advertise_host,
             join: self.join.clone(),
-            cluster_secret,
+            identity,
             domain: self.domain.clone(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             capacity: self.capacity,

@@ -7,7 +7,6 @@ use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use gateless_common::secret::ClusterSecret;
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
@@ -68,16 +67,12 @@ pub(crate) fn not_isolated(sidecar: &gateless_sidecar::Running) -> Option<String
 }
 
 /// A server for this user alone.
-pub(crate) fn loopback_server(
-    data: &Path,
-    listen: SocketAddr,
-    cluster_secret: ClusterSecret,
-) -> gateless_server::Config {
+pub(crate) fn loopback_server(data: &Path, listen: SocketAddr) -> gateless_server::Config {
     gateless_server::Config {
         listen,
         grpc_listen: any_port(),
         data: data.join("server"),
-        cluster_secret,
+        identity: gateless_server::IdentitySettings::default(),
         images: None,
         connections: gateless_listen::Options::default(),
     }
@@ -88,7 +83,7 @@ pub(crate) fn loopback_sidecar(
     server: String,
     data: &Path,
     listen: SocketAddr,
-    cluster_secret: ClusterSecret,
+    identity: gateless_sidecar::Join,
     isolation: gateless_sandbox::Settings,
 ) -> gateless_sidecar::Config {
     gateless_sidecar::Config {
@@ -101,7 +96,7 @@ pub(crate) fn loopback_sidecar(
         gossip_listen: any_port(),
         advertise_host: Ipv4Addr::LOCALHOST.to_string(),
         join: Vec::new(),
-        cluster_secret,
+        identity,
         domain: DOMAIN.into(),
         trusted_proxies: TrustedProxies::default(),
         capacity: LOOPBACK_CAPACITY,
@@ -166,7 +161,7 @@ pub(crate) fn server_ready(
     server: &gateless_server::Running,
     admin: Option<&Path>,
 ) -> Map<String, Value> {
-    let mut ready = object(&json!({"api": url(server.api), "grpc": url(server.grpc)}));
+    let mut ready = object(&json!({"api": url(server.api), "grpc": secure_url(server.grpc)}));
     if let Some(file) = admin {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         ready.insert("admin_token_file".into(), json!(file));
@@ -179,7 +174,7 @@ pub(crate) fn sidecar_ready(sidecar: &gateless_sidecar::Running) -> Map<String, 
     object(&json!({
         "public": url(sidecar.public),
         "local": url(sidecar.local),
-        "peer": url(sidecar.peer),
+        "peer": secure_url(sidecar.peer),
         "metrics": url(sidecar.metrics),
         "gossip": sidecar.gossip.to_string(),
     }))
@@ -273,6 +268,22 @@ fn init_logs(level: &str) {
     } else {
         builder.json().try_init().ok();
     }
+}
+
+/// What a sidecar in this very process joins with.
+pub(crate) async fn join(
+    server: &gateless_server::Running,
+) -> Result<gateless_sidecar::Join, Failure> {
+    let token = server.join_token().await;
+    let token = token.map_err(|error| {
+        Failure::new(Exit::Failure, "start", "the sidecar gets no join token").cause(error)
+    })?;
+    Ok(gateless_sidecar::Join::Token(token))
+}
+
+/// The address as a URL where only proven connections are taken.
+pub(crate) fn secure_url(address: SocketAddr) -> String {
+    format!("https://{address}")
 }
 
 /// The address as a URL.

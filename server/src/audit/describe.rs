@@ -47,7 +47,8 @@ fn show(key: &str) -> Show {
 pub fn namespace(key: &str) -> Option<&str> {
     let mut parts = key.split('/');
     let (first, second) = (parts.next()?, parts.next()?);
-    (first != "auth").then_some(second)
+    let of_all = matches!(first, "auth" | "identity");
+    (!of_all).then_some(second)
 }
 
 /// The changed fields, and how many more there are.

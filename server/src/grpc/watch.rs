@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
+use gateless_identity::Identity;
 use gateless_proto::v1::watch_request::Kind;
 use gateless_proto::v1::{Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse};
 use jiff::Timestamp;
@@ -38,17 +39,24 @@ const MAX_COALESCED: usize = 10_000;
 /// The most names kept for a sidecar.
 const MAX_DIRTY: usize = 100_000;
 
-/// Serves a stream until either side ends it.
+/// What a stream is served from.
+pub(super) struct Parts {
+    pub(super) service: Arc<Service>,
+    pub(super) identity: Identity,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Serves a stream of the sidecar `node` until either side ends it.
 pub(super) fn open(
-    service: Arc<Service>,
-    metrics: Arc<Metrics>,
+    parts: Parts,
+    node: String,
     requests: Streaming<WatchRequest>,
     shutdown: CancellationToken,
 ) -> BoxStream<'static, Result<WatchResponse, Status>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         let gone = sender.clone();
-        let served = serve(service, metrics, requests, &sender);
+        let served = serve(parts, &node, requests, &sender);
         let ended = tokio::select! {
             served = served => served,
             () = gone.closed() => Ok(()),
@@ -63,8 +71,8 @@ pub(super) fn open(
 }
 
 async fn serve(
-    service: Arc<Service>,
-    metrics: Arc<Metrics>,
+    parts: Parts,
+    node: &str,
     mut requests: Streaming<WatchRequest>,
     sender: &mpsc::Sender<Result<WatchResponse, Status>>,
 ) -> Result<(), Status> {
@@ -76,7 +84,13 @@ async fn serve(
             "the first message must be a hello",
         ));
     };
-    let (mut feed, mut changes) = Feed::open(service, metrics, hello).await?;
+    if hello.node_id != node {
+        return Err(Status::permission_denied(format!(
+            "the certificate is that of sidecar {node}, which cannot speak for {:?}",
+            hello.node_id.chars().take(64).collect::<String>()
+        )));
+    }
+    let (mut feed, mut changes) = Feed::open(parts, hello).await?;
     tracing::info!(sidecar = feed.connection.node_id(), "sidecar connected");
     let served = feed.serve(&mut changes, &mut requests, sender).await;
     tracing::info!(sidecar = feed.connection.node_id(), "sidecar disconnected");
@@ -85,7 +99,11 @@ async fn serve(
 
 struct Feed {
     service: Arc<Service>,
+    identity: Identity,
     metrics: Arc<Metrics>,
+    /// The version of what is trusted, which is sent when it is another than what was sent.
+    trusted: tokio::sync::watch::Receiver<u64>,
+    trust_sent: u64,
     connection: Connection,
     /// Names of resources that changed since they were last sent.
     dirty: BTreeSet<String>,
@@ -104,11 +122,12 @@ struct Feed {
 }
 
 impl Feed {
-    async fn open(
-        service: Arc<Service>,
-        metrics: Arc<Metrics>,
-        hello: WatchHello,
-    ) -> Result<(Self, Watch), Status> {
+    async fn open(parts: Parts, hello: WatchHello) -> Result<(Self, Watch), Status> {
+        let Parts {
+            service,
+            identity,
+            metrics,
+        } = parts;
         let store = service.store();
         let current = store.revision().await.map_err(|error| failed(&error))?;
         let same = hello.catalogue_id == store.identity().to_string();
@@ -142,7 +161,10 @@ impl Feed {
             first: true,
             unacked: VecDeque::new(),
             last_report: None,
+            trusted: identity.changes(),
+            trust_sent: 0,
             service,
+            identity,
             metrics,
         };
         Ok((feed, changes))
@@ -157,8 +179,9 @@ impl Feed {
         // The difference since the hello is in the change log already: have it all before sending.
         self.take_ready(changes).await?;
         loop {
+            let trust = *self.trusted.borrow_and_update() != self.trust_sent;
             let may_send = self.unacked.len() < WINDOW
-                && (self.first || self.snapshot || !self.dirty.is_empty());
+                && (self.first || self.snapshot || trust || !self.dirty.is_empty());
             tokio::select! {
                 request = requests.message() => match request? {
                     Some(request) => self.receive(request).await?,
@@ -168,6 +191,7 @@ impl Feed {
                     self.take(batch, changes).await?;
                     self.take_ready(changes).await?;
                 }
+                Ok(()) = self.trusted.changed() => {}
                 permit = sender.reserve(), if may_send => {
                     let Ok(permit) = permit else {
                         return Ok(());
@@ -315,6 +339,9 @@ impl Feed {
         if self.dirty.is_empty() {
             self.sent_version = self.version;
         }
+        let trust = self.identity.announced();
+        let is_new = trust.version != self.trust_sent;
+        self.trust_sent = trust.version;
         self.unacked.push_back(self.sent_version);
         self.connection.sent(self.sent_version);
         Ok(WatchResponse {
@@ -323,6 +350,7 @@ impl Feed {
             snapshot,
             changes,
             api_port: self.service.api_port().into(),
+            trust: is_new.then(|| trust.signed().clone()),
         })
     }
 

@@ -266,6 +266,13 @@ path! {
     }
 }
 path! {
+    /// One join token.
+    JoinTokenPath {
+        /// The join token's id.
+        id: any,
+    }
+}
+path! {
     /// One token.
     TokenPath {
         /// The token's id.

@@ -304,7 +304,7 @@ mod tests {
             path: "x".into(),
             headers: BTreeMap::from([
                 ("Host".into(), "x".into()),
-                ("x-gateless-cluster".into(), "x".into()),
+                ("x-gateless-node".into(), "x".into()),
                 ("x ".into(), "x".into()),
             ]),
             body: Some(String::new()),
@@ -321,7 +321,7 @@ mod tests {
                 "/path",
                 "/headers/Host",
                 "/headers/x ",
-                "/headers/x-gateless-cluster",
+                "/headers/x-gateless-node",
                 "/body_base64",
                 "/timeout_ms"
             ]

@@ -15,6 +15,7 @@ use crate::auth::policy::Denied;
 use crate::domain::document::Fault;
 use crate::domain::quota::Exceeded;
 use crate::domain::{self, FieldError};
+use crate::identity;
 use crate::service::{self, Kind};
 use crate::sidecars::clients::CallError;
 use crate::store::{self, blobs};
@@ -271,6 +272,29 @@ impl From<Exceeded> for Problem {
         Self::new(Code::QuotaExceeded, text)
             .hint("delete what is not needed, or ask an admin of the cluster for more; gateless ns quota shows what there is")
             .errors(vec![error])
+    }
+}
+
+impl From<identity::Error> for Problem {
+    fn from(error: identity::Error) -> Self {
+        use identity::Error as E;
+        let text = error.to_string();
+        let (code, hint) = match error {
+            E::TooManyTokens => (Code::TooManyTokens, "revoke those nobody uses"),
+            E::UnknownToken(_) => (Code::TokenNotFound, "GET /v1/join-tokens lists them"),
+            E::UnknownNode(_) => (Code::SidecarNotFound, "GET /v1/sidecars lists them"),
+            E::State(_) => (Code::WrongState, "GET /v1/identity says how it is"),
+            E::Contended => (Code::Contended, "try again"),
+            E::Store(error) => return error.into(),
+            E::BadToken
+            | E::Taken(_)
+            | E::TooManyNodes
+            | E::Request(_)
+            | E::Settings(_)
+            | E::Record(_)
+            | E::File { .. } => return Self::internal(&text),
+        };
+        Self::new(code, text).hint(hint)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Sidecars: who is connected, and what they have of the catalogue.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::{Extension, Json};
+use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::extract::{Query, SidecarPath};
+use super::join_tokens::timestamp;
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
@@ -22,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_sidecars))
         .routes(routes!(drain_sidecar))
         .routes(routes!(resume_sidecar))
+        .routes(routes!(revoke_sidecar))
 }
 
 /// A sidecar.
@@ -73,6 +78,10 @@ pub(super) struct SidecarBody {
     conditions: Vec<Condition>,
     /// The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
     owns: Vec<String>,
+    /// When its certificate ends, unless it is renewed before, as it is at half of its life.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_expires_at: Option<Timestamp>,
 }
 
 /// A resource a sidecar refused.
@@ -90,8 +99,27 @@ list!(
     SidecarList as SidecarList of SidecarBody
 );
 
+/// All of a sidecar.
+async fn body(api: &Api, sidecar: Sidecar) -> Result<SidecarBody, Problem> {
+    let certificates = certificates(api).await?;
+    Ok(shaped(api, sidecar, "*", &certificates))
+}
+
+/// When each sidecar's certificate ends.
+async fn certificates(api: &Api) -> Result<HashMap<String, Timestamp>, Problem> {
+    let nodes = api.identities.nodes().await?;
+    let ends = nodes.into_iter();
+    let ends = ends.map(|node| (node.node_id, timestamp(node.expires_at)));
+    Ok(ends.collect())
+}
+
 /// What a token of `namespace` may see of a sidecar.
-fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
+fn shaped(
+    api: &Api,
+    sidecar: Sidecar,
+    namespace: &str,
+    certificates: &HashMap<String, Timestamp>,
+) -> SidecarBody {
     let lag = api.service.lag(&sidecar);
     let is_visible = |ns: Option<&str>| namespace == "*" || ns == Some(namespace);
     let owned = sidecar.owns.iter();
@@ -100,6 +128,7 @@ fn body(api: &Api, sidecar: Sidecar, namespace: &str) -> SidecarBody {
     let isolated = conditions::isolated(&isolation.level, &isolation.missing, isolation.whole);
     SidecarBody {
         lag,
+        certificate_expires_at: certificates.get(&sidecar.node_id).copied(),
         id: sidecar.node_id.clone(),
         node_id: sidecar.node_id,
         connected: sidecar.connected,
@@ -141,7 +170,10 @@ async fn list_sidecars(
 ) -> Result<Json<SidecarList>, Problem> {
     let namespace = principal.token.namespace.as_str();
     let all = api.service.registry().list().into_iter();
-    let items = all.map(|sidecar| body(&api, sidecar, namespace)).collect();
+    let certificates = certificates(&api).await?;
+    let items = all
+        .map(|sidecar| shaped(&api, sidecar, namespace, &certificates))
+        .collect();
     let key = |sidecar: &SidecarBody| sidecar.node_id.clone();
     let (items, next_page_token) = page::cut(items, key, &query)?;
     Ok(Json(SidecarList {
@@ -164,7 +196,7 @@ async fn drain_sidecar(
     path: SidecarPath,
 ) -> Result<Json<SidecarBody>, Problem> {
     let sidecar = api.service.set_draining(&path.id, true).await?;
-    Ok(Json(body(&api, sidecar, "*")))
+    Ok(Json(body(&api, sidecar).await?))
 }
 
 #[utoipa::path(
@@ -179,5 +211,18 @@ async fn resume_sidecar(
     path: SidecarPath,
 ) -> Result<Json<SidecarBody>, Problem> {
     let sidecar = api.service.set_draining(&path.id, false).await?;
-    Ok(Json(body(&api, sidecar, "*")))
+    Ok(Json(body(&api, sidecar).await?))
+}
+
+#[utoipa::path(
+    post, path = "/v1/sidecars/{id}/revoke", tag = "sidecars",
+    operation_id = "revokeSidecar", summary = "Take a sidecar's identity back",
+    description = "Its certificates are good for nothing from now on: its connections are cut, it hears no gossip \
+        and gets no calls. With a new join token it may join again.",
+    params(SidecarPath),
+    responses((status = 204, description = "It is out."), Problems),
+)]
+async fn revoke_sidecar(State(api): State<Api>, path: SidecarPath) -> Result<StatusCode, Problem> {
+    api.identities.revoke(&path.id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use gateless_listen::admission::Limits;
 use gateless_listen::http::Settings;
-use gateless_listen::{Accepted, Bounds, Door, Keepalive, Options, Plain, descriptors, http};
+use gateless_listen::{Accepted, Bounds, Door, Handshake, Keepalive, Options, descriptors, http};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
@@ -88,19 +88,23 @@ impl Doors {
 }
 
 /// Answers with `router` until `stop`; connections then end by themselves.
-pub(super) async fn serve(
+/// What the other end of a connection proved is among the extensions of each request.
+pub(super) async fn serve<H: Handshake<Identity: Clone + Sync>>(
     door: Door,
     listener: TcpListener,
+    handshake: H,
     router: Router,
     settings: Settings,
     stop: CancellationToken,
 ) {
-    let serve = move |accepted: Accepted<_, _>| {
+    let serve = move |accepted: Accepted<H::Stream, H::Identity>| {
         let router = router.clone();
         async move {
             let client = ConnectInfo(accepted.client);
+            let proven = accepted.identity.clone();
             let service = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(client);
+                request.extensions_mut().insert(proven.clone());
                 let answered = router.clone().oneshot(request);
                 async move { Ok::<_, Infallible>(answered.await.unwrap_or_else(|never| match never {})) }
             });
@@ -111,7 +115,7 @@ pub(super) async fn serve(
             }
         }
     };
-    door.run(listener, Arc::new(Plain), serve, stop).await;
+    door.run(listener, Arc::new(handshake), serve, stop).await;
 }
 
 /// A listener, and where it is.

@@ -1,17 +1,14 @@
-//! Clients to sidecars' `SidecarAdmin`, kept per address, with the cluster secret on every call.
+//! Clients to sidecars' `SidecarAdmin`, kept per sidecar and address: who answers there must be that sidecar.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use gateless_common::secret::{self, ClusterSecret};
+use gateless_identity::{Expect, Identity, channel};
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use parking_lot::Mutex;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Of a call that answers once, and of a stream's first message.
@@ -29,32 +26,8 @@ pub struct CallError {
     pub status: Status,
 }
 
-/// Puts the cluster secret on every call.
-#[derive(Clone)]
-pub struct Secret(Option<MetadataValue<Ascii>>);
-
-impl Secret {
-    fn new(secret: &ClusterSecret) -> Self {
-        // Visible ASCII was checked when the secret was made, so this does not fail.
-        let mut value = MetadataValue::try_from(secret.expose()).ok();
-        if let Some(value) = &mut value {
-            value.set_sensitive(true);
-        }
-        Self(value)
-    }
-}
-
-impl Interceptor for Secret {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert(secret::HEADER, value.clone());
-        }
-        Ok(request)
-    }
-}
-
-/// tonic's client with the secret in it.
-pub type Admin = SidecarAdminClient<InterceptedService<Channel, Secret>>;
+/// tonic's client over a connection whose ends know each other.
+pub type Admin = SidecarAdminClient<Channel>;
 
 /// One sidecar's client.
 #[derive(Clone)]
@@ -86,24 +59,24 @@ impl Client {
     }
 }
 
-/// Channels by address. Bounded: cleared when it grows past the number of sidecars there may be.
+/// Channels by sidecar and address. Bounded: cleared when it grows past the number of sidecars there may be.
 pub(super) struct Clients {
-    secret: Secret,
+    identity: Identity,
     /// A short lock, never across `.await`.
-    channels: Mutex<HashMap<String, Channel>>,
+    channels: Mutex<HashMap<(String, String), Channel>>,
 }
 
 impl Clients {
-    pub(super) fn new(secret: &ClusterSecret) -> Self {
+    pub(super) fn new(identity: Identity) -> Self {
         Self {
-            secret: Secret::new(secret),
+            identity,
             channels: Mutex::default(),
         }
     }
 
     pub(super) fn get(&self, sidecar: &str, address: &str) -> Client {
-        let admin = self.channel(address).map(|channel| {
-            let client = SidecarAdminClient::with_interceptor(channel, self.secret.clone());
+        let admin = self.channel(sidecar, address).map(|channel| {
+            let client = SidecarAdminClient::new(channel);
             client.max_decoding_message_size(MAX_MESSAGE_BYTES)
         });
         Client {
@@ -112,9 +85,10 @@ impl Clients {
         }
     }
 
-    fn channel(&self, address: &str) -> Result<Channel, Status> {
+    fn channel(&self, sidecar: &str, address: &str) -> Result<Channel, Status> {
+        let key = (sidecar.to_owned(), address.to_owned());
         let mut channels = self.channels.lock();
-        if let Some(channel) = channels.get(address) {
+        if let Some(channel) = channels.get(&key) {
             return Ok(channel.clone());
         }
         if channels.len() >= 2 * super::MAX_SIDECARS {
@@ -123,11 +97,11 @@ impl Clients {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|_| Status::unavailable(format!("{address:?} is not an address")))?
             .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
-        let channel = endpoint.connect_lazy();
-        channels.insert(address.to_owned(), channel.clone());
+        let expect = Expect::Node(sidecar.to_owned());
+        let channel = channel(&endpoint, &self.identity, expect);
+        channels.insert(key, channel.clone());
         Ok(channel)
     }
 }

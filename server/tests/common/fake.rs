@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use gateless_identity::fixture::incoming;
+use gateless_identity::{Expect, Peer, Role, channel};
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::sidecar_admin_server::{SidecarAdmin, SidecarAdminServer};
 use gateless_proto::v1::watch_request::Kind;
@@ -12,42 +14,48 @@ use gateless_proto::v1::*;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tokio_util::sync::CancellationToken;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::SECRET;
+use super::{Joined, Server};
+
+/// Where a config service is, and who may speak to it.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    joined: Joined,
+}
 
 /// Serves a config service on a free port until the token is cancelled.
-pub(crate) async fn serve_config(server: &super::Server) -> SocketAddr {
+pub(crate) async fn serve_config(server: &Server) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = gateless_server::grpc::server(
+    let routes = gateless_server::grpc::routes(
         Arc::clone(&server.service),
+        Arc::clone(&server.identities),
         Arc::clone(&server.metrics),
-        &super::secret(),
         server.shutdown.clone(),
     );
     let stop = server.shutdown.clone().cancelled_owned();
-    let incoming = TcpListenerStream::new(listener);
-    let builder = tonic::transport::Server::builder().add_service(service);
+    let incoming = incoming(listener, server.identities.identity().clone());
+    let builder = tonic::transport::Server::builder().add_routes(routes);
     tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop));
-    address
+    let joined = server.joined();
+    Served { address, joined }
 }
 
-/// A client of the config service.
-pub(crate) async fn connect(address: SocketAddr) -> ConfigServiceClient<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    ConfigServiceClient::new(endpoint.connect().await.unwrap())
-}
+impl Served {
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
+    }
 
-/// With the secret on it.
-pub(crate) fn authorized<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Bearer {SECRET}").parse().unwrap();
-    request.metadata_mut().insert("authorization", value);
-    request
+    /// A client of the config service for a sidecar that has joined.
+    pub(crate) async fn connect(&self, node: &str) -> ConfigServiceClient<Channel> {
+        let identity = self.joined.node(node).await;
+        ConfigServiceClient::new(channel(&self.endpoint(), &identity, Expect::Server))
+    }
 }
 
 /// A config stream.
@@ -69,19 +77,15 @@ pub(crate) fn hello(node: &str, peer: &str) -> WatchHello {
 
 impl Sidecar {
     /// Connects and says hello.
-    pub(crate) async fn open(address: SocketAddr, hello: WatchHello) -> Self {
+    pub(crate) async fn open(served: &Served, hello: WatchHello) -> Self {
         let (requests, receiver) = mpsc::channel(16);
+        let mut client = served.connect(&hello.node_id).await;
         let hello = WatchRequest {
             kind: Some(Kind::Hello(hello)),
         };
         requests.send(hello).await.unwrap();
-        let stream = authorized(ReceiverStream::new(receiver));
-        let responses = connect(address)
-            .await
-            .watch(stream)
-            .await
-            .unwrap()
-            .into_inner();
+        let stream = client.watch(ReceiverStream::new(receiver)).await;
+        let responses = stream.unwrap().into_inner();
         Self {
             requests,
             responses,
@@ -166,21 +170,24 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Serves on a free port until the token is cancelled.
-    pub(crate) async fn serve(self, stop: CancellationToken) -> SocketAddr {
+    /// Serves on a free port until the test ends, as the sidecar `node`.
+    pub(crate) async fn serve(self, server: &Server, node: &str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let identity = server.joined().node(node).await;
         let check = |request: Request<()>| {
-            let secret = request.metadata().get("x-gateless-cluster");
-            match secret.is_some_and(|value| value == SECRET) {
+            let peer = request.extensions().get::<Option<Peer>>();
+            let peer = peer.and_then(Option::as_ref);
+            match peer.is_some_and(|peer| peer.id.role == Role::Server) {
                 true => Ok(request),
-                false => Err(Status::unauthenticated("secret")),
+                false => Err(Status::unauthenticated("not the server")),
             }
         };
         let service = SidecarAdminServer::with_interceptor(self, check);
-        let incoming = TcpListenerStream::new(listener);
         let builder = tonic::transport::Server::builder().add_service(service);
-        tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()));
+        let stop = server.shutdown.clone().cancelled_owned();
+        let incoming = incoming(listener, identity);
+        tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop));
         address
     }
 

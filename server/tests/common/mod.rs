@@ -7,14 +7,18 @@
 
 pub(crate) mod fake;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use gateless_common::secret::ClusterSecret;
+use gateless_identity::{Identity, NewKey, Trust};
+use gateless_proto::v1;
 use gateless_server::audit::Log;
 use gateless_server::auth::{Auth, Grant, Role};
 use gateless_server::changes::Changes;
+use gateless_server::identity::{self, Identities, JoinTokenGrant};
 use gateless_server::metrics::Metrics;
 use gateless_server::service::Service;
 use gateless_server::sidecars::Registry;
@@ -29,19 +33,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// The cluster secret of every test.
-pub(crate) const SECRET: &str = "a-secret-of-the-cluster";
-
-pub(crate) fn secret() -> ClusterSecret {
-    ClusterSecret::new(SECRET).unwrap()
-}
-
 /// Everything but the listeners.
 pub(crate) struct Server {
     /// The operations behind the routes.
     pub(crate) service: Arc<Service>,
     /// The tokens.
     pub(crate) auth: Arc<Auth>,
+    /// Who is who.
+    pub(crate) identities: Arc<Identities>,
+    /// Sidecars that have joined.
+    joined: Joined,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
     /// The catalogue.
@@ -119,17 +120,36 @@ impl Server {
 
     /// Another server on the same store.
     pub(crate) async fn beside(&self) -> Self {
-        Self::over(Arc::clone(&self.store), Arc::clone(&self.blobs)).await
+        // Servers of one catalogue have one authority.
+        let copied = self.folder.path().join("identity/authority.json");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("identity")).unwrap();
+        std::fs::copy(copied, folder.path().join("identity/authority.json")).unwrap();
+        let (store, blobs) = (Arc::clone(&self.store), Arc::clone(&self.blobs));
+        let mut beside = Self::over_in(folder, store, blobs).await;
+        beside.joined = self.joined();
+        beside
     }
 
     /// On a store that may have something in it.
     pub(crate) async fn over(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over_in(tempfile::tempdir().unwrap(), store, blobs).await
+    }
+
+    async fn over_in(
+        folder: tempfile::TempDir,
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+    ) -> Self {
         let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
         let artifacts = Artifacts::new(Arc::clone(&blobs));
         let auth = Arc::new(Auth::open(Arc::clone(&store)).await.unwrap());
         let changes = Changes::default();
-        let registry = Arc::new(Registry::new(&secret(), changes.clone()));
+        let settings = identity::Settings::default();
+        let identities = Identities::open(Arc::clone(&store), folder.path().into(), settings);
+        let identities = identities.await.unwrap();
+        let registry = Registry::new(identities.identity().clone(), changes.clone());
+        let registry = Arc::new(registry);
         let service = Arc::new(Service::new(
             Arc::clone(&store),
             artifacts,
@@ -141,6 +161,7 @@ impl Server {
         let router = gateless_server::http::router(
             Arc::clone(&service),
             Arc::clone(&auth),
+            Arc::clone(&identities),
             Arc::clone(&metrics),
             Arc::new(images(folder.path())),
             Log::open(folder.path().join("audit")).unwrap(),
@@ -149,6 +170,8 @@ impl Server {
         Self {
             service,
             auth,
+            joined: Joined::new(Arc::clone(&identities)),
+            identities,
             metrics,
             store,
             memory: None,
@@ -157,6 +180,11 @@ impl Server {
             router,
             folder,
         }
+    }
+
+    /// Those who have joined.
+    pub(crate) fn joined(&self) -> Joined {
+        self.joined.clone()
     }
 
     /// From now on the catalogue is read-only.
@@ -237,6 +265,48 @@ impl Server {
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         self.send(request.body(body).unwrap()).await
+    }
+}
+
+/// Sidecars that join when they are first asked for.
+#[derive(Clone)]
+pub(crate) struct Joined {
+    identities: Arc<Identities>,
+    known: Arc<tokio::sync::Mutex<HashMap<String, Identity>>>,
+}
+
+impl Joined {
+    fn new(identities: Arc<Identities>) -> Self {
+        Self {
+            identities,
+            known: Arc::default(),
+        }
+    }
+
+    /// The identity of a sidecar.
+    pub(crate) async fn node(&self, node: &str) -> Identity {
+        let mut known = self.known.lock().await;
+        if let Some(identity) = known.get(node) {
+            return identity.clone();
+        }
+        let grant = JoinTokenGrant {
+            uses: 1,
+            ttl: Duration::from_secs(60),
+            description: String::new(),
+        };
+        let (token, _) = self.identities.create_token(grant).await.unwrap();
+        let key = NewKey::generate().unwrap();
+        let request = v1::JoinRequest {
+            token: token.expose(),
+            node_id: node.to_owned(),
+            signing_request: key.request().unwrap(),
+        };
+        let joined = self.identities.join(request).await.unwrap();
+        let credentials = key.certified(joined.chain).unwrap();
+        let trust = Trust::pinned(joined.trust.unwrap(), &token.fingerprint).unwrap();
+        let identity = Identity::new(credentials, trust).unwrap();
+        known.insert(node.to_owned(), identity.clone());
+        identity
     }
 }
 

@@ -30,6 +30,7 @@ pub mod ownership;
 pub mod placement;
 pub mod policy;
 pub mod pulse;
+pub mod replay;
 pub mod resources;
 pub mod retry;
 pub mod router;

@@ -349,8 +349,6 @@ fn add_peer_headers(
     request: &mut Request<Body>,
 ) {
     let map = request.headers_mut();
-    headers::set(map, headers::CLUSTER, proxy.cluster_secret.expose());
-    headers::set(map, headers::NODE, proxy.registry.node().as_str());
     headers::set(map, headers::REVISION, &lease.revision().name().to_string());
     if call.class == Class::Async {
         map.insert(headers::CLASS, HeaderValue::from_static("async"));
@@ -365,6 +363,7 @@ fn add_peer_headers(
         && let Some(node) = lease.node()
     {
         headers::set(map, headers::RELAY_TO, node.as_str());
+        headers::set(map, headers::NODE, proxy.registry.node().as_str());
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Call {
     pub deadline: Option<Time>,
     /// Other half of a 101.
     pub upgrade: Option<OnUpgrade>,
+    /// The sidecar that holds it, to be told when there is room for it.
+    pub holder: Option<NodeId>,
     /// A permit taken ahead.
     pub permit: Option<Lease>,
     /// From the own queue, and waiting for its first permit.
@@ -128,6 +130,7 @@ impl Call {
             arrived: clock::now(),
             deadline: None,
             upgrade: None,
+            holder: None,
             permit: None,
             queued: None,
             has_own_address: false,
@@ -176,10 +179,7 @@ impl Call {
     }
 
     pub(super) fn peer(&self) -> Option<&NodeId> {
-        match &self.identity {
-            Identity::Sidecar(node) => node.as_ref(),
-            _ => None,
-        }
+        self.holder.as_ref()
     }
 
     /// What its function's limits and its caller's wishes say: the earlier counts.

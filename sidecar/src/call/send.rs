@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gateless_common::secret::ClusterSecret;
 use gateless_core::dispatch::{FULL_FOR, Refusal};
 use gateless_core::hold::Origin;
 use gateless_core::name::{NodeId, RevisionName};
@@ -45,7 +44,6 @@ pub trait Reserve: Send + Sync + 'static {
 pub struct Proxy {
     /// Functions and endpoints.
     pub registry: Arc<Registry>,
-    pub cluster_secret: ClusterSecret,
     /// Suffix of function hosts.
     pub domain: String,
     /// Permits at peers.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateless_common::secret::ClusterSecret;
 use gateless_core::access::Access;
 use gateless_core::config;
 use gateless_core::dispatch::Supply;
@@ -92,7 +91,7 @@ fn function(revision: config::Revision) -> config::Function {
 /// A proxy before one function, whose only instance is `component`.
 fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
     let metrics = Arc::<Metrics>::default();
-    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics, None);
     let mut revision = contract::revision("narrow", contract::process(&["unused"]));
     revision.hold.max_requests = 10;
     revision.hold.max_bytes = 1 << 20;
@@ -102,7 +101,6 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
     assert!(registry.add_local(&name, &InstanceId::new("i"), target, Duration::ZERO));
     let proxy = Proxy {
         registry,
-        cluster_secret: ClusterSecret::new("secret-of-the-tests").unwrap(),
         domain: "gateless.local".into(),
         reserve: Arc::new(NoPeers),
         policy: Arc::default(),
@@ -152,7 +150,7 @@ async fn body_goes_to_a_component_as_it_came() {
 #[tokio::test(start_paused = true)]
 async fn call_that_waits_for_a_host_that_refused_another_is_granted_by_itself() {
     let metrics = Arc::<Metrics>::default();
-    let (registry, _signals) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    let (registry, _signals) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics, None);
     let mut revision = contract::revision("there", contract::process(&["unused"]));
     revision.hold.max_requests = 10;
     revision.hold.max_bytes = 1 << 20;

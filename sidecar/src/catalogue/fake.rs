@@ -1,15 +1,16 @@
 //! A real `ConfigService` with its catalogue in memory, for tests of its client.
 //!
 //! It runs in a runtime of its own, so that dropping it is a killed server. It refuses
-//! nothing but a wrong secret: tests feed it bad resources on purpose.
+//! nothing but an artifact that is not there: tests feed it bad resources on purpose.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::{Stream, StreamExt};
+use gateless_identity::fixture::Cluster;
 use gateless_proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use gateless_proto::v1::{
     ArtifactChunk, Change, FetchArtifactRequest, Resource, WatchHello, WatchRequest, WatchResponse,
@@ -19,10 +20,11 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-pub(super) const SECRET: &str = "secret-of-the-test-cluster";
+/// Server and sidecars of the tests.
+pub(super) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::new);
 
 /// What outlives a killed server.
 pub(super) struct Disk {
@@ -31,7 +33,6 @@ pub(super) struct Disk {
     /// What is served under a digest; the digest is not checked.
     pub(super) artifacts: Mutex<HashMap<String, Vec<u8>>>,
     pub(super) fetches: AtomicUsize,
-    pub(super) refused: watch::Sender<u32>,
     seen: mpsc::Sender<WatchRequest>,
 }
 
@@ -52,7 +53,6 @@ impl Disk {
             version: watch::channel(0).0,
             artifacts: Mutex::default(),
             fetches: AtomicUsize::new(0),
-            refused: watch::channel(0).0,
             seen,
         };
         (Arc::new(disk), requests)
@@ -97,6 +97,7 @@ impl Disk {
         });
         WatchResponse {
             api_port: 0,
+            trust: None,
             catalogue_id: stored.id.clone(),
             version: *self.version.borrow(),
             snapshot: sent.is_none(),
@@ -133,7 +134,10 @@ impl Server {
             tokio::spawn(
                 tonic::transport::Server::builder()
                     .add_service(service)
-                    .serve_with_incoming(TcpListenerStream::new(listener)),
+                    .serve_with_incoming(gateless_identity::fixture::incoming(
+                        listener,
+                        CLUSTER.server(),
+                    )),
             );
             address
         });
@@ -155,18 +159,6 @@ impl Drop for Server {
 
 struct Service(Arc<Disk>);
 
-impl Service {
-    fn check<T>(&self, request: &Request<T>) -> Result<(), Box<Status>> {
-        let shown = request.metadata().get("authorization");
-        let expected = format!("Bearer {SECRET}");
-        if shown.is_some_and(|value| value.as_bytes() == expected.as_bytes()) {
-            return Ok(());
-        }
-        self.0.refused.send_modify(|n| *n += 1);
-        Err(Box::new(Status::unauthenticated("wrong secret")))
-    }
-}
-
 type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -178,7 +170,6 @@ impl ConfigService for Service {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.check(&request).map_err(|status| *status)?;
         let disk = self.0.clone();
         let mut requests = request.into_inner();
         let (out, responses) = mpsc::channel(1);
@@ -214,7 +205,6 @@ impl ConfigService for Service {
         &self,
         request: Request<FetchArtifactRequest>,
     ) -> Result<Response<Self::FetchArtifactStream>, Status> {
-        self.check(&request).map_err(|status| *status)?;
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
         let sha256 = request.into_inner().sha256;
         let artifact = self.0.artifacts.lock().get(&sha256).cloned();

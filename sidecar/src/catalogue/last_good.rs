@@ -221,6 +221,7 @@ mod tests {
     fn version(version: u64) -> Record {
         Record::Changes(v1::WatchResponse {
             api_port: 0,
+            trust: None,
             catalogue_id: "c1".into(),
             version,
             ..Default::default()
@@ -271,6 +272,7 @@ mod tests {
         };
         let snapshot = Record::Changes(v1::WatchResponse {
             api_port: 7700,
+            trust: None,
             catalogue_id: "c1".into(),
             version: 1,
             snapshot: true,
@@ -309,6 +311,7 @@ mod tests {
         let last_frame = HEADER_BYTES
             + v1::WatchResponse {
                 api_port: 0,
+                trust: None,
                 catalogue_id: "c1".into(),
                 version: 3,
                 ..Default::default()

@@ -179,6 +179,7 @@ fn snapshot<'a>(
         (is_first || !changes.is_empty()).then(|| {
             Record::Changes(v1::WatchResponse {
                 api_port: 0,
+                trust: None,
                 catalogue_id: catalogue_id.to_owned(),
                 version,
                 snapshot: is_first,

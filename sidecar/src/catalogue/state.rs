@@ -95,6 +95,7 @@ impl State {
         }
         let mut accepted = v1::WatchResponse {
             api_port: 0,
+            trust: None,
             changes: Vec::with_capacity(response.changes.len()),
             ..response
         };
@@ -253,6 +254,7 @@ pub(super) mod tests {
     fn response(id: &str, version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
             api_port: 0,
+            trust: None,
             catalogue_id: id.into(),
             version,
             snapshot: false,
@@ -263,6 +265,7 @@ pub(super) mod tests {
     fn snapshot(version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
         v1::WatchResponse {
             api_port: 0,
+            trust: None,
             snapshot: true,
             ..response("c1", version, changes)
         }

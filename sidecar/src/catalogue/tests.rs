@@ -10,7 +10,7 @@ use gateless_proto::v1::{Resource, resource};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::fake::{Disk, SECRET, Server};
+use super::fake::{CLUSTER, Disk, Server};
 use super::state::tests::change;
 use super::*;
 use crate::catalogue::config::tests::sample;
@@ -22,11 +22,11 @@ async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
     result.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
-async fn start_with(server: SocketAddr, data: &Path, secret: &str) -> Handle {
+async fn start_with(server: SocketAddr, data: &Path, identity: Identity) -> Handle {
     let config = Config {
-        server: Some(format!("http://{server}")),
+        server: Some(format!("https://{server}")),
         data: data.to_owned(),
-        secret: ClusterSecret::new(secret).unwrap(),
+        identity,
         node: NodeId::new("0000aaaa"),
         version: "0".into(),
         public_url: "http://127.0.0.1:1".into(),
@@ -40,7 +40,7 @@ async fn start_with(server: SocketAddr, data: &Path, secret: &str) -> Handle {
 }
 
 async fn start(server: SocketAddr, data: &Path) -> Handle {
-    start_with(server, data, SECRET).await
+    start_with(server, data, CLUSTER.sidecar("0000aaaa")).await
 }
 
 async fn until_version(handle: &Handle, version: u64) -> Arc<Catalogue> {
@@ -272,17 +272,27 @@ async fn latest_report_is_sent_again_when_the_server_comes_back() {
 }
 
 #[tokio::test]
-async fn wrong_secret_is_refused_and_the_sidecar_goes_on_trying() {
-    let (disk, _seen) = Disk::new();
-    let server = Server::start(&disk).await;
+async fn server_of_another_cluster_and_a_sidecar_in_its_place_are_not_believed() {
+    use gateless_identity::fixture::Cluster;
     let data = tempfile::tempdir().unwrap();
-    let handle = start_with(server.address, data.path(), "another-secret-entirely").await;
-    let mut refused = disk.refused.subscribe();
-    guarded("refusals", refused.wait_for(|n| *n >= 2))
-        .await
-        .unwrap();
-    assert!(!*handle.connected().borrow());
-    handle.stop().await;
+    for impostor in [Cluster::new().server(), CLUSTER.sidecar("0badcafe")] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handle = start(address, data.path()).await;
+        for _ in 0..2 {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Whoever plays the server sees no byte of what is meant for it.
+            let shaken = guarded("the handshake", impostor.accept_any(stream)).await;
+            if let Ok(mut stream) = shaken {
+                let mut bytes = Vec::new();
+                use tokio::io::AsyncReadExt as _;
+                let read = guarded("the end", stream.read_to_end(&mut bytes)).await;
+                assert!(bytes.is_empty(), "{read:?}");
+            }
+        }
+        assert!(!*handle.connected().borrow());
+        handle.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use gateless_common::backoff::{Backoff, Reconnect};
+use gateless_identity::Identity;
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{
     Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
@@ -18,6 +19,7 @@ use tonic::Status;
 use super::ServerChannel;
 use super::persist::Saver;
 use super::state::Catalogue;
+use crate::cluster::identity;
 use crate::cluster::outbox::Outbox;
 
 const BACKOFF: Backoff = Backoff {
@@ -39,6 +41,7 @@ enum Key {
 /// The client of `ConfigService.Watch`.
 pub(super) struct Watcher {
     channel: ServerChannel,
+    identity: Identity,
     hello: WatchHello,
     saver: Arc<Saver>,
     catalogue: watch::Sender<Arc<Catalogue>>,
@@ -63,10 +66,16 @@ fn request(kind: watch_request::Kind) -> WatchRequest {
 }
 
 impl Watcher {
-    pub(super) fn new(channel: ServerChannel, hello: WatchHello, saver: Arc<Saver>) -> Self {
+    pub(super) fn new(
+        channel: ServerChannel,
+        identity: Identity,
+        hello: WatchHello,
+        saver: Arc<Saver>,
+    ) -> Self {
         let (catalogue, refused) = saver.with_state(|s| (s.catalogue.clone(), s.has_rejections()));
         Self {
             channel,
+            identity,
             hello,
             saver,
             catalogue: watch::channel(Arc::new(catalogue)).0,
@@ -116,7 +125,7 @@ impl Watcher {
                 backoff.succeeded();
                 last_error = None;
             }
-            let error = (status.code(), status.message().to_owned());
+            let error = (status.code(), identity::reason(&status));
             if last_error.as_ref() != Some(&error) {
                 tracing::info!(server_error = %error.1, code = ?error.0,
                     "no stream from the server, going on with the catalogue at hand");
@@ -183,7 +192,12 @@ impl Watcher {
         self.api_port.load(Ordering::Relaxed)
     }
 
-    async fn apply(&self, response: WatchResponse) -> Result<WatchAck, Box<Status>> {
+    async fn apply(&self, mut response: WatchResponse) -> Result<WatchAck, Box<Status>> {
+        // Not the catalogue's to keep: keys are in it.
+        if let Some(trust) = response.trust.take() {
+            let learnt = self.identity.learn(trust);
+            learnt.map_err(|error| Status::data_loss(error.to_string()))?;
+        }
         let api_port = u16::try_from(response.api_port).unwrap_or(0);
         self.api_port.store(api_port, Ordering::Relaxed);
         let (version, snapshot) = (response.version, response.snapshot);

@@ -19,13 +19,13 @@ use futures_util::stream::FuturesUnordered;
 use gateless_common::io::unix_now;
 use gateless_core::name::NodeId;
 use gateless_core::time::Time;
+use gateless_identity::Identity;
 use rand::seq::IndexedRandom;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::transport::Sealed;
 use crate::clock;
-use crate::cluster::auth::ClusterSecret;
 
 /// Interval at which a killed sidecar is noticed in two to three seconds.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ pub(super) struct Config {
     pub(super) seeds: Vec<String>,
     pub(super) interval: Duration,
     pub(super) version: String,
-    pub(super) secret: ClusterSecret,
+    pub(super) identity: Identity,
     pub(super) this: Member,
 }
 
@@ -94,7 +94,7 @@ impl Gossip {
         let socket = Arc::new(UdpSocket::bind(config.listen).await?);
         let port = socket.local_addr()?.port();
         let address = advertised(&config.advertise_host, port).await?;
-        let transport = Sealed::new(socket, &config.secret)?;
+        let transport = Sealed::new(socket, &config.identity);
         let (members_out, members) = watch::channel(vec![config.this.clone()]);
         let (seeds, seeds_in) = watch::channel(config.seeds.clone());
         let (capacity, capacity_in) = watch::channel(config.this.capacity);

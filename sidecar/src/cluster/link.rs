@@ -9,22 +9,20 @@ use std::time::Duration;
 use futures_util::Stream;
 use gateless_common::backoff::{Backoff, Reconnect};
 use gateless_core::name::NodeId;
+use gateless_identity::{Expect, Identity};
 use gateless_proto::v1::peer_service_client::PeerServiceClient;
-use gateless_proto::v1::{LinkDown, LinkHello, LinkUp, link_up};
+use gateless_proto::v1::{LinkDown, LinkHello, LinkUp, SignedTrust, link_down, link_up};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
 use super::{Event, Member};
-use crate::cluster::auth::{Attach, ClusterSecret};
 use crate::cluster::outbox::Outbox;
 
-/// A connection to a peer that shows it the cluster secret. Connects when first used and
-/// again whenever it was lost.
-pub type PeerChannel = InterceptedService<Channel, Attach>;
+/// A connection to a peer, both ends proven. Connects when first used and again whenever it was lost.
+pub type PeerChannel = Channel;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// From dialling to the peer's answer to our hello.
@@ -43,12 +41,14 @@ fn key(kind: &link_up::Kind) -> Key {
         link_up::Kind::Hello(_) => (0, String::new()),
         link_up::Kind::Demand(m) => (1, m.revision.clone()),
         link_up::Kind::Instances(m) => (2, m.revision.clone()),
+        link_up::Kind::Trust(_) => (3, String::new()),
     }
 }
 
 /// A live peer as seen from here.
 pub(super) struct Link {
     pub(super) address: String,
+    identity: Identity,
     /// Of the present stream; none while it is down.
     outbox: Mutex<Option<Arc<Outbox<Key, LinkUp>>>>,
     /// Links and reservations: nothing here may wait behind a big answer.
@@ -65,19 +65,20 @@ impl Link {
     /// When the address is none.
     pub(super) fn new(
         member: &Member,
-        secret: &ClusterSecret,
+        identity: &Identity,
         stop: CancellationToken,
     ) -> Result<Self, tonic::transport::Error> {
         let endpoint = Endpoint::from_shared(format!("http://{}", member.peer_address))?
             .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true);
-        let channel =
-            || InterceptedService::new(endpoint.connect_lazy(), Attach::to_sidecar(secret));
+        // What gossip says of it is only believed if it proves to be that node.
+        let expect = Expect::Node(member.node.to_string());
+        let channel = || gateless_identity::channel(&endpoint, identity, expect.clone());
         Ok(Self {
             address: member.peer_address.clone(),
+            identity: identity.clone(),
             outbox: Mutex::new(None),
             urgent: channel(),
             bulk: channel(),
@@ -93,6 +94,12 @@ impl Link {
         let message = LinkUp { kind: Some(kind) };
         let outbox = self.outbox.lock();
         outbox.as_ref().is_some_and(|o| o.push(key, message))
+    }
+
+    /// Whom this sidecar trusts, for a peer that may not have heard of it from the server.
+    pub(super) fn tell_trust(&self) {
+        let trust = self.identity.announced().signed().clone();
+        self.send(link_up::Kind::Trust(trust));
     }
 
     pub(super) fn client(&self) -> PeerServiceClient<PeerChannel> {
@@ -123,7 +130,8 @@ pub(super) async fn keep(link: Arc<Link>, node: NodeId, this: Member, events: mp
                     tracing::debug!(peer = %node, "link is up");
                     backoff.succeeded();
                     *link.outbox.lock() = Some(outbox.clone());
-                    let error = receive(&node, down, &events).await;
+                    link.tell_trust();
+                    let error = receive(&link, &node, down, &events).await;
                     *link.outbox.lock() = None;
                     tracing::debug!(peer = %node, %error, "link is lost");
                     if events.send(Event::LinkLost(node.clone())).await.is_err() {
@@ -151,6 +159,15 @@ pub(super) async fn keep(link: Arc<Link>, node: NodeId, this: Member, events: mp
     }
 }
 
+/// Takes in whom a peer trusts, if an authority that is trusted here says so, too.
+pub(super) fn learn(identity: &Identity, from: &NodeId, trust: SignedTrust) {
+    match identity.learn(trust) {
+        Ok(true) => tracing::info!(peer = %from, "a peer knew of a change of what is trusted"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(peer = %from, %error, "what a peer trusts is not believed"),
+    }
+}
+
 fn hello(this: &Member) -> LinkUp {
     let hello = LinkHello {
         node_id: this.node.to_string(),
@@ -174,6 +191,7 @@ async fn establish(
 /// Passes messages on until the stream ends. A reconciler that is behind stops the reading,
 /// so the peer's levels coalesce on the peer's side.
 async fn receive(
+    link: &Link,
     node: &NodeId,
     mut down: Streaming<LinkDown>,
     events: &mpsc::Sender<Event>,
@@ -183,6 +201,12 @@ async fn receive(
     }
     loop {
         let kind = match down.message().await {
+            Ok(Some(LinkDown {
+                kind: Some(link_down::Kind::Trust(trust)),
+            })) => {
+                learn(&link.identity, node, trust);
+                continue;
+            }
             Ok(Some(LinkDown { kind: Some(kind) })) => kind,
             // A kind of a newer version.
             Ok(Some(LinkDown { kind: None })) => continue,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use gateless_core::name::{NodeId, RevisionName};
+use gateless_identity::Peer;
 use gateless_proto::v1::peer_service_server::PeerService;
 use gateless_proto::v1::{
     LinkDown, LinkHello, LinkUp, ReserveRequest, ReserveResponse, link_down, link_up,
@@ -16,7 +17,7 @@ use gateless_proto::v1::{
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::link::Key;
+use super::link::{self, Key};
 use super::{Event, Reserver, Shared};
 use crate::cluster::outbox::Outbox;
 
@@ -33,6 +34,7 @@ pub(super) fn key(kind: &link_down::Kind) -> Key {
         }
         link_down::Kind::Assignment(m) => (2, m.revision.clone()),
         link_down::Kind::Room(m) => (3, m.revision.clone()),
+        link_down::Kind::Trust(_) => (5, String::new()),
     }
 }
 
@@ -50,8 +52,14 @@ impl PeerService for Service {
         &self,
         request: Request<Streaming<LinkUp>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
+        let proven = proven(&request)?;
         let mut up = request.into_inner();
         let node = expect_hello(&mut up).await?;
+        if node != proven {
+            return Err(Status::permission_denied(format!(
+                "{proven} cannot speak for {node}"
+            )));
+        }
         if node == self.shared.this.node {
             return Err(Status::invalid_argument("this is the very same node"));
         }
@@ -65,11 +73,12 @@ impl PeerService for Service {
         if let Some(old) = old {
             old.close();
         }
+        self.shared.tell_trust_down(&outbox);
         let (shared, events) = (self.shared.clone(), self.events.clone());
         let pending = outbox.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = receive(&node, up, &events) => {}
+                () = receive(&shared, &node, up, &events) => {}
                 () = pending.closed() => {}
                 () = shared.stop.cancelled() => {}
             }
@@ -89,16 +98,25 @@ impl PeerService for Service {
         &self,
         request: Request<ReserveRequest>,
     ) -> Result<Response<ReserveResponse>, Status> {
+        let caller = proven(&request)?;
         let request = request.into_inner();
         let revision: RevisionName = request
             .revision
             .parse()
             .map_err(|e: gateless_core::name::Error| Status::invalid_argument(e.to_string()))?;
         let ttl = Duration::from_millis(request.ttl_ms);
-        let permit = self.reserver.reserve(&revision, ttl, &request.caller);
+        let permit = self.reserver.reserve(&revision, ttl, caller.as_str());
         let permit = permit.unwrap_or_default();
         Ok(Response::new(ReserveResponse { permit }))
     }
+}
+
+/// The sidecar whose connection it is.
+fn proven<T>(request: &Request<T>) -> Result<NodeId, Status> {
+    let peer = request.extensions().get::<Option<Peer>>();
+    let node = peer.and_then(|peer| peer.as_ref()?.id.sidecar());
+    node.map(NodeId::new)
+        .ok_or_else(|| Status::permission_denied("only a sidecar may do this"))
 }
 
 async fn expect_hello(up: &mut Streaming<LinkUp>) -> Result<NodeId, Status> {
@@ -115,7 +133,12 @@ async fn expect_hello(up: &mut Streaming<LinkUp>) -> Result<NodeId, Status> {
 }
 
 /// Passes messages on until the stream ends; a reconciler that is behind stops the reading.
-async fn receive(node: &NodeId, mut up: Streaming<LinkUp>, events: &mpsc::Sender<Event>) {
+async fn receive(
+    shared: &Shared,
+    node: &NodeId,
+    mut up: Streaming<LinkUp>,
+    events: &mpsc::Sender<Event>,
+) {
     if events.send(Event::Accepted(node.clone())).await.is_err() {
         return;
     }
@@ -128,6 +151,10 @@ async fn receive(node: &NodeId, mut up: Streaming<LinkUp>, events: &mpsc::Sender
                 return;
             }
         };
+        if let Some(link_up::Kind::Trust(trust)) = kind {
+            link::learn(&shared.identity, node, trust);
+            continue;
+        }
         // Nothing: a kind of a newer version. A second hello says nothing new.
         let Some(kind @ (link_up::Kind::Demand(_) | link_up::Kind::Instances(_))) = kind else {
             continue;

@@ -4,19 +4,21 @@
 //! and sockets vanish without a word.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
+use gateless_identity::fixture::Cluster;
+use gateless_identity::{Expect, channel};
 use gateless_proto::v1::peer_service_client::PeerServiceClient;
 use gateless_proto::v1::{Assignment, Endpoints, RevisionDemand, Term};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Runtime;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
 
-use super::auth::Attach;
 use super::*;
 
-const SECRET: &str = "secret-of-the-test-cluster";
+/// All nodes are of this one.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::new);
 const GUARD: Duration = Duration::from_secs(60);
 
 struct OneRevision;
@@ -53,12 +55,21 @@ impl Node {
     /// A test that starts a node again keeps a clone of the listener meanwhile: nobody else
     /// can take the port.
     async fn start_at(id: &str, seeds: &[String], listener: std::net::TcpListener) -> Self {
+        Self::start_as(CLUSTER.sidecar(id), id, seeds, listener).await
+    }
+
+    async fn start_as(
+        identity: Identity,
+        id: &str,
+        seeds: &[String],
+        listener: std::net::TcpListener,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let (node, secret) = (NodeId::new(id), ClusterSecret::new(SECRET).unwrap());
+        let node = NodeId::new(id);
         let (id, seeds) = (node.clone(), seeds.to_vec());
         let started = runtime.spawn(async move {
             listener.set_nonblocking(true).unwrap();
@@ -75,7 +86,7 @@ impl Node {
                 public_url: format!("http://{peer}"),
                 capacity: 7,
                 version: "0".into(),
-                secret,
+                identity: identity.clone(),
                 reserver: Arc::new(OneRevision),
             };
             let (handle, events, server) = spawn(config).await.unwrap();
@@ -83,7 +94,7 @@ impl Node {
             tokio::spawn(
                 tonic::transport::Server::builder()
                     .add_routes(routes)
-                    .serve_with_incoming(TcpListenerStream::new(listener)),
+                    .serve_with_incoming(gateless_identity::fixture::incoming(listener, identity)),
             );
             (peer, handle, events)
         });
@@ -257,28 +268,62 @@ async fn link_comes_back_after_the_peer_was_killed_and_started_again() {
 }
 
 #[tokio::test]
-async fn wrong_secret_is_refused() {
-    let a = Node::start("a", &[]).await;
+async fn nobody_but_a_sidecar_opens_a_link_and_none_in_the_name_of_another() {
+    let mut a = Node::start("a", &[]).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", a.peer)).unwrap();
-    let channel = endpoint.connect().await.unwrap();
-    let other = ClusterSecret::new("secret-of-another-cluster").unwrap();
-    let mut without = PeerServiceClient::new(channel.clone());
-    let mut wrong = PeerServiceClient::with_interceptor(channel, Attach::to_sidecar(&other));
-    let hello = || tokio_stream::iter([]);
-    let code = |status: Status| status.code();
-    assert_eq!(
-        without.link(hello()).await.map(drop).map_err(code),
-        Err(tonic::Code::Unauthenticated)
-    );
-    assert_eq!(
-        wrong.link(hello()).await.map(drop).map_err(code),
-        Err(tonic::Code::Unauthenticated)
-    );
-    let request = ReserveRequest::default();
-    assert_eq!(
-        wrong.reserve(request).await.map(drop).map_err(code),
-        Err(tonic::Code::Unauthenticated)
-    );
+    let open = |identity: gateless_identity::Identity, says: &str| {
+        let hello = link_up::Kind::Hello(gateless_proto::v1::LinkHello {
+            node_id: says.to_owned(),
+            ..Default::default()
+        });
+        let up = gateless_proto::v1::LinkUp { kind: Some(hello) };
+        let channel = channel(&endpoint, &identity, Expect::Node("a".into()));
+        async move {
+            let mut client = PeerServiceClient::new(channel);
+            let opened = client.link(tokio_stream::iter([up])).await;
+            opened.map(drop).map_err(|status| status.code())
+        }
+    };
+    let denied = Err(tonic::Code::PermissionDenied);
+    assert_eq!(open(CLUSTER.server(), "b").await, denied);
+    assert_eq!(open(CLUSTER.sidecar("c"), "b").await, denied);
+    // One of another cluster does not even get to ask; it does not believe the other end either.
+    assert!(open(Cluster::new().sidecar("b"), "b").await.is_err());
+    assert_eq!(open(CLUSTER.sidecar("b"), "b").await, Ok(()));
+    a.until_event(Event::Accepted(NodeId::new("b"))).await;
+}
+
+#[tokio::test]
+async fn sidecar_that_cannot_reach_the_server_hears_of_a_revocation_from_its_peers() {
+    let mut cluster = Cluster::new();
+    let (of_a, of_b) = (cluster.sidecar("a"), cluster.sidecar("b"));
+    let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut a = Node::start_as(of_a.clone(), "a", &[], listener()).await;
+    let mut b = Node::start_as(of_b.clone(), "b", &a.seed(), listener()).await;
+    a.until_event(Event::LinkUp(b.id.clone())).await;
+    b.until_event(Event::LinkUp(a.id.clone())).await;
+    cluster.revoke("c");
+    assert!(of_a.learn(cluster.signed()).unwrap());
+    let mut heard = of_b.changes();
+    let known = heard.wait_for(|version| *version == cluster.version);
+    tokio::time::timeout(GUARD, known).await.unwrap().unwrap();
+    // What gossip is sealed with is another for both now, and they still hear each other.
+    let mut late = Node::start_as(cluster.sidecar("d"), "d", &a.seed(), listener()).await;
+    late.until_members(&["a", "b", "d"]).await;
+}
+
+#[tokio::test]
+async fn revoked_sidecar_loses_its_links_at_once_and_its_membership_soon() {
+    let mut cluster = Cluster::new();
+    let of_a = cluster.sidecar("a");
+    let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut a = Node::start_as(of_a.clone(), "a", &[], listener()).await;
+    let b = Node::start_as(cluster.sidecar("b"), "b", &a.seed(), listener()).await;
+    a.until_event(Event::LinkUp(b.id.clone())).await;
+    cluster.revoke("b");
+    assert!(of_a.learn(cluster.signed()).unwrap());
+    a.until_event(Event::LinkLost(b.id.clone())).await;
+    a.until_members(&["a"]).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
-//! Gossip's datagrams over UDP, each sealed with an HMAC keyed with the cluster secret.
+//! Gossip's datagrams over UDP, each sealed.
 //!
 //! chitchat keeps its codec to itself, so its own socket is put behind ours: it sends and
-//! receives on loopback, and this relay adds the tag on the way out and checks it on the
-//! way in. What is not sealed with our secret never reaches chitchat. No encryption and no
-//! replay protection: gossip carries addresses, and its versions make old news harmless.
+//! receives on loopback, and this relay seals on the way out and opens on the way in. What is
+//! not sealed with a key of the cluster, or was there before, never reaches chitchat.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,58 +12,30 @@ use chitchat::ChitchatEnvelope;
 use chitchat::transport::{
     RecvOutcome, SendOutcome, Socket, Transport, UdpSocket as ChitchatSocket,
 };
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use gateless_common::io::unix_now;
+use gateless_identity::Identity;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
+use super::seal::{HEADER, Refused, Seal, TAG};
 use crate::clock;
-use crate::cluster::auth::ClusterSecret;
 
-const TAG_BYTES: usize = 32;
 const MAX_DATAGRAM_BYTES: usize = 65_507;
 /// Hand-over on loopback is a memory copy; past this the datagram was lost or not readable.
 const HAND_OVER: Duration = Duration::from_millis(50);
-
-/// Keeps gossip's tags apart from any other use of the secret.
-const PURPOSE: &[u8] = b"gateless gossip 1\0";
-
-/// Seals and opens datagrams.
-#[derive(Clone)]
-struct Seal(Hmac<Sha256>);
-
-impl Seal {
-    fn new(secret: &ClusterSecret) -> anyhow::Result<Self> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())?;
-        mac.update(PURPOSE);
-        Ok(Self(mac))
-    }
-
-    fn tag(&self, payload: &[u8]) -> [u8; TAG_BYTES] {
-        let mut mac = self.0.clone();
-        mac.update(payload);
-        mac.finalize().into_bytes().into()
-    }
-
-    /// The payload, when the tag in front of it is right.
-    fn open<'a>(&self, datagram: &'a [u8]) -> Option<&'a [u8]> {
-        let (tag, payload) = datagram.split_at_checked(TAG_BYTES)?;
-        let mut mac = self.0.clone();
-        mac.update(payload);
-        mac.verify_slice(tag).ok().map(|()| payload)
-    }
-}
+/// That clocks differ is said so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Hands chitchat a socket on an already bound public one.
 pub(super) struct Sealed {
     public: Arc<UdpSocket>,
-    seal: Seal,
+    identity: Identity,
 }
 
 impl Sealed {
-    pub(super) fn new(public: Arc<UdpSocket>, secret: &ClusterSecret) -> anyhow::Result<Self> {
-        let seal = Seal::new(secret)?;
-        Ok(Self { public, seal })
+    pub(super) fn new(public: Arc<UdpSocket>, identity: &Identity) -> Self {
+        let identity = identity.clone();
+        Self { public, identity }
     }
 }
 
@@ -78,13 +49,15 @@ impl Transport for Sealed {
         shim.connect(inner.local_addr()?).await?;
         Ok(Box::new(SealedSocket {
             public: self.public.clone(),
-            seal: self.seal.clone(),
+            seal: Seal::new(&self.identity.trust()),
+            identity: self.identity.clone(),
+            told: None,
             shim_address: shim.local_addr()?,
             inner,
             shim,
             incoming: Incoming::None,
             receive_buffer: vec![0; MAX_DATAGRAM_BYTES],
-            send_buffer: vec![0; TAG_BYTES + MAX_DATAGRAM_BYTES],
+            send_buffer: vec![0; HEADER + MAX_DATAGRAM_BYTES + TAG],
         }))
     }
 }
@@ -93,15 +66,18 @@ impl Transport for Sealed {
 /// and restarts `recv` at every gossip round.
 enum Incoming {
     None,
-    /// In `receive_buffer`, this long, tag and all, and known to be ours.
-    Verified(SocketAddr, usize),
+    /// In `receive_buffer` behind the header, opened, this long.
+    Opened(SocketAddr, usize),
     /// On its way through the shim.
     HandedOver(SocketAddr, Instant),
 }
 
 struct SealedSocket {
     public: Arc<UdpSocket>,
+    identity: Identity,
     seal: Seal,
+    /// When it was last said that a clock is wrong.
+    told: Option<Instant>,
     inner: ChitchatSocket,
     shim: UdpSocket,
     shim_address: SocketAddr,
@@ -126,13 +102,16 @@ impl Socket for SealedSocket {
         // Something left from a hand-over that timed out would be sent to the wrong peer.
         while self.shim.try_recv(&mut self.send_buffer).is_ok() {}
         self.inner.send(self.shim_address, envelope).await?;
-        let received = self.shim.recv(&mut self.send_buffer[TAG_BYTES..]);
+        let received = self.shim.recv(&mut self.send_buffer[HEADER..]);
         let Ok(Ok(length)) = tokio::time::timeout(HAND_OVER, received).await else {
             return nothing;
         };
-        let (tag, payload) = self.send_buffer.split_at_mut(TAG_BYTES);
-        tag.copy_from_slice(&self.seal.tag(&payload[..length]));
-        let datagram = &self.send_buffer[..TAG_BYTES + length];
+        self.seal.follow(&self.identity.trust());
+        let sealed = self.seal.seal(&mut self.send_buffer, length, unix_now().0);
+        let Some(length) = sealed else {
+            return nothing;
+        };
+        let datagram = &self.send_buffer[..length];
         match self.public.send_to(datagram, to).await {
             Ok(num_bytes_sent) => Ok(SendOutcome { num_bytes_sent }),
             Err(error) => {
@@ -146,9 +125,9 @@ impl Socket for SealedSocket {
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
             match self.incoming {
-                Incoming::None => self.receive_verified().await,
-                Incoming::Verified(from, length) => {
-                    let payload = &self.receive_buffer[TAG_BYTES..length];
+                Incoming::None => self.receive_opened().await,
+                Incoming::Opened(from, length) => {
+                    let payload = &self.receive_buffer[HEADER..HEADER + length];
                     // Cancelled here means not sent, and it is tried again.
                     self.incoming = match self.shim.send(payload).await {
                         Ok(_) => Incoming::HandedOver(from, clock::instant_now() + HAND_OVER),
@@ -175,38 +154,32 @@ impl Socket for SealedSocket {
 }
 
 impl SealedSocket {
-    async fn receive_verified(&mut self) {
-        match self.public.recv_from(&mut self.receive_buffer).await {
-            Ok((length, from)) => {
-                if self.seal.open(&self.receive_buffer[..length]).is_some() {
-                    self.incoming = Incoming::Verified(from, length);
-                } else {
-                    tracing::debug!(%from, bytes = length, "gossip without our seal dropped");
-                }
-            }
+    async fn receive_opened(&mut self) {
+        let (length, from) = match self.public.recv_from(&mut self.receive_buffer).await {
+            Ok(received) => received,
             Err(error) => {
                 tracing::debug!(%error, "gossip not received");
                 // An error that stays must not become a busy loop.
                 tokio::time::sleep(HAND_OVER).await;
+                return;
+            }
+        };
+        self.seal.follow(&self.identity.trust());
+        let datagram = &mut self.receive_buffer[..length];
+        match self.seal.open(datagram, unix_now().0) {
+            Ok(length) => self.incoming = Incoming::Opened(from, length),
+            Err(Refused::Stale) => self.tell_of_clocks(from),
+            Err(refused) => {
+                tracing::debug!(%from, bytes = length, ?refused, "gossip dropped");
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_untouched_datagrams_with_our_secret_open() {
-        let seal = Seal::new(&ClusterSecret::new("0123456789abcdef").unwrap()).unwrap();
-        let other = Seal::new(&ClusterSecret::new("0123456789abcdeF").unwrap()).unwrap();
-        let mut datagram = seal.tag(b"news").to_vec();
-        datagram.extend(b"news");
-        assert_eq!(seal.open(&datagram), Some(&b"news"[..]));
-        assert_eq!(other.open(&datagram), None);
-        assert_eq!(seal.open(&datagram[..20]), None);
-        datagram[33] ^= 1;
-        assert_eq!(seal.open(&datagram), None);
+    fn tell_of_clocks(&mut self, from: SocketAddr) {
+        let now = clock::instant_now();
+        if self.told.is_none_or(|at| now - at >= TELL_EVERY) {
+            self.told = Some(now);
+            tracing::warn!(%from, "gossip of another time is dropped: it was sent before, or a clock is wrong");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What kind of caller stands at the door, and which part answers.
 //!
-//! Public: anyone. Local: functions on this host. Peer: other sidecars, who prove it with
-//! the cluster secret. Metrics: whoever may know every tenant's names, by where it listens. A door knows the paths; who gets
+//! Public: anyone. Local: functions on this host. Peer: other sidecars and the server, who prove it with
+//! their certificates. Metrics: whoever may know every tenant's names, by where it listens. A door knows the paths; who gets
 //! a connection is `gateless-listen`'s, and answers are made elsewhere.
 
 use std::convert::Infallible;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ::http::{Request, Response};
 use gateless_common::session;
+use gateless_identity::Peer;
 use gateless_listen::{Accepted, Transport, http};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -64,8 +65,13 @@ impl Door {
     }
 }
 
-/// Answers what is asked on a connection, until it ends.
-pub(crate) async fn serve<T: Transport, I>(edge: Arc<Edge>, accepted: Accepted<T, I>, door: Door) {
+/// Answers what is asked on a connection, until it ends; `peer` is who proved to be at the other end of it.
+pub(crate) async fn serve<T: Transport, I>(
+    edge: Arc<Edge>,
+    accepted: Accepted<T, I>,
+    door: Door,
+    peer: Option<Peer>,
+) {
     let client = accepted.client;
     if door == Door::Peer
         && let Err(error) = expect_silence(accepted.stream.tcp())
@@ -73,10 +79,11 @@ pub(crate) async fn serve<T: Transport, I>(edge: Arc<Edge>, accepted: Accepted<T
         tracing::debug!(%error, "a peer's connection was gone before it began");
         return;
     }
+    let peer = peer.map(Arc::new);
     let service = service_fn(move |request| {
-        let edge = edge.clone();
+        let (edge, peer) = (edge.clone(), peer.clone());
         async move {
-            let mut response = answer(&edge, request, client, door).await;
+            let mut response = answer(&edge, request, client, door, peer.as_deref()).await;
             // Whatever answered: a function, a result that was kept, the server behind the relay.
             session::strip_answer(response.headers_mut());
             Ok::<_, Infallible>(response)
@@ -96,14 +103,15 @@ async fn answer(
     mut request: Request<Incoming>,
     client: SocketAddr,
     door: Door,
+    peer: Option<&Peer>,
 ) -> Response<Body> {
     if door == Door::Metrics {
         return edge.metrics_page(request.uri().path());
     }
-    if door == Door::Peer {
+    if let Some(peer) = peer {
         return match request.uri().path().starts_with("/_gateless/") {
             true => Box::pin(edge.internal(request)).await,
-            false => peer::answer(edge, request).await,
+            false => peer::answer(edge, peer, request).await,
         };
     }
     let kind = grpc::kind(request.method(), request.headers());

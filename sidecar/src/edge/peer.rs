@@ -1,4 +1,6 @@
 //! The peer door: gRPC of other sidecars and the server, and calls other sidecars forward.
+//!
+//! Who is at the other end, the connection has proven; what each may ask is the table here.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -7,10 +9,12 @@ use std::time::Duration;
 use gateless_core::hold::{Caller, Class};
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_core::policy::Identity;
+use gateless_identity::{Peer, Role};
 use http::header::HeaderValue;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tonic::Status;
 
 use super::{Edge, host};
 use crate::call::error::{Error, Own};
@@ -19,26 +23,51 @@ use crate::call::{Call, Payload, grpc, headers};
 use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
 
+/// Whether somebody in a role may ask this of a sidecar. What nobody thought of, nobody may.
+fn may(role: Role, path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/');
+    match (parts.next(), parts.next()) {
+        (Some("gateless.v1.PeerService"), _) => role == Role::Sidecar,
+        (Some("gateless.v1.SidecarAdmin"), Some(method)) => match method {
+            "ShareTriggers" => role == Role::Sidecar,
+            // The status and result of a call, at whichever sidecar somebody asks.
+            "GetCall" | "GetCallResult" => true,
+            _ => role == Role::Server,
+        },
+        (Some(service), _) if service.starts_with("gateless.v1.") => false,
+        // A call: the server makes none.
+        _ => role == Role::Sidecar,
+    }
+}
+
 /// A request on the peer listener: gRPC, or a call another sidecar forwards.
-pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> Response<Body> {
-    if request.uri().path().starts_with("/gateless.v1.") {
+pub(super) async fn answer(
+    edge: &Arc<Edge>,
+    peer: &Peer,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
+    let path = request.uri().path();
+    let (is_grpc, may) = (path.starts_with("/gateless.v1."), may(peer.id.role, path));
+    if is_grpc {
+        if !may {
+            let refused = Status::permission_denied(format!("{} may not ask this", peer.id));
+            return refused.into_http::<tonic::body::Body>().map(Body::boxed);
+        }
+        request.extensions_mut().insert(Some(peer.clone()));
         return Box::pin(edge.grpc(request)).await;
     }
-    let secret = request
-        .headers()
-        .get(headers::CLUSTER)
-        .map(HeaderValue::as_bytes);
-    if !secret.is_some_and(|secret| edge.proxy.cluster_secret.matches(secret)) {
+    if !may {
         return Error::from(Own::NotAPeer).into_response();
     }
+    let node = NodeId::new(peer.id.name());
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let kind = grpc::kind(request.method(), request.headers());
     edge.forwarded.notify_one();
     let relayed = request.headers().get(headers::RELAY_TO);
     let relayed = relayed.and_then(|node| node.to_str().ok().map(NodeId::new));
     let answered = match relayed {
-        Some(node) => Box::pin(edge.proxy.relay(&node, request)).await,
-        None => forwarded(edge, request, on_upgrade).await,
+        Some(to) => Box::pin(edge.proxy.relay(&to, request)).await,
+        None => forwarded(edge, &node, request, on_upgrade).await,
     };
     match answered {
         Ok(response) => response,
@@ -67,6 +96,7 @@ pub(super) async fn answer(edge: &Arc<Edge>, mut request: Request<Incoming>) -> 
 
 async fn forwarded(
     edge: &Arc<Edge>,
+    node: &NodeId,
     request: Request<Incoming>,
     upgrade: Option<OnUpgrade>,
 ) -> Result<Response<Body>, Error> {
@@ -82,7 +112,7 @@ async fn forwarded(
     let name: RevisionName = text(headers::REVISION)
         .and_then(|name| name.parse().ok())
         .ok_or_else(|| Error::BadRequest("a forwarded call names its revision".into()))?;
-    let node = text(headers::NODE).map(NodeId::new);
+    let holder = text(headers::NODE).map_or_else(|| node.clone(), NodeId::new);
     let class = if text(headers::CLASS) == Some("async") {
         Class::Async
     } else {
@@ -103,8 +133,10 @@ async fn forwarded(
     if let Some(hops) = hops.and_then(|hops| u32::try_from(hops).ok()) {
         parts.extensions.insert(headers::Hops(hops));
     }
-    let caller = Caller(node.as_ref().map_or(0, |node| edge.fairness.hash_one(node)));
-    let mut call = Call::new(function, Identity::Sidecar(node), parts, payload, caller);
+    let caller = Caller(edge.fairness.hash_one(node));
+    let identity = Identity::Sidecar(Some(node.clone()));
+    let mut call = Call::new(function, identity, parts, payload, caller);
+    call.holder = Some(holder);
     (call.class, call.arrived) = (class, arrived);
     (call.upgrade, call.permit) = (upgrade, permit);
     // The caller's sidecar counts the function's own timeout, from the arrival there.
@@ -113,4 +145,36 @@ async fn forwarded(
     host::adopt(&mut call.parts);
     let mut admitted = edge.proxy.admit(call)?;
     edge.proxy.send(&revision, &mut admitted).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_ask_what_is_its_business_and_nobody_anything_else() {
+        let both = |path: &str| (may(Role::Server, path), may(Role::Sidecar, path));
+        assert_eq!(both("/gateless.v1.PeerService/Link"), (false, true));
+        assert_eq!(both("/gateless.v1.PeerService/Reserve"), (false, true));
+        assert_eq!(
+            both("/gateless.v1.SidecarAdmin/ShareTriggers"),
+            (false, true)
+        );
+        assert_eq!(
+            both("/gateless.v1.SidecarAdmin/GetCallResult"),
+            (true, true)
+        );
+        for method in [
+            "SetDraining",
+            "Logs",
+            "PurgeDeadLetters",
+            "ListCalls",
+            "New",
+        ] {
+            let path = format!("/gateless.v1.SidecarAdmin/{method}");
+            assert_eq!(both(&path), (true, false), "{path}");
+        }
+        assert_eq!(both("/gateless.v1.Other/Method"), (false, false));
+        assert_eq!(both("/function/hello"), (false, true));
+    }
 }

@@ -16,10 +16,11 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use gateless_core::time::Time;
 use parking_lot::Mutex;
-use rustix::net::{RecvFlags, sockopt};
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::connector::Wire;
 use super::permit::{Permit, keep_until_closed};
 
 /// Unacknowledged bytes, or probes of an idle connection, for so long: the kernel gives it up.
@@ -141,7 +142,7 @@ impl Use {
 /// A connection to an instance, or to a peer that is watched.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     handle: Option<Arc<AbortHandle>>,
     /// Of one that carries a request at a time.
     uses: Option<Arc<Use>>,
@@ -153,7 +154,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, handle: Option<Arc<AbortHandle>>) -> Self {
+    pub(super) fn new(stream: Wire, handle: Option<Arc<AbortHandle>>) -> Self {
         Self {
             stream,
             handle,
@@ -173,7 +174,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         length: usize,
-        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut Wire>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if self.deaf {
             return Poll::Ready(Ok(length));
@@ -203,16 +204,12 @@ impl Connection {
     }
 
     /// Whether the other end has closed it, as far as the kernel knows by now.
-    fn is_closed(&self) -> bool {
+    fn is_closed(&mut self) -> bool {
         let looks = self.uses.as_ref();
         if !looks.is_some_and(|uses| uses.looks.swap(false, Ordering::AcqRel)) {
             return false;
         }
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        match rustix::net::recv(&self.stream, &mut [0; 1], flags) {
-            Ok((bytes, _)) => bytes == 0,
-            Err(error) => error != rustix::io::Errno::AGAIN,
-        }
+        self.stream.has_ended()
     }
 }
 
@@ -231,7 +228,7 @@ impl Drop for Connection {
             return;
         };
         // This end has given it up; the function may still be at work.
-        let again = self.stream.as_fd().try_clone_to_owned();
+        let again = self.stream.tcp().as_fd().try_clone_to_owned();
         let again = again.map(std::net::TcpStream::from);
         let runtime = tokio::runtime::Handle::try_current();
         if let (Ok(stream), Ok(runtime)) = (again.and_then(TcpStream::from_std), runtime) {
@@ -284,8 +281,19 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 
+    /// A plain one has nothing to flush; an encrypted one may find out only here that the other end takes no more.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        match (Pin::new(&mut self.stream).poll_flush(cx), &self.handle) {
+            (Poll::Ready(Err(error)), _) if is_end(&error) => {
+                self.deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            (Poll::Pending, Some(handle)) => handle.wait(&handle.writer, cx),
+            (flushed, _) => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

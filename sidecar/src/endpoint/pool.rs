@@ -19,10 +19,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 
 use super::alarm::Spare;
-use super::connection::{self, Connection, Use};
+use super::connection::{Connection, Use};
+use super::connector::{Connector, Wire};
 use super::framing::{self, Fault};
 use super::permit::Permit;
 use super::pulse::{OnChange, Pulse};
@@ -61,6 +61,7 @@ pub enum Error {
 /// Idle connections to one address, and how to make more.
 pub struct Pool {
     address: String,
+    connector: Connector,
     /// A lock, because checkout must be atomic; a few instructions long.
     idle: Arc<Mutex<IdleList>>,
     /// Async, because only one task should dial.
@@ -131,6 +132,7 @@ impl Pool {
         Self {
             address,
             idle: Arc::default(),
+            connector: Connector::Plain,
             h2: tokio::sync::Mutex::default(),
             h2_used: AtomicBool::new(false),
             sweeping: AtomicBool::new(false),
@@ -143,10 +145,11 @@ impl Pool {
     /// For `host:port` of a peer, which is watched while calls may be there. `on_change` is called
     /// with true when it falls silent, and with false when it answers again.
     #[must_use]
-    pub(crate) fn of_peer(address: String, on_change: OnChange) -> Self {
-        let pulse = Some(Pulse::new(address.clone(), on_change));
+    pub(crate) fn of_peer(address: String, connector: Connector, on_change: OnChange) -> Self {
+        let pulse = Pulse::new(address.clone(), connector.clone(), on_change);
         Self {
-            pulse,
+            connector,
+            pulse: Some(pulse),
             ..Self::new(address)
         }
     }
@@ -387,25 +390,19 @@ impl Pool {
             stream = self.connect() => stream?,
             () = pulse.silent() => return Err(format!("{} does not answer", self.address)),
         };
-        connection::expect_silence(&stream).map_err(|e| e.to_string())?;
         Ok(Connection::new(stream, Some(pulse.abort_handle())))
     }
 
-    async fn connect(&self) -> Result<TcpStream, String> {
-        let dialled =
-            tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
-        let stream = match dialled {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(format!("{}: {error}", self.address)),
-            Err(_) => {
-                return Err(format!(
-                    "{}: no connection within {CONNECT_TIMEOUT:?}",
-                    self.address
-                ));
-            }
-        };
-        stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        Ok(stream)
+    async fn connect(&self) -> Result<Wire, String> {
+        let connecting = self.connector.connect(&self.address);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(format!("{}: {error}", self.address)),
+            Err(_) => Err(format!(
+                "{}: no connection within {CONNECT_TIMEOUT:?}",
+                self.address
+            )),
+        }
     }
 }
 

@@ -17,10 +17,10 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::connection::AbortHandle;
+use super::connector::Connector;
 use crate::clock;
 
 /// Every sidecar answers it at every door.
@@ -53,6 +53,7 @@ const UNKNOWN: Seen = Seen {
 
 struct Inner {
     address: String,
+    connector: Connector,
     seen: watch::Sender<Seen>,
     /// Connections calls travel over. A lock, as they come from all threads; dead ones are swept.
     connections: Mutex<Vec<Weak<AbortHandle>>>,
@@ -62,9 +63,10 @@ struct Inner {
 }
 
 impl Pulse {
-    pub(super) fn new(address: String, on_change: OnChange) -> Self {
+    pub(super) fn new(address: String, connector: Connector, on_change: OnChange) -> Self {
         Self(Arc::new(Inner {
             address,
+            connector,
             seen: watch::Sender::new(UNKNOWN),
             connections: Mutex::default(),
             running: AtomicBool::new(false),
@@ -186,7 +188,7 @@ async fn watch_peer(peer: Weak<Inner>) {
 
 /// Asks once, and looks at the silence meanwhile.
 async fn answer(this: &Inner, core: &mut Core, kept: Option<Asking>) -> io::Result<Option<Asking>> {
-    let asked = tokio::time::timeout(ASK_TIMEOUT, ask(&this.address, kept));
+    let asked = tokio::time::timeout(ASK_TIMEOUT, ask(this, kept));
     tokio::pin!(asked);
     loop {
         tokio::select! {
@@ -198,22 +200,21 @@ async fn answer(this: &Inner, core: &mut Core, kept: Option<Asking>) -> io::Resu
 }
 
 /// The connection if it can be used again; none when the peer lives but takes no new one.
-async fn ask(address: &str, kept: Option<Asking>) -> io::Result<Option<Asking>> {
+async fn ask(peer: &Inner, kept: Option<Asking>) -> io::Result<Option<Asking>> {
     let mut connection = match kept.filter(SendRequest::is_ready) {
         Some(connection) => connection,
         None => {
-            let stream = match TcpStream::connect(address).await {
+            let stream = match peer.connector.connect(&peer.address).await {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
                 connected => connected?,
             };
-            stream.set_nodelay(true)?;
             let handshake = http1::handshake(TokioIo::new(stream)).await;
             let (sender, connection) = handshake.map_err(io::Error::other)?;
             tokio::spawn(connection);
             sender
         }
     };
-    let request = Request::get(PATH).header(header::HOST, address);
+    let request = Request::get(PATH).header(header::HOST, &peer.address);
     let request = request.body(Empty::new()).map_err(io::Error::other)?;
     let answer = connection.send_request(request).await;
     let body = answer.map_err(io::Error::other)?.into_body();

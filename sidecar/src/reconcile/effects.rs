@@ -264,7 +264,7 @@ impl Reconciler {
     fn up(&mut self, from: NodeId, kind: link_up::Kind) {
         let now = clock::now();
         match kind {
-            link_up::Kind::Hello(_) => {}
+            link_up::Kind::Hello(_) | link_up::Kind::Trust(_) => {}
             link_up::Kind::Demand(demand) => {
                 if let Some(demand) = wire::read_demand(&demand) {
                     let name = demand.revision.function().clone();
@@ -285,6 +285,8 @@ impl Reconciler {
     fn down(&mut self, from: NodeId, kind: link_down::Kind) {
         let now = clock::now();
         match kind {
+            // The links take it in themselves.
+            link_down::Kind::Trust(_) => {}
             link_down::Kind::Endpoints(endpoints) => {
                 if let Some(endpoints) = wire::read_endpoints(endpoints) {
                     self.machines

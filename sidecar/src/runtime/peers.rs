@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use gateless_core::name::NodeId;
 use gateless_core::time::Time;
+use gateless_identity::{Expect, Identity};
 use parking_lot::Mutex;
 use rand::seq::IteratorRandom;
 use tokio::sync::mpsc;
 
 use super::Signal;
 use crate::clock;
+use crate::endpoint::connector::Connector;
 use crate::endpoint::pool::Pool;
 
 /// A peer that could not reach another is not asked to again for so long.
@@ -30,16 +32,25 @@ pub struct Relay {
 /// Every live peer. Locks, as the control path changes what calls read; held for a look.
 #[derive(Default)]
 pub(super) struct Peers {
+    /// Who this sidecar is to them; without one, they are not asked who they are, either.
+    identity: Option<Identity>,
     members: Mutex<HashMap<NodeId, String>>,
-    pools: Mutex<HashMap<String, Arc<Pool>>>,
+    pools: Mutex<HashMap<(NodeId, String), Arc<Pool>>>,
     /// Who could not reach whom, and until when that is believed.
     no_way: Mutex<HashMap<(NodeId, NodeId), Time>>,
 }
 
 impl Peers {
+    pub(super) fn new(identity: Option<Identity>) -> Self {
+        Self {
+            identity,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn set(&self, members: HashMap<NodeId, String>) {
         let alive = |address: &String| members.values().any(|member| member == address);
-        self.pools.lock().retain(|address, _| alive(address));
+        self.pools.lock().retain(|(_, address), _| alive(address));
         self.no_way
             .lock()
             .retain(|(relay, node), _| members.contains_key(relay) && members.contains_key(node));
@@ -56,18 +67,29 @@ impl Peers {
         found.map(|(node, _)| node.clone())
     }
 
-    /// Connections to an address, which need not be a member's: the owner may know more.
-    pub(super) fn pool(&self, address: &str, signals: &mpsc::UnboundedSender<Signal>) -> Arc<Pool> {
+    /// Connections to a sidecar at an address, which need not be a member: the owner may know more.
+    pub(super) fn pool(
+        &self,
+        node: &NodeId,
+        address: &str,
+        signals: &mpsc::UnboundedSender<Signal>,
+    ) -> Arc<Pool> {
+        let key = (node.clone(), address.to_owned());
         let mut pools = self.pools.lock();
-        if let Some(pool) = pools.get(address) {
+        if let Some(pool) = pools.get(&key) {
             return pool.clone();
         }
         let (signals, peer) = (signals.clone(), address.to_owned());
         let on_change = move |silent| {
             signals.send(Signal::Silent(peer.clone(), silent)).ok();
         };
-        let pool = Arc::new(Pool::of_peer(address.to_owned(), Arc::new(on_change)));
-        pools.insert(address.to_owned(), pool.clone());
+        let connector = match &self.identity {
+            Some(identity) => Connector::Peer(identity.clone(), Expect::Node(node.to_string())),
+            None => Connector::Plain,
+        };
+        let pool = Pool::of_peer(address.to_owned(), connector, Arc::new(on_change));
+        let pool = Arc::new(pool);
+        pools.insert(key, pool.clone());
         pool
     }
 
@@ -85,7 +107,7 @@ impl Peers {
         };
         let others = members.iter().filter(|(other, _)| *other != node);
         let relays = others.filter(|(other, _)| !barred(other));
-        let relays = relays.map(|(other, address)| (other, self.pool(address, signals)));
+        let relays = relays.map(|(other, address)| (other, self.pool(other, address, signals)));
         // One that is silent itself is no way at all.
         let (node, pool) = relays
             .filter(|(_, pool)| pool.answers())

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use gateless_identity::{Mutual, Peer};
 use gateless_listen::admission::Limits;
-use gateless_listen::{Bounds, Keepalive, Plain, descriptors};
+use gateless_listen::{Accepted, Bounds, Keepalive, Plain, descriptors};
 use gateless_sandbox::Isolation;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -125,9 +126,18 @@ pub(super) fn serve(
             exempt(edge, door),
             connections.clone(),
         );
-        let edge = edge.clone();
-        let serve = move |accepted| doors::serve(edge.clone(), accepted, door);
-        connections.spawn(accepting.run(listener, Arc::new(Plain), serve, stop.clone()));
+        let (edge, stop) = (edge.clone(), stop.clone());
+        if door == Door::Peer {
+            let handshake = Arc::new(Mutual(edge.identity.clone()));
+            let serve = move |accepted: Accepted<_, Peer>| {
+                let peer = Some(accepted.identity.clone());
+                doors::serve(edge.clone(), accepted, door, peer)
+            };
+            connections.spawn(accepting.run(listener, handshake, serve, stop));
+        } else {
+            let serve = move |accepted| doors::serve(edge.clone(), accepted, door, None);
+            connections.spawn(accepting.run(listener, Arc::new(Plain), serve, stop));
+        }
     }
     (connections, stop)
 }

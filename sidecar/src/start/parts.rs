@@ -9,8 +9,10 @@ use futures_util::future::BoxFuture;
 use gateless_core::egress::Egress;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
+use gateless_identity::Identity;
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
+use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use gateless_sandbox::{Isolation, Sandbox};
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
@@ -24,6 +26,7 @@ use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
 use crate::call::{Proxy, Reserve};
 use crate::cluster::drain::Draining;
+use crate::cluster::identity;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
 use crate::endpoint::engine::Engine;
@@ -229,12 +232,16 @@ pub(super) type Joined = (
     cluster::PeerServer,
 );
 
-pub(super) async fn join(
-    config: &Config,
-    node: &NodeId,
-    addresses: &Addresses,
-    gates: Gates,
-) -> Result<Joined, Error> {
+/// What others are told of this sidecar: its settings, who it is and where.
+pub(super) struct Here<'a>(
+    pub(super) &'a Config,
+    pub(super) &'a NodeId,
+    pub(super) &'a Addresses,
+    pub(super) &'a Identity,
+);
+
+pub(super) async fn join(here: &Here<'_>, gates: Gates) -> Result<Joined, Error> {
+    let Here(config, node, addresses, identity) = *here;
     let peers = cluster::Config {
         node: node.clone(),
         gossip_listen: config.gossip_listen,
@@ -246,24 +253,23 @@ pub(super) async fn join(
         public_url: addresses.public_url(),
         capacity: config.capacity,
         version: VERSION.to_owned(),
-        secret: config.cluster_secret.clone(),
+        identity: identity.clone(),
         reserver: Arc::new(gates),
     };
     Ok(cluster::spawn(peers).await?)
 }
 
 pub(super) async fn follow_server(
-    config: &Config,
-    node: &NodeId,
-    addresses: &Addresses,
+    here: &Here<'_>,
     gossip: SocketAddr,
     engine: Engine,
     isolation: &Isolation,
 ) -> Result<Arc<catalogue::Handle>, Error> {
+    let Here(config, node, addresses, identity) = *here;
     let control = catalogue::Config {
         server: config.server.clone(),
         data: config.data.clone(),
-        secret: config.cluster_secret.clone(),
+        identity: identity.clone(),
         node: node.clone(),
         version: VERSION.to_owned(),
         public_url: addresses.public_url(),
@@ -274,6 +280,14 @@ pub(super) async fn follow_server(
         artifact_cache_bytes: catalogue::DEFAULT_CACHE_BYTES,
     };
     let control = Arc::new(catalogue::spawn(control).await?);
+    let server = config.server.as_deref().map(identity::endpoint);
+    tokio::spawn(identity::keep(
+        identity.clone(),
+        config.data.clone(),
+        server.transpose().map_err(Error::Identity)?,
+        control.connected(),
+        control.stopping(),
+    ));
     tokio::spawn(crate::catalogue::prefetch::run(control.clone(), engine));
     Ok(control)
 }
@@ -300,15 +314,15 @@ pub(super) fn admin(
     node: NodeId,
     host: Host,
     triggers: trigger::Handle,
-) -> Admin {
+) -> SidecarAdminServer<Admin> {
     let logs = InstanceLogs { store: logs, node };
-    Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers)
+    let admin = Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers);
+    SidecarAdminServer::new(admin)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {
     Proxy {
         registry: registry.clone(),
-        cluster_secret: config.cluster_secret.clone(),
         domain: config.domain.clone(),
         reserve: Arc::new(Peers(peers.clone())),
         policy: Arc::new(Policy::default()),

@@ -4,12 +4,14 @@
 
 #[cfg(feature = "wasm")]
 mod engine;
+mod identity;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::FunctionName;
+use gateless_identity::Identity;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -168,6 +170,12 @@ impl Metrics {
     #[cfg(feature = "wasm")]
     pub fn watch_engine(&self, engine: gateless_wasm::Engine) {
         let numbers = Box::new(engine::EngineNumbers(engine));
+        self.with_registry(|registry| registry.register_collector(numbers));
+    }
+
+    /// Shows how this sidecar's identity is.
+    pub fn watch_identity(&self, identity: Identity) {
+        let numbers = Box::new(identity::IdentityNumbers(identity));
         self.with_registry(|registry| registry.register_collector(numbers));
     }
 

@@ -39,6 +39,7 @@ pub async fn overload(lasts: Duration) -> Overload {
     let setup = Setup {
         sidecars: 2,
         capacity: 20,
+        ..Setup::default()
     };
     let cluster = Cluster::start(setup).await;
     let busy = Spec::new()

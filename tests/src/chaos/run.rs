@@ -79,6 +79,7 @@ async fn begin() -> Cluster {
     let cluster = Cluster::on_network(Setup {
         sidecars: SIDECARS,
         capacity: 40,
+        ..Setup::default()
     })
     .await;
     workload::deploy(&cluster).await;

@@ -99,5 +99,5 @@ pub(crate) const ROWS: &[Row] = &[
         "GET /function/raw/ HTTP/1.1\r\nhost: {host}\r\nx-gateless-trigger: t\r\nx-gateless-attempt: 9\r\nx-gateless-call-state: failed\r\nx-gateless-async: true\r\nX-Call-Id: 1\r\nx-function-name: f\r\nx-function-status: 200\r\nx-gateless-new: 1\r\nx-gateless-sticky: a\r\nx-own: 1\r\n\r\n",
         &[Answer(&[200]), Sees("x-gateless-trigger", &[]), Sees("x-gateless-attempt", &[]), Sees("x-gateless-call-state", &[]), Sees("x-gateless-async", &[]), Sees("x-call-id", &[]), Sees("x-function-name", &[]), Sees("x-function-status", &[]), Sees("x-gateless-new", &[]), Sees("x-gateless-sticky", &["a"]), Sees("x-own", &["1"])]),
     row("RFC 9110, 5.4", "names_only_sidecars_may_set_end_here",
-        "GET /function/raw/ HTTP/1.1\r\nhost: {host}\r\nx-gateless-refused: 1\r\nx-gateless-cluster: guess\r\nx-gateless-permit: 1\r\n\r\n", &[Answer(&[200]), Sees("x-gateless-refused", &[]), NotSees("x-gateless-cluster", "guess"), Sees("x-gateless-permit", &[])]),
+        "GET /function/raw/ HTTP/1.1\r\nhost: {host}\r\nx-gateless-refused: 1\r\nx-gateless-node: guess\r\nx-gateless-permit: 1\r\n\r\n", &[Answer(&[200]), Sees("x-gateless-refused", &[]), NotSees("x-gateless-node", "guess"), Sees("x-gateless-permit", &[])]),
 ];

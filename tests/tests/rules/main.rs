@@ -174,9 +174,10 @@ fn core_is_pure() {
 }
 
 /// Every crate of ours by the name in its manifest.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "gateless",
     "gateless-core",
+    "gateless-identity",
     "gateless-listen",
     "gateless-proto",
     "gateless-sandbox",
@@ -205,6 +206,15 @@ fn layers_point_one_way() {
     check_layer("sidecar/Cargo.toml", &["gateless-server"]);
     check_layer(
         "proto/Cargo.toml",
+        &[
+            "gateless-core",
+            "gateless-identity",
+            "gateless-sidecar",
+            "gateless-server",
+        ],
+    );
+    check_layer(
+        "identity/Cargo.toml",
         &["gateless-core", "gateless-sidecar", "gateless-server"],
     );
     let mine = &["gateless-core", "gateless-sidecar", "gateless-server"];

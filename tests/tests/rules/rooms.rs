@@ -102,6 +102,7 @@ const SERVER_ROOMS: Rooms = &[
     ("openfaas", &["domain"]),
     ("auth", &["store"]),
     ("audit", &["store"]),
+    ("identity", &["sidecars", "store"]),
     ("sidecars", &["changes", "domain", "events"]),
     (
         "service",
@@ -109,12 +110,15 @@ const SERVER_ROOMS: Rooms = &[
     ),
     ("observer", &["events", "service", "sidecars"]),
     ("metrics", &["service", "store"]),
-    ("grpc", &["metrics", "service", "sidecars", "store"]),
+    (
+        "grpc",
+        &["identity", "metrics", "service", "sidecars", "store"],
+    ),
     (
         "http",
         &[
-            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "service",
-            "sidecars", "store", "web",
+            "audit", "auth", "domain", "etag", "events", "identity", "metrics", "openfaas",
+            "service", "sidecars", "store", "web",
         ],
     ),
     ("token_file", &["audit", "auth", "store"]),
@@ -127,6 +131,7 @@ const SERVER_ROOMS: Rooms = &[
             "changes",
             "grpc",
             "http",
+            "identity",
             "metrics",
             "observer",
             "openfaas",

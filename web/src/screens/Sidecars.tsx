@@ -38,7 +38,7 @@ export function Sidecars() {
       <Problem problem={sidecars.problem} retry={sidecars.reload} />
       {sidecars.loading && !sidecars.value && <Loading what="sidecars" />}
       {sidecars.value && items.length === 0 && (
-        <Empty title="No sidecar has connected yet" command="gateless sidecar --server http://SERVER:7781 --cluster-secret-file secret">
+        <Empty title="No sidecar has connected yet" command="gateless sidecar --server https://SERVER:7781 --join-token-file join-token">
           <p>A server alone only keeps the catalogue. Start a sidecar on each host that shall run functions:</p>
         </Empty>
       )}

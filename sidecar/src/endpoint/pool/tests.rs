@@ -1,6 +1,7 @@
 //! Connections that end before, under and after a request, over real sockets; and how long one keeps its permit.
 
 mod idle;
+mod peer;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::PATH;
 use crate::endpoint::body::Body;
+use crate::endpoint::connector::Connector;
 use crate::endpoint::pool::{Error, How, Pool};
 
 /// A peer that answers questions while `alive`, and calls never.
@@ -63,7 +64,7 @@ async fn falls_silent(version: Version) {
             again.notify_one();
         }
     };
-    let pool = Pool::of_peer(address.clone(), Arc::new(on_change));
+    let pool = Pool::of_peer(address.clone(), Connector::Plain, Arc::new(on_change));
     let pool = Arc::new(pool);
     assert!(pool.answers());
     let (sender, sent) = (pool.clone(), request(&address, version));
@@ -103,7 +104,7 @@ async fn so_does_one_over_a_shared_connection() {
 async fn peer_that_takes_no_new_connection_keeps_the_calls_it_has() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let pool = Pool::of_peer(address.clone(), Arc::new(|_| ()));
+    let pool = Pool::of_peer(address.clone(), Connector::Plain, Arc::new(|_| ()));
     let pool = Arc::new(pool);
     let sender = pool.clone();
     let sent = request(&address, Version::HTTP_11);

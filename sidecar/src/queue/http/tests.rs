@@ -35,7 +35,7 @@ fn function() -> config::Function {
 
 fn admitted(parts: request::Parts, body: &'static str) -> Admitted<Call> {
     let metrics = Arc::<Metrics>::default();
-    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics);
+    let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics, None);
     registry.change([Arc::new(function())], []);
     let function = registry.function(&function().name).unwrap();
     let payload = Payload::Whole(body.into());
