@@ -25,6 +25,8 @@ type Sidecar struct {
 	AsyncQueued int64 `json:"async_queued"`
 	// The catalogue version it applied.
 	CatalogueVersion int64 `json:"catalogue_version"`
+	// When its certificate ends, unless it is renewed before, as it is at half of its life.
+	CertificateExpiresAt NullableTime `json:"certificate_expires_at,omitempty"`
 	// How it is: `Isolated`.
 	Conditions []Condition `json:"conditions"`
 	// The same as `catalogue_version`.
@@ -149,6 +151,48 @@ func (o *Sidecar) GetCatalogueVersionOk() (*int64, bool) {
 // SetCatalogueVersion sets field value
 func (o *Sidecar) SetCatalogueVersion(v int64) {
 	o.CatalogueVersion = v
+}
+
+// GetCertificateExpiresAt returns the CertificateExpiresAt field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Sidecar) GetCertificateExpiresAt() time.Time {
+	if o == nil || IsNil(o.CertificateExpiresAt.Get()) {
+		var ret time.Time
+		return ret
+	}
+	return *o.CertificateExpiresAt.Get()
+}
+
+// GetCertificateExpiresAtOk returns a tuple with the CertificateExpiresAt field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Sidecar) GetCertificateExpiresAtOk() (*time.Time, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.CertificateExpiresAt.Get(), o.CertificateExpiresAt.IsSet()
+}
+
+// HasCertificateExpiresAt returns a boolean if a field has been set.
+func (o *Sidecar) HasCertificateExpiresAt() bool {
+	if o != nil && o.CertificateExpiresAt.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCertificateExpiresAt gets a reference to the given NullableTime and assigns it to the CertificateExpiresAt field.
+func (o *Sidecar) SetCertificateExpiresAt(v time.Time) {
+	o.CertificateExpiresAt.Set(&v)
+}
+// SetCertificateExpiresAtNil sets the value for CertificateExpiresAt to be an explicit nil
+func (o *Sidecar) SetCertificateExpiresAtNil() {
+	o.CertificateExpiresAt.Set(nil)
+}
+
+// UnsetCertificateExpiresAt ensures that no value is present for CertificateExpiresAt, not even an explicit nil
+func (o *Sidecar) UnsetCertificateExpiresAt() {
+	o.CertificateExpiresAt.Unset()
 }
 
 // GetConditions returns the Conditions field value
@@ -595,6 +639,9 @@ func (o Sidecar) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["async_queued"] = o.AsyncQueued
 	toSerialize["catalogue_version"] = o.CatalogueVersion
+	if o.CertificateExpiresAt.IsSet() {
+		toSerialize["certificate_expires_at"] = o.CertificateExpiresAt.Get()
+	}
 	toSerialize["conditions"] = o.Conditions
 	toSerialize["config_version"] = o.ConfigVersion
 	toSerialize["connected"] = o.Connected
@@ -677,6 +724,7 @@ func (o *Sidecar) UnmarshalJSON(data []byte) (err error) {
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "async_queued")
 		delete(additionalProperties, "catalogue_version")
+		delete(additionalProperties, "certificate_expires_at")
 		delete(additionalProperties, "conditions")
 		delete(additionalProperties, "config_version")
 		delete(additionalProperties, "connected")

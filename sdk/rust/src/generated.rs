@@ -342,6 +342,19 @@ pub mod types {
             value.parse()
         }
     }
+    ///An authority.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Authority {
+        ///When it was made.
+        pub created_at: ::jiff::Timestamp,
+        ///SHA-256 of its certificate, as it stands in join tokens.
+        pub fingerprint: ::std::string::String,
+    }
+    impl Authority {
+        pub fn builder() -> builder::Authority {
+            Default::default()
+        }
+    }
     ///A call it was not done to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct BulkFailure {
@@ -609,6 +622,27 @@ of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.*/
     }
     impl Count {
         pub fn builder() -> builder::Count {
+            Default::default()
+        }
+    }
+    ///A new join token.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CreatedJoinToken {
+        ///When it was made.
+        pub created_at: ::jiff::Timestamp,
+        ///For people.
+        pub description: ::std::string::String,
+        ///When it stops being valid.
+        pub expires_at: ::jiff::Timestamp,
+        ///Names it for revocation.
+        pub id: ::std::string::String,
+        ///The token; it is shown this once and kept nowhere.
+        pub token: ::std::string::String,
+        ///How many sidecars may join with it.
+        pub uses: i32,
+    }
+    impl CreatedJoinToken {
+        pub fn builder() -> builder::CreatedJoinToken {
             Default::default()
         }
     }
@@ -918,6 +952,25 @@ more with time.*/
             Default::default()
         }
     }
+    ///Whom this cluster trusts.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Identity {
+        ///The authorities that are trusted; the first issues.
+        pub authorities: ::std::vec::Vec<Authority>,
+        ///When the newest key that gossip is sealed with was made.
+        pub gossip_key_created_at: ::jiff::Timestamp,
+        ///Sidecars that were revoked and could still have a certificate.
+        pub revoked: u64,
+        ///In whose names certificates are: `spiffe://TRUST-DOMAIN/sidecar/NODE-ID`.
+        pub trust_domain: ::std::string::String,
+        ///Of all that is trusted; higher is newer.
+        pub trust_version: i64,
+    }
+    impl Identity {
+        pub fn builder() -> builder::Identity {
+            Default::default()
+        }
+    }
     ///One running instance.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Instance {
@@ -1158,6 +1211,58 @@ more with time.*/
     }
     impl InvokeResponse {
         pub fn builder() -> builder::InvokeResponse {
+            Default::default()
+        }
+    }
+    ///A join token's metadata.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct JoinToken {
+        ///When it was made.
+        pub created_at: ::jiff::Timestamp,
+        ///For people.
+        pub description: ::std::string::String,
+        ///When it stops being valid.
+        pub expires_at: ::jiff::Timestamp,
+        ///Names it for revocation.
+        pub id: ::std::string::String,
+        ///The sidecars that did, by node id.
+        pub joined: ::std::vec::Vec<::std::string::String>,
+        ///How many sidecars may join with it.
+        pub uses: i32,
+    }
+    impl JoinToken {
+        pub fn builder() -> builder::JoinToken {
+            Default::default()
+        }
+    }
+    ///Join tokens that are valid, oldest first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct JoinTokenList {
+        ///The items of this page.
+        pub items: ::std::vec::Vec<JoinToken>,
+        ///Send it as `page_token` for the next page; null: this is the last.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next_page_token: ::std::option::Option<::std::string::String>,
+    }
+    impl JoinTokenList {
+        pub fn builder() -> builder::JoinTokenList {
+            Default::default()
+        }
+    }
+    ///What is asked of a new join token.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct JoinTokenRequest {
+        ///For people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        ///How long it is good; at most a year.
+        pub ttl_seconds: ::std::num::NonZeroU64,
+        ///How many sidecars may join with it.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 1>")]
+        pub uses: ::std::num::NonZeroU32,
+    }
+    impl JoinTokenRequest {
+        pub fn builder() -> builder::JoinTokenRequest {
             Default::default()
         }
     }
@@ -2331,6 +2436,9 @@ accepts a connection, although nobody may be behind it yet.*/
         pub async_queued: i64,
         ///The catalogue version it applied.
         pub catalogue_version: i64,
+        ///When its certificate ends, unless it is renewed before, as it is at half of its life.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub certificate_expires_at: ::std::option::Option<::jiff::Timestamp>,
         ///How it is: `Isolated`.
         pub conditions: ::std::vec::Vec<Condition>,
         ///The same as `catalogue_version`.
@@ -4349,6 +4457,67 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Authority {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            fingerprint: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Authority {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    fingerprint: Err("no value supplied for fingerprint".to_string()),
+                }
+            }
+        }
+        impl Authority {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn fingerprint<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fingerprint = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fingerprint: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Authority> for super::Authority {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Authority,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    fingerprint: value.fingerprint?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Authority> for Authority {
+            fn from(value: super::Authority) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    fingerprint: Ok(value.fingerprint),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct BulkFailure {
             code: ::std::result::Result<::std::string::String, ::std::string::String>,
             detail: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -5111,6 +5280,129 @@ shows the condition `FunctionMissing`.*/
                     count: Ok(value.count),
                     failed: Ok(value.failed),
                     warnings: Ok(value.warnings),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreatedJoinToken {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            expires_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            token: ::std::result::Result<::std::string::String, ::std::string::String>,
+            uses: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for CreatedJoinToken {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    token: Err("no value supplied for token".to_string()),
+                    uses: Err("no value supplied for uses".to_string()),
+                }
+            }
+        }
+        impl CreatedJoinToken {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token: {e}")
+                    });
+                self
+            }
+            pub fn uses<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uses = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uses: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreatedJoinToken> for super::CreatedJoinToken {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreatedJoinToken,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    expires_at: value.expires_at?,
+                    id: value.id?,
+                    token: value.token?,
+                    uses: value.uses?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreatedJoinToken> for CreatedJoinToken {
+            fn from(value: super::CreatedJoinToken) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    expires_at: Ok(value.expires_at),
+                    id: Ok(value.id),
+                    token: Ok(value.token),
+                    uses: Ok(value.uses),
                 }
             }
         }
@@ -6766,6 +7058,125 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Identity {
+            authorities: ::std::result::Result<
+                ::std::vec::Vec<super::Authority>,
+                ::std::string::String,
+            >,
+            gossip_key_created_at: ::std::result::Result<
+                ::jiff::Timestamp,
+                ::std::string::String,
+            >,
+            revoked: ::std::result::Result<u64, ::std::string::String>,
+            trust_domain: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            trust_version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Identity {
+            fn default() -> Self {
+                Self {
+                    authorities: Err("no value supplied for authorities".to_string()),
+                    gossip_key_created_at: Err(
+                        "no value supplied for gossip_key_created_at".to_string(),
+                    ),
+                    revoked: Err("no value supplied for revoked".to_string()),
+                    trust_domain: Err("no value supplied for trust_domain".to_string()),
+                    trust_version: Err("no value supplied for trust_version".to_string()),
+                }
+            }
+        }
+        impl Identity {
+            pub fn authorities<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Authority>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.authorities = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for authorities: {e}")
+                    });
+                self
+            }
+            pub fn gossip_key_created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.gossip_key_created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for gossip_key_created_at: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn revoked<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revoked = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revoked: {e}")
+                    });
+                self
+            }
+            pub fn trust_domain<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trust_domain = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for trust_domain: {e}")
+                    });
+                self
+            }
+            pub fn trust_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trust_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for trust_version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Identity> for super::Identity {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Identity,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    authorities: value.authorities?,
+                    gossip_key_created_at: value.gossip_key_created_at?,
+                    revoked: value.revoked?,
+                    trust_domain: value.trust_domain?,
+                    trust_version: value.trust_version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Identity> for Identity {
+            fn from(value: super::Identity) -> Self {
+                Self {
+                    authorities: Ok(value.authorities),
+                    gossip_key_created_at: Ok(value.gossip_key_created_at),
+                    revoked: Ok(value.revoked),
+                    trust_domain: Ok(value.trust_domain),
+                    trust_version: Ok(value.trust_version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Instance {
             address: ::std::result::Result<::std::string::String, ::std::string::String>,
             id: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -8061,6 +8472,280 @@ shows the condition `FunctionMissing`.*/
                     status: Ok(value.status),
                     truncated: Ok(value.truncated),
                     url: Ok(value.url),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct JoinToken {
+            created_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            expires_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            joined: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            uses: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for JoinToken {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    joined: Err("no value supplied for joined".to_string()),
+                    uses: Err("no value supplied for uses".to_string()),
+                }
+            }
+        }
+        impl JoinToken {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::jiff::Timestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn joined<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined: {e}")
+                    });
+                self
+            }
+            pub fn uses<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uses = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uses: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<JoinToken> for super::JoinToken {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: JoinToken,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    expires_at: value.expires_at?,
+                    id: value.id?,
+                    joined: value.joined?,
+                    uses: value.uses?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::JoinToken> for JoinToken {
+            fn from(value: super::JoinToken) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    expires_at: Ok(value.expires_at),
+                    id: Ok(value.id),
+                    joined: Ok(value.joined),
+                    uses: Ok(value.uses),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct JoinTokenList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::JoinToken>,
+                ::std::string::String,
+            >,
+            next_page_token: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for JoinTokenList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next_page_token: Ok(Default::default()),
+                }
+            }
+        }
+        impl JoinTokenList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::JoinToken>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next_page_token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_page_token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for next_page_token: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<JoinTokenList> for super::JoinTokenList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: JoinTokenList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next_page_token: value.next_page_token?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::JoinTokenList> for JoinTokenList {
+            fn from(value: super::JoinTokenList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next_page_token: Ok(value.next_page_token),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct JoinTokenRequest {
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            ttl_seconds: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
+            uses: ::std::result::Result<::std::num::NonZeroU32, ::std::string::String>,
+        }
+        impl ::std::default::Default for JoinTokenRequest {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    ttl_seconds: Err("no value supplied for ttl_seconds".to_string()),
+                    uses: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 1>(),
+                    ),
+                }
+            }
+        }
+        impl JoinTokenRequest {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn ttl_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ttl_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ttl_seconds: {e}")
+                    });
+                self
+            }
+            pub fn uses<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uses = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uses: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<JoinTokenRequest> for super::JoinTokenRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: JoinTokenRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    ttl_seconds: value.ttl_seconds?,
+                    uses: value.uses?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::JoinTokenRequest> for JoinTokenRequest {
+            fn from(value: super::JoinTokenRequest) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    ttl_seconds: Ok(value.ttl_seconds),
+                    uses: Ok(value.uses),
                 }
             }
         }
@@ -11695,6 +12380,10 @@ shows the condition `FunctionMissing`.*/
         pub struct Sidecar {
             async_queued: ::std::result::Result<i64, ::std::string::String>,
             catalogue_version: ::std::result::Result<i64, ::std::string::String>,
+            certificate_expires_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
             conditions: ::std::result::Result<
                 ::std::vec::Vec<super::Condition>,
                 ::std::string::String,
@@ -11745,6 +12434,7 @@ shows the condition `FunctionMissing`.*/
                     catalogue_version: Err(
                         "no value supplied for catalogue_version".to_string(),
                     ),
+                    certificate_expires_at: Ok(Default::default()),
                     conditions: Err("no value supplied for conditions".to_string()),
                     config_version: Err(
                         "no value supplied for config_version".to_string(),
@@ -11793,6 +12483,20 @@ shows the condition `FunctionMissing`.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for catalogue_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn certificate_expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.certificate_expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for certificate_expires_at: {e}"
                         )
                     });
                 self
@@ -12024,6 +12728,7 @@ shows the condition `FunctionMissing`.*/
                 Ok(Self {
                     async_queued: value.async_queued?,
                     catalogue_version: value.catalogue_version?,
+                    certificate_expires_at: value.certificate_expires_at?,
                     conditions: value.conditions?,
                     config_version: value.config_version?,
                     connected: value.connected?,
@@ -12050,6 +12755,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     async_queued: Ok(value.async_queued),
                     catalogue_version: Ok(value.catalogue_version),
+                    certificate_expires_at: Ok(value.certificate_expires_at),
                     conditions: Ok(value.conditions),
                     config_version: Ok(value.config_version),
                     connected: Ok(value.connected),
@@ -14779,6 +15485,109 @@ let response = client.stream_events()
     pub fn stream_events(&self) -> builder::StreamEvents<'_> {
         builder::StreamEvents::new(self)
     }
+    /**Whom this cluster trusts
+
+The trust domain, the authorities that certificates are believed of, how old the key is that gossip is sealed with, and how many sidecars were revoked. No key is in it.
+
+Sends a `GET` request to `/v1/identity`
+
+```ignore
+let response = client.get_identity()
+    .send()
+    .await;
+```*/
+    pub fn get_identity(&self) -> builder::GetIdentity<'_> {
+        builder::GetIdentity::new(self)
+    }
+    /**Trust the authority before the present one no more
+
+Refused while sidecars have certificates of it.
+
+Sends a `POST` request to `/v1/identity/retire`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+```ignore
+let response = client.retire_authority()
+    .idempotency_key(idempotency_key)
+    .send()
+    .await;
+```*/
+    pub fn retire_authority(&self) -> builder::RetireAuthority<'_> {
+        builder::RetireAuthority::new(self)
+    }
+    /**Make a new authority
+
+The present one vouches for it and stays trusted, so no connection ends; sidecars renew their certificates at once. Retire the one before when they have.
+
+Sends a `POST` request to `/v1/identity/rotate`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+```ignore
+let response = client.rotate_authority()
+    .idempotency_key(idempotency_key)
+    .send()
+    .await;
+```*/
+    pub fn rotate_authority(&self) -> builder::RotateAuthority<'_> {
+        builder::RotateAuthority::new(self)
+    }
+    /**List join tokens
+
+Those that are still valid, with how often each was used and by whom; never the tokens themselves.
+
+Sends a `GET` request to `/v1/join-tokens`
+
+Arguments:
+- `limit`: Items per page, 1 to 1000; default 100.
+- `page_token`: From the page before.
+```ignore
+let response = client.list_join_tokens()
+    .limit(limit)
+    .page_token(page_token)
+    .send()
+    .await;
+```*/
+    pub fn list_join_tokens(&self) -> builder::ListJoinTokens<'_> {
+        builder::ListJoinTokens::new(self)
+    }
+    /**Make a join token
+
+A new sidecar shows it once and gets its certificate. The token proves the server to the sidecar, too.
+
+Sends a `POST` request to `/v1/join-tokens`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`
+```ignore
+let response = client.create_join_token()
+    .idempotency_key(idempotency_key)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn create_join_token(&self) -> builder::CreateJoinToken<'_> {
+        builder::CreateJoinToken::new(self)
+    }
+    /**Revoke a join token at once
+
+Sidecars that have joined with it stay.
+
+Sends a `DELETE` request to `/v1/join-tokens/{id}`
+
+Arguments:
+- `id`: The join token's id.
+```ignore
+let response = client.revoke_join_token()
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn revoke_join_token(&self) -> builder::RevokeJoinToken<'_> {
+        builder::RevokeJoinToken::new(self)
+    }
     /**Make a new signing key
 
 Tokens of the key before stay valid; those of the one before that stop being valid.
@@ -16003,6 +16812,23 @@ let response = client.resume_sidecar()
     pub fn resume_sidecar(&self) -> builder::ResumeSidecar<'_> {
         builder::ResumeSidecar::new(self)
     }
+    /**Take a sidecar's identity back
+
+Its certificates are good for nothing from now on: its connections are cut, it hears no gossip and gets no calls. With a new join token it may join again.
+
+Sends a `POST` request to `/v1/sidecars/{id}/revoke`
+
+Arguments:
+- `id`: The sidecar's id.
+```ignore
+let response = client.revoke_sidecar()
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn revoke_sidecar(&self) -> builder::RevokeSidecar<'_> {
+        builder::RevokeSidecar::new(self)
+    }
     /**List live tokens
 
 An admin of one namespace sees those of that namespace.
@@ -16605,6 +17431,526 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => Ok(ResponseValue::stream(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_identity`]
+
+[`Client::get_identity`]: super::Client::get_identity*/
+    #[derive(Debug, Clone)]
+    pub struct GetIdentity<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> GetIdentity<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/v1/identity`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Identity>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/identity", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_identity",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::retire_authority`]
+
+[`Client::retire_authority`]: super::Client::retire_authority*/
+    #[derive(Debug, Clone)]
+    pub struct RetireAuthority<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> RetireAuthority<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/identity/retire`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Identity>, Error<types::Problem>> {
+            let Self { client, idempotency_key } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/identity/retire", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "retire_authority",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::rotate_authority`]
+
+[`Client::rotate_authority`]: super::Client::rotate_authority*/
+    #[derive(Debug, Clone)]
+    pub struct RotateAuthority<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> RotateAuthority<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/identity/rotate`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Identity>, Error<types::Problem>> {
+            let Self { client, idempotency_key } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/identity/rotate", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "rotate_authority",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_join_tokens`]
+
+[`Client::list_join_tokens`]: super::Client::list_join_tokens*/
+    #[derive(Debug, Clone)]
+    pub struct ListJoinTokens<'a> {
+        client: &'a super::Client,
+        limit: Result<Option<::std::num::NonZeroU32>, String>,
+        page_token: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> ListJoinTokens<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                limit: Ok(None),
+                page_token: Ok(None),
+            }
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU32>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU32` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn page_token<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.page_token = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for page_token failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/join-tokens`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::JoinTokenList>, Error<types::Problem>> {
+            let Self { client, limit, page_token } = self;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/join-tokens", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_join_tokens",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::create_join_token`]
+
+[`Client::create_join_token`]: super::Client::create_join_token*/
+    #[derive(Debug, Clone)]
+    pub struct CreateJoinToken<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::JoinTokenRequest, String>,
+    }
+    impl<'a> CreateJoinToken<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::JoinTokenRequest>,
+            <V as std::convert::TryInto<
+                types::JoinTokenRequest,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `JoinTokenRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::JoinTokenRequest,
+            ) -> types::builder::JoinTokenRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/join-tokens`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CreatedJoinToken>, Error<types::Problem>> {
+            let Self { client, idempotency_key, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::JoinTokenRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/join-tokens", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "create_join_token",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::revoke_join_token`]
+
+[`Client::revoke_join_token`]: super::Client::revoke_join_token*/
+    #[derive(Debug, Clone)]
+    pub struct RevokeJoinToken<'a> {
+        client: &'a super::Client,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> RevokeJoinToken<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/join-tokens/{id}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, id } = self;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/join-tokens/{}", client.baseurl, encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "revoke_join_token",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -23578,6 +24924,86 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::revoke_sidecar`]
+
+[`Client::revoke_sidecar`]: super::Client::revoke_sidecar*/
+    #[derive(Debug, Clone)]
+    pub struct RevokeSidecar<'a> {
+        client: &'a super::Client,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> RevokeSidecar<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/sidecars/{id}/revoke`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, id } = self;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sidecars/{}/revoke", client.baseurl, encode_path(& id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "revoke_sidecar",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CheckAuditLogData, CheckAuditLogErrors, CheckAuditLogResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionLinkData, CreateSessionLinkErrors, CreateSessionLinkResponses, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteQuotaData, DeleteQuotaErrors, DeleteQuotaResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetQuotaData, GetQuotaErrors, GetQuotaResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutQuotaData, PutQuotaErrors, PutQuotaResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CheckAuditLogData, CheckAuditLogErrors, CheckAuditLogResponses, CreateJoinTokenData, CreateJoinTokenErrors, CreateJoinTokenResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionLinkData, CreateSessionLinkErrors, CreateSessionLinkResponses, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteQuotaData, DeleteQuotaErrors, DeleteQuotaResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetIdentityData, GetIdentityErrors, GetIdentityResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetQuotaData, GetQuotaErrors, GetQuotaResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListJoinTokensData, ListJoinTokensErrors, ListJoinTokensResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutQuotaData, PutQuotaErrors, PutQuotaResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RetireAuthorityData, RetireAuthorityErrors, RetireAuthorityResponses, RevokeJoinTokenData, RevokeJoinTokenErrors, RevokeJoinTokenResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeSidecarData, RevokeSidecarErrors, RevokeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateAuthorityData, RotateAuthorityErrors, RotateAuthorityResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -116,6 +116,124 @@ export const streamEvents = <ThrowOnError extends boolean = true>(options?: Opti
             }
         ],
         url: '/v1/events',
+        ...options
+    });
+};
+
+/**
+ * Whom this cluster trusts
+ *
+ * The trust domain, the authorities that certificates are believed of, how old the key is that gossip is sealed with, and how many sidecars were revoked. No key is in it.
+ */
+export const getIdentity = <ThrowOnError extends boolean = true>(options?: Options<GetIdentityData, ThrowOnError>) => {
+    return (options?.client ?? client).get<GetIdentityResponses, GetIdentityErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/identity',
+        ...options
+    });
+};
+
+/**
+ * Trust the authority before the present one no more
+ *
+ * Refused while sidecars have certificates of it.
+ */
+export const retireAuthority = <ThrowOnError extends boolean = true>(options?: Options<RetireAuthorityData, ThrowOnError>) => {
+    return (options?.client ?? client).post<RetireAuthorityResponses, RetireAuthorityErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/identity/retire',
+        ...options
+    });
+};
+
+/**
+ * Make a new authority
+ *
+ * The present one vouches for it and stays trusted, so no connection ends; sidecars renew their certificates at once. Retire the one before when they have.
+ */
+export const rotateAuthority = <ThrowOnError extends boolean = true>(options?: Options<RotateAuthorityData, ThrowOnError>) => {
+    return (options?.client ?? client).post<RotateAuthorityResponses, RotateAuthorityErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/identity/rotate',
+        ...options
+    });
+};
+
+/**
+ * List join tokens
+ *
+ * Those that are still valid, with how often each was used and by whom; never the tokens themselves.
+ */
+export const listJoinTokens = <ThrowOnError extends boolean = true>(options?: Options<ListJoinTokensData, ThrowOnError>) => {
+    return (options?.client ?? client).get<ListJoinTokensResponses, ListJoinTokensErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/join-tokens',
+        ...options
+    });
+};
+
+/**
+ * Make a join token
+ *
+ * A new sidecar shows it once and gets its certificate. The token proves the server to the sidecar, too.
+ */
+export const createJoinToken = <ThrowOnError extends boolean = true>(options: Options<CreateJoinTokenData, ThrowOnError>) => {
+    return (options.client ?? client).post<CreateJoinTokenResponses, CreateJoinTokenErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/join-tokens',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
+ * Revoke a join token at once
+ *
+ * Sidecars that have joined with it stay.
+ */
+export const revokeJoinToken = <ThrowOnError extends boolean = true>(options: Options<RevokeJoinTokenData, ThrowOnError>) => {
+    return (options.client ?? client).delete<RevokeJoinTokenResponses, RevokeJoinTokenErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/join-tokens/{id}',
         ...options
     });
 };
@@ -1244,6 +1362,25 @@ export const resumeSidecar = <ThrowOnError extends boolean = true>(options: Opti
             }
         ],
         url: '/v1/sidecars/{id}/resume',
+        ...options
+    });
+};
+
+/**
+ * Take a sidecar's identity back
+ *
+ * Its certificates are good for nothing from now on: its connections are cut, it hears no gossip and gets no calls. With a new join token it may join again.
+ */
+export const revokeSidecar = <ThrowOnError extends boolean = true>(options: Options<RevokeSidecarData, ThrowOnError>) => {
+    return (options.client ?? client).post<RevokeSidecarResponses, RevokeSidecarErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/sidecars/{id}/revoke',
         ...options
     });
 };

@@ -296,6 +296,20 @@ export type AuditVerdict = {
 export type Auth = 'none' | 'key';
 
 /**
+ * An authority.
+ */
+export type Authority = {
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * SHA-256 of its certificate, as it stands in join tokens.
+     */
+    fingerprint: string;
+};
+
+/**
  * A call it was not done to.
  */
 export type BulkFailure = {
@@ -479,6 +493,36 @@ export type Count = {
      * Sidecars where it was not done.
      */
     warnings: Array<Warning>;
+};
+
+/**
+ * A new join token.
+ */
+export type CreatedJoinToken = {
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * For people.
+     */
+    description: string;
+    /**
+     * When it stops being valid.
+     */
+    expires_at: string;
+    /**
+     * Names it for revocation.
+     */
+    id: string;
+    /**
+     * The token; it is shown this once and kept nowhere.
+     */
+    token: string;
+    /**
+     * How many sidecars may join with it.
+     */
+    uses: number;
 };
 
 /**
@@ -854,6 +898,32 @@ export type Hold = {
 };
 
 /**
+ * Whom this cluster trusts.
+ */
+export type Identity = {
+    /**
+     * The authorities that are trusted; the first issues.
+     */
+    authorities: Array<Authority>;
+    /**
+     * When the newest key that gossip is sealed with was made.
+     */
+    gossip_key_created_at: string;
+    /**
+     * Sidecars that were revoked and could still have a certificate.
+     */
+    revoked: number;
+    /**
+     * In whose names certificates are: `spiffe://TRUST-DOMAIN/sidecar/NODE-ID`.
+     */
+    trust_domain: string;
+    /**
+     * Of all that is trusted; higher is newer.
+     */
+    trust_version: number;
+};
+
+/**
  * One running instance.
  */
 export type Instance = {
@@ -1145,6 +1215,68 @@ export type InvokeResponse = {
      * Where it was sent: what a caller would use.
      */
     url: string;
+};
+
+/**
+ * A join token's metadata.
+ */
+export type JoinToken = {
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * For people.
+     */
+    description: string;
+    /**
+     * When it stops being valid.
+     */
+    expires_at: string;
+    /**
+     * Names it for revocation.
+     */
+    id: string;
+    /**
+     * The sidecars that did, by node id.
+     */
+    joined: Array<string>;
+    /**
+     * How many sidecars may join with it.
+     */
+    uses: number;
+};
+
+/**
+ * Join tokens that are valid, oldest first.
+ */
+export type JoinTokenList = {
+    /**
+     * The items of this page.
+     */
+    items: Array<JoinToken>;
+    /**
+     * Send it as `page_token` for the next page; null: this is the last.
+     */
+    next_page_token?: string | null;
+};
+
+/**
+ * What is asked of a new join token.
+ */
+export type JoinTokenRequest = {
+    /**
+     * For people.
+     */
+    description?: string;
+    /**
+     * How long it is good; at most a year.
+     */
+    ttl_seconds: number;
+    /**
+     * How many sidecars may join with it.
+     */
+    uses?: number;
 };
 
 /**
@@ -2020,6 +2152,10 @@ export type Sidecar = {
      */
     catalogue_version: number;
     /**
+     * When its certificate ends, unless it is renewed before, as it is at half of its life.
+     */
+    certificate_expires_at?: string | null;
+    /**
      * How it is: `Isolated`.
      */
     conditions: Array<Condition>;
@@ -2816,6 +2952,212 @@ export type StreamEventsResponses = {
 };
 
 export type StreamEventsResponse = StreamEventsResponses[keyof StreamEventsResponses];
+
+export type GetIdentityData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/identity';
+};
+
+export type GetIdentityErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetIdentityError = GetIdentityErrors[keyof GetIdentityErrors];
+
+export type GetIdentityResponses = {
+    /**
+     * Trust domain and authorities.
+     */
+    200: Identity;
+};
+
+export type GetIdentityResponse = GetIdentityResponses[keyof GetIdentityResponses];
+
+export type RetireAuthorityData = {
+    body?: never;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/identity/retire';
+};
+
+export type RetireAuthorityErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RetireAuthorityError = RetireAuthorityErrors[keyof RetireAuthorityErrors];
+
+export type RetireAuthorityResponses = {
+    /**
+     * The one authority.
+     */
+    200: Identity;
+};
+
+export type RetireAuthorityResponse = RetireAuthorityResponses[keyof RetireAuthorityResponses];
+
+export type RotateAuthorityData = {
+    body?: never;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/identity/rotate';
+};
+
+export type RotateAuthorityErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RotateAuthorityError = RotateAuthorityErrors[keyof RotateAuthorityErrors];
+
+export type RotateAuthorityResponses = {
+    /**
+     * Both authorities.
+     */
+    200: Identity;
+};
+
+export type RotateAuthorityResponse = RotateAuthorityResponses[keyof RotateAuthorityResponses];
+
+export type ListJoinTokensData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Items per page, 1 to 1000; default 100.
+         */
+        limit?: number;
+        /**
+         * From the page before.
+         */
+        page_token?: string;
+    };
+    url: '/v1/join-tokens';
+};
+
+export type ListJoinTokensErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListJoinTokensError = ListJoinTokensErrors[keyof ListJoinTokensErrors];
+
+export type ListJoinTokensResponses = {
+    /**
+     * A page of join tokens' metadata.
+     */
+    200: JoinTokenList;
+};
+
+export type ListJoinTokensResponse = ListJoinTokensResponses[keyof ListJoinTokensResponses];
+
+export type CreateJoinTokenData = {
+    body: JoinTokenRequest;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/join-tokens';
+};
+
+export type CreateJoinTokenErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type CreateJoinTokenError = CreateJoinTokenErrors[keyof CreateJoinTokenErrors];
+
+export type CreateJoinTokenResponses = {
+    /**
+     * The join token, shown this once.
+     */
+    201: CreatedJoinToken;
+};
+
+export type CreateJoinTokenResponse = CreateJoinTokenResponses[keyof CreateJoinTokenResponses];
+
+export type RevokeJoinTokenData = {
+    body?: never;
+    path: {
+        /**
+         * The join token's id.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/join-tokens/{id}';
+};
+
+export type RevokeJoinTokenErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RevokeJoinTokenError = RevokeJoinTokenErrors[keyof RevokeJoinTokenErrors];
+
+export type RevokeJoinTokenResponses = {
+    /**
+     * It is no longer valid.
+     */
+    204: void;
+};
+
+export type RevokeJoinTokenResponse = RevokeJoinTokenResponses[keyof RevokeJoinTokenResponses];
 
 export type RotateKeysData = {
     body?: never;
@@ -5305,6 +5647,40 @@ export type ResumeSidecarResponses = {
 };
 
 export type ResumeSidecarResponse = ResumeSidecarResponses[keyof ResumeSidecarResponses];
+
+export type RevokeSidecarData = {
+    body?: never;
+    path: {
+        /**
+         * The sidecar's id.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/sidecars/{id}/revoke';
+};
+
+export type RevokeSidecarErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RevokeSidecarError = RevokeSidecarErrors[keyof RevokeSidecarErrors];
+
+export type RevokeSidecarResponses = {
+    /**
+     * It is out.
+     */
+    204: void;
+};
+
+export type RevokeSidecarResponse = RevokeSidecarResponses[keyof RevokeSidecarResponses];
 
 export type ListTokensData = {
     body?: never;

@@ -12,6 +12,7 @@ from .audit_entry import AuditEntry
 from .audit_list import AuditList
 from .audit_verdict import AuditVerdict
 from .auth import Auth
+from .authority import Authority
 from .bulk_failure import BulkFailure
 from .bulk_request import BulkRequest
 from .bulk_result import BulkResult
@@ -24,6 +25,7 @@ from .component import Component
 from .condition import Condition
 from .cors import Cors
 from .count import Count
+from .created_join_token import CreatedJoinToken
 from .created_key import CreatedKey
 from .created_token import CreatedToken
 from .cron_trigger import CronTrigger
@@ -36,6 +38,7 @@ from .function_list import FunctionList
 from .function_status import FunctionStatus
 from .health import Health
 from .hold import Hold
+from .identity import Identity
 from .instance import Instance
 from .instance_counts import InstanceCounts
 from .instance_list import InstanceList
@@ -47,6 +50,9 @@ from .invoke_request import InvokeRequest
 from .invoke_request_headers import InvokeRequestHeaders
 from .invoke_response import InvokeResponse
 from .invoke_response_headers import InvokeResponseHeaders
+from .join_token import JoinToken
+from .join_token_list import JoinTokenList
+from .join_token_request import JoinTokenRequest
 from .key import Key
 from .key_list import KeyList
 from .key_request import KeyRequest
@@ -133,6 +139,7 @@ __all__ = (
     "AuditList",
     "AuditVerdict",
     "Auth",
+    "Authority",
     "BulkFailure",
     "BulkRequest",
     "BulkResult",
@@ -145,6 +152,7 @@ __all__ = (
     "Condition",
     "Cors",
     "Count",
+    "CreatedJoinToken",
     "CreatedKey",
     "CreatedToken",
     "CronTrigger",
@@ -157,6 +165,7 @@ __all__ = (
     "FunctionStatus",
     "Health",
     "Hold",
+    "Identity",
     "Instance",
     "InstanceCounts",
     "InstanceList",
@@ -168,6 +177,9 @@ __all__ = (
     "InvokeRequestHeaders",
     "InvokeResponse",
     "InvokeResponseHeaders",
+    "JoinToken",
+    "JoinTokenList",
+    "JoinTokenRequest",
     "Key",
     "KeyList",
     "KeyRequest",

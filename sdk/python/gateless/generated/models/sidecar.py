@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 if TYPE_CHECKING:
     from ..models.condition import Condition
     from ..models.rejection import Rejection
@@ -42,6 +44,8 @@ class Sidecar:
         public_url (str): Where people call functions. Example: http://10.0.0.1:8080.
         rejections (list[Rejection]): Resources it refused; the last good ones stay in force.
         version (str): The program's version.
+        certificate_expires_at (datetime.datetime | None | Unset): When its certificate ends, unless it is renewed
+            before, as it is at half of its life.
     """
 
     async_queued: int
@@ -64,6 +68,7 @@ class Sidecar:
     public_url: str
     rejections: list[Rejection]
     version: str
+    certificate_expires_at: datetime.datetime | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +118,14 @@ class Sidecar:
 
         version = self.version
 
+        certificate_expires_at: None | str | Unset
+        if isinstance(self.certificate_expires_at, Unset):
+            certificate_expires_at = UNSET
+        elif isinstance(self.certificate_expires_at, datetime.datetime):
+            certificate_expires_at = self.certificate_expires_at.isoformat()
+        else:
+            certificate_expires_at = self.certificate_expires_at
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -139,6 +152,8 @@ class Sidecar:
                 "version": version,
             }
         )
+        if certificate_expires_at is not UNSET:
+            field_dict["certificate_expires_at"] = certificate_expires_at
 
         return field_dict
 
@@ -198,6 +213,27 @@ class Sidecar:
 
         version = d.pop("version")
 
+        def _parse_certificate_expires_at(
+            data: object,
+        ) -> datetime.datetime | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                certificate_expires_at_type_0 = datetime.datetime.fromisoformat(data)
+
+                return certificate_expires_at_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.datetime | None | Unset, data)
+
+        certificate_expires_at = _parse_certificate_expires_at(
+            d.pop("certificate_expires_at", UNSET)
+        )
+
         sidecar = cls(
             async_queued=async_queued,
             catalogue_version=catalogue_version,
@@ -219,6 +255,7 @@ class Sidecar:
             public_url=public_url,
             rejections=rejections,
             version=version,
+            certificate_expires_at=certificate_expires_at,
         )
 
         sidecar.additional_properties = d
