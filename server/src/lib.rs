@@ -14,6 +14,7 @@ pub mod http;
 pub mod metrics;
 mod observer;
 pub mod openfaas;
+mod pace;
 mod recover;
 mod run;
 pub mod service;

@@ -197,9 +197,7 @@ async fn older_revisions_count_as_soon_as_they_get_calls_or_a_tag() {
     assert_eq!(used().await, 16);
     // What replaces it does not need the room of both.
     let not_ready = json!({"scaling": {"initial_scale": 1, "max_scale": 9}});
-    apply(&server, "a", "one", not_ready)
-        .await
-        .expect(200);
+    apply(&server, "a", "one", not_ready).await.expect(200);
     assert_eq!(used().await, 17);
 }
 

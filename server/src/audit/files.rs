@@ -129,7 +129,8 @@ impl Place {
     }
 
     fn file(&self, first: u64) -> PathBuf {
-        self.folder.join(format!("{}-{first:020}.jsonl", self.prefix))
+        self.folder
+            .join(format!("{}-{first:020}.jsonl", self.prefix))
     }
 
     /// Cuts off what a crash left of a last line; number and hash of the last whole one. A line that was altered stays, for

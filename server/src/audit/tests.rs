@@ -47,7 +47,9 @@ fn files(folder: &Path, part: Part) -> Vec<(u64, PathBuf)> {
 
 fn broken(log: &Log) -> Option<Broken> {
     let verdicts = log.verify().unwrap();
-    let mut broken = verdicts.into_iter().filter_map(|(_, verdict)| verdict.broken);
+    let mut broken = verdicts
+        .into_iter()
+        .filter_map(|(_, verdict)| verdict.broken);
     broken.next().map(|(_, why)| why)
 }
 

@@ -287,7 +287,9 @@ impl AuditChain {
 )]
 async fn check_audit_log(State(api): State<Api>) -> Result<Json<AuditVerdict>, Problem> {
     let found = reading(&api, |log| log.verify()).await?;
-    let first = found.iter().find_map(|(_, verdict)| verdict.broken.as_ref());
+    let first = found
+        .iter()
+        .find_map(|(_, verdict)| verdict.broken.as_ref());
     let broken = first.map(|(place, why)| {
         let why = match why {
             Broken::Unreadable => "is no entry",

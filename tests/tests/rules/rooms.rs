@@ -95,7 +95,8 @@ const SERVER: &str = "server/src/";
 const SERVER_ROOMS: Rooms = &[
     ("changes", &[]),
     ("domain", &[]),
-    ("store", &[]),
+    ("pace", &[]),
+    ("store", &["pace"]),
     ("events", &[]),
     ("etag", &[]),
     ("web", &["etag"]),
@@ -113,7 +114,7 @@ const SERVER_ROOMS: Rooms = &[
     (
         "http",
         &[
-            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "service",
+            "audit", "auth", "domain", "etag", "events", "metrics", "openfaas", "pace", "service",
             "sidecars", "store", "web",
         ],
     ),
