@@ -84,6 +84,7 @@ codes! {
     QuotaExceeded = "quota_exceeded", 403, Management, "the namespace's quota does not allow it";
     SessionEnded = "session_ended", 401, Management, "the session was ended, or its time is over";
     SessionNeedsHttps = "session_needs_https", 400, Management, "a session begins over https only, or on the server's own machine";
+    TokenNeeded = "token_needed", 403, Management, "a session may not do this: it needs the token itself";
     TokenNotFound = "token_not_found", 404, Management, "no token has this id";
     TooManyTokens = "too_many_tokens", 429, Management, "as many tokens are valid as may be";
     WrongNamespace = "wrong_namespace", 403, Management, "the token is for another namespace";

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
 
 use crate::deadlines::Seen;
 
@@ -19,8 +20,51 @@ pub(crate) enum Order {
     Close,
 }
 
+/// Where a door waits for a place: a connection that ends gives one, and so does one that has become idle.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    waited_for: AtomicBool,
+    notify: Notify,
+}
+
+impl Room {
+    /// The door waits for as long as the answer lives. It is to ask after this, and then to wait for [`Room::given`].
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        // In one order with what calls end by: either the door sees that one has ended, or that sees the door.
+        self.waited_for.store(true, Ordering::SeqCst);
+        Waiting(self)
+    }
+
+    /// Returns once there may be room, also when that was since the last time.
+    pub(crate) async fn given(&self) {
+        self.notify.notified().await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waited_for.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn give(&self) {
+        if self.waited_for.load(Ordering::SeqCst) {
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// A door that waits.
+pub(crate) struct Waiting<'a>(&'a Room);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waited_for.store(false, Ordering::SeqCst);
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
+    /// The door's.
+    room: Arc<Room>,
     /// Calls under way in the lower half, calls begun in the upper one: one step of the hot path changes both.
     calls: AtomicU64,
     /// Reads that brought bytes.
@@ -39,6 +83,13 @@ pub(crate) struct Activity {
 const BEGUN: u64 = 1 << 32;
 
 impl Activity {
+    pub(crate) fn new(room: Arc<Room>) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
     /// `reads_interim` is for HTTP/1 only.
     pub(crate) fn begin_call(&self, reads_interim: bool) {
         self.reads_interim.store(reads_interim, Ordering::Relaxed);
@@ -46,7 +97,10 @@ impl Activity {
     }
 
     pub(crate) fn end_call(&self) {
-        self.calls.fetch_sub(1, Ordering::AcqRel);
+        let before = self.calls.fetch_sub(1, Ordering::SeqCst);
+        if before as u32 == 1 {
+            self.room.give();
+        }
     }
 
     pub(crate) fn reads_interim(&self) -> bool {
@@ -54,7 +108,7 @@ impl Activity {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.seen().under_way == 0
+        self.calls.load(Ordering::SeqCst) as u32 == 0
     }
 
     pub(crate) fn seen(&self) -> Seen {

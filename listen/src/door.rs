@@ -12,13 +12,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::activity::{Activity, Handle, Order};
+use crate::activity::{Activity, Handle, Order, Room};
 use crate::admission::{Client, Id, Limits, Table, Verdict};
 use crate::clock;
 use crate::deadlines::{LINGER, Timeouts};
@@ -110,7 +109,7 @@ impl Door {
                 table: Table::new(bounds.connections),
                 activities: BTreeMap::new(),
             }),
-            room: Notify::new(),
+            room: Arc::default(),
             tasks,
         };
         Self {
@@ -121,9 +120,8 @@ impl Door {
         }
     }
 
-    /// The connections of this door.
-    #[must_use]
-    pub fn connections(&self) -> Arc<Connections> {
+    #[cfg(test)]
+    pub(crate) fn connections(&self) -> Arc<Connections> {
         self.connections.clone()
     }
 
@@ -141,23 +139,41 @@ impl Door {
         S: Fn(Accepted<H::Stream, H::Identity>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        // Beside each other: the door may wait for room just then, and draining makes some.
+        let drain = async {
+            stop.cancelled().await;
+            self.connections.order_all(Order::Drain);
+        };
+        tokio::join!(drain, self.accept(listener, &handshake, &serve, &stop));
+    }
+
+    async fn accept<H, S, F>(
+        &self,
+        listener: TcpListener,
+        handshake: &Arc<H>,
+        serve: &S,
+        stop: &CancellationToken,
+    ) where
+        H: Handshake,
+        S: Fn(Accepted<H::Stream, H::Identity>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok(accepted) => self.take(accepted, &handshake, &serve, &stop).await,
+                Ok(accepted) => self.take(accepted, handshake, serve, stop).await,
                 Err(error) => {
                     tracing::warn!(door = self.name, %error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
-        self.connections.order_all(Order::Drain);
         let mut draining = Draining::new(listener);
         while let Some(accepted) = draining.next().await {
-            self.take(accepted, &handshake, &serve, &stop).await;
+            self.take(accepted, handshake, serve, stop).await;
         }
     }
 
@@ -172,7 +188,7 @@ impl Door {
         S: Fn(Accepted<H::Stream, H::Identity>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let activity = Arc::<Activity>::default();
+        let activity = Arc::new(Activity::new(self.connections.room.clone()));
         let exempt = (self.exempt)(client.ip());
         let who = Client::new(client.ip(), exempt);
         let Some(ticket) = self.connections.admit(who, &activity).await else {
@@ -253,23 +269,28 @@ struct Known {
 
 /// The connections of a door.
 #[derive(Debug)]
-pub struct Connections {
+pub(crate) struct Connections {
     /// A lock, as connections come and go in any task; never held across an await.
     known: Mutex<Known>,
-    room: Notify,
+    room: Arc<Room>,
     tasks: TaskTracker,
 }
 
 impl Connections {
-    /// How many there are.
-    pub fn open(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
         self.known.lock().table.open()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.room.is_waited_for()
     }
 
     /// A place, at once or when there is one; none if its client has as many as it may.
     async fn admit(self: &Arc<Self>, client: Client, activity: &Arc<Activity>) -> Option<Ticket> {
+        let mut waiting = None;
         loop {
-            let room = self.room.notified();
             match self.ask(client, activity) {
                 Verdict::Admit { id, .. } => {
                     return Some(Ticket {
@@ -279,7 +300,8 @@ impl Connections {
                     });
                 }
                 Verdict::Refuse => return None,
-                Verdict::Wait => room.await,
+                Verdict::Wait if waiting.is_none() => waiting = Some(self.room.wait()),
+                Verdict::Wait => self.room.given().await,
             }
         }
     }
@@ -332,7 +354,7 @@ impl Drop for Ticket {
         known.table.remove(self.id);
         known.activities.remove(&self.id);
         drop(known);
-        self.connections.room.notify_one();
+        self.connections.room.give();
     }
 }
 

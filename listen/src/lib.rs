@@ -21,6 +21,6 @@ mod supervisor;
 
 pub use self::activity::Handle;
 pub use self::deadlines::Timeouts;
-pub use self::door::{Accepted, Bounds, Connections, Door, Keepalive, Options};
+pub use self::door::{Accepted, Bounds, Door, Keepalive, Options};
 pub use self::handshake::{Handshake, Plain, Transport};
 pub use self::stream::Stream;

@@ -75,6 +75,9 @@ pub enum Error {
     /// The session was ended, or its time is over.
     #[error("the session has ended")]
     SessionEnded,
+    /// A session asks for what would outlive it.
+    #[error("a session cannot make a link: it would renew itself for ever")]
+    OfSession,
     /// Too many live tokens.
     #[error("there are {limit} live tokens of {of}, the most there may be")]
     TooMany {

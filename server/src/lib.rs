@@ -15,6 +15,7 @@ pub mod identity;
 pub mod metrics;
 mod observer;
 pub mod openfaas;
+mod pace;
 mod recover;
 mod run;
 pub mod service;

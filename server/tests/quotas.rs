@@ -140,6 +140,68 @@ async fn instances_and_memory_are_bounded_as_functions_declare_them() {
 }
 
 #[tokio::test]
+async fn older_revisions_count_as_soon_as_they_get_calls_or_a_tag() {
+    let server = Server::start().await;
+    let scaled = |scale: u32| json!({"scaling": {"initial_scale": 0, "max_scale": scale}});
+    let traffic = |targets: Value| {
+        let uri = "/v1/namespaces/a/functions/one/traffic";
+        let server = &server;
+        async move {
+            let body = json!({"targets": targets});
+            server.admin_call("PUT", uri, Some(body)).await
+        }
+    };
+    let used = || async {
+        let answer = server.admin_call("GET", QUOTA, None).await.expect(200);
+        answer.body["used"]["instances"].clone()
+    };
+    apply(&server, "a", "one", json!({})).await.expect(201);
+    apply(&server, "a", "one", scaled(8)).await.expect(200);
+    set(&server, json!({"instances": 10})).await.expect(200);
+    apply(&server, "a", "one", scaled(1)).await.expect(200);
+    assert_eq!(used().await, 1);
+    apply(&server, "a", "two", scaled(8)).await.expect(201);
+    let (first, second) = (json!("one-00001"), json!("one-00002"));
+    let to = |revision: &Value, percent: u32, tag: Option<&str>| json!({"revision": revision, "percent": percent, "tag": tag});
+    let latest = |percent: u32| json!({"latest": true, "percent": percent});
+    exceeds(
+        traffic(json!([to(&second, 50, None), latest(50)])).await,
+        "instances",
+    );
+    exceeds(
+        traffic(json!([latest(100), to(&second, 0, Some("old"))])).await,
+        "instances",
+    );
+    let back = "/v1/namespaces/a/functions/one/rollback";
+    let back_to = |revision: &Value| Some(json!({"revision": revision}));
+    exceeds(
+        server.admin_call("POST", back, back_to(&second)).await,
+        "instances",
+    );
+    // One without a bound cannot be counted.
+    let unbounded = server.admin_call("POST", back, back_to(&first)).await;
+    let unbounded = unbounded.problem(422, "invalid");
+    assert_eq!(unbounded.pointers(), ["/targets"]);
+    assert_eq!(used().await, 9);
+    // Where there is room it counts with the newest, and pinned there instead of it.
+    set(&server, json!({"instances": 17})).await.expect(200);
+    traffic(json!([to(&second, 50, None), latest(50)]))
+        .await
+        .expect(200);
+    assert_eq!(used().await, 17);
+    exceeds(apply(&server, "a", "two", scaled(9)).await, "instances");
+    server
+        .admin_call("POST", back, back_to(&second))
+        .await
+        .expect(200);
+    assert_eq!(used().await, 16);
+    // What replaces it does not need the room of both.
+    let not_ready = json!({"scaling": {"initial_scale": 1, "max_scale": 9}});
+    apply(&server, "a", "one", not_ready).await.expect(200);
+    assert_eq!(used().await, 17);
+}
+
+#[tokio::test]
 async fn nothing_slips_between_two_who_make_something_at_once() {
     let server = Server::start().await;
     set(&server, json!({"functions": 3})).await.expect(200);

@@ -256,6 +256,17 @@ async fn a_link_signs_in_one_browser_once() {
         .with("GET", "/v1/session", None, &[("cookie", &cookie)], None)
         .await;
     assert_eq!(who.expect(200).body["token_id"], id);
+    // The session makes no other: it would never end.
+    server
+        .with(
+            "POST",
+            "/v1/session/link",
+            None,
+            &[("cookie", &cookie), OWN],
+            None,
+        )
+        .await
+        .problem(403, "token_needed");
     begin(json!({"code": code}))
         .await
         .problem(401, "token_invalid");

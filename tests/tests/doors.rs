@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateless_tests::wait::{eventually, when};
@@ -28,7 +30,7 @@ fn ports(cluster: &Cluster) -> Vec<(&'static str, String)> {
         let address = server.address(name);
         address.split("://").last().unwrap().to_owned()
     };
-    let mut ports: Vec<_> = ["public", "local", "peer"]
+    let mut ports: Vec<_> = ["public", "local", "peer", "metrics"]
         .into_iter()
         .map(|name| (name, sidecar.address(name)))
         .collect();
@@ -185,19 +187,19 @@ async fn no_connection_that_was_accepted_is_lost_at_the_end() {
     let length = upgraded.read(&mut head).await.unwrap();
     assert!(head[..length].starts_with(b"HTTP/1.1 101"));
     let mut callers = JoinSet::new();
+    let all_answered = Arc::new(AtomicUsize::new(0));
     for _ in 0..8 {
-        let address = address.clone();
+        let (address, all_answered) = (address.clone(), all_answered.clone());
         callers.spawn(async move {
             let mut answered = 0;
             loop {
-                let stream = match TcpStream::connect(&address).await {
+                let mut stream = match TcpStream::connect(&address).await {
                     Ok(stream) => stream,
                     Err(refused) => {
                         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-                        return answered;
+                        return;
                     }
                 };
-                let mut stream = stream;
                 let call = b"GET /function/last/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
                 let mut answer = Vec::new();
                 let exchange = async {
@@ -208,14 +210,18 @@ async fn no_connection_that_was_accepted_is_lost_at_the_end() {
                 let text = String::from_utf8_lossy(&answer);
                 assert!(text.starts_with("HTTP/1.1 200"), "after {answered}: {text}");
                 answered += 1;
+                all_answered.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    eventually("calls are answered", async || {
+        let answered = all_answered.load(Ordering::Relaxed);
+        when(answered > 50, answered)
+    })
+    .await;
     let process = cluster.sidecars[0].process.as_mut().unwrap();
     process.signal(Signal::TERM);
-    let answered: usize = callers.join_all().await.into_iter().sum();
-    assert!(answered > 50, "{answered}");
+    callers.join_all().await;
     upgraded.write_all(b"still here").await.unwrap();
     let mut echo = [0; 10];
     upgraded.read_exact(&mut echo).await.unwrap();

@@ -3,7 +3,7 @@
 //! Deliberately on loopback: what whole hosts do is in `network` and the scenarios of `chaos`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use gateless_tests::wait::when;
@@ -54,15 +54,8 @@ async fn the_only_instance_that_is_stopped_is_replaced_idle_or_called() {
     let caller = cluster.sidecars[0].public();
     let pid = caller.get("/function/one/").await.expect(200).pid();
     instances::kill(pid, Signal::STOP);
-    let began = Instant::now();
     let next = caller.get("/function/one/").await.expect(200).pid();
     assert_ne!(next, pid);
-    // Far below any limit on calls: the fault is known, not only suspected.
-    assert!(
-        began.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        began.elapsed()
-    );
     // Nobody calls the next one.
     instances::kill(next, Signal::STOP);
     eventually("another runs", async || {
@@ -173,15 +166,15 @@ async fn a_revision_that_listens_and_ends_gets_no_call() {
 async fn a_revision_that_dies_soon_after_gives_its_calls_back() {
     let cluster = Cluster::small().await;
     cluster.deploy("brief", version(1)).await;
-    cluster
-        .deploy("brief", version(2).env("DIE_AFTER_MS", "4000"))
-        .await;
+    cluster.deploy("brief", version(2)).await;
     let caller = cluster.sidecars[0].public();
     let revision = async || {
         let answer = caller.get("/function/brief/").await.expect(200);
         answer.header("x-gateless-revision").to_owned()
     };
     assert_eq!(revision().await, "brief-00002");
+    let death = caller.request(Method::POST, "/function/brief/exit?code=5");
+    assert_eq!(death.send().await.unwrap().status(), 502);
     eventually("the one before answers again", async || {
         let revision = revision().await;
         when(revision == "brief-00001", revision)

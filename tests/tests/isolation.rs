@@ -36,6 +36,7 @@ exec "$@"
 "#;
 
 async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
+    let _also_when_it_fails = Sleepers;
     let mut cluster = Cluster::small().await;
     let shared = cluster.file("shared");
     fs::create_dir(&shared).unwrap();
@@ -98,6 +99,15 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
 /// Seconds that nobody else on this machine sleeps for.
 fn forever() -> u32 {
     1_000_000_000 + std::process::id()
+}
+
+/// Ends them: they have nothing by which the cluster would find them.
+struct Sleepers;
+
+impl Drop for Sleepers {
+    fn drop(&mut self) {
+        end_sleepers();
+    }
 }
 
 /// What `setsid` made of itself.

@@ -22,7 +22,7 @@ pub(crate) struct AuditArgs {
 enum AuditCommand {
     /// List changes and what was refused, newest first; with -o jsonl all that is known of each.
     Ls(AuditLsArgs),
-    /// Check that no entry was altered, removed or inserted.
+    /// Check that no entry was altered, removed, inserted or cut off the end.
     Verify,
 }
 
@@ -125,12 +125,20 @@ fn row(entry: &Value) -> Vec<String> {
 async fn verify(client: &Client, out: &mut Output) -> Result<(), Failure> {
     let found = client.get("/v1/audit/verify", &[]).await?;
     out.item(&found, |found| match found["intact"].as_bool() {
-        Some(true) => format!(
-            "entries {} to {} are as they were written; the last one's hash is {}",
-            at(found, "/first_sequence"),
-            at(found, "/last_sequence"),
-            at(found, "/head"),
-        ),
+        Some(true) => {
+            let chains = found["chains"].as_array().into_iter().flatten();
+            let lines = chains.map(|chain| match chain["last_sequence"].is_null() {
+                true => format!("{}: no entry yet", at(chain, "/name")),
+                false => format!(
+                    "{}: entries {} to {} are as they were written; the last one's hash is {}",
+                    at(chain, "/name"),
+                    at(chain, "/first_sequence"),
+                    at(chain, "/last_sequence"),
+                    at(chain, "/head"),
+                ),
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        }
         _ => format!("broken: {}", at(found, "/broken")),
     })?;
     match found["intact"].as_bool() {

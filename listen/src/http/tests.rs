@@ -18,7 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::admission::Limits;
-use crate::{Bounds, Connections, Door, Handshake, Keepalive, Plain, Timeouts};
+use crate::door::Connections;
+use crate::{Bounds, Door, Handshake, Keepalive, Plain, Timeouts};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -110,6 +111,15 @@ impl Served {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         stream
+    }
+
+    /// Whoever came last waits for a place.
+    async fn waited_for(&self) {
+        let began = std::time::Instant::now();
+        while !self.connections.is_waited_for() {
+            assert!(began.elapsed() < LONG, "nobody waits");
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -215,6 +225,42 @@ async fn flood_of_silence_leaves_room_for_others() {
     assert!(answer(&mut used).await.starts_with("HTTP/1.1 200"));
     assert!(served.connections.open() <= 8);
     drop(flood);
+}
+
+#[tokio::test]
+async fn a_full_door_goes_on_as_soon_as_a_connection_is_idle() {
+    let served = serving(long(), 2, true).await;
+    served.hold.send_replace(true);
+    let mut busy = [served.said(GET).await, served.said(GET).await];
+    let mut other = served.said(GET).await;
+    served.waited_for().await;
+    served.hold.send_replace(false);
+    // None of the two ends by itself.
+    assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
+    for busy in &mut busy {
+        assert!(answer(busy).await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_full_door_that_is_to_end_says_so() {
+    let served = serving(long(), 1, true).await;
+    served.hold.send_replace(true);
+    let mut h2 = served
+        .said(&[PREFACE, SETTINGS, &GET_H2[..12]].concat())
+        .await;
+    let mut other = served.said(GET).await;
+    served.waited_for().await;
+    served.stop.cancel();
+    let mut said: Vec<u8> = Vec::new();
+    while !said.windows(4).any(|frame| frame == [0, 0, 8, 7]) {
+        let mut more = [0; 256];
+        let read = tokio::time::timeout(LONG, h2.read(&mut more)).await;
+        said.extend(&more[..read.expect("no GOAWAY").unwrap()]);
+    }
+    served.hold.send_replace(false);
+    let said = rest(&mut other).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{said:?}");
 }
 
 #[tokio::test]

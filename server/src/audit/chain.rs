@@ -53,7 +53,7 @@ pub struct FieldChange {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct Entry {
-    /// Its place in this server's log: each has the number after that of the one before.
+    /// Its place in this server's log: each has a higher number than those before, over all chains.
     pub sequence: u64,
     /// When it was answered.
     #[schema(value_type = String, format = DateTime)]
@@ -80,9 +80,9 @@ pub struct Entry {
     pub changes: Vec<FieldChange>,
     /// Changes that were too many to be listed.
     pub omitted: u32,
-    /// Refusals of the same actor before this one that were too many to be recorded.
+    /// Requests of the same actor before this one that changed nothing and were too many to be recorded.
     pub suppressed: u64,
-    /// The hash of the entry before.
+    /// The hash of the entry before in the same chain.
     pub previous: String,
     /// The hash of this one: SHA-256 of its line up to this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +111,8 @@ pub enum Broken {
     Altered,
     /// It does not follow the line before: one was removed, inserted or moved.
     OutOfPlace,
+    /// It is the last one, and not what was written last.
+    Cut,
 }
 
 /// Reads a line, if it is as it was written.
@@ -126,12 +128,12 @@ pub fn read(line: &str) -> Result<Entry, Broken> {
     serde_json::from_str(line).map_err(|_| Broken::Unreadable)
 }
 
-/// Whether an entry may follow one of this number and hash.
+/// Whether an entry may follow one of this number and hash. Numbers between may be in other chains.
 ///
 /// # Errors
 /// [`Broken::OutOfPlace`].
 pub fn follows(entry: &Entry, before: (u64, &str)) -> Result<(), Broken> {
-    match entry.sequence == before.0 + 1 && entry.previous == before.1 {
+    match entry.sequence > before.0 && entry.previous == before.1 {
         true => Ok(()),
         false => Err(Broken::OutOfPlace),
     }

@@ -26,12 +26,15 @@ impl Auth {
     /// A code that begins one session of the token's, and until when.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::OfSession`] for a session, which ends with all that came of it; [`Error::Store`].
     pub async fn link(
         &self,
         principal: &Principal,
         now: Timestamp,
     ) -> Result<(String, Timestamp), Error> {
+        if principal.session.is_some() {
+            return Err(Error::OfSession);
+        }
         let id = &principal.token.id;
         let life = jiff::SignedDuration::from_secs(seconds(LIFE));
         let latest = now.checked_add(life).unwrap_or(now);

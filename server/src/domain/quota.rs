@@ -1,13 +1,15 @@
 //! What one namespace may have of what all share: how many, and how much memory.
 //!
-//! Instances and memory are counted as functions declare them (`scaling.max_scale` of each function's newest revision, times its
-//! memory): so a quota holds whatever the autoscalers of all hosts do at once, without anybody asking anybody.
+//! Instances and memory are counted as revisions declare them (`scaling.max_scale`, times their memory), all of a function that may
+//! run at once: so a quota holds whatever the autoscalers of all hosts do at once, without anybody asking anybody. While one
+//! revision replaces another the larger of them counts, so that a namespace that has all it may can still deploy.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::FieldError;
+use super::function::Function;
 use super::spec::Spec;
+use super::{FieldError, rollout};
 
 /// The largest bound a quota may have.
 pub const MAX_QUOTA: u64 = 1 << 50;
@@ -19,7 +21,7 @@ pub const MAX_QUOTA: u64 = 1 << 50;
 pub struct Quota {
     /// Functions.
     pub functions: Option<u64>,
-    /// Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+    /// Instances of all functions, as `scaling.max_scale` of their revisions with calls or a tag allows; each has to have one then.
     pub instances: Option<u64>,
     /// Memory of those instances; each function has to bound its own then.
     pub memory_bytes: Option<u64>,
@@ -61,7 +63,7 @@ pub struct Exceeded {
 /// Instances and bytes of memory.
 pub type Demand = (Option<u64>, Option<u64>);
 
-/// The most one function may run at once, and with how much memory; `None`: it has no bound.
+/// The most one revision may run at once, and with how much memory; `None`: it has no bound.
 pub fn demand(spec: &Spec) -> Demand {
     let instances = match spec.scaling.max_scale {
         0 => None,
@@ -74,6 +76,18 @@ pub fn demand(spec: &Spec) -> Demand {
     };
     let memory = instances.and_then(|n| each.map(|each| n.saturating_mul(each)));
     (instances, memory)
+}
+
+/// The most one function may run at once, by what each of its revisions may.
+pub fn of_function(function: &Function, of: impl Fn(&str) -> Demand) -> Demand {
+    let sets = rollout::may_run(function);
+    let most = |part: fn(Demand) -> Option<u64>| {
+        let mut sums = sets
+            .iter()
+            .map(|set| sum(set.iter().map(|revision| part(of(revision)))));
+        sums.try_fold(0_u64, |most, sum| Some(most.max(sum?)))
+    };
+    (most(|(instances, _)| instances), most(|(_, memory)| memory))
 }
 
 /// The sum of what functions may run; `None` as soon as one has no bound.
@@ -99,12 +113,16 @@ impl Quota {
             .collect()
     }
 
+    /// Whether it bounds what functions may run.
+    pub fn counts_instances(&self) -> bool {
+        self.instances.is_some() || self.memory_bytes.is_some()
+    }
+
     /// The bounds that a function must have, as the namespace has one for all.
     pub fn undeclared(&self, spec: &Spec) -> Vec<FieldError> {
         let (instances, memory) = demand(spec);
         let mut missing = Vec::new();
-        let counted = self.instances.is_some() || self.memory_bytes.is_some();
-        if counted && instances.is_none() {
+        if self.counts_instances() && instances.is_none() {
             let detail =
                 "must be set (and not 0): this namespace has a quota of instances or memory";
             missing.push(FieldError::new("/spec/scaling/max_scale", detail));

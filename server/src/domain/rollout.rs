@@ -181,6 +181,26 @@ pub fn pushed(function: &Function) -> BTreeSet<String> {
     names
 }
 
+/// The revisions that may run at once: as its calls are shared now, as they are once the newest revision is ready, and that
+/// one by itself while it has to show that it works. One that replaces another is in no set with it, although both run for a
+/// while.
+pub fn may_run(function: &Function) -> [BTreeSet<String>; 3] {
+    let now = traffic::resolve(function);
+    let newest = function.latest().map(|head| head.name.clone());
+    let later = function.traffic.iter();
+    [
+        now.into_iter().map(|target| target.revision).collect(),
+        later
+            .filter_map(|target| target.revision.clone().or_else(|| newest.clone()))
+            .collect(),
+        function
+            .candidate()
+            .map(|head| head.name.clone())
+            .into_iter()
+            .collect(),
+    ]
+}
+
 fn forget_old(function: &mut Function) -> Vec<String> {
     let mut keep = pushed(function);
     keep.extend(function.latest_ready().map(|r| r.name.clone()));

@@ -28,7 +28,7 @@ use super::page::{self, list};
 use super::problem::{Problem, Refusal};
 use super::tokens::same_namespace;
 use crate::audit::chain::{Actor, Broken, Entry};
-use crate::audit::{Draft, Filter, Log};
+use crate::audit::{Draft, Filter, Log, Part, files};
 use crate::auth::Principal;
 use crate::store::recorded::Changes;
 
@@ -199,7 +199,7 @@ struct AuditQuery {
     get, path = "/v1/audit", tag = "audit",
     operation_id = "listAuditEntries", summary = "Who changed what",
     description = "Every change and every one that was refused at this server, newest first, as far back as the log is \
-        kept (128 MiB). An admin of one namespace sees what concerns that namespace.",
+        kept (128 MiB of changes, 48 MiB of what changed nothing). An admin of one namespace sees what concerns that namespace.",
     params(AuditQuery),
     responses((status = 200, description = "A page of entries.", body = AuditList), Problems),
 )]
@@ -244,11 +244,21 @@ fn not_a_token() -> Problem {
 /// Whether the log is as it was written.
 #[derive(Debug, Serialize, ToSchema)]
 struct AuditVerdict {
-    /// Whether every entry that is kept follows the one before it unaltered.
+    /// Whether every entry that is kept follows the one before it unaltered, to the one that was written last.
     intact: bool,
     /// Where it does not.
     #[schema(example = "audit-00000000000000000001.jsonl:17 was altered")]
     broken: Option<String>,
+    /// Each chain by itself: changes, requests that changed nothing, and those of whoever had no good token.
+    chains: Vec<AuditChain>,
+}
+
+/// One of the chains of the log.
+#[derive(Debug, Serialize, ToSchema)]
+struct AuditChain {
+    /// `changes`, `requests` or `strangers`.
+    #[schema(example = "changes")]
+    name: &'static str,
     /// The first entry that is kept.
     first_sequence: Option<u64>,
     /// The last one.
@@ -257,29 +267,45 @@ struct AuditVerdict {
     head: String,
 }
 
+impl AuditChain {
+    fn new(part: Part, verdict: &files::Verdict) -> Self {
+        Self {
+            name: part.as_str(),
+            first_sequence: verdict.range.map(|(first, _)| first),
+            last_sequence: verdict.range.map(|(_, last)| last),
+            head: verdict.head.clone(),
+        }
+    }
+}
+
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit",
-    operation_id = "checkAuditLog", summary = "Follow the chain of the audit log",
+    operation_id = "checkAuditLog", summary = "Follow the chains of the audit log",
     description = "Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for \
         over all that is kept.",
     responses((status = 200, description = "What was found.", body = AuditVerdict), Problems),
 )]
 async fn check_audit_log(State(api): State<Api>) -> Result<Json<AuditVerdict>, Problem> {
     let found = reading(&api, |log| log.verify()).await?;
-    let broken = found.broken.map(|(place, why)| {
+    let first = found
+        .iter()
+        .find_map(|(_, verdict)| verdict.broken.as_ref());
+    let broken = first.map(|(place, why)| {
         let why = match why {
             Broken::Unreadable => "is no entry",
             Broken::Altered => "was altered",
             Broken::OutOfPlace => "does not follow the entry before",
+            Broken::Cut => "is the end, and not what was written last",
         };
         format!("{place} {why}")
     });
+    let chains = found.iter();
     Ok(Json(AuditVerdict {
         intact: broken.is_none(),
         broken,
-        first_sequence: found.range.map(|(first, _)| first),
-        last_sequence: found.range.map(|(_, last)| last),
-        head: found.head,
+        chains: chains
+            .map(|(part, verdict)| AuditChain::new(*part, verdict))
+            .collect(),
     }))
 }
 

@@ -1,18 +1,24 @@
 //! What handlers take out of a request; whatever is wrong with it becomes a [`Problem`].
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use bytes::{Bytes, BytesMut};
 use gateless_common::name;
 use gateless_common::problem::Code;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::domain::document;
 use crate::domain::validate::MAX_SPEC_BYTES;
+use crate::pace::Pace;
 
 /// A JSON body of at most `MAX` bytes.
 pub(super) struct Body<T, const MAX: usize = MAX_SPEC_BYTES>(pub(super) T);
@@ -75,19 +81,41 @@ fn expect(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
         .hint(format!("send content-type: {}", types.join(" or "))))
 }
 
-/// The whole body, at most `limit` bytes.
-pub(super) async fn read(request: Request, limit: usize) -> Result<bytes::Bytes, Problem> {
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            Code::BodyTooLarge,
-            format!("the body may have at most {limit} bytes"),
-        )),
-        Err(error) => Err(Problem::new(
-            Code::UploadBroken,
-            format!("the body broke off: {error}"),
-        )),
+/// A body may be silent for so long: anybody can begin one, without a token where a session begins.
+const BODY_SILENCE: Duration = Duration::from_secs(20);
+
+/// The whole body, at most `limit` bytes, and not slower than [`Pace`] lets it.
+pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("the body may have at most {limit} bytes");
+        Problem::new(Code::BodyTooLarge, detail)
+    };
+    let broken =
+        |why: &dyn Display| Problem::new(Code::UploadBroken, format!("the body broke off: {why}"));
+    let mut body = request.into_body();
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
     }
+    let mut pace = Pace::new(BODY_SILENCE);
+    let mut whole = BytesMut::new();
+    let length = |frame: &Option<Result<Frame<Bytes>, _>>| match frame {
+        Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+        Some(Err(_)) | None => 0,
+    };
+    while let Some(frame) = pace
+        .next(body.frame(), length)
+        .await
+        .map_err(|slow| broken(&slow))?
+    {
+        let frame = frame.map_err(|error| broken(&error))?;
+        if pace.bytes() > limit as u64 {
+            return Err(too_large());
+        }
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
 }
 
 /// Query parameters; unknown ones are refused.
@@ -308,5 +336,35 @@ impl KeyPath {
 impl SecretPath {
     pub(super) fn as_name(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::stream;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    async fn refused(body: Body) -> (Problem, Duration) {
+        let began = Instant::now();
+        let refused = read(Request::new(body), MAX_SPEC_BYTES).await;
+        (refused.unwrap_err(), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_or_trickles_is_given_up() {
+        let one = Ok::<_, std::io::Error>(Bytes::from_static(b"{"));
+        let stops = futures_util::StreamExt::chain(stream::iter([one]), stream::pending());
+        let (problem, after) = refused(Body::from_stream(stops)).await;
+        assert_eq!((problem.code, after), ("upload_broken", BODY_SILENCE));
+        let trickle = stream::unfold((), |()| async {
+            sleep(BODY_SILENCE / 2).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+        });
+        let (problem, after) = refused(Body::from_stream(trickle)).await;
+        assert_eq!(problem.code, "upload_broken");
+        assert!(after <= BODY_SILENCE * 2, "{after:?}");
     }
 }

@@ -255,6 +255,7 @@ impl From<auth::Error> for Problem {
             E::Expired => (Code::TokenExpired, "ask an administrator for a new one"),
             E::Revoked => (Code::TokenRevoked, "ask an administrator for a new one"),
             E::SessionEnded => (Code::SessionEnded, "sign in again"),
+            E::OfSession => (Code::TokenNeeded, "send authorization: Bearer TOKEN"),
             E::TooMany { .. } => (Code::TooManyTokens, "revoke those nobody uses"),
             E::Unknown(_) => (Code::TokenNotFound, "GET /v1/tokens lists them"),
             E::Contended => (Code::Contended, "try again"),

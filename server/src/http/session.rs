@@ -124,7 +124,7 @@ async fn create_session(
     post, path = "/v1/session/link", tag = "session",
     operation_id = "createSessionLink", summary = "Make a code that begins one session",
     description = "For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, \
-        and a token has one at a time.",
+        and a token has one at a time. It takes the token itself: a session makes none.",
     responses((status = 201, description = "The code, shown this once.", body = SessionLink), Problems),
 )]
 async fn create_session_link(
@@ -157,11 +157,24 @@ async fn get_session(Extension(principal): Extension<Principal>) -> Json<Session
     description = "On every server at once, with the streams it opened; the token stays valid for others that have it.",
     responses((status = 204, description = "The session has ended, the cookie is gone."), Problems),
 )]
-async fn delete_session(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn delete_session(
+    State(api): State<Api>,
+    who: Option<Extension<Who>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let scheme = Scheme::of(&headers);
+    if let (Some(Extension(who)), Some(principal)) = (who, whose(&api, &headers)) {
+        who.is(&principal);
+    }
     end(&api, scheme, &headers).await?;
     let cookie = cookie(scheme, "", 0);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+/// Whose session the browser has, if it is good.
+fn whose(api: &Api, headers: &HeaderMap) -> Option<Principal> {
+    let id = id(headers).ok()??;
+    api.auth.check_session(id, Timestamp::now()).ok()
 }
 
 /// Ends the session that the browser has.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::commit::{Decision, Precondition, Versioned, change, keys, parse, put, unchanged};
-use super::{Error, Kind, Result, Service};
+use super::{Error, Kind, Result, Service, quotas};
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout::status::RolloutStatus;
@@ -187,8 +187,7 @@ impl Service {
             let mut rests_on = self
                 .check_references(ns, &mut apply.spec, how.dry_run)
                 .await?;
-            self.check_quota(&turn.quota, (ns, name), &apply.spec, version.is_none())
-                .await?;
+            quotas::declared(&turn.quota, &apply.spec)?;
             if version.is_none() {
                 rests_on.extend(self.check_new_name(ns, name).await?);
             }
@@ -196,6 +195,8 @@ impl Service {
             let at = (Timestamp::now(), uid.as_str());
             let outcome = rollout::apply(current.as_ref(), (ns, name), &apply, at);
             let function = outcome.function;
+            self.check_quota(&turn.quota, current.as_ref(), &function)
+                .await?;
             let mut decision = Decision::default();
             if outcome.changed && !how.dry_run {
                 decision = Decision::swap(put(&key, &function, unchanged(version))?);
@@ -302,6 +303,7 @@ impl Service {
     ) -> Result<View> {
         let key = keys::function(name.0, name.1);
         let full = format!("{}/{}", name.0, name.1);
+        let turn = self.quota_turn(name.0).await?;
         let (committed, mut function) = change!(self, full, {
             let Versioned { mut value, version } = self.function_record(name).await?;
             how.precondition.check("function", &full, Some(version))?;
@@ -309,7 +311,9 @@ impl Service {
             let mut decision = Decision::default();
             let rests_on = self.check_new_tags(&value, &targets).await?;
             if value.traffic != targets {
+                let before = value.clone();
                 value.traffic = targets;
+                self.check_quota(&turn.quota, Some(&before), &value).await?;
                 value.updated_at = Timestamp::now();
                 if !how.dry_run {
                     decision = Decision::swap(put(&key, &value, Expect::At(version))?);
@@ -318,6 +322,7 @@ impl Service {
             }
             (decision, Versioned { value, version })
         });
+        drop(turn);
         function.version = committed.unwrap_or(function.version);
         if committed.is_some() {
             let message = traffic::describe(&function.value.traffic);

@@ -3,15 +3,17 @@
 //! What counts is read when it is decided, one change at a time where there is a quota, so that nothing slips between; servers
 //! that share a store may together pass a bound by as many as decide in the same moment.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::How;
 use super::{Result, Service};
-use crate::domain;
-use crate::domain::function::Function;
+use crate::domain::function::{Function, Revision};
 use crate::domain::quota::{self, Demand, Quota, QuotaUse};
 use crate::domain::spec::Spec;
+use crate::domain::{self, FieldError, rollout};
 use crate::store::{self, Expect, Write};
 
 /// Whoever changes what is counted in a namespace with a quota.
@@ -95,12 +97,16 @@ impl Service {
     /// # Errors
     /// The store's.
     pub async fn quota_use(&self, namespace: &str, tokens: u64) -> Result<QuotaUse> {
-        let functions = self.specs(namespace).await?;
-        let demands = || functions.iter().map(|(_, spec)| quota::demand(spec));
+        let functions = self.functions_of(namespace).await?;
+        let mut demands = Vec::new();
+        for function in &functions {
+            demands.push(demand(function, &self.specs(function).await?));
+        }
+        let demands = || demands.iter();
         Ok(QuotaUse {
             functions: functions.len() as u64,
-            instances: quota::sum(demands().map(|(instances, _)| instances)),
-            memory_bytes: quota::sum(demands().map(|(_, memory)| memory)),
+            instances: quota::sum(demands().map(|(instances, _)| *instances)),
+            memory_bytes: quota::sum(demands().map(|(_, memory)| *memory)),
             tokens,
             secrets: self.count(&keys::secrets(namespace)).await?,
         })
@@ -125,57 +131,78 @@ impl Service {
         })
     }
 
-    /// Whether a function may be made so; `new`: it is none yet.
+    /// Whether a function may become so; `None`: it is none yet. That its newest revision declares what is counted is
+    /// [`declared`]'s to say.
     pub(super) async fn check_quota(
         &self,
         quota: &Quota,
-        (namespace, name): (&str, &str),
-        spec: &Spec,
-        new: bool,
+        before: Option<&Function>,
+        after: &Function,
     ) -> Result<()> {
         if *quota == Quota::default() {
             return Ok(());
         }
-        let undeclared = quota.undeclared(spec);
-        if !undeclared.is_empty() {
-            return Err(domain::Error::Invalid(undeclared).into());
-        }
-        let functions = self.specs(namespace).await?;
+        let namespace = &after.namespace;
+        let functions = self.functions_of(namespace).await?;
         let has = functions.len() as u64;
-        quota::check(
-            namespace,
-            "functions",
-            quota.functions,
-            (has, has + u64::from(new)),
-        )?;
-        let (instances, memory) = quota::demand(spec);
-        let total = |part: fn(Demand) -> Option<u64>, wanted: Option<u64>| {
-            // Those without a bound are older than the quota; they count once they are changed.
-            let of = |spec: &Spec| part(quota::demand(spec)).unwrap_or(0);
-            let others = functions.iter().filter(|(other, _)| other != name);
-            let others: u64 = others
-                .map(|(_, spec)| of(spec))
-                .fold(0, u64::saturating_add);
-            let now = functions.iter().find(|(other, _)| other == name);
-            let now = now.map_or(0, |(_, spec)| of(spec));
-            (
-                others.saturating_add(now),
-                others.saturating_add(wanted.unwrap_or(0)),
-            )
+        let wanted = has + u64::from(before.is_none());
+        quota::check(namespace, "functions", quota.functions, (has, wanted))?;
+        if !quota.counts_instances() {
+            return Ok(());
+        }
+        let had = match before {
+            Some(before) => self.specs(before).await?,
+            None => BTreeMap::new(),
         };
-        quota::check(
-            namespace,
-            "instances",
-            quota.instances,
-            total(|(n, _)| n, instances),
-        )?;
-        quota::check(
-            namespace,
-            "memory_bytes",
-            quota.memory_bytes,
-            total(|(_, m)| m, memory),
-        )?;
+        let will_have = self.specs(after).await?;
+        let newest = after.latest().map(|head| head.name.as_str());
+        let new = |name: &&String| newest != Some(name.as_str()) && !had.contains_key(*name);
+        for (name, spec) in will_have.iter().filter(|(name, _)| new(name)) {
+            let undeclared = quota.undeclared(spec).into_iter();
+            let faults = undeclared.map(|fault| {
+                let detail = format!("{name}: {} {}", fault.pointer, fault.detail);
+                FieldError::new("/targets", detail)
+            });
+            refuse(faults.collect())?;
+        }
+        let mut others: (u64, u64) = (0, 0);
+        for other in functions.iter().filter(|other| other.name != after.name) {
+            let (instances, memory) = counted(demand(other, &self.specs(other).await?));
+            others.0 = others.0.saturating_add(instances);
+            others.1 = others.1.saturating_add(memory);
+        }
+        let now = before.map_or((0, 0), |before| counted(demand(before, &had)));
+        let then = counted(demand(after, &will_have));
+        let check = |of, limit, others: u64, now, then| {
+            let totals = (others.saturating_add(now), others.saturating_add(then));
+            quota::check(namespace, of, limit, totals)
+        };
+        check("instances", quota.instances, others.0, now.0, then.0)?;
+        check("memory_bytes", quota.memory_bytes, others.1, now.1, then.1)?;
         Ok(())
+    }
+
+    /// What a function's revisions are that may run.
+    async fn specs(&self, function: &Function) -> Result<BTreeMap<String, Spec>> {
+        let mut specs = BTreeMap::new();
+        let newest = function.latest().map(|head| head.name.as_str());
+        for name in rollout::may_run(function).into_iter().flatten() {
+            if specs.contains_key(&name) {
+                continue;
+            }
+            if newest == Some(name.as_str()) {
+                specs.insert(name, function.spec.clone());
+                continue;
+            }
+            let Some(head) = function.revision(&name) else {
+                continue;
+            };
+            let key = keys::revision(&function.namespace, &function.name, &head.uid);
+            if let Some(revision) = self.load::<Revision>(&key).await? {
+                specs.insert(name, revision.value.spec);
+            }
+        }
+        Ok(specs)
     }
 
     /// Whether one more secret may be made.
@@ -187,16 +214,39 @@ impl Service {
         Ok(())
     }
 
-    async fn specs(&self, namespace: &str) -> Result<Vec<(String, Spec)>> {
+    async fn functions_of(&self, namespace: &str) -> Result<Vec<Function>> {
         let listing = store::list(&*self.store, &keys::functions(namespace)).await?;
-        let functions = listing.entries.iter().map(|entry| {
-            let function = parse::<Function>(entry)?.value;
-            Ok((function.name, function.spec))
-        });
-        functions.collect()
+        let functions = listing.entries.iter();
+        functions
+            .map(|entry| Ok(parse::<Function>(entry)?.value))
+            .collect()
     }
 
     async fn count(&self, prefix: &str) -> Result<u64> {
         Ok(store::list(&*self.store, prefix).await?.entries.len() as u64)
     }
+}
+
+/// That a function's newest revision declares what the quota counts.
+pub(super) fn declared(quota: &Quota, spec: &Spec) -> Result<()> {
+    refuse(quota.undeclared(spec))
+}
+
+fn refuse(faults: Vec<FieldError>) -> Result<()> {
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(domain::Error::Invalid(faults).into()),
+    }
+}
+
+fn demand(function: &Function, specs: &BTreeMap<String, Spec>) -> Demand {
+    let nothing = (Some(0), Some(0));
+    quota::of_function(function, |name| {
+        specs.get(name).map_or(nothing, quota::demand)
+    })
+}
+
+/// Those without a bound are older than the quota; they count once they are changed.
+fn counted((instances, memory): Demand) -> (u64, u64) {
+    (instances.unwrap_or(0), memory.unwrap_or(0))
 }

@@ -13,17 +13,15 @@ use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::share::{Pool, Share};
 use sha2::Digest as _;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
 
 use super::blobs::{Blob, Blobs, Digest, Error};
+use crate::pace::Pace;
 
 /// How many uploads are written at a time, of one namespace at most as many as are still free; others wait for their
 /// turn before their body is read.
 const MAX_UPLOADS: u64 = 32;
 /// How long an upload may be silent: it holds one of the few turns.
 const IDLE: Duration = Duration::from_secs(60);
-/// Bytes a second that have come of an upload on average, once it took longer than it may be silent.
-const LEAST_RATE: u64 = 16 << 10;
 
 /// The artifacts of a server. Cheap to clone.
 #[derive(Clone)]
@@ -37,8 +35,7 @@ pub struct Artifacts {
 struct Upload<S> {
     body: std::pin::Pin<Box<S>>,
     hash: sha2::Sha256,
-    size: u64,
-    began: Instant,
+    pace: Pace,
     ended: bool,
 }
 
@@ -119,14 +116,13 @@ impl Artifacts {
         let upload = Upload {
             body: Box::pin(body),
             hash: sha2::Sha256::new(),
-            size: 0,
-            began: Instant::now(),
+            pace: Pace::new(IDLE),
             ended: false,
         };
         let (limit, size) = (self.limit_bytes, std::sync::atomic::AtomicU64::new(0));
         let checked = stream::unfold(upload, |mut upload| async {
             let chunk = upload.next(digest, limit).await?;
-            size.store(upload.size, std::sync::atomic::Ordering::Relaxed);
+            size.store(upload.pace.bytes(), std::sync::atomic::Ordering::Relaxed);
             Some((chunk, upload))
         });
         self.blobs.put(digest, checked.boxed()).await?;
@@ -154,10 +150,15 @@ impl<S: Stream<Item = Result<Bytes, E>>, E: fmt::Display> Upload<S> {
     }
 
     async fn read(&mut self, expected: Digest, limit_bytes: u64) -> Result<Option<Bytes>, Error> {
-        let silent = |_| Error::Body {
-            reason: format!("nothing came for {} s", IDLE.as_secs()),
+        let length = |chunk: &Option<Result<Bytes, E>>| match chunk {
+            Some(Ok(chunk)) => chunk.len(),
+            Some(Err(_)) | None => 0,
         };
-        let Some(chunk) = timeout(IDLE, self.body.next()).await.map_err(silent)? else {
+        let chunk = self.pace.next(self.body.next(), length).await;
+        let chunk = chunk.map_err(|slow| Error::Body {
+            reason: slow.to_string(),
+        })?;
+        let Some(chunk) = chunk else {
             let actual = Digest::from(self.hash.clone());
             return match actual == expected {
                 true => Ok(None),
@@ -167,15 +168,7 @@ impl<S: Stream<Item = Result<Bytes, E>>, E: fmt::Display> Upload<S> {
         let chunk = chunk.map_err(|error| Error::Body {
             reason: error.to_string(),
         })?;
-        self.size += chunk.len() as u64;
-        let took = self.began.elapsed().saturating_sub(IDLE);
-        if self.size / LEAST_RATE < took.as_secs() {
-            let rate = LEAST_RATE >> 10;
-            return Err(Error::Body {
-                reason: format!("less than {rate} KiB a second came"),
-            });
-        }
-        if self.size > limit_bytes {
+        if self.pace.bytes() > limit_bytes {
             return Err(Error::TooLarge { limit_bytes });
         }
         self.hash.update(&chunk);
@@ -186,6 +179,8 @@ impl<S: Stream<Item = Result<Bytes, E>>, E: fmt::Display> Upload<S> {
 #[cfg(test)]
 mod tests {
     use std::io;
+
+    use tokio::time::timeout;
 
     use super::*;
     use crate::store::blobs::MemoryBlobs;

@@ -95,7 +95,8 @@ const SERVER: &str = "server/src/";
 const SERVER_ROOMS: Rooms = &[
     ("changes", &[]),
     ("domain", &[]),
-    ("store", &[]),
+    ("pace", &[]),
+    ("store", &["pace"]),
     ("events", &[]),
     ("etag", &[]),
     ("web", &["etag"]),
@@ -117,7 +118,7 @@ const SERVER_ROOMS: Rooms = &[
     (
         "http",
         &[
-            "audit", "auth", "domain", "etag", "events", "identity", "metrics", "openfaas",
+            "audit", "auth", "domain", "etag", "events", "identity", "metrics", "openfaas", "pace",
             "service", "sidecars", "store", "web",
         ],
     ),

@@ -1,9 +1,9 @@
-//! How many refusals are recorded: so many of each actor, so that nobody can fill the log with what they may not do, and push
-//! out what others did. Pure: time comes in.
+//! How many requests that changed nothing are recorded: so many of each actor, refused or not, as anybody can make as many as
+//! they like. Pure: time comes in.
 
 use std::collections::HashMap;
 
-/// Refusals of one actor that are recorded at once.
+/// Requests of one actor that are recorded at once.
 pub(super) const MAX_BURST: u64 = 60;
 /// Seconds until one more may be.
 pub(super) const REFILL_SECONDS: u64 = 2;
@@ -18,12 +18,12 @@ struct Bucket {
     suppressed: u64,
 }
 
-/// Who was refused how often.
+/// Who asked how often.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(HashMap<String, Bucket>);
+pub(super) struct Shares(HashMap<String, Bucket>);
 
-impl Refusals {
-    /// Whether a refusal at `now`, in seconds, is recorded; with how many of the same actor were not since the last that was.
+impl Shares {
+    /// Whether a request at `now`, in seconds, is recorded; with how many of the same actor were not since the last that was.
     pub(super) fn record(&mut self, actor: &str, now: u64) -> Option<u64> {
         if self.0.len() >= MAX_ACTORS && !self.0.contains_key(actor) {
             self.0.retain(|_, bucket| {
@@ -65,29 +65,29 @@ mod tests {
 
     #[test]
     fn an_actor_fills_no_more_than_its_share_and_what_is_left_out_is_counted() {
-        let mut refusals = Refusals::default();
+        let mut shares = Shares::default();
         let recorded = (0..1_000)
-            .filter(|_| refusals.record("a", 0).is_some())
+            .filter(|_| shares.record("a", 0).is_some())
             .count();
         assert_eq!(recorded as u64, MAX_BURST);
-        assert_eq!(refusals.record("b", 0), Some(0));
-        assert_eq!(refusals.record("a", REFILL_SECONDS - 1), None);
+        assert_eq!(shares.record("b", 0), Some(0));
+        assert_eq!(shares.record("a", REFILL_SECONDS - 1), None);
         assert_eq!(
-            refusals.record("a", REFILL_SECONDS),
+            shares.record("a", REFILL_SECONDS),
             Some(1_000 - MAX_BURST + 1)
         );
-        assert_eq!(refusals.record("a", REFILL_SECONDS), None);
-        assert_eq!(refusals.record("a", 1_000_000), Some(1));
+        assert_eq!(shares.record("a", REFILL_SECONDS), None);
+        assert_eq!(shares.record("a", 1_000_000), Some(1));
     }
 
     #[test]
     fn actors_are_bounded() {
-        let mut refusals = Refusals::default();
+        let mut shares = Shares::default();
         for actor in 0..10 * MAX_ACTORS {
-            refusals.record(&actor.to_string(), 0);
+            shares.record(&actor.to_string(), 0);
         }
-        assert!(refusals.0.len() <= MAX_ACTORS + 1);
-        assert_eq!(refusals.record("new", 1_000), Some(0));
-        assert!(refusals.0.len() <= MAX_ACTORS);
+        assert!(shares.0.len() <= MAX_ACTORS + 1);
+        assert_eq!(shares.record("new", 1_000), Some(0));
+        assert!(shares.0.len() <= MAX_ACTORS);
     }
 }
