@@ -19,6 +19,9 @@ use super::error::Error;
 use super::headers::Hops;
 use super::payload::{Payload, SMALL};
 use crate::clock;
+use crate::endpoint::body::Body;
+use crate::endpoint::patience::Upload;
+use crate::endpoint::upload::{REPLAY, Room};
 use crate::runtime::{Function, Lease};
 
 /// A call on its way.
@@ -51,6 +54,8 @@ pub struct Call {
     pub queued: Option<Queued>,
     /// Whether its caller has its address for itself: no proxy and no other function has it, too.
     pub has_own_address: bool,
+    /// It was sent again because a connection that had served others ended under it. No other time is free.
+    pub(super) resent: bool,
     /// What its body takes of the memory for bodies.
     pub(super) memory: Option<Memory>,
 }
@@ -131,6 +136,7 @@ impl Call {
             permit: None,
             queued: None,
             has_own_address: false,
+            resent: false,
             memory: None,
         }
     }
@@ -146,6 +152,20 @@ impl Call {
             self.memory = Some(memory);
         }
         Ok(())
+    }
+
+    /// Its body to send, as [`Payload::take`].
+    pub(super) fn lend(&mut self, limit: u64, bodies: &Bodies) -> (Body, Option<Arc<Upload>>) {
+        let caller = self.has_own_address.then_some(self.caller.0);
+        let function = &self.function;
+        self.payload.take(limit, || {
+            let (bodies, function) = (bodies.clone(), function.clone());
+            Box::new(move || {
+                let account = bodies.to_send_again(&function.config.name, caller);
+                let memory = account.open(Some(REPLAY as u64))?;
+                Some(Box::new(memory) as Room)
+            })
+        })
     }
 
     /// Reads its body whole if it says it is small.
@@ -206,6 +226,11 @@ impl Call {
     /// Whether it may be sent again although a function may have seen it.
     pub(super) fn may_go_again(&self) -> bool {
         self.is_idempotent() && self.origin() == Origin::Here && !self.payload.is_spent()
+    }
+
+    /// Whether it is sent again, whatever the retry policy says, if a connection that had served others ends under it.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_idempotent() && !self.resent
     }
 
     /// Whether it may run twice.
