@@ -40,7 +40,8 @@ pub struct Call {
     pub caller: Caller,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
     pub client: Option<IpAddr>,
-    /// Where it comes from as far as proxies in front of the sidecar are believed; `None`: from this process or another sidecar.
+    /// Where it comes from as far as proxies in front of the sidecar are believed, or where what it is made on behalf of came from;
+    /// `None`: from this process or another sidecar.
     pub source: Option<IpAddr>,
     /// When it came.
     pub arrived: Time,
@@ -181,9 +182,10 @@ impl Call {
 
     /// On whose behalf it is kept for later.
     pub fn principal(&self) -> Principal {
-        match &self.proof {
-            Some(proof) => Principal::Key(proof.key.clone()),
-            None => self.identity.principal(),
+        Principal {
+            maker: self.identity.maker(),
+            key: self.proof.as_ref().map(|proof| proof.key.clone()),
+            source: self.source,
         }
     }
 
