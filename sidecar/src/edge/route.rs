@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
-use super::cors::Foreign;
+use super::cors::{self, Foreign};
 use super::doors::Door;
 use super::host::{self, Host};
 use super::{openfaas, prove};
@@ -110,9 +110,7 @@ async fn route(
     let known = function.clone();
     let cors = known.config.access.cors.as_ref();
     let page = cors.and_then(|cors| Some((cors, Foreign::of(cors, &parts.headers)?)));
-    let kind = page
-        .as_ref()
-        .and_then(|_| grpc::kind(&parts.method, &parts.headers));
+    let kind = cors.and_then(|_| grpc::kind(&parts.method, &parts.headers));
     if let Some((cors, page)) = &page
         && let Some(answer) =
             page.preflight(cors, &known.config.name, &parts.method, &parts.headers)
@@ -143,10 +141,13 @@ async fn route(
     };
     let mut answered =
         answered.inspect_err(|error| known.metrics().refused(error.row().0.as_str()));
-    if let Some((cors, page)) = page {
+    if cors.is_some() {
         // A page has to be able to read why its call was refused, too.
         let answer = answered.unwrap_or_else(|error| error.respond(kind));
-        answered = Ok(with_headers(answer, |headers| page.permit(cors, headers)));
+        answered = Ok(with_headers(answer, |headers| match page {
+            Some((cors, page)) => page.permit(cors, headers),
+            None => cors::vary(headers),
+        }));
     }
     Ok(match left {
         Some(left) => with_headers(answered?, |headers| limits::show(headers, left)),
