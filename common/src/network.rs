@@ -18,6 +18,16 @@ pub struct Network {
 #[error("{0:?} is neither an address nor a network like 10.0.0.0/8")]
 pub struct Invalid(String);
 
+/// One client, as far as an address tells clients apart: an address of IPv4, or the network of 64 bits that a site has
+/// of IPv6, as each host there has more addresses than can be counted.
+#[must_use]
+pub const fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 impl Network {
     /// IPv4 addresses that begin with the first `bits` of these octets; more than 32 are 32.
     #[must_use]
@@ -133,6 +143,15 @@ mod tests {
         check("fd00::/8", "fdff::1", true);
         check("[fd00::]/8", "fc00::1", false);
         check("[::1]", "::1", true);
+    }
+
+    #[test]
+    fn a_site_is_one_client_and_so_are_both_forms_of_an_address() {
+        let of = |text: &str| client_network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::9"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! closed: those that are used stay, and who has many pays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use gateless_common::network::client_network;
 
 /// A connection, in the order of their coming.
 pub type Id = u64;
@@ -21,14 +23,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A host with IPv6 has a network of 64 bits to itself: its addresses there are one client. One that is `exempt`
-    /// is bound by no share of its own.
+    /// The one that an address is of. One that is `exempt` is bound by no share of its own.
     #[must_use]
-    pub fn new(address: IpAddr, exempt: bool) -> Self {
-        let network = match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) >> 64 << 64)),
-            v4 @ IpAddr::V4(_) => v4,
-        };
+    pub const fn new(address: IpAddr, exempt: bool) -> Self {
+        let network = client_network(address);
         Self { network, exempt }
     }
 }

@@ -20,6 +20,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use gateless_common::network::client_network;
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
 use gateless_identity::Identity;
@@ -40,7 +41,7 @@ pub struct Edge {
     pub queue: queue::Queue,
     pub dispatcher: Dispatcher,
     pub cluster: cluster::Handle,
-    /// Hashes callers' addresses.
+    /// Hashes callers; see [`Edge::turn_of`].
     pub fairness: RandomState,
     /// Permits peers took ahead.
     pub reservations: Arc<Reservations>,
@@ -65,15 +66,17 @@ pub struct Edge {
 
 impl Edge {
     /// Whether an address is one caller's: not that of a proxy in front, and not this host's.
-    fn is_one_caller(&self, client: IpAddr, door: Door) -> bool {
-        door == Door::Public
-            && !client.to_canonical().is_loopback()
-            && !self.trusted.contain(client)
+    fn is_one_caller(&self, client: IpAddr) -> bool {
+        !client.to_canonical().is_loopback() && !self.trusted.contain(client)
     }
 
-    /// A hash of its address, where [`Edge::is_one_caller`].
+    /// A hash of the client that an address is of, where it comes from outside and [`Edge::is_one_caller`].
     fn caller(&self, client: IpAddr, door: Door) -> Option<u64> {
-        self.is_one_caller(client, door)
-            .then(|| self.fairness.hash_one(client))
+        (door == Door::Public && self.is_one_caller(client)).then(|| self.turn_of(client))
+    }
+
+    /// Whose turn it is when this address calls: the same for all addresses of one client.
+    fn turn_of(&self, address: IpAddr) -> u64 {
+        self.fairness.hash_one(client_network(address))
     }
 }

@@ -55,7 +55,7 @@ pub trait Driver: Send + Sync + 'static {
     fn kill(&self, id: &InstanceId, cause: &str);
 
     /// Whether the host keeps everything of an instance from running, as after SIGSTOP: it is certain to do nothing.
-    /// `false` where that cannot be known. It may block for some microseconds.
+    /// `false` where that cannot be known. It may block: it reads about every thread of every process that is asked of.
     fn is_stopped(&self, _: &InstanceId) -> bool {
         false
     }

@@ -329,7 +329,7 @@ impl Reconciler {
             Signal::Silent(address, silent) => self.parts.registry.silence(&address, silent),
             Signal::Drained(id) => self.machines.host(now, host::Event::Drained(id)),
             Signal::Overdue(id) => {
-                tracing::warn!(instance = %id, "a call did not end within limits.timeout: the instance is replaced");
+                tracing::warn!(instance = %id, "a call that was given up did not end in its time: the instance is replaced");
                 self.machines.host(now, host::Event::Overdue(id));
             }
             Signal::Room(name, nodes) => {

@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Principal;
+use gateless_core::policy::{Maker, Principal};
 use gateless_sidecar::queue::callback::{Destinations, Functions};
 use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
@@ -57,7 +57,7 @@ fn record() -> Record {
         body: vec![b'x'; 1024].into(),
         callback: None,
         idempotency: None,
-        principal: Principal::Anonymous,
+        principal: Maker::Anonymous.into(),
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Principal;
+use gateless_core::policy::Maker;
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Error, Inbox, Local, lifecycle};
@@ -34,7 +34,7 @@ fn record() -> Record {
         body: vec![b'x'; 64 * 1024].into(),
         callback: None,
         idempotency: None,
-        principal: Principal::Anonymous,
+        principal: Maker::Anonymous.into(),
     }
 }
 

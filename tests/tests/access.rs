@@ -116,6 +116,9 @@ async fn pages_of_other_sites_call_where_they_are_let() {
     );
     cluster.deploy("hello", open).await;
     let public = cluster.sidecars[0].public();
+    // What is no page's may be kept by a cache that pages ask, too.
+    let plain = from(&public, "203.0.113.77", "/function/hello/").await;
+    assert!(plain.header("vary").contains("origin"));
     let asked = async |origin: &str| {
         let call = public.request(Method::OPTIONS, "/function/hello/");
         let call = call.header("origin", origin);

@@ -5,9 +5,9 @@
 
 use gateless_tests::call::send;
 use gateless_tests::wait::when;
-use gateless_tests::{Answer, Caller, Cluster, Spec, eventually};
+use gateless_tests::{Answer, Api, Caller, Cluster, Spec, eventually};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// An async call of `hello` that asks for a callback.
@@ -45,6 +45,55 @@ async fn callback_to_a_function_is_made_with_its_callers_rights() {
     }
     let call = tried(&cluster, asked(&sidecar.public(), "/function/hello/").await).await;
     assert_eq!(call["callback_state"], "delivered", "{call:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callback_to_a_function_comes_from_where_its_caller_did() {
+    let cluster = Cluster::small().await;
+    cluster.deploy("hello", Spec::new()).await;
+    for (name, network) in [("host", "127.0.0.1"), ("office", "203.0.113.0/28")] {
+        let networks = Spec::new().with("access/networks", vec![network]);
+        cluster.deploy(name, networks).await;
+    }
+    let sidecar = &cluster.sidecars[0];
+    // As a proxy of this host passes it on.
+    let from = async |door: Caller, address: &str, to: &str| {
+        let call = door.request(Method::POST, "/async-function/hello/");
+        let call = call.header("x-callback-url", format!("/function/{to}/"));
+        let call = call.header("x-forwarded-for", address).body("x");
+        let call = tried(&cluster, send(call).await.unwrap()).await;
+        call["callback_state"].as_str().unwrap().to_owned()
+    };
+    for (door, address, to, expected) in [
+        (sidecar.public(), "198.51.100.1", "host", "failed"),
+        (sidecar.public(), "198.51.100.1", "office", "failed"),
+        (sidecar.public(), "203.0.113.9", "office", "delivered"),
+        (sidecar.local(), "198.51.100.1", "office", "delivered"),
+    ] {
+        let state = from(door, address, to).await;
+        assert_eq!(state, expected, "from {address} to {to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_takes_nothing_from_what_its_holder_is_besides() {
+    let cluster = Cluster::small().await;
+    let closed = Spec::new().with("access/auth", "key");
+    cluster.deploy("hello", closed).await;
+    let inner = Spec::new().with("visibility", "cluster_only");
+    cluster.deploy("inner", inner).await;
+    let keys = format!("{}/keys", Api::path("hello"));
+    let ann = json!({"name": "ann"});
+    let made = cluster.api.send(Method::POST, &keys, Some(&ann)).await;
+    cluster.settled().await;
+    let sidecar = &cluster.sidecars[0];
+    for (door, expected) in [(sidecar.public(), "failed"), (sidecar.local(), "delivered")] {
+        let call = door.request(Method::POST, "/async-function/hello/");
+        let call = call.header("x-callback-url", "/function/inner/");
+        let call = call.header("x-api-key", made["key"].as_str().unwrap());
+        let call = tried(&cluster, send(call.body("x")).await.unwrap()).await;
+        assert_eq!(call["callback_state"], expected, "{call:#}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

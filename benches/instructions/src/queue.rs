@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::{admitted, function_name};
 use gateless_core::name::NodeId;
-use gateless_core::policy::Principal;
+use gateless_core::policy::Maker;
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::Record;
 use gateless_sidecar::queue::{Inbox, Local};
@@ -29,7 +29,7 @@ pub(crate) async fn append(count: u32) -> anyhow::Result<()> {
         body: Bytes::from(vec![b'x'; 1024]),
         callback: None,
         idempotency: None,
-        principal: Principal::Anonymous,
+        principal: Maker::Anonymous.into(),
     });
     for _ in 0..count {
         queue

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Principal;
+use gateless_core::policy::Maker;
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::Record;
 use gateless_sidecar::queue::{Inbox, Local};
@@ -118,7 +118,7 @@ async fn write(queue: Local, body: Bytes, until: Instant) -> anyhow::Result<Vec<
         body,
         callback: None,
         idempotency: None,
-        principal: Principal::Anonymous,
+        principal: Maker::Anonymous.into(),
     });
     let mut latencies = Vec::new();
     while Instant::now() < until {

@@ -20,6 +20,7 @@ use crate::retry::Budget;
 use crate::time::Time;
 use crate::usage::Usage;
 use choose::{Local, Remote};
+use types::Taken;
 
 pub use types::{Call, EndpointKey, Pass, Permit, Refusal, Released, Supply};
 
@@ -168,16 +169,14 @@ impl<W, E: Clone> Dispatch<W, E> {
         random: u64,
         grants: &mut Grants<W, E>,
     ) -> Released {
-        let mut released = Released {
-            drained: None,
-            room_for_peers: false,
-        };
-        let Pass { key, entered } = pass;
-        if let Some(entered) = entered {
+        let mut released = Released::default();
+        let Pass { key, taken } = pass;
+        if let Taken::Call(entered) = taken {
             self.usage.leave(now, entered);
         }
         if let Some(local) = self.locals.iter_mut().find(|local| local.key == key) {
             local.gate.leave();
+            local.probes -= u32::from(taken == Taken::Probe);
             local.health.record(now, outcome);
             released.drained = local.gate.is_drained().then(|| local.id.clone());
         } else if let Some(remote) = self.remotes.iter_mut().find(|remote| remote.key == key) {
@@ -248,6 +247,7 @@ impl<W, E: Clone> Dispatch<W, E> {
             id,
             key,
             gate,
+            probes: 0,
             rests_until: Time::ZERO,
             standing: Standing::Serving,
             health: Health::default(),
@@ -256,7 +256,7 @@ impl<W, E: Clone> Dispatch<W, E> {
         self.grant(now, random, grants);
     }
 
-    /// What an instance's silence makes of it, from now on.
+    /// What an instance's silence makes of it, from now on. Says whom to turn away.
     pub fn stand(
         &mut self,
         now: Time,
@@ -264,11 +264,13 @@ impl<W, E: Clone> Dispatch<W, E> {
         standing: Standing,
         random: u64,
         grants: &mut Grants<W, E>,
-    ) {
-        if let Some(local) = self.locals.iter_mut().find(|local| local.id == *id) {
-            local.standing = standing;
-            self.grant(now, random, grants);
-        }
+    ) -> Vec<Waiter<W>> {
+        let Some(local) = self.locals.iter_mut().find(|local| local.id == *id) else {
+            return Vec::new();
+        };
+        local.standing = standing;
+        self.grant(now, random, grants);
+        self.strand_peers()
     }
 
     /// Closes an instance's gate. Says whether no call is inside any more, and whom to turn away.
@@ -410,7 +412,7 @@ impl<W, E: Clone> Dispatch<W, E> {
     /// Each instance on this host, and the calls inside.
     pub fn locals(&self) -> impl Iterator<Item = (&InstanceId, u32, &E)> {
         let locals = self.locals.iter();
-        locals.map(|local| (&local.id, local.gate.in_flight(), &local.endpoint))
+        locals.map(|local| (&local.id, local.calls(), &local.endpoint))
     }
 
     fn new_key(&mut self) -> EndpointKey {

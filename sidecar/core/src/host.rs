@@ -28,7 +28,7 @@ use crate::resources::{Costs, Resources};
 use crate::schedule::Schedule;
 use crate::time::Time;
 use backoff::Backoff;
-pub use failure::{End, Reason};
+pub use failure::End;
 use instances::{Instance, Instances};
 pub use report::RevisionStatus;
 pub use types::{Action, Event, State};
@@ -90,7 +90,7 @@ struct RevisionState {
     backoff: Backoff,
     failure: Option<Arc<str>>,
     /// The kind of the last end that nobody asked for.
-    reason: Option<Reason>,
+    reason: Option<&'static str>,
     /// Instances in a row that ended before they were ready.
     unready: u32,
     /// The capacity bound kept it from starting enough.

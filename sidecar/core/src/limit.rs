@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gateless_common::network::client_network;
+
 use crate::time::Time;
 
 /// Callers of one function that a sidecar tells apart. Those who come when so many are known share one bucket,
@@ -40,12 +42,6 @@ impl Rate {
         Some(Self { interval, burst })
     }
 
-    /// Calls that may come at once.
-    #[must_use]
-    pub const fn burst(&self) -> u32 {
-        self.burst
-    }
-
     /// The time in which an empty bucket fills.
     #[must_use]
     pub fn window(&self) -> Duration {
@@ -69,7 +65,7 @@ pub struct Left {
 /// Whoever makes calls, as far as a limit tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Caller {
-    /// By address: one of IPv4, or the network of 64 bits that a site has of IPv6.
+    /// By the network that [`client_network`] says.
     Address(IpAddr),
     /// By the number of an identity that was proven.
     Proven(u64),
@@ -78,11 +74,8 @@ pub enum Caller {
 impl Caller {
     /// The caller with this address.
     #[must_use]
-    pub fn at(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-            v4 => v4,
-        })
+    pub const fn at(address: IpAddr) -> Self {
+        Self::Address(client_network(address))
     }
 }
 
@@ -164,7 +157,10 @@ impl Buckets {
         }
         if let Some((bucket, _)) = own {
             match key.flatten() {
-                Some(key) => drop(self.recent.insert(key, bucket)),
+                Some(key) => {
+                    self.older.remove(&key);
+                    self.recent.insert(key, bucket);
+                }
                 None => self.others = bucket,
             }
         }
@@ -182,7 +178,9 @@ impl Buckets {
         let known = self.recent.get(&caller).or_else(|| self.older.get(&caller));
         match known {
             Some(bucket) => (Some(caller), *bucket),
-            None if self.recent.len() < MAX_CALLERS => (Some(caller), Bucket::default()),
+            None if self.recent.len() + self.older.len() < MAX_CALLERS => {
+                (Some(caller), Bucket::default())
+            }
             None => (None, self.others),
         }
     }

@@ -68,7 +68,7 @@ impl Rules {
 pub struct Seen {
     /// Which.
     pub id: InstanceId,
-    /// Calls inside.
+    /// Calls inside; a probe is none.
     pub in_flight: u32,
     /// Signs of life that calls got of it so far.
     pub heard: u64,

@@ -26,14 +26,25 @@ pub enum Identity {
     Sidecar(Option<NodeId>),
     /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered, with the
     /// rights of whoever made it.
-    Queue(Principal),
+    Queue(Maker),
     /// A trigger of the catalogue, which has the rights of whoever made it.
     Trigger,
 }
 
-/// On whose behalf a call was taken for later: what is kept of an [`Identity`] on disk.
+/// On whose behalf a call was taken for later: what is kept on disk of who made it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Principal {
+pub struct Principal {
+    /// Whose rights it has.
+    pub maker: Maker,
+    /// The name of the key that was proved, which opens the function that was called and no other.
+    pub key: Option<Arc<str>>,
+    /// Where it came from, if that is known.
+    pub source: Option<IpAddr>,
+}
+
+/// What is kept of an [`Identity`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Maker {
     /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
     #[default]
     Unknown,
@@ -43,8 +54,6 @@ pub enum Principal {
     Function,
     /// A trigger of the catalogue.
     Trigger,
-    /// Whoever has the key of this name.
-    Key(Arc<str>),
 }
 
 /// What a caller proved to the function it calls, wherever it called from.
@@ -54,13 +63,22 @@ pub struct Proof {
     pub key: Arc<str>,
 }
 
-impl Principal {
+impl From<Maker> for Principal {
+    /// One of whom nothing else is known.
+    fn from(maker: Maker) -> Self {
+        Self {
+            maker,
+            ..Self::default()
+        }
+    }
+}
+
+impl Maker {
     /// Who a call to another function is made by that is made on behalf of this one: its callback, for example.
     #[must_use]
-    pub const fn acts_as(&self) -> Identity {
+    pub const fn acts_as(self) -> Identity {
         match self {
-            // A key is one function's: to another its holder is anyone.
-            Self::Unknown | Self::Anonymous | Self::Key(_) => Identity::Anonymous,
+            Self::Unknown | Self::Anonymous => Identity::Anonymous,
             Self::Function => Identity::Function,
             Self::Trigger => Identity::Trigger,
         }
@@ -70,14 +88,19 @@ impl Principal {
 impl Identity {
     /// What is kept of it with a call for later.
     #[must_use]
-    pub fn principal(&self) -> Principal {
+    pub const fn maker(&self) -> Maker {
         match self {
             // Whose call another sidecar forwards is not said: so it has nobody's rights.
-            Self::Anonymous | Self::Sidecar(_) => Principal::Anonymous,
-            Self::Function => Principal::Function,
-            Self::Trigger => Principal::Trigger,
-            Self::Queue(principal) => principal.clone(),
+            Self::Anonymous | Self::Sidecar(_) => Maker::Anonymous,
+            Self::Function => Maker::Function,
+            Self::Trigger => Maker::Trigger,
+            Self::Queue(maker) => *maker,
         }
+    }
+
+    /// Whether it comes from outside of the cluster, whenever it was taken.
+    const fn is_from_outside(&self) -> bool {
+        matches!(self, Self::Anonymous | Self::Queue(Maker::Anonymous))
     }
 }
 
@@ -87,7 +110,7 @@ pub trait Subject {
     fn function(&self) -> &Function;
     /// Who makes it.
     fn identity(&self) -> &Identity;
-    /// Where it comes from, if it comes from outside of this process.
+    /// Where it comes from, or whoever it is made on behalf of; `None` where that is not known.
     fn source(&self) -> Option<IpAddr>;
     /// What its maker proved to the function.
     fn proof(&self) -> Option<&Proof>;
@@ -107,6 +130,9 @@ pub enum Refused {
     /// The function takes no calls from this network.
     #[error("takes no calls from {0}")]
     Network(IpAddr),
+    /// It takes calls from some networks, and nobody knows from which this one is.
+    #[error("takes calls from some networks only, and where this one comes from is not known")]
+    NoNetwork,
     /// Too many calls came in too short a time.
     #[error("takes {} calls at once, and no more before the time in retry-after", .0.limit)]
     Rate(Left),
@@ -196,26 +222,30 @@ impl Policy {
     /// As [`Policy::admit`].
     pub fn check(&self, call: &impl Subject) -> Result<(), Refused> {
         let function = call.function();
-        match (function.visibility, call.identity()) {
-            (
-                Visibility::ClusterOnly,
-                Identity::Anonymous | Identity::Queue(Principal::Anonymous),
-            ) => return Err(Refused::ClusterOnly),
-            (Visibility::Public | Visibility::ClusterOnly, _) => {}
+        let is_from_outside = call.identity().is_from_outside();
+        if is_from_outside && function.visibility == Visibility::ClusterOnly {
+            return Err(Refused::ClusterOnly);
         }
         match (&function.access.auth, call.identity()) {
             (Auth::None, _) => {}
             // What an operator wrote down, or another sidecar has looked at.
             (
                 Auth::Key(_),
-                Identity::Trigger | Identity::Queue(Principal::Trigger) | Identity::Sidecar(_),
+                Identity::Trigger | Identity::Queue(Maker::Trigger) | Identity::Sidecar(_),
             ) => {}
             (Auth::Key(_), _) if call.proof().is_some() => {}
             (Auth::Key(_), _) => return Err(Refused::Unproven),
         }
-        match (call.identity(), call.source()) {
-            (Identity::Anonymous, Some(client)) if !function.access.allows(client) => {
+        match (is_from_outside, call.source()) {
+            (true, Some(client)) if !function.access.allows(client) => {
                 Err(Refused::Network(client))
+            }
+            // A version that did not write it down has let the call itself in, and nothing that follows from it.
+            (true, None)
+                if *call.identity() == Identity::Anonymous
+                    && !function.access.networks.is_empty() =>
+            {
+                Err(Refused::NoNetwork)
             }
             _ => Ok(()),
         }

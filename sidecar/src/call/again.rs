@@ -42,7 +42,7 @@ impl Proxy {
     pub(super) fn try_again(
         &self,
         revision: &Arc<Revision>,
-        call: &Call,
+        call: &mut Call,
         attempts: &mut Attempts,
         failed: Sent,
     ) -> Result<(), Error> {
@@ -69,6 +69,8 @@ impl Proxy {
                     revision.refused(lease.key());
                 }
             }
+            // Nobody failed, most likely. If it happens again, it is the call that ends them.
+            Sent::Failed { stale: true, .. } if !call.payload.is_spent() => call.resent = true,
             // The next who may know a way is asked at once.
             Sent::NoWay => {}
             Sent::Refused(lease) => revision.refused(lease.key()),
@@ -89,6 +91,7 @@ impl Proxy {
                 seen,
                 by,
                 error,
+                ..
             } => {
                 lease.set_outcome(Outcome::Failed);
                 if !self.may_retry(call, revision, attempts, seen) {

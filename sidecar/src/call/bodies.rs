@@ -20,6 +20,8 @@ enum Key {
     Ingress(String),
     /// One caller, by a hash of its address.
     Caller(u64),
+    /// What is kept of a function's bodies to be sent again.
+    Again(FunctionName),
     /// Namespaces in which nobody waits for what is sent.
     Nobody,
 }
@@ -28,6 +30,8 @@ enum Key {
 const EQUAL: u64 = 1;
 /// What nobody waits for: an eighth in all.
 const OF_NOBODY: u64 = 7;
+/// What is kept only to be sent again: half of what its function may have, so that its queued calls find room.
+const OF_AGAIN: u64 = 3;
 
 /// The budget. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -48,6 +52,18 @@ impl Bodies {
         self.account(vec![(namespace, EQUAL), (function, EQUAL)], caller)
     }
 
+    /// To keep what was read of a call's body until there is an answer.
+    #[must_use]
+    pub fn to_send_again(&self, function: &FunctionName, caller: Option<u64>) -> Account {
+        let namespace = Key::Namespace(function.namespace().to_owned());
+        let (again, function) = (
+            Key::Again(function.clone()),
+            Key::Function(function.clone()),
+        );
+        let keys = vec![(namespace, EQUAL), (function, EQUAL), (again, OF_AGAIN)];
+        self.account(keys, caller)
+    }
+
     /// For events or messages of `namespace`.
     #[must_use]
     pub fn of_ingress(&self, namespace: &str, caller: Option<u64>) -> Account {
@@ -65,8 +81,8 @@ impl Bodies {
     }
 
     /// Bytes set aside.
-    #[must_use]
-    pub fn taken(&self) -> u64 {
+    #[cfg(test)]
+    fn taken(&self) -> u64 {
         self.0.taken()
     }
 
@@ -143,6 +159,15 @@ mod tests {
         let of = |caller| bodies.of_call(&function, Some(caller));
         let _flooded = flood(|| of(1));
         assert!(of(2).open(Some(BODY)).is_some());
+    }
+
+    #[test]
+    fn bodies_kept_to_be_sent_again_leave_room_for_queued_calls_of_the_same_function() {
+        let bodies = Bodies::default();
+        let function: FunctionName = "one/a".parse().unwrap();
+        let kept = flood(|| bodies.to_send_again(&function, None));
+        assert!(kept.len() as u64 * BODY <= MAX_BODIES / 6);
+        assert!(bodies.of_call(&function, None).open(Some(BODY)).is_some());
     }
 
     #[test]

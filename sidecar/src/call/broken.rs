@@ -11,7 +11,6 @@ use crate::call::error::Error;
 use crate::endpoint::body::Body;
 use crate::endpoint::component::Failure;
 use crate::endpoint::pool;
-use crate::endpoint::unprocessed::Unprocessed;
 use crate::runtime::{Lease, Relay};
 
 /// What broke off.
@@ -60,6 +59,7 @@ impl Broken {
                 Ok(Sent::Failed {
                     lease,
                     seen: false,
+                    stale: false,
                     by: Blamed::Instance,
                     error,
                 })
@@ -76,11 +76,8 @@ impl Broken {
             Self::Wire(pool::Error::Sent { error, .. }) if error.is_user() => {
                 Err(Error::Body(error.to_string()))
             }
-            Self::Wire(pool::Error::Sent { error, stale }) if stale && call.is_idempotent() => {
-                let (why, error) = (Unprocessed::ConnectionEnded, error.to_string());
-                Ok(Sent::Unprocessed { lease, why, error })
-            }
-            Self::Wire(pool::Error::Sent { error, .. }) => Ok(Sent::Failed {
+            Self::Wire(pool::Error::Sent { error, stale }) => Ok(Sent::Failed {
+                stale: stale && call.is_repeatable(),
                 by: match lease.is_local() {
                     true => Blamed::Instance,
                     false => Blamed::Peer,

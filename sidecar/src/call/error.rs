@@ -167,7 +167,7 @@ const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
             Code::CallerUnproven,
             "send one of the function's keys as authorization: Bearer KEY, or as x-api-key",
         ),
-        policy::Refused::Network(_) => (
+        policy::Refused::Network(_) | policy::Refused::NoNetwork => (
             Code::NetworkNotAllowed,
             "access.networks names those that may call",
         ),
@@ -179,12 +179,6 @@ const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
 }
 
 impl Error {
-    /// Maps what the policy refused for a caller of `function`.
-    #[must_use]
-    pub fn not_admitted(function: &FunctionName, refused: policy::Refused) -> Self {
-        Self::NotAdmitted(function.clone(), refused)
-    }
-
     /// Maps a refusal of the core for a caller of `function`.
     #[must_use]
     pub fn refused(function: &FunctionName, refusal: Refusal) -> Self {

@@ -42,6 +42,8 @@ pub(super) enum Sent {
     Failed {
         lease: Lease,
         seen: bool,
+        /// It had served others, and may have ended just before.
+        stale: bool,
         by: Blamed,
         error: String,
     },
@@ -89,7 +91,7 @@ pub(super) async fn forward(
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
-    let (body, upload) = call.payload.take(limits.max_request_body);
+    let (body, upload) = call.lend(limits.max_request_body, &proxy.bodies);
     let size = http_body::Body::size_hint(&body).exact();
     let long = size.is_none_or(|size| size > SMALL);
     let relay = way.relay.clone();
@@ -100,7 +102,7 @@ pub(super) async fn forward(
     let until = call.deadline.map(|end| clock::instant(end).into_std());
     let upgrade = call.upgrade.is_some();
     let mut how = How {
-        repeatable: call.is_idempotent(),
+        repeatable: call.is_repeatable(),
         permit: lease.kept(),
     };
     let mut alarm = None;
@@ -198,6 +200,7 @@ fn answered(
         return Sent::Failed {
             lease,
             seen: true,
+            stale: false,
             by: Blamed::Instance,
             error: "on another host".to_owned(),
         };

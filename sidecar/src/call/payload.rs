@@ -11,7 +11,7 @@ use super::bodies::{Account, Memory};
 use crate::call::error::Error;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::patience::{Cut, Upload};
-use crate::endpoint::upload::{self, Lent, Limited};
+use crate::endpoint::upload::{self, AskRoom, Lent, Limited};
 
 /// Bodies up to this many bytes are read whole before they go to another host, so that a
 /// refusal there costs nothing.
@@ -140,8 +140,13 @@ impl Payload {
         }
     }
 
-    /// A body to send, cut off past `limit` bytes; what has come of it is told beside it, if it is a stream.
-    pub fn take(&mut self, limit: u64) -> (Body, Option<Arc<Upload>>) {
+    /// A body to send, cut off past `limit` bytes; what has come of it is told beside it, if it is a stream. One that is
+    /// to be sent again is kept in what `ask` has room for.
+    pub fn take(
+        &mut self,
+        limit: u64,
+        ask: impl FnOnce() -> AskRoom,
+    ) -> (Body, Option<Arc<Upload>>) {
         match std::mem::replace(self, Self::Spent) {
             Self::Whole(bytes) => {
                 *self = Self::Whole(bytes.clone());
@@ -152,7 +157,7 @@ impl Payload {
                     // One that says how long it is has no reason to pause; a conversation has.
                     let whole = incoming.size_hint().exact().is_some();
                     let stall = whole.then_some(UPLOAD_STALL);
-                    let (limited, upload, lent) = Limited::lend(incoming, limit, stall);
+                    let (limited, upload, lent) = Limited::lend(incoming, limit, stall, ask());
                     *self = Self::Lent(lent);
                     (Body::Limited(limited), Some(upload))
                 }

@@ -19,6 +19,9 @@ use super::error::Error;
 use super::headers::Hops;
 use super::payload::{Payload, SMALL};
 use crate::clock;
+use crate::endpoint::body::Body;
+use crate::endpoint::patience::Upload;
+use crate::endpoint::upload::{REPLAY, Room};
 use crate::runtime::{Function, Lease};
 
 /// A call on its way.
@@ -37,7 +40,8 @@ pub struct Call {
     pub caller: Caller,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
     pub client: Option<IpAddr>,
-    /// Where it comes from as far as proxies in front of the sidecar are believed; `None`: from this process or another sidecar.
+    /// Where it comes from as far as proxies in front of the sidecar are believed, or where what it is made on behalf of came from;
+    /// `None`: from this process or another sidecar.
     pub source: Option<IpAddr>,
     /// When it came.
     pub arrived: Time,
@@ -53,6 +57,8 @@ pub struct Call {
     pub queued: Option<Queued>,
     /// Whether its caller has its address for itself: no proxy and no other function has it, too.
     pub has_own_address: bool,
+    /// It was sent again because a connection that had served others ended under it. No other time is free.
+    pub(super) resent: bool,
     /// What its body takes of the memory for bodies.
     pub(super) memory: Option<Memory>,
 }
@@ -134,6 +140,7 @@ impl Call {
             permit: None,
             queued: None,
             has_own_address: false,
+            resent: false,
             memory: None,
         }
     }
@@ -151,6 +158,20 @@ impl Call {
         Ok(())
     }
 
+    /// Its body to send, as [`Payload::take`].
+    pub(super) fn lend(&mut self, limit: u64, bodies: &Bodies) -> (Body, Option<Arc<Upload>>) {
+        let caller = self.has_own_address.then_some(self.caller.0);
+        let function = &self.function;
+        self.payload.take(limit, || {
+            let (bodies, function) = (bodies.clone(), function.clone());
+            Box::new(move || {
+                let account = bodies.to_send_again(&function.config.name, caller);
+                let memory = account.open(Some(REPLAY as u64))?;
+                Some(Box::new(memory) as Room)
+            })
+        })
+    }
+
     /// Reads its body whole if it says it is small.
     ///
     /// # Errors
@@ -164,9 +185,10 @@ impl Call {
 
     /// On whose behalf it is kept for later.
     pub fn principal(&self) -> Principal {
-        match &self.proof {
-            Some(proof) => Principal::Key(proof.key.clone()),
-            None => self.identity.principal(),
+        Principal {
+            maker: self.identity.maker(),
+            key: self.proof.as_ref().map(|proof| proof.key.clone()),
+            source: self.source,
         }
     }
 
@@ -206,6 +228,11 @@ impl Call {
     /// Whether it may be sent again although a function may have seen it.
     pub(super) fn may_go_again(&self) -> bool {
         self.is_idempotent() && self.origin() == Origin::Here && !self.payload.is_spent()
+    }
+
+    /// Whether it is sent again, whatever the retry policy says, if a connection that had served others ends under it.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_idempotent() && !self.resent
     }
 
     /// Whether it may run twice.

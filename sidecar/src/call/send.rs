@@ -62,7 +62,7 @@ impl Proxy {
     pub fn admit(&self, call: Call) -> Result<Admitted<Call>, Error> {
         let name = call.function.config.name.clone();
         let admitted = self.policy.admit(call, clock::now());
-        admitted.map_err(|refused| Error::not_admitted(&name, refused))
+        admitted.map_err(|refused| Error::NotAdmitted(name, refused))
     }
 
     /// Sends a call to a revision of its function and gives back what the caller shall see.
@@ -94,7 +94,7 @@ impl Proxy {
             let name = &call.function.config.name;
             self.policy
                 .check(call)
-                .map_err(|refused| Error::not_admitted(name, refused))?;
+                .map_err(|refused| Error::NotAdmitted(name.clone(), refused))?;
             let index = pick(&call.function.config, &call.parts.headers);
             let Some(revision) = index.and_then(|index| call.function.revision(index)) else {
                 return Err(Error::NoRevision(name.clone()));

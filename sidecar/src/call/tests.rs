@@ -1,16 +1,19 @@
-//! What the proxy does with a component that has no room, and with one that answers whole.
+//! What the proxy does with a component that has no room, with one that answers whole, and with connections that end.
 
-use std::sync::Arc;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use gateless_core::access::Access;
 use gateless_core::config;
 use gateless_core::dispatch::Supply;
 use gateless_core::hold::{Caller, Class, Origin};
+use gateless_core::keepalive::LEFT_OPEN;
 use gateless_core::name::{InstanceId, NodeId, RevisionName};
 use gateless_core::policy::Identity;
 use http::{Request, Response, StatusCode};
@@ -18,6 +21,7 @@ use http_body_util::{BodyExt, Full};
 
 use super::{Call, Payload, Proxy, Reserve};
 use crate::call::bodies::Bodies;
+use crate::call::error::Error;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::component::{Component, Failure};
 use crate::endpoint::target::Target;
@@ -88,8 +92,8 @@ fn function(revision: config::Revision) -> config::Function {
     }
 }
 
-/// A proxy before one function, whose only instance is `component`.
-fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
+/// A proxy before one function, whose only instance is at `target`.
+fn proxy(target: Target) -> (Proxy, RevisionName) {
     let metrics = Arc::<Metrics>::default();
     let (registry, _) = Registry::new(NodeId::new("n"), HoldCaps::default(), metrics, None);
     let mut revision = contract::revision("narrow", contract::process(&["unused"]));
@@ -97,7 +101,6 @@ fn proxy(component: Arc<dyn Component>) -> (Proxy, RevisionName) {
     revision.hold.max_bytes = 1 << 20;
     let name = revision.name.clone();
     registry.change([Arc::new(function(revision))], []);
-    let target = Target::InProcess(component);
     assert!(registry.add_local(&name, &InstanceId::new("i"), target, Duration::ZERO));
     let proxy = Proxy {
         registry,
@@ -117,7 +120,7 @@ fn call(function: Arc<Function>, payload: Payload) -> Call {
 
 async fn told(busy: u32, payload: Payload) -> String {
     let busy = AtomicU32::new(busy);
-    let (proxy, name) = proxy(Arc::new(Narrow { busy }));
+    let (proxy, name) = proxy(Target::InProcess(Arc::new(Narrow { busy })));
     let function = proxy.registry.function(name.function()).unwrap();
     let revision = proxy.registry.revision(&name).unwrap();
     let mut call = proxy.admit(call(function, payload)).unwrap();
@@ -140,6 +143,63 @@ async fn call_a_busy_component_did_not_take_is_made_again_with_all_it_had() {
     let whole = Payload::Whole("whole".into());
     assert_eq!(told(3, whole).await, "POST /path?query yes whole");
     assert_eq!(told(3, streamed()).await, "POST /path?query yes streamed");
+}
+
+/// Answers each of `connections` once all are there, and again, but closes one that asks for `/poison`. Says how often
+/// one did.
+fn fragile(connections: usize) -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Arc::<AtomicU32>::default());
+    let (counted, together) = (asked.clone(), Arc::new(Barrier::new(connections)));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, asked, together) =
+                (stream.unwrap(), counted.clone(), together.clone());
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    if line.starts_with("GET /poison") {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
+                    if line.starts_with("GET /together") {
+                        together.wait();
+                    }
+                    if line.is_empty() {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        stream.write_all(answer).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn request_that_ends_its_connections_is_sent_again_once_and_then_as_retries_allow() {
+    const IDLE: usize = 6;
+    let (address, asked) = fragile(IDLE);
+    let (proxy, name) = proxy(Target::Http { address });
+    let revision = proxy.registry.revision(&name).unwrap();
+    let get = async |path: &str| {
+        let function = proxy.registry.function(name.function()).unwrap();
+        let parts = Request::get(path).body(()).unwrap().into_parts().0;
+        let payload = Payload::Whole(Bytes::new());
+        let call = Call::new(function, Identity::Function, parts, payload, Caller(1));
+        let sent = proxy.send(&revision, &mut proxy.admit(call).unwrap()).await;
+        Ok::<_, Error>(sent?.into_body().collect().await.unwrap())
+    };
+    let answered = join_all((0..IDLE).map(|_| get("/together"))).await;
+    assert!(answered.iter().all(Result::is_ok));
+    // Long enough for each to be used again.
+    tokio::time::sleep(2 * LEFT_OPEN).await;
+    let failed = get("/poison").await.unwrap_err();
+    assert!(
+        matches!(failed, Error::Instance { seen: true, .. }),
+        "{failed}"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,19 +1,18 @@
 //! Callbacks to functions of this cluster: through this sidecar's own router, in process, with the rights of whoever
 //! made the call that is told of.
 //!
-//! Same route, policy and holds as any call; only the socket is left out, and with it the rights of the door that a
-//! connection from here would have had.
+//! Same route, policy and holds as any call; only the socket is left out, and with it the rights of the door, and the
+//! address, that a connection from here would have had.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use gateless_core::policy::{Identity, Principal};
+use gateless_core::policy::Principal;
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
 
-use super::doors::Door;
 use super::{Edge, route};
 use crate::endpoint::body::Inbound;
 use crate::queue::callback::Functions;
@@ -45,13 +44,11 @@ impl Functions for Router {
         let edge = edge.and_then(|(edge, host)| Some((edge.upgrade()?, host.clone())));
         Box::pin(async move {
             let (edge, host) = edge?;
-            let door = match principal.acts_as() {
-                Identity::Function => Door::Local,
-                _ => Door::Public,
-            };
             let mut request = request.map(|body| Inbound::Whole(Some(body)));
             request.headers_mut().insert(header::HOST, host);
-            let answered = route::within(&edge, request, door).await;
+            // A key opened the function that was called; to another its holder is anyone.
+            let (identity, source) = (principal.maker.acts_as(), principal.source);
+            let answered = route::within(&edge, request, identity, source).await;
             Some(answered.map(BodyExt::boxed_unsync))
         })
     }

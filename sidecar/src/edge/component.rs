@@ -8,11 +8,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use gateless_core::authority::Authority;
 use gateless_core::egress::Egress;
+use gateless_core::policy::Identity;
 use gateless_wasm::{Body, Caller, Outgoing, OutgoingError, Routed};
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
 
-use super::doors::Door;
 use super::{Edge, route};
 use crate::call::headers::{self, Speaker};
 use crate::clock;
@@ -81,7 +81,8 @@ impl Outgoing for Router {
         }
         Routed::Taken(Box::pin(async move {
             let request = request.map(|body| Inbound::Boxed(Box::pin(body)));
-            let response: Response<_> = route::within(&edge, request, Door::Local).await;
+            let response: Response<_> =
+                route::within(&edge, request, Identity::Function, Some(route::HERE)).await;
             Ok(response.map(BodyExt::boxed_unsync))
         }))
     }

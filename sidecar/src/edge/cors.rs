@@ -16,6 +16,12 @@ use http::{Method, Response, StatusCode};
 use crate::call::error::Error;
 use crate::endpoint::body::Body;
 
+/// A cache must not give one origin what was said to another, or to nobody's page. Part of every answer of a function that
+/// other sites may call.
+pub(super) fn vary(headers: &mut HeaderMap) {
+    headers.append(VARY, HeaderValue::from(ORIGIN));
+}
+
 /// A request that a page of another origin made.
 pub(super) struct Foreign {
     origin: HeaderValue,
@@ -89,8 +95,7 @@ impl Foreign {
         for name in SAID {
             headers.remove(name);
         }
-        // A cache must not give one origin what was said to another.
-        headers.append(VARY, HeaderValue::from(ORIGIN));
+        vary(headers);
         if !self.allowed {
             return;
         }

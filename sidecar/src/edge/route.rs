@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
-use super::cors::Foreign;
+use super::cors::{self, Foreign};
 use super::doors::Door;
 use super::host::{self, Host};
 use super::{openfaas, prove};
@@ -22,6 +22,18 @@ use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::watchdog;
 use crate::runtime::Function;
+
+/// The address of what is in this process.
+pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Who makes a call.
+struct Sender {
+    identity: Identity,
+    /// Whose address goes into `forwarded`.
+    client: IpAddr,
+    /// Where it comes from, or where whoever it is made for is; `None`: nobody knows.
+    source: Option<IpAddr>,
+}
 
 /// Whether the host names a function, whose paths are its own.
 pub(super) fn is_named(edge: &Edge, host: &Host) -> bool {
@@ -37,27 +49,38 @@ pub(super) async fn outside(
     door: Door,
 ) -> Result<Response<Body>, Error> {
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
-    route(
-        edge,
-        Inbound::request(request),
-        host,
-        client.ip(),
-        door,
-        on_upgrade,
-    )
-    .await
+    let client = client.ip();
+    let source = match door {
+        Door::Public => origin::source(request.headers(), client, &edge.trusted),
+        Door::Local | Door::Peer | Door::Metrics => client,
+    };
+    let sender = Sender {
+        identity: match door {
+            Door::Public | Door::Metrics => Identity::Anonymous,
+            Door::Local => Identity::Function,
+            Door::Peer => Identity::Sidecar(None),
+        },
+        client,
+        source: Some(source),
+    };
+    route(edge, Inbound::request(request), host, sender, on_upgrade).await
 }
 
-/// A call that comes from this process, without a connection: as if through that door.
+/// A call that comes from this process, without a connection: by whom, and where that one is, if it is known.
 pub(crate) async fn within(
     edge: &Arc<Edge>,
     mut request: Request<Inbound>,
-    door: Door,
+    identity: Identity,
+    source: Option<IpAddr>,
 ) -> Response<Body> {
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let sender = Sender {
+        identity,
+        client: HERE,
+        source,
+    };
     let answered = match host::settle(&mut request) {
         // It is a task here that reads the answer, not the connection of the caller that led to it.
-        Ok(host) => watchdog::apart(route(edge, request, &host, here, door, None)).await,
+        Ok(host) => watchdog::apart(route(edge, request, &host, sender, None)).await,
         Err(refused) => Err(refused),
     };
     answered.unwrap_or_else(Error::into_response)
@@ -67,8 +90,7 @@ async fn route(
     edge: &Arc<Edge>,
     request: Request<Inbound>,
     host: &Host,
-    client: IpAddr,
-    door: Door,
+    sender: Sender,
     on_upgrade: Option<OnUpgrade>,
 ) -> Result<Response<Body>, Error> {
     let arrived = clock::now();
@@ -88,33 +110,28 @@ async fn route(
     let known = function.clone();
     let cors = known.config.access.cors.as_ref();
     let page = cors.and_then(|cors| Some((cors, Foreign::of(cors, &parts.headers)?)));
-    let kind = page
-        .as_ref()
-        .and_then(|_| grpc::kind(&parts.method, &parts.headers));
+    let kind = cors.and_then(|_| grpc::kind(&parts.method, &parts.headers));
     if let Some((cors, page)) = &page
         && let Some(answer) =
             page.preflight(cors, &known.config.name, &parts.method, &parts.headers)
     {
         return answer;
     }
-    let source = match door {
-        Door::Public => origin::source(&parts.headers, client, &edge.trusted),
-        Door::Local | Door::Peer | Door::Metrics => client,
-    };
-    let identity = match door {
-        Door::Public | Door::Metrics => Identity::Anonymous,
-        Door::Local => Identity::Function,
-        Door::Peer => Identity::Sidecar(None),
-    };
+    let Sender {
+        identity,
+        client,
+        source,
+    } = sender;
     let proof = prove::prove(&known.config.access, &mut parts.headers);
     let caller = match &proof {
-        Some(proof) => Caller(edge.fairness.hash_one(&*proof.key)),
-        None => Caller(edge.fairness.hash_one(source)),
+        Some(proof) => edge.fairness.hash_one(&*proof.key),
+        None => source.map_or(0, |source| edge.turn_of(source)),
     };
-    let mut call = Call::new(function, identity, parts, payload, caller);
-    (call.client, call.source, call.proof) = (Some(client), Some(source), proof);
+    let from_outside = identity == Identity::Anonymous;
+    let mut call = Call::new(function, identity, parts, payload, Caller(caller));
+    (call.client, call.source, call.proof) = (Some(client), source, proof);
     (call.arrived, call.upgrade) = (arrived, on_upgrade);
-    call.has_own_address = edge.is_one_caller(source, door);
+    call.has_own_address = from_outside && source.is_some_and(|at| edge.is_one_caller(at));
     let admitted = edge.proxy.admit(call);
     let left = admitted.as_ref().ok().and_then(Admitted::left);
     let answered = match admitted {
@@ -124,10 +141,13 @@ async fn route(
     };
     let mut answered =
         answered.inspect_err(|error| known.metrics().refused(error.row().0.as_str()));
-    if let Some((cors, page)) = page {
+    if cors.is_some() {
         // A page has to be able to read why its call was refused, too.
         let answer = answered.unwrap_or_else(|error| error.respond(kind));
-        answered = Ok(with_headers(answer, |headers| page.permit(cors, headers)));
+        answered = Ok(with_headers(answer, |headers| match page {
+            Some((cors, page)) => page.permit(cors, headers),
+            None => cors::vary(headers),
+        }));
     }
     Ok(match left {
         Some(left) => with_headers(answered?, |headers| limits::show(headers, left)),

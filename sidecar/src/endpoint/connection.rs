@@ -76,7 +76,7 @@ impl AbortHandle {
 /// What one HTTP/1 connection has done, for its pool and for itself.
 #[derive(Default)]
 pub(super) struct Use {
-    /// In nanoseconds; zero while a request is in it.
+    /// In nanoseconds; zero while a request is in it, and when it is this end that closes it.
     idle_since: AtomicU64,
     answers: AtomicU32,
     /// A byte of the request in it was written.
@@ -114,10 +114,14 @@ impl Use {
     }
 
     /// An answer is through; whether it was not the first.
-    pub(super) fn answered(&self, now: Time) -> bool {
-        self.idle_since.store(now.as_nanos(), Ordering::Release);
+    pub(super) fn answered(&self) -> bool {
         self.unsent();
         self.answers.fetch_add(1, Ordering::Relaxed) > 0
+    }
+
+    /// No request is in it, and this end leaves it open: its end is the other one's doing.
+    pub(super) fn left_open(&self, since: Time) {
+        self.idle_since.store(since.as_nanos(), Ordering::Release);
     }
 
     /// Whether the other end may have seen anything of the request in it.
@@ -132,7 +136,7 @@ impl Use {
         drop(permit);
     }
 
-    /// Since when no request is in it, if none is.
+    /// Since when no request is in it and this end leaves it open, if that is so.
     pub(super) fn idle_since(&self) -> Option<Time> {
         let since = self.idle_since.load(Ordering::Acquire);
         (since > 0).then(|| Time::from_nanos(since))

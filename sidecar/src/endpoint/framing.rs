@@ -41,6 +41,17 @@ pub(super) fn check<B>(response: &mut Response<B>, may_switch: bool) -> Result<(
     one_length(headers)
 }
 
+/// Whether the connection ends with an answer, as its other end says (RFC 9112, 9.3).
+pub(super) fn closes<B>(response: &Response<B>) -> bool {
+    let says = |option: &str| {
+        let lines = response.headers().get_all(header::CONNECTION).iter();
+        let lines = lines.filter_map(|line| line.to_str().ok());
+        let mut options = lines.flat_map(|line| line.split(','));
+        options.any(|one| one.trim().eq_ignore_ascii_case(option))
+    };
+    says("close") || (response.version() < Version::HTTP_11 && !says("keep-alive"))
+}
+
 /// Whether a message is chunked and nothing else: another coding would lose its label here.
 ///
 /// # Errors

@@ -104,9 +104,8 @@ impl Conn {
 
     /// Its answer is through: back into the pool, for the next call.
     pub fn finish(self) {
-        let since = clock::now();
-        let again = self.uses.answered(since);
-        if self.only_once || self.sender.is_closed() {
+        let again = self.uses.answered();
+        if self.only_once {
             return;
         }
         let mut idle = self.pool.idle.lock();
@@ -116,7 +115,7 @@ impl Conn {
         let kept = idle.put(Idle {
             sender: self.sender,
             uses: self.uses,
-            since,
+            since: clock::now(),
         });
         drop(idle);
         if kept {
@@ -219,7 +218,9 @@ impl Pool {
             let mut error = match sender.try_send_request(request).await {
                 Ok(response) => {
                     let response = checked(response, false)?;
-                    return Ok((response, self.conn(sender, uses)));
+                    let mut conn = self.conn(sender, uses);
+                    conn.only_once = framing::closes(&response);
+                    return Ok((response, conn));
                 }
                 Err(error) => error,
             };

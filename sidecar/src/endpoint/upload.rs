@@ -1,16 +1,16 @@
 //! A request's body on its way out: bounded in size and silence, and able to come back.
 //!
-//! What has been read of it is kept, up to [`REPLAY`] bytes, until there is an answer: a request that the other end
-//! provably did not process is sent again, whole. A body that nobody reads to its end is read and thrown away for a
-//! while: a connection closed over unread bytes takes the answer with it. Deliberately no decision when to send again.
+//! What has been read of it is kept, up to [`REPLAY`] bytes and in memory that is asked for, until there is an answer: a
+//! request that the other end provably did not process is sent again, whole. A body that nobody reads to its end is read
+//! and thrown away for a while: a connection closed over unread bytes takes the answer with it. Deliberately no decision
+//! when to send again.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -23,15 +23,77 @@ use crate::clock;
 
 /// Bytes of a body that are kept so that it can be sent again.
 pub const REPLAY: usize = 64 << 10;
+/// Of these, so many are kept without asking for room: no more than a small head has.
+const UNASKED: usize = 4 << 10;
 /// Thrown away at most.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(2);
 /// Who has a body lets it go within this once its request has failed.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(1);
 
+/// Memory for [`REPLAY`] bytes; given back when dropped.
+pub type Room = Box<dyn Send>;
+/// Asks for it; `None` when there is none, and then the body cannot be sent again.
+pub type AskRoom = Box<dyn FnOnce() -> Option<Room> + Send>;
+
+/// What was read of a body, apart from the buffers that it was read into: a piece of one byte would keep all of its own.
+struct Kept {
+    bytes: BytesMut,
+    /// The only piece so far, when it is large enough to be most of its buffer.
+    piece: Bytes,
+    room: Option<Room>,
+    ask: Option<AskRoom>,
+}
+
+impl Kept {
+    fn new(ask: AskRoom) -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            piece: Bytes::new(),
+            room: None,
+            ask: Some(ask),
+        }
+    }
+
+    /// False when it is too much.
+    fn put(&mut self, data: &Bytes) -> bool {
+        let length = self.bytes.len() + self.piece.len() + data.len();
+        if length > REPLAY {
+            return false;
+        }
+        if length > UNASKED && self.room.is_none() {
+            self.room = self.ask.take().and_then(|ask| ask());
+            if self.room.is_none() {
+                return false;
+            }
+            if self.bytes.is_empty() && self.piece.is_empty() {
+                self.piece = data.clone();
+                return true;
+            }
+            self.bytes.reserve(REPLAY - self.bytes.len());
+        }
+        if !self.piece.is_empty() {
+            self.bytes.reserve(REPLAY);
+            self.bytes
+                .extend_from_slice(&std::mem::take(&mut self.piece));
+        }
+        self.bytes.extend_from_slice(data);
+        true
+    }
+
+    fn finish(self) -> (Bytes, Option<Room>) {
+        let bytes = match self.piece.is_empty() {
+            true => self.bytes.freeze(),
+            false => self.piece,
+        };
+        (bytes, self.room)
+    }
+}
+
 /// What was read of a body already, and the rest of it.
 pub struct Replayed {
-    read: VecDeque<Bytes>,
+    read: Bytes,
+    room: Option<Room>,
     trailers: Option<HeaderMap>,
     rest: Inbound,
 }
@@ -41,8 +103,11 @@ impl Replayed {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some(data) = self.read.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        if !self.read.is_empty() {
+            // Whoever keeps it now asks for room.
+            self.room = None;
+            let read = std::mem::take(&mut self.read);
+            return Poll::Ready(Some(Ok(Frame::data(read))));
         }
         if let Some(trailers) = self.trailers.take() {
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
@@ -55,8 +120,7 @@ impl Replayed {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let read: usize = self.read.iter().map(Bytes::len).sum();
-        let (read, rest) = (read as u64, self.rest.size_hint());
+        let (read, rest) = (self.read.len() as u64, self.rest.size_hint());
         if let Some(rest) = rest.exact() {
             return SizeHint::with_exact(read + rest);
         }
@@ -96,8 +160,8 @@ pub struct Limited {
     /// Its caller lets us wait, and the alarm is set to how long it may.
     waiting: bool,
     upload: Arc<Upload>,
-    /// Read so far; `None` once that is more than may be kept.
-    kept: Option<(VecDeque<Bytes>, usize)>,
+    /// Read so far; `None` once that is more than may be kept, or there is an answer.
+    kept: Option<Kept>,
     trailers: Option<HeaderMap>,
     back: Option<oneshot::Sender<Inbound>>,
 }
@@ -122,17 +186,19 @@ impl Limited {
         (Box::new(limited), upload)
     }
 
-    /// The same, and where it comes back to when it is dropped, as long as it can be sent again.
+    /// The same, and where it comes back to when it is dropped, as long as it can be sent again. `ask` is asked once there
+    /// is more than little to keep for that.
     #[must_use]
     pub fn lend(
         inner: Inbound,
         limit: u64,
         stall: Option<Duration>,
+        ask: AskRoom,
     ) -> (Box<Self>, Arc<Upload>, Lent) {
         let (mut limited, upload) = Self::new(inner, limit, stall);
         let (back, lent) = oneshot::channel();
         limited.back = Some(back);
-        limited.kept = Some((VecDeque::new(), 0));
+        limited.kept = Some(Kept::new(ask));
         (limited, upload, Lent(lent))
     }
 
@@ -149,15 +215,18 @@ impl Limited {
     }
 
     fn keep(&mut self, data: &Bytes) {
-        let Some((read, bytes)) = &mut self.kept else {
-            return;
-        };
-        *bytes += data.len();
-        // Nobody waits for it any more once there is an answer.
-        if *bytes > REPLAY || self.back.as_ref().is_none_or(oneshot::Sender::is_closed) {
+        if self.kept.as_mut().is_some_and(|kept| !kept.put(data)) {
             self.kept = None;
-        } else {
-            read.push_back(data.clone());
+        }
+    }
+
+    /// Nobody waits for it to come back any more once there is an answer, however long the rest of it takes.
+    fn forget_if_answered(&mut self, cx: &mut Context<'_>) {
+        if self.kept.is_some()
+            && let Some(back) = &mut self.back
+            && back.poll_closed(cx).is_ready()
+        {
+            self.kept = None;
         }
     }
 
@@ -165,6 +234,7 @@ impl Limited {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.forget_if_answered(cx);
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if polled.is_pending() {
             ready!(self.poll_stalled(cx));
@@ -212,12 +282,14 @@ impl Drop for Limited {
     fn drop(&mut self) {
         let inner = std::mem::replace(&mut self.inner, Inbound::Whole(None));
         let rest = match (self.back.take(), self.kept.take()) {
-            (Some(back), Some((read, _))) => {
+            (Some(back), Some(kept)) => {
+                let (read, room) = kept.finish();
                 let trailers = self.trailers.take();
                 let body = match read.is_empty() && trailers.is_none() {
                     true => inner,
                     false => Inbound::Replayed(Box::new(Replayed {
                         read,
+                        room,
                         trailers,
                         rest: inner,
                     })),
@@ -255,66 +327,4 @@ pub fn throw_away(mut body: Inbound) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::endpoint::body::Body;
-    use http_body_util::StreamBody;
-
-    /// Pieces, then trailers.
-    fn pieces(pieces: Vec<Vec<u8>>) -> Inbound {
-        let data = pieces
-            .into_iter()
-            .map(|piece| Frame::data(Bytes::from(piece)));
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-last", http::HeaderValue::from_static("1"));
-        let frames = data.chain([Frame::trailers(trailers)]);
-        let frames = frames.map(Ok::<_, Error>).collect::<Vec<_>>();
-        Inbound::Boxed(Box::pin(StreamBody::new(futures_util::stream::iter(
-            frames,
-        ))))
-    }
-
-    /// Sends so many frames of it, then lets it go.
-    async fn sent(body: Inbound, frames: usize) -> Option<Inbound> {
-        let (limited, _, mut lent) = Limited::lend(body, u64::MAX, None);
-        let mut body = Body::Limited(limited);
-        for _ in 0..frames {
-            body.frame().await.unwrap().unwrap();
-        }
-        drop(body);
-        lent.come_back().await
-    }
-
-    #[tokio::test]
-    async fn body_comes_back_whole_however_far_it_got() {
-        for frames in 0..4 {
-            let mut body = pieces(vec![b"one".to_vec(), b"two".to_vec()]);
-            for _ in 0..3 {
-                body = sent(body, frames).await.unwrap();
-            }
-            let whole = body.collect().await.unwrap();
-            assert_eq!(whole.trailers().unwrap()["x-last"], "1");
-            assert_eq!(whole.to_bytes(), "onetwo");
-        }
-    }
-
-    #[tokio::test]
-    async fn body_of_which_too_much_was_read_does_not_come_back() {
-        let large = || pieces(vec![vec![b'x'; REPLAY], vec![b'x'; 1]]);
-        assert!(sent(large(), 1).await.is_some());
-        assert!(sent(large(), 2).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn body_that_broke_off_does_not_come_back() {
-        let frames = [
-            Ok(Frame::data(Bytes::from_static(b"half"))),
-            Err("gone".into()),
-        ];
-        let frames = StreamBody::new(futures_util::stream::iter(frames));
-        let (limited, upload, mut lent) = Limited::lend(Inbound::Boxed(Box::pin(frames)), 9, None);
-        assert!(Body::Limited(limited).collect().await.is_err());
-        assert_eq!(upload.cut(), Some(Cut::BrokenOff));
-        assert!(lent.come_back().await.is_none());
-    }
-}
+mod tests;

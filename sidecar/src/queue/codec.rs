@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
 use gateless_core::name::FunctionName;
-use gateless_core::policy::Principal;
+use gateless_core::policy::{Maker, Principal};
 use gateless_core::time::Time;
 use prost::Message;
 
 use super::Error;
-use super::types::{CallResult, CallbackState, Header, Record};
+use super::types::{self, CallResult, CallbackState, Header, Record};
 
 const VERSION: u8 = 1;
 
@@ -37,12 +37,15 @@ pub(super) struct Head {
     pub(super) idempotency_key: Option<String>,
     #[prost(uint64, tag = "8")]
     pub(super) body_bytes: u64,
-    /// 0 in what versions before wrote.
+    /// 0 in what versions before wrote; 4 where they wrote a key and not who had it.
     #[prost(uint32, tag = "9")]
-    principal: u32,
-    /// The name of the key, where the principal is one.
+    maker: u32,
+    /// The name of the key that was proved, if there is one.
     #[prost(string, tag = "10")]
-    caller: String,
+    key: String,
+    /// The address it came from, if it is known.
+    #[prost(string, tag = "11")]
+    source: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -195,35 +198,36 @@ impl Head {
             callback: record.callback.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
-            principal: match record.principal {
-                Principal::Unknown => 0,
-                Principal::Anonymous => 1,
-                Principal::Function => 2,
-                Principal::Trigger => 3,
-                Principal::Key(_) => 4,
+            maker: match record.principal.maker {
+                Maker::Unknown => 0,
+                Maker::Anonymous => 1,
+                Maker::Function => 2,
+                Maker::Trigger => 3,
             },
-            caller: match &record.principal {
-                Principal::Key(name) => name.to_string(),
-                _ => String::new(),
-            },
+            key: record.principal.key.as_deref().unwrap_or("").to_owned(),
+            source: record
+                .principal
+                .source
+                .map_or_else(String::new, |at| at.to_string()),
         }
     }
 
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
     pub(super) fn principal(&self) -> Principal {
-        match self.principal {
-            0 => Principal::Unknown,
-            2 => Principal::Function,
-            3 => Principal::Trigger,
-            4 => Principal::Key(self.caller.as_str().into()),
-            _ => Principal::Anonymous,
+        Principal {
+            maker: match self.maker {
+                0 | 4 => Maker::Unknown,
+                2 => Maker::Function,
+                3 => Maker::Trigger,
+                _ => Maker::Anonymous,
+            },
+            key: (!self.key.is_empty()).then(|| self.key.as_str().into()),
+            source: self.source.parse().ok(),
         }
     }
 
     pub(super) fn trigger(&self) -> Option<String> {
-        let is = |pair: &&Pair| pair.name == gateless_common::header::TRIGGER.as_str();
-        let found = self.headers.iter().find(is);
-        found.map(|pair| String::from_utf8_lossy(&pair.value).into_owned())
+        types::trigger(self.headers.iter().map(|pair| (&*pair.name, &pair.value)))
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -392,57 +396,4 @@ pub(super) fn result_from_bytes(bytes: &[u8]) -> Result<CallResult, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let mut call = Call::new(Time::from_millis(5));
-        call.state = State::Dead(Time::from_millis(9), Reason::MaxAge);
-        (call.interruptions, call.suspect) = (2, true);
-        call.unmade = "nothing starts".into();
-        call.attempts.push(Attempt {
-            number: 7,
-            started: Time::from_millis(6),
-            took: Duration::from_millis(2),
-            status: Some(503),
-            error: "late".into(),
-        });
-        let stored = Stored {
-            function: FunctionName::new("default", "hello").unwrap(),
-            call,
-            epoch: 4,
-            callback: CallbackState::Failed,
-            callback_tries: 3,
-            callback_error: "no answer within 10 s".into(),
-            callback_due: Time::from_millis(1),
-            expires_at: Time::from_millis(2),
-            stored: 4096,
-            status: Some(503),
-            result_bytes: 12,
-            ttl: Duration::from_secs(3),
-        };
-        assert_eq!(Stored::from_bytes(&stored.to_bytes()), Ok(stored));
-        let result = CallResult {
-            status: 201,
-            headers: vec![("etag".into(), Bytes::from_static(b"\"x\""))],
-            body: Bytes::from_static(b"made"),
-            truncated: true,
-        };
-        assert_eq!(result_from_bytes(&result_to_bytes(&result)), Ok(result));
-    }
-
-    #[test]
-    fn unknown_or_cut_values_are_damage_not_panics() {
-        for bytes in [
-            &[][..],
-            &[9, 1, 2],
-            &[1],
-            &[1, 0, 0, 0, 9, 1],
-            &[1, 255, 255],
-        ] {
-            assert!(Stored::from_bytes(bytes).is_err(), "{bytes:?}");
-            assert!(result_from_bytes(bytes).is_err(), "{bytes:?}");
-        }
-    }
-}
+mod tests;

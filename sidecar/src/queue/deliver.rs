@@ -90,22 +90,20 @@ async fn deliver(
         .clone();
     let (mut parts, body) = request.into_parts();
     let principal = parts.extensions.remove::<Principal>().unwrap_or_default();
+    let Principal { maker, key, source } = principal;
     // A key that was revoked meanwhile proves nothing any more.
-    let proof = match &principal {
-        Principal::Key(name) => {
-            let key = function.config.access.auth.by_name(name, unix_now().0);
-            key.map(|key| Proof {
-                key: key.name.clone(),
-            })
-        }
-        _ => None,
-    };
+    let auth = &function.config.access.auth;
+    let key = key.and_then(|name| auth.by_name(&name, unix_now().0));
+    let proof = key.map(|key| Proof {
+        key: key.name.clone(),
+    });
     if let Some(proof) = &proof {
         headers::set(&mut parts.headers, headers::CALLER, &proof.key);
     }
-    let identity = Identity::Queue(principal);
+    let identity = Identity::Queue(maker);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
-    (call.class, call.queued, call.proof) = (Class::Async, Some(queued), proof);
+    (call.class, call.queued) = (Class::Async, Some(queued));
+    (call.proof, call.source) = (proof, source);
     let mut admitted = proxy.admit(call)?;
     proxy.send(&revision, &mut admitted).await
 }

@@ -5,6 +5,7 @@
 
 use gateless_core::name::FunctionName;
 
+use super::clock::Skew;
 use super::types::{CallId, View};
 
 /// Which calls to list, newest first.
@@ -79,6 +80,17 @@ impl Filter {
         !self.states.is_empty() && self.states.iter().all(|s| states.contains(&s.as_str()))
     }
 
+    /// The same, its times those of the queue's clock and not those that people see.
+    pub(super) fn in_time_of(mut self, skew: Skew) -> Self {
+        for bound in [&mut self.since_ms, &mut self.until_ms] {
+            if *bound > 0 {
+                // None is not what a bound before all times comes to.
+                *bound = skew.steady_millis(*bound).max(1);
+            }
+        }
+        self
+    }
+
     /// Keys lie from the first of these to before the second. Ids begin with the millisecond they were made in.
     pub(super) fn keys(&self) -> ([u8; 16], [u8; 16]) {
         let first = |ms: u64| {
@@ -101,12 +113,6 @@ impl Filter {
 }
 
 impl Which {
-    /// Whether every call fits.
-    #[must_use]
-    pub fn is_any(&self) -> bool {
-        *self == Self::default()
-    }
-
     fn wants(&self, call: &View) -> bool {
         let status = |wanted: Status| {
             let last = call.call.attempts.last().and_then(|attempt| attempt.status);

@@ -125,11 +125,18 @@ impl Record {
     /// The trigger that made it; `None`: a caller.
     #[must_use]
     pub fn trigger(&self) -> Option<String> {
-        // No caller can send this header: it is not kept.
-        let mut headers = self.headers.iter();
-        let (_, value) = headers.find(|(name, _)| name == TRIGGER.as_str())?;
-        Some(String::from_utf8_lossy(value).into_owned())
+        trigger(self.headers.iter().map(|(name, value)| (&**name, value)))
     }
+}
+
+/// The trigger that made a call with these headers.
+pub(super) fn trigger<'a>(
+    headers: impl IntoIterator<Item = (&'a str, &'a Bytes)>,
+) -> Option<String> {
+    // No caller can send this header: it is not kept.
+    let mut headers = headers.into_iter();
+    let (_, value) = headers.find(|(name, _)| *name == TRIGGER.as_str())?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// An idempotency key and what it was used for.

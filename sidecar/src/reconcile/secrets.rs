@@ -1,6 +1,6 @@
 //! Secrets of instances: their values when one starts, and who is told when they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gateless_core::config;
@@ -11,7 +11,6 @@ use imbl::ordmap::DiffItem;
 
 use super::Reconciler;
 use crate::catalogue::Catalogue;
-use crate::catalogue::config::SecretName;
 
 /// The version of the values that a revision's secrets have: the newest of theirs.
 fn version(catalogue: &Catalogue, revision: &config::Revision) -> u64 {
@@ -47,30 +46,47 @@ impl Reconciler {
         new: &Catalogue,
         changed: &[Arc<config::Function>],
     ) {
-        let mut concerned: BTreeMap<RevisionName, u64> = BTreeMap::new();
-        let mut add = |function: &config::Function, rotated: Option<&SecretName>| {
-            for revision in function.revisions.iter().filter(|r| !r.secrets.is_empty()) {
-                let named = |secret: &SecretName| {
-                    let mut all = revision.secrets.iter();
-                    all.any(|one| one.secret == secret.name)
-                };
-                if rotated.is_none_or(named) {
-                    let version = version(new, revision);
-                    concerned.insert(revision.name.clone(), version);
-                }
-            }
-        };
-        changed.iter().for_each(|function| add(function, None));
-        for difference in old.secrets.diff(&new.secrets) {
-            let (DiffItem::Add(name, _)
-            | DiffItem::Remove(name, _)
-            | DiffItem::Update { new: (name, _), .. }) = difference;
-            let functions = new.functions.values();
-            let users = functions.filter(|f| f.name.namespace() == name.namespace);
-            users.for_each(|function| add(function, Some(name)));
-        }
-        for (name, version) in concerned {
-            self.machines.host(now, host::Event::Secrets(name, version));
+        let rotated = rotated(old, new);
+        // Walked once, however many have changed.
+        let users = new.functions.values().filter(|_| !rotated.is_empty());
+        let users = users.flat_map(|function| using(function, |secret| rotated.contains(secret)));
+        let all = changed
+            .iter()
+            .flat_map(|function| using(function, |_| true));
+        let concerned: BTreeMap<&RevisionName, &config::Revision> = all
+            .chain(users)
+            .map(|revision| (&revision.name, revision))
+            .collect();
+        for (name, revision) in concerned {
+            let event = host::Event::Secrets(name.clone(), version(new, revision));
+            self.machines.host(now, event);
         }
     }
+}
+
+/// Secrets by namespace and name whose values are others than before. Where nothing was before, every function is new.
+fn rotated<'a>(old: &'a Catalogue, new: &'a Catalogue) -> BTreeSet<(&'a str, &'a str)> {
+    if old.functions.is_empty() {
+        return BTreeSet::new();
+    }
+    let differences = old.secrets.diff(&new.secrets).map(|difference| {
+        let (DiffItem::Add(name, _)
+        | DiffItem::Remove(name, _)
+        | DiffItem::Update { new: (name, _), .. }) = difference;
+        (name.namespace.as_str(), name.name.as_str())
+    });
+    differences.collect()
+}
+
+/// The revisions of a function that use one of the secrets that `is` of.
+fn using(
+    function: &config::Function,
+    is: impl Fn(&(&str, &str)) -> bool,
+) -> impl Iterator<Item = &config::Revision> {
+    let namespace = function.name.namespace();
+    let revisions = function.revisions.iter().map(|revision| &**revision);
+    revisions.filter(move |revision| {
+        let mut secrets = revision.secrets.iter();
+        secrets.any(|one| is(&(namespace, one.secret.as_ref())))
+    })
 }

@@ -138,7 +138,7 @@ impl Status {
         }
         if let Some((reason, message)) = status.failure {
             wire.message = message.to_string();
-            reason.as_str().clone_into(&mut wire.reason);
+            reason.clone_into(&mut wire.reason);
             if let Some(exit) = self.exits.get(&name) {
                 wire.exit_code = exit.code.unwrap_or(0);
                 wire.last_log_lines.clone_from(&exit.last_log_lines);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use gateless_core::config::Function;
 use gateless_core::limit::Buckets;
-use gateless_core::policy::{Admitted, Identity, Policy, Principal, Proof, Subject};
+use gateless_core::policy::{Admitted, Identity, Maker, Policy, Proof, Subject};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,7 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
         body,
         callback: None,
         idempotency: Some(Idempotency { key, digest }),
-        principal: Principal::Trigger,
+        principal: Maker::Trigger.into(),
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn admit(
     record: Record,
 ) -> Result<Admitted<Record>, String> {
     let fired = policy.admit(Fired { function, record }, clock::now());
-    let refused = |refused| Error::not_admitted(&function.name, refused).to_string();
+    let refused = |refused| Error::NotAdmitted(function.name.clone(), refused).to_string();
     Ok(fired.map_err(refused)?.map(|fired| fired.record))
 }
 

@@ -3,7 +3,7 @@
 //! It may be up to a second old when the process is killed: what was fired since is fired again, and
 //! the queue knows by its idempotency key that it has that call. Blocking: not for async tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub(super) struct Saved {
     settled_ms: BTreeMap<String, u64>,
     /// The last call of a trigger, by uid.
     calls: BTreeMap<String, String>,
+    /// Triggers a time of which waits for their last call, by uid.
+    waits: BTreeSet<String>,
     /// How often the clock was set back, and how far it had come, Unix milliseconds, by uid.
     set_back: BTreeMap<String, (u32, u64)>,
     /// What triggers did, by uid.
@@ -36,13 +38,18 @@ impl Saved {
         counts: BTreeMap<String, Counts>,
     ) -> Self {
         let (mut settled_ms, mut calls) = (BTreeMap::new(), BTreeMap::new());
+        let mut waits = BTreeSet::new();
         for (uid, known) in levels {
+            if known.waits {
+                waits.insert(uid.to_string());
+            }
             settled_ms.insert(uid.to_string(), millis(known.settled));
             calls.extend(known.call.map(|call| (uid.to_string(), call.to_string())));
         }
         Self {
             settled_ms,
             calls,
+            waits,
             set_back: set_back
                 .map(|(uid, SetBack { count, until })| (uid.to_string(), (count, millis(until))))
                 .collect(),
@@ -56,7 +63,12 @@ impl Saved {
             .map(|(uid, ms)| {
                 let settled = Time::from_millis(*ms);
                 let call = self.calls.get(uid).map(|call| call.as_str().into());
-                (uid.as_str().into(), Known { settled, call })
+                let known = Known {
+                    settled,
+                    call,
+                    waits: self.waits.contains(uid),
+                };
+                (uid.as_str().into(), known)
             })
             .collect()
     }
@@ -111,6 +123,7 @@ mod tests {
         let known = Known {
             settled: Time::from_millis(5000),
             call: Some("call".into()),
+            waits: true,
         };
         let levels = vec![("u".into(), known)];
         let set_back = SetBack {
@@ -131,10 +144,11 @@ mod tests {
         if is_to_be_made {
             save(&kept, &saved).unwrap();
         }
-        // It knew nothing of the call that a time made.
+        // It knew nothing of the call that a time made, nor of what waits for that.
         let known = Known {
             settled: Time::from_millis(5000),
             call: None,
+            waits: false,
         };
         assert_eq!(load(&kept).levels(), [("u".into(), known)]);
         fs::write(&path, b"{\"settled_ms").unwrap();

@@ -25,6 +25,7 @@ pub(super) fn message(
     let level = |(uid, known): (Uid, Option<Known>)| v1::TriggerLevel {
         uid: uid.to_string(),
         settled_ms: known.as_ref().map_or(0, |known| millis(known.settled)),
+        waits: known.as_ref().is_some_and(|known| known.waits),
         call_id: known
             .and_then(|known| known.call)
             .map_or_else(String::new, |call| call.to_string()),
@@ -50,6 +51,7 @@ pub(super) fn claimed(message: v1::TriggerLevels) -> Vec<(Uid, Option<Known>)> {
         let known = (level.settled_ms > 0).then(|| Known {
             settled: Time::from_millis(level.settled_ms),
             call: Some(level.call_id.into()).filter(|call: &CallRef| !call.is_empty()),
+            waits: level.waits,
         });
         (Uid::from(level.uid), known)
     };

@@ -197,7 +197,7 @@ fn common_is_the_ground() {
 #[test]
 fn accepting_connections_knows_nothing_of_what_is_answered() {
     check_layer("listen/Cargo.toml", &OURS);
-    check_layer("listen/Cargo.toml", &["gateless-common", "tonic", "axum"]);
+    check_layer("listen/Cargo.toml", &["tonic", "axum"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which endpoint a call goes to. It changes counts only through gates; who waits is decided
 //! in the parent.
 
+use super::types::Taken;
 use super::{Dispatch, EndpointKey, Pass, Permit};
 use crate::balancer::{Health, pick};
 use crate::gate::Gate;
@@ -14,6 +15,8 @@ pub(super) struct Local<E> {
     pub(super) id: InstanceId,
     pub(super) key: EndpointKey,
     pub(super) gate: Gate,
+    /// Of those inside.
+    pub(super) probes: u32,
     /// Could not be reached; tried again then.
     pub(super) rests_until: Time,
     /// What its silence makes of it.
@@ -40,6 +43,11 @@ impl<E> Local<E> {
         self.is_open() && self.gate.has_room() && now >= self.rests_until
     }
 
+    /// Calls inside.
+    pub(super) fn calls(&self) -> u32 {
+        self.gate.in_flight().saturating_sub(self.probes)
+    }
+
     /// Takes calls, if not at this moment.
     pub(super) fn is_open(&self) -> bool {
         !self.gate.is_closed() && self.standing != Standing::Shut
@@ -51,23 +59,29 @@ impl<W, E: Clone> Dispatch<W, E> {
     /// there is none, or no such instance.
     pub fn probe(&mut self, id: &InstanceId) -> Option<Permit<E>> {
         let local = self.locals.iter_mut().find(|local| local.id == *id)?;
-        let pass = Pass {
-            key: local.key,
-            entered: None,
-        };
-        local.gate.enter().then(|| Permit {
+        if !local.gate.enter() {
+            return None;
+        }
+        local.probes += 1;
+        Some(Permit {
             endpoint: local.endpoint.clone(),
-            pass,
+            pass: Pass {
+                key: local.key,
+                taken: Taken::Probe,
+            },
             local: true,
         })
     }
 
     pub(super) fn enter(&mut self, now: Time, origin: Origin, chosen: Chosen) -> Permit<E> {
-        let entered = (origin == Origin::Here).then_some(now);
-        if entered.is_some() {
-            self.usage.enter(now);
-        }
-        let pass = |key| Pass { key, entered };
+        let taken = match origin {
+            Origin::Here => {
+                self.usage.enter(now);
+                Taken::Call(now)
+            }
+            Origin::Peer => Taken::Forwarded,
+        };
+        let pass = |key| Pass { key, taken };
         match chosen {
             Chosen::Local(at) => {
                 let local = &mut self.locals[at];

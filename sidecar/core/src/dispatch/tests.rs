@@ -68,7 +68,13 @@ fn full_gate_queues_ten_times_its_concurrency_and_then_refuses() {
 
 #[test]
 fn forwarded_calls_are_turned_away_when_the_last_gate_here_is_closed() {
-    for closes in [true, false] {
+    type Gone = fn(&mut Tested, &InstanceId) -> Vec<Waiter<u32>>;
+    let ways: [Gone; 3] = [
+        |d, id| d.close_local(id).1,
+        |d, id| d.remove_local(id),
+        |d, id| d.stand(Time::ZERO, id, Standing::Shut, 1, &mut Vec::new()),
+    ];
+    for way in ways {
         let mut d = Tested::new(&revision(1, None));
         add(&mut d, "a");
         add(&mut d, "b");
@@ -78,12 +84,7 @@ fn forwarded_calls_are_turned_away_when_the_last_gate_here_is_closed() {
         assert!(d.wait(Time::ZERO, &call(Origin::Peer), 1).is_ok());
         assert!(d.wait(Time::ZERO, &call(Origin::Here), 2).is_ok());
         let mut gone = |id| {
-            let id = InstanceId::new(id);
-            let turned_away = match closes {
-                true => d.close_local(&id).1,
-                false => d.remove_local(&id),
-            };
-            turned_away
+            way(&mut d, &InstanceId::new(id))
                 .iter()
                 .map(|waiter| waiter.wake)
                 .collect::<Vec<_>>()
@@ -365,10 +366,13 @@ fn a_probe_takes_a_place_so_that_no_more_than_may_are_inside() {
     add(&mut d, "a");
     let id = InstanceId::new("a");
     let probe = d.probe(&id).unwrap();
+    let calls = |d: &Tested| d.locals().map(|(_, calls, _)| calls).sum::<u32>();
+    assert_eq!(calls(&d), 0, "it is no call, nor work that excuses silence");
     assert!(d.acquire(Time::ZERO, &call(Origin::Here), 1).is_none());
     assert!(d.wait(Time::ZERO, &call(Origin::Here), 1).is_ok());
     let mut grants = Vec::new();
     d.release(Time::ZERO, probe.pass, Outcome::Neutral, 1, &mut grants);
     assert_eq!(grants.len(), 1, "who waited meanwhile");
+    assert_eq!(calls(&d), 1);
     assert!(d.probe(&id).is_none(), "a call is inside");
 }

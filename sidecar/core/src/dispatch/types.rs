@@ -26,8 +26,18 @@ pub struct Permit<E> {
 pub struct Pass {
     /// Names the endpoint, for [`Call::avoid`] and for giving the permit back.
     pub key: EndpointKey,
-    /// Since when it counts as demand; forwarded calls count where they came from.
-    pub(super) entered: Option<Time>,
+    pub(super) taken: Taken,
+}
+
+/// What a permit was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A call that is demand since then.
+    Call(Time),
+    /// A call that counts as demand where it came in.
+    Forwarded,
+    /// A question of the sidecar's own, which is no call.
+    Probe,
 }
 
 /// A call that asks for a permit.
@@ -72,7 +82,7 @@ pub struct Supply {
 }
 
 /// What came of giving a permit back.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Released {
     /// The gate was closed and this was its last call.
     pub drained: Option<InstanceId>,

@@ -17,42 +17,13 @@ pub enum End {
     Unresponsive,
 }
 
-/// Why a revision fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// Several instances in a row ended by themselves before they were ready.
-    CrashLoop,
-    /// An instance ended by itself.
-    Crashed,
-    /// An instance was not ready in time.
-    StartTimeout,
-    /// An instance could not be started at all.
-    NotStarted,
-    /// The driver ended an instance that was wanted.
-    Stopped,
-    /// An instance did nothing any more, and was ended.
-    Unresponsive,
-}
-
-impl Reason {
-    /// Of an end that nobody asked for; `unready` instances in a row, this one included, were never ready.
+impl End {
+    /// As conditions and the API spell it; `unready` instances in a row, this one included, were never ready.
     #[must_use]
-    pub const fn of(end: End, unready: u32) -> Self {
-        match end {
-            End::Crashed if unready > 1 => Self::CrashLoop,
-            End::Crashed => Self::Crashed,
-            End::StartTimeout => Self::StartTimeout,
-            End::NotStarted => Self::NotStarted,
-            End::Stopped => Self::Stopped,
-            End::Unresponsive => Self::Unresponsive,
-        }
-    }
-
-    /// As conditions and the API spell it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(self, unready: u32) -> &'static str {
         match self {
-            Self::CrashLoop => "crash_loop",
+            // Before they were ready, time and again.
+            Self::Crashed if unready > 1 => "crash_loop",
             Self::Crashed => "crashed",
             Self::StartTimeout => "start_timeout",
             Self::NotStarted => "spawn_failed",

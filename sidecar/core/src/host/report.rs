@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Host, Instance, Reason, State};
+use super::{Action, Host, Instance, State};
 use crate::config::Revision;
 use crate::message::RevisionInstances;
 use crate::name::{InstanceId, NodeId, RevisionName};
@@ -42,8 +42,8 @@ pub struct RevisionStatus {
     pub failures: u32,
     /// Until when none is started.
     pub backoff_until: Option<Time>,
-    /// What the last failure was, while nothing has been ready since: its kind, and its text for people.
-    pub failure: Option<(Reason, Arc<str>)>,
+    /// What the last failure was, while nothing has been ready since: its kind ([`super::End::as_str`]), and its text for people.
+    pub failure: Option<(&'static str, Arc<str>)>,
 }
 
 impl Host {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::backoff::STABLE;
-use super::{Action, Death, End, Host, Instance, LONGEST_DRAIN, Reason, State};
+use super::{Action, Death, End, Host, Instance, LONGEST_DRAIN, State};
 use crate::config::Revision;
 use crate::name::{InstanceId, RevisionName};
 use crate::time::Time;
@@ -244,7 +244,7 @@ impl Host {
             state.backoff.failed(now, instance.started);
             state.failure = Some(message.clone());
             state.unready = if was_ready { 0 } else { state.unready + 1 };
-            state.reason = Some(Reason::of(end, state.unready));
+            state.reason = Some(end.as_str(state.unready));
             if was_ready && state.was_ready && end != End::Stopped {
                 let message = message.clone();
                 state.died.get_or_insert(Death { answered, message });

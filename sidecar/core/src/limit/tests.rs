@@ -72,9 +72,33 @@ fn whoever_comes_when_too_many_are_known_takes_nothing_from_those_who_are() {
     assert!(buckets.take(address(7), now).is_ok());
     assert!(buckets.recent.len() <= MAX_CALLERS);
     // Once their buckets are full they need not be known any more.
-    let later = now + Duration::from_secs(2);
+    let later = now + Duration::from_secs(4);
     assert!(buckets.take(address(1 << 30), later).is_ok());
     assert_eq!(buckets.recent.len(), 1);
+}
+
+#[test]
+fn no_more_are_known_than_may_be_however_many_come_and_stay() {
+    let mut buckets = of_callers(1.0, 4);
+    let most = u32::try_from(MAX_CALLERS).unwrap();
+    let mut now = Time::from_millis(1);
+    for generation in 0..6 {
+        // Half of those of the time before, and as many new ones.
+        let first = generation * most / 2;
+        for number in first..first + most {
+            buckets.take(address(number), now).ok();
+            let known = buckets.recent.len() + buckets.older.len();
+            assert!(known <= MAX_CALLERS, "{known}");
+        }
+        now += Duration::from_secs(4);
+    }
+    // Whoever goes on calling stays known, and once.
+    let mut buckets = of_callers(1.0, 4);
+    for _ in 0..6 {
+        assert!(buckets.take(address(1), now).is_ok());
+        assert_eq!(buckets.recent.len() + buckets.older.len(), 1);
+        now += Duration::from_secs(4);
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) struct Instance {
     failures: u32,
     cause: Arc<str>,
     stopped: u32,
+    looking: bool,
     probing: bool,
     /// Since the last probe ended.
     rested: Duration,
@@ -56,6 +57,7 @@ impl Instance {
             failures: 0,
             cause: Arc::default(),
             stopped: 0,
+            looking: false,
             probing: false,
             rested: Duration::ZERO,
         }
@@ -83,7 +85,10 @@ impl Instance {
             *failing += step;
         }
         let busy = seen.in_flight > 0;
-        if self.failures > 0 || (busy && self.quiet >= QUIET) {
+        // Once begun it is looked at to the end: one look may have met it at a bad moment.
+        let suspect = self.failures > 0 || self.stopped > 0;
+        if !self.looking && (suspect || (busy && self.quiet >= QUIET)) {
+            self.looking = true;
             out.push(Action::Look(seen.id.clone()));
         }
         if !self.probing && self.is_due(busy) {
@@ -106,6 +111,7 @@ impl Instance {
     }
 
     pub(super) fn looked(&mut self, stopped: bool) {
+        self.looking = false;
         self.stopped = if stopped { self.stopped + 1 } else { 0 };
     }
 

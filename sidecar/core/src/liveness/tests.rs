@@ -92,7 +92,10 @@ impl World {
                     assert!(self.probe.is_none(), "one at a time");
                     self.probe = Some(self.now);
                 }
-                Action::Look(_) => self.look = true,
+                Action::Look(_) => {
+                    assert!(!self.look, "one at a time");
+                    self.look = true;
+                }
             }
         }
     }
@@ -185,6 +188,45 @@ fn a_process_that_is_stopped_for_a_moment_goes_on() {
         world.pass(running, Duration::from_millis(300));
     }
     assert_eq!((world.replaced, world.stood), (None, Standing::Serving));
+}
+
+#[test]
+fn a_process_that_was_stopped_at_one_look_gets_calls_again_after_the_next() {
+    let mut world = World::new(rules());
+    world.pass(IDLE, secs(25));
+    let shut = world.until(STOPPED, secs(9), |world| world.stood == Standing::Shut);
+    assert!(shut.is_some());
+    // It goes on, and its callers have gone: nothing is asked of it now.
+    let serves = world.until(IDLE, secs(20), |world| world.stood == Standing::Serving);
+    assert!(serves.unwrap() <= LOOK_EVERY * 2, "{serves:?}");
+    assert_eq!(world.replaced, None);
+}
+
+#[test]
+fn a_look_that_takes_long_is_the_only_one() {
+    let mut world = World::new(rules());
+    world.pass(IDLE, secs(25));
+    let mut looks = 0;
+    let mut tell = |event: Event| {
+        world.now += LOOK_EVERY;
+        let mut out = Vec::new();
+        world.liveness.on_event(world.now, event, &mut out);
+        looks += out.iter().filter(|a| matches!(a, Action::Look(_))).count();
+        looks
+    };
+    let seen = || {
+        let (id, in_flight, heard) = (id(), 1, 1);
+        Event::Seen(vec![Seen {
+            id,
+            in_flight,
+            heard,
+        }])
+    };
+    for _ in 0..20 {
+        tell(seen());
+    }
+    assert_eq!(tell(Event::Looked(id(), false)), 1);
+    assert_eq!(tell(seen()), 2);
 }
 
 #[test]

@@ -47,11 +47,10 @@ fn every_identity() -> Vec<Identity> {
         Identity::Function,
         Identity::Sidecar(None),
         Identity::Sidecar(Some(NodeId::new("a"))),
-        Identity::Queue(Principal::Anonymous),
-        Identity::Queue(Principal::Function),
-        Identity::Queue(Principal::Trigger),
-        Identity::Queue(Principal::Unknown),
-        Identity::Queue(Principal::Key("ann".into())),
+        Identity::Queue(Maker::Anonymous),
+        Identity::Queue(Maker::Function),
+        Identity::Queue(Maker::Trigger),
+        Identity::Queue(Maker::Unknown),
         Identity::Trigger,
     ]
 }
@@ -82,14 +81,14 @@ fn anyone_may_call_a_public_function() {
 
 #[test]
 fn cluster_only_function_is_out_of_reach_from_outside_alone() {
-    for outside in [Identity::Anonymous, Identity::Queue(Principal::Anonymous)] {
+    for outside in [Identity::Anonymous, Identity::Queue(Maker::Anonymous)] {
         check(Visibility::ClusterOnly, outside, Err(Refused::ClusterOnly));
     }
     for identity in [
         Identity::Function,
         Identity::Sidecar(Some(NodeId::new("a"))),
-        Identity::Queue(Principal::Function),
-        Identity::Queue(Principal::Unknown),
+        Identity::Queue(Maker::Function),
+        Identity::Queue(Maker::Unknown),
         Identity::Trigger,
     ] {
         check(Visibility::ClusterOnly, identity, Ok(()));
@@ -99,20 +98,20 @@ fn cluster_only_function_is_out_of_reach_from_outside_alone() {
 #[test]
 fn what_is_done_on_a_callers_behalf_has_that_callers_rights() {
     for identity in [Identity::Anonymous, Identity::Sidecar(None)] {
-        assert_eq!(identity.principal().acts_as(), Identity::Anonymous);
-        let kept = Identity::Queue(identity.principal());
-        assert_eq!(kept.principal().acts_as(), Identity::Anonymous);
+        assert_eq!(identity.maker().acts_as(), Identity::Anonymous);
+        let kept = Identity::Queue(identity.maker());
+        assert_eq!(kept.maker().acts_as(), Identity::Anonymous);
     }
     for identity in [Identity::Function, Identity::Trigger] {
-        assert_eq!(identity.principal().acts_as(), identity);
+        assert_eq!(identity.maker().acts_as(), identity);
     }
-    assert_eq!(Principal::Unknown.acts_as(), Identity::Anonymous);
+    assert_eq!(Maker::Unknown.acts_as(), Identity::Anonymous);
 }
 
 #[test]
 fn call_from_outside_comes_from_a_network_that_is_allowed() {
     for identity in every_identity() {
-        let call = |network: &str| {
+        let call = |network: &str, client: Option<IpAddr>| {
             let access = Access {
                 networks: vec![network.parse().unwrap()],
                 ..Access::default()
@@ -124,18 +123,22 @@ fn call_from_outside_comes_from_a_network_that_is_allowed() {
             let call = Call {
                 function,
                 identity: identity.clone(),
-                client: Some(CLIENT),
+                client,
                 proof: None,
                 buckets: None,
             };
             Policy::default().admit(call, Time::ZERO).map(|_| ())
         };
-        assert_eq!(call("192.0.2.0/24"), Ok(()));
-        let expected = match identity {
-            Identity::Anonymous => Err(Refused::Network(CLIENT)),
-            _ => Ok(()),
+        assert_eq!(call("192.0.2.0/24", Some(CLIENT)), Ok(()));
+        let (elsewhere, unknown) = match identity {
+            Identity::Anonymous => (Err(Refused::Network(CLIENT)), Err(Refused::NoNetwork)),
+            // Queued by a version that did not write down where it came from.
+            Identity::Queue(Maker::Anonymous) => (Err(Refused::Network(CLIENT)), Ok(())),
+            _ => (Ok(()), Ok(())),
         };
-        assert_eq!(call("198.51.100.0/24"), expected, "{identity:?}");
+        let called = call("198.51.100.0/24", Some(CLIENT));
+        assert_eq!(called, elsewhere, "{identity:?}");
+        assert_eq!(call("198.51.100.0/24", None), unknown, "{identity:?}");
     }
 }
 
@@ -196,9 +199,7 @@ fn function_with_keys_is_called_by_who_proved_one() {
         };
         assert_eq!(call(Some("ann")), Ok(()), "{identity:?}");
         let expected = match identity {
-            Identity::Trigger | Identity::Sidecar(_) | Identity::Queue(Principal::Trigger) => {
-                Ok(())
-            }
+            Identity::Trigger | Identity::Sidecar(_) | Identity::Queue(Maker::Trigger) => Ok(()),
             _ => Err(Refused::Unproven),
         };
         assert_eq!(call(None), expected, "{identity:?}");

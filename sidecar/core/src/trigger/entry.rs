@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub(super) settled: Time,
     /// The last call it made.
     pub(super) call: Option<CallRef>,
-    /// A time has come whose call waits for that one.
+    /// A time after `settled` has come, whose call waits for that one.
     pub(super) waits: bool,
     pub(super) role: Role,
     /// Who knows `settled`.
@@ -52,12 +52,20 @@ pub(super) struct Entry {
 impl Entry {
     /// Of a trigger that is new here.
     pub(super) fn new(cron: Cron, known: Option<Known>) -> Self {
-        let (settled, call) = known.map_or((Time::ZERO, None), |known| (known.settled, known.call));
+        let Known {
+            settled,
+            call,
+            waits,
+        } = known.unwrap_or(Known {
+            settled: Time::ZERO,
+            call: None,
+            waits: false,
+        });
         Self {
             cron,
             settled,
             call,
-            waits: false,
+            waits,
             role: Role::Other,
             shared_with: BTreeSet::new(),
             set_back: SetBack::default(),
@@ -71,9 +79,10 @@ impl Entry {
 
     /// Something not everybody derives from the catalogue.
     pub(super) fn level(&self) -> Option<Known> {
-        (self.settled > self.cron.since).then(|| Known {
+        (self.settled > self.cron.since || self.waits).then(|| Known {
             settled: self.settled,
             call: self.call.clone(),
+            waits: self.waits,
         })
     }
 
@@ -83,6 +92,15 @@ impl Entry {
             self.call.clone_from(&known.call);
         }
         self.settle(known.settled);
+        self.waits |= known.waits && known.settled == self.settled;
+    }
+
+    /// Its time waits for the call before: who would fire it next has to know.
+    pub(super) fn wait(&mut self) {
+        if !self.waits {
+            self.waits = true;
+            self.shared_with.clear();
+        }
     }
 
     /// Forgets what a clock that was ahead led to; it is not that time yet.
@@ -90,7 +108,7 @@ impl Entry {
         if self.settled > now + self.cron.may_be_ahead() {
             self.set_back.count = self.set_back.count.saturating_add(1);
             self.set_back.until = self.set_back.until.max(self.settled);
-            self.settled = now;
+            (self.settled, self.waits) = (now, false);
         }
     }
 
@@ -110,7 +128,7 @@ impl Entry {
 
     pub(super) fn settle(&mut self, at: Time) {
         if at > self.settled {
-            self.settled = at;
+            (self.settled, self.waits) = (at, false);
             self.shared_with.clear();
         }
     }

@@ -286,10 +286,10 @@ impl Machine {
             Outcome::Settled(call) => {
                 entry.settle(at);
                 entry.call = call.clone().or(entry.call.take());
-                (entry.failures, entry.retry, entry.waits) = (0, None, false);
+                (entry.failures, entry.retry) = (0, None);
             }
             Outcome::Busy if entry.cron.overlap == Overlap::Queue => {
-                entry.waits = true;
+                entry.wait();
                 entry.retry = Some(now + LOOK_AGAIN);
                 return;
             }
@@ -311,8 +311,11 @@ impl Machine {
             // Its new owner may not have waited for this.
             let key = entry.cron.name.key();
             if let Some(owner) = ownership::first(key, &self.members).filter(|o| **o != self.this) {
-                let call = entry.call.clone();
-                let known = Known { settled: at, call };
+                let known = Known {
+                    settled: at,
+                    call: entry.call.clone(),
+                    waits: false,
+                };
                 let share = post.shares.entry(owner.clone()).or_default();
                 share.push((uid.clone(), known));
             }
@@ -330,6 +333,8 @@ impl Machine {
         entry.look_at_clock(now);
         let live = self.members.iter().chain(self.claimants.keys());
         let ours = ownership::first(entry.cron.name.key(), live) == Some(&self.this);
+        // What comes while it is paused is left out, and so is what waits.
+        entry.waits &= !entry.cron.paused;
         if !ours || entry.cron.paused {
             entry.role = Role::Other;
             return;

@@ -16,6 +16,8 @@ pub struct Known {
     pub settled: Time,
     /// The last call it made, where it matters whether that is over.
     pub call: Option<CallRef>,
+    /// A time after `settled` has come, whose call waits until that one is over.
+    pub waits: bool,
 }
 
 /// A call's id, which only the shell can read.
@@ -66,14 +68,14 @@ pub enum Event {
     },
     /// A sidecar could not be told.
     ShareFailed {
-        /// The sidecar to ask.
+        /// The one.
         to: NodeId,
-        /// The triggers that are about to be fired here.
+        /// The triggers of which it was not told.
         uids: Vec<Uid>,
     },
     /// How [`Action::Fire`] went.
     Fired {
-        /// The trigger to fire.
+        /// The trigger that was fired, or was to be.
         uid: Uid,
         /// For which time.
         at: Time,

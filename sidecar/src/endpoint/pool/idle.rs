@@ -26,13 +26,17 @@ pub(super) struct Idle {
 }
 
 impl IdleList {
-    /// Keeps one, if there is room. Those that came before are not younger.
+    /// Keeps one, if there is room and it is open still. Those that came before are not younger.
     pub(super) fn put(&mut self, idle: Idle) -> bool {
-        let room = self.list.len() < MAX_IDLE;
-        if room {
+        if self.list.len() >= MAX_IDLE {
+            return false;
+        }
+        idle.uses.left_open(idle.since);
+        let open = !idle.sender.is_closed();
+        if open {
             self.list.push(idle);
         }
-        room
+        open
     }
 
     /// The youngest that may take a request; `repeatable`: it may be sent again if its connection ends under it.

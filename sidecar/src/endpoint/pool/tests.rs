@@ -97,6 +97,45 @@ async fn program_that_closes_after_each_answer_gets_a_connection_for_each_reques
     }
 }
 
+/// Answers each request of each connection with `answer`, and tells when the other end has closed one.
+fn keeps_open(listener: TcpListener, answer: &'static [u8]) -> tokio::sync::mpsc::Receiver<()> {
+    let (closed, is_closed) = tokio::sync::mpsc::channel(8);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, closed) = (stream.unwrap(), closed.clone());
+            std::thread::spawn(move || {
+                let mut read = [0; 1_024];
+                while stream.read(&mut read).is_ok_and(|bytes| bytes > 0) {
+                    stream.write_all(answer).unwrap();
+                }
+                closed.blocking_send(()).ok();
+            });
+        }
+    });
+    is_closed
+}
+
+#[tokio::test]
+async fn connection_that_this_end_closes_is_not_held_against_its_program() {
+    const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+    for (answer, only_once) in [(OK, true), (LAST, false)] {
+        let (listener, pool) = listen();
+        let mut closed = keeps_open(listener, answer);
+        pool.idle.lock().keep_alive.answered_again();
+        let how = How::default();
+        let sent = pool.send_h1(post(Body::empty()), &how);
+        let (answer, mut conn) = sent.await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        if only_once {
+            conn.only_once();
+        }
+        conn.finish();
+        closed.recv().await.unwrap();
+        let now = crate::clock::now();
+        assert!(pool.idle.lock().keep_alive.may_use(now, now, false));
+    }
+}
+
 #[tokio::test]
 async fn answer_is_read_although_the_request_cannot_be_written() {
     let (listener, pool) = listen();

@@ -127,9 +127,9 @@ pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -
         _ => {}
     }
     // A launcher has the program below it, which costs less to find than all of its group.
-    let below = descendants(leader);
+    let below = family(leader).into_iter().skip(1);
     if below
-        .into_iter()
+        .map(|(pid, _)| pid)
         .any(|pid| has_socket(pid, inode).unwrap_or(false))
     {
         return Owns::Yes;
@@ -141,37 +141,37 @@ pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -
     if found { Owns::Yes } else { Owns::No }
 }
 
-/// The processes that a leader started, and those that they did, at most [`DESCENDANTS`].
-fn descendants(leader: i32) -> Vec<i32> {
-    let mut found = vec![leader];
+/// A leader, the processes that it started, and those that they did, each with the one that did: about [`DESCENDANTS`].
+fn family(leader: i32) -> Vec<(i32, Option<i32>)> {
+    let mut found = vec![(leader, None)];
     let mut next = 0;
-    while let Some(pid) = found
+    while let Some((pid, _)) = found
         .get(next)
         .copied()
         .filter(|_| found.len() < DESCENDANTS)
     {
-        found.extend(children(pid));
+        found.extend(children(pid).into_iter().map(|child| (child, Some(pid))));
         next += 1;
     }
-    found.split_off(1)
+    found
 }
 
 /// Whether everything that could do an instance's work is stopped: its processes that have none below them. One that is
 /// traced is not: somebody looks at it.
 pub(super) fn is_stopped(leader: i32) -> bool {
-    let mut all = descendants(leader);
-    if all.len() + 1 >= DESCENDANTS {
+    let all = family(leader);
+    if all.len() >= DESCENDANTS {
         return false; // there may be others
     }
-    all.push(leader);
-    let living = all.iter().filter_map(|pid| Some((*pid, stat(*pid).ok()?)));
-    let living: Vec<(i32, Stat)> = living.filter(|(_, stat)| !stat.zombie).collect();
-    let is_parent = |pid: i32| {
-        let mut below = children(pid).into_iter();
-        below.any(|child| living.iter().any(|(known, _)| *known == child))
-    };
-    let mut workers = living.iter().filter(|(pid, _)| !is_parent(*pid)).peekable();
-    workers.peek().is_some() && workers.all(|(_, stat)| stat.stopped)
+    let living = all.into_iter().filter_map(|(pid, parent)| {
+        let stat = stat(pid).ok().filter(|stat| !stat.zombie)?;
+        Some((pid, parent, stat))
+    });
+    let living: Vec<_> = living.collect();
+    let is_parent = |pid: i32| living.iter().any(|(_, parent, _)| *parent == Some(pid));
+    let workers = living.iter().filter(|(pid, ..)| !is_parent(*pid));
+    let mut workers = workers.peekable();
+    workers.peek().is_some() && workers.all(|(_, _, stat)| stat.stopped)
 }
 
 /// Of all its threads: any of them may have started one.

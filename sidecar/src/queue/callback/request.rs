@@ -88,7 +88,7 @@ mod tests {
             id: CallId::new(Time::from_millis(1), NodeId::new("0badcafe")),
             function: FunctionName::new("default", "hello").unwrap(),
             url: "http://x/".into(),
-            principal: gateless_core::policy::Principal::Anonymous,
+            principal: gateless_core::policy::Maker::Anonymous.into(),
             attempt: 2,
             state: "succeeded",
             result: Some(CallResult {

@@ -179,6 +179,12 @@ impl Skew {
     pub const fn millis(self, steady: Time) -> u64 {
         millis(steady).saturating_add_signed(self.seconds.saturating_mul(1000))
     }
+
+    /// And back: what the steady clock's time was when the wall clock of now would have said this.
+    #[must_use]
+    pub const fn steady_millis(self, wall_ms: u64) -> u64 {
+        wall_ms.saturating_add_signed(self.seconds.saturating_mul(-1000))
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
 pub(in crate::queue) use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::{Admitted, Principal};
+use gateless_core::policy::{Admitted, Maker};
 use gateless_core::time::Time;
 
 use crate::queue::clock::{Clock, Manual};
@@ -48,7 +48,7 @@ pub(in crate::queue) fn record(body: &'static str) -> Record {
         body: body.into(),
         callback: None,
         idempotency: None,
-        principal: Principal::Anonymous,
+        principal: Maker::Anonymous.into(),
     }
 }
 

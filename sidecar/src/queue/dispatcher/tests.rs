@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::egress::Egress;
-use gateless_core::policy::Principal;
+use gateless_core::policy::{Maker, Principal};
 
 fn known(_: &FunctionName) -> Lookup {
     Lookup::Known(AsyncPolicy::DEFAULT)

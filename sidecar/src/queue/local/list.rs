@@ -20,12 +20,13 @@ impl Local {
     pub(super) async fn read_list(&self, filter: Filter) -> Result<Page, Error> {
         let node = self.shared.config.node.clone();
         self.read(move |shared, engine| {
+            let skew = shared.config.clock.skew();
+            let filter = filter.in_time_of(skew);
             let mut keys: Box<dyn Iterator<Item = Result<Key, Error>>> = match filter.is_only(&OPEN)
             {
                 true => Box::new(open(shared, &filter).into_iter().map(Ok)),
                 false => Box::new(Newest::of(engine, &filter)?),
             };
-            let skew = shared.config.clock.skew();
             let mut page = Page {
                 calls: Vec::new(),
                 scanned_to: None,

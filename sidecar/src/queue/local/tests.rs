@@ -17,6 +17,7 @@ use crate::queue::contract::fixture::{
     Fixture as Steps, NODE, START, admitted, answer, dead_letters, failed, function, keyed, of,
     record, with_callback, with_default,
 };
+use crate::queue::filter::Filter;
 use crate::queue::lifecycle::{self, Begin};
 use crate::queue::types::CallbackState;
 use crate::queue::work::{Update, Work};
@@ -339,6 +340,18 @@ async fn a_clock_that_is_set_makes_no_call_older_or_younger() {
     stepped.step("one", 101, START + 5 * HOUR);
     assert!(is_young(&queue).await, "two hours ahead");
     assert_eq!(shown(&queue).await, millis(START + 5 * HOUR) - 1000);
+    let at = shown(&queue).await;
+    for (since_ms, until_ms, found) in [(at, at + 1, 1), (at + 1, 0, 0), (0, at, 0), (0, 1, 0)] {
+        let filter = Filter {
+            namespace: function().namespace().to_owned(),
+            limit: 9,
+            since_ms,
+            until_ms,
+            ..Filter::default()
+        };
+        let page = queue.list(filter).await.unwrap();
+        assert_eq!(page.calls.len(), found, "{since_ms} to {until_ms}");
+    }
     stepped.step("one", 102, START);
     assert!(is_young(&queue).await, "three hours back: it is due still");
     assert_eq!(shown(&queue).await, millis(START) - 2000);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use gateless_core::dispatch::Refusal;
 use gateless_core::liveness::{Seen, Standing};
 use gateless_core::name::InstanceId;
 
@@ -27,7 +28,11 @@ impl Revision {
     }
 
     pub(in crate::runtime) fn stand(self: &Arc<Self>, id: &InstanceId, standing: Standing) {
-        self.change(|core, now, random, grants| core.stand(now, id, standing, random, grants));
+        let mut turned_away = Vec::new();
+        self.change(|core, now, random, grants| {
+            turned_away = core.stand(now, id, standing, random, grants);
+        });
+        Self::refuse_all(turned_away, || Refusal::NoInstance);
     }
 
     /// Takes a place in an instance for a probe, if there is one.

@@ -138,7 +138,12 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
     let functions = Arc::<Noted>::default();
     let answers = scripted(|_| now(reply(200, "made")));
     let dispatcher = with_functions(&fixture, answers, known, functions.clone());
-    for principal in [Principal::Anonymous, Principal::Function] {
+    let source = Some("192.0.2.1".parse().unwrap());
+    let outsider = Principal {
+        source,
+        ..Maker::Anonymous.into()
+    };
+    for principal in [outsider.clone(), Maker::Function.into()] {
         let record = Record {
             callback: Some("/function/inner".into()),
             principal,
@@ -149,10 +154,7 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
         assert_eq!(view.callback_error, "it was answered with 403");
     }
     let path = || "/function/inner".to_owned();
-    let expected = [
-        (Principal::Anonymous, path()),
-        (Principal::Function, path()),
-    ];
+    let expected = [(outsider, path()), (Maker::Function.into(), path())];
     assert_eq!(*functions.0.lock().unwrap(), expected);
     dispatcher.stop(Duration::from_secs(9)).await;
 }
