@@ -163,11 +163,8 @@ impl Log {
                 None => return Ok(()),
             }
         }
-        let of_change = draft
-            .changes
-            .iter()
-            .find_map(|change| describe::namespace(&change.key));
-        let namespace = draft.namespace.as_deref().or(of_change);
+        let of_change = || draft.changes.iter().find_map(describe::namespace);
+        let namespace = draft.namespace.clone().or_else(of_change);
         let sequence = inner.sequence + 1;
         let entry = Entry {
             sequence,
@@ -177,7 +174,7 @@ impl Log {
             forwarded: draft.forwarded.as_deref().map(cut),
             action: cut(&draft.action),
             path: cut(&draft.path),
-            namespace: namespace.map(cut),
+            namespace: namespace.as_deref().map(cut),
             status: draft.status,
             code: draft.code,
             changes,
@@ -270,7 +267,7 @@ impl Filter {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT_BYTES / 4).collect()
+    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
 }
 
 #[cfg(test)]

@@ -165,13 +165,12 @@ async fn an_admin_sees_what_concerns_its_namespace() {
             .expect(201);
     }
     let own = server.token("a", Role::Admin).await;
-    let seen = server
-        .call("GET", "/v1/audit", Some(&own), None)
-        .await
-        .expect(200);
-    let seen = seen.body["items"].as_array().unwrap().clone();
-    assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0]["namespace"], "a");
+    let seen = async || {
+        let seen = server.call("GET", "/v1/audit", Some(&own), None).await;
+        seen.expect(200).body["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(seen().await.len(), 1);
+    assert_eq!(seen().await[0]["namespace"], "a");
     let other = server
         .call("GET", "/v1/audit?namespace=b", Some(&own), None)
         .await;
@@ -216,6 +215,16 @@ async fn an_admin_sees_what_concerns_its_namespace() {
         .admin_call("GET", "/v1/audit?page_token=eA", None)
         .await
         .problem(400, "invalid_parameter");
+    // Its tokens are of its namespace, and nobody else's are.
+    for namespace in ["a", "b", "*"] {
+        let made = json!({"namespace": namespace, "role": "viewer", "ttl_seconds": 60});
+        let made = server.admin_call("POST", "/v1/tokens", Some(made)).await;
+        let uri = format!("/v1/tokens/{}", made.expect(201).body["id"].as_str().unwrap());
+        server.admin_call("DELETE", &uri, None).await.expect(204);
+    }
+    let tokens = seen().await;
+    assert_eq!(tokens.len(), 3, "{tokens:#?}");
+    assert!(tokens.iter().all(|entry| entry["namespace"] == "a"));
 }
 
 #[tokio::test]

@@ -43,12 +43,20 @@ fn show(key: &str) -> Show {
     }
 }
 
-/// The namespace that a key is in.
-pub fn namespace(key: &str) -> Option<&str> {
-    let mut parts = key.split('/');
+/// The namespace that a change concerns: that of its key, or of the token or session in it; `None`: none in particular.
+pub fn namespace(change: &Change) -> Option<String> {
+    let mut parts = change.key.split('/');
     let (first, second) = (parts.next()?, parts.next()?);
-    let of_all = matches!(first, "auth" | "identity");
-    (!of_all).then_some(second)
+    match first {
+        "identity" => None,
+        "auth" => {
+            let record = change.after.as_deref().or(change.before.as_deref());
+            let record = value(record);
+            let namespace = record.get("namespace")?.as_str()?;
+            (namespace != "*").then(|| namespace.to_owned())
+        }
+        _ => Some(second.to_owned()),
+    }
 }
 
 /// The changed fields, and how many more there are.
@@ -157,10 +165,7 @@ fn cut(value: &Value) -> Value {
     if text.len() <= MAX_FIELD_BYTES {
         return value.clone();
     }
-    let end = (0..=MAX_FIELD_BYTES)
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    let shown = text.get(..end.unwrap_or(0)).unwrap_or_default();
+    let shown = &text[..text.floor_char_boundary(MAX_FIELD_BYTES)];
     json!(format!("{shown}... ({} bytes)", text.len()))
 }
 
@@ -263,9 +268,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_says_its_namespace() {
-        assert_eq!(namespace("functions/n/f"), Some("n"));
-        assert_eq!(namespace("auth/tokens/x"), None);
-        assert_eq!(namespace("x"), None);
+    fn a_change_says_its_namespace() {
+        let token = |namespace: &str| Some(json!({"id": "x", "namespace": namespace}));
+        for (key, before, after, expected) in [
+            ("functions/n/f", None, None, Some("n")),
+            ("auth/tokens/x", None, token("n"), Some("n")),
+            ("auth/tokens/x", token("n"), None, Some("n")),
+            ("auth/sessions/x", None, token("n"), Some("n")),
+            ("auth/tokens/x", None, token("*"), None),
+            ("auth/keys", None, Some(json!({"keys": []})), None),
+            ("x", None, None, None),
+        ] {
+            let found = namespace(&change(key, before, after));
+            assert_eq!(found.as_deref(), expected, "{key}");
+        }
     }
 }

@@ -263,6 +263,21 @@ fn who_asks_without_end_pushes_out_only_what_is_kept_with_it() {
 }
 
 #[test]
+fn texts_are_cut_at_their_bound_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    for (text, kept) in [
+        ("x".repeat(MAX_TEXT_BYTES), MAX_TEXT_BYTES),
+        ("x".repeat(MAX_TEXT_BYTES + 1), MAX_TEXT_BYTES),
+        (format!("x{}", "ä".repeat(MAX_TEXT_BYTES)), MAX_TEXT_BYTES - 1),
+    ] {
+        let path = text.clone();
+        log.append(Draft { path, ..done("a") }, NOW).unwrap();
+        assert_eq!(all(&log)[0].path, text[..kept]);
+    }
+}
+
+#[test]
 fn a_filter_shows_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path()).unwrap();

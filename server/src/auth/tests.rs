@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::MemoryStore;
+use crate::store::recorded::{Changes, Recorded};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -126,6 +127,19 @@ async fn no_namespace_can_take_the_places_of_others() {
     // What expired leaves its place.
     auth.issue(of("a"), later(10)).await.unwrap();
     assert_eq!(auth.list(later(10)).len(), 2);
+}
+
+#[tokio::test]
+async fn what_expired_is_no_change_of_whoever_asks_for_a_token() {
+    let store: Arc<dyn Store> = Arc::new(Recorded::new(Arc::new(MemoryStore::default())));
+    let auth = Auth::open(store).await.unwrap();
+    fill(&auth, grant(Role::Viewer, 10)).await;
+    let changes = Changes::default();
+    let issued = changes.of(auth.issue(grant(Role::Viewer, 10), later(10)));
+    let (_, info) = issued.await.unwrap();
+    let changed: Vec<_> = changes.take().into_iter().map(|change| change.key).collect();
+    assert_eq!(changed, [format!("{TOKENS}{}", info.id)]);
+    assert_eq!(auth.list(later(10)).len(), 1);
 }
 
 #[tokio::test]

@@ -22,6 +22,11 @@ tokio::task_local! {
     static CHANGES: Changes;
 }
 
+/// Does something whose changes belong to nobody who asked for something: they follow from time alone.
+pub async fn apart<T>(work: impl Future<Output = T>) -> T {
+    Changes::default().of(work).await
+}
+
 /// A change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
