@@ -55,6 +55,7 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
             keys: Vec::new(),
         })),
         candidate_settle_ms: 0,
+        gave_back_at_ms: 0,
         visibility: v1::Visibility::Public.into(),
         r#async: Some(gateless_common::settings!(async => message AsyncPolicy {})),
         generation: 1,

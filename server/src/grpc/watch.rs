@@ -303,7 +303,7 @@ impl Feed {
                 // The next report says it again.
                 tracing::error!(%error, revision = status.revision, "a revision cannot be marked ready");
             }
-            if let Err(error) = self.service.observe_death(&status).await {
+            if let Err(error) = self.service.observe_death(&status, applied).await {
                 tracing::error!(%error, revision = status.revision, "a revision cannot give its calls back");
             }
         }

@@ -83,11 +83,16 @@ impl Service {
         Ok(())
     }
 
-    /// Lets a revision give its calls back of which a sidecar saw an instance end by itself that had been ready.
+    /// Lets a revision give its calls back of which a sidecar saw an instance end by itself that had been ready, while it had
+    /// `applied` the catalogue's version.
+    ///
+    /// What was seen before the function changed last may be of another revision of that name, or of a time since which this
+    /// one gave its calls back and showed anew that it works. The sidecar says it again once it knows of the change, if it
+    /// still holds.
     ///
     /// # Errors
     /// The store's.
-    pub async fn observe_death(&self, status: &RevisionStatus) -> Result<()> {
+    pub async fn observe_death(&self, status: &RevisionStatus, applied: u64) -> Result<()> {
         if !status.died {
             return Ok(());
         }
@@ -106,6 +111,9 @@ impl Service {
                 return Ok(());
             };
             let function: Versioned<Function> = parse(&entry)?;
+            if function.version > applied {
+                return Ok(());
+            }
             let now = Timestamp::now();
             let Some(back) = rollout::died(&function.value, &status.revision, death, now) else {
                 return Ok(());

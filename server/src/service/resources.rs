@@ -1,6 +1,8 @@
 //! The catalogue as sidecars get it: `proto/gateless/v1/resources.proto`, every default filled in.
 
+use gateless_common::time::millis;
 use gateless_proto::v1 as proto;
+use jiff::Timestamp;
 use proto::resource::Kind;
 
 use super::commit::{Versioned, keys, parse};
@@ -120,6 +122,8 @@ macro_rules! message {
 fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Function {
     let function = &record.value;
     let targets = traffic::resolve(function).into_iter();
+    let newest = function.latest();
+    let gave_back = newest.and_then(|head| head.gave_back.as_ref());
     proto::Function {
         namespace: function.namespace.clone(),
         name: function.name.clone(),
@@ -144,9 +148,14 @@ fn function(record: &Versioned<Function>, revisions: Vec<Revision>) -> proto::Fu
         access: Some(access(function)),
         r#async: Some(async_policy(&function.spec)),
         generation: record.version,
-        candidate_settle_ms: u64::try_from(rollout::settle(function).as_millis())
-            .unwrap_or(u64::MAX),
+        candidate_settle_ms: millis(rollout::settle(function)),
+        gave_back_at_ms: gave_back.map_or(0, |back| unix_ms(back.at)),
     }
+}
+
+/// 0 is none.
+fn unix_ms(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millisecond()).map_or(1, |ms| ms.max(1))
 }
 
 fn access(function: &Function) -> proto::Access {
@@ -154,9 +163,7 @@ fn access(function: &Function) -> proto::Access {
     let keys = function.keys.iter().map(|(name, key)| proto::CallerKey {
         name: name.clone(),
         digest: hex::decode(&key.sha256).unwrap_or_default(),
-        expires_at_ms: key
-            .expires_at
-            .map_or(0, |end| u64::try_from(end.as_millisecond()).unwrap_or(1)),
+        expires_at_ms: key.expires_at.map_or(0, unix_ms),
     });
     let cors = access.cors.clone();
     gateless_common::settings!(access => message Access, access, {

@@ -37,6 +37,8 @@ pub struct Function {
     pub candidate: Option<RevisionName>,
     /// So long an instance of the candidate has to hold before it counts as one that works.
     pub settle: Duration,
+    /// When the newest revision last gave its calls back, as the server has it; 0: never.
+    pub gave_back_at_ms: u64,
     /// Who may call it.
     pub visibility: Visibility,
     /// What it asks of its callers besides.

@@ -86,6 +86,7 @@ pub fn function(name: &str, scaling: Scaling) -> Function {
         traffic: vec![whole],
         candidate: None,
         settle: Duration::ZERO,
+        gave_back_at_ms: 0,
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,

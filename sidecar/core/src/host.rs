@@ -269,10 +269,17 @@ impl Host {
         let before = match self.functions.get_mut(name) {
             Some(known) => {
                 let before = std::mem::replace(&mut known.config, function.clone());
-                let same =
-                    before.candidate == function.candidate && before.settle == function.settle;
+                let gave_back = before.gave_back_at_ms != function.gave_back_at_ms;
+                let same = before.candidate == function.candidate
+                    && before.settle == function.settle
+                    && !gave_back;
                 if !same {
                     known.candidate_since = now;
+                }
+                // This may come when it has shown elsewhere that it works.
+                let newest = function.revisions.last().filter(|_| gave_back);
+                if let Some(state) = newest.and_then(|new| self.revisions.get_mut(&new.name)) {
+                    state.died = None;
                 }
                 known
                     .secrets

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_common::hop;
+use gateless_common::time::millis;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 pub use gateless_common::header::*;
@@ -102,7 +103,7 @@ fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
 
 /// What is left of a call's time, as whoever gets it now is to know it: in gRPC's header too, where its caller gave one.
 pub(super) fn set_time_left(headers: &mut HeaderMap, left: Duration) {
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let millis = millis(left);
     headers.insert(TIMEOUT_MS, HeaderValue::from(millis));
     if headers.contains_key(GRPC_TIMEOUT) {
         // Eight digits at most.

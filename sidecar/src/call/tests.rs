@@ -86,6 +86,7 @@ fn function(revision: config::Revision) -> config::Function {
         revisions: vec![Arc::new(revision)],
         candidate: None,
         settle: Duration::ZERO,
+        gave_back_at_ms: 0,
         visibility: config::Visibility::Public,
         access: Access::default(),
         async_policy: config::AsyncPolicy::DEFAULT,

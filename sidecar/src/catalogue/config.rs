@@ -137,6 +137,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         traffic: traffic(wire)?,
         candidate,
         settle: Duration::from_millis(wire.candidate_settle_ms),
+        gave_back_at_ms: wire.gave_back_at_ms,
         visibility,
         access: access::access(wire.access.as_ref())?,
         async_policy: async_policy(required(wire.r#async.as_ref(), "async")?)?,

@@ -27,6 +27,7 @@ fn function() -> config::Function {
         traffic: vec![],
         candidate: None,
         settle: Duration::ZERO,
+        gave_back_at_ms: 0,
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,

@@ -78,4 +78,17 @@ fn a_revision_that_dies_is_told_and_has_to_hold_anew_when_it_is_the_candidate_ag
     assert_eq!(shown(&world), (false, false));
     world.at(64_000);
     assert_eq!(shown(&world), (true, false));
+    // It dies once more, and hears of what came of it only when another host has shown that it works.
+    let since = |gave_back_at_ms: u64| {
+        let mut config = function("f", Scaling::default());
+        config.gave_back_at_ms = gave_back_at_ms;
+        Event::Config(Arc::new(config))
+    };
+    world.event(&since(1));
+    world.exit(&ids[1]);
+    assert_eq!(shown(&world), (true, true));
+    world.event(&since(1));
+    assert_eq!(shown(&world), (true, true));
+    world.event(&since(2));
+    assert_eq!(shown(&world), (true, false));
 }
