@@ -4,6 +4,7 @@
 //! that share a store may together pass a bound by as many as decide in the same moment.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -16,8 +17,32 @@ use crate::domain::spec::Spec;
 use crate::domain::{self, FieldError, rollout};
 use crate::store::{self, Expect, Write};
 
+/// Namespaces whose turns are told apart; those that share one wait for each other.
+const TURNS: usize = 64;
+
 /// Whoever changes what is counted in a namespace with a quota.
-pub type Turns = Mutex<()>;
+#[derive(Debug)]
+pub struct Turns {
+    /// Nobody can choose a name that shares the turn of another's.
+    hashed: RandomState,
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            hashed: RandomState::new(),
+            turns: std::array::from_fn(|_| Mutex::new(())),
+        }
+    }
+}
+
+impl Turns {
+    async fn next(&self, namespace: &str) -> MutexGuard<'_, ()> {
+        let at = self.hashed.hash_one(namespace) as usize % TURNS;
+        self.turns[at].lock().await
+    }
+}
 
 /// A namespace's quota, and with it the right to change what it counts.
 pub struct Turn<'a> {
@@ -123,7 +148,7 @@ impl Service {
                 _alone: None,
             });
         }
-        let alone = Some(self.quota_turns.lock().await);
+        let alone = Some(self.quota_turns.next(namespace).await);
         Ok(Turn {
             // It may have been changed while others had their turn.
             quota: self.quota(namespace).await?.value,
