@@ -6,6 +6,7 @@ mod common;
 
 use common::{Server, empty_spec, spec};
 use http::Request;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
@@ -394,4 +395,31 @@ async fn an_address_is_one_functions_or_one_tags_whichever_comes_second_is_refus
         .admin_call("PUT", path, Some(empty_spec("a")))
         .await
         .expect(201);
+}
+
+#[tokio::test]
+async fn a_function_has_so_many_keys_and_expired_ones_are_none() {
+    let server = Server::start().await;
+    let put = server.admin_call("PUT", HELLO, Some(empty_spec("a"))).await;
+    put.expect(201);
+    let (function, now) = (("default", "hello"), Timestamp::UNIX_EPOCH);
+    let later = now + SignedDuration::from_secs(60);
+    let create = async |name: &str, expires_at: Option<Timestamp>, now: Timestamp| {
+        let made = server.service.create_key(function, name, expires_at, now);
+        made.await.map(drop)
+    };
+    for n in 0..255 {
+        create(&format!("k{n}"), None, now).await.unwrap();
+    }
+    create("brief", Some(later), now).await.unwrap();
+    let full = create("one-more", None, now).await.unwrap_err();
+    assert!(full.to_string().contains("invalid"), "{full}");
+    let taken = create("brief", None, now).await.unwrap_err();
+    assert!(taken.to_string().contains("brief"), "{taken}");
+    // What expired keeps neither its name nor its place.
+    let kept = server.service.caller_keys(function, later).await.unwrap();
+    assert_eq!(kept.len(), 255);
+    create("brief", None, later).await.unwrap();
+    let kept = server.service.caller_keys(function, later).await.unwrap();
+    assert_eq!((kept.len(), kept["brief"].expires_at), (256, None));
 }

@@ -88,12 +88,13 @@ struct CreatedKey {
 #[utoipa::path(
     get, path = "/v1/namespaces/{namespace}/functions/{name}/keys", tag = "functions",
     operation_id = "listKeys", summary = "List callers' keys to a function",
-    description = "By name, with when each was made. What a caller sends is shown once, when its key is made.",
+    description = "By name, with when each was made; those that expired are gone. What a caller sends is shown once, when its key is made.",
     params(FunctionPath),
     responses((status = 200, description = "Its keys, without the keys themselves.", body = KeyList), Problems),
 )]
 async fn list_keys(State(api): State<Api>, path: FunctionPath) -> Result<Json<KeyList>, Problem> {
-    let keys = api.service.caller_keys(path.as_name()).await?;
+    let now = Timestamp::now();
+    let keys = api.service.caller_keys(path.as_name(), now).await?;
     let items = keys.iter().map(|(name, key)| Key::of(name, key)).collect();
     Ok(Json(KeyList { items }))
 }
@@ -119,12 +120,12 @@ async fn create_key(
         );
     }
     faults.finish()?;
-    let end = |seconds: u64| {
-        Timestamp::now() + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
-    };
+    let now = Timestamp::now();
+    let end =
+        |seconds: u64| now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     let made = api
         .service
-        .create_key(path.as_name(), &request.name, seconds.map(end));
+        .create_key(path.as_name(), &request.name, seconds.map(end), now);
     let (key, kept) = made.await?;
     let created = CreatedKey {
         key,
@@ -143,6 +144,9 @@ async fn create_key(
     responses((status = 204, description = "It opens nothing any more."), Problems),
 )]
 async fn revoke_key(State(api): State<Api>, path: KeyPath) -> Result<StatusCode, Problem> {
-    api.service.revoke_key(path.as_name(), &path.key).await?;
+    let now = Timestamp::now();
+    api.service
+        .revoke_key(path.as_name(), &path.key, now)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,12 +24,18 @@ const MAX_KEYS: usize = 256;
 const PREFIX: &str = "glk_";
 
 impl Service {
-    /// A function's keys by their callers' names.
+    /// A function's keys that open it at `now`, by their callers' names.
     ///
     /// # Errors
     /// [`Error::NotFound`] or the store's.
-    pub async fn caller_keys(&self, name: Name<'_>) -> Result<BTreeMap<String, CallerKey>> {
-        Ok(self.function_record(name).await?.value.keys)
+    pub async fn caller_keys(
+        &self,
+        name: Name<'_>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, CallerKey>> {
+        let mut keys = self.function_record(name).await?.value.keys;
+        drop_expired(&mut keys, now);
+        Ok(keys)
     }
 
     /// Makes a key for a caller, who has none yet; the key and what is kept of it.
@@ -41,8 +47,8 @@ impl Service {
         function: Name<'_>,
         caller: &str,
         expires_at: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<(String, CallerKey)> {
-        let now = Timestamp::now();
         let mut faults = Faults::default();
         faults.check("/name", name::check_label(caller));
         if expires_at.is_some_and(|end| end <= now) {
@@ -57,7 +63,7 @@ impl Service {
             created_at: now,
             expires_at,
         };
-        self.change_keys(function, |keys| {
+        self.change_keys(function, now, |keys| {
             if keys.contains_key(caller) {
                 return Err(Error::Exists {
                     kind: Kind::Key,
@@ -83,8 +89,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`] or the store's.
-    pub async fn revoke_key(&self, function: Name<'_>, caller: &str) -> Result<()> {
-        self.change_keys(function, |keys| match keys.remove(caller) {
+    pub async fn revoke_key(&self, function: Name<'_>, caller: &str, now: Timestamp) -> Result<()> {
+        self.change_keys(function, now, |keys| match keys.remove(caller) {
             Some(_) => Ok(()),
             None => Err(Error::not_found(Kind::Key, caller.to_owned())),
         })
@@ -94,16 +100,23 @@ impl Service {
     async fn change_keys(
         &self,
         function: Name<'_>,
+        now: Timestamp,
         decide: impl Fn(&mut BTreeMap<String, CallerKey>) -> Result<()>,
     ) -> Result<()> {
         let key = keys::function(function.0, function.1);
         let full = format!("{}/{}", function.0, function.1);
         let (_, ()) = change!(self, full, {
             let Versioned { mut value, version } = self.function_record(function).await?;
+            drop_expired(&mut value.keys, now);
             decide(&mut value.keys)?;
-            value.updated_at = Timestamp::now();
+            value.updated_at = now;
             (Decision::swap(put(&key, &value, Expect::At(version))?), ())
         });
         Ok(())
     }
+}
+
+/// They open nothing any more, so that they keep no name and no place.
+fn drop_expired(keys: &mut BTreeMap<String, CallerKey>, now: Timestamp) {
+    keys.retain(|_, key| key.expires_at.is_none_or(|end| end > now));
 }
