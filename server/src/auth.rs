@@ -115,6 +115,8 @@ impl Error {
 pub struct Auth {
     store: Arc<dyn Store>,
     known: Arc<Known>,
+    /// Whose session begins: a lock across the store's answer, as a bound holds only for one after the other.
+    beginning: tokio::sync::Mutex<()>,
     _follower: AbortOnDropHandle<()>,
 }
 
@@ -150,6 +152,7 @@ impl Auth {
         Ok(Self {
             store,
             known,
+            beginning: tokio::sync::Mutex::default(),
             _follower: AbortOnDropHandle::new(follower),
         })
     }

@@ -208,10 +208,14 @@ impl Auth {
             seen_at: now,
             expires_at: latest.min(token.expires_at),
         };
+        // Each sees the one before it; other servers on the store may have begun more meanwhile.
+        let _turn = self.beginning.lock().await;
         let known = self.known.sessions();
-        let every = known.iter().map(|session| &**session);
-        if let Some(surplus) = surplus(every, &token.id, &token.namespace) {
-            self.remove_session(&surplus.hash).await?;
+        let mut others: Vec<&Session> = known.iter().map(|session| &**session).collect();
+        while let Some(surplus) = surplus(others.iter().copied(), &token.id, &token.namespace) {
+            let hash = surplus.hash.clone();
+            self.remove_session(&hash).await?;
+            others.retain(|other| other.hash != hash);
         }
         let id = new_id();
         let hash = hash(&id);

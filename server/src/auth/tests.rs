@@ -137,7 +137,11 @@ async fn what_expired_is_no_change_of_whoever_asks_for_a_token() {
     let changes = Changes::default();
     let issued = changes.of(auth.issue(grant(Role::Viewer, 10), later(10)));
     let (_, info) = issued.await.unwrap();
-    let changed: Vec<_> = changes.take().into_iter().map(|change| change.key).collect();
+    let changed: Vec<_> = changes
+        .take()
+        .into_iter()
+        .map(|change| change.key)
+        .collect();
     assert_eq!(changed, [format!("{TOKENS}{}", info.id)]);
     assert_eq!(auth.list(later(10)).len(), 1);
 }
@@ -184,6 +188,18 @@ async fn what_a_token_began_ends_with_it() {
     let (token, _) = auth.issue(grant(Role::Viewer, 3), now).await.unwrap();
     let principal = auth.check(&token, now).unwrap();
     assert!(matches!(auth.ended(&principal).await, Error::Expired));
+}
+
+#[tokio::test]
+async fn sessions_that_begin_at_once_are_bounded_like_others() {
+    let auth = auth().await;
+    let (token, _) = auth.issue(grant(Role::Viewer, 100), NOW).await.unwrap();
+    let many = (0..3 * sessions::MAX_TOKEN_SESSIONS).map(|_| auth.begin_session(&token, NOW));
+    for begun in futures_util::future::join_all(many).await {
+        begun.unwrap();
+    }
+    let there = auth.known.sessions().len();
+    assert_eq!(there, sessions::MAX_TOKEN_SESSIONS);
 }
 
 #[tokio::test(start_paused = true)]
