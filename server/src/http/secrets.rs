@@ -139,8 +139,7 @@ async fn get_secret(State(api): State<Api>, path: SecretPath) -> Result<Response
 #[utoipa::path(
     put, path = "/v1/namespaces/{namespace}/secrets/{name}", tag = "secrets",
     operation_id = "putSecret", summary = "Create or replace a secret",
-    description = "Sidecars get it at once; instances that run keep the old values until they are \
-        started again.",
+    description = "Sidecars get it at once; instances that run with the old values are replaced one after the other.",
     params(SecretPath, DryRun, IfMatch, IfNoneMatch), request_body = SecretRequest,
     responses(
         (status = 200, description = "It existed; as it is now.", body = SecretBody,

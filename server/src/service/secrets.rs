@@ -1,7 +1,6 @@
 //! Secrets: values go in and to the sidecars, and never come out of the API.
 //!
-//! Changing one reaches sidecars at once; instances that run keep the old value until they are
-//! started again.
+//! Changing one reaches sidecars at once; instances that run with the old value are replaced one after the other.
 
 use std::collections::BTreeMap;
 use std::fmt;
