@@ -88,15 +88,14 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
             out.note(lack);
         }
         let result = async {
-            let Some(admin) = parts::admin_token_file(&server, out).await else {
+            let Some(admin) = parts::admin_token(&server, out).await else {
                 return Err(no_token(data));
             };
-            let token = parts::admin_token(&admin)?;
             server.answer();
             let mut ready = server_ready(&server, Some(&admin));
             ready.append(&mut sidecar_ready(&sidecar));
-            announce(out, (&url(server.api), &calls), &admin, ready)?;
-            let client = Client::at(target(&url(server.api), token, namespace))?;
+            announce(out, (&url(server.api), &calls), &admin.file, ready)?;
+            let client = Client::at(target(&url(server.api), admin.token, namespace))?;
             let mut session = Session::new(&args.project, args.timeout, &client, &calls)?;
             tokio::select! {
                 ended = session.run(out) => ended,
@@ -147,6 +146,12 @@ fn target(server: &str, token: String, namespace: &str) -> Target {
     }
 }
 
+/// What a shell is told, in whatever folder it is.
+fn login(api: &str, admin: &Path) -> String {
+    let admin = admin.display().to_string().replace('\'', r"'\''");
+    format!("export GATELESS_SERVER={api} GATELESS_TOKEN=\"$(cat '{admin}')\"")
+}
+
 fn announce(
     out: &mut Output,
     (api, calls): (&str, &str),
@@ -154,13 +159,33 @@ fn announce(
     ready: serde_json::Map<String, serde_json::Value>,
 ) -> Result<(), Failure> {
     if out.format() == Format::Table {
-        let admin = admin.display();
+        let login = login(api, &parts::absolute(admin));
         out.note(format!(
-            "server {api}, calls at {calls}; for other commands:\n  export GATELESS_SERVER={api} GATELESS_TOKEN=$(cat {admin})"
+            "server {api}, calls at {calls}; for other commands:\n  {login}"
         ));
         return Ok(());
     }
     let mut event = object(&json!({"event": "ready"}));
     event.extend(ready);
     out.document(&serde_json::Value::Object(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_token_wherever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("it's a \"folder\" of $HOME");
+        std::fs::write(&file, "secret\n").unwrap();
+        let script = format!(
+            "{}; printf %s \"$GATELESS_TOKEN\"",
+            login("http://127.0.0.1:1", &file)
+        );
+        let shell = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output();
+        assert_eq!(shell.unwrap().stdout, b"secret");
+    }
 }

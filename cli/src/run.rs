@@ -18,8 +18,8 @@ pub(crate) use self::args::{
 };
 use self::args::{RecoverArgs, ServerCommand};
 use self::parts::{
-    Signals, admin_token, admin_token_file, announce, block_on, block_on_with, join, login_link,
-    not_isolated, secure_url, server_ready, sidecar_ready, start_server, start_sidecar, url,
+    Signals, admin_token, announce, block_on, block_on_with, join, login_link, not_isolated,
+    secure_url, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
 use crate::failure::{Exit, Failure};
 use crate::login::file::{Login, Logins};
@@ -47,19 +47,19 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
             }
         };
         // Last: a start that fails before it has made no token.
-        let admin = admin_token_file(&server, out).await;
-        if let Some(file) = &admin
-            && let Err(failure) = save_first_login(out, &url(server.api), file)
+        let admin = admin_token(&server, out).await;
+        if let Some(admin) = &admin
+            && let Err(failure) = save_first_login(out, &url(server.api), &admin.token)
         {
             // A login that cannot be kept is no reason to run nothing.
             out.note(format!("the login was not saved: {failure}"));
         }
         // Who waits for the API to answer may count on the login.
         server.answer();
-        let mut ready = server_ready(&server, admin.as_deref());
+        let mut ready = server_ready(&server, admin.as_ref());
         ready.append(&mut sidecar_ready(&sidecar));
-        if let Some(file) = &admin
-            && let Some(link) = login_link(&server, file, out).await
+        if let Some(admin) = &admin
+            && let Some(link) = login_link(&server, admin, out).await
         {
             ready.insert("dashboard".into(), json!(link));
         }
@@ -112,9 +112,9 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
         let mut server = start_server(args.listen.config(data, identity, connections)).await?;
-        let admin = admin_token_file(&server, out).await;
+        let admin = admin_token(&server, out).await;
         server.answer();
-        match announce(out, server_ready(&server, admin.as_deref())) {
+        match announce(out, server_ready(&server, admin.as_ref())) {
             Ok(()) => signals.until_ended(out, server.shutdown()).await,
             Err(failure) => {
                 server.shutdown().await;
@@ -181,12 +181,12 @@ pub(crate) fn sidecar(args: &SidecarRun, out: &mut Output) -> Result<(), Failure
 
 /// The user who started it first is logged in; every login saved before stays, also one for the same
 /// address, which is that of another data folder.
-fn save_first_login(out: &mut Output, server: &str, file: &Path) -> Result<(), Failure> {
+fn save_first_login(out: &mut Output, server: &str, token: &str) -> Result<(), Failure> {
     let path = Logins::path()?;
     let mut logins = Logins::load(&path)?;
     let login = Login {
         server: Some(server.to_owned()),
-        token: Some(admin_token(file)?),
+        token: Some(token.to_owned()),
         namespace: None,
     };
     // The token's file stays, so this may be a later start, at another address perhaps.

@@ -3,6 +3,8 @@
 //! Browsers send a cookie to every port of a host, so functions on the server's host would be sent it, and could set it. What
 //! passes a sidecar loses it in both directions. Whose session it is, only the server knows.
 
+use std::net::IpAddr;
+
 use http::header::{COOKIE, Entry, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
@@ -10,6 +12,21 @@ use http::{HeaderMap, HeaderValue};
 pub const NAME: &str = "gateless_session";
 /// Over https: browsers take a cookie of that prefix only from the host itself, for all of it, and secure (RFC 6265bis, 4.1.3.2).
 pub const HOST_NAME: &str = "__Host-gateless_session";
+
+/// Whether a browser takes a host for its own machine (W3C Secure Contexts, 3.1): over http a session
+/// begins at no other.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
+}
 
 /// Every value that a request has of the cookie `name`.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
@@ -152,6 +169,26 @@ mod tests {
             (&["a=gateless_session=x"], &["a=gateless_session=x"]),
         ] {
             check("set-cookie", strip_answer, lines, expected);
+        }
+    }
+
+    #[test]
+    fn loopback_is_what_browsers_take_for_it() {
+        for (host, expected) in [
+            ("localhost:7780", true),
+            ("LocalHost", true),
+            ("a.localhost:1", true),
+            ("127.0.0.1:7780", true),
+            ("127.9.9.9", true),
+            ("[::1]:7780", true),
+            ("[::1]", true),
+            ("10.0.0.1:7780", false),
+            ("gateless:7780", false),
+            ("localhost.example", false),
+            ("notlocalhost", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
         }
     }
 

@@ -28,5 +28,5 @@ pub use self::http::openapi;
 pub use self::identity::Settings as IdentitySettings;
 pub use self::recover::{Error as RecoverError, recover};
 pub use self::run::{Config, Error, Running, prepare, run};
-pub use self::token_file::Error as TokenFileError;
+pub use self::token_file::{AdminToken, Error as TokenFileError};
 pub use gateless_identity::TrustDomain;

@@ -54,6 +54,6 @@ async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, token_file:
     let made = token_file::keep(data, (&auth, &log), "gateless server recover", async || {
         auth.recover(Timestamp::now()).await.map(Some)
     });
-    let path = made.await?;
-    Ok(path.unwrap_or_else(|| token_file::path(data)))
+    let kept = made.await?;
+    Ok(kept.map_or_else(|| token_file::path(data), |kept| kept.file))
 }

@@ -31,6 +31,7 @@ use crate::store::blobs::{self, FileBlobs};
 use crate::store::recorded::Recorded;
 use crate::store::sled::{Options, Restored};
 use crate::store::{self, SledStore, Store};
+use crate::token_file::AdminToken;
 use crate::{grpc, http, observer, token_file, web};
 
 /// How long requests may go on after a shutdown began.
@@ -140,17 +141,16 @@ impl Running {
         Ok(self.identities.create_token(grant).await?.0)
     }
 
-    /// The file with an admin's token: made when there is no live one, at the first start, or still there and good. It comes
+    /// An admin's token and the file it is in: made when there is no live one, at the first start, or still there and good. It comes
     /// last, when nothing can fail any more. `None`: there are live ones, and they are elsewhere.
     ///
     /// # Errors
     /// [`token_file::Error`]; the server runs on, and `gateless server recover` makes one.
-    pub async fn admin_token_file(&self) -> Result<Option<PathBuf>, token_file::Error> {
+    pub async fn admin_token(&self) -> Result<Option<AdminToken>, token_file::Error> {
         let now = Timestamp::now();
         if self.auth.has_admin(now) {
-            let kept = token_file::read(&self.data);
-            let good = kept.is_some_and(|token| self.auth.check(&token, now).is_ok());
-            return Ok(good.then(|| token_file::path(&self.data)));
+            let kept = AdminToken::read(&self.data);
+            return Ok(kept.filter(|kept| self.auth.check(&kept.token, now).is_ok()));
         }
         let make = async || self.auth.first_admin(now).await;
         token_file::keep(
@@ -162,7 +162,8 @@ impl Running {
         .await
     }
 
-    /// The dashboard's address with a code that signs in the browser which opens it first; `None`: this build has no dashboard.
+    /// The dashboard's address on this machine with a code that signs in the browser which opens it first, as over http a
+    /// session begins nowhere else; `None`: this build has no dashboard.
     ///
     /// # Errors
     /// Those of [`Auth::check`] and [`Auth::link`].
@@ -172,18 +173,11 @@ impl Running {
         }
         let now = Timestamp::now();
         let (code, _) = self.auth.link(&self.auth.check(token, now)?, now).await?;
-        // Every address of this host is no address of a browser's.
-        let host = match self.api.ip().is_unspecified() {
-            true => "localhost".to_owned(),
-            false => SocketAddr::new(self.api.ip(), 0)
-                .to_string()
-                .trim_end_matches(":0")
-                .to_owned(),
+        let at = match self.api.ip().is_loopback() {
+            true => self.api.to_string(),
+            false => format!("localhost:{}", self.api.port()),
         };
-        Ok(Some(format!(
-            "http://{host}:{}/#login={code}",
-            self.api.port()
-        )))
+        Ok(Some(format!("http://{at}/#login={code}")))
     }
 
     /// Says at `/readyz` that it ends, and ends what has no end of its own: followed logs, events, waits.

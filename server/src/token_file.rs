@@ -2,6 +2,7 @@
 //!
 //! Deliberately no other way to hand one out: what is printed ends in journals, terminals' histories and the logs of CI.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,8 +37,35 @@ pub(crate) fn path(data: &Path) -> PathBuf {
     data.join(NAME)
 }
 
-/// Makes a token into the file, as the audit log says then, replacing one that is there, and answers with its path. `None`: none was to be made, and the
-/// file is as it was.
+/// An admin's token, and the file it is in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken {
+    /// Where it is.
+    pub file: PathBuf,
+    /// As it is sent.
+    pub token: String,
+}
+
+impl AdminToken {
+    /// The one in the server's data folder, if there is one.
+    pub(crate) fn read(data: &Path) -> Option<Self> {
+        let file = path(data);
+        let text = fs::read_to_string(&file).ok()?;
+        let token = text.trim().to_owned();
+        Some(Self { file, token })
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminToken")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a token into the file, as the audit log says then, replacing one that is there. `None`: none was to be made, and
+/// the file is as it was.
 ///
 /// # Errors
 /// [`Error`]. A token that cannot be kept is taken back, as nobody has it.
@@ -46,7 +74,7 @@ pub(crate) async fn keep(
     (auth, log): (&Auth, &Log),
     action: &str,
     make: impl AsyncFnOnce() -> Result<Option<(String, TokenInfo)>, auth::Error>,
-) -> Result<Option<PathBuf>, Error> {
+) -> Result<Option<AdminToken>, Error> {
     let path = path(data);
     let failed = |source| Error::File {
         path: path.clone(),
@@ -70,11 +98,5 @@ pub(crate) async fn keep(
         auth.revoke(&info.id).await?;
         return Err(failed(error));
     }
-    Ok(Some(path))
-}
-
-/// The token in the file, if there is one.
-pub(crate) fn read(data: &Path) -> Option<String> {
-    let text = fs::read_to_string(path(data)).ok()?;
-    Some(text.trim().to_owned())
+    Ok(Some(AdminToken { file: path, token }))
 }

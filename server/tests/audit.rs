@@ -219,7 +219,10 @@ async fn an_admin_sees_what_concerns_its_namespace() {
     for namespace in ["a", "b", "*"] {
         let made = json!({"namespace": namespace, "role": "viewer", "ttl_seconds": 60});
         let made = server.admin_call("POST", "/v1/tokens", Some(made)).await;
-        let uri = format!("/v1/tokens/{}", made.expect(201).body["id"].as_str().unwrap());
+        let uri = format!(
+            "/v1/tokens/{}",
+            made.expect(201).body["id"].as_str().unwrap()
+        );
         server.admin_call("DELETE", &uri, None).await.expect(204);
     }
     let tokens = seen().await;

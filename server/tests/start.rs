@@ -44,15 +44,16 @@ async fn the_first_token_is_made_once_and_outlives_a_restart() {
     let server = run(config.clone()).await.unwrap();
     assert_ne!(server.api.port(), 0);
     assert_ne!(server.grpc.port(), 0);
-    let file = server.admin_token_file().await.unwrap().unwrap();
-    let token = read(&file);
+    let first = server.admin_token().await.unwrap().unwrap();
+    let (file, token) = (first.file.clone(), first.token.clone());
+    assert_eq!(read(&file), token);
+    assert!(!format!("{first:?}").contains(&token));
     assert_eq!(status(&server, "/v1/version", &token).await, 200);
     assert!(matches!(run(config.clone()).await, Err(Error::Store(_))));
     server.shutdown().await;
 
     let again = run(config).await.unwrap();
-    assert_eq!(again.admin_token_file().await.unwrap(), Some(file.clone()));
-    assert_eq!(read(&file), token);
+    assert_eq!(again.admin_token().await.unwrap(), Some(first));
     assert_eq!(status(&again, "/v1/version", &token).await, 200);
     assert_eq!(status(&again, "/v1/version", "x").await, 401);
     // Who took it away, or has another there, has the token elsewhere.
@@ -61,7 +62,7 @@ async fn the_first_token_is_made_once_and_outlives_a_restart() {
             Some(text) => std::fs::write(&file, text).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
-        assert_eq!(again.admin_token_file().await.unwrap(), None);
+        assert_eq!(again.admin_token().await.unwrap(), None);
     }
     again.shutdown().await;
 }
@@ -83,7 +84,7 @@ async fn a_server_that_does_not_start_leaves_its_folder_free() {
     assert!(matches!(run(images).await, Err(Error::Images(_))));
     // Nobody was given a token yet, so none is lost.
     let server = run(good).await.unwrap();
-    assert!(server.admin_token_file().await.unwrap().is_some());
+    assert!(server.admin_token().await.unwrap().is_some());
     server.shutdown().await;
 }
 
@@ -92,7 +93,7 @@ async fn a_server_whose_last_admin_is_gone_starts_and_makes_another() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let server = run(config.clone()).await.unwrap();
-    let first = read(&server.admin_token_file().await.unwrap().unwrap());
+    let first = server.admin_token().await.unwrap().unwrap().token;
     let tokens = format!("http://{}/v1/tokens", server.api);
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
     let ask = async |method: &str, uri: String| {
@@ -116,9 +117,9 @@ async fn a_server_whose_last_admin_is_gone_starts_and_makes_another() {
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir_all(file.join("in-the-way")).unwrap();
     let server = run(config.clone()).await.unwrap();
-    assert!(server.admin_token_file().await.is_err());
+    assert!(server.admin_token().await.is_err());
     std::fs::remove_dir_all(&file).unwrap();
-    let second = read(&server.admin_token_file().await.unwrap().unwrap());
+    let second = server.admin_token().await.unwrap().unwrap().token;
     assert_eq!(status(&server, "/v1/tokens", &second).await, 200);
     server.shutdown().await;
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use gateless_core::egress::Egress;
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
+use gateless_server::AdminToken;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -112,14 +113,13 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// The file with an admin's token, made at the first start; asked for when everything else runs. A server without any
-/// admin runs, too.
-pub(crate) async fn admin_token_file(
+/// An admin's token, made at the first start; asked for when everything else runs. A server without any admin runs, too.
+pub(crate) async fn admin_token(
     server: &gateless_server::Running,
     out: &mut Output,
-) -> Option<PathBuf> {
-    match server.admin_token_file().await {
-        Ok(file) => file,
+) -> Option<AdminToken> {
+    match server.admin_token().await {
+        Ok(admin) => admin,
         Err(error) => {
             out.note(format!(
                 "nobody can administer this server: {error}; stop it and run gateless server recover"
@@ -129,25 +129,34 @@ pub(crate) async fn admin_token_file(
     }
 }
 
-/// The token in such a file.
-pub(crate) fn admin_token(file: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|e| Failure::io(format!("cannot read {}", file.display()), &e))?;
-    Ok(text.trim().to_owned())
-}
-
 /// The dashboard's address, which signs in who opens it first. Only for a person at a terminal: it is good for five minutes,
 /// but journals are for longer.
 pub(crate) async fn login_link(
     server: &gateless_server::Running,
-    file: &Path,
-    out: &Output,
+    admin: &AdminToken,
+    out: &mut Output,
 ) -> Option<String> {
     if !is_for_people(out) {
         return None;
     }
-    let token = admin_token(file).ok()?;
-    server.login_link(&token).await.ok()?
+    let link = server.login_link(&admin.token).await.ok()??;
+    if !server.api.ip().is_loopback() {
+        let port = server.api.port();
+        let at = match server.api.ip().is_unspecified() {
+            true => format!("localhost:{port}"),
+            false => server.api.to_string(),
+        };
+        out.note(format!(
+            "over http a browser signs in at its own machine only; elsewhere first: {}",
+            tunnel(&at, port)
+        ));
+    }
+    Some(link)
+}
+
+/// The command by which this port of one's own machine is an address that the server's machine reaches.
+pub(crate) fn tunnel(address: &str, port: u16) -> String {
+    format!("ssh -L {port}:{address} HOST")
 }
 
 /// Whether somebody sits before it.
@@ -159,14 +168,18 @@ fn is_for_people(out: &Output) -> bool {
 /// printed ends in journals.
 pub(crate) fn server_ready(
     server: &gateless_server::Running,
-    admin: Option<&Path>,
+    admin: Option<&AdminToken>,
 ) -> Map<String, Value> {
     let mut ready = object(&json!({"api": url(server.api), "grpc": secure_url(server.grpc)}));
-    if let Some(file) = admin {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        ready.insert("admin_token_file".into(), json!(file));
+    if let Some(admin) = admin {
+        ready.insert("admin_token_file".into(), json!(absolute(&admin.file)));
     }
     ready
+}
+
+/// A path that means the same in every folder.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Where the sidecar listens, for [`announce`].

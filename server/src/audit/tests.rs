@@ -269,7 +269,10 @@ fn texts_are_cut_at_their_bound_and_not_before() {
     for (text, kept) in [
         ("x".repeat(MAX_TEXT_BYTES), MAX_TEXT_BYTES),
         ("x".repeat(MAX_TEXT_BYTES + 1), MAX_TEXT_BYTES),
-        (format!("x{}", "ä".repeat(MAX_TEXT_BYTES)), MAX_TEXT_BYTES - 1),
+        (
+            format!("x{}", "ä".repeat(MAX_TEXT_BYTES)),
+            MAX_TEXT_BYTES - 1,
+        ),
     ] {
         let path = text.clone();
         log.append(Draft { path, ..done("a") }, NOW).unwrap();

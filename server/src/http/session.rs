@@ -4,14 +4,12 @@
 //! this server's own pages. Over https its name has the prefix `__Host-`; over http there is one only on the server's own
 //! machine. Deliberately no token in a cookie: who gets hold of one has a session that ends, and no more.
 
-use std::net::IpAddr;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use gateless_common::header;
 use gateless_common::problem::Code;
-use gateless_common::session::{HOST_NAME, NAME, values};
+use gateless_common::session::{HOST_NAME, NAME, is_loopback, values};
 use http::header::{FORWARDED, HOST, HeaderName, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -221,19 +219,6 @@ impl Scheme {
     }
 }
 
-/// Whether a browser takes a host for its own machine (W3C Secure Contexts, 3.1).
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        || name == "localhost"
-        || name.ends_with(".localhost")
-}
-
 fn cookie(scheme: Scheme, id: &str, seconds: i64) -> HeaderValue {
     let name = scheme.cookie();
     // The prefix asks for all of the host. Elsewhere other servers on this machine need not be sent it.
@@ -392,26 +377,6 @@ mod tests {
         ] {
             let value = cookie(Scheme::of(&headers(&[list])), "i", 9);
             assert_eq!(value, expected, "{list:?}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_what_browsers_take_for_it() {
-        for (host, expected) in [
-            ("localhost:7780", true),
-            ("LocalHost", true),
-            ("a.localhost:1", true),
-            ("127.0.0.1:7780", true),
-            ("127.9.9.9", true),
-            ("[::1]:7780", true),
-            ("[::1]", true),
-            ("10.0.0.1:7780", false),
-            ("gateless:7780", false),
-            ("localhost.example", false),
-            ("notlocalhost", false),
-            ("", false),
-        ] {
-            assert_eq!(is_loopback(host), expected, "{host}");
         }
     }
 }
