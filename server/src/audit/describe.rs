@@ -181,7 +181,6 @@ mod tests {
             key: key.into(),
             before: before.map(bytes),
             after: after.map(bytes),
-            confirmed: true,
         }
     }
 

@@ -22,7 +22,6 @@ fn done(action: &str) -> Draft {
             key: "functions/n/f".into(),
             before: None,
             after: Some(Bytes::from_static(b"1")),
-            confirmed: true,
         }],
         ..Draft::default()
     }
@@ -154,7 +153,6 @@ fn the_log_is_bounded_and_stays_whole() {
             key: "functions/n/f".into(),
             before: Some(Bytes::from_static(b"{}")),
             after: Some(value.into()),
-            confirmed: true,
         }],
         ..done("large")
     };
@@ -204,7 +202,6 @@ fn whoever_changes_nothing_pushes_out_no_change_whatever_it_is_answered() {
                 key: "auth/links/t".into(),
                 before: None,
                 after: Some(Bytes::from_static(b"{}")),
-                confirmed: true,
             }],
             ..asked("try", status, token)
         };

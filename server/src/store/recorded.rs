@@ -36,11 +36,9 @@ pub struct Change {
     pub before: Option<Bytes>,
     /// What it is; `None`: it was removed.
     pub after: Option<Bytes>,
-    /// Whether the store has confirmed it. Else who waited for that went away, and it may have happened.
-    pub confirmed: bool,
 }
 
-/// What was changed so far.
+/// What was changed so far; what was begun, and never heard of again, may have happened and is in it.
 #[derive(Debug, Clone, Default)]
 pub struct Changes(Arc<Mutex<Inner>>);
 
@@ -73,16 +71,10 @@ impl Changes {
     }
 
     fn end(&self, write: u64, happened: bool) {
-        let mut inner = self.0.lock();
         if !happened {
+            let mut inner = self.0.lock();
             inner.changes.retain(|(number, _)| *number != write);
-            return;
         }
-        let of_it = inner
-            .changes
-            .iter_mut()
-            .filter(|(number, _)| *number == write);
-        of_it.for_each(|(_, change)| change.confirmed = true);
     }
 }
 
@@ -111,7 +103,6 @@ impl Recorded {
                 key: write.key.clone(),
                 before: before.map(|entry| entry.value),
                 after: write.value.clone(),
-                confirmed: false,
             });
         }
         let number = changes.begin(begun);
@@ -218,7 +209,6 @@ mod tests {
                 key: key.into(),
                 before: before.map(|text| Bytes::from_static(text.as_bytes())),
                 after: after.map(|text| Bytes::from_static(text.as_bytes())),
-                confirmed: true,
             };
         assert_eq!(
             changes.take(),
