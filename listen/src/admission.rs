@@ -31,15 +31,6 @@ impl Client {
     }
 }
 
-/// How many connections there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Of all clients together, at least 1.
-    pub all: usize,
-    /// Of one client that is not exempt; fewer when fewer are free.
-    pub of_one: usize,
-}
-
 /// What is to be done with a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -65,7 +56,8 @@ struct Entry {
 /// The connections of one door.
 #[derive(Debug)]
 pub struct Table {
-    limits: Limits,
+    /// Connections there may be.
+    most: usize,
     entries: BTreeMap<Id, Entry>,
     /// Those not being closed, of each client.
     clients: BTreeMap<Client, BTreeSet<Id>>,
@@ -76,10 +68,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// With at most so many of all clients together, at least 1.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(most: usize) -> Self {
         Self {
-            limits,
+            most,
             entries: BTreeMap::new(),
             clients: BTreeMap::new(),
             sizes: BTreeSet::new(),
@@ -96,9 +89,9 @@ impl Table {
 
     /// Decides on a new connection of `client`.
     pub fn admit(&mut self, client: Client, is_idle: impl Fn(Id) -> bool) -> Verdict {
-        let free = self.limits.all.saturating_sub(self.open());
+        let free = self.most.saturating_sub(self.open());
         let has = self.clients.get(&client).map_or(0, BTreeSet::len);
-        if free > 0 && (client.exempt || has < self.limits.of_one.min(free)) {
+        if free > 0 && (client.exempt || has < free) {
             let (id, close) = (self.insert(client), None);
             return Verdict::Admit { id, close };
         }
@@ -106,8 +99,7 @@ impl Table {
             return Verdict::Wait;
         }
         let newest_idle = |ids: &BTreeSet<Id>| ids.iter().rev().copied().find(|id| is_idle(*id));
-        let has_its_share = !client.exempt && has >= self.limits.of_one;
-        let close = if free > 0 || has_its_share {
+        let close = if free > 0 {
             self.clients.get(&client).and_then(newest_idle)
         } else {
             let largest_first = self.sizes.iter().rev();
@@ -121,7 +113,7 @@ impl Table {
                 let (id, close) = (self.insert(client), Some(close));
                 Verdict::Admit { id, close }
             }
-            None if free > 0 || has_its_share => Verdict::Refuse,
+            None if free > 0 => Verdict::Refuse,
             None => Verdict::Wait,
         }
     }
@@ -198,11 +190,6 @@ mod tests {
         Client::new(IpAddr::from([192, 0, 2, n]), n == 0)
     }
 
-    fn table(all: usize) -> Table {
-        let of_one = all;
-        Table::new(Limits { all, of_one })
-    }
-
     fn admitted(verdict: Verdict) -> Option<Id> {
         match verdict {
             Verdict::Admit { id, .. } => Some(id),
@@ -212,7 +199,7 @@ mod tests {
 
     #[test]
     fn one_client_leaves_as_many_free_as_it_has() {
-        let mut table = table(100);
+        let mut table = Table::new(100);
         let had = (0..1_000).filter_map(|_| admitted(table.admit(client(1), |_| false)));
         assert_eq!(had.count(), 50);
         let next = (0..1_000).filter_map(|_| admitted(table.admit(client(2), |_| false)));
@@ -222,7 +209,7 @@ mod tests {
 
     #[test]
     fn client_at_its_share_loses_its_own_newest_idle_connection_only() {
-        let mut table = table(8);
+        let mut table = Table::new(8);
         let other = admitted(table.admit(client(2), |_| true)).unwrap();
         let mut newest = 0;
         while table.open() < 5 {
@@ -237,12 +224,12 @@ mod tests {
 
     #[test]
     fn full_door_closes_the_newest_idle_connection_of_whoever_has_most() {
-        let mut table = table(4);
-        table.limits.all = 100;
+        let mut table = Table::new(4);
+        table.most = 100;
         for n in [1, 2, 2, 2] {
             admitted(table.admit(client(n), |_| false)).unwrap();
         }
-        table.limits.all = 4;
+        table.most = 4;
         // The newest of the largest is in use.
         let verdict = table.admit(client(3), |id| id != 3);
         assert!(matches!(verdict, Verdict::Admit { close: Some(2), .. }));
@@ -255,7 +242,7 @@ mod tests {
 
     #[test]
     fn connections_that_are_slow_to_close_are_waited_for() {
-        let mut table = table(1);
+        let mut table = Table::new(1);
         let flood = (0..1_000).map(|_| table.admit(client(0), |_| true));
         let last = flood.last().unwrap();
         assert_eq!(last, Verdict::Wait);
@@ -264,7 +251,7 @@ mod tests {
 
     #[test]
     fn client_that_proves_to_be_exempt_frees_its_share() {
-        let mut table = table(4);
+        let mut table = Table::new(4);
         let ids: Vec<_> = (0..2)
             .map(|_| admitted(table.admit(client(1), |_| false)).unwrap())
             .collect();
@@ -288,9 +275,8 @@ mod tests {
         fn bounds_hold_whatever_comes_and_goes(
             steps in prop::collection::vec((0u8..5, any::<bool>(), 0u64..64), 0..400),
             all in 1usize..20,
-            of_one in 1usize..20,
         ) {
-            let mut table = Table::new(Limits { all, of_one });
+            let mut table = Table::new(all);
             for (who, comes, n) in steps {
                 // Odd ones are idle; client 0 is exempt, and others may come to be.
                 if n == 7 {
@@ -306,7 +292,6 @@ mod tests {
                 prop_assert_eq!(sizes, table.open());
                 for (client, ids) in &table.clients {
                     prop_assert!(table.sizes.contains(&(ids.len(), *client)));
-                    prop_assert!(client.exempt || ids.len() <= of_one);
                 }
             }
         }

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::activity::{Activity, Handle, Order, Room};
-use crate::admission::{Client, Id, Limits, Table, Verdict};
+use crate::admission::{Client, Id, Table, Verdict};
 use crate::clock;
 use crate::deadlines::{LINGER, Timeouts};
 use crate::drain::Draining;
@@ -40,8 +40,8 @@ pub struct Options {
 /// What a door allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// How many connections.
-    pub connections: Limits,
+    /// Connections of all clients together, at least 1; one client gets fewer ([`crate::admission`]).
+    pub connections: usize,
     /// How long they may be silent.
     pub timeouts: Timeouts,
     /// How the kernel finds out that the other end is gone.

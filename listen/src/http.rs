@@ -21,6 +21,15 @@ use crate::supervisor::{Step, Supervisor};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Headers of a message.
+pub const MAX_HEADERS: usize = 256;
+/// Bytes of a message's head.
+pub const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Calls at once over one HTTP/2 connection.
+const MAX_STREAMS: u32 = 1_024;
+/// Bytes of an HTTP/2 stream kept for a caller that does not read them; an HTTP/1 connection keeps as many as a head may have.
+const MAX_BUFFERED: usize = 128 << 10;
+
 /// Bounds of what is said on one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -42,22 +51,18 @@ pub struct Settings {
     pub ping: Option<Duration>,
 }
 
-impl Default for Settings {
-    /// 256 headers of 64 KiB over either protocol, 1,024 streams with 128 KiB kept of each, half-closed callers, no pings.
-    fn default() -> Self {
-        Self {
-            max_headers: 256,
-            max_head_bytes: 64 << 10,
-            max_header_list: 64 << 10,
-            max_streams: 1_024,
-            max_buffered: 128 << 10,
-            half_close: true,
-            ping: None,
-        }
-    }
-}
-
 impl Settings {
+    /// What a door has that has no reason for anything else.
+    pub const USUAL: Self = Self {
+        max_headers: MAX_HEADERS,
+        max_head_bytes: MAX_HEAD_BYTES,
+        max_header_list: MAX_HEAD_BYTES as u32,
+        max_streams: MAX_STREAMS,
+        max_buffered: MAX_BUFFERED,
+        half_close: true,
+        ping: None,
+    };
+
     fn builder<E>(&self, executor: E) -> auto::Builder<E> {
         let mut builder = auto::Builder::new(executor);
         // Heads have their time from the supervisor.

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::admission::Limits;
 use crate::door::Connections;
 use crate::{Bounds, Door, Handshake, Keepalive, Plain, Timeouts};
 
@@ -52,7 +51,7 @@ async fn serving_after<H: Handshake>(
     let address = listener.local_addr().unwrap();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bounds = Bounds {
-        connections: Limits { all, of_one: all },
+        connections: all,
         timeouts,
         keepalive: Keepalive::default(),
     };
@@ -71,8 +70,7 @@ async fn serving_after<H: Handshake>(
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
                 }
             });
-            let settings = Settings::default();
-            serve(accepted, &settings, TokioExecutor::new(), service)
+            serve(accepted, &Settings::USUAL, TokioExecutor::new(), service)
                 .await
                 .ok();
         }

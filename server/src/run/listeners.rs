@@ -9,7 +9,6 @@ use std::time::Duration;
 use ::http::Request;
 use axum::Router;
 use axum::extract::ConnectInfo;
-use gateless_listen::admission::Limits;
 use gateless_listen::http::Settings;
 use gateless_listen::{Accepted, Bounds, Door, Handshake, Keepalive, Options, descriptors, http};
 use hyper::body::Incoming;
@@ -37,21 +36,15 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// What the API's connections carry.
 pub(super) const API: Settings = Settings {
-    max_headers: 256,
-    max_head_bytes: 64 << 10,
-    max_header_list: 64 << 10,
     max_streams: 256,
-    max_buffered: 128 << 10,
-    half_close: true,
-    ping: None,
+    ..Settings::USUAL
 };
 
 /// What sidecars' connections carry.
 pub(super) const GRPC: Settings = Settings {
-    max_streams: 1_024,
     max_buffered: 1 << 20,
     ping: Some(PING),
-    ..API
+    ..Settings::USUAL
 };
 
 /// Both doors, and the connections there are at either.
@@ -67,7 +60,7 @@ impl Doors {
         let connections = TaskTracker::new();
         let door = |name, all| {
             let bounds = Bounds {
-                connections: Limits { all, of_one: all },
+                connections: all,
                 timeouts: options.timeouts,
                 keepalive: Keepalive {
                     unacknowledged: Some(UNACKNOWLEDGED),

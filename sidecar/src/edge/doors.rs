@@ -42,25 +42,20 @@ const PEER_KEEPALIVE: Duration = Duration::from_secs(2);
 /// Headers that a sidecar adds to a call it forwards, and bytes of each, on average.
 const ADDED: usize = 32;
 const ADDED_BYTES: usize = 512;
-/// Streams per HTTP/2 connection.
-const MAX_STREAMS: u32 = 1_024;
-/// Bytes of an HTTP/2 stream kept for a caller that does not read them; an HTTP/1 connection keeps as many as a head may have.
-const MAX_BUFFERED: usize = 128 << 10;
 
 impl Door {
     fn settings(self) -> http::Settings {
         // A head that came in at another sidecar has to come in here with what that one added.
         let added = if self == Self::Peer { ADDED } else { 0 };
         http::Settings {
-            max_headers: framing::MAX_HEADERS + added,
-            max_head_bytes: framing::MAX_HEAD_BYTES + added * ADDED_BYTES,
+            max_headers: http::MAX_HEADERS + added,
+            max_head_bytes: http::MAX_HEAD_BYTES + added * ADDED_BYTES,
             max_header_list: framing::MAX_HEADER_LIST,
-            max_streams: MAX_STREAMS,
-            max_buffered: MAX_BUFFERED,
             // Sidecars read their answers whole or leave.
             half_close: self != Self::Peer,
             // Closing one in order takes an answer from the other end.
             ping: (self == Self::Peer).then_some(PEER_KEEPALIVE),
+            ..http::Settings::USUAL
         }
     }
 }

@@ -8,10 +8,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body::Frame;
 
-/// Headers of a message, and fields of its trailers.
-pub const MAX_HEADERS: usize = 256;
-/// Of a message's head, and of its trailers: names and values, and the four bytes between and behind them.
-pub const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Of a message's head, and of its trailers: fields; bytes of their names and values, and the four between and behind them.
+pub use gateless_listen::http::{MAX_HEAD_BYTES, MAX_HEADERS};
+
 /// A head that an HTTP/2 library reads at most: it drops what is beyond, of trailers without a word. Far more than what is
 /// passed on, so that what is too large is seen to be so.
 pub const MAX_HEADER_LIST: u32 = 256 << 10;

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use gateless_identity::{Mutual, Peer};
-use gateless_listen::admission::Limits;
 use gateless_listen::{Accepted, Bounds, Keepalive, Plain, descriptors};
 use gateless_sandbox::Isolation;
 use tokio::net::TcpListener;
@@ -163,7 +162,7 @@ fn bounds(config: &Config, door: Door, files: u64) -> Bounds {
         Door::Local | Door::Peer | Door::Metrics => most,
     };
     Bounds {
-        connections: Limits { all, of_one: all },
+        connections: all,
         timeouts: config.connections.timeouts,
         keepalive: Keepalive::default(),
     }
