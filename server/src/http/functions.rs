@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use gateless_common::problem::Code;
-use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -164,7 +163,7 @@ impl From<View> for FunctionBody {
 /// A function with its etag.
 pub(super) fn answer(status: StatusCode, view: View) -> Response {
     let etag = etag::strong(view.function.version);
-    (status, [(ETAG, etag)], Json(FunctionBody::from(view))).into_response()
+    (status, etag, Json(FunctionBody::from(view))).into_response()
 }
 
 /// Which functions.
@@ -241,8 +240,8 @@ async fn get_function(
     let view = api.service.function(path.as_name()).await?;
     let version = view.function.version;
     let etag = etag::strong(version);
-    if etag::is_known(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    if etag.is_known(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, etag, ()).into_response());
     }
     Ok(answer(StatusCode::OK, view))
 }

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::ETAG;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,12 +60,7 @@ async fn answer(
         quota: quota.value,
         used,
     };
-    Ok((
-        StatusCode::OK,
-        [(ETAG, etag::strong(body.version))],
-        Json(body),
-    )
-        .into_response())
+    Ok((StatusCode::OK, etag::strong(body.version), Json(body)).into_response())
 }
 
 #[utoipa::path(

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::ETAG;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,7 +85,7 @@ fn body(namespace: &str, name: &str, secret: Versioned<SecretRecord>) -> SecretB
 }
 
 fn answer(status: StatusCode, body: SecretBody) -> Response {
-    (status, [(ETAG, etag::strong(body.version))], Json(body)).into_response()
+    (status, etag::strong(body.version), Json(body)).into_response()
 }
 
 #[utoipa::path(

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -71,7 +70,7 @@ fn answer(view: &View) -> Response {
             })
             .collect(),
     };
-    ([(ETAG, etag::strong(view.function.version))], Json(body)).into_response()
+    (etag::strong(view.function.version), Json(body)).into_response()
 }
 
 #[utoipa::path(

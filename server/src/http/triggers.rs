@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -144,7 +143,7 @@ fn body(view: View, warnings: Vec<Warning>) -> TriggerBody {
 }
 
 fn answer(status: StatusCode, body: TriggerBody) -> Response {
-    (status, [(ETAG, etag::strong(body.version))], Json(body)).into_response()
+    (status, etag::strong(body.version), Json(body)).into_response()
 }
 
 #[utoipa::path(
@@ -197,8 +196,8 @@ async fn get_trigger(
     let found = api.service.trigger(path.as_name()).await?;
     let version = found.value.trigger.version;
     let etag = etag::strong(version);
-    if etag::is_known(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    if etag.is_known(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, etag, ()).into_response());
     }
     Ok(answer(StatusCode::OK, body(found.value, found.warnings)))
 }

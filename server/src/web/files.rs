@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use axum::response::Response;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -37,11 +37,11 @@ pub(super) fn serve(path: &str, screen: bool, headers: &HeaderMap) -> Option<Res
         false => "no-cache",
     };
     let cache = HeaderValue::from_static(cache);
-    if etag::is_known(headers, &etag) {
+    if etag.is_known(headers) {
         let mut response = page(cache, Cow::Borrowed(&[]));
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(CONTENT_TYPE);
-        response.headers_mut().insert(ETAG, etag);
+        etag.put(response.headers_mut());
         return Some(response);
     }
     let kind = kind(name, &file);
@@ -52,7 +52,7 @@ pub(super) fn serve(path: &str, screen: bool, headers: &HeaderMap) -> Option<Res
     let mut response = page(cache, data);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);
-    headers.insert(ETAG, etag);
+    etag.put(headers);
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(encoding) = encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
