@@ -1,4 +1,4 @@
-//! What is made of the table of settings and committed: tables of the documentation and of the dashboard's form.
+//! What is made of the tables of settings and of codes and committed: tables of the documentation and of the dashboard's form.
 //!
 //! `UPDATE_SPEC=1 cargo test -p gateless-common --test documents` writes them anew.
 
@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use gateless_common::problem::{Code, Side};
 use gateless_common::spec::{Field, SECTIONS, Unit, Value, fields};
 
 /// Compares a committed file with what it should be, or writes it.
@@ -20,14 +21,14 @@ fn check(name: &str, made: impl FnOnce(&str) -> String) {
     }
     assert!(
         committed == made,
-        "{name} is not what the table of settings gives: UPDATE_SPEC=1 cargo test -p gateless-common --test documents"
+        "{name} is not what the code's table gives: UPDATE_SPEC=1 cargo test -p gateless-common --test documents"
     );
 }
 
-/// `document` with `table` between its marks.
-fn between_marks(document: &str, table: &str) -> String {
-    let (start, end) = ("<!-- made of common/src/spec -->\n", "<!-- end -->");
-    let Some((before, rest)) = document.split_once(start) else {
+/// `document` with `table` between the marks of what it is made of.
+fn between_marks(document: &str, made_of: &str, table: &str) -> String {
+    let (start, end) = (format!("<!-- made of {made_of} -->\n"), "<!-- end -->");
+    let Some((before, rest)) = document.split_once(&start) else {
         panic!("the document has no mark {start}");
     };
     let Some((_, after)) = rest.split_once(end) else {
@@ -45,7 +46,22 @@ fn the_specifications_table_of_defaults_is_that_of_the_settings() {
         writeln!(table, "| `{path}` | {default} | {range} | {text} |").unwrap();
     }
     check("docs/specification.md", |document| {
-        between_marks(document, &table)
+        between_marks(document, "common/src/spec", &table)
+    });
+}
+
+#[test]
+fn the_specifications_table_of_codes_is_that_of_the_code() {
+    let mut codes: Vec<Code> = Code::ALL.to_vec();
+    codes.retain(|code| code.side() != Side::Management);
+    codes.sort_by_key(|code| code.status());
+    let mut table = String::from("| status | code | |\n|---|---|---|\n");
+    for code in codes {
+        let (status, meaning) = (code.status(), code.meaning());
+        writeln!(table, "| {status} | `{code}` | {meaning} |").unwrap();
+    }
+    check("docs/specification.md", |document| {
+        between_marks(document, "common/src/problem.rs", &table)
     });
 }
 
@@ -70,7 +86,7 @@ fn the_table_of_keys_is_that_of_the_settings() {
         table.push('\n');
     }
     check("docs/function-toml.md", |document| {
-        between_marks(document, &table)
+        between_marks(document, "common/src/spec", &table)
     });
 }
 
