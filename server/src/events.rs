@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-pub use self::event::{Decision, Event, Sample, What};
+pub use self::event::{Action, Decision, Event, Sample, What};
 use self::history::{History, Mark};
 use self::ring::{Item, Resume, Ring};
 
@@ -159,10 +159,10 @@ impl Bus {
     }
 
     /// A sidecar connected or went, drains or takes instances again, or is behind.
-    pub fn sidecar(&self, sidecar: &str, action: &'static str, lag: u64) {
+    pub fn sidecar(&self, sidecar: &str, action: Action, lag: u64) {
         let now = Timestamp::now();
         // How far it is behind changes all the time.
-        if action != "lag" {
+        if action != Action::Lag {
             let mark = Mark {
                 kind: action,
                 subject: sidecar.to_owned(),
@@ -189,13 +189,7 @@ impl Bus {
     }
 
     /// Something became of a function in the catalogue.
-    pub fn function(
-        &self,
-        name: (&str, &str),
-        action: &'static str,
-        revision: &str,
-        message: String,
-    ) {
+    pub fn function(&self, name: (&str, &str), action: Action, revision: &str, message: String) {
         let now = Timestamp::now();
         let mark = Mark {
             kind: action,

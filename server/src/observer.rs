@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use crate::events::merge::Merger;
-use crate::events::{Decision, What};
+use crate::events::{Action, Decision, What};
 use crate::service::Service;
 use crate::sidecars::clients::Client;
 
@@ -109,7 +109,7 @@ impl Observer {
         }
         for (sidecar, (_, lag)) in &connected {
             if self.lags.insert(sidecar.clone(), *lag).unwrap_or(0) != *lag {
-                events.sidecar(sidecar, "lag", *lag);
+                events.sidecar(sidecar, Action::Lag, *lag);
             }
         }
         self.lags

@@ -19,7 +19,7 @@ use self::clients::{Client, Clients};
 pub use self::connection::Connection;
 use crate::changes::Changes;
 use crate::domain::conditions::Seen;
-use crate::events::Bus;
+use crate::events::{Action, Bus};
 
 /// The most sidecars remembered; past it the one gone longest is forgotten, and if all are connected
 /// another is refused.
@@ -163,7 +163,7 @@ impl Registry {
         inner.sidecars.insert(node_id.clone(), known);
         drop(inner);
         self.changes.bump();
-        self.events.sidecar(&node_id, "joined", 0);
+        self.events.sidecar(&node_id, Action::Joined, 0);
         Ok(Connection {
             registry: Arc::clone(self),
             node_id,

@@ -18,6 +18,33 @@ pub struct Event {
     pub function: Option<String>,
 }
 
+/// What became of a function or a sidecar: what a chart marks, and what an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MarkKind)]
+pub enum Action {
+    /// The function was created or changed.
+    Applied,
+    /// A revision was ready for the first time.
+    Ready,
+    /// A revision fails, or gave its calls back.
+    Failed,
+    /// The traffic was set.
+    Traffic,
+    /// The function was deleted.
+    Deleted,
+    /// A sidecar connected.
+    Joined,
+    /// A sidecar is gone.
+    Left,
+    /// A sidecar takes no instances any more.
+    Draining,
+    /// It takes some again.
+    Resumed,
+    /// How far a sidecar is behind changed; no mark.
+    Lag,
+}
+
 /// The kinds of events; names of fields as the API has them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -30,9 +57,9 @@ pub enum What {
     Hello { event_id: String },
     /// Events were missed: what is known should be read anew.
     Reset { message: String },
-    /// The catalogue's function changed: `applied`, `ready`, `failed`, `deleted`, `traffic`.
+    /// The catalogue's function changed.
     Function {
-        action: &'static str,
+        action: Action,
         revision: String,
         message: String,
     },
@@ -55,10 +82,10 @@ pub enum What {
         attempt: u32,
         status: Option<u32>,
     },
-    /// A sidecar: `joined`, `left`, `draining`, `resumed`, `lag`.
+    /// A sidecar.
     Sidecar {
         sidecar: String,
-        action: &'static str,
+        action: Action,
         lag: u64,
     },
     /// The catalogue's trigger changed (`applied`, `deleted`), or it did something: `fired`,

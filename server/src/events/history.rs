@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::{Decision, Sample};
+use super::event::{Action, Decision, Sample};
 use super::merge::Function;
 
 /// Samples of one function: one a second.
@@ -38,8 +38,8 @@ pub struct Past {
 /// Something that may be why a function's numbers changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// `applied`, `ready`, `failed` and `traffic` of a revision; `joined`, `left`, `draining` and `resumed` of a sidecar.
-    pub kind: &'static str,
+    /// What happened.
+    pub kind: Action,
     /// Which revision or sidecar.
     pub subject: String,
     /// For people; may be empty.
@@ -218,26 +218,29 @@ mod tests {
             message: String::new(),
         };
         let mut history = History::default();
-        history.marked(at(0), Some(&name("f")), mark("applied"));
-        history.marked(at(2), None, mark("draining"));
-        history.marked(at(1), Some(&name("f")), mark("ready"));
+        history.marked(at(0), Some(&name("f")), mark(Action::Applied));
+        history.marked(at(2), None, mark(Action::Draining));
+        history.marked(at(1), Some(&name("f")), mark(Action::Ready));
         let kinds = |history: &History, now, function: &str| {
             let marks = history.marks(at(now), &name(function));
             marks.iter().map(|(_, mark)| mark.kind).collect::<Vec<_>>()
         };
-        assert_eq!(kinds(&history, 10, "f"), ["applied", "ready", "draining"]);
-        assert_eq!(kinds(&history, 10, "g"), ["draining"]);
+        assert_eq!(
+            kinds(&history, 10, "f"),
+            [Action::Applied, Action::Ready, Action::Draining]
+        );
+        assert_eq!(kinds(&history, 10, "g"), [Action::Draining]);
         assert_eq!(
             kinds(&history, 602, "f"),
-            ["draining"],
+            [Action::Draining],
             "though nobody forgot"
         );
         history.forget(at(601));
-        assert_eq!(kinds(&history, 10, "f"), ["ready", "draining"]);
+        assert_eq!(kinds(&history, 10, "f"), [Action::Ready, Action::Draining]);
         history.forget(at(603));
         assert!(history.of(&name("f")).is_none());
         for second in 0..500 {
-            history.marked(at(700 + second), None, mark("left"));
+            history.marked(at(700 + second), None, mark(Action::Left));
         }
         assert_eq!(history.marks(at(1200), &name("f")).len(), MAX_MARKS);
     }

@@ -99,12 +99,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::events::event::Sample;
+    use crate::events::event::{Action, Sample};
 
     fn lag(lag: u64) -> Event {
         let what = What::Sidecar {
             sidecar: "a".into(),
-            action: "lag",
+            action: Action::Lag,
             lag,
         };
         what.of_all(Timestamp::UNIX_EPOCH)

@@ -1,11 +1,13 @@
 //! Listening and going on where one was.
 
+use jiff::Timestamp;
+
 use super::*;
 
 fn lag(lag: u64) -> Event {
     let what = What::Sidecar {
         sidecar: "a".into(),
-        action: "lag",
+        action: Action::Lag,
         lag,
     };
     what.of_all(Timestamp::UNIX_EPOCH)

@@ -23,6 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::events::Action;
 use crate::metrics::Metrics;
 use crate::service::resources::PUSHED;
 use crate::service::{self, Service};
@@ -324,7 +325,7 @@ impl Feed {
             let message = format!("{}: {}", status.reason, status.message);
             let name = (status.namespace.as_str(), status.function.as_str());
             let events = self.service.events();
-            events.function(name, "failed", &status.revision, message);
+            events.function(name, Action::Failed, &status.revision, message);
         }
     }
 

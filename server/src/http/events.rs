@@ -63,8 +63,7 @@ struct EventBody {
     function: Option<String>,
     /// hello: the newest event before.
     event_id: Option<String>,
-    /// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-    /// `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
+    /// function, sidecar: a MarkKind. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
     action: Option<String>,
     /// function, decision, instance: which revision.
     revision: Option<String>,
@@ -326,7 +325,7 @@ mod tests {
     use utoipa::{PartialSchema, openapi::RefOr};
 
     use super::*;
-    use crate::events::{Decision, Sample};
+    use crate::events::{Action, Decision, Sample};
 
     #[test]
     fn every_event_is_as_the_document_says() {
@@ -338,7 +337,7 @@ mod tests {
             What::Hello { event_id: text() },
             What::Reset { message: text() },
             What::Function {
-                action: "",
+                action: Action::Applied,
                 revision: text(),
                 message: text(),
             },
@@ -365,7 +364,7 @@ mod tests {
             },
             What::Sidecar {
                 sidecar: text(),
-                action: "",
+                action: Action::Applied,
                 lag: 0,
             },
             What::Trigger {
@@ -402,7 +401,7 @@ mod tests {
             let at = Timestamp::UNIX_EPOCH;
             let sidecar = What::Sidecar {
                 sidecar: String::new(),
-                action: "left",
+                action: Action::Left,
                 lag: 0,
             };
             let events = [

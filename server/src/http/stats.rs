@@ -13,7 +13,7 @@ use super::extract::{FunctionPath, NamespacePath};
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::events::history::{Mark, Past};
-use crate::events::{Decision, Sample};
+use crate::events::{Action, Decision, Sample};
 
 /// Seconds in a sparkline.
 const SPARKLINE: usize = 60;
@@ -46,9 +46,9 @@ struct MarkBody {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
+    /// What happened.
     #[schema(example = "ready")]
-    kind: String,
+    kind: Action,
     /// Which revision or sidecar.
     #[schema(example = "hello-00002")]
     subject: String,
@@ -123,7 +123,7 @@ async fn get_stats(State(api): State<Api>, path: FunctionPath) -> Result<Json<St
     let decision = |(time, decision)| TimedDecision { time, decision };
     let mark = |(time, mark): (Timestamp, Mark)| MarkBody {
         time,
-        kind: mark.kind.to_owned(),
+        kind: mark.kind,
         subject: mark.subject,
         message: mark.message,
     };

@@ -13,6 +13,7 @@ use crate::domain::rollout::status::RolloutStatus;
 use crate::domain::rollout::{self, Apply};
 use crate::domain::traffic::{self, Target};
 use crate::domain::{self, validate};
+use crate::events::Action;
 use crate::store::{self, Expect, Write};
 
 /// A function and how it is.
@@ -231,7 +232,7 @@ impl Service {
             };
             let message = format!("{what}; its newest revision is {latest}");
             self.events()
-                .function((ns, name), "applied", &latest, message);
+                .function((ns, name), Action::Applied, &latest, message);
         }
         Ok((view, before.is_none()))
     }
@@ -261,7 +262,7 @@ impl Service {
         if committed.is_some() {
             self.transitions.lock().forget(&uid);
             self.events()
-                .function(name, "deleted", "", "deleted".to_owned());
+                .function(name, Action::Deleted, "", "deleted".to_owned());
         }
         Ok(())
     }
@@ -334,7 +335,8 @@ impl Service {
             let revision = most
                 .and_then(|target| target.revision.clone())
                 .unwrap_or_default();
-            self.events().function(name, "traffic", &revision, message);
+            self.events()
+                .function(name, Action::Traffic, &revision, message);
         }
         Ok(self.view(function))
     }

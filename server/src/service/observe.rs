@@ -12,6 +12,7 @@ use super::functions::{Name, View};
 use super::{Error, Result, Service};
 use crate::domain::function::Function;
 use crate::domain::rollout::{self, status::State};
+use crate::events::Action;
 use crate::store::Expect;
 
 /// What can be waited for.
@@ -78,7 +79,7 @@ impl Service {
             );
             let message = format!("{} was ready for the first time", status.revision);
             let events = self.events();
-            events.function((ns, name), "ready", &status.revision, message);
+            events.function((ns, name), Action::Ready, &status.revision, message);
         }
         Ok(())
     }
@@ -130,7 +131,7 @@ impl Service {
             );
             let message = format!("{} gives its calls back: {cause}", status.revision);
             let events = self.events();
-            events.function((ns, name), "failed", &status.revision, message);
+            events.function((ns, name), Action::Failed, &status.revision, message);
         }
         Ok(())
     }

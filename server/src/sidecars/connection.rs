@@ -6,6 +6,7 @@ use gateless_proto::v1::{Rejection, StatusReport};
 use jiff::Timestamp;
 
 use super::{Indexed, Known, Registry};
+use crate::events::Action;
 
 /// The most refused resources remembered per sidecar.
 const MAX_REJECTIONS: usize = 1000;
@@ -77,9 +78,9 @@ impl Connection {
             if known.sidecar.draining != report.draining {
                 known.sidecar.draining = report.draining;
                 told = Some(if report.draining {
-                    "draining"
+                    Action::Draining
                 } else {
-                    "resumed"
+                    Action::Resumed
                 });
             }
             known.sidecar.last_seen_at = now;
@@ -123,7 +124,7 @@ impl Drop for Connection {
         });
         self.registry.changes.bump();
         if gone {
-            self.registry.events.sidecar(&self.node_id, "left", 0);
+            self.registry.events.sidecar(&self.node_id, Action::Left, 0);
         }
     }
 }

@@ -113,7 +113,9 @@ const SERVER_ROOMS: Rooms = &[
     ("metrics", &["service", "store"]),
     (
         "grpc",
-        &["identity", "metrics", "service", "sidecars", "store"],
+        &[
+            "events", "identity", "metrics", "service", "sidecars", "store",
+        ],
     ),
     (
         "http",
