@@ -22,8 +22,6 @@ const LASTS: Duration = Duration::from_secs(6);
 pub struct Scenario {
     /// For the table.
     pub name: &'static str,
-    /// What is known to be wrong there: an item of the table of open ones in docs/faults.md.
-    pub open: Option<&'static str>,
     /// The function whose first instance's host it is done to.
     function: &'static str,
     calls: Calls,
@@ -33,7 +31,6 @@ pub struct Scenario {
 const fn usual(name: &'static str, fault: fn(usize) -> Fault) -> Scenario {
     Scenario {
         name,
-        open: None,
         function: "work",
         calls: USUAL,
         fault,

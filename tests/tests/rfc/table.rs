@@ -21,23 +21,7 @@ pub(crate) struct Row {
     /// The caller ends its side when it has sent this.
     pub(crate) half_close: bool,
     /// Why it is known to fail: then it must.
-    pub(crate) open: Option<Open>,
-}
-
-/// A row that is not kept yet.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Open {
-    /// A race: it fails now and then.
-    pub(crate) at_times: bool,
-    /// Which defect it is.
-    pub(crate) why: &'static str,
-}
-
-pub(crate) const fn always(why: &'static str) -> Open {
-    Open {
-        at_times: false,
-        why,
-    }
+    pub(crate) open: Option<&'static str>,
 }
 
 pub(crate) const fn row(
@@ -70,7 +54,7 @@ impl Row {
 
     /// Not kept yet.
     pub(crate) const fn open(mut self, why: &'static str) -> Self {
-        self.open = Some(always(why));
+        self.open = Some(why);
         self
     }
 

@@ -112,12 +112,6 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         std::process::exit(6);
     }
-    if let Some(ms) = number("DIE_AFTER_MS") {
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            std::process::exit(5);
-        });
-    }
     let load = Arc::<Load>::default();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
