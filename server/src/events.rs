@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_common::share::{Pool, Share};
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 pub use self::event::{Action, Decision, Event, Sample, What};
 use self::history::{History, Mark};
 use self::ring::{Item, Resume, Ring};
+use crate::clock;
 
 /// Events kept for listeners that come back.
 pub const KEPT: usize = 4096;
@@ -134,7 +134,7 @@ impl Bus {
 
     /// Somebody looks at how functions are.
     pub fn touch(&self) {
-        *self.interest.lock() = Some(Instant::now());
+        *self.interest.lock() = Some(clock::instant());
         self.woken.notify_one();
     }
 
@@ -160,7 +160,7 @@ impl Bus {
 
     /// A sidecar connected or went, drains or takes instances again, or is behind.
     pub fn sidecar(&self, sidecar: &str, action: Action, lag: u64) {
-        let now = Timestamp::now();
+        let now = clock::now();
         // How far it is behind changes all the time.
         if action != Action::Lag {
             let mark = Mark {
@@ -185,12 +185,12 @@ impl Bus {
             action: action.to_owned(),
             message: String::new(),
         };
-        self.publish(what.of(name.0, function, Timestamp::now()));
+        self.publish(what.of(name.0, function, clock::now()));
     }
 
     /// Something became of a function in the catalogue.
     pub fn function(&self, name: (&str, &str), action: Action, revision: &str, message: String) {
-        let now = Timestamp::now();
+        let now = clock::now();
         let mark = Mark {
             kind: action,
             subject: revision.to_owned(),
@@ -228,7 +228,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        *self.bus.interest.lock() = Some(Instant::now());
+        *self.bus.interest.lock() = Some(clock::instant());
     }
 }
 

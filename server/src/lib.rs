@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod auth;
 pub mod changes;
+mod clock;
 pub mod domain;
 mod etag;
 pub mod events;

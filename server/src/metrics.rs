@@ -13,8 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use tokio::time::Instant;
 
+use crate::clock;
 use crate::service::Service;
 use crate::store::Health;
 
@@ -135,7 +135,7 @@ impl Metrics {
 
 /// Counts and times a request.
 pub(crate) async fn observe(metrics: Arc<Metrics>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let began = clock::instant();
     let path = request.extensions().get::<MatchedPath>();
     // Unknown paths and methods share one series: whoever asks cannot make more.
     let route = path.map_or("none", MatchedPath::as_str).to_owned();
@@ -151,7 +151,7 @@ pub(crate) async fn observe(metrics: Arc<Metrics>, request: Request, next: Next)
     metrics
         .durations
         .get_or_create(&key)
-        .observe(began.elapsed().as_secs_f64());
+        .observe((clock::instant() - began).as_secs_f64());
     let status = response.status().as_u16();
     let answer = Answer {
         method,

@@ -11,11 +11,12 @@ use gateless_proto::v1::observation::Kind;
 use gateless_proto::v1::{Observation, ObserveRequest};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
+use crate::clock;
 use crate::events::merge::Merger;
 use crate::events::{Action, Decision, What};
 use crate::service::Service;
@@ -69,7 +70,7 @@ pub(crate) async fn run(service: Arc<Service>, stop: CancellationToken) {
 impl Observer {
     fn tick(&mut self) {
         self.follow();
-        let (now, instant) = (Timestamp::now(), Instant::now());
+        let (now, instant) = (clock::now(), clock::instant());
         let samples = self.merger.tick(instant);
         let events = self.service.events();
         events.with_history(|history| {
@@ -89,9 +90,9 @@ impl Observer {
     /// Opens streams to those that connected, and closes them when they went or nobody looks.
     fn follow(&mut self) {
         let events = self.service.events();
-        let wanted = events.is_wanted(Instant::now());
+        let wanted = events.is_wanted(clock::instant());
         events.with_history(|history| {
-            history.since = wanted.then(|| history.since.unwrap_or_else(Timestamp::now));
+            history.since = wanted.then(|| history.since.unwrap_or_else(clock::now));
         });
         if !wanted {
             self.streams.clear();
@@ -147,11 +148,12 @@ impl Observer {
         };
         let at = i64::try_from(observation.time_ms).ok();
         let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let at = at.unwrap_or_else(Timestamp::now);
+        let at = at.unwrap_or_else(clock::now);
         let events = self.service.events();
         let event = match observation.kind {
             Some(Kind::Samples(samples)) => {
-                self.merger.sampled(Instant::now(), &said.sidecar, samples);
+                self.merger
+                    .sampled(clock::instant(), &said.sidecar, samples);
                 return;
             }
             Some(Kind::Decision(decision)) => {

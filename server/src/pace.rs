@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::clock;
+
 /// Bytes a second that have come of a body on average, once it took longer than it may be silent.
 pub(crate) const LEAST_RATE: u64 = 16 << 10;
 
@@ -34,7 +36,7 @@ impl Pace {
     pub(crate) fn new(silence: Duration) -> Self {
         Self {
             silence,
-            began: Instant::now(),
+            began: clock::instant(),
             bytes: 0,
         }
     }
@@ -56,7 +58,7 @@ impl Pace {
         let part = timeout(self.silence, part).await;
         let part = part.map_err(|_| TooSlow::Silent(self.silence))?;
         self.bytes += length(&part) as u64;
-        let took = self.began.elapsed().saturating_sub(self.silence);
+        let took = (clock::instant() - self.began).saturating_sub(self.silence);
         match self.bytes / LEAST_RATE < took.as_secs() {
             true => Err(TooSlow::Trickle),
             false => Ok(part),

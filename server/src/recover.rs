@@ -5,10 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::audit::Log;
 use crate::auth::Auth;
+use crate::clock;
 use crate::store::recorded::Recorded;
 use crate::store::sled::Options;
 use crate::store::{self, SledStore, Store};
@@ -52,7 +51,7 @@ async fn make(data: &Path, store: Arc<dyn Store>) -> Result<PathBuf, token_file:
     })?;
     let auth = Auth::open(Arc::new(Recorded::new(store))).await?;
     let made = token_file::keep(data, (&auth, &log), "gateless server recover", async || {
-        auth.recover(Timestamp::now()).await.map(Some)
+        auth.recover(clock::now()).await.map(Some)
     });
     let kept = made.await?;
     Ok(kept.map_or_else(|| token_file::path(data), |kept| kept.file))

@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Router;
 use gateless_identity::{JoinToken, Optional};
 use gateless_listen::{Door, Plain};
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Log;
 use crate::auth::{self, Auth};
 use crate::changes::Changes;
+use crate::clock;
 use crate::identity::{self, Identities, JoinTokenGrant};
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
@@ -147,7 +147,7 @@ impl Running {
     /// # Errors
     /// [`token_file::Error`]; the server runs on, and `gateless server recover` makes one.
     pub async fn admin_token(&self) -> Result<Option<AdminToken>, token_file::Error> {
-        let now = Timestamp::now();
+        let now = clock::now();
         if self.auth.has_admin(now) {
             let kept = AdminToken::read(&self.data);
             return Ok(kept.filter(|kept| self.auth.check(&kept.token, now).is_ok()));
@@ -171,7 +171,7 @@ impl Running {
         if !web::IS_THERE {
             return Ok(None);
         }
-        let now = Timestamp::now();
+        let now = clock::now();
         let (code, _) = self.auth.link(&self.auth.check(token, now)?, now).await?;
         let at = match self.api.ip().is_loopback() {
             true => self.api.to_string(),
@@ -338,7 +338,7 @@ async fn chores(service: Arc<Service>, auth: Arc<Auth>, stop: CancellationToken)
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let now = Timestamp::now();
+        let now = clock::now();
         if let Err(error) = auth.prune(now).await {
             tracing::warn!(%error, "expired tokens cannot be removed");
         }

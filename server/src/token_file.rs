@@ -8,10 +8,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use gateless_common::io::{PRIVATE, replacement};
-use jiff::Timestamp;
 
 use crate::audit::{Draft, Log};
 use crate::auth::{self, Auth, TokenInfo};
+use crate::clock;
 use crate::store::recorded::Changes;
 
 const NAME: &str = "admin-token";
@@ -90,7 +90,7 @@ pub(crate) async fn keep(
         changes: changes.take(),
         ..Draft::default()
     };
-    if let Err(error) = log.append(made, Timestamp::now()) {
+    if let Err(error) = log.append(made, clock::now()) {
         tracing::error!(%error, "a token is not in the audit log");
     }
     let written = writeln!(file, "{token}").and_then(|()| file.commit());

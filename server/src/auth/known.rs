@@ -16,6 +16,7 @@ use super::keys::Ring;
 use super::sessions::{self, NOTED_EVERY, Record, Session};
 use super::token::Principal;
 use super::{Error, KEYS, SESSIONS, TOKENS, TokenInfo};
+use crate::clock;
 use crate::store::{Entry, Event, Revision, Store, Update};
 
 /// A copy of what is under [`super::PREFIX`].
@@ -151,14 +152,14 @@ impl Known {
         let known = Arc::clone(self);
         async move {
             let mut progress = known.progress.subscribe();
-            let left = principal.expires_at().duration_since(Timestamp::now());
+            let left = principal.expires_at().duration_since(clock::now());
             let left = Duration::try_from(left).unwrap_or_default();
             let mut expiry = std::pin::pin!(tokio::time::sleep(left));
             let mut in_use = tokio::time::interval(NOTED_EVERY);
             loop {
                 // Mark what is known as seen first: what comes after it wakes `changed` below.
                 progress.borrow_and_update();
-                if let Err(error) = known.standing(&principal, Timestamp::now()) {
+                if let Err(error) = known.standing(&principal, clock::now()) {
                     return error;
                 }
                 tokio::select! {
@@ -174,7 +175,7 @@ impl Known {
                         let session = principal.session.as_ref();
                         let session = session.and_then(|session| known.session(&session.hash));
                         if let Some(session) = session {
-                            sessions::used(&store, &session, Timestamp::now());
+                            sessions::used(&store, &session, clock::now());
                         }
                     }
                 }

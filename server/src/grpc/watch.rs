@@ -16,13 +16,13 @@ use futures_util::{FutureExt, StreamExt};
 use gateless_identity::Identity;
 use gateless_proto::v1::watch_request::Kind;
 use gateless_proto::v1::{Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse};
-use jiff::Timestamp;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::clock;
 use crate::events::Action;
 use crate::metrics::Metrics;
 use crate::service::resources::PUSHED;
@@ -146,7 +146,7 @@ impl Feed {
                 .map_err(|error| failed(&error))?,
         };
         let sent_version = if snapshot { 0 } else { had };
-        let now = Timestamp::now();
+        let now = clock::now();
         let connection = service.registry().connect(hello, sent_version, now);
         let connection = connection.map_err(|refused| match refused {
             Refused::TooMany => Status::resource_exhausted(refused.to_string()),
@@ -279,7 +279,7 @@ impl Feed {
             .is_some()
         {}
         let version = ack.version.min(self.sent_version);
-        let now = Timestamp::now();
+        let now = clock::now();
         self.connection.acked(version, ack.rejected, now);
         if let Some(report) = self.last_report.clone() {
             self.reported(report).await;
@@ -294,7 +294,7 @@ impl Feed {
             .cloned()
             .collect();
         let version = report.version;
-        let mut applied = self.connection.reported(report, Timestamp::now());
+        let mut applied = self.connection.reported(report, clock::now());
         if version > 0 {
             // It may be of a state before what was acknowledged since.
             applied = applied.min(version);

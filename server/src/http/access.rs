@@ -19,13 +19,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http_body::{Body as _, Frame, SizeHint};
-use jiff::Timestamp;
 
 use super::audit::Who;
 use super::problem::Problem;
 use super::{Api, session};
 use crate::auth::policy;
 use crate::auth::{Error, Principal};
+use crate::clock;
 /// Checks the token and puts the [`crate::auth::Principal`] into the request.
 pub(super) async fn check(
     State(api): State<Api>,
@@ -130,13 +130,13 @@ fn principal(api: &Api, request: &Request) -> Result<Principal, Problem> {
     let headers = request.headers();
     // What comes through a sidecar's relay, and `faas-cli`, have tokens.
     if headers.contains_key(AUTHORIZATION) || !request.uri().path().starts_with("/v1/") {
-        return Ok(api.auth.check(&token(headers)?, Timestamp::now())?);
+        return Ok(api.auth.check(&token(headers)?, clock::now())?);
     }
     let id = session::id(headers)?.ok_or(Error::Missing)?;
     if !session::is_own(request.method(), headers) {
         return Err(session::cross_site());
     }
-    Ok(api.auth.check_session(id, Timestamp::now())?)
+    Ok(api.auth.check_session(id, clock::now())?)
 }
 
 /// The token: as such, or as the password of any user, which is how `faas-cli` sends one.

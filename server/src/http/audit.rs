@@ -30,6 +30,7 @@ use super::tokens::same_namespace;
 use crate::audit::chain::{Actor, Broken, Entry};
 use crate::audit::{Draft, Filter, Log, Part, files};
 use crate::auth::Principal;
+use crate::clock;
 use crate::store::recorded::Changes;
 
 /// Looks at the files at the same time; each reads one of them into memory.
@@ -98,7 +99,7 @@ impl Drop for Recording {
 
 fn append(log: &Log, draft: Draft) {
     tracing::debug!(target: "audit", action = draft.action, path = draft.path, status = draft.status, actor = draft.actor.token_id, "changed");
-    if let Err(error) = log.append(draft, Timestamp::now()) {
+    if let Err(error) = log.append(draft, clock::now()) {
         tracing::error!(%error, "a change is not in the audit log");
     }
 }

@@ -25,6 +25,7 @@ use super::extract::{NamespacePath, Query};
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::auth::Principal;
+use crate::clock;
 use crate::events::ring::Item;
 use crate::events::{Event, Heard, Listener, Start, What};
 
@@ -265,7 +266,7 @@ fn open(
 /// An event of this connection alone.
 fn message(id: &str, what: What) -> Message {
     let name = what.name();
-    let event = what.of_all(Timestamp::now());
+    let event = what.of_all(clock::now());
     let json = serde_json::to_string(&event).unwrap_or_default();
     Message::default()
         .id(id)

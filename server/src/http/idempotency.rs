@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::auth::Principal;
+use crate::clock;
 
 const TTL: Duration = Duration::from_secs(24 * 3600);
 const MAX_ENTRIES: usize = 10_000;
@@ -137,7 +138,7 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.answers.finish(key, None, Instant::now());
+            self.answers.finish(key, None, clock::instant());
         }
     }
 }
@@ -175,7 +176,7 @@ pub(super) async fn replay(
     let body = extract::read(Request::new(body), MAX_BODY).await?;
     let query = parts.uri.query().unwrap_or_default();
     let fingerprint = digest(&[query.as_bytes(), &body]);
-    match api.answers.begin(key, fingerprint, Instant::now()) {
+    match api.answers.begin(key, fingerprint, clock::instant()) {
         Begin::First => {}
         Begin::Again(answer) => return Ok(answer.into_response()),
         Begin::Running => {
@@ -211,7 +212,7 @@ pub(super) async fn replay(
     };
     let keep = (!answer.status.is_server_error()).then(|| answer.clone());
     running.key = None;
-    api.answers.finish(key, keep, Instant::now());
+    api.answers.finish(key, keep, clock::instant());
     let mut response = answer.into_response();
     response.headers_mut().remove("idempotency-replayed");
     Ok(response)

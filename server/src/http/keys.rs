@@ -15,6 +15,7 @@ use super::extract::{Body, FunctionPath, KeyPath};
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::auth::MAX_TTL_SECONDS;
+use crate::clock;
 use crate::domain::function::CallerKey;
 use crate::domain::validate::Faults;
 
@@ -93,7 +94,7 @@ struct CreatedKey {
     responses((status = 200, description = "Its keys, without the keys themselves.", body = KeyList), Problems),
 )]
 async fn list_keys(State(api): State<Api>, path: FunctionPath) -> Result<Json<KeyList>, Problem> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let keys = api.service.caller_keys(path.as_name(), now).await?;
     let items = keys.iter().map(|(name, key)| Key::of(name, key)).collect();
     Ok(Json(KeyList { items }))
@@ -120,7 +121,7 @@ async fn create_key(
         );
     }
     faults.finish()?;
-    let now = Timestamp::now();
+    let now = clock::now();
     let end =
         |seconds: u64| now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     let made = api
@@ -144,7 +145,7 @@ async fn create_key(
     responses((status = 204, description = "It opens nothing any more."), Problems),
 )]
 async fn revoke_key(State(api): State<Api>, path: KeyPath) -> Result<StatusCode, Problem> {
-    let now = Timestamp::now();
+    let now = clock::now();
     api.service
         .revoke_key(path.as_name(), &path.key, now)
         .await?;

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +14,7 @@ use super::conditional::{Change, DryRun, IfMatch, IfNoneMatch};
 use super::extract::{Body, NamespacePath};
 use super::openapi::Problems;
 use super::problem::Problem;
+use crate::clock;
 use crate::domain::quota::{Quota, QuotaUse};
 use crate::etag;
 use crate::service::commit::Versioned;
@@ -39,7 +39,7 @@ struct QuotaBody {
 
 /// The live tokens of a namespace.
 pub(super) fn tokens(api: &Api, namespace: &str) -> u64 {
-    let live = api.auth.list(Timestamp::now());
+    let live = api.auth.list(clock::now());
     live.iter()
         .filter(|token| token.namespace == namespace)
         .count() as u64

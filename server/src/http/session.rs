@@ -24,6 +24,7 @@ use super::extract::Body;
 use super::openapi::Problems;
 use super::problem::Problem;
 use crate::auth::{Error, Principal, Role};
+use crate::clock;
 use crate::domain::{self, FieldError};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -90,7 +91,7 @@ async fn create_session(
     headers: HeaderMap,
     Body(request): Body<SessionRequest>,
 ) -> Result<Response, Problem> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let scheme = Scheme::of(&headers);
     if scheme == Scheme::Open {
         return Err(Problem::new(
@@ -129,7 +130,7 @@ async fn create_session_link(
     State(api): State<Api>,
     Extension(principal): Extension<Principal>,
 ) -> Result<(StatusCode, Json<SessionLink>), Problem> {
-    let (code, expires_at) = api.auth.link(&principal, Timestamp::now()).await?;
+    let (code, expires_at) = api.auth.link(&principal, clock::now()).await?;
     Ok((StatusCode::CREATED, Json(SessionLink { code, expires_at })))
 }
 
@@ -172,7 +173,7 @@ async fn delete_session(
 /// Whose session the browser has, if it is good.
 fn whose(api: &Api, headers: &HeaderMap) -> Option<Principal> {
     let id = id(headers).ok()??;
-    api.auth.check_session(id, Timestamp::now()).ok()
+    api.auth.check_session(id, clock::now()).ok()
 }
 
 /// Ends the session that the browser has.

@@ -12,6 +12,7 @@ use super::Api;
 use super::extract::{FunctionPath, NamespacePath};
 use super::openapi::Problems;
 use super::problem::Problem;
+use crate::clock;
 use crate::events::history::{Mark, Past};
 use crate::events::{Action, Decision, Sample};
 
@@ -111,7 +112,7 @@ async fn get_stats(State(api): State<Api>, path: FunctionPath) -> Result<Json<St
     let events = api.service.events();
     events.touch();
     let function = (path.namespace, path.name);
-    let now = Timestamp::now();
+    let now = clock::now();
     let (past, marks, observed_since) = events.with_history(|history| {
         let marks = history.marks(now, &function);
         (history.of(&function).cloned(), marks, history.since)
@@ -145,7 +146,7 @@ async fn get_stats(State(api): State<Api>, path: FunctionPath) -> Result<Json<St
 async fn list_stats(State(api): State<Api>, path: NamespacePath) -> Json<StatsList> {
     let events = api.service.events();
     events.touch();
-    let now = Timestamp::now();
+    let now = clock::now();
     let current = |(name, past): (&str, &Past)| CurrentBody {
         function: name.to_owned(),
         sample: past.current(now),

@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::quotas;
 use crate::auth::policy::Denied;
 use crate::auth::{self, Grant, MAX_TTL_SECONDS, Principal, Role, TokenInfo};
+use crate::clock;
 use crate::domain::quota;
 use crate::domain::validate::Faults;
 
@@ -99,7 +100,7 @@ async fn list_tokens(
     Extension(principal): Extension<Principal>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<TokenList>, Problem> {
-    let mut items = api.auth.list(Timestamp::now());
+    let mut items = api.auth.list(clock::now());
     items.retain(|token| same_namespace(&principal, &token.namespace).is_ok());
     let key = |token: &TokenInfo| token.id.clone();
     let (items, next_page_token) = page::cut(items, key, &query)?;
@@ -155,7 +156,7 @@ async fn create_token(
         turn.quota.tokens,
         (live, live + 1),
     )?;
-    let (token, info) = api.auth.issue(grant, Timestamp::now()).await?;
+    let (token, info) = api.auth.issue(grant, clock::now()).await?;
     drop(turn);
     let created = CreatedToken {
         token,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::{keys, parse, put};
 use super::{Error, Kind, Result, Service};
+use crate::clock;
 use crate::domain::function::Revision;
 use crate::store::blobs::{Blob, Digest};
 use crate::store::{self, Expect, Write};
@@ -57,7 +58,7 @@ impl Service {
         let new = self.store.get(&key).await?.is_none();
         let record = ArtifactRecord {
             size,
-            used_at: Timestamp::now(),
+            used_at: clock::now(),
         };
         let claim = put(&key, &record, Expect::Anything)?;
         self.store.write(claim).await?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::commit::{Decision, Precondition, Versioned, change, keys, parse, put, unchanged};
 use super::{Error, Kind, Result, Service, quotas};
+use crate::clock;
 use crate::domain::conditions::{self, Condition, Seen};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout::status::RolloutStatus;
@@ -125,7 +125,7 @@ impl Service {
         let seen: Vec<Seen> =
             self.registry
                 .seen(&record.full_name(), latest, self.newest(&function));
-        let now = Timestamp::now();
+        let now = clock::now();
         let [ready, accepted] = conditions::find(record, &seen);
         let rollout = rollout::status::of(record, &seen, (&ready, &accepted));
         let mut transitions = self.transitions.lock();
@@ -193,7 +193,7 @@ impl Service {
                 rests_on.extend(self.check_new_name(ns, name).await?);
             }
             let uid = uuid::Uuid::now_v7().simple().to_string();
-            let at = (Timestamp::now(), uid.as_str());
+            let at = (clock::now(), uid.as_str());
             let outcome = rollout::apply(current.as_ref(), (ns, name), &apply, at);
             let function = outcome.function;
             self.check_quota(&turn.quota, current.as_ref(), &function)
@@ -315,7 +315,7 @@ impl Service {
                 let before = value.clone();
                 value.traffic = targets;
                 self.check_quota(&turn.quota, Some(&before), &value).await?;
-                value.updated_at = Timestamp::now();
+                value.updated_at = clock::now();
                 if !how.dry_run {
                     decision = Decision::swap(put(&key, &value, Expect::At(version))?);
                     decision.rests_on = rests_on;

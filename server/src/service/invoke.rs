@@ -4,7 +4,7 @@
 //! Not a path of calls: one answer of bounded size, whole, and nothing is tried twice once it was sent.
 //! Who builds on functions calls a sidecar.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gateless_common::{header, time};
@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::functions::Name;
 use super::{Result, Service};
+use crate::clock;
 use crate::sidecars::Sidecar;
 
 /// Of an answer, what is kept: 1 MiB.
@@ -151,7 +152,7 @@ impl Service {
             };
             let url = format!("{base}/{kind}/{name}.{namespace}{}", call.path);
             let request = request(&url, call, within)?;
-            let began = Instant::now();
+            let began = clock::instant();
             match self.entrances.0.request(request).await {
                 Ok(answer) => {
                     let (parts, body) = answer.into_parts();
@@ -166,7 +167,7 @@ impl Service {
                         headers: parts.headers,
                         body,
                         truncated,
-                        took: began.elapsed(),
+                        took: clock::instant() - began,
                     });
                 }
                 // Nothing was sent: another entrance is as good.

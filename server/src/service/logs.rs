@@ -14,6 +14,7 @@ use tonic::{Status, Streaming};
 use super::calls::Warning;
 use super::functions::Name;
 use super::{Result, Service};
+use crate::clock;
 use crate::sidecars::clients::{CallError, Client};
 
 /// How long a sidecar may take between two lines of the past.
@@ -154,7 +155,7 @@ fn follow(sidecar: String, lines: Streaming<LogLine>) -> BoxStream<'static, LogL
 }
 
 fn lost(sidecar: &str, status: &Status) -> LogLine {
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = clock::now().as_millisecond();
     LogLine {
         time_ms: u64::try_from(now).unwrap_or(0),
         stream: "gateless".to_owned(),

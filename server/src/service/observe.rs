@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use gateless_proto::v1::RevisionStatus;
-use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::commit::{Decision, Versioned, change, keys, parse, put};
 use super::functions::{Name, View};
 use super::{Error, Result, Service};
+use crate::clock;
 use crate::domain::function::Function;
 use crate::domain::rollout::{self, status::State};
 use crate::events::Action;
@@ -52,7 +52,7 @@ impl Service {
                 return Ok(());
             };
             let function: Versioned<Function> = parse(&entry)?;
-            let now = Timestamp::now();
+            let now = clock::now();
             let Some(ready) = rollout::ready(&function.value, &status.revision, now) else {
                 return Ok(());
             };
@@ -115,7 +115,7 @@ impl Service {
             if function.version > applied {
                 return Ok(());
             }
-            let now = Timestamp::now();
+            let now = clock::now();
             let Some(back) = rollout::died(&function.value, &status.revision, death, now) else {
                 return Ok(());
             };
@@ -147,7 +147,7 @@ impl Service {
         condition: Condition,
         timeout: Duration,
     ) -> Result<Waited> {
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = clock::instant() + timeout;
         let mut changes = self.changes.subscribe();
         loop {
             // Mark what is known as seen first: what comes after it wakes `changed` below.

@@ -3,6 +3,7 @@
 use super::commit::{ATTEMPTS, keys, parse, put};
 use super::secrets::SecretRecord;
 use super::{Error, Result, Service};
+use crate::clock;
 use crate::domain::spec::Spec;
 use crate::domain::validate::{Faults, MAX_ENVIRONMENT_BYTES};
 use crate::service::artifacts::{ArtifactRecord, GRACE};
@@ -107,7 +108,7 @@ impl Service {
             let Some(claim) = self.load::<ArtifactRecord>(&key).await? else {
                 break;
             };
-            let now = jiff::Timestamp::now();
+            let now = clock::now();
             let age = now.duration_since(claim.value.used_at);
             if dry_run || age.unsigned_abs() < GRACE / 2 {
                 break;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::How;
 use super::{Error, Kind, Result, Service};
+use crate::clock;
 use crate::domain::document::pointer_segment;
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
@@ -97,7 +98,7 @@ impl Service {
             if version.is_none() {
                 self.check_secret_quota(&turn.quota, ns).await?;
             }
-            let now = Timestamp::now();
+            let now = clock::now();
             let old = current.map(|c| c.value);
             let same = old.as_ref().is_some_and(|old| old.data == *data);
             let record = match old {

@@ -13,6 +13,7 @@ use super::calls::Gathered;
 use super::commit::{Decision, Versioned, change, keys, parse, put, unchanged};
 use super::functions::{How, Name};
 use super::{Error, Kind, Result, Service};
+use crate::clock;
 use crate::domain::conditions::Condition;
 use crate::domain::trigger::{self, Spec, Trigger};
 use crate::store::{Expect, Write};
@@ -71,7 +72,7 @@ impl Service {
             how.precondition.check("trigger", &full, version)?;
             let old = current.map(|c| c.value);
             let uid = uuid::Uuid::now_v7().simple().to_string();
-            let at = (Timestamp::now(), uid.as_str());
+            let at = (clock::now(), uid.as_str());
             let trigger = Trigger::put((ns, name), old.as_ref(), spec, at);
             let mut decision = Decision::default();
             if old.as_ref() != Some(&trigger) && !how.dry_run {
@@ -203,7 +204,7 @@ impl Service {
         let resource = keys::trigger(&record.namespace, &record.name);
         let seen = self.registry.seen_resource(&resource, "", trigger.version);
         let findings = record.findings(there, &seen);
-        let now = Timestamp::now();
+        let now = clock::now();
         let conditions = self.transitions.lock().date(&record.uid, findings, now);
         let mut status = statuses.get(&record.uid).cloned().unwrap_or_default();
         status.next_fire_at = record.next_fire_at(now);

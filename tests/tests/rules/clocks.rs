@@ -12,7 +12,7 @@ const READERS: [(&str, &str); 8] = [
     ("sidecar/sandbox/src/", ""),
     ("sidecar/wasm/src/", "sidecar/wasm/src/clock.rs"),
     ("sidecar/src/", "sidecar/src/clock.rs"),
-    ("server/src/domain/", ""),
+    ("server/src/", "server/src/clock.rs"),
     ("proto/src/", ""),
     ("listen/src/", "listen/src/clock.rs"),
 ];

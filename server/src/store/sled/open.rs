@@ -14,7 +14,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gateless_common::io::{move_into_place, unix_now};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::disk::{self, Failure, SledDisk};
 use super::exports::Exports;
 use super::{Options, Restored};
+use crate::clock;
 use crate::store::state::State;
 use crate::store::{Error, Result, Revision, space};
 
@@ -117,11 +118,11 @@ fn lock(dir: &Path) -> Result<File> {
     };
     // A process this one is just starting holds the lock from its fork to its exec, when
     // the store was closed in between: nobody tells when that is over.
-    let patience = Instant::now() + LOCK_PATIENCE;
+    let patience = clock::instant() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+            Err(TryLockError::WouldBlock) if clock::instant() < patience => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(TryLockError::WouldBlock) => {
