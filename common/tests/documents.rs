@@ -6,12 +6,17 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Mutex;
 
 use gateless_common::problem::{Code, Side};
 use gateless_common::spec::{Field, SECTIONS, Unit, Value, fields};
 
+/// Two tables are in one document, which is written anew for each.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Compares a committed file with what it should be, or writes it.
 fn check(name: &str, made: impl FnOnce(&str) -> String) {
+    let _turn = ONE_AT_A_TIME.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     let made = made(&committed);
