@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::http::Response;
@@ -35,6 +36,8 @@ struct Served {
     tasks: TaskTracker,
     /// Answers are held back while it is true.
     hold: watch::Sender<bool>,
+    /// Calls that came so far.
+    called: Arc<AtomicUsize>,
 }
 
 async fn serving(timeouts: Timeouts, all: usize, exempt: bool) -> Served {
@@ -58,10 +61,13 @@ async fn serving_after<H: Handshake>(
     let door = Door::new("test", bounds, move |_| exempt, tasks.clone());
     let connections = door.connections();
     let (hold, held) = watch::channel(false);
+    let called = Arc::<AtomicUsize>::default();
+    let counted = called.clone();
     let serve = move |accepted| {
-        let held = held.clone();
+        let (held, counted) = (held.clone(), counted.clone());
         async move {
             let service = service_fn(move |request| {
+                counted.fetch_add(1, Ordering::SeqCst);
                 let mut held = held.clone();
                 async move {
                     held.wait_for(|held| !held).await.ok();
@@ -82,6 +88,7 @@ async fn serving_after<H: Handshake>(
         stop,
         tasks,
         hold,
+        called,
     }
 }
 
@@ -111,13 +118,23 @@ impl Served {
         stream
     }
 
+    /// So many calls are under way.
+    async fn are_called(&self, calls: usize) {
+        let all = || self.called.load(Ordering::SeqCst) == calls;
+        until("all have called", all).await;
+    }
+
     /// Whoever came last waits for a place.
-    async fn waited_for(&self) {
-        let began = std::time::Instant::now();
-        while !self.connections.is_waited_for() {
-            assert!(began.elapsed() < LONG, "nobody waits");
-            tokio::task::yield_now().await;
-        }
+    async fn is_waited_for(&self) {
+        until("somebody waits", || self.connections.is_waited_for()).await;
+    }
+}
+
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !so() {
+        assert!(began.elapsed() < LONG, "not yet: {what}");
+        tokio::task::yield_now().await;
     }
 }
 
@@ -230,8 +247,9 @@ async fn a_full_door_goes_on_as_soon_as_a_connection_is_idle() {
     let served = serving(long(), 2, true).await;
     served.hold.send_replace(true);
     let mut busy = [served.said(GET).await, served.said(GET).await];
+    served.are_called(2).await;
     let mut other = served.said(GET).await;
-    served.waited_for().await;
+    served.is_waited_for().await;
     served.hold.send_replace(false);
     // None of the two ends by itself.
     assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
@@ -247,8 +265,9 @@ async fn a_full_door_that_is_to_end_says_so() {
     let mut h2 = served
         .said(&[PREFACE, SETTINGS, &GET_H2[..12]].concat())
         .await;
+    served.are_called(1).await;
     let mut other = served.said(GET).await;
-    served.waited_for().await;
+    served.is_waited_for().await;
     served.stop.cancel();
     let mut said: Vec<u8> = Vec::new();
     while !said.windows(4).any(|frame| frame == [0, 0, 8, 7]) {
