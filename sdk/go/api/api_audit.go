@@ -33,7 +33,7 @@ func (r ApiCheckAuditLogRequest) Execute() (*AuditVerdict, *http.Response, error
 }
 
 /*
-CheckAuditLog Follow the chain of the audit log
+CheckAuditLog Follow the chains of the audit log
 
 Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
 
@@ -204,7 +204,7 @@ func (r ApiListAuditEntriesRequest) Execute() (*AuditList, *http.Response, error
 /*
 ListAuditEntries Who changed what
 
-Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB). An admin of one namespace sees what concerns that namespace.
+Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB of changes, 48 MiB of what changed nothing). An admin of one namespace sees what concerns that namespace.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiListAuditEntriesRequest

@@ -946,7 +946,7 @@ func (r ApiListKeysRequest) Execute() (*KeyList, *http.Response, error) {
 /*
 ListKeys List callers' keys to a function
 
-By name, with when each was made. What a caller sends is shown once, when its key is made.
+By name, with when each was made; those that expired are gone. What a caller sends is shown once, when its key is made.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

@@ -488,7 +488,7 @@ func (r ApiPutSecretRequest) Execute() (*Secret, *http.Response, error) {
 /*
 PutSecret Create or replace a secret
 
-Sidecars get it at once; instances that run keep the old values until they are started again.
+Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.

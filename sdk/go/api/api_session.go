@@ -154,7 +154,7 @@ func (r ApiCreateSessionLinkRequest) Execute() (*SessionLink, *http.Response, er
 /*
 CreateSessionLink Make a code that begins one session
 
-For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time.
+For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @return ApiCreateSessionLinkRequest

@@ -41,13 +41,13 @@ type AuditEntry struct {
 	Omitted int32 `json:"omitted"`
 	// The path.
 	Path string `json:"path"`
-	// The hash of the entry before.
+	// The hash of the entry before in the same chain.
 	Previous string `json:"previous"`
-	// Its place in this server's log: each has the number after that of the one before.
+	// Its place in this server's log: each has a higher number than those before, over all chains.
 	Sequence int64 `json:"sequence"`
 	// What it was answered with; null: whoever asked went away before, and changes may have been made.
 	Status NullableInt32 `json:"status,omitempty"`
-	// Refusals of the same actor before this one that were too many to be recorded.
+	// Requests of the same actor before this one that changed nothing and were too many to be recorded.
 	Suppressed int64 `json:"suppressed"`
 	// When it was answered.
 	Time time.Time `json:"time"`

@@ -22,14 +22,10 @@ var _ MappedNullable = &AuditVerdict{}
 type AuditVerdict struct {
 	// Where it does not.
 	Broken NullableString `json:"broken,omitempty"`
-	// The first entry that is kept.
-	FirstSequence NullableInt64 `json:"first_sequence,omitempty"`
-	// The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
-	Head string `json:"head"`
-	// Whether every entry that is kept follows the one before it unaltered.
+	// Each chain by itself: changes, requests that changed nothing, and those of whoever had no good token.
+	Chains []AuditChain `json:"chains"`
+	// Whether every entry that is kept follows the one before it unaltered, to the one that was written last.
 	Intact bool `json:"intact"`
-	// The last one.
-	LastSequence NullableInt64 `json:"last_sequence,omitempty"`
 	AdditionalProperties map[string]interface{}
 }
 
@@ -39,9 +35,9 @@ type _AuditVerdict AuditVerdict
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewAuditVerdict(head string, intact bool) *AuditVerdict {
+func NewAuditVerdict(chains []AuditChain, intact bool) *AuditVerdict {
 	this := AuditVerdict{}
-	this.Head = head
+	this.Chains = chains
 	this.Intact = intact
 	return &this
 }
@@ -96,70 +92,28 @@ func (o *AuditVerdict) UnsetBroken() {
 	o.Broken.Unset()
 }
 
-// GetFirstSequence returns the FirstSequence field value if set, zero value otherwise (both if not set or set to explicit null).
-func (o *AuditVerdict) GetFirstSequence() int64 {
-	if o == nil || IsNil(o.FirstSequence.Get()) {
-		var ret int64
-		return ret
-	}
-	return *o.FirstSequence.Get()
-}
-
-// GetFirstSequenceOk returns a tuple with the FirstSequence field value if set, nil otherwise
-// and a boolean to check if the value has been set.
-// NOTE: If the value is an explicit nil, `nil, true` will be returned
-func (o *AuditVerdict) GetFirstSequenceOk() (*int64, bool) {
+// GetChains returns the Chains field value
+func (o *AuditVerdict) GetChains() []AuditChain {
 	if o == nil {
-		return nil, false
-	}
-	return o.FirstSequence.Get(), o.FirstSequence.IsSet()
-}
-
-// HasFirstSequence returns a boolean if a field has been set.
-func (o *AuditVerdict) HasFirstSequence() bool {
-	if o != nil && o.FirstSequence.IsSet() {
-		return true
-	}
-
-	return false
-}
-
-// SetFirstSequence gets a reference to the given NullableInt64 and assigns it to the FirstSequence field.
-func (o *AuditVerdict) SetFirstSequence(v int64) {
-	o.FirstSequence.Set(&v)
-}
-// SetFirstSequenceNil sets the value for FirstSequence to be an explicit nil
-func (o *AuditVerdict) SetFirstSequenceNil() {
-	o.FirstSequence.Set(nil)
-}
-
-// UnsetFirstSequence ensures that no value is present for FirstSequence, not even an explicit nil
-func (o *AuditVerdict) UnsetFirstSequence() {
-	o.FirstSequence.Unset()
-}
-
-// GetHead returns the Head field value
-func (o *AuditVerdict) GetHead() string {
-	if o == nil {
-		var ret string
+		var ret []AuditChain
 		return ret
 	}
 
-	return o.Head
+	return o.Chains
 }
 
-// GetHeadOk returns a tuple with the Head field value
+// GetChainsOk returns a tuple with the Chains field value
 // and a boolean to check if the value has been set.
-func (o *AuditVerdict) GetHeadOk() (*string, bool) {
+func (o *AuditVerdict) GetChainsOk() ([]AuditChain, bool) {
 	if o == nil {
 		return nil, false
 	}
-	return &o.Head, true
+	return o.Chains, true
 }
 
-// SetHead sets field value
-func (o *AuditVerdict) SetHead(v string) {
-	o.Head = v
+// SetChains sets field value
+func (o *AuditVerdict) SetChains(v []AuditChain) {
+	o.Chains = v
 }
 
 // GetIntact returns the Intact field value
@@ -186,48 +140,6 @@ func (o *AuditVerdict) SetIntact(v bool) {
 	o.Intact = v
 }
 
-// GetLastSequence returns the LastSequence field value if set, zero value otherwise (both if not set or set to explicit null).
-func (o *AuditVerdict) GetLastSequence() int64 {
-	if o == nil || IsNil(o.LastSequence.Get()) {
-		var ret int64
-		return ret
-	}
-	return *o.LastSequence.Get()
-}
-
-// GetLastSequenceOk returns a tuple with the LastSequence field value if set, nil otherwise
-// and a boolean to check if the value has been set.
-// NOTE: If the value is an explicit nil, `nil, true` will be returned
-func (o *AuditVerdict) GetLastSequenceOk() (*int64, bool) {
-	if o == nil {
-		return nil, false
-	}
-	return o.LastSequence.Get(), o.LastSequence.IsSet()
-}
-
-// HasLastSequence returns a boolean if a field has been set.
-func (o *AuditVerdict) HasLastSequence() bool {
-	if o != nil && o.LastSequence.IsSet() {
-		return true
-	}
-
-	return false
-}
-
-// SetLastSequence gets a reference to the given NullableInt64 and assigns it to the LastSequence field.
-func (o *AuditVerdict) SetLastSequence(v int64) {
-	o.LastSequence.Set(&v)
-}
-// SetLastSequenceNil sets the value for LastSequence to be an explicit nil
-func (o *AuditVerdict) SetLastSequenceNil() {
-	o.LastSequence.Set(nil)
-}
-
-// UnsetLastSequence ensures that no value is present for LastSequence, not even an explicit nil
-func (o *AuditVerdict) UnsetLastSequence() {
-	o.LastSequence.Unset()
-}
-
 func (o AuditVerdict) MarshalJSON() ([]byte, error) {
 	toSerialize,err := o.ToMap()
 	if err != nil {
@@ -241,14 +153,8 @@ func (o AuditVerdict) ToMap() (map[string]interface{}, error) {
 	if o.Broken.IsSet() {
 		toSerialize["broken"] = o.Broken.Get()
 	}
-	if o.FirstSequence.IsSet() {
-		toSerialize["first_sequence"] = o.FirstSequence.Get()
-	}
-	toSerialize["head"] = o.Head
+	toSerialize["chains"] = o.Chains
 	toSerialize["intact"] = o.Intact
-	if o.LastSequence.IsSet() {
-		toSerialize["last_sequence"] = o.LastSequence.Get()
-	}
 
 	for key, value := range o.AdditionalProperties {
 		toSerialize[key] = value
@@ -262,7 +168,7 @@ func (o *AuditVerdict) UnmarshalJSON(data []byte) (err error) {
 	// by unmarshalling the object into a generic map with string keys and checking
 	// that every required field exists as a key in the generic map.
 	requiredProperties := []string{
-		"head",
+		"chains",
 		"intact",
 	}
 
@@ -294,10 +200,8 @@ func (o *AuditVerdict) UnmarshalJSON(data []byte) (err error) {
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "broken")
-		delete(additionalProperties, "first_sequence")
-		delete(additionalProperties, "head")
+		delete(additionalProperties, "chains")
 		delete(additionalProperties, "intact")
-		delete(additionalProperties, "last_sequence")
 		o.AdditionalProperties = additionalProperties
 	}
 

@@ -21,7 +21,7 @@ var _ MappedNullable = &Event{}
 
 // Event One event: the `data` of a server-sent event, whose `event` is the type. Fields that the type does not have are left out.
 type Event struct {
-	// function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`, `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
+	// function, sidecar: a MarkKind. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
 	Action NullableString `json:"action,omitempty"`
 	// call: the attempt under way or the last one, from 1; 0: none yet.
 	Attempt NullableInt32 `json:"attempt,omitempty"`

@@ -21,8 +21,8 @@ var _ MappedNullable = &Mark{}
 
 // Mark Something that happened to the function or to a sidecar.
 type Mark struct {
-	// Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
-	Kind string `json:"kind"`
+	// What happened.
+	Kind MarkKind `json:"kind"`
 	// For people; may be empty.
 	Message string `json:"message"`
 	// Which revision or sidecar.
@@ -38,7 +38,7 @@ type _Mark Mark
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewMark(kind string, message string, subject string, time time.Time) *Mark {
+func NewMark(kind MarkKind, message string, subject string, time time.Time) *Mark {
 	this := Mark{}
 	this.Kind = kind
 	this.Message = message
@@ -56,9 +56,9 @@ func NewMarkWithDefaults() *Mark {
 }
 
 // GetKind returns the Kind field value
-func (o *Mark) GetKind() string {
+func (o *Mark) GetKind() MarkKind {
 	if o == nil {
-		var ret string
+		var ret MarkKind
 		return ret
 	}
 
@@ -67,7 +67,7 @@ func (o *Mark) GetKind() string {
 
 // GetKindOk returns a tuple with the Kind field value
 // and a boolean to check if the value has been set.
-func (o *Mark) GetKindOk() (*string, bool) {
+func (o *Mark) GetKindOk() (*MarkKind, bool) {
 	if o == nil {
 		return nil, false
 	}
@@ -75,7 +75,7 @@ func (o *Mark) GetKindOk() (*string, bool) {
 }
 
 // SetKind sets field value
-func (o *Mark) SetKind(v string) {
+func (o *Mark) SetKind(v MarkKind) {
 	o.Kind = v
 }
 

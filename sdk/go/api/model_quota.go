@@ -21,7 +21,7 @@ var _ MappedNullable = &Quota{}
 type Quota struct {
 	// Functions.
 	Functions NullableInt64 `json:"functions,omitempty"`
-	// Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+	// Instances of all functions, as `scaling.max_scale` of their revisions with calls or a tag allows; each has to have one then.
 	Instances NullableInt64 `json:"instances,omitempty"`
 	// Memory of those instances; each function has to bound its own then.
 	MemoryBytes NullableInt64 `json:"memory_bytes,omitempty"`

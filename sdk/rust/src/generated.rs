@@ -189,6 +189,25 @@ pub mod types {
             Default::default()
         }
     }
+    ///One of the chains of the log.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditChain {
+        ///The first entry that is kept.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub first_sequence: ::std::option::Option<i64>,
+        ///The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
+        pub head: ::std::string::String,
+        ///The last one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_sequence: ::std::option::Option<i64>,
+        ///`changes`, `requests` or `strangers`.
+        pub name: ::std::string::String,
+    }
+    impl AuditChain {
+        pub fn builder() -> builder::AuditChain {
+            Default::default()
+        }
+    }
     ///A field that was changed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct AuditChange {
@@ -234,14 +253,14 @@ pub mod types {
         pub omitted: i32,
         ///The path.
         pub path: ::std::string::String,
-        ///The hash of the entry before.
+        ///The hash of the entry before in the same chain.
         pub previous: ::std::string::String,
-        ///Its place in this server's log: each has the number after that of the one before.
+        ///Its place in this server's log: each has a higher number than those before, over all chains.
         pub sequence: i64,
         ///What it was answered with; null: whoever asked went away before, and changes may have been made.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub status: ::std::option::Option<i32>,
-        ///Refusals of the same actor before this one that were too many to be recorded.
+        ///Requests of the same actor before this one that changed nothing and were too many to be recorded.
         pub suppressed: i64,
         ///When it was answered.
         pub time: ::jiff::Timestamp,
@@ -271,16 +290,10 @@ pub mod types {
         ///Where it does not.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub broken: ::std::option::Option<::std::string::String>,
-        ///The first entry that is kept.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub first_sequence: ::std::option::Option<i64>,
-        ///The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
-        pub head: ::std::string::String,
-        ///Whether every entry that is kept follows the one before it unaltered.
+        ///Each chain by itself: changes, requests that changed nothing, and those of whoever had no good token.
+        pub chains: ::std::vec::Vec<AuditChain>,
+        ///Whether every entry that is kept follows the one before it unaltered, to the one that was written last.
         pub intact: bool,
-        ///The last one.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub last_sequence: ::std::option::Option<i64>,
     }
     impl AuditVerdict {
         pub fn builder() -> builder::AuditVerdict {
@@ -736,8 +749,7 @@ of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.*/
 are left out.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Event {
-        /**function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-`lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.*/
+        ///function, sidecar: a MarkKind. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub action: ::std::option::Option<::std::string::String>,
         ///call: the attempt under way or the last one, from 1; 0: none yet.
@@ -1469,8 +1481,8 @@ more with time.*/
     ///Something that happened to the function or to a sidecar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Mark {
-        ///Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
-        pub kind: ::std::string::String,
+        ///What happened.
+        pub kind: MarkKind,
         ///For people; may be empty.
         pub message: ::std::string::String,
         ///Which revision or sidecar.
@@ -1481,6 +1493,93 @@ more with time.*/
     impl Mark {
         pub fn builder() -> builder::Mark {
             Default::default()
+        }
+    }
+    ///What became of a function or a sidecar: what a chart marks, and what an event says.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum MarkKind {
+        #[serde(rename = "applied")]
+        Applied,
+        #[serde(rename = "ready")]
+        Ready,
+        #[serde(rename = "failed")]
+        Failed,
+        #[serde(rename = "traffic")]
+        Traffic,
+        #[serde(rename = "deleted")]
+        Deleted,
+        #[serde(rename = "joined")]
+        Joined,
+        #[serde(rename = "left")]
+        Left,
+        #[serde(rename = "draining")]
+        Draining,
+        #[serde(rename = "resumed")]
+        Resumed,
+        #[serde(rename = "lag")]
+        Lag,
+    }
+    impl ::std::fmt::Display for MarkKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Applied => f.write_str("applied"),
+                Self::Ready => f.write_str("ready"),
+                Self::Failed => f.write_str("failed"),
+                Self::Traffic => f.write_str("traffic"),
+                Self::Deleted => f.write_str("deleted"),
+                Self::Joined => f.write_str("joined"),
+                Self::Left => f.write_str("left"),
+                Self::Draining => f.write_str("draining"),
+                Self::Resumed => f.write_str("resumed"),
+                Self::Lag => f.write_str("lag"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for MarkKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "applied" => Ok(Self::Applied),
+                "ready" => Ok(Self::Ready),
+                "failed" => Ok(Self::Failed),
+                "traffic" => Ok(Self::Traffic),
+                "deleted" => Ok(Self::Deleted),
+                "joined" => Ok(Self::Joined),
+                "left" => Ok(Self::Left),
+                "draining" => Ok(Self::Draining),
+                "resumed" => Ok(Self::Resumed),
+                "lag" => Ok(Self::Lag),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for MarkKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for MarkKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///What the autoscaler counts.
@@ -1795,7 +1894,7 @@ more with time.*/
         ///Functions.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub functions: ::std::option::Option<i64>,
-        ///Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+        ///Instances of all functions, as `scaling.max_scale` of their revisions with calls or a tag allows; each has to have one then.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub instances: ::std::option::Option<i64>,
         ///Memory of those instances; each function has to bound its own then.
@@ -3891,6 +3990,104 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct AuditChain {
+            first_sequence: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            head: ::std::result::Result<::std::string::String, ::std::string::String>,
+            last_sequence: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditChain {
+            fn default() -> Self {
+                Self {
+                    first_sequence: Ok(Default::default()),
+                    head: Err("no value supplied for head".to_string()),
+                    last_sequence: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                }
+            }
+        }
+        impl AuditChain {
+            pub fn first_sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for first_sequence: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn head<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.head = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for head: {e}")
+                    });
+                self
+            }
+            pub fn last_sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_sequence: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditChain> for super::AuditChain {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditChain,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    first_sequence: value.first_sequence?,
+                    head: value.head?,
+                    last_sequence: value.last_sequence?,
+                    name: value.name?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditChain> for AuditChain {
+            fn from(value: super::AuditChain) -> Self {
+                Self {
+                    first_sequence: Ok(value.first_sequence),
+                    head: Ok(value.head),
+                    last_sequence: Ok(value.last_sequence),
+                    name: Ok(value.name),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct AuditChange {
             after: ::std::result::Result<::serde_json::Value, ::std::string::String>,
             before: ::std::result::Result<::serde_json::Value, ::std::string::String>,
@@ -4345,25 +4542,18 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
-            first_sequence: ::std::result::Result<
-                ::std::option::Option<i64>,
+            chains: ::std::result::Result<
+                ::std::vec::Vec<super::AuditChain>,
                 ::std::string::String,
             >,
-            head: ::std::result::Result<::std::string::String, ::std::string::String>,
             intact: ::std::result::Result<bool, ::std::string::String>,
-            last_sequence: ::std::result::Result<
-                ::std::option::Option<i64>,
-                ::std::string::String,
-            >,
         }
         impl ::std::default::Default for AuditVerdict {
             fn default() -> Self {
                 Self {
                     broken: Ok(Default::default()),
-                    first_sequence: Ok(Default::default()),
-                    head: Err("no value supplied for head".to_string()),
+                    chains: Err("no value supplied for chains".to_string()),
                     intact: Err("no value supplied for intact".to_string()),
-                    last_sequence: Ok(Default::default()),
                 }
             }
         }
@@ -4380,29 +4570,15 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
-            pub fn first_sequence<T>(mut self, value: T) -> Self
+            pub fn chains<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditChain>>,
                 T::Error: ::std::fmt::Display,
             {
-                self.first_sequence = value
+                self.chains = value
                     .try_into()
                     .map_err(|e| {
-                        format!(
-                            "error converting supplied value for first_sequence: {e}"
-                        )
-                    });
-                self
-            }
-            pub fn head<T>(mut self, value: T) -> Self
-            where
-                T: ::std::convert::TryInto<::std::string::String>,
-                T::Error: ::std::fmt::Display,
-            {
-                self.head = value
-                    .try_into()
-                    .map_err(|e| {
-                        format!("error converting supplied value for head: {e}")
+                        format!("error converting supplied value for chains: {e}")
                     });
                 self
             }
@@ -4418,18 +4594,6 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
-            pub fn last_sequence<T>(mut self, value: T) -> Self
-            where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
-                T::Error: ::std::fmt::Display,
-            {
-                self.last_sequence = value
-                    .try_into()
-                    .map_err(|e| {
-                        format!("error converting supplied value for last_sequence: {e}")
-                    });
-                self
-            }
         }
         impl ::std::convert::TryFrom<AuditVerdict> for super::AuditVerdict {
             type Error = super::error::ConversionError;
@@ -4438,10 +4602,8 @@ shows the condition `FunctionMissing`.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     broken: value.broken?,
-                    first_sequence: value.first_sequence?,
-                    head: value.head?,
+                    chains: value.chains?,
                     intact: value.intact?,
-                    last_sequence: value.last_sequence?,
                 })
             }
         }
@@ -4449,10 +4611,8 @@ shows the condition `FunctionMissing`.*/
             fn from(value: super::AuditVerdict) -> Self {
                 Self {
                     broken: Ok(value.broken),
-                    first_sequence: Ok(value.first_sequence),
-                    head: Ok(value.head),
+                    chains: Ok(value.chains),
                     intact: Ok(value.intact),
-                    last_sequence: Ok(value.last_sequence),
                 }
             }
         }
@@ -9347,7 +9507,7 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct Mark {
-            kind: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kind: ::std::result::Result<super::MarkKind, ::std::string::String>,
             message: ::std::result::Result<::std::string::String, ::std::string::String>,
             subject: ::std::result::Result<::std::string::String, ::std::string::String>,
             time: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
@@ -9365,7 +9525,7 @@ shows the condition `FunctionMissing`.*/
         impl Mark {
             pub fn kind<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::string::String>,
+                T: ::std::convert::TryInto<super::MarkKind>,
                 T::Error: ::std::fmt::Display,
             {
                 self.kind = value
@@ -15423,7 +15583,7 @@ let response = client.get_readyz()
     }
     /**Who changed what
 
-Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB). An admin of one namespace sees what concerns that namespace.
+Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB of changes, 48 MiB of what changed nothing). An admin of one namespace sees what concerns that namespace.
 
 Sends a `GET` request to `/v1/audit`
 
@@ -15450,7 +15610,7 @@ let response = client.list_audit_entries()
     pub fn list_audit_entries(&self) -> builder::ListAuditEntries<'_> {
         builder::ListAuditEntries::new(self)
     }
-    /**Follow the chain of the audit log
+    /**Follow the chains of the audit log
 
 Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
 
@@ -16105,7 +16265,7 @@ let response = client.invoke_function()
     }
     /**List callers' keys to a function
 
-By name, with when each was made. What a caller sends is shown once, when its key is made.
+By name, with when each was made; those that expired are gone. What a caller sends is shown once, when its key is made.
 
 Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/keys`
 
@@ -16533,7 +16693,7 @@ let response = client.get_secret()
     }
     /**Create or replace a secret
 
-Sidecars get it at once; instances that run keep the old values until they are started again.
+Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
 Sends a `PUT` request to `/v1/namespaces/{namespace}/secrets/{name}`
 
@@ -16747,7 +16907,7 @@ let response = client.delete_session()
     }
     /**Make a code that begins one session
 
-For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time.
+For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
 Sends a `POST` request to `/v1/session/link`
 

@@ -66,7 +66,7 @@ export const getReadyz = <ThrowOnError extends boolean = true>(options?: Options
 /**
  * Who changed what
  *
- * Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB). An admin of one namespace sees what concerns that namespace.
+ * Every change and every one that was refused at this server, newest first, as far back as the log is kept (128 MiB of changes, 48 MiB of what changed nothing). An admin of one namespace sees what concerns that namespace.
  */
 export const listAuditEntries = <ThrowOnError extends boolean = true>(options?: Options<ListAuditEntriesData, ThrowOnError>) => {
     return (options?.client ?? client).get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError, 'data'>({
@@ -83,7 +83,7 @@ export const listAuditEntries = <ThrowOnError extends boolean = true>(options?: 
 };
 
 /**
- * Follow the chain of the audit log
+ * Follow the chains of the audit log
  *
  * Each entry has the digest of the one before, so an entry that was changed, left out or added shows. It is looked for over all that is kept.
  */
@@ -707,7 +707,7 @@ export const invokeFunction = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * List callers' keys to a function
  *
- * By name, with when each was made. What a caller sends is shown once, when its key is made.
+ * By name, with when each was made; those that expired are gone. What a caller sends is shown once, when its key is made.
  */
 export const listKeys = <ThrowOnError extends boolean = true>(options: Options<ListKeysData, ThrowOnError>) => {
     return (options.client ?? client).get<ListKeysResponses, ListKeysErrors, ThrowOnError, 'data'>({
@@ -1103,7 +1103,7 @@ export const getSecret = <ThrowOnError extends boolean = true>(options: Options<
 /**
  * Create or replace a secret
  *
- * Sidecars get it at once; instances that run keep the old values until they are started again.
+ * Sidecars get it at once; instances that run with the old values are replaced one after the other.
  */
 export const putSecret = <ThrowOnError extends boolean = true>(options: Options<PutSecretData, ThrowOnError>) => {
     return (options.client ?? client).put<PutSecretResponses, PutSecretErrors, ThrowOnError, 'data'>({
@@ -1293,7 +1293,7 @@ export const createSession = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Make a code that begins one session
  *
- * For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time.
+ * For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five minutes, and a token has one at a time. It takes the token itself: a session makes none.
  */
 export const createSessionLink = <ThrowOnError extends boolean = true>(options?: Options<CreateSessionLinkData, ThrowOnError>) => {
     return (options?.client ?? client).post<CreateSessionLinkResponses, CreateSessionLinkErrors, ThrowOnError, 'data'>({

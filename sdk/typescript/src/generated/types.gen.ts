@@ -163,6 +163,28 @@ export type AuditActor = {
 };
 
 /**
+ * One of the chains of the log.
+ */
+export type AuditChain = {
+    /**
+     * The first entry that is kept.
+     */
+    first_sequence?: number | null;
+    /**
+     * The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
+     */
+    head: string;
+    /**
+     * The last one.
+     */
+    last_sequence?: number | null;
+    /**
+     * `changes`, `requests` or `strangers`.
+     */
+    name: string;
+};
+
+/**
  * A field that was changed.
  */
 export type AuditChange = {
@@ -229,11 +251,11 @@ export type AuditEntry = {
      */
     path: string;
     /**
-     * The hash of the entry before.
+     * The hash of the entry before in the same chain.
      */
     previous: string;
     /**
-     * Its place in this server's log: each has the number after that of the one before.
+     * Its place in this server's log: each has a higher number than those before, over all chains.
      */
     sequence: number;
     /**
@@ -241,7 +263,7 @@ export type AuditEntry = {
      */
     status?: number | null;
     /**
-     * Refusals of the same actor before this one that were too many to be recorded.
+     * Requests of the same actor before this one that changed nothing and were too many to be recorded.
      */
     suppressed: number;
     /**
@@ -273,21 +295,13 @@ export type AuditVerdict = {
      */
     broken?: string | null;
     /**
-     * The first entry that is kept.
+     * Each chain by itself: changes, requests that changed nothing, and those of whoever had no good token.
      */
-    first_sequence?: number | null;
+    chains: Array<AuditChain>;
     /**
-     * The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is written anew.
-     */
-    head: string;
-    /**
-     * Whether every entry that is kept follows the one before it unaltered.
+     * Whether every entry that is kept follows the one before it unaltered, to the one that was written last.
      */
     intact: boolean;
-    /**
-     * The last one.
-     */
-    last_sequence?: number | null;
 };
 
 /**
@@ -640,8 +654,7 @@ export type CurrentStats = {
  */
 export type Event = {
     /**
-     * function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`, `left`, `draining`, `resumed`,
-     * `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
+     * function, sidecar: a MarkKind. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`, `skipped`.
      */
     action?: string | null;
     /**
@@ -1423,9 +1436,9 @@ export type LogLine = {
  */
 export type Mark = {
     /**
-     * Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`, `draining`, `resumed`.
+     * What happened.
      */
-    kind: string;
+    kind: MarkKind;
     /**
      * For people; may be empty.
      */
@@ -1439,6 +1452,11 @@ export type Mark = {
      */
     time: string;
 };
+
+/**
+ * What became of a function or a sidecar: what a chart marks, and what an event says.
+ */
+export type MarkKind = 'applied' | 'ready' | 'failed' | 'traffic' | 'deleted' | 'joined' | 'left' | 'draining' | 'resumed' | 'lag';
 
 /**
  * What the autoscaler counts.
@@ -1634,7 +1652,7 @@ export type Quota = {
      */
     functions?: number | null;
     /**
-     * Instances of all functions, as their `scaling.max_scale` allows; each function has to have one then.
+     * Instances of all functions, as `scaling.max_scale` of their revisions with calls or a tag allows; each has to have one then.
      */
     instances?: number | null;
     /**

@@ -7,6 +7,7 @@ from .artifact import Artifact
 from .async_policy import AsyncPolicy
 from .attempt import Attempt
 from .audit_actor import AuditActor
+from .audit_chain import AuditChain
 from .audit_change import AuditChange
 from .audit_entry import AuditEntry
 from .audit_list import AuditList
@@ -62,6 +63,7 @@ from .limits import Limits
 from .liveness import Liveness
 from .log_line import LogLine
 from .mark import Mark
+from .mark_kind import MarkKind
 from .metric import Metric
 from .namespace_quota import NamespaceQuota
 from .overlap import Overlap
@@ -134,6 +136,7 @@ __all__ = (
     "AsyncPolicy",
     "Attempt",
     "AuditActor",
+    "AuditChain",
     "AuditChange",
     "AuditEntry",
     "AuditList",
@@ -189,6 +192,7 @@ __all__ = (
     "Liveness",
     "LogLine",
     "Mark",
+    "MarkKind",
     "Metric",
     "NamespaceQuota",
     "Overlap",

@@ -27,9 +27,10 @@ class AuditEntry:
         changes (list[AuditChange]): What was changed.
         omitted (int): Changes that were too many to be listed.
         path (str): The path. Example: /v1/namespaces/default/functions/hello.
-        previous (str): The hash of the entry before.
-        sequence (int): Its place in this server's log: each has the number after that of the one before.
-        suppressed (int): Refusals of the same actor before this one that were too many to be recorded.
+        previous (str): The hash of the entry before in the same chain.
+        sequence (int): Its place in this server's log: each has a higher number than those before, over all chains.
+        suppressed (int): Requests of the same actor before this one that changed nothing and were too many to be
+            recorded.
         time (datetime.datetime): When it was answered.
         code (None | str | Unset): Why it was refused, as in the problem.
         forwarded (None | str | Unset): Where a proxy says that it came from; anybody can write that.

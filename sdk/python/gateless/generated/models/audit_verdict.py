@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.audit_chain import AuditChain
+
 
 T = TypeVar("T", bound="AuditVerdict")
 
@@ -16,23 +20,23 @@ class AuditVerdict:
     """Whether the log is as it was written.
 
     Attributes:
-        head (str): The hash of the last one: keep it elsewhere to find out when the end is cut off, or all of it is
-            written anew.
-        intact (bool): Whether every entry that is kept follows the one before it unaltered.
+        chains (list[AuditChain]): Each chain by itself: changes, requests that changed nothing, and those of whoever
+            had no good token.
+        intact (bool): Whether every entry that is kept follows the one before it unaltered, to the one that was written
+            last.
         broken (None | str | Unset): Where it does not. Example: audit-00000000000000000001.jsonl:17 was altered.
-        first_sequence (int | None | Unset): The first entry that is kept.
-        last_sequence (int | None | Unset): The last one.
     """
 
-    head: str
+    chains: list[AuditChain]
     intact: bool
     broken: None | str | Unset = UNSET
-    first_sequence: int | None | Unset = UNSET
-    last_sequence: int | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        head = self.head
+        chains = []
+        for chains_item_data in self.chains:
+            chains_item = chains_item_data.to_dict()
+            chains.append(chains_item)
 
         intact = self.intact
 
@@ -42,39 +46,30 @@ class AuditVerdict:
         else:
             broken = self.broken
 
-        first_sequence: int | None | Unset
-        if isinstance(self.first_sequence, Unset):
-            first_sequence = UNSET
-        else:
-            first_sequence = self.first_sequence
-
-        last_sequence: int | None | Unset
-        if isinstance(self.last_sequence, Unset):
-            last_sequence = UNSET
-        else:
-            last_sequence = self.last_sequence
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
-                "head": head,
+                "chains": chains,
                 "intact": intact,
             }
         )
         if broken is not UNSET:
             field_dict["broken"] = broken
-        if first_sequence is not UNSET:
-            field_dict["first_sequence"] = first_sequence
-        if last_sequence is not UNSET:
-            field_dict["last_sequence"] = last_sequence
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.audit_chain import AuditChain
+
         d = dict(src_dict)
-        head = d.pop("head")
+        chains = []
+        _chains = d.pop("chains")
+        for chains_item_data in _chains:
+            chains_item = AuditChain.from_dict(chains_item_data)
+
+            chains.append(chains_item)
 
         intact = d.pop("intact")
 
@@ -87,30 +82,10 @@ class AuditVerdict:
 
         broken = _parse_broken(d.pop("broken", UNSET))
 
-        def _parse_first_sequence(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        first_sequence = _parse_first_sequence(d.pop("first_sequence", UNSET))
-
-        def _parse_last_sequence(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        last_sequence = _parse_last_sequence(d.pop("last_sequence", UNSET))
-
         audit_verdict = cls(
-            head=head,
+            chains=chains,
             intact=intact,
             broken=broken,
-            first_sequence=first_sequence,
-            last_sequence=last_sequence,
         )
 
         audit_verdict.additional_properties = d

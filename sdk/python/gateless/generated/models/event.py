@@ -24,10 +24,8 @@ class Event:
             type_ (str): `hello`, `reset`, `function`, `sample`, `decision`, `instance`, `call`, `sidecar` or `trigger`;
                 there may be
                 more with time. Example: decision.
-            action (None | str | Unset): function: `applied`, `ready`, `failed`, `deleted`, `traffic`. sidecar: `joined`,
-                `left`, `draining`, `resumed`,
-                `lag`. trigger: `applied`, `deleted`, `fired`, `duplicate` (its call was there already), `failed`, `missed`,
-                `skipped`.
+            action (None | str | Unset): function, sidecar: a MarkKind. trigger: `applied`, `deleted`, `fired`, `duplicate`
+                (its call was there already), `failed`, `missed`, `skipped`.
             attempt (int | None | Unset): call: the attempt under way or the last one, from 1; 0: none yet.
             dead (int | None | Unset): sample: as in Sample.
             desired (int | None | Unset): decision, sample: instances wanted.

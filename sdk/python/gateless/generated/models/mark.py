@@ -7,6 +7,8 @@ from typing import Any, Self, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.mark_kind import MarkKind, check_mark_kind
+
 T = TypeVar("T", bound="Mark")
 
 
@@ -15,21 +17,20 @@ class Mark:
     """Something that happened to the function or to a sidecar.
 
     Attributes:
-        kind (str): Of a revision: `applied`, `ready`, `failed`, `traffic`, `deleted`. Of a sidecar: `joined`, `left`,
-            `draining`, `resumed`. Example: ready.
+        kind (MarkKind): What became of a function or a sidecar: what a chart marks, and what an event says.
         message (str): For people; may be empty.
         subject (str): Which revision or sidecar. Example: hello-00002.
         time (datetime.datetime): When.
     """
 
-    kind: str
+    kind: MarkKind
     message: str
     subject: str
     time: datetime.datetime
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        kind = self.kind
+        kind: str = self.kind
 
         message = self.message
 
@@ -53,7 +54,7 @@ class Mark:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
-        kind = d.pop("kind")
+        kind = check_mark_kind(d.pop("kind"))
 
         message = d.pop("message")
 

@@ -19,8 +19,8 @@ class Quota:
 
     Attributes:
         functions (int | None | Unset): Functions.
-        instances (int | None | Unset): Instances of all functions, as their `scaling.max_scale` allows; each function
-            has to have one then.
+        instances (int | None | Unset): Instances of all functions, as `scaling.max_scale` of their revisions with calls
+            or a tag allows; each has to have one then.
         memory_bytes (int | None | Unset): Memory of those instances; each function has to bound its own then.
         secrets (int | None | Unset): Secrets.
         tokens (int | None | Unset): Live tokens.

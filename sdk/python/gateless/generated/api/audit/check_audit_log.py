@@ -59,7 +59,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[AuditVerdict | Problem]:
-    """Follow the chain of the audit log
+    """Follow the chains of the audit log
 
      Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
     It is looked for over all that is kept.
@@ -85,7 +85,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
 ) -> AuditVerdict | Problem | None:
-    """Follow the chain of the audit log
+    """Follow the chains of the audit log
 
      Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
     It is looked for over all that is kept.
@@ -107,7 +107,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[AuditVerdict | Problem]:
-    """Follow the chain of the audit log
+    """Follow the chains of the audit log
 
      Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
     It is looked for over all that is kept.
@@ -131,7 +131,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
 ) -> AuditVerdict | Problem | None:
-    """Follow the chain of the audit log
+    """Follow the chains of the audit log
 
      Each entry has the digest of the one before, so an entry that was changed, left out or added shows.
     It is looked for over all that is kept.

@@ -70,7 +70,8 @@ def sync_detailed(
 ) -> Response[KeyList | Problem]:
     """List callers' keys to a function
 
-     By name, with when each was made. What a caller sends is shown once, when its key is made.
+     By name, with when each was made; those that expired are gone. What a caller sends is shown once,
+    when its key is made.
 
     Args:
         namespace (str):
@@ -104,7 +105,8 @@ def sync(
 ) -> KeyList | Problem | None:
     """List callers' keys to a function
 
-     By name, with when each was made. What a caller sends is shown once, when its key is made.
+     By name, with when each was made; those that expired are gone. What a caller sends is shown once,
+    when its key is made.
 
     Args:
         namespace (str):
@@ -133,7 +135,8 @@ async def asyncio_detailed(
 ) -> Response[KeyList | Problem]:
     """List callers' keys to a function
 
-     By name, with when each was made. What a caller sends is shown once, when its key is made.
+     By name, with when each was made; those that expired are gone. What a caller sends is shown once,
+    when its key is made.
 
     Args:
         namespace (str):
@@ -165,7 +168,8 @@ async def asyncio(
 ) -> KeyList | Problem | None:
     """List callers' keys to a function
 
-     By name, with when each was made. What a caller sends is shown once, when its key is made.
+     By name, with when each was made; those that expired are gone. What a caller sends is shown once,
+    when its key is made.
 
     Args:
         namespace (str):

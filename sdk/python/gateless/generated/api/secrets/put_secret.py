@@ -103,7 +103,7 @@ def sync_detailed(
 ) -> Response[Problem | Secret]:
     """Create or replace a secret
 
-     Sidecars get it at once; instances that run keep the old values until they are started again.
+     Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
     Args:
         namespace (str):
@@ -149,7 +149,7 @@ def sync(
 ) -> Problem | Secret | None:
     """Create or replace a secret
 
-     Sidecars get it at once; instances that run keep the old values until they are started again.
+     Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
     Args:
         namespace (str):
@@ -190,7 +190,7 @@ async def asyncio_detailed(
 ) -> Response[Problem | Secret]:
     """Create or replace a secret
 
-     Sidecars get it at once; instances that run keep the old values until they are started again.
+     Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
     Args:
         namespace (str):
@@ -234,7 +234,7 @@ async def asyncio(
 ) -> Problem | Secret | None:
     """Create or replace a secret
 
-     Sidecars get it at once; instances that run keep the old values until they are started again.
+     Sidecars get it at once; instances that run with the old values are replaced one after the other.
 
     Args:
         namespace (str):

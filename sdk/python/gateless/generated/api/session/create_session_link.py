@@ -62,7 +62,7 @@ def sync_detailed(
     """Make a code that begins one session
 
      For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five
-    minutes, and a token has one at a time.
+    minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -88,7 +88,7 @@ def sync(
     """Make a code that begins one session
 
      For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five
-    minutes, and a token has one at a time.
+    minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -110,7 +110,7 @@ async def asyncio_detailed(
     """Make a code that begins one session
 
      For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five
-    minutes, and a token has one at a time.
+    minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -134,7 +134,7 @@ async def asyncio(
     """Make a code that begins one session
 
      For a link to the dashboard that needs no token typed: /#login=CODE. It is good once, for five
-    minutes, and a token has one at a time.
+    minutes, and a token has one at a time. It takes the token itself: a session makes none.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
