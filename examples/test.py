@@ -2,7 +2,7 @@
 """Starts every example as a sidecar would (PORT, SIGTERM), calls it, and checks its answers.
 
 For `make test`. The process examples need no Gateless: `pipeline` is given a stand-in for its sidecar.
-The components run in one: each is built and deployed by `gateless deploy` alone, then called. Needs
+Two of them also run in one that isolates them, as do the components, each built and deployed by `gateless deploy` alone. Needs
 python3, node, npm, cargo, and as arguments the built checksum program and the gateless binary.
 """
 
@@ -224,8 +224,23 @@ def component(gateless, running, name, language):
     c.close()
 
 
+def deployed(gateless, running):
+    """Processes in a sidecar, isolated as `up` does it by itself: what they need they find in there, too."""
+    env, public = running
+    for name in ("shell-anything", "thumbnail-python"):
+        subprocess.run([gateless, "deploy", "--quiet", str(HERE / name)], env=env, check=True, stdout=subprocess.DEVNULL)
+    c = http.client.HTTPConnection(public, timeout=60)
+    status, _, answer = call(c, "GET", "/function/shell-anything/facts.json")
+    assert (status, json.loads(answer)["revision"]) == (200, "shell-anything-00001"), answer
+    status, headers, small = call(c, "POST", "/function/thumbnail/?width=2", b"P6 4 2 255\n" + bytes((9, 8, 7)) * 8)
+    assert (status, headers["x-image-size"]) == (200, "2x1"), small
+    c.close()
+    print("example processes in a sidecar: ok", flush=True)
+
+
 def components(gateless):
     with cluster(gateless) as running:
+        deployed(gateless, running)
         for name, language in (
             ("hello-wasm-rust", "Rust"),
             ("hello-wasm-js", "JavaScript"),
