@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gateless_tests::call::send;
-use gateless_tests::wait::when;
 use gateless_tests::{Api, Caller, Cluster, Process, Spec, eventually, instances};
 use http::Method;
 use serde_json::{Value, json};
@@ -206,29 +205,6 @@ async fn up_is_a_cluster_of_its_own() {
         !instances::is_alive(pid),
         "an instance outlived `gateless up`"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn caller_that_leaves_frees_its_place() {
-    let cluster = Cluster::small().await;
-    let spec = Spec::new().concurrency(1).scale(0, 1);
-    cluster.deploy("single", spec).await;
-    let sidecar = cluster.sidecars[0].public();
-    let begun = tokio::spawn({
-        let sidecar = sidecar.clone();
-        async move {
-            sidecar
-                .try_get("/function/single/sleep?ms=60000", "leaver")
-                .await
-        }
-    });
-    eventually("the function has it", async || {
-        when(cluster.times_seen("leaver") == 1, ())
-    })
-    .await;
-    begun.abort();
-    begun.await.unwrap_err();
-    sidecar.get("/function/single/").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
