@@ -164,5 +164,10 @@ async fn invariant_11_a_deadline_holds_whoever_stalls() {
     let answer = tokio::time::timeout(WITHIN, send(call)).await;
     frozen.signal(Signal::CONT);
     let answer = answer.unwrap().unwrap();
-    assert!([502, 503, 504].contains(&answer.status), "{answer:?}");
+    // Another host may have taken over in time.
+    let another = answer.status == 200 && answer.node() != cluster.sidecars[host].node();
+    assert!(
+        another || [502, 503, 504].contains(&answer.status),
+        "{answer:?}"
+    );
 }
