@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use self::own::{Check, Own, Pinned};
+use self::own::{Check, Own};
 use self::stream::Cut;
 pub use self::stream::Stream;
 use crate::spiffe::{Id, Role};
@@ -120,14 +120,14 @@ impl Identity {
         });
         let client = builder(ClientConfig::builder_with_provider(provider()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Check::new(&trust, true)))
+            .with_custom_certificate_verifier(Arc::new(Check::of_member(&trust, true)))
             .with_client_cert_resolver(own.clone());
         let serve = |mandatory| {
             let builder = ServerConfig::builder_with_provider(provider());
             let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]);
             let mut config = builder
                 .map_err(|_| Error::Malformed("no TLS 1.3"))?
-                .with_client_cert_verifier(Arc::new(Check::new(&trust, mandatory)))
+                .with_client_cert_verifier(Arc::new(Check::of_member(&trust, mandatory)))
                 .with_cert_resolver(own.clone());
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
@@ -368,7 +368,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 pub(crate) async fn connect_pinned<T: Io>(io: T, fingerprint: &str) -> Result<Stream<T>, Error> {
     let config = builder(ClientConfig::builder_with_provider(provider()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned::new(fingerprint)))
+        .with_custom_certificate_verifier(Arc::new(Check::of_pinned(fingerprint)))
         .with_no_client_auth();
     let connected = connector(config).connect(server_name()?, io).await?;
     Ok(Stream::new(TlsStream::Client(connected), None))

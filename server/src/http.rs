@@ -8,6 +8,7 @@ mod artifacts;
 mod audit;
 mod bulk;
 mod conditional;
+mod credential;
 mod events;
 mod extract;
 mod functions;

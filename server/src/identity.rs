@@ -26,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub use self::error::Error;
 pub use self::nodes::Node;
 pub use self::settings::{MAX_CERTIFICATE_LIFE, MAX_GRACE, Settings};
-pub use self::tokens::{JoinTokenGrant, JoinTokenInfo, MAX_JOIN_TOKENS, MAX_TTL_SECONDS, MAX_USES};
+pub use self::tokens::{JoinTokenGrant, JoinTokenInfo, MAX_JOIN_TOKENS, MAX_USES};
 use crate::store::{self, Expect, Follow, Store, Update, Write};
 
 /// How often what time does to identities is looked at, at the latest.

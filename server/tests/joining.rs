@@ -123,6 +123,9 @@ async fn join_tokens_are_an_administrators_and_shown_once() {
         .await
         .expect(422);
     assert_eq!(wrong.pointers(), ["/uses", "/ttl_seconds", "/description"]);
+    let long = json!({"uses": 1, "ttl_seconds": 60, "description": "x".repeat(257)});
+    let long = server.admin_call("POST", uri, Some(long)).await.expect(422);
+    assert_eq!(long.pointers(), ["/description"]);
     let one = format!("{uri}/{}", token.id);
     server.admin_call("DELETE", &one, None).await.expect(204);
     let gone = server.admin_call("DELETE", &one, None).await;

@@ -59,19 +59,37 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
     rustls::crypto::ring::default_provider().signature_verification_algorithms
 }
 
-/// Whether somebody is of this cluster; who it is, is looked at after the handshake.
+/// Whom a certificate has to prove.
+enum Expected {
+    /// Somebody of this cluster; who it is, is looked at after the handshake.
+    Member(Arc<Trusted>),
+    /// A server whose authority has this fingerprint, which an operator handed over.
+    Pinned(String),
+}
+
+/// Whether the certificate that the other end shows will do.
 pub(super) struct Check {
-    trust: Arc<Trusted>,
+    expected: Expected,
     algorithms: WebPkiSupportedAlgorithms,
     mandatory: bool,
 }
 
 impl Check {
-    pub(super) fn new(trust: &Arc<Trusted>, mandatory: bool) -> Self {
+    /// Of somebody of this cluster; `mandatory`: who shows none is sent away.
+    pub(super) fn of_member(trust: &Arc<Trusted>, mandatory: bool) -> Self {
         Self {
-            trust: trust.clone(),
+            expected: Expected::Member(trust.clone()),
             algorithms: algorithms(),
             mandatory,
+        }
+    }
+
+    /// Of a server whose authority has this fingerprint.
+    pub(super) fn of_pinned(fingerprint: &str) -> Self {
+        Self {
+            expected: Expected::Pinned(fingerprint.to_owned()),
+            algorithms: algorithms(),
+            mandatory: true,
         }
     }
 
@@ -81,15 +99,48 @@ impl Check {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let trust = self.trust.now.load();
-        let checked = verify(&trust, certificate, others, now, self.trust.grace());
-        checked.map(|_| ()).map_err(alert)
+        let checked = match &self.expected {
+            Expected::Member(trust) => {
+                let now_trusted = trust.now.load();
+                verify(&now_trusted, certificate, others, now, trust.grace()).map(|_| ())
+            }
+            Expected::Pinned(pinned) => is_pinned_server(pinned, certificate, others, now),
+        };
+        checked.map_err(alert)
     }
 }
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Check")
+    }
+}
+
+fn is_pinned_server(
+    pinned: &str,
+    certificate: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<(), Refused> {
+    let is_pinned = |other: &&CertificateDer<'_>| hex::encode(fingerprint(other)) == pinned;
+    let authority = others.iter().find(is_pinned).ok_or(Refused::Foreign)?;
+    let anchor = anchor_from_trusted_cert(authority).map_err(Refused::Bad)?;
+    let leaf = webpki::EndEntityCert::try_from(certificate).map_err(Refused::Bad)?;
+    leaf.verify_for_usage(
+        &[webpki::ring::ECDSA_P256_SHA256],
+        &[anchor],
+        others,
+        now,
+        webpki::KeyUsage::server_auth(),
+        None,
+        None,
+    )
+    .map_err(Refused::Bad)?;
+    let named = crate::verify::name(certificate)?;
+    let id: crate::Id = named.id.parse().map_err(|_| Refused::Nameless)?;
+    match id.role {
+        crate::Role::Server => Ok(()),
+        crate::Role::Sidecar => Err(Refused::Another(id.to_string(), "a server".to_owned())),
     }
 }
 
@@ -163,93 +214,6 @@ impl ClientCertVerifier for Check {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let checked = self.check(certificate, others, now);
         checked.map(|()| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(never())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-/// Whether somebody is a server whose authority has a fingerprint that an operator handed over.
-pub(super) struct Pinned {
-    fingerprint: String,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl Pinned {
-    pub(super) fn new(fingerprint: &str) -> Self {
-        Self {
-            fingerprint: fingerprint.to_owned(),
-            algorithms: algorithms(),
-        }
-    }
-
-    fn check(
-        &self,
-        certificate: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Refused> {
-        let is_pinned =
-            |other: &&CertificateDer<'_>| hex::encode(fingerprint(other)) == self.fingerprint;
-        let authority = others.iter().find(is_pinned).ok_or(Refused::Foreign)?;
-        let anchor = anchor_from_trusted_cert(authority).map_err(Refused::Bad)?;
-        let leaf = webpki::EndEntityCert::try_from(certificate).map_err(Refused::Bad)?;
-        leaf.verify_for_usage(
-            &[webpki::ring::ECDSA_P256_SHA256],
-            &[anchor],
-            others,
-            now,
-            webpki::KeyUsage::server_auth(),
-            None,
-            None,
-        )
-        .map_err(Refused::Bad)?;
-        let named = crate::verify::name(certificate)?;
-        let id: crate::Id = named.id.parse().map_err(|_| Refused::Nameless)?;
-        match id.role {
-            crate::Role::Server => Ok(()),
-            crate::Role::Sidecar => Err(Refused::Another(id.to_string(), "a server".to_owned())),
-        }
-    }
-}
-
-impl fmt::Debug for Pinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pinned({})", self.fingerprint)
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = self.check(certificate, others, now);
-        checked.map_err(alert)?;
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -14,12 +14,13 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::conditional::IdempotencyKey;
+use super::credential::{check_description, check_ttl};
 use super::extract::{Body, JoinTokenPath, Query};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
 use crate::domain::validate::Faults;
-use crate::identity::{JoinTokenGrant, JoinTokenInfo, MAX_TTL_SECONDS, MAX_USES};
+use crate::identity::{JoinTokenGrant, JoinTokenInfo, MAX_USES};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -152,19 +153,8 @@ async fn create_join_token(
     if !(1..=MAX_USES).contains(&request.uses) {
         faults.add("/uses", format_args!("must be 1 to {MAX_USES}"));
     }
-    if !(1..=MAX_TTL_SECONDS).contains(&request.ttl_seconds) {
-        faults.add(
-            "/ttl_seconds",
-            format_args!("must be 1 to {MAX_TTL_SECONDS}"),
-        );
-    }
-    let text = &request.description;
-    if text.len() > 256 || text.chars().any(char::is_control) {
-        faults.add(
-            "/description",
-            "must have at most 256 bytes and no control characters",
-        );
-    }
+    check_ttl(&mut faults, request.ttl_seconds);
+    check_description(&mut faults, &request.description);
     faults.finish()?;
     let grant = JoinTokenGrant {
         uses: request.uses,

@@ -11,10 +11,10 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::conditional::IdempotencyKey;
+use super::credential::check_ttl;
 use super::extract::{Body, FunctionPath, KeyPath};
 use super::openapi::Problems;
 use super::problem::Problem;
-use crate::auth::MAX_TTL_SECONDS;
 use crate::clock;
 use crate::domain::function::CallerKey;
 use crate::domain::validate::Faults;
@@ -114,11 +114,8 @@ async fn create_key(
 ) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
     let mut faults = Faults::default();
     let seconds = request.ttl_seconds;
-    if seconds.is_some_and(|seconds| !(1..=MAX_TTL_SECONDS).contains(&seconds)) {
-        faults.add(
-            "/ttl_seconds",
-            format_args!("must be 1 to {MAX_TTL_SECONDS}"),
-        );
+    if let Some(seconds) = seconds {
+        check_ttl(&mut faults, seconds);
     }
     faults.finish()?;
     let now = clock::now();

@@ -12,13 +12,14 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::conditional::IdempotencyKey;
+use super::credential::{check_description, check_ttl};
 use super::extract::{Body, Query, TokenPath};
 use super::openapi::Problems;
 use super::page::{self, PageQuery, list};
 use super::problem::Problem;
 use super::quotas;
 use crate::auth::policy::Denied;
-use crate::auth::{self, Grant, MAX_TTL_SECONDS, Principal, Role, TokenInfo};
+use crate::auth::{self, Grant, Principal, Role, TokenInfo};
 use crate::clock;
 use crate::domain::quota;
 use crate::domain::validate::Faults;
@@ -127,19 +128,8 @@ async fn create_token(
     if request.namespace != "*" {
         faults.check("/namespace", name::check_label(&request.namespace));
     }
-    if !(1..=MAX_TTL_SECONDS).contains(&request.ttl_seconds) {
-        faults.add(
-            "/ttl_seconds",
-            format_args!("must be 1 to {MAX_TTL_SECONDS}"),
-        );
-    }
-    let text = &request.description;
-    if text.len() > 256 || text.chars().any(char::is_control) {
-        faults.add(
-            "/description",
-            "must have at most 256 bytes and no control characters",
-        );
-    }
+    check_ttl(&mut faults, request.ttl_seconds);
+    check_description(&mut faults, &request.description);
     faults.finish()?;
     same_namespace(&principal, &request.namespace)?;
     let grant = Grant {

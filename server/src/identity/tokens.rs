@@ -14,15 +14,13 @@ const PREFIX: &str = "identity/join-tokens/";
 pub const MAX_JOIN_TOKENS: usize = 1_000;
 /// The most sidecars that may join with one.
 pub const MAX_USES: u32 = 1_000;
-/// The longest a join token is good, in seconds: one year.
-pub const MAX_TTL_SECONDS: u64 = 365 * 24 * 3600;
 
 /// What is asked of a new join token.
 #[derive(Debug, Clone)]
 pub struct JoinTokenGrant {
     /// How many sidecars may join with it; 1 to [`MAX_USES`].
     pub uses: u32,
-    /// How long; up to [`MAX_TTL_SECONDS`].
+    /// How long; up to a year, as any token.
     pub ttl: Duration,
     /// For people.
     pub description: String,
