@@ -103,6 +103,7 @@ pub(super) async fn forward(
     let upgrade = call.upgrade.is_some();
     let mut how = How {
         repeatable: call.is_repeatable(),
+        fresh: call.was_resent(),
         permit: lease.kept(),
     };
     let mut alarm = None;

@@ -235,6 +235,11 @@ impl Call {
         self.is_idempotent() && !self.resent
     }
 
+    /// Whether a connection that had served others ended under it before.
+    pub(super) const fn was_resent(&self) -> bool {
+        self.resent
+    }
+
     /// Whether it may run twice.
     pub(super) fn is_idempotent(&self) -> bool {
         let method = &self.parts.method;

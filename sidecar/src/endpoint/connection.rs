@@ -87,6 +87,9 @@ pub(super) struct Use {
     looks: AtomicBool,
     /// Of the request in it. A lock, because the connection may end meanwhile; a few instructions long.
     permit: Mutex<Option<Arc<dyn Permit>>>,
+    /// Nobody serves it any more, and what was handed to it since is in nobody's hands.
+    over: AtomicBool,
+    waits_for_answer: AtomicWaker,
 }
 
 impl fmt::Debug for Use {
@@ -134,6 +137,19 @@ impl Use {
         // Not in the condition: it may be the last, and its end takes other locks.
         let permit = self.permit.lock().take();
         drop(permit);
+    }
+
+    /// The task that served the connection has ended, and let go of everything.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.waits_for_answer.wake();
+    }
+
+    /// Whether that task has ended; wakes whoever asked last when it does.
+    pub(super) fn is_over(&self, cx: &Context<'_>) -> bool {
+        // After its waker is known: an end before that woke nobody.
+        self.waits_for_answer.register(cx.waker());
+        self.over.load(Ordering::Acquire)
     }
 
     /// Since when no request is in it and this end leaves it open, if that is so.

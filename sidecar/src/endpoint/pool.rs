@@ -4,20 +4,24 @@
 //! in it is replaced here; whether a request is sent again that was in one is for the caller. Deliberately
 //! without health or limits: those are the balancer's and the gate's.
 
+mod h2;
 mod idle;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use gateless_core::pulse::State;
 use gateless_core::time::Time;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 
 use super::alarm::Spare;
@@ -26,7 +30,7 @@ use super::connector::{Connector, Wire};
 use super::framing::{self, Fault};
 use super::permit::Permit;
 use super::pulse::{OnChange, Pulse};
-use super::unprocessed::{self, Unprocessed};
+use super::unprocessed::Unprocessed;
 use crate::clock;
 use crate::endpoint::body::Body;
 use idle::{Idle, IdleList};
@@ -37,8 +41,6 @@ pub const MAX_IDLE: usize = 512;
 pub const MAX_IDLE_FOR: Duration = Duration::from_secs(4);
 /// To a host that does not answer.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections that may end one after the other before a request is in them.
-const MAX_REDIALS: u32 = 8;
 
 /// Why an exchange failed.
 #[derive(Debug)]
@@ -83,6 +85,8 @@ pub struct Pool {
 pub struct How {
     /// The function may run twice: it is sent again if its connection turns out to have ended.
     pub repeatable: bool,
+    /// Not over a connection that served others: one has ended under this request.
+    pub fresh: bool,
     /// Kept by the connection until its other end is done with the request.
     pub permit: Option<Arc<dyn Permit>>,
 }
@@ -90,7 +94,8 @@ pub struct How {
 /// An HTTP/1.1 connection in use; give it back with [`Conn::finish`] once the answer is read. Dropped before, it keeps its
 /// permit until the other end closes it.
 pub struct Conn {
-    sender: http1::SendRequest<Body>,
+    /// None when it ended with its answer.
+    sender: Option<http1::SendRequest<Body>>,
     uses: Arc<Use>,
     pool: Arc<Pool>,
     only_once: bool,
@@ -105,15 +110,15 @@ impl Conn {
     /// Its answer is through: back into the pool, for the next call.
     pub fn finish(self) {
         let again = self.uses.answered();
-        if self.only_once {
+        let Some(sender) = self.sender.filter(|_| !self.only_once) else {
             return;
-        }
+        };
         let mut idle = self.pool.idle.lock();
         if again {
             idle.keep_alive.answered_again();
         }
         let kept = idle.put(Idle {
-            sender: self.sender,
+            sender,
             uses: self.uses,
             since: clock::now(),
         });
@@ -185,7 +190,7 @@ impl Pool {
         &self.address
     }
 
-    fn conn(self: &Arc<Self>, sender: http1::SendRequest<Body>, uses: Arc<Use>) -> Conn {
+    fn conn(self: &Arc<Self>, sender: Option<http1::SendRequest<Body>>, uses: Arc<Use>) -> Conn {
         uses.answers();
         Conn {
             sender,
@@ -205,9 +210,12 @@ impl Pool {
         how: &How,
     ) -> Result<(Response<Incoming>, Conn), Error> {
         loop {
-            let idle = self.checkout(how.repeatable);
+            let idle = match how.fresh {
+                true => None,
+                false => self.checkout(how.repeatable),
+            };
             let stale = idle.is_some();
-            let (mut sender, uses) = match idle {
+            let (sender, uses) = match idle {
                 Some(idle) => idle,
                 None => match self.connect_h1().await {
                     Ok(fresh) => fresh,
@@ -215,8 +223,8 @@ impl Pool {
                 },
             };
             uses.begin(!how.repeatable, how.permit.clone());
-            let mut error = match sender.try_send_request(request).await {
-                Ok(response) => {
+            let mut error = match exchange(sender, request, &uses).await {
+                Ok((response, sender)) => {
                     let response = checked(response, false)?;
                     let mut conn = self.conn(sender, uses);
                     conn.only_once = framing::closes(&response);
@@ -252,13 +260,13 @@ impl Pool {
         request: Request<Body>,
         how: &How,
     ) -> Result<(Response<Incoming>, Conn), Error> {
-        let (mut sender, uses) = match self.connect_h1().await {
+        let (sender, uses) = match self.connect_h1().await {
             Ok(fresh) => fresh,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
         uses.begin(!how.repeatable, how.permit.clone());
-        let sent = sender.try_send_request(request).await;
-        let response = sent.map_err(|mut error| match error.take_message() {
+        let sent = exchange(sender, request, &uses).await;
+        let (response, sender) = sent.map_err(|mut error| match error.take_message() {
             Some(unsent) => {
                 uses.unsent();
                 Error::Unsent(Box::new(unsent), error.into_error().to_string())
@@ -268,45 +276,6 @@ impl Pool {
         let mut conn = self.conn(sender, uses);
         conn.only_once();
         Ok((checked(response, true)?, conn))
-    }
-
-    /// Sends over HTTP/2, sharing one connection.
-    ///
-    /// # Errors
-    /// As [`Pool::send_h1`], and [`Error::Unprocessed`].
-    pub async fn send_h2(
-        self: &Arc<Self>,
-        mut request: Request<Body>,
-    ) -> Result<Response<Incoming>, Error> {
-        let mut redials = 0;
-        loop {
-            let mut sender = match self.h2().await {
-                Ok(sender) => sender,
-                Err(error) => return Err(Error::Unsent(Box::new(request), error)),
-            };
-            let mut error = match sender.try_send_request(request).await {
-                Ok(response) => return checked(response, false),
-                Err(error) => error,
-            };
-            match error.take_message() {
-                // The connection ended meanwhile, as they do.
-                Some(unsent) if redials < MAX_REDIALS => (request, redials) = (unsent, redials + 1),
-                Some(unsent) => {
-                    let cause = error.into_error().to_string();
-                    return Err(Error::Unsent(Box::new(unsent), cause));
-                }
-                None => {
-                    let error = error.into_error();
-                    return Err(match unprocessed::of(&error) {
-                        Some(why) => Error::Unprocessed(why, error.to_string()),
-                        None => Error::Sent {
-                            error,
-                            stale: false,
-                        },
-                    });
-                }
-            }
-        }
     }
 
     fn checkout(&self, repeatable: bool) -> Option<(http1::SendRequest<Body>, Arc<Use>)> {
@@ -354,32 +323,12 @@ impl Pool {
         tokio::spawn(async move {
             // How it ended shows in the exchange; of an idle end, how early it came.
             connection.with_upgrades().await.ok();
+            seen.end();
             if let (Some(answered), Some(idle)) = (seen.idle_since(), idle.upgrade()) {
                 idle.lock().keep_alive.ended(clock::now(), answered);
             }
         });
         Ok((sender, uses))
-    }
-
-    async fn h2(self: &Arc<Self>) -> Result<http2::SendRequest<Body>, String> {
-        let mut shared = self.h2.lock().await;
-        self.h2_used.store(true, Ordering::Release);
-        self.sweep();
-        if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
-            return Ok(sender.clone());
-        }
-        let io = TokioIo::new(self.dial().await?);
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .adaptive_window(true)
-            .max_header_list_size(framing::MAX_HEADER_LIST)
-            .handshake::<_, Body>(io)
-            .await
-            .map_err(|e| e.to_string())?;
-        tokio::spawn(async move {
-            connection.await.ok();
-        });
-        *shared = Some(sender.clone());
-        Ok(sender)
     }
 
     async fn dial(&self) -> Result<Connection, String> {
@@ -425,6 +374,29 @@ async fn sweep(pool: Weak<Pool>) {
         }
         next = oldest.unwrap_or(next);
     }
+}
+
+/// Sends a request over a connection that may end at that very moment; the connection, if it is there still.
+///
+/// What is put into a channel while its receiver is dropped may stay in it for as long as a sender lives (tokio's `mpsc`), and
+/// hyper hands requests over by such a channel: so a connection that has ended is let go of before anybody waits on.
+async fn exchange(
+    mut sender: http1::SendRequest<Body>,
+    request: Request<Body>,
+    uses: &Use,
+) -> Result<(Response<Incoming>, Option<http1::SendRequest<Body>>), TrySendError<Request<Body>>> {
+    let mut sending = pin!(sender.try_send_request(request));
+    let mut sender = Some(sender);
+    let sent = poll_fn(|cx| {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return Poll::Ready(sent);
+        }
+        match uses.is_over(cx) && sender.take().is_some() {
+            true => sending.as_mut().poll(cx),
+            false => Poll::Pending,
+        }
+    });
+    Ok((sent.await?, sender))
 }
 
 /// A request that did not come back from a connection of HTTP/1.

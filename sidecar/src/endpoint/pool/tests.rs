@@ -193,8 +193,8 @@ fn permit(within: Duration) -> (How, oneshot::Receiver<bool>) {
         overdue: AtomicBool::new(false),
     };
     let how = How {
-        repeatable: false,
         permit: Some(Arc::new(permit)),
+        ..How::default()
     };
     (how, told)
 }

@@ -1,6 +1,7 @@
 //! Connections that nobody uses any more are closed in time.
 
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -69,4 +70,51 @@ async fn shared_connection_is_closed_when_nobody_uses_it() {
     closed.await.unwrap().unwrap();
     assert!(pool.h2.lock().await.is_none());
     assert!(!pool.sweeping.load(Ordering::Acquire));
+}
+
+/// A request that came into it too late is given back only when nobody holds it any more.
+#[tokio::test]
+async fn shared_connection_that_ended_is_let_go_of_without_another_call() {
+    let (pool, listener) = pool().await;
+    let preface = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = [0; 24];
+        stream.read_exact(&mut read).await.unwrap();
+    });
+    let sent = pool.send_h2(request(http::Version::HTTP_2)).await;
+    preface.await.unwrap();
+    assert!(sent.is_err());
+    while pool.h2.lock().await.is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn request_whose_connection_ended_is_sent_again_over_a_new_one() {
+    let (pool, listener) = pool().await;
+    let serving = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = [0; 1_024];
+            assert!(stream.read(&mut read).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            tokio::spawn(async move { stream.read(&mut read).await });
+        }
+    });
+    for fresh in [false, true] {
+        let repeatable = true;
+        let how = How {
+            repeatable,
+            fresh,
+            ..How::default()
+        };
+        let (answer, conn) = pool
+            .send_h1(request(http::Version::HTTP_11), &how)
+            .await
+            .unwrap();
+        answer.into_body().collect().await.unwrap();
+        conn.finish();
+    }
+    serving.await.unwrap();
 }
