@@ -3,6 +3,7 @@
 //! Deliberately nothing of how an attempt is made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateless_core::balancer::Outcome;
 use gateless_core::dispatch::EndpointKey;
@@ -19,6 +20,8 @@ use crate::runtime::Revision;
 
 /// Sends that reached nobody, per call; each is safe to repeat, but not for ever.
 const MAX_UNSENT: u32 = 8;
+/// So long at least they are repeated: on a loaded host an instance is seen to have ended, and replaced, only after a while.
+const UNSENT_FOR: Duration = Duration::from_secs(5);
 /// Hosts that may fall silent over one call.
 const MAX_LOST: u32 = 4;
 
@@ -28,10 +31,20 @@ pub(super) struct Attempts {
     pub(super) asking: Option<Time>,
     pub(super) avoid: Vec<EndpointKey>,
     pub(super) unsent: u32,
+    /// When the first of those was.
+    pub(super) unsent_since: Option<Time>,
     /// Until then a function may refuse it, as one that is full.
     pub(super) refused_until: Option<Time>,
     pub(super) seen: u32,
     pub(super) look_again: bool,
+}
+
+impl Attempts {
+    fn avoid(&mut self, key: EndpointKey) {
+        if !self.avoid.contains(&key) {
+            self.avoid.push(key);
+        }
+    }
 }
 
 impl Proxy {
@@ -84,7 +97,7 @@ impl Proxy {
                 }
                 tracing::debug!(revision = %revision.name(), error = %lost, "trying again");
                 revision.refused(lease.key());
-                attempts.avoid.push(lease.key());
+                attempts.avoid(lease.key());
             }
             Sent::Failed {
                 mut lease,
@@ -105,7 +118,7 @@ impl Proxy {
                     revision.refused(lease.key());
                 }
                 tracing::debug!(revision = %revision.name(), error, "call failed, trying again");
-                attempts.avoid.push(lease.key());
+                attempts.avoid(lease.key());
             }
         }
         attempts.look_again = true;
@@ -125,8 +138,11 @@ impl Proxy {
             return false;
         }
         if !seen {
+            // Each endpoint rests for a moment after it was tried, so this is no busy loop.
+            let now = clock::now();
+            let since = *attempts.unsent_since.get_or_insert(now);
             attempts.unsent += 1;
-            return attempts.unsent < MAX_UNSENT;
+            return attempts.unsent < MAX_UNSENT || now.since(since) < UNSENT_FOR;
         }
         attempts.seen += 1;
         let policy = revision.config.retries;

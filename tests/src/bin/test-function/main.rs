@@ -120,7 +120,13 @@ async fn main() {
         let load = load.clone();
         tokio::spawn(async move {
             stream.set_nodelay(true).ok();
-            let service = service_fn(move |request| serve(load.clone(), request));
+            // Its age counts from its first request: an end before that has no word for it in any protocol.
+            let first = Arc::<tokio::sync::Notify>::default();
+            let begun = first.clone();
+            let service = service_fn(move |request| {
+                begun.notify_one();
+                serve(load.clone(), request)
+            });
             let mut builder = auto::Builder::new(TokioExecutor::new());
             let streams = number("MAX_STREAMS").and_then(|max| u32::try_from(max).ok());
             builder
@@ -129,9 +135,13 @@ async fn main() {
             let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             tokio::pin!(serving);
             let age = number("CONNECTION_AGE_MS").map(Duration::from_millis);
+            let old = async {
+                first.notified().await;
+                tokio::time::sleep(age.unwrap_or(Duration::MAX)).await;
+            };
             tokio::select! {
                 _ = serving.as_mut() => return,
-                () = tokio::time::sleep(age.unwrap_or(Duration::MAX)) => {}
+                () = old => {}
             }
             serving.as_mut().graceful_shutdown();
             serving.await.ok();
