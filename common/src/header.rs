@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderName};
 
 /// Every header of our own begins with this; only the few that callers may send are taken from them.
 pub const PREFIX: &str = "x-gateless-";
+/// To the function: a claim of its caller's token, whose name follows.
+pub const CLAIM_PREFIX: &str = "x-gateless-claim-";
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
@@ -75,7 +77,7 @@ names! {
     RELAY_TO = "x-gateless-relay-to";
     /// On an answer: microseconds in the gate's queue.
     QUEUE_US = "x-gateless-queue-us";
-    /// To the function: the name of the key that its caller has.
+    /// To the function: the name of the key that its caller has, or the subject of its token.
     CALLER = "x-gateless-caller";
     /// A caller's key, for those who have other uses for `authorization`.
     API_KEY = "x-api-key";
@@ -135,7 +137,7 @@ pub fn speaker(name: &HeaderName) -> Speaker {
     if rest.starts_with("gateless-") {
         return if *name == TIMEOUT_MS || *name == STICKY {
             Speaker::Caller
-        } else if *name == CALLER || INTERNAL.contains(name) {
+        } else if is_proof(name) || INTERNAL.contains(name) {
             Speaker::Sidecar
         } else {
             Speaker::Function
@@ -159,6 +161,19 @@ pub fn strip(headers: &mut HeaderMap, by: Speaker) {
     for name in names.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
+}
+
+/// Removes what sidecars say to each other alone. What a caller proved is for the function to know, and stays.
+pub fn strip_internal(headers: &mut HeaderMap) {
+    for name in INTERNAL {
+        headers.remove(name);
+    }
+}
+
+/// Whether a header says what a caller proved: for no one to say but a sidecar that has seen the proof.
+#[must_use]
+pub fn is_proof(name: &HeaderName) -> bool {
+    *name == CALLER || name.as_str().starts_with(CLAIM_PREFIX)
 }
 
 /// Headers that only sidecars may set; dropped from what others send.
@@ -211,6 +226,11 @@ mod tests {
             (
                 HeaderName::from_static("x-gateless-of-a-later-version"),
                 Speaker::Function,
+            ),
+            (CALLER, Speaker::Sidecar),
+            (
+                HeaderName::from_static("x-gateless-claim-email"),
+                Speaker::Sidecar,
             ),
             (NODE, Speaker::Sidecar),
             (REFUSED, Speaker::Sidecar),

@@ -24,6 +24,8 @@ pub mod share;
 pub mod spec;
 mod stable_hash;
 pub mod time;
+#[cfg(feature = "http")]
+pub mod url;
 pub mod wasi;
 
 pub use stable_hash::stable_hash;

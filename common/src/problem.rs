@@ -134,7 +134,8 @@ codes! {
     NoFunctionNamed = "no_function_named", 404, Calls, "neither path nor Host names a function";
     BadFunctionName = "bad_function_name", 404, Calls, "what is named cannot be a function's name";
     FunctionClusterOnly = "function_cluster_only", 403, Calls, "only other functions may call this one";
-    CallerUnproven = "caller_unproven", 401, Calls, "the function is for callers with one of its keys";
+    CallerUnproven = "caller_unproven", 401, Calls, "the function is for callers with one of its keys, or with a token of its issuer";
+    IssuerUnavailable = "issuer_unavailable", 503, Calls, "the keys of the issuer whose tokens the function takes cannot be had now";
     NetworkNotAllowed = "network_not_allowed", 403, Calls, "the function takes no calls from the caller's network";
     OriginNotAllowed = "origin_not_allowed", 403, Calls, "the function takes no calls from pages of this origin";
     RateLimited = "rate_limited", 429, Calls, "the caller, or all callers together, made more calls than the function takes; `retry-after` says when the next may come";
@@ -178,7 +179,7 @@ codes! {
     QueueUnavailable = "queue_unavailable", 503, Calls, "the queue cannot write to disk";
     QueueDamaged = "queue_damaged", 500, Calls, "the queue holds a record that it cannot read";
     HeadTooLarge = "head_too_large", 431, Calls, "path and headers are larger than the queue takes";
-    UnsupportedCallbackScheme = "unsupported_callback_scheme", 400, Calls, "callbacks go to http only";
+    UnsupportedCallbackScheme = "unsupported_callback_scheme", 400, Calls, "callbacks go to http and https only";
     BadCallbackUrl = "bad_callback_url", 400, Calls, "a callback must not go there";
     BadIdempotencyKey = "bad_idempotency_key", 400, Calls, "the idempotency-key is no key";
     IdempotencyKeyReused = "idempotency_key_reused", 422, Both, "the idempotency-key was used for another request";

@@ -52,6 +52,7 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
             networks: Vec::new(),
             cors: None,
             needs_key: false,
+            jwt: None,
             keys: Vec::new(),
         })),
         candidate_settle_ms: 0,

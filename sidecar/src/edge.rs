@@ -33,6 +33,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::{catalogue, cluster, queue, trigger};
 use doors::Door;
 use openfaas::Relay;
+pub use prove::Issuers;
 
 /// Everything a connection can reach.
 pub struct Edge {
@@ -57,6 +58,8 @@ pub struct Edge {
     pub trusted: TrustedProxies,
     /// Stands in for an OpenFaaS gateway.
     pub openfaas: Relay,
+    /// Keys of those whose tokens functions take.
+    pub issuers: Issuers,
     /// Where callbacks may go outside the cluster.
     pub egress: Arc<Egress>,
     pub metrics: Arc<Metrics>,

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::call::reserve::Reservations;
 use crate::cluster::identity::Join;
 use crate::cluster::node;
-use crate::edge::Edge;
 use crate::edge::openfaas::Relay;
+use crate::edge::{Edge, Issuers};
 use crate::queue::Queue;
 use crate::reconcile;
 use crate::telemetry::metrics::Metrics;
@@ -64,8 +64,10 @@ pub struct Config {
     pub wasi_0_3: bool,
     /// How far process functions are isolated; the data folder is hidden from them in any case.
     pub isolation: gateless_sandbox::Settings,
-    /// Where callbacks and components' requests may go outside the cluster.
+    /// Where callbacks and components' requests may go outside the cluster, and issuers of tokens be asked for their keys.
     pub egress: Egress,
+    /// Authorities whose certificates are believed there, for callbacks and issuers, besides those of the public web; in PEM.
+    pub egress_ca: Option<PathBuf>,
     /// Bounds of connections; how many is meant of those from outside, by itself at most 16,384.
     pub connections: gateless_listen::Options,
 }
@@ -92,6 +94,9 @@ pub enum Error {
         folder: PathBuf,
         cause: queue::Error,
     },
+    /// The authorities for what is outside cannot be read.
+    #[error("--egress-ca {file}: {cause}")]
+    EgressCa { file: PathBuf, cause: io::Error },
     /// The engine for components cannot be opened.
     #[error(transparent)]
     Engine(crate::endpoint::engine::Error),
@@ -134,8 +139,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let node = node::id(&config.data).map_err(data_error)?;
     let identity = identity::open(&config, &node).await?;
     let (bound, addresses) = listeners::bind_all(&config).await?;
-    let egress = Arc::new(parts::egress(&config, &addresses));
-    let components = Components::open(&config, &egress)?;
+    let outside = parts::outside(&config, &addresses)?;
+    let components = Components::open(&config, &outside.egress)?;
     let walls = isolation::open(&config)?;
     let instances = parts::open_drivers(&config, &node, &components, walls.sandbox);
     let instances = instances.map_err(data_error)?;
@@ -149,11 +154,10 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     identity::watch(&metrics, &peers, &identity, &components);
     let engine = components.engine.clone();
     let control = parts::follow_server(&here, gossip, engine, &walls.isolation).await?;
-    let catalogue = control.catalogue();
-    registry.change(catalogue.borrow().functions.values().cloned(), None);
+    parts::fill(&registry, &control);
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
-    let (dispatcher, callbacks) = parts::deliver(&proxy, &queue, &control, &egress);
+    let (dispatcher, callbacks) = parts::deliver(&proxy, &queue, &control, &outside);
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
     let triggers = parts::triggers(&config, &proxy, &control, &queue, &host, &metrics).await;
     let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
@@ -170,7 +174,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         openfaas: Relay::new(config.management_relay),
         grpc: tonic::service::Routes::new(peer_service).add_service(admin),
         catalogue: control.clone(),
-        egress,
+        issuers: Issuers::new(&outside, control.catalogue()),
+        egress: outside.egress,
         metrics,
         forwarded: Notify::new(),
     });
@@ -179,7 +184,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let parts = reconcile::Parts {
         registry,
         signals,
-        catalogue,
+        catalogue: control.catalogue(),
         peers,
         peer_events,
         drivers: instances.drivers.clone(),

@@ -122,6 +122,7 @@ async fn sidecar(
         wasi_0_3: false,
         isolation: gateless_sandbox::Settings::none(),
         egress: gateless_core::egress::Egress::default(),
+        egress_ca: None,
         connections: gateless_listen::Options::default(),
     })
     .await

@@ -103,7 +103,7 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
         Arc::new(policies),
         Destinations {
             functions: Arc::new(Nowhere),
-            egress: Arc::default(),
+            outside: gateless_sidecar::endpoint::egress::Outside::new(Arc::default(), &[]),
         },
     )
 }

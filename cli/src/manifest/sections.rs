@@ -4,6 +4,8 @@
 //! API's. Both names are in `gateless_common::settings!`. Deliberately no defaults and no range checks: the server
 //! has both from the same table.
 
+use std::collections::BTreeMap;
+
 use gateless_common::settings;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -104,14 +106,39 @@ macro_rules! section {
 settings!(access => section
     /// `[access]`
     Access {
-        /// What a caller has to prove: "none", or "key": that it has one of `gateless key create` [default: "none"].
+        /// What a caller has to prove: "none", "key": that it has one of `gateless key create`, or "jwt": a token [default: "none"].
         auth: String,
+        /// Whose tokens it takes, with auth = "jwt".
+        jwt: Jwt,
         /// Where a call from outside may come from, for example "10.0.0.0/8" [default: anywhere].
         networks: Vec<String>,
         /// Pages of other sites that may call it [default: none].
         cors: Cors,
     }
 );
+
+/// `[access.jwt]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    /// Whose: what `iss` is, for example "https://login.example.com".
+    issuer: String,
+    /// Where its keys are [default: where its OpenID configuration says].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
+    /// For whom: one of these is in `aud`.
+    audiences: Vec<String>,
+    /// Claims that a token has besides, and their values.
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    /// Claims that the function gets as headers x-gateless-claim-NAME.
+    #[serde(default)]
+    forwarded_claims: Vec<String>,
+    /// Whether the function gets the token, too.
+    #[serde(default)]
+    forward_token: bool,
+}
 
 /// `[access.cors]`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -320,6 +320,9 @@ pub(super) struct HostArgs {
         value_name = "NETWORK,..."
     )]
     egress_allow: Vec<Exception>,
+    /// Authorities whose certificates callbacks and issuers of tokens may show, besides those of the public web: a file in PEM.
+    #[arg(long, env = "GATELESS_EGRESS_CA", value_name = "FILE")]
+    egress_ca: Option<PathBuf>,
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
@@ -416,6 +419,7 @@ impl HostArgs {
             wasi_0_3: self.wasi_0_3,
             isolation: self.isolation.settings(usual),
             egress: self.egress()?,
+            egress_ca: self.egress_ca.clone(),
             connections,
         })
     }

@@ -105,6 +105,7 @@ pub(crate) fn loopback_sidecar(
         wasi_0_3: cfg!(feature = "wasm"),
         isolation,
         egress: Egress::default(),
+        egress_ca: None,
         connections: gateless_listen::Options::default(),
     }
 }

@@ -148,16 +148,23 @@ pub(super) static WASM: [Field; 2] = [
 ];
 
 /// Fields of `access`.
-pub(super) static ACCESS: [Field; 3] = [
+pub(super) static ACCESS: [Field; 4] = [
     or(
         Value::Text("none"),
         field(
             "access",
             "auth",
             "auth",
-            Unit::Choice(&["none", "key"]),
-            "What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).",
+            Unit::Choice(&["none", "key", "jwt"]),
+            "What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).",
         ),
+    ),
+    field(
+        "access",
+        "jwt",
+        "jwt",
+        Unit::Object,
+        "Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`.",
     ),
     bounded(
         "at most 64; empty: anywhere",

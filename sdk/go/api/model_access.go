@@ -19,7 +19,7 @@ var _ MappedNullable = &Access{}
 
 // Access What a function asks of its callers. In force for all revisions as soon as it is applied.
 type Access struct {
-	// What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+	// What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
 	Auth *Auth `json:"auth,omitempty"`
 	// How many of these may come at once; 0: as many as may in a second.
 	Burst *int32 `json:"burst,omitempty"`
@@ -29,6 +29,8 @@ type Access struct {
 	CallerRate *float64 `json:"caller_rate,omitempty"`
 	// Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.
 	Cors *Cors `json:"cors,omitempty"`
+	// Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`.
+	Jwt *Jwt `json:"jwt,omitempty"`
 	// Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`. Bound: at most 64; empty: anywhere.
 	Networks []string `json:"networks,omitempty"`
 	// Calls a second that all callers together may make at each sidecar; 0: no limit.
@@ -231,6 +233,38 @@ func (o *Access) SetCors(v Cors) {
 	o.Cors = &v
 }
 
+// GetJwt returns the Jwt field value if set, zero value otherwise.
+func (o *Access) GetJwt() Jwt {
+	if o == nil || IsNil(o.Jwt) {
+		var ret Jwt
+		return ret
+	}
+	return *o.Jwt
+}
+
+// GetJwtOk returns a tuple with the Jwt field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Access) GetJwtOk() (*Jwt, bool) {
+	if o == nil || IsNil(o.Jwt) {
+		return nil, false
+	}
+	return o.Jwt, true
+}
+
+// HasJwt returns a boolean if a field has been set.
+func (o *Access) HasJwt() bool {
+	if o != nil && !IsNil(o.Jwt) {
+		return true
+	}
+
+	return false
+}
+
+// SetJwt gets a reference to the given Jwt and assigns it to the Jwt field.
+func (o *Access) SetJwt(v Jwt) {
+	o.Jwt = &v
+}
+
 // GetNetworks returns the Networks field value if set, zero value otherwise.
 func (o *Access) GetNetworks() []string {
 	if o == nil || IsNil(o.Networks) {
@@ -320,6 +354,9 @@ func (o Access) ToMap() (map[string]interface{}, error) {
 	if !IsNil(o.Cors) {
 		toSerialize["cors"] = o.Cors
 	}
+	if !IsNil(o.Jwt) {
+		toSerialize["jwt"] = o.Jwt
+	}
 	if !IsNil(o.Networks) {
 		toSerialize["networks"] = o.Networks
 	}
@@ -353,6 +390,7 @@ func (o *Access) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "caller_burst")
 		delete(additionalProperties, "caller_rate")
 		delete(additionalProperties, "cors")
+		delete(additionalProperties, "jwt")
 		delete(additionalProperties, "networks")
 		delete(additionalProperties, "rate")
 		o.AdditionalProperties = additionalProperties

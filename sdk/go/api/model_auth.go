@@ -22,12 +22,14 @@ type Auth string
 const (
 	AUTH_NONE Auth = "none"
 	AUTH_KEY Auth = "key"
+	AUTH_JWT Auth = "jwt"
 )
 
 // All allowed values of Auth enum
 var AllowedAuthEnumValues = []Auth{
 	"none",
 	"key",
+	"jwt",
 }
 
 func (v *Auth) UnmarshalJSON(src []byte) error {

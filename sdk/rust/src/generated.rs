@@ -10,7 +10,7 @@ pub mod types {
     ///What a function asks of its callers. In force for all revisions as soon as it is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Access {
-        ///What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+        ///What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub auth: ::std::option::Option<Auth>,
         ///How many of these may come at once; 0: as many as may in a second.
@@ -25,6 +25,9 @@ pub mod types {
         ///Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cors: ::std::option::Option<Cors>,
+        ///Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub jwt: ::std::option::Option<Jwt>,
         ///Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`. Bound: at most 64; empty: anywhere.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub networks: ::std::vec::Vec<::std::string::String>,
@@ -40,6 +43,7 @@ pub mod types {
                 caller_burst: Default::default(),
                 caller_rate: defaults::access_caller_rate(),
                 cors: Default::default(),
+                jwt: Default::default(),
                 networks: Default::default(),
                 rate: defaults::access_rate(),
             }
@@ -318,12 +322,15 @@ pub mod types {
         None,
         #[serde(rename = "key")]
         Key,
+        #[serde(rename = "jwt")]
+        Jwt,
     }
     impl ::std::fmt::Display for Auth {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             match *self {
                 Self::None => f.write_str("none"),
                 Self::Key => f.write_str("key"),
+                Self::Jwt => f.write_str("jwt"),
             }
         }
     }
@@ -335,6 +342,7 @@ pub mod types {
             match value {
                 "none" => Ok(Self::None),
                 "key" => Ok(Self::Key),
+                "jwt" => Ok(Self::Jwt),
                 _ => Err("invalid value".into()),
             }
         }
@@ -1275,6 +1283,37 @@ more with time.*/
     }
     impl JoinTokenRequest {
         pub fn builder() -> builder::JoinTokenRequest {
+            Default::default()
+        }
+    }
+    ///Whose tokens (RFC 7519) a function takes, and which of them. Signed by RSA, ECDSA or EdDSA; they expire, and name a subject.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Jwt {
+        ///One of these is in `aud`; 1 to 64.
+        pub audiences: ::std::vec::Vec<::std::string::String>,
+        ///Claims that a token has besides, and their values: as text, or in a list, or in the words of `scope`. At most 64.
+        #[serde(
+            default,
+            skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
+        )]
+        pub claims: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+        ///Whether the function gets the token, too.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub forward_token: ::std::option::Option<bool>,
+        ///Claims that the function gets as headers `x-gateless-claim-NAME`, which no caller can send. At most 64.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub forwarded_claims: ::std::vec::Vec<::std::string::String>,
+        ///What `iss` is: an `https` URL, or `http` on the sidecar's own host.
+        pub issuer: ::std::string::String,
+        ///Where its keys are (RFC 7517), as a URL of the same kind. Left out: where `ISSUER/.well-known/openid-configuration` says.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub jwks_uri: ::std::option::Option<::std::string::String>,
+    }
+    impl Jwt {
+        pub fn builder() -> builder::Jwt {
             Default::default()
         }
     }
@@ -3278,6 +3317,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<super::Cors>,
                 ::std::string::String,
             >,
+            jwt: ::std::result::Result<
+                ::std::option::Option<super::Jwt>,
+                ::std::string::String,
+            >,
             networks: ::std::result::Result<
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
@@ -3292,6 +3335,7 @@ shows the condition `FunctionMissing`.*/
                     caller_burst: Ok(Default::default()),
                     caller_rate: Ok(super::defaults::access_caller_rate()),
                     cors: Ok(Default::default()),
+                    jwt: Ok(Default::default()),
                     networks: Ok(Default::default()),
                     rate: Ok(super::defaults::access_rate()),
                 }
@@ -3358,6 +3402,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn jwt<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Jwt>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.jwt = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for jwt: {e}")
+                    });
+                self
+            }
             pub fn networks<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
@@ -3394,6 +3450,7 @@ shows the condition `FunctionMissing`.*/
                     caller_burst: value.caller_burst?,
                     caller_rate: value.caller_rate?,
                     cors: value.cors?,
+                    jwt: value.jwt?,
                     networks: value.networks?,
                     rate: value.rate?,
                 })
@@ -3407,6 +3464,7 @@ shows the condition `FunctionMissing`.*/
                     caller_burst: Ok(value.caller_burst),
                     caller_rate: Ok(value.caller_rate),
                     cors: Ok(value.cors),
+                    jwt: Ok(value.jwt),
                     networks: Ok(value.networks),
                     rate: Ok(value.rate),
                 }
@@ -8906,6 +8964,153 @@ shows the condition `FunctionMissing`.*/
                     description: Ok(value.description),
                     ttl_seconds: Ok(value.ttl_seconds),
                     uses: Ok(value.uses),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Jwt {
+            audiences: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            claims: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+            forward_token: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            forwarded_claims: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            issuer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            jwks_uri: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Jwt {
+            fn default() -> Self {
+                Self {
+                    audiences: Err("no value supplied for audiences".to_string()),
+                    claims: Ok(Default::default()),
+                    forward_token: Ok(Default::default()),
+                    forwarded_claims: Ok(Default::default()),
+                    issuer: Err("no value supplied for issuer".to_string()),
+                    jwks_uri: Ok(Default::default()),
+                }
+            }
+        }
+        impl Jwt {
+            pub fn audiences<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audiences = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audiences: {e}")
+                    });
+                self
+            }
+            pub fn claims<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.claims = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for claims: {e}")
+                    });
+                self
+            }
+            pub fn forward_token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forward_token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for forward_token: {e}")
+                    });
+                self
+            }
+            pub fn forwarded_claims<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forwarded_claims = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for forwarded_claims: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn issuer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.issuer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for issuer: {e}")
+                    });
+                self
+            }
+            pub fn jwks_uri<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.jwks_uri = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for jwks_uri: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Jwt> for super::Jwt {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Jwt,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    audiences: value.audiences?,
+                    claims: value.claims?,
+                    forward_token: value.forward_token?,
+                    forwarded_claims: value.forwarded_claims?,
+                    issuer: value.issuer?,
+                    jwks_uri: value.jwks_uri?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Jwt> for Jwt {
+            fn from(value: super::Jwt) -> Self {
+                Self {
+                    audiences: Ok(value.audiences),
+                    claims: Ok(value.claims),
+                    forward_token: Ok(value.forward_token),
+                    forwarded_claims: Ok(value.forwarded_claims),
+                    issuer: Ok(value.issuer),
+                    jwks_uri: Ok(value.jwks_uri),
                 }
             }
         }

@@ -179,6 +179,32 @@ pub enum Auth {
     None,
     /// That it has one of the function's keys.
     Key,
+    /// That it has a token of the issuer in `jwt`.
+    Jwt,
+}
+
+/// Whose tokens (RFC 7519) a function takes, and which of them. Signed by RSA, ECDSA or EdDSA; they expire, and name a subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// What `iss` is: an `https` URL, or `http` on the sidecar's own host.
+    pub issuer: String,
+    /// Where its keys are (RFC 7517), as a URL of the same kind. Left out: where `ISSUER/.well-known/openid-configuration` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub jwks_uri: Option<String>,
+    /// One of these is in `aud`; 1 to 64.
+    #[schema(min_items = 1, max_items = 64)]
+    pub audiences: Vec<String>,
+    /// Claims that a token has besides, and their values: as text, or in a list, or in the words of `scope`. At most 64.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
+    /// Claims that the function gets as headers `x-gateless-claim-NAME`, which no caller can send. At most 64.
+    #[serde(default)]
+    pub forwarded_claims: Vec<String>,
+    /// Whether the function gets the token, too.
+    #[serde(default)]
+    pub forward_token: bool,
 }
 
 /// Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).

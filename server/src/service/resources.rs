@@ -166,8 +166,17 @@ fn access(function: &Function) -> proto::Access {
         expires_at_ms: key.expires_at.map_or(0, unix_ms),
     });
     let cors = access.cors.clone();
+    let jwt = access.jwt.clone().filter(|_| access.auth == Auth::Jwt);
     gateless_common::settings!(access => message Access, access, {
-        needs_key: access.auth == Auth::Key,
+        needs_key: access.auth != Auth::None,
+        jwt: jwt.map(|jwt| proto::TokenIssuer {
+            issuer: jwt.issuer,
+            jwks_uri: jwt.jwks_uri.unwrap_or_default(),
+            audiences: jwt.audiences,
+            claims: jwt.claims.into_iter().collect(),
+            forwarded_claims: jwt.forwarded_claims,
+            forward_token: jwt.forward_token,
+        }),
         keys: keys.collect(),
         networks: access.networks.clone(),
         cors: cors.map(|cors| proto::Cors {

@@ -31,6 +31,38 @@ pub enum Auth {
     None,
     /// By one of these keys.
     Key(Vec<Key>),
+    /// By a token of this issuer.
+    Jwt(Arc<Issuer>),
+}
+
+/// Whose tokens (RFC 7519) a function takes, and which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// What a token's `iss` is.
+    pub issuer: String,
+    /// Where its keys are (RFC 7517, 5); `None`: where its OpenID configuration says.
+    pub jwks_uri: Option<String>,
+    /// One of these is in a token's `aud`.
+    pub audiences: Vec<String>,
+    /// Claims that a token has besides, and their values.
+    pub claims: Vec<(String, String)>,
+    /// Claims that the function gets as headers.
+    pub forwarded_claims: Vec<String>,
+    /// Whether the function gets the token, too.
+    pub forward_token: bool,
+}
+
+impl Issuer {
+    /// What is kept of a caller with a call for later: who says so, and the caller's name there.
+    #[must_use]
+    pub fn principal(&self, subject: &str) -> Arc<str> {
+        format!("{} {subject}", self.issuer).into()
+    }
+
+    /// The subject of a token of this issuer that made a [`Issuer::principal`].
+    fn subject<'a>(&self, principal: &'a str) -> Option<&'a str> {
+        principal.strip_prefix(&*self.issuer)?.strip_prefix(' ')
+    }
 }
 
 /// A caller's key. Who has the digest does not have the key.
@@ -61,17 +93,23 @@ impl Auth {
             .find(|key| key.digest == *digest && key.is_good(now))
     }
 
-    /// The key of the caller with this name.
+    /// What the function calls a caller that proved before to be this one, if it would be let in today.
     #[must_use]
-    pub fn by_name(&self, name: &str, now: u64) -> Option<&Key> {
-        self.keys()
-            .iter()
-            .find(|key| &*key.name == name && key.is_good(now))
+    pub fn by_principal<'a>(&self, principal: &'a str, now: u64) -> Option<&'a str> {
+        match self {
+            Self::None => None,
+            Self::Key(keys) => {
+                let mut keys = keys.iter();
+                let is_good = keys.any(|key| &*key.name == principal && key.is_good(now));
+                is_good.then_some(principal)
+            }
+            Self::Jwt(issuer) => issuer.subject(principal),
+        }
     }
 
     fn keys(&self) -> &[Key] {
         match self {
-            Self::None => &[],
+            Self::None | Self::Jwt(_) => &[],
             Self::Key(keys) => keys,
         }
     }
@@ -202,7 +240,31 @@ mod tests {
         assert_eq!(found(2, 999), Some("bob"));
         assert_eq!(found(2, 1_000), None);
         assert_eq!(found(3, 0), None);
-        assert!(auth.by_name("bob", 999).is_some() && auth.by_name("bob", 1_000).is_none());
+        assert_eq!(auth.by_principal("bob", 999), Some("bob"));
+        assert_eq!(auth.by_principal("bob", 1_000), None);
         assert_eq!(Auth::None.by_digest(&[1; 32], 0), None);
+    }
+
+    #[test]
+    fn subject_counts_as_long_as_its_issuer_does() {
+        let issuer = |issuer: &str| {
+            Arc::new(Issuer {
+                issuer: issuer.to_owned(),
+                jwks_uri: None,
+                audiences: vec!["hello".to_owned()],
+                claims: Vec::new(),
+                forwarded_claims: Vec::new(),
+                forward_token: false,
+            })
+        };
+        let kept = issuer("https://a.example").principal("ann b");
+        let known = |auth: &Auth| auth.by_principal(&kept, 0).map(str::to_owned);
+        assert_eq!(
+            known(&Auth::Jwt(issuer("https://a.example"))).as_deref(),
+            Some("ann b")
+        );
+        assert_eq!(known(&Auth::Jwt(issuer("https://a.example.org"))), None);
+        assert_eq!(known(&Auth::Key(Vec::new())), None);
+        assert_eq!(known(&Auth::None), None);
     }
 }

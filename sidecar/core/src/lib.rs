@@ -20,6 +20,7 @@ mod few;
 pub mod gate;
 pub mod hold;
 pub mod host;
+pub mod issuer_keys;
 pub mod keepalive;
 pub mod leaving;
 pub mod limit;

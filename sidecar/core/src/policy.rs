@@ -36,7 +36,8 @@ pub enum Identity {
 pub struct Principal {
     /// Whose rights it has.
     pub maker: Maker,
-    /// The name of the key that was proved, which opens the function that was called and no other.
+    /// Who it proved to be to the function that was called, and to no other: the name of its key, or
+    /// [`crate::access::Issuer::principal`].
     pub key: Option<Arc<str>>,
     /// Where it came from, if that is known.
     pub source: Option<IpAddr>,
@@ -59,7 +60,7 @@ pub enum Maker {
 /// What a caller proved to the function it calls, wherever it called from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    /// The name of the key it has.
+    /// The name of the key it has, or [`crate::access::Issuer::principal`].
     pub key: Arc<str>,
 }
 
@@ -124,8 +125,8 @@ pub enum Refused {
     /// The function is for other functions only.
     #[error("is cluster-only: other functions may call it, nobody outside")]
     ClusterOnly,
-    /// The function is for those who have one of its keys.
-    #[error("is for callers with one of its keys")]
+    /// The function is for those who prove who they are.
+    #[error("is for callers who prove who they are, by a key or a token as its access.auth says")]
     Unproven,
     /// The function takes no calls from this network.
     #[error("takes no calls from {0}")]
@@ -230,11 +231,11 @@ impl Policy {
             (Auth::None, _) => {}
             // What an operator wrote down, or another sidecar has looked at.
             (
-                Auth::Key(_),
+                Auth::Key(_) | Auth::Jwt(_),
                 Identity::Trigger | Identity::Queue(Maker::Trigger) | Identity::Sidecar(_),
             ) => {}
-            (Auth::Key(_), _) if call.proof().is_some() => {}
-            (Auth::Key(_), _) => return Err(Refused::Unproven),
+            (Auth::Key(_) | Auth::Jwt(_), _) if call.proof().is_some() => {}
+            (Auth::Key(_) | Auth::Jwt(_), _) => return Err(Refused::Unproven),
         }
         match (is_from_outside, call.source()) {
             (true, Some(client)) if !function.access.allows(client) => {

@@ -52,6 +52,18 @@ pub enum Error {
     /// The policy refused the call.
     #[error("function {0} {1}")]
     NotAdmitted(FunctionName, policy::Refused),
+    /// The token that its caller showed does not prove what it has to.
+    #[error("function {0} does not take the caller's token: {1}")]
+    Token(FunctionName, &'static str),
+    /// Whether a token proves anything cannot be known now.
+    #[error("function {function} takes tokens of {issuer}, whose keys cannot be had: {cause}")]
+    Issuer {
+        function: FunctionName,
+        issuer: String,
+        cause: String,
+        /// When it is asked again.
+        wait: Duration,
+    },
     /// It takes no calls from pages of this origin.
     #[error("function {function} takes no calls from pages of {origin}")]
     Origin {
@@ -165,7 +177,7 @@ const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
         ),
         policy::Refused::Unproven => (
             Code::CallerUnproven,
-            "send one of the function's keys as authorization: Bearer KEY, or as x-api-key",
+            "send authorization: Bearer KEY or TOKEN as its access.auth says, or a key as x-api-key",
         ),
         policy::Refused::Network(_) | policy::Refused::NoNetwork => (
             Code::NetworkNotAllowed,
@@ -218,6 +230,14 @@ impl Error {
                 "`gateless ls` shows what is deployed",
             ),
             Self::NotAdmitted(_, refused) => denied(refused),
+            Self::Token(..) => (
+                Code::CallerUnproven,
+                "access.jwt says whose tokens it takes, and for whom they are",
+            ),
+            Self::Issuer { .. } => (
+                Code::IssuerUnavailable,
+                "retry later; the sidecars fetch the issuer's keys, so that is whom they must reach",
+            ),
             Self::Origin { .. } => (
                 Code::OriginNotAllowed,
                 "access.cors.origins names those that may call",
@@ -314,12 +334,17 @@ impl Error {
         ) {
             let seconds = match &self {
                 Self::NotAdmitted(_, policy::Refused::Rate(left)) => limits::seconds(left.reset),
+                Self::Issuer { wait, .. } => limits::seconds(*wait),
                 _ => 1,
             };
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer");
+            let challenge = HeaderValue::from_static(match self {
+                // RFC 6750, 3.1.
+                Self::Token(..) => "Bearer error=\"invalid_token\"",
+                _ => "Bearer",
+            });
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {

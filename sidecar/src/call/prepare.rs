@@ -4,7 +4,7 @@
 
 use http::header::{self, HeaderValue};
 
-use super::headers::{self, Speaker};
+use super::headers;
 use super::origin;
 use super::request::Call;
 use crate::call::error::Error;
@@ -17,10 +17,7 @@ pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
     let asked = headers::upgrade(&call.parts.headers);
     let map = &mut call.parts.headers;
     headers::strip_hop_by_hop(map);
-    // Who it was that proved a key is for the function to know, and for no one else to say.
-    let caller = map.remove(headers::CALLER);
-    headers::strip(map, Speaker::Function);
-    map.extend(caller.map(|caller| (headers::CALLER, caller)));
+    headers::strip_internal(map);
     if let Some(protocol) = asked.filter(|_| call.upgrade.is_some()) {
         map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         map.insert(header::UPGRADE, protocol);

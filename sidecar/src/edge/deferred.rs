@@ -15,7 +15,6 @@ use http::{HeaderValue, Response};
 
 use super::Edge;
 use crate::call::error::{Error, Own};
-use crate::call::headers::Speaker;
 use crate::call::{Call, headers, origin};
 use crate::endpoint::body::Body;
 use crate::queue::calls::Location;
@@ -162,7 +161,7 @@ impl Edge {
 
 /// A queued call tells who made it, not who delivered it.
 fn add_origin_headers(call: &mut Call) -> Result<(), Error> {
-    headers::strip(&mut call.parts.headers, Speaker::Function);
+    headers::strip_internal(&mut call.parts.headers);
     match call.client {
         Some(client) => origin::add(&mut call.parts.headers, call.parts.version, client),
         None => Ok(()),

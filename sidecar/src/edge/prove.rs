@@ -1,21 +1,81 @@
-//! What a caller proves to the function it calls: that it has one of its keys.
+//! What a caller proves to the function it calls: that it has one of its keys, or a token of its issuer.
 //!
-//! A key ends here: neither the function nor a queue ever sees it. What the proof is worth is [`gateless_core::policy`]'s to say.
+//! A key ends here: neither the function nor a queue ever sees it, and a token goes on only where the function asks for it.
+//! What the proof is worth is [`gateless_core::policy`]'s to say.
 
+#[cfg(test)]
+mod fixture;
+mod issuers;
+mod token;
+
+use std::sync::Arc;
+
+use gateless_common::header::CLAIM_PREFIX;
 use gateless_common::io::unix_now;
-use gateless_core::access::{Access, Auth};
+use gateless_core::access::{Auth, Issuer};
+use gateless_core::config::Function;
 use gateless_core::policy::Proof;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
+pub use self::issuers::Issuers;
+use crate::call::error::Error;
 use crate::call::headers::{API_KEY, CALLER, set};
 
-/// Takes the key out of a request, and says whose it is; `None` where the function asks for none, or for another.
-pub(super) fn prove(access: &Access, headers: &mut HeaderMap) -> Option<Proof> {
-    if access.auth == Auth::None {
-        return None;
+/// Takes the key or token out of a request, and says whose it is; `None` where the function asks for none, or the request has none.
+///
+/// # Errors
+/// When a token does not prove what it has to, or nobody can tell.
+pub(super) async fn prove(
+    issuers: &Issuers,
+    function: &Function,
+    headers: &mut HeaderMap,
+) -> Result<Option<Proof>, Error> {
+    match &function.access.auth {
+        Auth::None => Ok(None),
+        auth @ Auth::Key(_) => Ok(by_key(auth, headers)),
+        Auth::Jwt(issuer) => Box::pin(by_token(issuers, function, issuer, headers)).await,
     }
+}
+
+async fn by_token(
+    issuers: &Issuers,
+    function: &Function,
+    issuer: &Arc<Issuer>,
+    headers: &mut HeaderMap,
+) -> Result<Option<Proof>, Error> {
+    let Some(token) = bearer(headers) else {
+        return Ok(None);
+    };
+    let refused = |rejected: token::Rejected| Error::Token(function.name.clone(), rejected.why());
+    let token = std::str::from_utf8(token).map_err(|_| refused(token::Rejected::Malformed))?;
+    let verified = issuers.verify(issuer, token, unix_now().0 / 1_000).await;
+    let claims = verified.map_err(|failed| match failed {
+        issuers::Failed::Rejected(rejected) => refused(rejected),
+        issuers::Failed::Unavailable { cause, wait } => Error::Issuer {
+            function: function.name.clone(),
+            issuer: issuer.issuer.clone(),
+            cause,
+            wait,
+        },
+    })?;
+    if !issuer.forward_token {
+        headers.remove(AUTHORIZATION);
+    }
+    set(headers, CALLER, &claims.subject);
+    for (claim, value) in claims.forwarded {
+        let name = HeaderName::try_from(format!("{CLAIM_PREFIX}{claim}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(Some(Proof {
+        key: issuer.principal(&claims.subject),
+    }))
+}
+
+fn by_key(auth: &Auth, headers: &mut HeaderMap) -> Option<Proof> {
     let own = headers.remove(&API_KEY);
     // What is no key may be meant for the function.
     let (key, name) = match &own {
@@ -23,7 +83,7 @@ pub(super) fn prove(access: &Access, headers: &mut HeaderMap) -> Option<Proof> {
         None => (bearer(headers)?, Some(AUTHORIZATION)),
     };
     let digest: [u8; 32] = Sha256::digest(key).into();
-    let caller = access.auth.by_digest(&digest, unix_now().0)?.name.clone();
+    let caller = auth.by_digest(&digest, unix_now().0)?.name.clone();
     if let Some(name) = name {
         headers.remove(name);
     }
@@ -47,18 +107,14 @@ mod tests {
 
     use super::*;
 
-    fn access() -> Access {
+    fn auth() -> Auth {
         let key = |name: &str, text: &str, expires_at_ms| Key {
             name: name.into(),
             digest: Sha256::digest(text).into(),
             expires_at_ms,
         };
         let keys = vec![key("ann", "one", None), key("bob", "two", Some(1))];
-        let auth = Auth::Key(keys);
-        Access {
-            auth,
-            ..Access::default()
-        }
+        Auth::Key(keys)
     }
 
     #[track_caller]
@@ -67,7 +123,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let proof = prove(&access(), &mut headers);
+        let proof = by_key(&auth(), &mut headers);
         assert_eq!(proof.as_ref().map(|proof| &*proof.key), caller);
         let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
         assert_eq!(names, left, "{pairs:?}");
@@ -93,13 +149,5 @@ mod tests {
         check(&[("authorization", "Bearer")], None, &["authorization"]);
         check(&[("x-api-key", "two")], None, &[]);
         check(&[], None, &[]);
-    }
-
-    #[test]
-    fn function_that_asks_for_no_key_gets_what_its_callers_send() {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
-        assert_eq!(prove(&Access::default(), &mut headers), None);
-        assert!(headers.contains_key(AUTHORIZATION));
     }
 }

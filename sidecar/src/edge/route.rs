@@ -122,7 +122,11 @@ async fn route(
         client,
         source,
     } = sender;
-    let proof = prove::prove(&known.config.access, &mut parts.headers);
+    let proven = prove::prove(&edge.issuers, &known.config, &mut parts.headers).await;
+    let (proof, refused) = match proven {
+        Ok(proof) => (proof, None),
+        Err(refused) => (None, Some(refused)),
+    };
     let caller = match &proof {
         Some(proof) => edge.fairness.hash_one(&*proof.key),
         None => source.map_or(0, |source| edge.turn_of(source)),
@@ -132,7 +136,10 @@ async fn route(
     (call.client, call.source, call.proof) = (Some(client), source, proof);
     (call.arrived, call.upgrade) = (arrived, on_upgrade);
     call.has_own_address = from_outside && source.is_some_and(|at| edge.is_one_caller(at));
-    let admitted = edge.proxy.admit(call);
+    let admitted = match refused {
+        Some(refused) => Err(refused),
+        None => edge.proxy.admit(call),
+    };
     let left = admitted.as_ref().ok().and_then(Admitted::left);
     let answered = match admitted {
         Err(refused) => Err(refused),

@@ -5,7 +5,7 @@
 //! the call, so a crash repeats a callback but never loses one.
 //!
 //! **Server-side request forgery.** Whoever may call a function makes this host send a POST
-//! to a URL of their choice, inside the host's network. So: only plain `http` (no other
+//! to a URL of their choice, inside the host's network. So: only `http` and `https` (no other
 //! scheme reaches any code), redirects are not followed, the answer is read up to a small
 //! bound and told to nobody but by its status class, and it goes only to addresses the egress policy allows,
 //! checked on the address really connected to. A callback to a function of this cluster is a call like any other,
@@ -14,7 +14,6 @@
 mod request;
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +25,6 @@ use gateless_core::egress::Egress;
 use gateless_core::policy::Principal;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +34,7 @@ use super::invoke::{Answer, BodyError};
 use super::types::Callback;
 use super::work::{Delivery, Update};
 use super::{Error, Work, attempt, lifecycle};
-use crate::endpoint::egress::{self, Connector};
+use crate::endpoint::egress::{self, Client, Outside};
 
 /// Callbacks under way at once.
 const IN_FLIGHT: usize = 32;
@@ -54,7 +51,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// Longest URL taken.
 const URL_BYTES: usize = 2048;
 
-/// Checks a callback URL when a call is accepted: `http://HOST...`, or a function's path on
+/// Checks a callback URL when a call is accepted: `http://HOST...`, `https://HOST...`, or a function's path on
 /// this sidecar.
 ///
 /// # Errors
@@ -71,7 +68,9 @@ pub fn check_url(url: &str, egress: &Egress) -> Result<(), Error> {
             .map_err(|_| Error::Callback("it is not a path"));
     }
     if let Some((scheme, _)) = url.split_once("://")
-        && !scheme.eq_ignore_ascii_case("http")
+        && !["http", "https"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
     {
         return Err(Error::CallbackScheme(scheme.chars().take(20).collect()));
     }
@@ -107,15 +106,13 @@ pub trait Functions: Send + Sync + 'static {
 pub struct Destinations {
     /// Paths of functions.
     pub functions: Arc<dyn Functions>,
-    /// Which addresses of others.
-    pub egress: Arc<Egress>,
+    /// Others.
+    pub outside: Outside,
 }
-
-type HttpClient = Client<Connector, Full<Bytes>>;
 
 struct Sender {
     clock: Clock,
-    client: HttpClient,
+    client: Client,
     destinations: Destinations,
     /// A short lock, never across an await. Bounded: only hosts with callbacks under way.
     hosts: Mutex<HashMap<String, Host>>,
@@ -165,8 +162,7 @@ pub(super) async fn run(
     destinations: Destinations,
     stopping: CancellationToken,
 ) {
-    let connector = Connector(destinations.egress.clone());
-    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let client = destinations.outside.client();
     let sender = Arc::new(Sender {
         clock,
         client,
@@ -237,7 +233,8 @@ impl Sender {
 
     /// Sends it; the answer's status, or why there is none.
     async fn post(&self, callback: &Callback) -> Result<u16, String> {
-        check_url(&callback.url, &self.destinations.egress).map_err(|error| error.to_string())?;
+        check_url(&callback.url, &self.destinations.outside.egress)
+            .map_err(|error| error.to_string())?;
         let request = request::of(&callback.url, callback).map_err(|error| error.to_string())?;
         let is_function = callback.url.starts_with('/');
         let (principal, client) = (callback.principal.clone(), self.client.clone());
@@ -249,7 +246,7 @@ impl Sender {
                 return Ok::<_, String>(finish(answer).await);
             }
             let answer = client.request(request.map(Full::new)).await;
-            let answer = answer.map_err(|error| cause(&error))?;
+            let answer = answer.map_err(|error| egress::cause(&error))?;
             let answer = answer.map(|body| body.map_err(BodyError::from).boxed_unsync());
             Ok(finish(answer).await)
         };
@@ -273,27 +270,6 @@ async fn finish(answer: Answer) -> u16 {
         }
     }
     parts.status.as_u16()
-}
-
-/// Why a host could not be reached, without a library's words.
-fn cause(error: &hyper_util::client::legacy::Error) -> String {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            return match (io.kind(), io.raw_os_error()) {
-                // Of the egress policy.
-                (ErrorKind::PermissionDenied, None) => io.to_string(),
-                (kind, Some(_)) => format!("its host cannot be reached: {kind}"),
-                (_, None) if error.is_connect() => "its host's name is not known".to_owned(),
-                (kind, None) => format!("the connection broke off: {kind}"),
-            };
-        }
-        source = inner.source();
-    }
-    match error.is_connect() {
-        true => "its host cannot be reached".to_owned(),
-        false => "the connection broke off before the answer".to_owned(),
-    }
 }
 
 /// At most [`ERROR_BYTES`], at a character's end.
@@ -331,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn only_http_urls_and_function_paths_are_taken() {
+    fn only_http_and_https_urls_and_function_paths_are_taken() {
         let egress = Egress::new(vec!["10.0.0.0/8".parse().unwrap()]);
         let check = |url: &str, expected: Option<Code>| {
             let code = check_url(url, &egress).err().map(|error| error.code());
@@ -340,12 +316,13 @@ mod tests {
         for good in [
             "http://example.com/x?y=1",
             "HTTP://10.0.0.1:80",
+            "https://example.com/",
             "/function/next/path?x",
             "/async-function/next.ns",
         ] {
             check(good, None);
         }
-        for scheme in ["https://example.com/", "file:///etc/passwd", "gopher://x/"] {
+        for scheme in ["ftp://example.com/", "file:///etc/passwd", "gopher://x/"] {
             check(scheme, Some(Code::UnsupportedCallbackScheme));
         }
         for bad in [

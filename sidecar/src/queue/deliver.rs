@@ -91,15 +91,13 @@ async fn deliver(
     let (mut parts, body) = request.into_parts();
     let principal = parts.extensions.remove::<Principal>().unwrap_or_default();
     let Principal { maker, key, source } = principal;
-    // A key that was revoked meanwhile proves nothing any more.
+    // A key that was revoked meanwhile proves nothing any more, and no subject of an issuer that is trusted no more.
     let auth = &function.config.access.auth;
-    let key = key.and_then(|name| auth.by_name(&name, unix_now().0));
-    let proof = key.map(|key| Proof {
-        key: key.name.clone(),
+    let proof = key.and_then(|key| {
+        let caller = auth.by_principal(&key, unix_now().0)?;
+        headers::set(&mut parts.headers, headers::CALLER, caller);
+        Some(Proof { key })
     });
-    if let Some(proof) = &proof {
-        headers::set(&mut parts.headers, headers::CALLER, &proof.key);
-    }
     let identity = Identity::Queue(maker);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
     (call.class, call.queued) = (Class::Async, Some(queued));

@@ -23,7 +23,7 @@ pub enum Error {
     #[error("path and headers have {size} bytes, more than the queue's {limit}")]
     HeadTooLarge { size: u64, limit: u64 },
     /// Only plain HTTP can be delivered.
-    #[error("callback scheme {0:?} is not supported, only http is")]
+    #[error("callback scheme {0:?} is not supported, only http and https are")]
     CallbackScheme(String),
     /// Not a place a callback may go to.
     #[error("callback url refused: {0}")]

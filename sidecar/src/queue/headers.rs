@@ -5,17 +5,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateless_common::header::is_for_sidecar;
+use gateless_common::header::{CALLER, is_for_sidecar, is_proof};
 use gateless_common::hop;
 use gateless_common::time::UnixMillis;
 use http::{HeaderMap, HeaderValue};
 
 use super::types::Header;
 
-/// Those to keep, in order.
+/// Those to keep, in order. Who made the call is kept with its rights, and said again when it is delivered.
 pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
     hop::end_to_end(headers)
-        .filter(|(name, _)| !is_for_sidecar(name))
+        .filter(|(name, _)| !is_for_sidecar(name) || (is_proof(name) && *name != CALLER))
         .map(|(name, value)| {
             (
                 name.as_str().to_owned(),
@@ -52,6 +52,8 @@ mod tests {
             ("x-mine", "1"),
             ("te", "trailers"),
             ("x-gateless-async", "true"),
+            ("x-gateless-caller", "ann"),
+            ("x-gateless-claim-email", "ann@example.com"),
             ("accept", "a"),
             ("accept", "b"),
         ] {
@@ -60,7 +62,11 @@ mod tests {
         let names: Vec<_> = kept(&headers).into_iter().collect();
         assert_eq!(
             names,
-            [("accept".into(), "a".into()), ("accept".into(), "b".into())]
+            [
+                ("x-gateless-claim-email".into(), "ann@example.com".into()),
+                ("accept".into(), "a".into()),
+                ("accept".into(), "b".into())
+            ]
         );
     }
 

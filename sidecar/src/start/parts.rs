@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gateless_core::egress::Egress;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_identity::Identity;
@@ -29,6 +28,7 @@ use crate::cluster::drain::Draining;
 use crate::cluster::identity;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
+use crate::endpoint::egress::{Outside, authorities};
 use crate::endpoint::engine::Engine;
 use crate::instance::Drivers;
 use crate::instance::folder::Folder;
@@ -174,10 +174,28 @@ pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::
     })
 }
 
-/// The operator's policy; what sidecars listen on for their own stays closed, unless it is named.
-pub(super) fn egress(config: &Config, addresses: &Addresses) -> Egress {
+/// Lets calls find what the last good catalogue has.
+pub(super) fn fill(registry: &Registry, control: &catalogue::Handle) {
+    let catalogue = control.catalogue();
+    registry.change(catalogue.borrow().functions.values().cloned(), None);
+}
+
+/// What connections outside the cluster are made by: the operator's policy, and whose certificates are believed. What sidecars listen on
+/// for their own stays closed, unless it is named.
+///
+/// # Errors
+/// When the operator's authorities cannot be read.
+pub(super) fn outside(config: &Config, addresses: &Addresses) -> Result<Outside, Error> {
     let own = [addresses.local, addresses.peer, addresses.metrics].map(|own| own.port());
-    config.egress.clone().without_ports(&own)
+    let egress = Arc::new(config.egress.clone().without_ports(&own));
+    let authorities = match &config.egress_ca {
+        None => Vec::new(),
+        Some(file) => authorities(file).map_err(|cause| Error::EgressCa {
+            file: file.clone(),
+            cause,
+        })?,
+    };
+    Ok(Outside::new(egress, &authorities))
 }
 
 /// Delivers queued calls, and looks again at what waits whenever the catalogue changes; and what their callbacks to
@@ -186,12 +204,12 @@ pub(super) fn deliver(
     proxy: &Arc<Proxy>,
     queue: &queue::Local,
     control: &Arc<catalogue::Handle>,
-    egress: &Arc<Egress>,
+    outside: &Outside,
 ) -> (Dispatcher, Arc<Router>) {
     let functions = Arc::<Router>::default();
     let callbacks = Destinations {
         functions: functions.clone(),
-        egress: egress.clone(),
+        outside: outside.clone(),
     };
     let catalogue = control.catalogue();
     let mut changes = catalogue.clone();

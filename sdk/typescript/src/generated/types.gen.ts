@@ -9,7 +9,7 @@ export type ClientOptions = {
  */
 export type Access = {
     /**
-     * What a caller has to prove: nothing, or that it has one of the function's keys (`gateless key create`).
+     * What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
      */
     auth?: Auth;
     /**
@@ -28,6 +28,10 @@ export type Access = {
      * Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`.
      */
     cors?: Cors;
+    /**
+     * Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`.
+     */
+    jwt?: Jwt;
     /**
      * Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`. Bound: at most 64; empty: anywhere.
      */
@@ -307,7 +311,7 @@ export type AuditVerdict = {
 /**
  * What a caller of a function has to prove.
  */
-export type Auth = 'none' | 'key';
+export type Auth = 'none' | 'key' | 'jwt';
 
 /**
  * An authority.
@@ -1290,6 +1294,38 @@ export type JoinTokenRequest = {
      * How many sidecars may join with it.
      */
     uses?: number;
+};
+
+/**
+ * Whose tokens (RFC 7519) a function takes, and which of them. Signed by RSA, ECDSA or EdDSA; they expire, and name a subject.
+ */
+export type Jwt = {
+    /**
+     * One of these is in `aud`; 1 to 64.
+     */
+    audiences: Array<string>;
+    /**
+     * Claims that a token has besides, and their values: as text, or in a list, or in the words of `scope`. At most 64.
+     */
+    claims?: {
+        [key: string]: string;
+    };
+    /**
+     * Whether the function gets the token, too.
+     */
+    forward_token?: boolean;
+    /**
+     * Claims that the function gets as headers `x-gateless-claim-NAME`, which no caller can send. At most 64.
+     */
+    forwarded_claims?: Array<string>;
+    /**
+     * What `iss` is: an `https` URL, or `http` on the sidecar's own host.
+     */
+    issuer: string;
+    /**
+     * Where its keys are (RFC 7517), as a URL of the same kind. Left out: where `ISSUER/.well-known/openid-configuration` says.
+     */
+    jwks_uri?: string;
 };
 
 /**

@@ -7,7 +7,7 @@ use gateless_common::spec::{Field, Value, settings as fields_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Auth, Bundle, Component, Cors, Metric, Readiness};
+use super::{Auth, Bundle, Component, Cors, Jwt, Metric, Readiness};
 
 /// A struct of a section's settings, after the fields given.
 macro_rules! object {
@@ -80,6 +80,10 @@ gateless_common::settings!(access => object
     Access {
         /// What a caller has to prove.
         auth: Auth = Auth::None,
+        /// Whose tokens it takes, with `auth` = `jwt`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        jwt: Option<Jwt> = None,
         /// Where a call from outside may come from; at most 64. Empty: anywhere.
         networks: Vec<String> = Vec::new(),
         /// Which pages of other sites browsers let call it.

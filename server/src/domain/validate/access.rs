@@ -1,9 +1,11 @@
-//! Whom a function takes calls from: networks, and pages of other sites.
+//! Whom a function takes calls from: who has a token of its issuer, networks, and pages of other sites.
 
 use gateless_common::network::Network;
+use gateless_common::url::check_confidential;
 
 use super::Faults;
-use crate::domain::spec::{Access, Cors};
+use crate::domain::document::pointer_segment;
+use crate::domain::spec::{Access, Auth, Cors, Jwt};
 
 /// Entries of each list.
 const MAX_ENTRIES: usize = 64;
@@ -17,6 +19,57 @@ pub(super) fn check(faults: &mut Faults, access: &Access) {
     entries(faults, "/spec/access/networks", &access.networks, network);
     if let Some(cors) = &access.cors {
         check_cors(faults, cors);
+    }
+    match (access.auth, &access.jwt) {
+        (Auth::Jwt, None) => faults.add("/spec/access/jwt", "must say whose tokens, with auth jwt"),
+        (Auth::None | Auth::Key, Some(_)) => {
+            faults.add(
+                "/spec/access/jwt",
+                "is for auth jwt alone: set that, or leave it out",
+            );
+        }
+        (Auth::Jwt, Some(jwt)) => check_jwt(faults, jwt),
+        (Auth::None | Auth::Key, None) => {}
+    }
+}
+
+fn check_jwt(faults: &mut Faults, jwt: &Jwt) {
+    let pointer = |field: &str| format!("/spec/access/jwt/{field}");
+    let url = |text: &str| check_confidential(text).map_err(str::to_owned);
+    faults.check(pointer("issuer"), url(&jwt.issuer));
+    if let Some(uri) = &jwt.jwks_uri {
+        faults.check(pointer("jwks_uri"), url(uri));
+    }
+    if jwt.audiences.is_empty() {
+        faults.add(pointer("audiences"), "must name at least one");
+    }
+    let any = |_: &str| Ok(());
+    entries(faults, &pointer("audiences"), &jwt.audiences, any);
+    let name = |text: &str| match text.bytes().all(is_token) {
+        true => Ok(()),
+        false => Err("must be a name that a header can have (RFC 9110, 5.6.2)".to_owned()),
+    };
+    entries(
+        faults,
+        &pointer("forwarded_claims"),
+        &jwt.forwarded_claims,
+        name,
+    );
+    if jwt.claims.len() > MAX_ENTRIES {
+        faults.add(
+            pointer("claims"),
+            format_args!("must have at most {MAX_ENTRIES}"),
+        );
+    }
+    for (claim, value) in &jwt.claims {
+        let fits = |text: &str| (1..=MAX_ENTRY_BYTES).contains(&text.len());
+        if !fits(claim) || !fits(value) {
+            let wrong = format_args!("must have 1 to {MAX_ENTRY_BYTES} bytes, as its name must");
+            faults.add(
+                pointer(&format!("claims/{}", pointer_segment(claim))),
+                wrong,
+            );
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a function asks of its callers, from the wire.
 
+use std::sync::Arc;
+
 use gateless_common::settings;
-use gateless_core::access::{Access, Auth, Cors, Key};
+use gateless_core::access::{Access, Auth, Cors, Issuer, Key};
 use gateless_core::limit::Rate;
 use gateless_core::network::Network;
 use gateless_proto::v1;
@@ -35,20 +37,44 @@ pub(super) fn access(wire: Option<&v1::Access>) -> Result<Access, Error> {
     };
     let networks = wire.networks.iter().enumerate().map(network);
     Ok(Access {
-        auth: match wire.needs_key {
-            true => Auth::Key(
+        auth: match (&wire.jwt, wire.needs_key) {
+            (Some(jwt), _) => Auth::Jwt(Arc::new(issuer(jwt).map_err(at)?)),
+            (None, true) => Auth::Key(
                 wire.keys
                     .iter()
                     .map(key)
                     .collect::<Result<_, _>>()
                     .map_err(at)?,
             ),
-            false => Auth::None,
+            (None, false) => Auth::None,
         },
         networks: networks.collect::<Result<_, _>>().map_err(at)?,
         rate: Rate::new(wire.rate, wire.burst),
         caller_rate: Rate::new(wire.caller_rate, wire.caller_burst),
         cors: wire.cors.as_ref().map(cors).transpose().map_err(at)?,
+    })
+}
+
+fn issuer(wire: &v1::TokenIssuer) -> Result<Issuer, Error> {
+    let at = |e: Error| e.within("jwt");
+    let some = |text: &str, field: &str| {
+        super::ensure(!text.is_empty(), field, || "is empty".into()).map_err(at)
+    };
+    some(&wire.issuer, "issuer")?;
+    super::ensure(!wire.audiences.is_empty(), "audiences", || {
+        "is empty".into()
+    })
+    .map_err(at)?;
+    let claims = wire.claims.iter();
+    Ok(Issuer {
+        issuer: wire.issuer.clone(),
+        jwks_uri: (!wire.jwks_uri.is_empty()).then(|| wire.jwks_uri.clone()),
+        audiences: wire.audiences.clone(),
+        claims: claims
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        forwarded_claims: wire.forwarded_claims.clone(),
+        forward_token: wire.forward_token,
     })
 }
 

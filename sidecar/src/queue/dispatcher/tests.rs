@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::endpoint::egress::Outside;
 use crate::queue::callback::Functions;
 use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
 use crate::queue::invoke::Answer;
@@ -61,7 +62,7 @@ fn with_functions(
     let loopback = "127.0.0.1".parse().unwrap();
     let callbacks = Destinations {
         functions,
-        egress: Arc::new(Egress::new(vec![loopback])),
+        outside: Outside::new(Arc::new(Egress::new(vec![loopback])), &[]),
     };
     Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks)
 }

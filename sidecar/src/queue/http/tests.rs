@@ -139,7 +139,7 @@ async fn unusable_requests_are_refused_before_anything_is_queued() {
     };
     check(
         "x-callback-url",
-        "https://example.com/",
+        "ftp://example.com/",
         Code::UnsupportedCallbackScheme,
     )
     .await;

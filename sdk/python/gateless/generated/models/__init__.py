@@ -54,6 +54,8 @@ from .invoke_response_headers import InvokeResponseHeaders
 from .join_token import JoinToken
 from .join_token_list import JoinTokenList
 from .join_token_request import JoinTokenRequest
+from .jwt import Jwt
+from .jwt_claims import JwtClaims
 from .key import Key
 from .key_list import KeyList
 from .key_request import KeyRequest
@@ -183,6 +185,8 @@ __all__ = (
     "JoinToken",
     "JoinTokenList",
     "JoinTokenRequest",
+    "Jwt",
+    "JwtClaims",
     "Key",
     "KeyList",
     "KeyRequest",

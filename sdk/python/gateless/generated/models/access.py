@@ -10,6 +10,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.cors import Cors
+    from ..models.jwt import Jwt
 
 
 T = TypeVar("T", bound="Access")
@@ -27,6 +28,8 @@ class Access:
             0.0.
         cors (Cors | Unset): Which pages of other sites browsers let call a function (cross-origin resource sharing, as
             the Fetch standard has it).
+        jwt (Jwt | Unset): Whose tokens (RFC 7519) a function takes, and which of them. Signed by RSA, ECDSA or EdDSA;
+            they expire, and name a subject.
         networks (list[str] | Unset): Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`.
             Bound: at most 64; empty: anywhere.
         rate (float | Unset): Calls a second that all callers together may make at each sidecar; 0: no limit. Default:
@@ -38,6 +41,7 @@ class Access:
     caller_burst: int | Unset = 0
     caller_rate: float | Unset = 0.0
     cors: Cors | Unset = UNSET
+    jwt: Jwt | Unset = UNSET
     networks: list[str] | Unset = UNSET
     rate: float | Unset = 0.0
 
@@ -55,6 +59,10 @@ class Access:
         cors: dict[str, Any] | Unset = UNSET
         if not isinstance(self.cors, Unset):
             cors = self.cors.to_dict()
+
+        jwt: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.jwt, Unset):
+            jwt = self.jwt.to_dict()
 
         networks: list[str] | Unset = UNSET
         if not isinstance(self.networks, Unset):
@@ -75,6 +83,8 @@ class Access:
             field_dict["caller_rate"] = caller_rate
         if cors is not UNSET:
             field_dict["cors"] = cors
+        if jwt is not UNSET:
+            field_dict["jwt"] = jwt
         if networks is not UNSET:
             field_dict["networks"] = networks
         if rate is not UNSET:
@@ -85,6 +95,7 @@ class Access:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.cors import Cors
+        from ..models.jwt import Jwt
 
         d = dict(src_dict)
         _auth = d.pop("auth", UNSET)
@@ -107,6 +118,13 @@ class Access:
         else:
             cors = Cors.from_dict(_cors)
 
+        _jwt = d.pop("jwt", UNSET)
+        jwt: Jwt | Unset
+        if isinstance(_jwt, Unset):
+            jwt = UNSET
+        else:
+            jwt = Jwt.from_dict(_jwt)
+
         networks = cast(list[str], d.pop("networks", UNSET))
 
         rate = d.pop("rate", UNSET)
@@ -117,6 +135,7 @@ class Access:
             caller_burst=caller_burst,
             caller_rate=caller_rate,
             cors=cors,
+            jwt=jwt,
             networks=networks,
             rate=rate,
         )

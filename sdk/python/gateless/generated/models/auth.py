@@ -1,8 +1,9 @@
 from typing import Literal
 
-Auth = Literal["key", "none"]
+Auth = Literal["jwt", "key", "none"]
 
 AUTH_VALUES: set[Auth] = {
+    "jwt",
     "key",
     "none",
 }
