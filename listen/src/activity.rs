@@ -1,13 +1,17 @@
 //! What happens on a connection, where the parts that need to know see it: its stream, its calls, its supervisor and
 //! the door.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::clock;
 use crate::deadlines::Seen;
 
 /// What the door wants of a connection.
@@ -78,6 +82,12 @@ pub(crate) struct Activity {
     order: AtomicU8,
     reset: AtomicBool,
     task: AtomicWaker,
+    /// Whether somebody wants to know of answers that nobody reads.
+    watches_readers: AtomicBool,
+    /// Answers of which a piece was taken, and since when the next was not asked for; a lock, a few instructions long.
+    /// Bounded by the calls that a connection may have.
+    unread: Mutex<HashMap<u64, Instant>>,
+    answers: AtomicU64,
 }
 
 const BEGUN: u64 = 1 << 32;
@@ -120,7 +130,32 @@ impl Activity {
             writes: self.writes.load(Ordering::Relaxed),
             within_head: self.within_head.load(Ordering::Relaxed),
             http2: self.http2.load(Ordering::Relaxed),
+            unread_since: match self.watches_readers.load(Ordering::Relaxed) {
+                true => self.unread.lock().values().min().copied(),
+                false => None,
+            },
         }
+    }
+
+    /// Notes from now on which answers nobody reads.
+    pub(crate) fn watch_readers(&self) {
+        self.watches_readers.store(true, Ordering::Relaxed);
+    }
+
+    /// A number for an answer, where it is noted whether that is read.
+    pub(crate) fn number_answer(&self) -> Option<u64> {
+        let watches = self.watches_readers.load(Ordering::Relaxed);
+        watches.then(|| self.answers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A piece of an answer was taken.
+    pub(crate) fn gave(&self, answer: u64) {
+        self.unread.lock().insert(answer, clock::now());
+    }
+
+    /// The next one is asked for, or the answer is through.
+    pub(crate) fn asked(&self, answer: u64) {
+        self.unread.lock().remove(&answer);
     }
 
     /// By the stream, the only one that writes these.

@@ -46,6 +46,8 @@ pub(crate) struct Seen {
     /// Of HTTP/2: a frame other than data, or a block of headers, has begun and not ended.
     pub(crate) within_head: bool,
     pub(crate) http2: bool,
+    /// Since when a piece of an answer lies here that nobody reads.
+    pub(crate) unread_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +58,16 @@ pub(crate) enum Found {
     Idle,
     /// It was to end, and did not by itself.
     Lingered,
+    /// An answer was not read for too long.
+    Unread,
     Until(Instant),
 }
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     timeouts: Timeouts,
+    /// For a piece of an answer to be read; `None`: whoever answers sees to that.
+    unread: Option<Duration>,
     opened: Instant,
     /// As last noted.
     noted: Seen,
@@ -75,9 +81,10 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(crate) fn new(timeouts: Timeouts, opened: Instant) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, unread: Option<Duration>, opened: Instant) -> Self {
         Self {
             timeouts,
+            unread,
             opened,
             noted: Seen::default(),
             looked: Seen::default(),
@@ -130,6 +137,11 @@ impl Deadlines {
         {
             return Found::NoHead;
         }
+        if let (Some(bound), Some(since)) = (self.unread, self.noted.unread_since)
+            && over(since, bound)
+        {
+            return Found::Unread;
+        }
         let has_served = self.noted.begun > 0;
         if !has_served && over(self.opened, head) {
             return Found::NoHead;
@@ -169,6 +181,7 @@ mod tests {
         writes: 0,
         within_head: false,
         http2: false,
+        unread_since: None,
     };
     const H2: Seen = Seen { http2: true, ..H1 };
 
@@ -176,7 +189,7 @@ mod tests {
     #[track_caller]
     fn check(events: &[(u64, Seen)], expected: Option<(u64, Found)>) {
         let opened = Instant::now();
-        let mut deadlines = Deadlines::new(TIMEOUTS, opened);
+        let mut deadlines = Deadlines::new(TIMEOUTS, None, opened);
         let mut due = deadlines.first();
         let mut events = events.iter().peekable();
         for second in 0..1_000 {
@@ -246,10 +259,37 @@ mod tests {
     }
 
     #[test]
+    fn answer_that_nobody_reads_ends_and_one_that_is_read_slowly_does_not() {
+        let opened = Instant::now();
+        let at = |seconds| opened + Duration::from_secs(seconds);
+        let unread = Some(Duration::from_secs(60));
+        let given = |second: Option<u64>| Seen {
+            unread_since: second.map(at),
+            ..called(H2, 1, 1, 1)
+        };
+        let mut deadlines = Deadlines::new(TIMEOUTS, unread, opened);
+        let mut second = 1;
+        while second < 600 {
+            deadlines.note(given(Some(second)), || at(second));
+            assert!(matches!(deadlines.look(at(second + 50)), Found::Until(_)));
+            second += 50;
+        }
+        deadlines.note(given(Some(600)), || at(600));
+        assert_eq!(deadlines.look(at(655)), Found::Until(at(660)));
+        assert_eq!(deadlines.look(at(660)), Found::Unread);
+        // What waits for its own next piece is silent, and not unread.
+        deadlines.note(given(None), || at(660));
+        assert!(matches!(deadlines.look(at(2_000)), Found::Until(_)));
+        let mut elsewhere = Deadlines::new(TIMEOUTS, None, opened);
+        elsewhere.note(given(Some(1)), || at(1));
+        assert!(matches!(elsewhere.look(at(2_000)), Found::Until(_)));
+    }
+
+    #[test]
     fn connection_that_is_to_end_gets_a_moment_for_a_first_head_and_as_long_as_its_answer_takes() {
         let opened = Instant::now();
         let at = |seconds| opened + Duration::from_secs(seconds);
-        let mut deadlines = Deadlines::new(TIMEOUTS, opened);
+        let mut deadlines = Deadlines::new(TIMEOUTS, None, opened);
         assert_eq!(deadlines.drain(at(3)), at(4));
         deadlines.note(called(H1, 1, 1, 1), || at(3));
         assert_eq!(deadlines.look(at(4)), Found::Until(at(5)));
@@ -273,7 +313,7 @@ mod tests {
     fn silent_connection_that_is_to_end_ends() {
         let opened = Instant::now();
         let at = |seconds| opened + Duration::from_secs(seconds);
-        let mut deadlines = Deadlines::new(TIMEOUTS, opened);
+        let mut deadlines = Deadlines::new(TIMEOUTS, None, opened);
         assert_eq!(deadlines.drain(at(3)), at(4));
         assert_eq!(deadlines.look(at(4)), Found::Lingered);
     }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub half_close: bool,
     /// Over HTTP/2 the other end is asked so often whether it is there, and has as long to say so; `None`: never.
     pub ping: Option<Duration>,
+    /// For a piece of an answer to be read, or the connection is cut; `None`: whoever answers sees to that.
+    pub unread: Option<Duration>,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
         max_buffered: MAX_BUFFERED,
         half_close: true,
         ping: None,
+        unread: None,
     };
 
     fn builder<E>(&self, executor: E) -> auto::Builder<E> {
@@ -116,11 +119,19 @@ where
 {
     let activity = accepted.stream.activity().clone();
     accepted.stream.watch_for_departure(!settings.half_close);
+    if settings.unread.is_some() {
+        activity.watch_readers();
+    }
     let service = Counting {
         service,
         activity: activity.clone(),
     };
-    let mut supervisor = Supervisor::new(activity.clone(), accepted.timeouts, accepted.opened);
+    let mut supervisor = Supervisor::new(
+        activity.clone(),
+        accepted.timeouts,
+        settings.unread,
+        accepted.opened,
+    );
     let builder = settings.builder(executor);
     let io = TokioIo::new(accepted.stream);
     let serving = builder.serve_connection_with_upgrades(io, service);
@@ -198,7 +209,33 @@ where
         let this = self.project();
         let answer = ready!(this.answer.poll(cx))?;
         let call = this.call.take();
-        Poll::Ready(Ok(answer.map(|body| Counted { body, _call: call })))
+        let reader = call.as_ref().and_then(Reader::of);
+        Poll::Ready(Ok(answer.map(|body| Counted {
+            body,
+            reader,
+            _call: call,
+        })))
+    }
+}
+
+/// Whether an answer is read is noted by the pieces of it that are asked for.
+#[derive(Debug)]
+struct Reader {
+    activity: Arc<Activity>,
+    answer: u64,
+}
+
+impl Reader {
+    fn of(call: &UnderWay) -> Option<Self> {
+        let answer = call.0.number_answer()?;
+        let activity = call.0.clone();
+        Some(Self { activity, answer })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.activity.asked(self.answer);
     }
 }
 
@@ -207,6 +244,7 @@ pin_project_lite::pin_project! {
     pub struct Counted<B> {
         #[pin]
         body: B,
+        reader: Option<Reader>,
         _call: Option<UnderWay>,
     }
 }
@@ -219,7 +257,16 @@ impl<B: Body> Body for Counted<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let Some(reader) = this.reader else {
+            return this.body.poll_frame(cx);
+        };
+        reader.activity.asked(reader.answer);
+        let frame = ready!(this.body.poll_frame(cx));
+        if let Some(Ok(_)) = &frame {
+            reader.activity.gave(reader.answer);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

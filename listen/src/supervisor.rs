@@ -6,10 +6,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::activity::{Activity, Order};
+use crate::activity::{Activity, Handle, Order};
 use crate::clock;
 use crate::deadlines::{Deadlines, Found, Timeouts};
 
@@ -35,8 +36,13 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(activity: Arc<Activity>, timeouts: Timeouts, opened: Instant) -> Self {
-        let deadlines = Deadlines::new(timeouts, opened);
+    pub(crate) fn new(
+        activity: Arc<Activity>,
+        timeouts: Timeouts,
+        unread: Option<Duration>,
+        opened: Instant,
+    ) -> Self {
+        let deadlines = Deadlines::new(timeouts, unread, opened);
         Self {
             alarm: Box::pin(tokio::time::sleep_until(deadlines.first())),
             activity,
@@ -82,6 +88,11 @@ impl Supervisor {
                     let at = self.deadlines.drain(now);
                     self.look_at(at);
                     return Poll::Ready(Step::Drain);
+                }
+                Found::Unread => {
+                    // What lies in the kernel is not read either.
+                    Handle(self.activity.clone()).reset_on_close();
+                    return Poll::Ready(Step::Cut);
                 }
                 Found::NoHead | Found::Lingered => return Poll::Ready(Step::Cut),
             }

@@ -1,5 +1,7 @@
 //! Connections that are silent in every way there is, over loopback, with short times.
 
+mod readers;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;

@@ -34,9 +34,13 @@ const PING: Duration = Duration::from_secs(5);
 /// Who acknowledges nothing for so long is gone: a listener to events would keep its place for a quarter of an hour.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
+/// Who reads nothing of an answer for so long is cut off, and what is kept for it is let go of.
+const UNREAD: Duration = Duration::from_secs(60);
+
 /// What the API's connections carry.
 pub(super) const API: Settings = Settings {
     max_streams: 256,
+    unread: Some(UNREAD),
     ..Settings::USUAL
 };
 
