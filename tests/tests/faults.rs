@@ -311,7 +311,7 @@ async fn there_only(name: &str) -> Cluster {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idempotent_call_at_a_silent_host_is_answered_elsewhere() {
+async fn invariant_12_call_at_a_silent_host_is_given_up_and_made_elsewhere_if_it_may_be() {
     let cluster = there_only("app").await;
     let caller = cluster.sidecars[0].public();
     let path = "/function/app/sleep?ms=1500";
