@@ -216,6 +216,35 @@ async fn what_triggers_do_is_told_to_who_listens() {
     told.until("deleted", is("deleted")).await;
 }
 
+/// CloudEvents' HTTP 1.1 Web Hooks for Event Delivery 1.0, 4.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_would_send_events_is_told_that_it_may() {
+    let cluster = Cluster::small().await;
+    let public = cluster.sidecars[0].public();
+    for (path, origin) in [
+        ("/_gateless/events", Some("events.example")),
+        ("/_gateless/events/team", Some("events.example")),
+        ("/_gateless/events", None),
+        ("/_gateless/topics/orders", Some("events.example")),
+    ] {
+        let mut asked = public.request(Method::OPTIONS, path);
+        if let Some(origin) = origin {
+            asked = asked.header("webhook-request-origin", origin);
+        }
+        let answer = send(asked).await.unwrap().expect(200);
+        assert_eq!(answer.header("allow"), "OPTIONS, POST");
+        let is_hook = path.starts_with("/_gateless/events") && origin.is_some();
+        let expected = if is_hook {
+            ("events.example", "*")
+        } else {
+            ("", "")
+        };
+        let told = ["webhook-allowed-origin", "webhook-allowed-rate"];
+        let [origin, rate] = told.map(|name| answer.header(name));
+        assert_eq!((origin, rate), expected, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batch_is_taken_whole_and_bad_events_are_refused() {
     let cluster = Cluster::small().await;
