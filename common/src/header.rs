@@ -153,19 +153,21 @@ pub fn speaker(name: &HeaderName) -> Speaker {
 
 /// Removes what `by` may not say.
 pub fn strip(headers: &mut HeaderMap, by: Speaker) {
-    // Mostly there is none.
-    if !headers.keys().any(|name| speaker(name) > by) {
-        return;
-    }
-    let names = headers.keys().filter(|name| speaker(name) > by);
-    for name in names.cloned().collect::<Vec<_>>() {
-        headers.remove(name);
-    }
+    remove(headers, |name| speaker(name) > by);
 }
 
 /// Removes what sidecars say to each other alone. What a caller proved is for the function to know, and stays.
 pub fn strip_internal(headers: &mut HeaderMap) {
-    for name in INTERNAL {
+    remove(headers, |name| is_ours(name) && INTERNAL.contains(name));
+}
+
+fn remove(headers: &mut HeaderMap, is_one: impl Fn(&HeaderName) -> bool) {
+    // Mostly there is none.
+    if !headers.keys().any(&is_one) {
+        return;
+    }
+    let names = headers.keys().filter(|name| is_one(name));
+    for name in names.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
 }

@@ -23,23 +23,45 @@ pub use self::issuers::Issuers;
 use crate::call::error::Error;
 use crate::call::headers::{API_KEY, CALLER, set};
 
-/// Takes the key or token out of a request, and says whose it is; `None` where the function asks for none, or the request has none.
-///
-/// # Errors
-/// When a token does not prove what it has to, or nobody can tell.
-pub(super) async fn prove(
-    issuers: &Issuers,
-    function: &Function,
-    headers: &mut HeaderMap,
-) -> Result<Option<Proof>, Error> {
+/// What a caller proves to a function.
+pub(super) enum Proven<'a> {
+    /// It is known at once.
+    Now(Option<Proof>),
+    /// By a token of this issuer, whose keys may have to be fetched: see [`by_token`].
+    ByToken(&'a Arc<Issuer>),
+}
+
+/// Looks at what a function asks for, which for most calls is nothing and costs nothing.
+pub(super) fn prove<'a>(function: &'a Function, headers: &mut HeaderMap) -> Proven<'a> {
     match &function.access.auth {
-        Auth::None => Ok(None),
-        auth @ Auth::Key(_) => Ok(by_key(auth, headers)),
-        Auth::Jwt(issuer) => Box::pin(by_token(issuers, function, issuer, headers)).await,
+        Auth::None => Proven::Now(None),
+        auth @ Auth::Key(_) => Proven::Now(by_key(auth, headers)),
+        Auth::Jwt(issuer) => Proven::ByToken(issuer),
     }
 }
 
-async fn by_token(
+/// Takes the key out of a request, and says whose it is; `None` where the function asks for none, or for another.
+fn by_key(auth: &Auth, headers: &mut HeaderMap) -> Option<Proof> {
+    let own = headers.remove(&API_KEY);
+    // What is no key may be meant for the function.
+    let (key, name) = match &own {
+        Some(key) => (key.as_bytes(), None),
+        None => (bearer(headers)?, Some(AUTHORIZATION)),
+    };
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    let caller = auth.by_digest(&digest, unix_now().0)?.name.clone();
+    if let Some(name) = name {
+        headers.remove(name);
+    }
+    set(headers, CALLER, &caller);
+    Some(Proof { key: caller })
+}
+
+/// Takes the token out of a request, and says whose it is; `None` where there is none.
+///
+/// # Errors
+/// When it does not prove what it has to, or nobody can tell.
+pub(super) async fn by_token(
     issuers: &Issuers,
     function: &Function,
     issuer: &Arc<Issuer>,
@@ -73,22 +95,6 @@ async fn by_token(
     Ok(Some(Proof {
         key: issuer.principal(&claims.subject),
     }))
-}
-
-fn by_key(auth: &Auth, headers: &mut HeaderMap) -> Option<Proof> {
-    let own = headers.remove(&API_KEY);
-    // What is no key may be meant for the function.
-    let (key, name) = match &own {
-        Some(key) => (key.as_bytes(), None),
-        None => (bearer(headers)?, Some(AUTHORIZATION)),
-    };
-    let digest: [u8; 32] = Sha256::digest(key).into();
-    let caller = auth.by_digest(&digest, unix_now().0)?.name.clone();
-    if let Some(name) = name {
-        headers.remove(name);
-    }
-    set(headers, CALLER, &caller);
-    Some(Proof { key: caller })
 }
 
 /// The token of `authorization: Bearer TOKEN` (RFC 6750, 2.1).

@@ -15,7 +15,8 @@ use super::Edge;
 use super::cors::{self, Foreign};
 use super::doors::Door;
 use super::host::{self, Host};
-use super::{openfaas, prove};
+use super::openfaas;
+use super::prove::{self, Proven};
 use crate::call::error::Error;
 use crate::call::{Call, Payload, grpc, headers, limits, origin, pick};
 use crate::clock;
@@ -122,11 +123,18 @@ async fn route(
         client,
         source,
     } = sender;
-    let proven = prove::prove(&edge.issuers, &known.config, &mut parts.headers).await;
-    let (proof, refused) = match proven {
-        Ok(proof) => (proof, None),
-        Err(refused) => (None, Some(refused)),
-    };
+    let (mut proof, mut refused) = (None, None);
+    match prove::prove(&known.config, &mut parts.headers) {
+        Proven::Now(proven) => proof = proven,
+        Proven::ByToken(issuer) => {
+            let (issuers, function) = (&edge.issuers, &known.config);
+            let proving = prove::by_token(issuers, function, issuer, &mut parts.headers);
+            match Box::pin(proving).await {
+                Ok(proven) => proof = proven,
+                Err(error) => refused = Some(error),
+            }
+        }
+    }
     let caller = match &proof {
         Some(proof) => edge.fairness.hash_one(&*proof.key),
         None => source.map_or(0, |source| edge.turn_of(source)),

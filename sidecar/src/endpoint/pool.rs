@@ -215,7 +215,7 @@ impl Pool {
                 false => self.checkout(how.repeatable),
             };
             let stale = idle.is_some();
-            let (sender, uses) = match idle {
+            let (mut sender, uses) = match idle {
                 Some(idle) => idle,
                 None => match self.connect_h1().await {
                     Ok(fresh) => fresh,
@@ -223,8 +223,10 @@ impl Pool {
                 },
             };
             uses.begin(!how.repeatable, how.permit.clone());
-            let mut error = match exchange(sender, request, &uses).await {
-                Ok((response, sender)) => {
+            let sending = sender.try_send_request(request);
+            let mut sender = Some(sender);
+            let mut error = match answer(sending, &mut sender, &uses).await {
+                Ok(response) => {
                     let response = checked(response, false)?;
                     let mut conn = self.conn(sender, uses);
                     conn.only_once = framing::closes(&response);
@@ -260,13 +262,15 @@ impl Pool {
         request: Request<Body>,
         how: &How,
     ) -> Result<(Response<Incoming>, Conn), Error> {
-        let (sender, uses) = match self.connect_h1().await {
+        let (mut sender, uses) = match self.connect_h1().await {
             Ok(fresh) => fresh,
             Err(error) => return Err(Error::Unsent(Box::new(request), error)),
         };
         uses.begin(!how.repeatable, how.permit.clone());
-        let sent = exchange(sender, request, &uses).await;
-        let (response, sender) = sent.map_err(|mut error| match error.take_message() {
+        let sending = sender.try_send_request(request);
+        let mut sender = Some(sender);
+        let sent = answer(sending, &mut sender, &uses).await;
+        let response = sent.map_err(|mut error| match error.take_message() {
             Some(unsent) => {
                 uses.unsent();
                 Error::Unsent(Box::new(unsent), error.into_error().to_string())
@@ -376,18 +380,17 @@ async fn sweep(pool: Weak<Pool>) {
     }
 }
 
-/// Sends a request over a connection that may end at that very moment; the connection, if it is there still.
+/// Waits for the answer over a connection, which may end at any moment and is let go of then.
 ///
 /// What is put into a channel while its receiver is dropped may stay in it for as long as a sender lives (tokio's `mpsc`), and
-/// hyper hands requests over by such a channel: so a connection that has ended is let go of before anybody waits on.
-async fn exchange(
-    mut sender: http1::SendRequest<Body>,
-    request: Request<Body>,
+/// hyper hands requests over by such a channel: so nobody keeps a connection that has ended, and waits for it.
+async fn answer(
+    sending: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
+    sender: &mut Option<http1::SendRequest<Body>>,
     uses: &Use,
-) -> Result<(Response<Incoming>, Option<http1::SendRequest<Body>>), TrySendError<Request<Body>>> {
-    let mut sending = pin!(sender.try_send_request(request));
-    let mut sender = Some(sender);
-    let sent = poll_fn(|cx| {
+) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+    let mut sending = pin!(sending);
+    poll_fn(|cx| {
         if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
             return Poll::Ready(sent);
         }
@@ -395,8 +398,8 @@ async fn exchange(
             true => sending.as_mut().poll(cx),
             false => Poll::Pending,
         }
-    });
-    Ok((sent.await?, sender))
+    })
+    .await
 }
 
 /// A request that did not come back from a connection of HTTP/1.
