@@ -27,6 +27,10 @@ names! {
     COLD_START = "x-gateless-cold-start";
     /// Id of a queued call: on the answer that accepts it, and on the request that delivers it.
     CALL_ID = "x-call-id";
+    /// Reads the status and result of a queued call: on the answer that accepts it, and on the request that asks.
+    CALL_TOKEN = "x-call-token";
+    /// `unsure` on the answer that accepts a call when another may have been accepted under its idempotency key.
+    IDEMPOTENCY = "x-gateless-idempotency";
     /// Where a queued call's result is to be sent.
     CALLBACK_URL = "x-callback-url";
     /// Makes a repeated request the same as its first.

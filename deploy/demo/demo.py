@@ -231,11 +231,12 @@ def hostile(cluster, sidecar):
     checksum(sidecar, "others answer as before")
 
 
-def finished(sidecar, call_id):
+def finished(sidecar, accepted):
     """The call as `sidecar` tells it, once it is finished."""
+    call_id, shown = accepted["id"], {"x-call-token": accepted["token"]}
 
     def look():
-        status = call(sidecar, f"/_gateless/calls/{call_id}").json()
+        status = call(sidecar, f"/_gateless/calls/{call_id}", headers=shown).json()
         return status if status["state"] in ("succeeded", "dead", "cancelled") else None
 
     return wait_until(look, f"call {call_id} is finished", 90)
@@ -249,7 +250,7 @@ def async_with_retries(sidecar, other, callbacks, again=False):
     expect(accepted.status == 202, f"async call answered {accepted.status}: {accepted.body[:500]}")
     call_id = accepted.json()["id"]
     say(f"202 after {accepted.millis:.1f} ms, on disk, id {call_id}")
-    status = finished(other, call_id)
+    status = finished(other, accepted.json())
     expect(status["state"] == "succeeded", f"the call is {status}")
     tries = [attempt["status"] for attempt in status["attempts"]]
     expect(tries == [503, 500, 200], f"attempts must be 503, 500, 200 and were {tries}")
@@ -264,14 +265,14 @@ def dead_letter(cluster, sidecar):
     accepted = call(sidecar, "/async-function/flaky.default/?fail=always", b"a bad order")
     expect(accepted.status == 202, f"async call answered {accepted.status}: {accepted.body[:500]}")
     call_id = accepted.json()["id"]
-    status = finished(sidecar, call_id)
+    status = finished(sidecar, accepted.json())
     expect(status["state"] == "dead", f"the call must be dead and is {status}")
     letters = cluster.gateless("dlq", "ls", "flaky")["items"]
     expect([letter["id"] for letter in letters] == [call_id], f"the dead letters are {letters}")
     say(f"dead after {len(status['attempts'])} attempts, listed by `gateless dlq ls flaky`")
     call(sidecar, "/function/flaky.default/heal", b"")
     cluster.gateless("dlq", "replay", "flaky")
-    status = finished(sidecar, call_id)
+    status = finished(sidecar, accepted.json())
     expect(status["state"] == "succeeded", f"the replayed call is {status}")
     say("cause removed, `gateless dlq replay flaky`: succeeded")
 

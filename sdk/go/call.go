@@ -18,7 +18,9 @@ const (
 // Call is a queued call: it is on disk, and is delivered at least once.
 type Call struct {
 	// ID names it at any sidecar.
-	ID     string
+	ID string
+	// Token reads its state and result: whoever has it may. A secret, as the id is not.
+	Token  string
 	client *Client
 }
 
@@ -42,12 +44,14 @@ type CallAttempt struct {
 	Error      string `json:"error"`
 }
 
-// Call is a call queued earlier, by its id.
-func (c *Client) Call(id string) *Call { return &Call{ID: id, client: c} }
+// Call is a call queued earlier, by its id and the token that reads it.
+func (c *Client) Call(id, token string) *Call { return &Call{ID: id, Token: token, client: c} }
 
 func (c *Call) get(ctx context.Context, rest string) (*http.Response, error) {
 	path := "/_gateless/calls/" + url.PathEscape(c.ID) + rest
-	return c.client.exchange(ctx, path, &request{method: http.MethodGet, headers: http.Header{}})
+	headers := http.Header{}
+	headers.Set("X-Call-Token", c.Token)
+	return c.client.exchange(ctx, path, &request{method: http.MethodGet, headers: headers})
 }
 
 // Status is how it is now.

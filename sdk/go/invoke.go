@@ -124,12 +124,13 @@ func (c *Client) InvokeAsync(ctx context.Context, function string, options ...In
 		return nil, problemOf(response)
 	}
 	var accepted struct {
-		ID string `json:"id"`
+		ID    string `json:"id"`
+		Token string `json:"token"`
 	}
 	if err := read(response, &accepted); err != nil {
 		return nil, err
 	}
-	return c.Call(accepted.ID), nil
+	return c.Call(accepted.ID, accepted.Token), nil
 }
 
 func (c *Client) call(ctx context.Context, kind, function string, options []InvokeOption) (*http.Response, error) {

@@ -10,16 +10,21 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use gateless_common::time;
-use gateless_core::name::FunctionName;
+use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::policy::{Identity, Policy, Refused};
+use gateless_identity::{Peer, Role};
 use gateless_proto::v1;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdmin;
 use tonic::{Request, Response, Status};
 
 use crate::cluster;
 use crate::cluster::drain::Draining;
-use crate::queue::Calls;
-use crate::queue::types::CallId;
+use crate::queue::admit::admit;
+use crate::queue::home::{self, Group};
+use crate::queue::token::Proof;
+use crate::queue::types::{CallId, View};
 use crate::queue::wire::{call, filter, function, input_messages, result_messages, status};
+use crate::queue::{self, Calls, Homes, Inbox, reading};
 use crate::runtime::Registry;
 use crate::telemetry::observe::Observer;
 use crate::trigger;
@@ -39,8 +44,17 @@ pub(crate) struct Host {
     pub(crate) peers: cluster::Handle,
 }
 
+/// Where calls of other sidecars are taken in.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) homes: Arc<Homes>,
+    pub(crate) inbox: Arc<dyn Inbox>,
+    pub(crate) policy: Arc<Policy>,
+}
+
 pub struct Admin {
     queue: Arc<dyn Calls>,
+    keys: Keys,
     logs: Arc<dyn Logs>,
     host: Host,
     triggers: trigger::Handle,
@@ -50,16 +64,26 @@ impl Admin {
     /// Over this host's queue, logs, instances and triggers.
     pub(crate) fn new(
         queue: Arc<dyn Calls>,
+        keys: Keys,
         logs: Arc<dyn Logs>,
         host: Host,
         triggers: trigger::Handle,
     ) -> Self {
         Self {
             queue,
+            keys,
             logs,
             host,
             triggers,
         }
+    }
+}
+
+impl Admin {
+    async fn read(&self, id: &CallId, shown: &Proof) -> Result<View, Status> {
+        let key = |function: &_, shown: &_| self.host.registry.key_of(function, shown);
+        let read = reading::read(&*self.queue, id, Some(shown), key).await;
+        read.map_err(status)
     }
 }
 
@@ -87,8 +111,12 @@ impl SidecarAdmin for Admin {
         request: Request<v1::CallRequest>,
     ) -> Result<Response<v1::Call>, Status> {
         let id = id(&request)?;
-        let view = self.queue.get(&id).await.map_err(status)?;
-        Ok(Response::new(call(&view)))
+        let known = match reader(&request)? {
+            Reader::Server => call(&self.queue.get(&id).await.map_err(status)?),
+            Reader::Caller(shown) => call(&self.read(&id, &shown).await?),
+            Reader::Sidecar => over(&call(&self.queue.get(&id).await.map_err(status)?)),
+        };
+        Ok(Response::new(known))
     }
 
     async fn get_call_result(
@@ -96,6 +124,11 @@ impl SidecarAdmin for Admin {
         request: Request<v1::CallRequest>,
     ) -> Result<Response<Self::GetCallResultStream>, Status> {
         let id = id(&request)?;
+        match reader(&request)? {
+            Reader::Server => {}
+            Reader::Caller(shown) => drop(self.read(&id, &shown).await?),
+            Reader::Sidecar => return Err(status(queue::Error::NotFound(id.to_string()))),
+        }
         let result = self.queue.result(&id).await.map_err(status)?;
         let messages = result_messages(result).into_iter().map(Ok);
         Ok(Response::new(stream::iter(messages).boxed()))
@@ -215,6 +248,83 @@ impl SidecarAdmin for Admin {
         let known = self.triggers.shared(request.into_inner()).await?;
         Ok(Response::new(known))
     }
+
+    async fn accept_calls(
+        &self,
+        request: Request<v1::AcceptCallsRequest>,
+    ) -> Result<Response<v1::AcceptCallsResponse>, Status> {
+        let from = proven(&request)?;
+        let request = request.into_inner();
+        let passed = home::passed(&request.passed);
+        let calls = request.calls.into_iter().map(|call| {
+            let record = home::record(call)?;
+            let function = self.host.registry.function(&record.function);
+            let missing = || Status::failed_precondition("the function is not known here");
+            let function = &function.ok_or_else(missing)?.config;
+            let from = Identity::Sidecar(Some(from.clone()));
+            let admitted = admit(&self.keys.policy, function, record, from);
+            let refused = |refused: Refused| Status::failed_precondition(refused.to_string());
+            Ok::<_, Status>((admitted.map_err(refused)?, function.async_policy))
+        });
+        let group = Group {
+            home: request.home,
+            calls: calls.collect::<Result<_, _>>()?,
+        };
+        let taken = self.keys.homes.take(group, &passed).await.map_err(status)?;
+        Ok(Response::new(home::accepted_response(taken)))
+    }
+
+    async fn find_keys(
+        &self,
+        request: Request<v1::FindKeysRequest>,
+    ) -> Result<Response<v1::FindKeysResponse>, Status> {
+        let found = home::find(&*self.keys.inbox, request.into_inner()).await?;
+        Ok(Response::new(found))
+    }
+}
+
+/// Who reads a call.
+enum Reader {
+    /// It has asked whoever asked it for a role.
+    Server,
+    /// A caller of another sidecar's, who showed this.
+    Caller(Proof),
+    /// Another sidecar, for itself or, of a version before tokens, for anyone.
+    Sidecar,
+}
+
+fn reader(request: &Request<v1::CallRequest>) -> Result<Reader, Status> {
+    let peer = request.extensions().get::<Option<Peer>>();
+    let role = peer.and_then(|peer| Some(peer.as_ref()?.id.role));
+    let proof = &request.get_ref().proof;
+    match (role, proof.is_empty()) {
+        (Some(Role::Server), _) => Ok(Reader::Server),
+        (_, true) => Ok(Reader::Sidecar),
+        (_, false) => {
+            let proof = proof.as_slice().try_into();
+            let bad = |_| Status::invalid_argument("proof: must have 32 bytes");
+            proof.map(Reader::Caller).map_err(bad)
+        }
+    }
+}
+
+/// What a schedule of another sidecar's must know: whether the call is over.
+fn over(call: &v1::Call) -> v1::Call {
+    v1::Call {
+        id: call.id.clone(),
+        state: call.state.clone(),
+        finished_at_ms: call.finished_at_ms,
+        node_id: call.node_id.clone(),
+        ..v1::Call::default()
+    }
+}
+
+/// The sidecar whose connection it is.
+fn proven<T>(request: &Request<T>) -> Result<NodeId, Status> {
+    let peer = request.extensions().get::<Option<Peer>>();
+    let node = peer.and_then(|peer| peer.as_ref()?.id.sidecar());
+    node.map(NodeId::new)
+        .ok_or_else(|| Status::permission_denied("only a sidecar may do this"))
 }
 
 fn id(request: &Request<v1::CallRequest>) -> Result<CallId, Status> {

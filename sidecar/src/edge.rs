@@ -40,6 +40,8 @@ pub struct Edge {
     pub proxy: Arc<Proxy>,
     /// Calls for later.
     pub queue: queue::Queue,
+    /// Where those with an idempotency key are taken in.
+    pub homes: Arc<queue::Homes>,
     pub dispatcher: Dispatcher,
     pub cluster: cluster::Handle,
     /// Hashes callers; see [`Edge::turn_of`].

@@ -10,6 +10,7 @@
 //! in the dead-letter queue, whatever is killed when. Deliberately not promised: exactly
 //! once, or any order between calls that run at the same time.
 
+pub mod admit;
 mod attempt;
 pub mod callback;
 pub mod calls;
@@ -22,6 +23,7 @@ pub mod dispatcher;
 pub mod error;
 pub mod filter;
 mod headers;
+pub mod home;
 pub mod http;
 pub mod inbox;
 pub mod invoke;
@@ -29,6 +31,8 @@ pub mod lifecycle;
 pub mod local;
 pub mod memory;
 mod pace;
+pub mod reading;
+pub mod token;
 pub mod types;
 pub mod wire;
 pub mod work;
@@ -38,6 +42,7 @@ use std::sync::Arc;
 pub use self::calls::Calls;
 pub use self::dispatcher::Dispatcher;
 pub use self::error::Error;
+pub use self::home::Homes;
 pub use self::inbox::Inbox;
 pub use self::invoke::{Invoke, InvokeError, Lookup, Policies};
 pub use self::local::Local;

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use gateless_common::io::unix_now;
 use gateless_core::config;
 use gateless_core::dispatch::Supply;
 use gateless_core::liveness::{Probe, Seen, Standing};
@@ -178,6 +179,18 @@ impl Registry {
     #[must_use]
     pub fn function(&self, name: &FunctionName) -> Option<Arc<Function>> {
         self.table.load().functions.get(name).cloned()
+    }
+
+    /// The name of the function's key that has this digest.
+    #[must_use]
+    pub fn key_of(&self, name: &FunctionName, digest: &[u8; 32]) -> Option<Arc<str>> {
+        let function = self.function(name)?;
+        let key = function
+            .config
+            .access
+            .auth
+            .by_digest(digest, unix_now().0)?;
+        Some(key.name.clone())
     }
 
     /// Functions that had a call so far.

@@ -157,13 +157,24 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     parts::fill(&registry, &control);
     let queue = parts::open_queue(&config, &node).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
-    let (dispatcher, callbacks) = parts::deliver(&proxy, &queue, &control, &outside);
+    let homes = parts::homes(&node, &queue, &peers);
+    let ways = (&queue, &homes);
+    let (dispatcher, callbacks) = parts::deliver(&proxy, ways, &control, &outside);
     let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
-    let triggers = parts::triggers(&config, &proxy, &control, &queue, &host, &metrics).await;
-    let admin = parts::admin(&queue, instances.logs, node, host.clone(), triggers.clone());
+    let triggers = parts::triggers(&config, &proxy, &control, ways, &host, &metrics).await;
+    let keys = parts::keys(&proxy, ways);
+    let admin = parts::admin(
+        &queue,
+        keys,
+        instances.logs,
+        node,
+        host.clone(),
+        triggers.clone(),
+    );
     let edge = Arc::new(Edge {
         proxy,
         queue: Queue::of(&queue),
+        homes,
         dispatcher,
         cluster: peers.clone(),
         fairness: std::hash::RandomState::new(),

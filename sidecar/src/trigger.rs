@@ -1,6 +1,6 @@
 //! Triggers: schedules, events and topics that make async calls.
 //!
-//! All three end in the durable queue, as one commit each, and from there a call is like any other.
+//! All three end in the durable queue, and from there a call is like any other.
 //! Events and messages are taken by whichever sidecar they are sent to (`ingress`, `event`); a
 //! schedule is fired by one sidecar at a time (`cron`), as `gateless_core::trigger` decides.
 //! Deliberately delivers nothing itself and asks no server for anything.
@@ -40,7 +40,7 @@ use crate::catalogue::Catalogue;
 use crate::cluster::Member;
 use crate::queue::clock::{Clock, millis};
 use crate::queue::types::CallId;
-use crate::queue::{Calls, Inbox};
+use crate::queue::{Calls, Homes, Inbox};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::observe::Observer;
 
@@ -74,6 +74,8 @@ pub struct Parts {
     pub bodies: Bodies,
     /// Where calls go.
     pub queue: Arc<dyn Inbox>,
+    /// Where those of events and messages go.
+    pub homes: Arc<Homes>,
     /// Whether they are over.
     pub calls: Arc<dyn Calls>,
     /// Largest body the queue takes.
@@ -95,6 +97,7 @@ struct Inner {
     policy: Arc<Policy>,
     bodies: Bodies,
     queue: Arc<dyn Inbox>,
+    homes: Arc<Homes>,
     calls: Arc<dyn Calls>,
     max_body: u64,
     clock: Clock,
@@ -124,6 +127,7 @@ pub async fn spawn(parts: Parts) -> Handle {
         policy: parts.policy,
         bodies: parts.bodies,
         queue: parts.queue,
+        homes: parts.homes,
         calls: parts.calls,
         max_body: parts.max_body,
         clock: parts.clock,

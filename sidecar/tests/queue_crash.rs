@@ -105,6 +105,7 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
             functions: Arc::new(Nowhere),
             outside: gateless_sidecar::endpoint::egress::Outside::new(Arc::default(), &[]),
         },
+        None,
     )
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Deliberately keeps answers whole; tests of streaming use the client directly.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -10,6 +12,9 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::wait::eventually;
+
+/// Tokens of the calls that this process made, by their ids.
+static TOKENS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// What a call got.
 #[derive(Clone)]
@@ -152,9 +157,15 @@ impl Caller {
         }
     }
 
-    /// A request one may add to.
+    /// A request one may add to. One about a call that this process made shows its token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base))
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        let id = path.strip_prefix("/_gateless/calls/");
+        let id = id.and_then(|rest| rest.split('/').next());
+        match id.and_then(|id| TOKENS.lock().unwrap().get(id).cloned()) {
+            Some(token) => request.header("x-call-token", token),
+            None => request,
+        }
     }
 
     /// GET of a path of this listener.
@@ -221,9 +232,15 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await?.to_vec();
-    Ok(Answer {
+    let answer = Answer {
         status,
         headers,
         body,
-    })
+    };
+    let (id, token) = (answer.header("x-call-id"), answer.header("x-call-token"));
+    if !token.is_empty() {
+        let mut tokens = TOKENS.lock().unwrap();
+        tokens.insert(id.to_owned(), token.to_owned());
+    }
+    Ok(answer)
 }

@@ -86,6 +86,35 @@ fn what_a_released_owner_tells_hosts_and_callers_is_read() {
 }
 
 #[test]
+fn a_call_that_a_released_sidecar_forwards_to_its_keys_home_is_read() {
+    let request = kept::<v1::AcceptCallsRequest>("accept-calls");
+    let call = &request.calls[0];
+    assert_eq!(request.home, b"default\0hello\0key:ann\0k1");
+    assert_eq!(request.passed, ["0000000b"]);
+    assert_eq!((&*call.path, &*call.body), ("/work?x=1", &b"body"[..]));
+    assert_eq!((&*call.idempotency_key, call.digest[31]), ("k1", 31));
+    assert_eq!((call.maker, &*call.caller_key), (1, "ann"));
+    assert_eq!(
+        (&*call.source, &*call.callback_url),
+        ("192.0.2.1", "/function/other")
+    );
+}
+
+#[test]
+fn what_a_released_sidecar_knows_of_keys_is_read() {
+    let known = kept::<v1::FindKeysResponse>("known-calls");
+    let [call, none] = &known.calls[..] else {
+        unreachable!("{known:?}")
+    };
+    assert_eq!(call.id, "0190f5f0c0de7000800000000000abcd-0badcafe");
+    assert_eq!(
+        (call.begun, call.digest[31], call.token.len()),
+        (true, 31, 48)
+    );
+    assert_eq!(none.id, "");
+}
+
+#[test]
 fn what_a_released_server_says_is_trusted_is_read() {
     let signed = kept::<v1::SignedTrust>("trust");
     assert_eq!(signed.signatures[0].authority, [7; 32]);

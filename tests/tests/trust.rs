@@ -157,7 +157,7 @@ async fn callbacks_go_to_no_address_that_the_operator_has_not_named() {
             .contains("loopback"),
         "{call:#}"
     );
-    // Anybody may ask about the call, and learns nothing of what could be connected to.
+    // Whoever made the call may ask about it, and learns nothing of what could be connected to.
     let id = call["id"].as_str().unwrap();
     let shown = public.get(&format!("/_gateless/calls/{id}")).await;
     let shown = shown.expect(200).json();

@@ -106,7 +106,7 @@ async fn queue(
     let id = call.id().to_owned();
     out.note(format!("call {id} is queued, accepted in {}", took(start)));
     if !args.wait && !args.trace {
-        let document = json!({"id": id, "function": args.function});
+        let document = json!({"id": id, "token": call.token(), "function": args.function});
         return out.item(&document, |_| id);
     }
     let left = args.timeout().saturating_sub(start.elapsed());

@@ -42,8 +42,11 @@ fn invoke_prints_the_body_alone_and_fails_with_the_function() {
 fn an_async_call_is_waited_for_and_its_result_printed() {
     let looks = AtomicUsize::new(0);
     let fake = Fake::new(move |request| match request.line.as_str() {
-        "POST /async-function/hello.default/" => answer(202, json!({"id": "c-1"}).to_string()),
+        "POST /async-function/hello.default/" => {
+            answer(202, json!({"id": "c-1", "token": "t-1"}).to_string())
+        }
         "GET /_gateless/calls/c-1" => {
+            assert_eq!(request.headers["x-call-token"], "t-1");
             let states = ["queued", "retrying", "succeeded"];
             let look = looks.fetch_add(1, Ordering::Relaxed).min(2);
             answer(
@@ -100,7 +103,9 @@ fn a_trace_shows_the_phases_and_an_async_ones_attempts() {
         "GET /function/hello.default/" => {
             answer(200, "hi").with("server-timing", "route;dur=0.5, hold;dur=9.5, run;dur=10")
         }
-        "POST /async-function/hello.default/" => answer(202, json!({"id": "c-1"}).to_string()),
+        "POST /async-function/hello.default/" => {
+            answer(202, json!({"id": "c-1", "token": "t-1"}).to_string())
+        }
         "GET /_gateless/calls/c-1" => {
             let attempts = json!([
                 {"number": 1, "started_at": "2026-01-01T00:00:00.010Z", "duration_ms": 5, "status": 503, "error": "busy"},

@@ -137,7 +137,7 @@ func (s smoke) queue(ctx context.Context) error {
 	if err != nil || again.ID != call.ID {
 		return fmt.Errorf("the same key is the same call: %v, %v", again, err)
 	}
-	status, err := s.client.Call(call.ID).Status(ctx)
+	status, err := s.client.Call(call.ID, call.Token).Status(ctx)
 	if err != nil || status.State != "succeeded" || len(status.Attempts) != 1 {
 		return fmt.Errorf("%+v, %v", status, err)
 	}

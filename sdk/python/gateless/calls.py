@@ -107,15 +107,18 @@ class Call:
     Deliberately polled: sidecars tell the state of a call when asked, and a pause of half a second at most is soon enough.
     """
 
-    def __init__(self, sidecars: Sidecars, id: str) -> None:
+    def __init__(self, sidecars: Sidecars, id: str, token: str) -> None:
         self._sidecars = sidecars
         self.id = id
+        # Reads its state and result: whoever has it may. A secret, as the id is not.
+        self.token = token
 
     def __repr__(self) -> str:
         return f"Call({self.id!r})"
 
     def _get(self, rest: str = "") -> httpx.Response:
-        return self._sidecars.exchange("GET", f"/_gateless/calls/{quote(self.id, safe='')}{rest}", deadline=30.0)
+        path = f"/_gateless/calls/{quote(self.id, safe='')}{rest}"
+        return self._sidecars.exchange("GET", path, headers={"x-call-token": self.token}, deadline=30.0)
 
     def status(self) -> dict[str, Any]:
         """How it is now: `state`, `attempts`, `reason` and more."""

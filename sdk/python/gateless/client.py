@@ -116,11 +116,12 @@ class Gateless:
         response = self._call("async-function", name, method, path, body, headers, None, key, namespace)
         if response.status_code != 202:
             raise GatelessError.from_response(response)
-        return self.call(json.loads(response.content)["id"])
+        accepted = json.loads(response.content)
+        return self.call(accepted["id"], accepted["token"])
 
-    def call(self, id: str) -> Call:
-        """A call queued earlier, by its id."""
-        return Call(self._sidecars, id)
+    def call(self, id: str, token: str) -> Call:
+        """A call queued earlier, by its id and the token that reads it."""
+        return Call(self._sidecars, id, token)
 
     def _call(self, kind: str, name: str, method: str | None, path: str, body: Body, headers: Mapping[str, str] | None,
               deadline: float | None, key: str | None, namespace: str | None) -> httpx.Response:

@@ -51,7 +51,7 @@ def queue(gateless):
     assert (result.status_code, result.json()["path"]) == (200, "/later")
     again = gateless.invoke_async(NAME, path="/later", body=b"x", idempotency_key=f"key-{NAME}")
     assert again.id == call.id, "the same key is the same call"
-    assert gateless.call(call.id).status()["state"] == "succeeded"
+    assert gateless.call(call.id, call.token).status()["state"] == "succeeded"
 
 
 def dead_letter(gateless):

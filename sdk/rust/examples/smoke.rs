@@ -144,7 +144,11 @@ impl Smoke {
         ensure!(result.json::<Value>().await?["path"] == "/later");
         let again = self.client.invoke_async(&self.name, call()).await?;
         ensure!(again.id() == queued.id(), "the same key is the same call");
-        let status = self.client.call(queued.id()).status().await?;
+        let status = self
+            .client
+            .call(queued.id(), queued.token())
+            .status()
+            .await?;
         ensure!(status.state == "succeeded" && status.attempts() == 1);
         self.done.push("async");
         Ok(())

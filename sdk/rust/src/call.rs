@@ -21,6 +21,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub struct Call {
     client: Gateless,
     id: String,
+    token: String,
 }
 
 /// A call as any sidecar tells of it.
@@ -50,9 +51,12 @@ impl CallStatus {
 }
 
 impl Call {
-    pub(crate) fn new(client: Gateless, id: &str) -> Self {
-        let id = id.to_owned();
-        Self { client, id }
+    pub(crate) fn new(client: Gateless, id: &str, token: &str) -> Self {
+        Self {
+            client,
+            id: id.to_owned(),
+            token: token.to_owned(),
+        }
     }
 
     /// Names the call at every sidecar, for as long as its result is kept.
@@ -61,9 +65,17 @@ impl Call {
         &self.id
     }
 
+    /// Reads its state and result: whoever has it may. A secret, as the id is not.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     async fn get(&self, rest: &str) -> Result<Response, Error> {
         let path = format!("/_gateless/calls/{}{rest}", segment(&self.id));
-        let look = Invoke::new().deadline(LOOK);
+        let look = Invoke::new()
+            .header("x-call-token", &self.token)
+            .deadline(LOOK);
         self.client.exchange(&path, &look).await
     }
 

@@ -252,13 +252,13 @@ impl Gateless {
             whom: whom.into(),
             cause: "it accepted a call without an id".into(),
         })?;
-        Ok(self.call(id))
+        Ok(self.call(id, accepted["token"].as_str().unwrap_or_default()))
     }
 
-    /// A call queued earlier.
+    /// A call queued earlier, by its id and the token that reads it.
     #[must_use]
-    pub fn call(&self, id: &str) -> Call {
-        Call::new(self.clone(), id)
+    pub fn call(&self, id: &str, token: &str) -> Call {
+        Call::new(self.clone(), id, token)
     }
 
     /// Sends to sidecars until one answers, as often as the policy and the deadline allow.

@@ -38,6 +38,8 @@ const POLL_MS = { first: 20, last: 500 };
 export class Call {
   constructor(
     readonly id: string,
+    /** Reads its state and result: whoever has it may. A secret, as the id is not. */
+    readonly token: string,
     private readonly get: (path: string, signal?: AbortSignal) => Promise<Response>,
   ) {}
 

@@ -133,13 +133,14 @@ export class Gateless {
     const response = await this.sidecars.exchange(call);
     const text = await response.text();
     if (response.status !== 202) throw GatelessError.fromAnswer(response, text);
-    return this.call((JSON.parse(text) as { id: string }).id);
+    const { id, token } = JSON.parse(text) as { id: string; token: string };
+    return this.call(id, token);
   }
 
-  /** A call queued earlier, by its id. */
-  call(id: string): Call {
-    return new Call(id, (path, signal) =>
-      this.sidecars.exchange({ method: "GET", path, headers: new Headers(), signal: signal ?? null }),
+  /** A call queued earlier, by its id and the token that reads it. */
+  call(id: string, token: string): Call {
+    return new Call(id, token, (path, signal) =>
+      this.sidecars.exchange({ method: "GET", path, headers: new Headers({ "x-call-token": token }), signal: signal ?? null }),
     );
   }
 

@@ -61,7 +61,7 @@ await check("async", async () => {
   assert.deepEqual([result.status, (await result.json()).path], [200, "/later"]);
   const again = await gateless.invokeAsync(SDK_FUNCTION, options);
   assert.equal(again.id, call.id, "the same key is the same call");
-  assert.equal((await gateless.call(call.id).status()).state, "succeeded");
+  assert.equal((await gateless.call(call.id, call.token).status()).state, "succeeded");
 });
 await check("scale", async () => {
   let open = 4;

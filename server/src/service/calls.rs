@@ -228,7 +228,10 @@ impl Service {
     ) -> Result<(Call, Vec<Header>, Vec<u8>)> {
         let call = self.call(name, id).await?;
         let client = self.client_of(name, id)?;
-        let request = CallRequest { id: id.to_owned() };
+        let request = CallRequest {
+            id: id.to_owned(),
+            proof: Vec::new(),
+        };
         let stream = client.ask(|mut admin| async move { admin.get_call_input(request).await });
         let mut stream = stream.await?;
         let failed = |status| CallError {
@@ -266,7 +269,10 @@ impl Service {
             self.must_be_callable(name).await?;
         }
         let client = self.client_of(name, id)?;
-        let request = CallRequest { id: id.to_owned() };
+        let request = CallRequest {
+            id: id.to_owned(),
+            proof: Vec::new(),
+        };
         let call = client.ask(|mut admin| async move {
             match act {
                 Act::Cancel => admin.cancel_call(request).await,
@@ -287,7 +293,10 @@ impl Service {
     ) -> Result<(CallResult, BoxStream<'static, Result<bytes::Bytes, Status>>)> {
         self.call(name, id).await?;
         let client = self.client_of(name, id)?;
-        let request = CallRequest { id: id.to_owned() };
+        let request = CallRequest {
+            id: id.to_owned(),
+            proof: Vec::new(),
+        };
         let stream = client.ask(|mut admin| async move { admin.get_call_result(request).await });
         let mut stream = stream.await?;
         let failed = |status| CallError {
@@ -373,7 +382,10 @@ impl Service {
 }
 
 async fn get(client: &Client, id: &str) -> Result<Call, CallError> {
-    let request = CallRequest { id: id.to_owned() };
+    let request = CallRequest {
+        id: id.to_owned(),
+        proof: Vec::new(),
+    };
     let call = client.ask(|mut admin| async move { admin.get_call(request).await });
     call.await
 }

@@ -391,4 +391,18 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<TriggerLevels>, Status> {
         Err(Status::unimplemented("sidecars ask each other"))
     }
+
+    async fn accept_calls(
+        &self,
+        _: Request<AcceptCallsRequest>,
+    ) -> Result<Response<AcceptCallsResponse>, Status> {
+        Err(Status::unimplemented("sidecars ask each other"))
+    }
+
+    async fn find_keys(
+        &self,
+        _: Request<FindKeysRequest>,
+    ) -> Result<Response<FindKeysResponse>, Status> {
+        Err(Status::unimplemented("sidecars ask each other"))
+    }
 }

@@ -22,6 +22,7 @@ pub mod hold;
 pub mod host;
 pub mod issuer_keys;
 pub mod keepalive;
+pub mod keys;
 pub mod leaving;
 pub mod limit;
 pub mod liveness;

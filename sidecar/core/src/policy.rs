@@ -57,6 +57,15 @@ pub enum Maker {
     Trigger,
 }
 
+impl Principal {
+    /// Whether somebody who shows this made the call, and so may read what became of it: its token, or the key it was made
+    /// with. Its id shows nothing.
+    #[must_use]
+    pub fn is_shown_by(&self, token: bool, key: Option<&str>) -> bool {
+        token || (key.is_some() && self.key.as_deref() == key)
+    }
+}
+
 /// What a caller proved to the function it calls, wherever it called from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {

@@ -21,8 +21,9 @@ use crate::queue::calls::Location;
 use crate::queue::deliver::to_answer;
 use crate::queue::dispatcher::Refused;
 use crate::queue::invoke::Exchange;
+use crate::queue::token::Proof;
 use crate::queue::types::{Accepted, CallId};
-use crate::queue::{self, wire};
+use crate::queue::{self, reading, wire};
 use crate::runtime::Revision;
 
 fn to_response(response: Response<Bytes>) -> Response<Body> {
@@ -40,7 +41,7 @@ impl Edge {
         let bodies = &self.proxy.bodies;
         call.get_mut().make_whole(limit, bodies).await?;
         add_origin_headers(call.get_mut())?;
-        let accepted = queue::http::accept(&*self.queue.inbox, call, &self.egress).await?;
+        let accepted = queue::http::accept(&self.homes, call, &self.egress).await?;
         Ok(to_response(accepted))
     }
 
@@ -81,11 +82,9 @@ impl Edge {
         call.client = None;
         let record = queue::http::record(&admitted, &self.egress)?;
         // One that goes on as an async call keeps its key: sent again, it is that call.
-        let kept = record.get();
-        if let Some(idempotency) = &kept.idempotency
-            && let Some(before) = self.queue.inbox.find(&kept.function, idempotency).await?
-        {
-            return Ok(to_response(queue::http::accepted_response(&before, "")));
+        if let Some(before) = self.homes.find(record.get()).await? {
+            let accepted = queue::http::accepted_response(&before, false);
+            return Ok(to_response(accepted));
         }
         let (proxy, revision) = (self.proxy.clone(), revision.clone());
         let mut exchange = Box::pin(async move { proxy.send(&revision, &mut admitted).await });
@@ -98,10 +97,11 @@ impl Edge {
         match self.dispatcher.adopt(record, exchange).await {
             Ok(id) => {
                 let accepted = Accepted {
+                    token: self.queue.calls.token(&id),
                     id,
                     replayed: false,
                 };
-                let mut response = to_response(queue::http::accepted_response(&accepted, ""));
+                let mut response = to_response(queue::http::accepted_response(&accepted, false));
                 let applied = HeaderValue::from_static("respond-async");
                 response.headers_mut().insert("preference-applied", applied);
                 Ok(response)
@@ -118,11 +118,15 @@ impl Edge {
         }
     }
 
-    /// `/_gateless/calls/ID` and `/_gateless/calls/ID/result`, wherever the call lives.
+    /// `/_gateless/calls/ID` and `/_gateless/calls/ID/result`, wherever the call lives, for whoever shows that it is theirs.
     ///
     /// # Errors
-    /// When there is no such call, or its sidecar is out of reach.
-    pub async fn call_by_id(&self, rest: &str) -> Result<Response<Body>, Error> {
+    /// When there is no such call, or it is not theirs, or its sidecar is out of reach.
+    pub(super) async fn call_by_id(
+        &self,
+        rest: &str,
+        shown: Option<&Proof>,
+    ) -> Result<Response<Body>, Error> {
         let (id, wants_result) = match rest.strip_suffix("/result") {
             Some(id) => (id, true),
             None => (rest, false),
@@ -131,18 +135,26 @@ impl Edge {
         let node = match self.queue.calls.locate(&id) {
             Location::Sidecar(node) => node,
             Location::Here => {
-                let answer = if wants_result {
-                    queue::http::result(&*self.queue.calls, &id).await?
-                } else {
-                    queue::http::status(&*self.queue.calls, &id).await?
+                let calls = &*self.queue.calls;
+                let key = |function: &_, shown: &_| self.proxy.registry.key_of(function, shown);
+                let view = reading::read(calls, &id, shown, key).await?;
+                let answer = match wants_result {
+                    true => queue::http::result(calls, &id).await?,
+                    false => queue::http::status_response(&wire::call(&view)),
                 };
                 return Ok(to_response(answer));
             }
         };
+        let Some(shown) = shown else {
+            return Err(queue::Error::NotFound(id.to_string()).into());
+        };
         let channel = self.cluster.channel(&node);
         let channel = channel.ok_or(Own::SidecarAway(node))?;
         let mut client = SidecarAdminClient::new(channel);
-        let request = CallRequest { id: id.to_string() };
+        let request = CallRequest {
+            id: id.to_string(),
+            proof: shown.to_vec(),
+        };
         let failed = |status: tonic::Status| Error::from(wire::remote(&status));
         let answer = if wants_result {
             let stream = client

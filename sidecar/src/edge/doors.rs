@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ::http::{Request, Response};
 use gateless_common::session;
+use gateless_core::policy::Identity;
 use gateless_identity::Peer;
 use gateless_listen::{Accepted, Transport, http};
 use hyper::body::Incoming;
@@ -18,12 +19,12 @@ use hyper::service::service_fn;
 
 use super::{Edge, host, openfaas, peer, route};
 use crate::call::headers::Speaker;
-use crate::call::{grpc, headers};
+use crate::call::{grpc, headers, origin};
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::expect_silence;
 use crate::endpoint::framing;
 use crate::endpoint::watchdog::{Executor, Guarded};
-use crate::trigger::ingress::Route as Ingress;
+use crate::trigger::ingress::{Poster, Route as Ingress};
 
 /// Who stands at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +126,8 @@ async fn answer(
         return match Ingress::of(request.uri().path()) {
             Some(ingress) => {
                 let caller = edge.caller(client.ip(), door);
-                Box::pin(edge.triggers.ingest(ingress, request, caller)).await
+                let poster = poster(edge, &request, client, door);
+                Box::pin(edge.triggers.ingest(ingress, request, poster, caller)).await
             }
             None => Box::pin(edge.internal(request)).await,
         };
@@ -138,6 +140,21 @@ async fn answer(
     }
     let answered = route::outside(edge, request, &host, client, door).await;
     answered.unwrap_or_else(|error| error.respond(kind))
+}
+
+/// Who sends an event or a message.
+fn poster(edge: &Edge, request: &Request<Incoming>, client: SocketAddr, door: Door) -> Poster {
+    let (identity, source) = match door {
+        Door::Local => (Identity::Function, client.ip()),
+        _ => {
+            let source = origin::source(request.headers(), client.ip(), &edge.trusted);
+            (Identity::Anonymous, source)
+        }
+    };
+    Poster {
+        identity,
+        source: Some(source),
+    }
 }
 
 /// Whose word the headers of a request are.

@@ -4,7 +4,7 @@ use http::{Request, Response, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::Edge;
+use super::{Edge, prove};
 use crate::call::error::{Error, Own};
 use crate::endpoint::body::Body;
 use crate::queue;
@@ -46,8 +46,9 @@ impl Edge {
             if request.method() != http::Method::GET {
                 return Error::from(Own::OnlyGet).into_response();
             }
+            let shown = prove::shown(request.headers());
             return self
-                .call_by_id(rest)
+                .call_by_id(rest, shown.as_ref())
                 .await
                 .unwrap_or_else(Error::into_response);
         }

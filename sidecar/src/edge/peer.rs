@@ -29,7 +29,7 @@ fn may(role: Role, path: &str) -> bool {
     match (parts.next(), parts.next()) {
         (Some("gateless.v1.PeerService"), _) => role == Role::Sidecar,
         (Some("gateless.v1.SidecarAdmin"), Some(method)) => match method {
-            "ShareTriggers" => role == Role::Sidecar,
+            "ShareTriggers" | "AcceptCalls" | "FindKeys" => role == Role::Sidecar,
             // The status and result of a call, at whichever sidecar somebody asks.
             "GetCall" | "GetCallResult" => true,
             _ => role == Role::Server,
@@ -156,10 +156,10 @@ mod tests {
         let both = |path: &str| (may(Role::Server, path), may(Role::Sidecar, path));
         assert_eq!(both("/gateless.v1.PeerService/Link"), (false, true));
         assert_eq!(both("/gateless.v1.PeerService/Reserve"), (false, true));
-        assert_eq!(
-            both("/gateless.v1.SidecarAdmin/ShareTriggers"),
-            (false, true)
-        );
+        for method in ["ShareTriggers", "AcceptCalls", "FindKeys"] {
+            let path = format!("/gateless.v1.SidecarAdmin/{method}");
+            assert_eq!(both(&path), (false, true), "{path}");
+        }
         assert_eq!(
             both("/gateless.v1.SidecarAdmin/GetCallResult"),
             (true, true)

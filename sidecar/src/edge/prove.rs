@@ -10,7 +10,7 @@ mod token;
 
 use std::sync::Arc;
 
-use gateless_common::header::CLAIM_PREFIX;
+use gateless_common::header::{CALL_TOKEN, CLAIM_PREFIX};
 use gateless_common::io::unix_now;
 use gateless_core::access::{Auth, Issuer};
 use gateless_core::config::Function;
@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 pub use self::issuers::Issuers;
 use crate::call::error::Error;
 use crate::call::headers::{API_KEY, CALLER, set};
+use crate::queue::token as call_token;
 
 /// What a caller proves to a function.
 pub(super) enum Proven<'a> {
@@ -95,6 +96,13 @@ pub(super) async fn by_token(
     Ok(Some(Proof {
         key: issuer.principal(&claims.subject),
     }))
+}
+
+/// What is shown with a question about a call: its token, or a key of its function.
+pub(super) fn shown(headers: &HeaderMap) -> Option<call_token::Proof> {
+    let own = headers.get(CALL_TOKEN).or_else(|| headers.get(&API_KEY));
+    let shown = own.map(|value| value.as_bytes());
+    Some(call_token::proof(shown.or_else(|| bearer(headers))?))
 }
 
 /// The token of `authorization: Bearer TOKEN` (RFC 6750, 2.1).

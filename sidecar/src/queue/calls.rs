@@ -11,6 +11,7 @@ use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
 
 use super::filter::{Filter, Page};
+use super::token::Proof;
 use super::types::{CallId, CallResult, Depth, Record, View};
 use super::{Error, lifecycle};
 
@@ -18,6 +19,12 @@ use super::{Error, lifecycle};
 pub trait Calls: Send + Sync + 'static {
     /// Which sidecar has the call.
     fn locate(&self, id: &CallId) -> Location;
+
+    /// What reads a call of this queue, for whoever made it.
+    fn token(&self, id: &CallId) -> String;
+
+    /// Whether that was shown.
+    fn is_token(&self, id: &CallId, shown: &Proof) -> bool;
 
     /// What is known of a call.
     ///
@@ -73,6 +80,14 @@ impl dyn Calls {
     pub async fn cancel(&self, id: &CallId) -> Result<View, Error> {
         self.change(id, lifecycle::cancel).await?;
         self.get(id).await
+    }
+
+    /// Calls a call off that another sidecar took, too, while this one was away.
+    ///
+    /// # Errors
+    /// As [`Calls::change`].
+    pub async fn yield_to_other(&self, id: &CallId) -> Result<(), Error> {
+        self.change(id, lifecycle::yielded).await
     }
 
     /// Runs a finished call again, with fresh attempts and age.

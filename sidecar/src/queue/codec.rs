@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
+use gateless_core::keys;
 use gateless_core::name::FunctionName;
 use gateless_core::policy::{Maker, Principal};
 use gateless_core::time::Time;
 use prost::Message;
 
 use super::Error;
-use super::types::{self, CallResult, CallbackState, Header, Record};
+use super::types::{self, CallResult, CallbackState, Header, KeyName, Record};
 
 const VERSION: u8 = 1;
 
@@ -198,12 +199,7 @@ impl Head {
             callback: record.callback.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
-            maker: match record.principal.maker {
-                Maker::Unknown => 0,
-                Maker::Anonymous => 1,
-                Maker::Function => 2,
-                Maker::Trigger => 3,
-            },
+            maker: maker_number(record.principal.maker),
             key: record.principal.key.as_deref().unwrap_or("").to_owned(),
             source: record
                 .principal
@@ -215,12 +211,7 @@ impl Head {
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
     pub(super) fn principal(&self) -> Principal {
         Principal {
-            maker: match self.maker {
-                0 | 4 => Maker::Unknown,
-                2 => Maker::Function,
-                3 => Maker::Trigger,
-                _ => Maker::Anonymous,
-            },
+            maker: maker_of(self.maker),
             key: (!self.key.is_empty()).then(|| self.key.as_str().into()),
             source: self.source.parse().ok(),
         }
@@ -238,6 +229,15 @@ impl Head {
         Self::decode(unversioned(bytes)?).map_err(damaged)
     }
 
+    /// The key it was sent with, as its caller's.
+    pub(super) fn key_name(&self) -> Option<KeyName> {
+        Some(KeyName {
+            function: self.function.parse().ok()?,
+            caller: keys::scope(&self.principal()),
+            key: self.idempotency_key.clone()?,
+        })
+    }
+
     /// The record again, with its body.
     pub(super) fn into_record(self, body: Bytes) -> Result<Record, Error> {
         Ok(Record {
@@ -248,13 +248,38 @@ impl Head {
             headers: headers(self.headers),
             body,
             callback: self.callback,
-            // Only looked at when a call is accepted.
+            // What it stands for is kept with the key.
             idempotency: None,
         })
     }
 }
 
+/// A maker as it is written.
+pub(super) const fn maker_number(maker: Maker) -> u32 {
+    match maker {
+        Maker::Unknown => 0,
+        Maker::Anonymous => 1,
+        Maker::Function => 2,
+        Maker::Trigger => 3,
+    }
+}
+
+/// And as it is read: one of a later version has nobody's rights.
+pub(super) const fn maker_of(number: u32) -> Maker {
+    match number {
+        0 | 4 => Maker::Unknown,
+        2 => Maker::Function,
+        3 => Maker::Trigger,
+        _ => Maker::Anonymous,
+    }
+}
+
 impl Stored {
+    /// An attempt was begun, or it is over.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.call.attempts.is_empty() || self.call.state.finished_at().is_some()
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let (state, at, reason) = match self.call.state {
             State::Queued => (1, Time::ZERO, 0),

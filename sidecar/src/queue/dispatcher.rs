@@ -24,7 +24,7 @@ use super::invoke::{Exchange, Fault, Invoke, InvokeError, Lookup, Policies};
 use super::pace::{Pace, Room};
 use super::types::{CallId, Record};
 use super::work::{Delivery, Job, Update};
-use super::{Error, Queue, callback, lifecycle};
+use super::{Error, Homes, Queue, callback, lifecycle};
 
 /// Calls of a deleted function that are buried at once.
 const BURIED_AT_ONCE: usize = 256;
@@ -38,6 +38,8 @@ pub struct Dispatcher {
 
 struct Shared {
     queue: Queue,
+    /// Knows of calls that were taken elsewhere, too; `None`: there is nowhere else.
+    homes: Option<Arc<Homes>>,
     clock: Clock,
     invoke: Arc<dyn Invoke>,
     policies: Arc<dyn Policies>,
@@ -46,7 +48,7 @@ struct Shared {
 }
 
 impl Dispatcher {
-    /// Begins to deliver. `clock` is the queue's.
+    /// Begins to deliver. `clock` is the queue's; what `homes` find elsewhere yields.
     #[must_use]
     pub fn start(
         queue: Queue,
@@ -54,9 +56,11 @@ impl Dispatcher {
         invoke: Arc<dyn Invoke>,
         policies: Arc<dyn Policies>,
         callbacks: Destinations,
+        homes: Option<Arc<Homes>>,
     ) -> Self {
         let shared = Arc::new(Shared {
             queue,
+            homes,
             clock,
             invoke,
             policies,
@@ -280,6 +284,11 @@ impl Shared {
     ) -> Sent {
         match self.policies.policy(&function) {
             Lookup::Known(policy) => {
+                if let Some(homes) = &self.homes
+                    && homes.yields(delivery.lease.id(), &delivery.job.call).await
+                {
+                    return Sent::Neither;
+                }
                 let (invoke, clock) = (&self.invoke, &self.clock);
                 attempt::make(delivery, invoke, function, &policy, clock, got_through).await
             }

@@ -35,8 +35,8 @@ pub enum Error {
     #[error("idempotency-key must be 1 to {limit} visible ASCII characters")]
     IdempotencyKey { limit: usize },
     /// The key was used for something else.
-    #[error("idempotency-key was used for call {0} with another body, method or path")]
-    IdempotencyConflict(String),
+    #[error("idempotency-key was used for another call, with another body, method or path")]
+    IdempotencyConflict,
     /// The key was used for the very same call, and this one is under way as well.
     #[error("idempotency-key was used for call {0}, which is another of the same")]
     IdempotencyTaken(String),
@@ -87,7 +87,7 @@ impl Error {
             Self::CallbackScheme(_) => Code::UnsupportedCallbackScheme,
             Self::Callback(_) | Self::CallbackAddress(_) => Code::BadCallbackUrl,
             Self::IdempotencyKey { .. } => Code::BadIdempotencyKey,
-            Self::IdempotencyConflict(_) => Code::IdempotencyKeyReused,
+            Self::IdempotencyConflict => Code::IdempotencyKeyReused,
             Self::IdempotencyTaken(_) => Code::IdempotencyKeyTaken,
             Self::NotFound(_) => Code::CallNotFound,
             Self::NotFinished { .. } => Code::CallNotFinished,
@@ -115,7 +115,7 @@ impl Error {
                 "give a path beginning with /function/, a public address, or one the sidecar's --egress-allow names"
             }
             Self::IdempotencyKey { .. } => "a uuid does well",
-            Self::IdempotencyConflict(_) => "use a new key for a new call",
+            Self::IdempotencyConflict => "use a new key for a new call",
             Self::IdempotencyTaken(_) => "see that call",
             Self::NotFound(_) => "`gateless invocations` lists calls",
             Self::NotFinished { .. } => "ask again later, or give an x-callback-url",

@@ -14,8 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::home::{Group, Taken};
 use super::types::{Accepted, CallId, CallResult, Header, Idempotency, Record};
-use super::{Calls, Error, Inbox, callback, headers};
+use super::{Calls, Error, Homes, callback, headers};
 use crate::call::Call;
 
 /// Longest idempotency key, characters.
@@ -25,15 +26,18 @@ const KEY_CHARS: usize = 255;
 /// `egress` allows.
 ///
 /// # Errors
-/// As [`record`] and [`Inbox::accept`].
+/// As [`record`] and [`Homes::accept`].
 pub async fn accept(
-    inbox: &dyn Inbox,
+    homes: &Homes,
     call: Admitted<Call>,
     egress: &Egress,
 ) -> Result<Response<Bytes>, Error> {
     let policy = call.get().function.config.async_policy;
-    let accepted = inbox.accept(record(&call, egress)?, &policy).await?;
-    Ok(accepted_response(&accepted, ""))
+    let group = Group::of(record(&call, egress)?, policy);
+    let Taken { accepted, unsure } = homes.accept(group).await?;
+    let nothing = || Error::Unavailable("it took nothing in".into());
+    let accepted = accepted.first().ok_or_else(nothing)?;
+    Ok(accepted_response(accepted, unsure))
 }
 
 /// A call as it is kept. Also for `Prefer: wait`, before the call is made: a request can
@@ -114,33 +118,32 @@ fn idempotency(
     }))
 }
 
-/// 202 for a call that was accepted.
+/// 202 for a call that was accepted; `unsure` when another may have been accepted under its key.
 #[must_use]
-pub fn accepted_response(accepted: &Accepted, base: &str) -> Response<Bytes> {
+pub fn accepted_response(accepted: &Accepted, unsure: bool) -> Response<Bytes> {
     let id = accepted.id.to_string();
-    let status_url = format!("{base}/_gateless/calls/{id}");
-    let document = json!({
+    let status_url = format!("/_gateless/calls/{id}");
+    let mut document = json!({
         "id": id,
+        "token": accepted.token,
         "status_url": status_url,
         "result_url": format!("{status_url}/result"),
     });
+    if unsure {
+        document["idempotency"] = json!("unsure");
+    }
     let mut response = json_response(StatusCode::ACCEPTED, &document);
     let headers = response.headers_mut();
     insert(headers, names::CALL_ID, &id);
+    insert(headers, names::CALL_TOKEN, &accepted.token);
+    if unsure {
+        insert(headers, names::IDEMPOTENCY, "unsure");
+    }
     insert(headers, header::LOCATION, &status_url);
     if accepted.replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response
-}
-
-/// What is known of a call of this sidecar.
-///
-/// # Errors
-/// As [`Calls::get`].
-pub async fn status(calls: &dyn Calls, id: &CallId) -> Result<Response<Bytes>, Error> {
-    let view = calls.get(id).await?;
-    Ok(status_response(&super::wire::call(&view)))
 }
 
 /// The result of a call of this sidecar.
@@ -152,9 +155,9 @@ pub async fn result(calls: &dyn Calls, id: &CallId) -> Result<Response<Bytes>, E
     Ok(result_response(id, result))
 }
 
-/// What is known of a call, as JSON. Whoever has the id may see it, so the callback URL and
-/// the idempotency key are not in it: they may be secrets of the caller. Nor is what became of the callback: it would
-/// tell anyone which addresses this host can connect to. Both are in the management API.
+/// What is known of a call, as JSON, for whoever made it. The callback URL and the idempotency key are not in it: a token may
+/// be passed on to somebody who is only to see the result. Nor is what became of the callback: it would tell which addresses
+/// this host can connect to. Both are in the management API.
 #[must_use]
 pub fn status_response(call: &v1::Call) -> Response<Bytes> {
     let attempt = |a: &v1::Attempt| {

@@ -8,7 +8,7 @@ use gateless_core::name::FunctionName;
 use gateless_core::policy::Admitted;
 
 use super::Error;
-use super::types::{Accepted, Idempotency, Record};
+use super::types::{Accepted, KeyName, Known, Record};
 
 /// Takes calls in: only those that the policy has let through, which their type says.
 pub trait Inbox: Send + Sync + 'static {
@@ -32,15 +32,11 @@ pub trait Inbox: Send + Sync + 'static {
         calls: Vec<(Admitted<Record>, AsyncPolicy)>,
     ) -> BoxFuture<'_, Result<Vec<Accepted>, Error>>;
 
-    /// The call that was accepted under an idempotency key, if one was.
+    /// The call that was accepted under an idempotency key here, if one was.
     ///
     /// # Errors
-    /// [`Error::IdempotencyConflict`] when the key was used for something else.
-    fn find(
-        &self,
-        function: &FunctionName,
-        idempotency: &Idempotency,
-    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>>;
+    /// The queue cannot read.
+    fn find(&self, name: &KeyName) -> BoxFuture<'_, Result<Option<Known>, Error>>;
 
     /// Takes one call in.
     ///

@@ -10,6 +10,16 @@ use gateless_core::time::Time;
 use super::calls::{Change, Decision};
 use super::types::{CallResult, Ended};
 
+/// Why a call was called off that its caller had sent again.
+const YIELDED: &str =
+    "sent again with its idempotency-key while this sidecar was away; another has that call";
+
+/// Whether a call was called off in favour of another of its key.
+#[must_use]
+pub fn has_yielded(call: &Call) -> bool {
+    matches!(call.state, State::Cancelled(_)) && call.unmade == YIELDED
+}
+
 /// Whether an attempt is to be made.
 #[derive(Debug)]
 pub enum Begin {
@@ -82,6 +92,21 @@ fn event(ended: Ended) -> (Event, Option<CallResult>) {
 /// When it is finished.
 pub fn cancel(call: &Call, now: Time) -> Result<Decision, Conflict> {
     decide(call, &Event::Cancel, now)
+}
+
+/// Its caller has sent it again elsewhere, while this sidecar was away.
+///
+/// # Errors
+/// When an attempt was begun.
+pub fn yielded(call: &Call, now: Time) -> Result<Decision, Conflict> {
+    if !call.attempts.is_empty() {
+        return Err(Conflict(call.state.as_str()));
+    }
+    let mut decided = decide(call, &Event::Cancel, now)?;
+    if let Decision::Change(change) = &mut decided {
+        YIELDED.clone_into(&mut change.call.unmade);
+    }
+    Ok(decided)
 }
 
 /// Somebody wants it run again.

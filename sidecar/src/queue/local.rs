@@ -37,12 +37,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::accept::{Accept, Taken};
 use self::batch::{Op, Reply};
-use self::engine::{Engine, Key, function_key, unavailable};
+use self::engine::{Engine, Key, unavailable};
 use self::index::Index;
 use self::writer::{Queued, Writer};
 use super::clock::Clock;
 use super::codec::Head;
-use super::types::{Accepted, CallId, Idempotency, Record};
+use super::token::Tokens;
+use super::types::{Accepted, CallId, KeyName, Known, Record};
 use super::{Error, Inbox};
 use crate::telemetry::observe::Observer;
 
@@ -106,6 +107,8 @@ pub struct Local {
 /// What handle and writer both hold.
 struct Shared {
     config: Config,
+    /// Of this queue's calls.
+    tokens: Tokens,
     /// A lock, held for single steps and never across a commit: the writer changes calls,
     /// [`super::Work`] takes what is due.
     index: Mutex<Index>,
@@ -167,8 +170,10 @@ impl Local {
         if let Clock::Steady(clock) = &config.clock {
             clock.resume(engine.anchor()?.as_ref());
         }
+        let tokens = Tokens::new(&engine.token_secret()?);
         let shared = Arc::new(Shared {
             config,
+            tokens,
             index: Mutex::default(),
             engine: ArcSwapOption::new(Some(engine.clone())),
             up: watch::Sender::new(true),
@@ -257,10 +262,8 @@ impl Local {
             let limit = config.max_head;
             return Err(Error::HeadTooLarge { size, limit });
         }
-        let idempotency = record.idempotency.map(|i| {
-            let name = function_key(&record.function, i.key.as_bytes());
-            (name, i.digest)
-        });
+        let digest = record.idempotency.as_ref().map(|i| i.digest);
+        let idempotency = record.key_name().zip(digest);
         Ok(Accept {
             key: CallId::new(now, config.node.clone()).key(),
             now,
@@ -285,6 +288,16 @@ impl Local {
 
     fn id(&self, key: Key) -> CallId {
         CallId::from_key(key, self.shared.config.node.clone())
+    }
+
+    fn accepted(&self, key: Key, replayed: bool) -> Accepted {
+        let id = self.id(key);
+        let token = self.shared.tokens.of(&id);
+        Accepted {
+            id,
+            replayed,
+            token,
+        }
     }
 }
 
@@ -320,31 +333,27 @@ impl Inbox for Local {
             let taken = tokio::time::timeout(limit, taken).await;
             let taken =
                 taken.map_err(|_| Error::Unavailable("its disk does not answer".into()))??;
-            let accepted = |taken: Taken| Accepted {
-                id: self.id(taken.key),
-                replayed: taken.replayed,
-            };
+            let accepted = |taken: Taken| self.accepted(taken.key, taken.replayed);
             Ok(taken.into_iter().map(accepted).collect())
         })
     }
 
-    fn find(
-        &self,
-        function: &FunctionName,
-        idempotency: &Idempotency,
-    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>> {
-        let name = function_key(function, idempotency.key.as_bytes());
-        let digest = idempotency.digest;
+    fn find(&self, name: &KeyName) -> BoxFuture<'_, Result<Option<Known>, Error>> {
+        let name = name.clone();
         Box::pin(async move {
-            let found = self.read(move |_, engine| accept::known(engine, &name));
-            match found.await? {
-                None => Ok(None),
-                Some((key, before)) if before == digest => Ok(Some(Accepted {
-                    id: self.id(key),
-                    replayed: true,
-                })),
-                Some((key, _)) => Err(Error::IdempotencyConflict(self.id(key).to_string())),
-            }
+            let found = self.read(move |_, engine| {
+                let Some((key, digest)) = accept::known(engine, &name)? else {
+                    return Ok(None);
+                };
+                let begun = engine.state(key)?.is_none_or(|stored| stored.is_begun());
+                Ok(Some((key, digest, begun)))
+            });
+            let known = |(key, digest, begun)| Known {
+                accepted: self.accepted(key, true),
+                digest,
+                begun,
+            };
+            Ok(found.await?.map(known))
         })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::call::Call;
-use gateless_core::name::{FunctionName, NodeId};
+use gateless_core::name::NodeId;
 use gateless_core::time::Time;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::calls::Change;
 use super::clock::Clock;
-use super::types::{CallId, CallResult, CallbackState, Record};
+use super::token::Tokens;
+use super::types::{CallId, CallResult, CallbackState, KeyName, Record};
 
 /// Handle to the queue. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ pub struct Memory {
 
 struct Shared {
     node: NodeId,
+    tokens: Tokens,
     clock: Clock,
     /// A lock, held for single steps.
     state: Mutex<State>,
@@ -41,7 +43,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     calls: BTreeMap<CallId, Entry>,
-    keys: HashMap<(FunctionName, String), (CallId, [u8; 32])>,
+    keys: HashMap<KeyName, (CallId, [u8; 32])>,
 }
 
 /// A call and what the queue itself must know of it.
@@ -70,6 +72,7 @@ impl Memory {
     pub fn new(node: NodeId, clock: Clock) -> Self {
         let shared = Shared {
             node,
+            tokens: Tokens::new(&rand::random()),
             clock,
             state: Mutex::default(),
             changed: watch::Sender::new(0),

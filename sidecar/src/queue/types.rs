@@ -9,6 +9,7 @@ use bytes::Bytes;
 use gateless_common::header::TRIGGER;
 use gateless_common::name::{check_label, is_hex};
 use gateless_core::call::Call;
+use gateless_core::keys;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::Principal;
 use gateless_core::time::Time;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::Error;
 use super::clock::{Skew, millis};
 
-/// `<uuidv7 simple hex>-<node id>`: unguessable, in order of time, and it names its sidecar.
+/// `<uuidv7 simple hex>-<node id>`: in order of time, and it names its sidecar. It is no secret and opens nothing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
     uuid: Uuid,
@@ -28,8 +29,7 @@ impl CallId {
     /// A new id at `now`.
     ///
     /// The 12 bits after the milliseconds are a finer fraction of time (RFC 9562, 6.2,
-    /// method 3), so ids of one sidecar sort as they were made; the other 62 are random,
-    /// because whoever knows an id can read the result.
+    /// method 3), so ids of one sidecar sort as they were made; the other 62 are random.
     #[must_use]
     pub fn new(now: Time, node: NodeId) -> Self {
         let fraction = (now.as_nanos() % 1_000_000) * 4096 / 1_000_000;
@@ -116,6 +116,17 @@ pub struct Record {
 }
 
 impl Record {
+    /// The key it was sent with, as its caller's.
+    #[must_use]
+    pub fn key_name(&self) -> Option<KeyName> {
+        let idempotency = self.idempotency.as_ref()?;
+        Some(KeyName {
+            function: self.function.clone(),
+            caller: keys::scope(&self.principal),
+            key: idempotency.key.clone(),
+        })
+    }
+
     /// A trigger made it: nobody reads its answer.
     #[must_use]
     pub fn is_of_trigger(&self) -> bool {
@@ -147,12 +158,47 @@ pub struct Idempotency {
     pub digest: [u8; 32],
 }
 
+/// An idempotency key of one caller of one function: what it stands for is one call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyName {
+    pub function: FunctionName,
+    /// [`keys::scope`] of who used it.
+    pub caller: String,
+    pub key: String,
+}
+
 /// A call was accepted, durably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub id: CallId,
     /// It was accepted before, under the same idempotency key.
     pub replayed: bool,
+    /// Reads its status and result.
+    pub token: String,
+}
+
+/// What a key was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The call, as one that was accepted before.
+    pub accepted: Accepted,
+    /// As in [`Idempotency`].
+    pub digest: [u8; 32],
+    /// An attempt of it was begun, or it is over.
+    pub begun: bool,
+}
+
+impl Known {
+    /// The call, if the key is used for the same again.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyConflict`].
+    pub fn for_same(self, digest: &[u8; 32]) -> Result<Accepted, Error> {
+        match self.digest == *digest {
+            true => Ok(self.accepted),
+            false => Err(Error::IdempotencyConflict),
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -242,6 +288,8 @@ pub struct View {
     /// Why its last attempt failed; empty when none has, or a later one did not.
     pub callback_error: String,
     pub idempotency_key: Option<String>,
+    /// Who made it.
+    pub principal: Principal,
     /// Of the request.
     pub body_bytes: u64,
     /// Of the kept answer.
@@ -261,7 +309,8 @@ impl View {
         match self.call.state {
             State::Dead(_, reason) if last.is_empty() => reason.as_str().to_owned(),
             State::Dead(_, reason) => format!("{}: {last}", reason.as_str()),
-            State::Cancelled(_) => "cancelled".to_owned(),
+            State::Cancelled(_) if self.call.unmade.is_empty() => "cancelled".to_owned(),
+            State::Cancelled(_) => format!("cancelled: {}", self.call.unmade),
             _ => String::new(),
         }
     }

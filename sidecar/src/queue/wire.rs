@@ -215,7 +215,7 @@ pub fn status(error: Error) -> Status {
         | Error::Callback(_)
         | Error::CallbackAddress(_)
         | Error::IdempotencyKey { .. }
-        | Error::IdempotencyConflict(_)
+        | Error::IdempotencyConflict
         | Error::IdempotencyTaken(_) => Grpc::InvalidArgument,
     };
     let mut status = Status::new(code, error.to_string());
@@ -237,7 +237,10 @@ pub fn remote(status: &Status) -> Error {
                 | Code::CallStateConflict
                 | Code::CallHasNoResult
                 | Code::QueueFull
-                | Code::QueueUnavailable),
+                | Code::QueueUnavailable
+                | Code::IdempotencyKeyReused
+                | Code::BodyTooLarge
+                | Code::HeadTooLarge),
             ),
             _,
         ) => code,

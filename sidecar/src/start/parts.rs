@@ -20,7 +20,7 @@ use super::components::Components;
 use super::listeners::Addresses;
 use super::{Config, Error};
 use crate::admin::logs::InstanceLogs;
-use crate::admin::{Admin, Host};
+use crate::admin::{Admin, Host, Keys};
 use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
 use crate::call::{Proxy, Reserve};
@@ -34,13 +34,14 @@ use crate::instance::Drivers;
 use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
-use crate::queue::Queue;
 use crate::queue::callback::Destinations;
 use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
+use crate::queue::home::{MAX_MESSAGE_BYTES, Others};
 use crate::queue::invoke::Lookup;
 use crate::queue::types::CallId;
+use crate::queue::{Homes, Queue};
 use crate::reconcile;
 use crate::runtime::Registry;
 use crate::telemetry::metrics::{Length, Metrics};
@@ -87,7 +88,10 @@ impl trigger::Peers for Peers {
 
     fn is_open(&self, at: &NodeId, id: &CallId) -> BoxFuture<'static, Result<bool, Status>> {
         let channel = self.0.channel(at);
-        let request = v1::CallRequest { id: id.to_string() };
+        let request = v1::CallRequest {
+            id: id.to_string(),
+            proof: Vec::new(),
+        };
         Box::pin(async move {
             let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
             let mut client = SidecarAdminClient::new(channel);
@@ -100,12 +104,52 @@ impl trigger::Peers for Peers {
     }
 }
 
+impl Others for Peers {
+    fn live(&self) -> Vec<NodeId> {
+        let members = self.0.members();
+        let members = members.borrow();
+        members.iter().map(|member| member.node.clone()).collect()
+    }
+
+    fn accept(
+        &self,
+        to: &NodeId,
+        request: v1::AcceptCallsRequest,
+    ) -> BoxFuture<'static, Result<v1::AcceptCallsResponse, Status>> {
+        let channel = self.0.channel(to);
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
+            let mut client = SidecarAdminClient::new(channel);
+            Ok(client.accept_calls(request).await?.into_inner())
+        })
+    }
+
+    fn find(
+        &self,
+        at: &NodeId,
+        request: v1::FindKeysRequest,
+    ) -> BoxFuture<'static, Result<v1::FindKeysResponse, Status>> {
+        let channel = self.0.channel(at);
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
+            let mut client = SidecarAdminClient::new(channel);
+            Ok(client.find_keys(request).await?.into_inner())
+        })
+    }
+}
+
+/// The way to homes of idempotency keys.
+pub(super) fn homes(node: &NodeId, queue: &queue::Local, peers: &cluster::Handle) -> Arc<Homes> {
+    let (clock, others) = (queue.config().clock.clone(), Arc::new(Peers(peers.clone())));
+    Homes::new(node.clone(), Queue::of(queue), clock, others)
+}
+
 /// Begins to fire schedules and to take events and messages.
 pub(super) async fn triggers(
     config: &Config,
     proxy: &Proxy,
     control: &Arc<catalogue::Handle>,
-    queue: &queue::Local,
+    (queue, homes): (&queue::Local, &Arc<Homes>),
     host: &Host,
     metrics: &Arc<Metrics>,
 ) -> trigger::Handle {
@@ -117,6 +161,7 @@ pub(super) async fn triggers(
         policy: proxy.policy.clone(),
         bodies: proxy.bodies.clone(),
         queue: Arc::new(queue.clone()),
+        homes: homes.clone(),
         calls: Arc::new(queue.clone()),
         max_body: queue.config().max_body,
         clock: Clock::Wall,
@@ -202,7 +247,7 @@ pub(super) fn outside(config: &Config, addresses: &Addresses) -> Result<Outside,
 /// functions go through, once it is opened.
 pub(super) fn deliver(
     proxy: &Arc<Proxy>,
-    queue: &queue::Local,
+    (queue, homes): (&queue::Local, &Arc<Homes>),
     control: &Arc<catalogue::Handle>,
     outside: &Outside,
 ) -> (Dispatcher, Arc<Router>) {
@@ -223,7 +268,9 @@ pub(super) fn deliver(
     };
     let invoker = Arc::new(Invoker(proxy.clone()));
     let (policies, clock) = (Arc::new(policies), queue.config().clock.clone());
-    let dispatcher = Dispatcher::start(Queue::of(queue), clock, invoker, policies, callbacks);
+    let homes = Some(homes.clone());
+    let queue = Queue::of(queue);
+    let dispatcher = Dispatcher::start(queue, clock, invoker, policies, callbacks, homes);
     let told = dispatcher.clone();
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {
@@ -326,16 +373,27 @@ pub(super) fn host(
     })
 }
 
+/// Where other sidecars' calls are taken in.
+pub(super) fn keys(proxy: &Proxy, (queue, homes): (&queue::Local, &Arc<Homes>)) -> Keys {
+    Keys {
+        homes: homes.clone(),
+        inbox: Arc::new(queue.clone()),
+        policy: proxy.policy.clone(),
+    }
+}
+
 pub(super) fn admin(
     queue: &queue::Local,
+    keys: Keys,
     logs: Logs,
     node: NodeId,
     host: Host,
     triggers: trigger::Handle,
 ) -> SidecarAdminServer<Admin> {
     let logs = InstanceLogs { store: logs, node };
-    let admin = Admin::new(Arc::new(queue.clone()), Arc::new(logs), host, triggers);
-    SidecarAdminServer::new(admin)
+    let (calls, logs) = (Arc::new(queue.clone()), Arc::new(logs));
+    let admin = Admin::new(calls, keys, logs, host, triggers);
+    SidecarAdminServer::new(admin).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {

@@ -1,24 +1,28 @@
 //! The call a trigger makes, as a record of the queue.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, TRIGGER};
 use gateless_core::config::Function;
-use gateless_core::limit::Buckets;
-use gateless_core::policy::{Admitted, Identity, Maker, Policy, Proof, Subject};
+use gateless_core::policy::{Admitted, Identity, Maker, Policy};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use crate::call::error::Error;
 use crate::catalogue::config::Trigger;
-use crate::clock;
+use crate::queue;
 use crate::queue::types::{Header, Idempotency, Record};
 
 /// A trigger's call. `key` names what it is for, everywhere and for ever: two calls of the same key
 /// are the same call, and the function sees it as `idempotency-key`. The trigger's own headers come
 /// before those of what fired it.
-pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key: String) -> Record {
+/// What it stands for is the key alone, unless `digest` says more.
+pub(super) fn record(
+    trigger: &Trigger,
+    fired_by: Vec<Header>,
+    body: Bytes,
+    key: String,
+    digest: Option<[u8; 32]>,
+) -> Record {
     let own = |name: &str| name == IDEMPOTENCY_KEY.as_str() || trigger.headers.contains_key(name);
     let mut headers: Vec<Header> = fired_by.into_iter().filter(|(n, _)| !own(n)).collect();
     let given = trigger.headers.iter();
@@ -29,7 +33,7 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
         IDEMPOTENCY_KEY.as_str().to_owned(),
         Bytes::from(key.clone()),
     ));
-    let digest = Sha256::digest(key.as_bytes()).into();
+    let digest = digest.unwrap_or_else(|| Sha256::digest(key.as_bytes()).into());
     Record {
         function: trigger.function.clone(),
         method: trigger.method.as_str().to_owned(),
@@ -42,35 +46,6 @@ pub(super) fn record(trigger: &Trigger, fired_by: Vec<Header>, body: Bytes, key:
     }
 }
 
-/// What the policy judges: a record and the function it is for.
-struct Fired<'a> {
-    function: &'a Function,
-    record: Record,
-}
-
-impl Subject for Fired<'_> {
-    fn function(&self) -> &Function {
-        self.function
-    }
-
-    fn identity(&self) -> &Identity {
-        &Identity::Trigger
-    }
-
-    fn source(&self) -> Option<IpAddr> {
-        None
-    }
-
-    fn proof(&self) -> Option<&Proof> {
-        None
-    }
-
-    /// What an operator wrote down is not counted.
-    fn buckets<T>(&self, _: impl FnOnce(&mut Buckets) -> T) -> Option<T> {
-        None
-    }
-}
-
 /// Lets a trigger's call through the policy.
 ///
 /// # Errors
@@ -80,9 +55,9 @@ pub(super) fn admit(
     function: &Function,
     record: Record,
 ) -> Result<Admitted<Record>, String> {
-    let fired = policy.admit(Fired { function, record }, clock::now());
+    let admitted = queue::admit::admit(policy, function, record, Identity::Trigger);
     let refused = |refused| Error::NotAdmitted(function.name.clone(), refused).to_string();
-    Ok(fired.map_err(refused)?.map(|fired| fired.record))
+    admitted.map_err(refused)
 }
 
 /// A key made of texts of any length.

@@ -352,7 +352,7 @@ fn record(trigger: &Trigger, at: Time, again: Option<u32>) -> Option<queue::type
     headers.extend(content_type.clone().map(|v| ("content-type".to_owned(), v)));
     headers.push((SCHEDULED_AT.as_str().to_owned(), text(at).into()));
     let key = Cron::idempotency_key(&trigger.uid, at, again);
-    Some(call::record(trigger, headers, body.clone(), key))
+    Some(call::record(trigger, headers, body.clone(), key, None))
 }
 
 /// Saves, a second after something changed.

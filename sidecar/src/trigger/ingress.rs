@@ -1,18 +1,22 @@
 //! What is sent to `/_gateless/events` and `/_gateless/topics`: parsed, matched, queued.
 //!
-//! 202 means that every call it leads to is on disk, in one commit; when one cannot be taken, none
-//! is, and the sender tries again. That nobody wants an event is no error: its sender cannot know.
+//! 202 means that every call it leads to is on disk. Those of one event or message are taken in one commit, at the home of its
+//! key: when one cannot be taken, none of them is, and the sender tries again. That nobody wants an event is no error: its
+//! sender cannot know.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use gateless_common::header::IDEMPOTENCY_KEY;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::check_label;
-use gateless_core::policy::Admitted;
+use gateless_core::policy::{Admitted, Identity};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::event::{self, Bad, Event};
 use super::table::Table;
@@ -23,6 +27,8 @@ use crate::call::{Payload, origin};
 use crate::catalogue::config::{Source, Trigger};
 use crate::endpoint::body::{Body, Inbound};
 use crate::queue;
+use crate::queue::admit::may_call;
+use crate::queue::home::{Group, Taken};
 use crate::queue::types::Record;
 
 const METHODS: &str = "OPTIONS, POST";
@@ -31,6 +37,8 @@ const MAX_EVENTS: usize = 1_000;
 /// Calls one request may lead to, and bytes of their bodies.
 const MAX_CALLS: usize = 1_000;
 const MAX_BYTES: usize = 64 << 20;
+/// Events of a batch whose calls are being queued.
+const AT_ONCE: usize = 16;
 
 /// A path of this module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,19 +73,30 @@ impl Route {
     }
 }
 
+/// Who sends something, and from where.
+pub struct Poster {
+    pub identity: Identity,
+    pub source: Option<IpAddr>,
+}
+
 /// A call to be queued, and on whose behalf.
 struct Due {
+    /// What it comes from, for a home of all calls that come from the same; empty where they have no key.
+    home: Arc<[u8]>,
+    /// Whoever sent it could have called the function.
+    is_shown: bool,
     trigger: Arc<Trigger>,
     record: Admitted<Record>,
     policy: AsyncPolicy,
 }
 
 impl Handle {
-    /// Answers a request; `caller` is a hash of its address, where that is one caller's.
+    /// Answers a request of `poster`; `caller` is a hash of its address, where that is one caller's.
     pub async fn ingest(
         &self,
         route: Route,
         request: Request<Incoming>,
+        poster: Poster,
         caller: Option<u64>,
     ) -> Response<Body> {
         if request.method() == Method::OPTIONS {
@@ -104,7 +123,8 @@ impl Handle {
             Err(error) => return error.into_response(),
         };
         origin::ensure_traceparent(&mut parts.headers);
-        self.take(&route, &parts.headers, payload.whole()).await
+        self.take(&route, &parts.headers, payload.whole(), &poster)
+            .await
     }
 
     /// Memory for what comes, before any of it is read: `None` when nobody waits for it. What is `keyed` may have been
@@ -146,6 +166,7 @@ impl Handle {
         route: &Route,
         headers: &http::HeaderMap,
         body: Bytes,
+        poster: &Poster,
     ) -> Response<Body> {
         let table = self.inner.table.load_full();
         let due = match route {
@@ -153,11 +174,11 @@ impl Handle {
                 Ok(events) if events.len() > MAX_EVENTS => {
                     return too_many(format!("a batch may have {MAX_EVENTS} events"));
                 }
-                Ok(events) => self.of_events(&table, namespace, headers, &events),
+                Ok(events) => self.of_events(&table, namespace, headers, &events, poster),
                 Err(bad) => return refused(&bad),
             },
             Route::Topic { namespace, topic } => {
-                match self.of_message(&table, (namespace, topic), headers, body) {
+                match self.of_message(&table, (namespace, topic), headers, body, poster) {
                     Ok(due) => due,
                     Err(error) => return Error::from(error).into_response(),
                 }
@@ -180,18 +201,24 @@ impl Handle {
         namespace: &str,
         headers: &http::HeaderMap,
         events: &[Event],
+        poster: &Poster,
     ) -> Vec<Due> {
         let mut due = Vec::new();
-        for trigger in table.events(namespace) {
-            let Source::Events(wanted) = &trigger.source else {
-                continue;
-            };
-            for event in events.iter().filter(|event| event.matches(wanted)) {
+        for event in events {
+            let home = call::key("ce", namespace, &event.source_and_id());
+            let home: Arc<[u8]> = home.into_bytes().into();
+            for trigger in table.events(namespace) {
+                let Source::Events(wanted) = &trigger.source else {
+                    continue;
+                };
+                if !event.matches(wanted) {
+                    continue;
+                }
                 let key = call::key("ce", &trigger.uid, &event.source_and_id());
                 let mut fired_by = event.headers();
                 fired_by.extend(call::trace(headers));
-                let record = call::record(trigger, fired_by, event.data(), key);
-                due.extend(self.due(table, trigger, record));
+                let record = call::record(trigger, fired_by, event.data(), key, None);
+                due.extend(self.due(table, trigger, record, home.clone(), poster));
                 if due.len() > MAX_CALLS {
                     return due;
                 }
@@ -206,33 +233,49 @@ impl Handle {
         (namespace, topic): (&str, &str),
         headers: &http::HeaderMap,
         body: Bytes,
+        poster: &Poster,
     ) -> Result<Vec<Due>, queue::Error> {
         let mut due = Vec::new();
         let kept = queue::http::kept(headers);
         let sent = queue::http::idempotency_key(headers)?;
+        let home = sent.map(|key| call::key("topic", namespace, &[topic, key]));
+        let home: Arc<[u8]> = home.unwrap_or_default().into_bytes().into();
         for trigger in table.topic(namespace, topic) {
             let message = match sent {
                 Some(key) => call::key("topic", &trigger.uid, &[topic, key]),
                 None => format!("topic:{}:{}", trigger.uid, uuid::Uuid::new_v4().simple()),
             };
-            let mut record = call::record(trigger, kept.clone(), body.clone(), message);
+            let digest = Some(Sha256::digest(&body).into());
+            let mut record = call::record(trigger, kept.clone(), body.clone(), message, digest);
             if sent.is_none() {
                 record.idempotency = None;
             }
-            due.extend(self.due(table, trigger, record));
+            due.extend(self.due(table, trigger, record, home.clone(), poster));
         }
         Ok(due)
     }
 
-    fn due(&self, table: &Table, trigger: &Arc<Trigger>, record: Record) -> Option<Due> {
+    fn due(
+        &self,
+        table: &Table,
+        trigger: &Arc<Trigger>,
+        record: Record,
+        home: Arc<[u8]>,
+        poster: &Poster,
+    ) -> Option<Due> {
+        let policy = &self.inner.policy;
         let function = table.function(trigger);
         let missing = || format!("there is no function {}", trigger.function);
         let admitted = function.ok_or_else(missing).and_then(|function| {
-            let record = call::admit(&self.inner.policy, function, record)?;
-            Ok((record, function.async_policy))
+            let record = call::admit(policy, function, record)?;
+            let Poster { identity, source } = poster;
+            let is_shown = may_call(policy, function, identity.clone(), *source);
+            Ok((record, function.async_policy, is_shown))
         });
         match admitted {
-            Ok((record, policy)) => Some(Due {
+            Ok((record, policy, is_shown)) => Some(Due {
+                home,
+                is_shown,
                 trigger: trigger.clone(),
                 record,
                 policy,
@@ -246,53 +289,85 @@ impl Handle {
         }
     }
 
+    /// Queues the calls, each group at its home.
     async fn queue_all(&self, due: Vec<Due>) -> Response<Body> {
-        let (mut triggers, mut calls) = (Vec::new(), Vec::new());
-        for Due {
-            trigger,
-            record,
-            policy,
-        } in due
-        {
-            triggers.push(trigger);
-            calls.push((record, policy));
+        let mut groups: Vec<Vec<Due>> = Vec::new();
+        for due in due {
+            match groups.last_mut() {
+                Some(group) if group[0].home == due.home => group.push(due),
+                _ => groups.push(vec![due]),
+            }
         }
-        let accepted = match calls.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.inner.queue.accept_many(calls).await,
+        let groups = groups.into_iter().map(|group| self.queue_group(group));
+        let groups: Vec<_> = stream::iter(groups).buffered(AT_ONCE).collect().await;
+        let (mut accepted, mut unsure, mut ids) = (0, false, Vec::new());
+        for group in groups {
+            match group {
+                Ok(group) => {
+                    accepted += group.accepted;
+                    unsure |= group.unsure;
+                    ids.extend(group.shown);
+                }
+                // What was taken is found again under its key.
+                Err(error) => return Error::from(error).into_response(),
+            }
+        }
+        let mut document = json!({"accepted": accepted, "calls": ids});
+        if unsure {
+            document["idempotency"] = json!("unsure");
+        }
+        let mut response = Response::new(Body::from(document.to_string()));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+
+    async fn queue_group(&self, due: Vec<Due>) -> Result<Queued, queue::Error> {
+        let home = due.first().map(|due| due.home.to_vec());
+        let (mut triggers, mut calls) = (Vec::new(), Vec::new());
+        for due in due {
+            triggers.push((due.trigger, due.is_shown));
+            calls.push((due.record, due.policy));
+        }
+        let group = Group {
+            home: home.unwrap_or_default(),
+            calls,
         };
+        let taken = self.inner.homes.accept(group).await;
         let now = now_ms(&self.inner.clock);
         let stats = &self.inner.stats;
-        match accepted {
-            Ok(accepted) => {
-                let mut ids = Vec::with_capacity(accepted.len());
-                for (trigger, accepted) in triggers.iter().zip(&accepted) {
-                    let (call, replayed) = (&accepted.id, accepted.replayed);
-                    tracing::debug!(trigger = %trigger.name, %call, replayed, "trigger fired");
-                    stats.fired(trigger, accepted, now);
-                    ids.push(accepted.id.to_string());
-                }
-                let document = json!({"accepted": ids.len(), "calls": ids});
-                let mut response = Response::new(Body::from(document.to_string()));
-                *response.status_mut() = StatusCode::ACCEPTED;
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
-                response
+        let Taken { accepted, unsure } = taken.inspect_err(|error| {
+            let (error, calls) = (error.to_string(), triggers.len());
+            tracing::warn!(error, calls, "triggers could not fire");
+            for (trigger, _) in &triggers {
+                stats.failed(trigger, &error, now);
             }
-            Err(error) => {
-                let text = error.to_string();
-                tracing::warn!(
-                    error = text,
-                    calls = triggers.len(),
-                    "triggers could not fire"
-                );
-                for trigger in &triggers {
-                    stats.failed(trigger, &text, now);
-                }
-                Error::from(error).into_response()
+        })?;
+        let mut shown = Vec::new();
+        for ((trigger, is_shown), accepted) in triggers.iter().zip(&accepted) {
+            let (call, replayed) = (&accepted.id, accepted.replayed);
+            tracing::debug!(trigger = %trigger.name, %call, replayed, "trigger fired");
+            stats.fired(trigger, accepted, now);
+            if *is_shown {
+                shown.push(accepted.id.to_string());
             }
         }
+        Ok(Queued {
+            accepted: accepted.len(),
+            unsure,
+            shown,
+        })
     }
+}
+
+/// Calls of one event or message that are on disk.
+struct Queued {
+    accepted: usize,
+    /// As in [`Taken`].
+    unsure: bool,
+    /// Ids of those to functions that whoever sent it could have called.
+    shown: Vec<String>,
 }
 
 /// What may be sent, and for events the handshake of CloudEvents' web hooks (HTTP 1.1 Web Hooks for Event

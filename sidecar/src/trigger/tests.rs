@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::name::FunctionName;
+use gateless_core::policy::Identity;
 use gateless_core::time::Time;
 use gateless_core::trigger::TriggerName;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::ingress::Route;
+use super::ingress::{Poster, Route};
 use super::*;
 use crate::call::bodies::Bodies;
 use crate::catalogue::config::tests::sample as function;
@@ -22,7 +23,7 @@ use crate::queue::clock::Manual;
 use crate::queue::filter::Filter;
 use crate::queue::local;
 use crate::queue::types::View;
-use crate::queue::{Calls, Local};
+use crate::queue::{Calls, Local, Queue};
 
 const START: Time = Time::from_millis(1_800_000_000_000);
 
@@ -126,6 +127,11 @@ impl Fixture {
             policy: Arc::default(),
             bodies: Bodies::default(),
             queue: Arc::new(queue.clone()),
+            homes: Homes::alone(
+                node.clone(),
+                Queue::of(&queue),
+                Clock::Manual(clock.clone()),
+            ),
             calls: Arc::new(queue.clone()),
             max_body: 1 << 20,
             clock: Clock::Manual(clock.clone()),
@@ -158,7 +164,11 @@ impl Fixture {
             .collect();
         let route = Route::of(path).unwrap();
         let body = Bytes::from(body.to_owned());
-        let response = self.handle.take(&route, &headers, body).await;
+        let poster = Poster {
+            identity: Identity::Anonymous,
+            source: None,
+        };
+        let response = self.handle.take(&route, &headers, body, &poster).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
@@ -275,7 +285,7 @@ async fn headers_of_a_call_are_the_events_and_the_triggers() {
         header("content-type", "text/plain"),
         header("idempotency-key", "theirs"),
     ];
-    let record = call::record(&trigger, fired_by, "x".into(), "key".into());
+    let record = call::record(&trigger, fired_by, "x".into(), "key".into(), None);
     let expected = [
         header("ce-id", "1"),
         header("content-type", "a/b"),

@@ -2,8 +2,10 @@
 
 use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
+use gateless_core::policy::{Maker, Principal};
 
 use super::fixture::{Fixture, admitted, function, keyed, of, record, with_default};
+use crate::queue::types::Record;
 
 pub(in crate::queue) async fn several_calls_are_taken_in_together(queue: Fixture) {
     let inbox = &queue.queue.inbox;
@@ -74,12 +76,31 @@ pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refu
     assert!(one.replayed != two.replayed);
     let other = queue.accept(keyed("a", "k", 2)).await.unwrap_err();
     assert_eq!(other.code(), Code::IdempotencyKeyReused);
+    assert!(!other.to_string().contains(&one.id.to_string()), "{other}");
+    assert_eq!(
+        (&one.token, &two.token),
+        (&queue.queue.calls.token(&one.id), &one.token)
+    );
     // Another function's key is another key.
-    let elsewhere = crate::queue::types::Record {
+    let elsewhere = Record {
         function: of("b", "").function,
         ..keyed("a", "k", 1)
     };
     assert!(!queue.accept(elsewhere).await.unwrap().replayed);
+    // And so is another caller's, whatever it is used for.
+    for (key, digest) in [(None, 2), (Some("ann".into()), 3), (Some("bob".into()), 1)] {
+        let principal = Principal {
+            maker: Maker::Function,
+            key,
+            source: None,
+        };
+        let another = Record {
+            principal,
+            ..keyed("a", "k", digest)
+        };
+        assert!(!queue.accept(another.clone()).await.unwrap().replayed);
+        assert!(queue.accept(another).await.unwrap().replayed);
+    }
     // Once the result is forgotten the key is free.
     queue.queue.calls.cancel(&one.id).await.unwrap();
     queue.clock.advance(AsyncPolicy::DEFAULT.result_ttl);

@@ -3,7 +3,7 @@
 use gateless_core::config::AsyncPolicy;
 use std::time::Duration;
 
-use super::fixture::{Fixture, admitted, answer, failed, function, keyed, record};
+use super::fixture::{Fixture, admitted, answer, failed, keyed, record};
 use crate::queue::Error;
 
 pub(in crate::queue) async fn delivery_that_is_dropped_or_released_comes_back(queue: Fixture) {
@@ -101,15 +101,16 @@ pub(in crate::queue) async fn call_under_way_is_adopted_as_a_begun_delivery(queu
 
 pub(in crate::queue) async fn call_that_was_under_way_first_keeps_its_key(queue: Fixture) {
     let (inbox, work) = (&queue.queue.inbox, &queue.queue.work);
-    let idempotency = keyed("0", "k", 1).idempotency.unwrap();
-    assert_eq!(inbox.find(&function(), &idempotency).await, Ok(None));
+    let name = keyed("0", "k", 1).key_name().unwrap();
+    assert_eq!(inbox.find(&name).await, Ok(None));
     let adopted = work
         .adopt(admitted(keyed("0", "k", 1)), &AsyncPolicy::DEFAULT)
         .await;
     let adopted = adopted.unwrap();
     let id = adopted.lease.id().clone();
-    let known = inbox.find(&function(), &idempotency).await;
-    assert_eq!(known.unwrap().unwrap().id, id);
+    let known = inbox.find(&name).await.unwrap().unwrap();
+    assert_eq!((known.digest, known.begun), ([1; 32], true));
+    assert_eq!(known.accepted.id, id);
     let again = queue.accept(keyed("0", "k", 1)).await.unwrap();
     assert!(again.replayed && again.id == id);
     // Two that were sent at once are two; the second stays its caller's.
@@ -117,15 +118,14 @@ pub(in crate::queue) async fn call_that_was_under_way_first_keeps_its_key(queue:
         .adopt(admitted(keyed("0", "k", 1)), &AsyncPolicy::DEFAULT)
         .await;
     assert_eq!(second.unwrap_err(), Error::IdempotencyTaken(id.to_string()));
-    let other = keyed("1", "k", 2).idempotency.unwrap();
-    let conflict = inbox.find(&function(), &other).await;
-    assert_eq!(conflict, Err(Error::IdempotencyConflict(id.to_string())));
+    let conflict = known.for_same(&[2; 32]);
+    assert_eq!(conflict, Err(Error::IdempotencyConflict));
     let begun = super::fixture::Begun {
         lease: adopted.lease,
         call: adopted.job.call,
         number: 1,
     };
     begun.end(answer(200), queue.now()).await.unwrap();
-    let known = inbox.find(&function(), &idempotency).await;
-    assert_eq!(known.unwrap().unwrap().id, id);
+    let known = inbox.find(&name).await.unwrap().unwrap();
+    assert_eq!(known.accepted.id, id);
 }

@@ -64,7 +64,7 @@ fn with_functions(
         functions,
         outside: Outside::new(Arc::new(Egress::new(vec![loopback])), &[]),
     };
-    Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks)
+    Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks, None)
 }
 
 /// No function can be called.

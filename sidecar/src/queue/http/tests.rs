@@ -8,14 +8,15 @@ use gateless_core::access::Access;
 use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::{Identity, Policy};
+use gateless_core::policy::{Identity, Maker, Policy, Principal};
 use gateless_core::time::Time;
 use http::{Request, request};
 
 use super::*;
 use crate::call::Payload;
-use crate::queue::Error;
+use crate::queue::clock::Clock;
 use crate::queue::contract::fixture::{self, Fixture};
+use crate::queue::{reading, token, wire};
 use crate::runtime::{HoldCaps, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -54,8 +55,9 @@ async fn send(
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
+    let (queue, clock) = (fixture.queue.clone(), Clock::Manual(fixture.clock.clone()));
     accept(
-        &*fixture.queue.inbox,
+        &Homes::alone(NodeId::new(fixture::NODE), queue, clock),
         admitted(parts, body),
         &Egress::default(),
     )
@@ -80,7 +82,8 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
     assert_eq!(document["result_url"], format!("{url}/result"));
 
     let id = CallId::parse(&id).unwrap();
-    let shown = json(&status(&*fixture.queue.calls, &id).await.unwrap());
+    let view = fixture.queue.calls.get(&id).await.unwrap();
+    let shown = json(&status_response(&wire::call(&view)));
     assert_eq!(
         (&shown["state"], &shown["path"]),
         (&"queued".into(), &"/x?y=1".into())
@@ -130,6 +133,55 @@ async fn idempotency_key_gives_the_same_call_or_a_refusal() {
 }
 
 #[tokio::test]
+async fn call_is_read_by_who_shows_its_token_or_the_key_it_was_made_with() {
+    let fixture = Fixture::memory();
+    let response = send(&fixture, &[], "a").await.unwrap();
+    let text = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    let (id, token) = (
+        CallId::parse(&text("x-call-id")).unwrap(),
+        text("x-call-token"),
+    );
+    assert_eq!(json(&response)["token"], token.as_str());
+    assert!(token.len() * 4 >= 128, "{token}");
+    let principal = Principal {
+        maker: Maker::Anonymous,
+        key: Some("ann".into()),
+        source: None,
+    };
+    let record = Record {
+        principal,
+        ..fixture::record("b")
+    };
+    let keyed = fixture.accept(record).await.unwrap().id;
+    let calls = &*fixture.queue.calls;
+    let read = async |id: &CallId, shown: Option<&str>, key: Option<&str>| {
+        let shown = shown.map(|shown| token::proof(shown.as_bytes()));
+        let key = |_: &_, _: &_| key.map(Into::into);
+        let read = reading::read(calls, id, shown.as_ref(), key).await;
+        read.map(|view| view.id).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&id, Some(&token), None).await, Ok(id.clone()));
+    assert_eq!(
+        read(&keyed, Some("of ann"), Some("ann")).await,
+        Ok(keyed.clone())
+    );
+    // All else looks like a call that never was.
+    let unknown = CallId::new(Time::from_millis(7), NodeId::new(fixture::NODE));
+    let never = |id: &CallId| Err(Error::NotFound(id.to_string()).to_string());
+    for (id, shown, key) in [
+        (&unknown, Some(token.as_str()), None),
+        (&id, None, None),
+        (&id, Some("other"), None),
+        (&id, Some("of ann"), Some("ann")),
+        (&keyed, Some(token.as_str()), None),
+        (&keyed, Some("of bob"), Some("bob")),
+        (&keyed, None, None),
+    ] {
+        assert_eq!(read(id, shown, key).await, never(id), "{shown:?} {key:?}");
+    }
+}
+
+#[tokio::test]
 async fn unusable_requests_are_refused_before_anything_is_queued() {
     let fixture = Fixture::memory();
     let check = async |name: &str, value: &str, expected: Code| {
@@ -165,7 +217,7 @@ async fn unknown_ids_and_other_sidecars_ids_are_not_found() {
     let other = "0190f5f0c0de7000800000000000abcd-deadbeef";
     for id in [mine, other] {
         let id = CallId::parse(id).unwrap();
-        let error = status(&*fixture.queue.calls, &id).await.unwrap_err();
+        let error = fixture.queue.calls.get(&id).await.unwrap_err();
         assert_eq!(error.code().status(), 404);
     }
     for text in [

@@ -12,10 +12,13 @@ use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 
 use super::batch::{Batch, OVERHEAD};
-use super::engine::{Engine, Key, function_key, unavailable};
+use super::engine::{
+    Engine, Key, former_idempotency_key, function_key, idempotency_key, unavailable,
+};
 use crate::queue::Error;
 use crate::queue::codec::Stored;
-use crate::queue::types::CallbackState;
+use crate::queue::lifecycle::has_yielded;
+use crate::queue::types::{CallbackState, KeyName};
 
 /// Of the lease under which a call is taken in that is under way already.
 pub(super) const ADOPTED_EPOCH: u32 = 1;
@@ -28,8 +31,8 @@ pub(super) struct Accept {
     pub(super) head: Vec<u8>,
     pub(super) body: Bytes,
     pub(super) callback: bool,
-    /// Key and digest.
-    pub(super) idempotency: Option<(Vec<u8>, [u8; 32])>,
+    /// Its key and what that stands for.
+    pub(super) idempotency: Option<(KeyName, [u8; 32])>,
     pub(super) policy: AsyncPolicy,
     /// Its first attempt is under way already.
     pub(super) running: bool,
@@ -53,7 +56,7 @@ enum Plan {
 /// What the calls planned so far will take up.
 #[derive(Default)]
 struct Planned<'a> {
-    keys: HashMap<&'a [u8], (usize, [u8; 32])>,
+    keys: HashMap<&'a KeyName, (usize, [u8; 32])>,
     waiting: HashMap<&'a FunctionName, u64>,
     calls: u64,
     bytes: u64,
@@ -71,7 +74,7 @@ impl Batch<'_> {
         let mut planned = Planned::default();
         let mut plans = Vec::with_capacity(accepts.len());
         for (index, accept) in accepts.iter().enumerate() {
-            plans.push(self.plan(index, accept, &mut planned, &accepts)?);
+            plans.push(self.plan(index, accept, &mut planned)?);
         }
         let mut taken: Vec<Taken> = Vec::with_capacity(accepts.len());
         for (accept, plan) in accepts.into_iter().zip(plans) {
@@ -93,18 +96,19 @@ impl Batch<'_> {
         index: usize,
         accept: &'a Accept,
         planned: &mut Planned<'a>,
-        all: &[Accept],
     ) -> Result<Plan, Error> {
         if let Some((name, digest)) = &accept.idempotency {
-            if let Some((key, before)) = self.known(name)? {
-                return match before == *digest && !accept.running {
-                    true => Ok(Plan::Before(key)),
-                    false => Err(self.conflict(key, before == *digest)),
-                };
+            match self.known(name)? {
+                Some((_, before)) if before != *digest => return Err(Error::IdempotencyConflict),
+                Some((key, _)) if accept.running => {
+                    return Err(Error::IdempotencyTaken(self.id(key).to_string()));
+                }
+                Some((key, _)) => return Ok(Plan::Before(key)),
+                None => {}
             }
-            match planned.keys.get(name.as_slice()) {
+            match planned.keys.get(name) {
                 Some((same, before)) if before == digest => return Ok(Plan::Same(*same)),
-                Some((same, _)) => return Err(self.conflict(all[*same].key, false)),
+                Some(_) => return Err(Error::IdempotencyConflict),
                 None => drop(planned.keys.insert(name, (index, *digest))),
             }
         }
@@ -116,16 +120,8 @@ impl Batch<'_> {
         Ok(Plan::New)
     }
 
-    fn conflict(&self, key: Key, same: bool) -> Error {
-        let id = self.id(key).to_string();
-        match same {
-            true => Error::IdempotencyTaken(id),
-            false => Error::IdempotencyConflict(id),
-        }
-    }
-
     /// The call a key was used for, and what it was.
-    fn known(&self, name: &[u8]) -> Result<Option<(Key, [u8; 32])>, Error> {
+    fn known(&self, name: &KeyName) -> Result<Option<(Key, [u8; 32])>, Error> {
         match self.idempotency.get(name) {
             Some(found) => Ok(*found),
             None => known(self.engine, name),
@@ -185,7 +181,7 @@ impl Batch<'_> {
         if let Some((name, digest)) = accept.idempotency {
             let value = [&key[..], &digest].concat();
             self.batch
-                .insert(&engine.idempotency, name.as_slice(), value);
+                .insert(&engine.idempotency, idempotency_key(&name), value);
             self.idempotency.insert(name, Some((key, digest)));
         }
         self.stored += size;
@@ -225,7 +221,22 @@ const fn replayed(key: Key) -> Taken {
 }
 
 /// The call a key was used for, and what it was, as on disk.
-pub(super) fn known(engine: &Engine, name: &[u8]) -> Result<Option<(Key, [u8; 32])>, Error> {
+pub(super) fn known(engine: &Engine, name: &KeyName) -> Result<Option<(Key, [u8; 32])>, Error> {
+    if let Some((key, digest)) = found(engine, &idempotency_key(name))? {
+        // A version that knows no callers may have forgotten the call and not its key; one that has yielded has none.
+        let state = engine.state(key)?;
+        let is_kept = state.is_some_and(|stored| !has_yielded(&stored.call));
+        return Ok(is_kept.then_some((key, digest)));
+    }
+    let Some((key, digest)) = found(engine, &former_idempotency_key(name))? else {
+        return Ok(None);
+    };
+    let of_caller = engine.head(key)?.and_then(|head| head.key_name());
+    Ok((of_caller.as_ref() == Some(name)).then_some((key, digest)))
+}
+
+/// Which call is in such a place, and what its key stood for.
+pub(super) fn found(engine: &Engine, name: &[u8]) -> Result<Option<(Key, [u8; 32])>, Error> {
     let value = engine.idempotency.get(name).map_err(unavailable)?;
     Ok(value.as_deref().and_then(|v| {
         let (key, digest) = v.split_first_chunk::<16>()?;

@@ -20,7 +20,7 @@ use super::engine::{Engine, Key, unavailable};
 use crate::queue::Error;
 use crate::queue::calls::{Change, Decide, Decision};
 use crate::queue::codec::Stored;
-use crate::queue::types::CallId;
+use crate::queue::types::{CallId, KeyName};
 use crate::telemetry::observe;
 
 /// Counted for each call besides its bytes: keys, state, indices.
@@ -82,7 +82,7 @@ pub(super) struct Batch<'a> {
     pub(super) now: Time,
     /// What the batch does to finished calls, which the engine doesn't show yet.
     pub(super) closed: HashMap<Key, Option<Stored>>,
-    pub(super) idempotency: HashMap<Vec<u8>, Option<(Key, [u8; 32])>>,
+    pub(super) idempotency: HashMap<KeyName, Option<(Key, [u8; 32])>>,
     answers: Vec<Answer>,
     pub(super) stored: u64,
     pub(super) activated: bool,

@@ -11,6 +11,7 @@ use super::engine::Key;
 use crate::queue::Error;
 use crate::queue::calls::{Among, Calls, Decide, Location};
 use crate::queue::filter::{Filter, Page};
+use crate::queue::token::Proof;
 use crate::queue::types::{CallId, CallResult, Depth, Record, View};
 
 impl Local {
@@ -27,6 +28,14 @@ impl Calls for Local {
         } else {
             Location::Sidecar(id.node().clone())
         }
+    }
+
+    fn token(&self, id: &CallId) -> String {
+        self.shared.tokens.of(id)
+    }
+
+    fn is_token(&self, id: &CallId, shown: &Proof) -> bool {
+        self.shared.tokens.fits(id, shown)
     }
 
     fn get<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<View, Error>> {

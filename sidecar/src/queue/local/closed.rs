@@ -8,8 +8,12 @@ use gateless_core::call::State;
 use gateless_core::call::callback::Next;
 use gateless_core::time::Time;
 
+use super::accept::found;
 use super::batch::{Batch, CallbackSent, OVERHEAD};
-use super::engine::{Key, expiry_key, function_key, split_expiry_key, unavailable};
+use super::engine::{
+    Key, expiry_key, former_idempotency_key, function_key, idempotency_key, split_expiry_key,
+    unavailable,
+};
 use crate::queue::Error;
 use crate::queue::codec::{Stored, result_to_bytes};
 use crate::queue::types::{CallResult, CallbackState};
@@ -191,10 +195,14 @@ impl Batch<'_> {
     /// Removes every trace of a finished call.
     pub(super) fn forget(&mut self, key: Key, stored: &Stored) -> Result<(), Error> {
         let engine = self.engine;
-        if let Some(name) = engine.head(key)?.and_then(|head| head.idempotency_key) {
-            let name = function_key(&stored.function, name.as_bytes());
-            self.batch.remove(&engine.idempotency, name.as_slice());
-            self.idempotency.insert(name, None);
+        if let Some(name) = engine.head(key)?.and_then(|head| head.key_name()) {
+            for place in [idempotency_key(&name), former_idempotency_key(&name)] {
+                // It may be another call's by now, or another caller's.
+                if found(engine, &place)?.is_some_and(|(other, _)| other == key) {
+                    self.batch.remove(&engine.idempotency, place);
+                    self.idempotency.insert(name.clone(), None);
+                }
+            }
         }
         let mut index = self.shared.index.lock();
         if matches!(stored.call.state, State::Dead(..)) {

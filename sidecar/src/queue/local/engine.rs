@@ -9,9 +9,9 @@
 //! | `by_function` | namespace 0 name 0 id | nothing; for listing |
 //! | `dead` | namespace 0 name 0 id | nothing; the dead-letter queue |
 //! | `callbacks` | id | nothing; callbacks to be made; scanned at start |
-//! | `idempotency` | namespace 0 name 0 key | id and digest |
+//! | `idempotency` | namespace 0 name 0 1 caller 0 key (without 1, caller and 0 before a key was its caller's) | id and digest |
 //! | `expiry` | time id | nothing; when a finished call is forgotten |
-//! | `meta` | name | counters, and what the queue's time was (`anchor`) |
+//! | `meta` | name | counters, what the queue's time was (`anchor`), and the secret that result tokens are made with |
 //!
 //! What is due lives in memory only (`index`): an LSM tree is bad at a queue's head, where
 //! every scan steps over the tombstones of all that was taken before.
@@ -27,11 +27,13 @@ use gateless_core::time::Time;
 
 use crate::queue::Error;
 use crate::queue::codec::{Head, Stored};
+use crate::queue::types::KeyName;
 
 /// A call's id as stored.
 pub(super) type Key = [u8; 16];
 
 const BYTES_COUNTER: &str = "bytes";
+const TOKEN_SECRET: &str = "token-secret";
 
 /// The open database.
 pub(super) struct Engine {
@@ -107,6 +109,19 @@ impl Engine {
         batch.insert(&self.meta, BYTES_COUNTER, bytes.to_be_bytes());
     }
 
+    /// What tokens of calls are made with; made when it is asked for first.
+    pub(super) fn token_secret(&self) -> Result<[u8; 32], Error> {
+        let value = self.meta.get(TOKEN_SECRET).map_err(unavailable)?;
+        if let Some(secret) = value.and_then(|v| v.as_ref().try_into().ok()) {
+            return Ok(secret);
+        }
+        let secret: [u8; 32] = rand::random();
+        let mut batch = self.batch();
+        batch.insert(&self.meta, TOKEN_SECRET, secret);
+        batch.commit().map_err(unavailable)?;
+        Ok(secret)
+    }
+
     /// A call's state, and whether it is finished.
     pub(super) fn state(&self, key: Key) -> Result<Option<Stored>, Error> {
         for keyspace in [&self.open, &self.closed] {
@@ -136,6 +151,17 @@ pub(super) fn function_key(function: &FunctionName, rest: &[u8]) -> Vec<u8> {
     let mut key = function_prefix(function);
     key.extend_from_slice(rest);
     key
+}
+
+/// Where the call of an idempotency key is found.
+pub(super) fn idempotency_key(name: &KeyName) -> Vec<u8> {
+    let rest = ["\x01", &name.caller, "\0", &name.key].concat();
+    function_key(&name.function, rest.as_bytes())
+}
+
+/// Where versions before found it, for whom a key was the function's.
+pub(super) fn former_idempotency_key(name: &KeyName) -> Vec<u8> {
+    function_key(&name.function, name.key.as_bytes())
 }
 
 /// The function and the rest of such a key.

@@ -179,7 +179,7 @@ fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u
 }
 
 pub(super) fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
-    let trigger = head.trigger();
+    let (trigger, principal) = (head.trigger(), head.principal());
     View {
         id,
         skew,
@@ -193,6 +193,7 @@ pub(super) fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
         callback: head.callback,
         callback_state: stored.callback,
         callback_error: stored.callback_error,
+        principal,
         idempotency_key: head.idempotency_key,
         body_bytes: head.body_bytes,
         result_bytes: stored.result_bytes,

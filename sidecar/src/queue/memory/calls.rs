@@ -13,6 +13,7 @@ use crate::queue::Error;
 use crate::queue::calls::{Among, Calls, Decide, Decision, Location};
 use crate::queue::clock::Skew;
 use crate::queue::filter::{Filter, Page};
+use crate::queue::token::Proof;
 use crate::queue::types::{CallId, CallResult, Depth, Record, View};
 
 impl Calls for Memory {
@@ -21,6 +22,14 @@ impl Calls for Memory {
             true => Location::Here,
             false => Location::Sidecar(id.node().clone()),
         }
+    }
+
+    fn token(&self, id: &CallId) -> String {
+        self.shared.tokens.of(id)
+    }
+
+    fn is_token(&self, id: &CallId, shown: &Proof) -> bool {
+        self.shared.tokens.fits(id, shown)
     }
 
     fn get<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<View, Error>> {
@@ -147,6 +156,7 @@ impl Entry {
             callback: record.callback.clone(),
             callback_state: self.callback,
             callback_error: self.callback_error.clone(),
+            principal: record.principal.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
             result_bytes: self.result.as_ref().map_or(0, |r| r.body.len() as u64),

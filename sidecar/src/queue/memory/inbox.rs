@@ -11,7 +11,8 @@ use gateless_core::policy::Admitted;
 use gateless_core::time::Time;
 
 use super::{Entry, Memory, State};
-use crate::queue::types::{Accepted, CallId, CallbackState, Idempotency, Record};
+use crate::queue::lifecycle::has_yielded;
+use crate::queue::types::{Accepted, CallId, CallbackState, KeyName, Known, Record};
 use crate::queue::{Error, Inbox};
 
 impl Inbox for Memory {
@@ -41,13 +42,12 @@ impl Inbox for Memory {
             state.check(&calls)?;
             let mut accepted = Vec::with_capacity(calls.len());
             for (record, policy) in calls {
-                let known = state.known(&record.function, record.idempotency.as_ref())?;
-                accepted.push(match known {
-                    Some(id) => Accepted { id, replayed: true },
-                    None => Accepted {
-                        id: self.put(&mut state, record, &policy, Call::new),
-                        replayed: false,
-                    },
+                accepted.push(match state.known(&record)? {
+                    Some(id) => self.accepted(id, true),
+                    None => {
+                        let id = self.put(&mut state, record, &policy, Call::new);
+                        self.accepted(id, false)
+                    }
                 });
             }
             drop(state);
@@ -56,18 +56,29 @@ impl Inbox for Memory {
         })
     }
 
-    fn find(
-        &self,
-        function: &FunctionName,
-        idempotency: &Idempotency,
-    ) -> BoxFuture<'_, Result<Option<Accepted>, Error>> {
-        let known = self.state().known(function, Some(idempotency));
-        let accepted = known.map(|id| id.map(|id| Accepted { id, replayed: true }));
-        Box::pin(std::future::ready(accepted))
+    fn find(&self, name: &KeyName) -> BoxFuture<'_, Result<Option<Known>, Error>> {
+        let state = self.state();
+        let known = state.used(name).map(|(id, digest)| Known {
+            accepted: self.accepted(id.clone(), true),
+            digest: *digest,
+            begun: state.calls.get(id).is_none_or(|entry| {
+                !entry.call.attempts.is_empty() || entry.call.state.finished_at().is_some()
+            }),
+        });
+        Box::pin(std::future::ready(Ok(known)))
     }
 }
 
 impl Memory {
+    fn accepted(&self, id: CallId, replayed: bool) -> Accepted {
+        let token = self.shared.tokens.of(&id);
+        Accepted {
+            id,
+            replayed,
+            token,
+        }
+    }
+
     /// Puts in a call that was checked, in the state `begin` makes.
     pub(super) fn put(
         &self,
@@ -78,9 +89,8 @@ impl Memory {
     ) -> CallId {
         let now = self.now();
         let id = CallId::new(now, self.shared.node.clone());
-        if let Some(Idempotency { key, digest }) = &record.idempotency {
-            let key = (record.function.clone(), key.clone());
-            state.keys.insert(key, (id.clone(), *digest));
+        if let Some((name, kept)) = record.key_name().zip(record.idempotency.as_ref()) {
+            state.keys.insert(name, (id.clone(), kept.digest));
         }
         let callback = match record.callback {
             Some(_) => CallbackState::Pending,
@@ -114,19 +124,24 @@ impl State {
         waiting.count() as u64
     }
 
+    /// What a key is used for; a call that has yielded has none.
+    fn used(&self, name: &KeyName) -> Option<&(CallId, [u8; 32])> {
+        let used = self.keys.get(name);
+        used.filter(|(id, _)| {
+            let call = self.calls.get(id).map(|entry| &entry.call);
+            call.is_some_and(|call| !has_yielded(call))
+        })
+    }
+
     /// The call a key was used for.
-    pub(super) fn known(
-        &self,
-        function: &FunctionName,
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Option<CallId>, Error> {
-        let Some(Idempotency { key, digest }) = idempotency else {
+    pub(super) fn known(&self, record: &Record) -> Result<Option<CallId>, Error> {
+        let Some((name, kept)) = record.key_name().zip(record.idempotency.as_ref()) else {
             return Ok(None);
         };
-        match self.keys.get(&(function.clone(), key.clone())) {
+        match self.used(&name) {
             None => Ok(None),
-            Some((id, before)) if before == digest => Ok(Some(id.clone())),
-            Some((id, _)) => Err(Error::IdempotencyConflict(id.to_string())),
+            Some((id, before)) if *before == kept.digest => Ok(Some(id.clone())),
+            Some(_) => Err(Error::IdempotencyConflict),
         }
     }
 
@@ -139,16 +154,13 @@ impl State {
             if size > limit {
                 return Err(Error::BodyTooLarge { size, limit });
             }
-            if self
-                .known(&record.function, record.idempotency.as_ref())?
-                .is_some()
-            {
+            if self.known(record)?.is_some() {
                 continue;
             }
-            if let Some(Idempotency { key, digest }) = &record.idempotency {
-                match keys.insert((&record.function, key), digest) {
-                    Some(before) if before == digest => continue,
-                    Some(_) => return Err(Error::IdempotencyConflict(key.clone())),
+            if let Some((name, kept)) = record.key_name().zip(record.idempotency.as_ref()) {
+                match keys.insert(name, kept.digest) {
+                    Some(before) if before == kept.digest => continue,
+                    Some(_) => return Err(Error::IdempotencyConflict),
                     None => {}
                 }
             }

@@ -101,7 +101,7 @@ impl Work for Memory {
             let calls = [(record.into_inner(), unbounded)];
             state.check(&calls)?;
             let [(record, _)] = calls;
-            let known = state.known(&record.function, record.idempotency.as_ref())?;
+            let known = state.known(&record)?;
             if let Some(id) = known {
                 return Err(Error::IdempotencyTaken(id.to_string()));
             }

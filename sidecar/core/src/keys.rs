@@ -1,0 +1,192 @@
+//! Where an idempotency key is at home, and which of two calls of one key yields.
+//!
+//! A key belongs to a function and a caller. Its home is the first live sidecar in rendezvous order of what it is chosen by,
+//! as an owner is of a function; while that one is silent the next in order takes its calls. Whoever takes a call asks the next
+//! in order first, since one of them was the home before a sidecar joined, or while one was away. Deliberately no agreement:
+//! what is exact and what is not is in docs/adr/0016.
+
+use std::cmp::Reverse;
+
+use gateless_common::stable_hash;
+
+use crate::name::{FunctionName, NodeId};
+use crate::policy::{Maker, Principal};
+
+/// Sidecars that are passed over before a call is taken where it came in.
+pub const MAX_PASSED: usize = 2;
+/// Sidecars that are asked whether they know a key.
+pub const MAX_ASKED: usize = 2;
+
+/// Who used a key: callers with different scopes use different keys.
+///
+/// One that proved a key of the function is its name. Of others no more is known than where they came in.
+#[must_use]
+pub fn scope(principal: &Principal) -> String {
+    match (&principal.key, principal.maker) {
+        (Some(key), _) => format!("key:{key}"),
+        (None, Maker::Unknown) => "unknown".to_owned(),
+        (None, Maker::Anonymous) => "anonymous".to_owned(),
+        (None, Maker::Function) => "function".to_owned(),
+        (None, Maker::Trigger) => "trigger".to_owned(),
+    }
+}
+
+/// What the home of a caller's key is chosen by.
+#[must_use]
+pub fn home(function: &FunctionName, scope: &str, key: &str) -> Vec<u8> {
+    let parts = [function.namespace(), function.name(), scope, key];
+    parts.join("\0").into_bytes()
+}
+
+/// Every sidecar, the home first: [`stable_hash`] over node, a zero byte and what the home is chosen by.
+#[must_use]
+pub fn order<'a>(home: &[u8], nodes: impl IntoIterator<Item = &'a NodeId>) -> Vec<NodeId> {
+    let weight = |node: &NodeId| stable_hash(&[node.as_str().as_bytes(), b"\0", home]);
+    let ranked = nodes.into_iter();
+    let mut ranked: Vec<_> = ranked.map(|node| (Reverse(weight(node)), node)).collect();
+    ranked.sort();
+    ranked.into_iter().map(|(_, node)| node.clone()).collect()
+}
+
+/// Where a call with a key goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It is taken here.
+    Here,
+    /// It is for another sidecar.
+    Forward(NodeId),
+}
+
+/// Where a call goes that came in at `this`, after `passed` did not answer.
+#[must_use]
+pub fn next(order: &[NodeId], this: &NodeId, passed: &[NodeId]) -> Next {
+    if passed.len() >= MAX_PASSED {
+        return Next::Here;
+    }
+    let first = order.iter().find(|node| !passed.contains(node));
+    match first {
+        Some(node) if node != this => Next::Forward(node.clone()),
+        _ => Next::Here,
+    }
+}
+
+/// Whom `this` asks before it takes a call: who comes next in order, without those that did not answer.
+#[must_use]
+pub fn to_ask(order: &[NodeId], this: &NodeId, passed: &[NodeId]) -> Vec<NodeId> {
+    let others = order.iter().filter(|node| *node != this);
+    let others = others.filter(|node| !passed.contains(node));
+    others.take(MAX_ASKED).cloned().collect()
+}
+
+/// One of two calls of the same key and body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// Its id, which begins with the time it was made.
+    pub id: &'a str,
+    /// A function may have seen it, or it is over.
+    pub begun: bool,
+}
+
+/// Whether the call `ours` yields to `theirs`, which another sidecar took while this one was away. Of two that were not
+/// begun the later one stays, whoever asks, so that never both yield.
+#[must_use]
+pub fn yields(ours: Standing<'_>, theirs: Standing<'_>) -> bool {
+    !ours.begun && (theirs.begun || theirs.id > ours.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(count: u32) -> Vec<NodeId> {
+        let node = |n| NodeId::new(&format!("{n:08x}"));
+        (0..count).map(node).collect()
+    }
+
+    fn key(n: u32) -> Vec<u8> {
+        let function = FunctionName::new("default", "hello").unwrap();
+        home(&function, "anonymous", &n.to_string())
+    }
+
+    #[test]
+    fn order_is_the_same_everywhere_and_spreads_keys() {
+        let all = nodes(5);
+        let mut homes = [0_u32; 5];
+        for n in 0..5000 {
+            let mut reversed = all.clone();
+            reversed.reverse();
+            let found = order(&key(n), &all);
+            assert_eq!(found, order(&key(n), &reversed));
+            homes[all.iter().position(|node| *node == found[0]).unwrap()] += 1;
+        }
+        assert!(homes.iter().all(|n| (850..1150).contains(n)), "{homes:?}");
+        // What hosts of every version must agree on.
+        let first = order(&key(1), &all).remove(0);
+        assert_eq!(first.as_str(), "00000002");
+    }
+
+    #[test]
+    fn a_caller_has_keys_of_its_own() {
+        let of = |maker, key: Option<&str>| {
+            scope(&Principal {
+                maker,
+                key: key.map(Into::into),
+                source: Some("192.0.2.1".parse().unwrap()),
+            })
+        };
+        let mut scopes = vec![
+            of(Maker::Unknown, None),
+            of(Maker::Anonymous, None),
+            of(Maker::Function, None),
+            of(Maker::Trigger, None),
+            of(Maker::Anonymous, Some("ann")),
+            of(Maker::Anonymous, Some("bob")),
+        ];
+        // Whoever has the key is the same caller, wherever it calls from.
+        assert_eq!(scopes[4], of(Maker::Function, Some("ann")));
+        scopes.sort();
+        scopes.dedup();
+        assert_eq!(scopes.len(), 6);
+    }
+
+    #[test]
+    fn a_silent_home_is_passed_over_and_the_old_home_is_asked() {
+        let all = nodes(4);
+        let order = order(&key(7), &all);
+        let [first, second, third, fourth] = &order[..] else {
+            unreachable!()
+        };
+        let forward = |node: &NodeId| Next::Forward(node.clone());
+        assert_eq!(next(&order, fourth, &[]), forward(first));
+        assert_eq!(next(&order, first, &[]), Next::Here);
+        let passed = [first.clone()];
+        assert_eq!(next(&order, fourth, &passed), forward(second));
+        assert_eq!(next(&order, second, &passed), Next::Here);
+        let passed = [first.clone(), second.clone()];
+        assert_eq!(next(&order, fourth, &passed), Next::Here);
+        assert_eq!(next(&[], fourth, &[]), Next::Here);
+        // Before `first` joined, `second` was the home; while it was away, too.
+        assert_eq!(to_ask(&order, first, &[]), [second.clone(), third.clone()]);
+        let asked = to_ask(&order, second, &[first.clone()]);
+        assert_eq!(asked, [third.clone(), fourth.clone()]);
+        assert!(to_ask(&order[..1], first, &[]).is_empty());
+    }
+
+    #[test]
+    fn of_two_calls_one_stays_whoever_asks() {
+        for (a_begun, b_begun) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = Standing {
+                id: "a",
+                begun: a_begun,
+            };
+            let b = Standing {
+                id: "b",
+                begun: b_begun,
+            };
+            assert!(!(yields(a, b) && yields(b, a)), "{a:?} {b:?}");
+            // What a function may have seen is not taken back; all else gives way to it.
+            assert_eq!(yields(a, b), !a_begun);
+            assert_eq!(yields(b, a), !b_begun && a_begun);
+        }
+    }
+}
