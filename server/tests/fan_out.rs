@@ -235,6 +235,22 @@ async fn queues_are_summed_and_dead_letters_purged_and_replayed_everywhere() {
         .admin_call("DELETE", &format!("{HELLO}/dead-letters"), None)
         .await;
     assert_eq!(purged.expect(200).body["count"], 0);
+    let invocations = format!("{HELLO}/invocations");
+    let kept = async || {
+        let listed = server
+            .admin_call("GET", &invocations, None)
+            .await
+            .expect(200);
+        let items = listed.body["items"].as_array().unwrap().clone();
+        let over = |call: &&Value| call["state"] == "succeeded" || call["state"] == "cancelled";
+        (items.len(), items.iter().filter(over).count())
+    };
+    let (all, over) = kept().await;
+    let purged = server.admin_call("DELETE", &invocations, None).await;
+    let purged = purged.expect(200);
+    assert_eq!(purged.body["count"], over);
+    assert_eq!(missing(&purged.body), ["cccc0003", "dddd0004"]);
+    assert_eq!(kept().await, (all - over, 0));
 }
 
 #[tokio::test]

@@ -191,6 +191,15 @@ impl SidecarAdmin for Admin {
         Ok(Response::new(v1::CountResponse { count }))
     }
 
+    async fn purge_history(
+        &self,
+        request: Request<v1::PurgeRequest>,
+    ) -> Result<Response<v1::CountResponse>, Status> {
+        let function = purged(&request)?;
+        let count = self.queue.purge_history(&function).await.map_err(status)?;
+        Ok(Response::new(v1::CountResponse { count }))
+    }
+
     async fn replay_dead_letters(
         &self,
         request: Request<v1::PurgeRequest>,

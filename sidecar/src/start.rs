@@ -152,29 +152,18 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (peers, peer_events, peer_service) = parts::join(&here, gates).await?;
     let gossip = peers.gossip_address();
     identity::watch(&metrics, &peers, &identity, &components);
-    let engine = components.engine.clone();
-    let control = parts::follow_server(&here, gossip, engine, &walls.isolation).await?;
+    let control = parts::follow_server(&here, gossip, &components, &walls.isolation).await?;
     parts::fill(&registry, &control);
-    let queue = parts::open_queue(&config, &node).await?;
+    let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
-    let homes = parts::homes(&node, &queue, &peers);
-    let ways = (&queue, &homes);
-    let (dispatcher, callbacks) = parts::deliver(&proxy, ways, &control, &outside);
-    let host = parts::host(&config, &registry, &queue, &peers).map_err(data_error)?;
-    let triggers = parts::triggers(&config, &proxy, &control, ways, &host, &metrics).await;
-    let keys = parts::keys(&proxy, ways);
-    let admin = parts::admin(
-        &queue,
-        keys,
-        instances.logs,
-        node,
-        host.clone(),
-        triggers.clone(),
-    );
+    let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);
+    let host = parts::host(&config, &registry, &later, &peers).map_err(data_error)?;
+    let triggers = parts::triggers(&config, &proxy, &control, &later, &host, &metrics).await;
+    let admin = parts::admin(&proxy, &later, instances.logs, &host, &triggers);
     let edge = Arc::new(Edge {
         proxy,
-        queue: Queue::of(&queue),
-        homes,
+        queue: Queue::of(&later.queue),
+        homes: later.homes,
         dispatcher,
         cluster: peers.clone(),
         fairness: std::hash::RandomState::new(),
@@ -201,7 +190,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         drivers: instances.drivers.clone(),
         instance_events: instances.events,
         control: control.clone(),
-        backlog: Arc::new(parts::Backlog(queue.clone())),
+        backlog: Arc::new(parts::Backlog(later.queue.clone())),
         observer: host.observer,
         capacity: config.capacity,
         draining: host.draining.watch(),
@@ -212,7 +201,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (connections, stop_accepting) = listeners::serve(&config, &edge, bound, files);
     let stop = Stop {
         edge,
-        queue,
+        queue: later.queue,
         stop_accepting,
         stop_reconciling,
         connections,

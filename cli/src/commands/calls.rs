@@ -41,6 +41,11 @@ enum InvocationsCommand {
     Cancel(CallsArg),
     /// Queue finished or dead calls again.
     Replay(CallsArg),
+    /// Forget the calls that succeeded or were cancelled, with their results.
+    Purge {
+        /// The function.
+        function: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +129,11 @@ pub(crate) async fn invocations(
         }
         InvocationsCommand::Cancel(calls) => act(client, out, calls, "cancel").await,
         InvocationsCommand::Replay(calls) => act(client, out, calls, "replay").await,
+        InvocationsCommand::Purge { function } => {
+            let path = client.path(&["functions", function, "invocations"]);
+            let body = client.call(Method::DELETE, &path, None).await?;
+            counted(out, &body, "purged")
+        }
     }
 }
 

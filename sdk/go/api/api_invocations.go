@@ -1294,6 +1294,140 @@ func (a *InvocationsAPIService) ListNamespaceInvocationsExecute(r ApiListNamespa
 	return localVarReturnValue, localVarHTTPResponse, nil
 }
 
+type ApiPurgeInvocationsRequest struct {
+	ctx context.Context
+	ApiService *InvocationsAPIService
+	namespace string
+	name string
+}
+
+func (r ApiPurgeInvocationsRequest) Execute() (*Count, *http.Response, error) {
+	return r.ApiService.PurgeInvocationsExecute(r)
+}
+
+/*
+PurgeInvocations Forget a function's finished calls
+
+Those that succeeded or were cancelled, on every sidecar, with their results and idempotency keys. Dead letters and calls that are not finished stay. It cannot be undone.
+
+ @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
+ @param namespace The namespace, a DNS label.
+ @param name The function, a DNS label of at most 52 characters.
+ @return ApiPurgeInvocationsRequest
+*/
+func (a *InvocationsAPIService) PurgeInvocations(ctx context.Context, namespace string, name string) ApiPurgeInvocationsRequest {
+	return ApiPurgeInvocationsRequest{
+		ApiService: a,
+		ctx: ctx,
+		namespace: namespace,
+		name: name,
+	}
+}
+
+// Execute executes the request
+//  @return Count
+func (a *InvocationsAPIService) PurgeInvocationsExecute(r ApiPurgeInvocationsRequest) (*Count, *http.Response, error) {
+	var (
+		localVarHTTPMethod   = http.MethodDelete
+		localVarPostBody     interface{}
+		formFiles            []formFile
+		localVarReturnValue  *Count
+	)
+
+	localBasePath, err := a.client.cfg.ServerURLWithContext(r.ctx, "InvocationsAPIService.PurgeInvocations")
+	if err != nil {
+		return localVarReturnValue, nil, &GenericOpenAPIError{error: err.Error()}
+	}
+
+	localVarPath := localBasePath + "/v1/namespaces/{namespace}/functions/{name}/invocations"
+	localVarPath = strings.Replace(localVarPath, "{"+"namespace"+"}", url.PathEscape(parameterValueToString(r.namespace, "namespace")), -1)
+	localVarPath = strings.Replace(localVarPath, "{"+"name"+"}", url.PathEscape(parameterValueToString(r.name, "name")), -1)
+
+	localVarHeaderParams := make(map[string]string)
+	localVarQueryParams := url.Values{}
+	localVarFormParams := url.Values{}
+	if strlen(r.namespace) > 63 {
+		return localVarReturnValue, nil, reportError("namespace must have less than 63 elements")
+	}
+	if strlen(r.name) > 52 {
+		return localVarReturnValue, nil, reportError("name must have less than 52 elements")
+	}
+
+	// to determine the Content-Type header
+	localVarHTTPContentTypes := []string{}
+
+	// set Content-Type header
+	localVarHTTPContentType := selectHeaderContentType(localVarHTTPContentTypes)
+	if localVarHTTPContentType != "" {
+		localVarHeaderParams["Content-Type"] = localVarHTTPContentType
+	}
+
+	// to determine the Accept header
+	localVarHTTPHeaderAccepts := []string{"application/json", "application/problem+json"}
+
+	// set Accept header
+	localVarHTTPHeaderAccept := selectHeaderAccept(localVarHTTPHeaderAccepts)
+	if localVarHTTPHeaderAccept != "" {
+		localVarHeaderParams["Accept"] = localVarHTTPHeaderAccept
+	}
+	req, err := a.client.prepareRequest(r.ctx, localVarPath, localVarHTTPMethod, localVarPostBody, localVarHeaderParams, localVarQueryParams, localVarFormParams, formFiles)
+	if err != nil {
+		return localVarReturnValue, nil, err
+	}
+
+	localVarHTTPResponse, err := a.client.callAPI(req)
+	if err != nil || localVarHTTPResponse == nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	localVarBody, err := io.ReadAll(localVarHTTPResponse.Body)
+	localVarHTTPResponse.Body.Close()
+	localVarHTTPResponse.Body = io.NopCloser(bytes.NewBuffer(localVarBody))
+	if err != nil {
+		return localVarReturnValue, localVarHTTPResponse, err
+	}
+
+	if localVarHTTPResponse.StatusCode >= 300 {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: localVarHTTPResponse.Status,
+		}
+		if localVarHTTPResponse.StatusCode >= 400 && localVarHTTPResponse.StatusCode < 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+			return localVarReturnValue, localVarHTTPResponse, newErr
+		}
+		if localVarHTTPResponse.StatusCode >= 500 {
+			var v Problem
+			err = a.client.decode(&v, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+			if err != nil {
+				newErr.error = err.Error()
+				return localVarReturnValue, localVarHTTPResponse, newErr
+			}
+					newErr.error = formatErrorMessage(localVarHTTPResponse.Status, &v)
+					newErr.model = v
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	err = a.client.decode(&localVarReturnValue, localVarBody, localVarHTTPResponse.Header.Get("Content-Type"))
+	if err != nil {
+		newErr := &GenericOpenAPIError{
+			body:  localVarBody,
+			error: err.Error(),
+		}
+		return localVarReturnValue, localVarHTTPResponse, newErr
+	}
+
+	return localVarReturnValue, localVarHTTPResponse, nil
+}
+
 type ApiReplayInvocationRequest struct {
 	ctx context.Context
 	ApiService *InvocationsAPIService

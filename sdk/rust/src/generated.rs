@@ -16292,6 +16292,25 @@ let response = client.list_invocations()
     pub fn list_invocations(&self) -> builder::ListInvocations<'_> {
         builder::ListInvocations::new(self)
     }
+    /**Forget a function's finished calls
+
+Those that succeeded or were cancelled, on every sidecar, with their results and idempotency keys. Dead letters and calls that are not finished stay. It cannot be undone.
+
+Sends a `DELETE` request to `/v1/namespaces/{namespace}/functions/{name}/invocations`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `name`: The function, a DNS label of at most 52 characters.
+```ignore
+let response = client.purge_invocations()
+    .namespace(namespace)
+    .name(name)
+    .send()
+    .await;
+```*/
+    pub fn purge_invocations(&self) -> builder::PurgeInvocations<'_> {
+        builder::PurgeInvocations::new(self)
+    }
     /**Cancel many asynchronous calls
 
 Those named, or up to 1000 in a state. Each is cancelled as cancelInvocation would; `failed` names those that were not.
@@ -20270,6 +20289,103 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "list_invocations",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::purge_invocations`]
+
+[`Client::purge_invocations`]: super::Client::purge_invocations*/
+    #[derive(Debug, Clone)]
+    pub struct PurgeInvocations<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
+    }
+    impl<'a> PurgeInvocations<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for name failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/namespaces/{namespace}/functions/{name}/invocations`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Count>, Error<types::Problem>> {
+            let Self { client, namespace, name } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/functions/{}/invocations", client.baseurl,
+                encode_path(& namespace.to_string()), encode_path(& name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "purge_invocations",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_queues))
         .routes(routes!(list_dead_letters, purge_dead_letters))
         .routes(routes!(replay_dead_letters))
+        .routes(routes!(purge_invocations))
 }
 
 /// A function's queue, summed over sidecars.
@@ -150,6 +151,22 @@ async fn purge_dead_letters(
     path: FunctionPath,
 ) -> Result<Json<CountBody>, Problem> {
     let purged = api.service.dead_letters(path.as_name(), false).await?;
+    Ok(Json(purged.into()))
+}
+
+#[utoipa::path(
+    delete, path = "/v1/namespaces/{namespace}/functions/{name}/invocations", tag = "invocations",
+    operation_id = "purgeInvocations", summary = "Forget a function's finished calls",
+    description = "Those that succeeded or were cancelled, on every sidecar, with their results and idempotency keys. Dead \
+        letters and calls that are not finished stay. It cannot be undone.",
+    params(FunctionPath),
+    responses((status = 200, description = "How many were forgotten.", body = CountBody), Problems),
+)]
+async fn purge_invocations(
+    State(api): State<Api>,
+    path: FunctionPath,
+) -> Result<Json<CountBody>, Problem> {
+    let purged = api.service.purge_history(path.as_name()).await?;
     Ok(Json(purged.into()))
 }
 

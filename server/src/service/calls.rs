@@ -363,21 +363,40 @@ impl Service {
             namespace: name.0.to_owned(),
             function: name.1.to_owned(),
         };
-        let answers: Gathered<Vec<CountResponse>> = self
-            .gather(|mut admin| {
-                let request = request.clone();
-                async move {
-                    match replay {
-                        true => admin.replay_dead_letters(request).await,
-                        false => admin.purge_dead_letters(request).await,
-                    }
+        let answers = self.gather(|mut admin| {
+            let request = request.clone();
+            async move {
+                match replay {
+                    true => admin.replay_dead_letters(request).await,
+                    false => admin.purge_dead_letters(request).await,
                 }
-            })
-            .await;
-        Ok(Gathered {
-            value: answers.value.iter().map(|answer| answer.count).sum(),
-            warnings: answers.warnings,
-        })
+            }
+        });
+        Ok(sum(answers.await))
+    }
+
+    /// Forgets a function's calls that succeeded or were cancelled, also when it was deleted itself; answers with how many.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is neither the function nor a call of it.
+    pub async fn purge_history(&self, name: Name<'_>) -> Result<Gathered<u64>> {
+        self.must_be_known(name).await?;
+        let request = PurgeRequest {
+            namespace: name.0.to_owned(),
+            function: name.1.to_owned(),
+        };
+        let answers = self.gather(|mut admin| {
+            let request = request.clone();
+            async move { admin.purge_history(request).await }
+        });
+        Ok(sum(answers.await))
+    }
+}
+
+fn sum(answers: Gathered<Vec<CountResponse>>) -> Gathered<u64> {
+    Gathered {
+        value: answers.value.iter().map(|answer| answer.count).sum(),
+        warnings: answers.warnings,
     }
 }
 

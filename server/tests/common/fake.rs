@@ -325,6 +325,21 @@ impl SidecarAdmin for Admin {
         Ok(Response::new(CountResponse { count }))
     }
 
+    async fn purge_history(
+        &self,
+        request: Request<PurgeRequest>,
+    ) -> Result<Response<CountResponse>, Status> {
+        let request = request.into_inner();
+        let mut calls = self.calls.lock();
+        let before = calls.len();
+        calls.retain(|call| {
+            let is_over = matches!(call.state.as_str(), "succeeded" | "cancelled");
+            call.function != request.function || !is_over
+        });
+        let count = (before - calls.len()) as u64;
+        Ok(Response::new(CountResponse { count }))
+    }
+
     async fn replay_dead_letters(
         &self,
         request: Request<PurgeRequest>,

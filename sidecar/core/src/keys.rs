@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(next(&[], fourth, &[]), Next::Here);
         // Before `first` joined, `second` was the home; while it was away, too.
         assert_eq!(to_ask(&order, first, &[]), [second.clone(), third.clone()]);
-        let asked = to_ask(&order, second, &[first.clone()]);
+        let asked = to_ask(&order, second, std::slice::from_ref(first));
         assert_eq!(asked, [third.clone(), fourth.clone()]);
         assert!(to_ask(&order[..1], first, &[]).is_empty());
     }

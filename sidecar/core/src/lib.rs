@@ -18,6 +18,7 @@ pub mod dispatch;
 pub mod egress;
 mod few;
 pub mod gate;
+pub mod history;
 pub mod hold;
 pub mod host;
 pub mod issuer_keys;

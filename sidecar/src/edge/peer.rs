@@ -168,6 +168,7 @@ mod tests {
             "SetDraining",
             "Logs",
             "PurgeDeadLetters",
+            "PurgeHistory",
             "ListCalls",
             "New",
         ] {

@@ -117,6 +117,15 @@ impl dyn Calls {
             .await
     }
 
+    /// Forgets a function's calls that succeeded or were cancelled, and their results; says how many.
+    ///
+    /// # Errors
+    /// As [`Calls::change_all`].
+    pub async fn purge_history(&self, function: &FunctionName) -> Result<u64, Error> {
+        self.change_all(function, Among::History, lifecycle::forget)
+            .await
+    }
+
     /// There is nobody left to deliver to: every call of the function that isn't under way becomes a dead
     /// letter. Says how many.
     ///
@@ -144,6 +153,8 @@ pub enum Among {
     Waiting,
     /// In the dead-letter queue.
     Dead,
+    /// Finished, and not there.
+    History,
 }
 
 /// Decides what becomes of a call at that time. May be asked more than once.

@@ -99,6 +99,8 @@ struct StateMessage {
     suspect: bool,
     #[prost(string, tag = "20")]
     unmade: String,
+    #[prost(bool, tag = "21")]
+    dropped: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -151,6 +153,8 @@ pub(super) struct Stored {
     pub(super) result_bytes: u64,
     /// How long a finished call is kept.
     pub(super) ttl: Duration,
+    /// There was an answer, and it was removed to make way.
+    pub(super) dropped: bool,
 }
 
 fn versioned(message: &impl Message) -> Vec<u8> {
@@ -275,6 +279,16 @@ pub(super) const fn maker_of(number: u32) -> Maker {
 }
 
 impl Stored {
+    /// In the dead-letter queue.
+    pub(super) const fn is_dead(&self) -> bool {
+        matches!(self.call.state, State::Dead(..))
+    }
+
+    /// There is an answer, and it is kept.
+    pub(super) const fn has_result(&self) -> bool {
+        self.status.is_some() && !self.dropped
+    }
+
     /// An attempt was begun, or it is over.
     pub(super) fn is_begun(&self) -> bool {
         !self.call.attempts.is_empty() || self.call.state.finished_at().is_some()
@@ -325,6 +339,7 @@ impl Stored {
             interruptions: self.call.interruptions,
             suspect: self.call.suspect,
             unmade: self.call.unmade.clone(),
+            dropped: self.dropped,
         })
     }
 
@@ -376,6 +391,7 @@ impl Stored {
             result_bytes: message.result_bytes,
             ttl: Duration::from_nanos(message.ttl),
             epoch: message.epoch,
+            dropped: message.dropped,
         })
     }
 }

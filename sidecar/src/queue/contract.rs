@@ -38,6 +38,7 @@ macro_rules! contract_tests {
                 retry_becomes_due_when_its_time_comes,
                 cancelling_stops_the_attempt_under_way,
                 dead_letters_are_listed_replayed_and_purged,
+                history_is_purged_and_nothing_else,
                 calls_are_found_by_what_is_asked_of_them,
                 a_list_goes_on_where_a_page_ended,
                 a_call_is_shown_as_it_was_made,
@@ -97,6 +98,34 @@ pub(super) async fn accepted_call_is_delivered_and_its_result_kept(queue: Fixtur
     let view = queue.view(&id).await;
     assert_eq!((view.status, view.result_bytes), (Some(201), 4));
     assert!(queue.next(9).await.is_empty(), "every call is finished");
+}
+
+pub(super) async fn history_is_purged_and_nothing_else(queue: Fixture) {
+    let calls = &queue.queue.calls;
+    let dead = queue.dead("dead").await;
+    let done = queue.accept(record("done")).await.unwrap().id;
+    queue
+        .begin()
+        .await
+        .end(answer(200), queue.now())
+        .await
+        .unwrap();
+    let cancelled = queue.accept(record("off")).await.unwrap().id;
+    calls.cancel(&cancelled).await.unwrap();
+    let other = queue.accept(of("b", "other")).await.unwrap().id;
+    calls.cancel(&other).await.unwrap();
+    let waits = queue.accept(record("waits")).await.unwrap().id;
+    assert_eq!(calls.purge_history(&function()).await, Ok(2));
+    for (id, state) in [
+        (&dead, "dead"),
+        (&done, "unknown"),
+        (&cancelled, "unknown"),
+        (&other, "cancelled"),
+        (&waits, "queued"),
+    ] {
+        assert_eq!(queue.state(id).await, state);
+    }
+    assert_eq!(calls.purge_history(&function()).await, Ok(0));
 }
 
 pub(super) async fn calls_are_given_out_in_the_order_they_came(queue: Fixture) {

@@ -53,6 +53,11 @@ pub enum Error {
         state: &'static str,
         reason: String,
     },
+    /// Its answer made way for others.
+    #[error(
+        "call {id} is {state}, and its answer is not kept any more: too many calls were answered since"
+    )]
+    ResultDropped { id: String, state: &'static str },
     /// What was asked doesn't fit its state.
     #[error("call {id} is {state}")]
     Conflict { id: String, state: &'static str },
@@ -91,7 +96,7 @@ impl Error {
             Self::IdempotencyTaken(_) => Code::IdempotencyKeyTaken,
             Self::NotFound(_) => Code::CallNotFound,
             Self::NotFinished { .. } => Code::CallNotFinished,
-            Self::NoResult { .. } => Code::CallHasNoResult,
+            Self::NoResult { .. } | Self::ResultDropped { .. } => Code::CallHasNoResult,
             Self::Conflict { .. } | Self::Stale { .. } => Code::CallStateConflict,
             Self::Remote { code, .. } => *code,
             Self::Damaged(_) => Code::QueueDamaged,
@@ -120,6 +125,9 @@ impl Error {
             Self::NotFound(_) => "`gateless invocations` lists calls",
             Self::NotFinished { .. } => "ask again later, or give an x-callback-url",
             Self::NoResult { .. } => "see the call's attempts, and replay it",
+            Self::ResultDropped { .. } => {
+                "fetch results sooner, give an x-callback-url, or let them be smaller"
+            }
             Self::Conflict { .. } | Self::Stale { .. } => "see the call's state",
             Self::Remote { .. } => "see detail",
             Self::Damaged(_) => "see the sidecar's log",

@@ -136,6 +136,17 @@ pub const fn purge(call: &Call, _: Time) -> Result<Decision, Conflict> {
     }
 }
 
+/// Somebody wants a call forgotten that is over.
+///
+/// # Errors
+/// When it isn't, or is a dead letter.
+pub const fn forget(call: &Call, _: Time) -> Result<Decision, Conflict> {
+    match call.state {
+        State::Succeeded(_) | State::Cancelled(_) => Ok(Decision::Forget),
+        state => Err(Conflict(state.as_str())),
+    }
+}
+
 /// The try of this number to send a callback has ended.
 #[must_use]
 pub fn callback_sent(number: u32, sent: callback::Sent, now: Time) -> callback::Next {

@@ -11,6 +11,7 @@ mod batch;
 mod calls;
 mod closed;
 mod engine;
+mod history;
 mod index;
 mod list;
 mod read;
@@ -61,8 +62,12 @@ pub struct Config {
     pub max_body: u64,
     /// Of method, path and headers together, bytes.
     pub max_head: u64,
-    /// Of all calls and results kept, bytes.
+    /// Of all calls that are not finished, bytes.
     pub max_bytes: u64,
+    /// Of calls that succeeded or were cancelled and their results, bytes: past it the oldest are forgotten.
+    pub max_history_bytes: u64,
+    /// Of dead letters, bytes: past it the oldest are forgotten.
+    pub max_dead_bytes: u64,
     /// Calls not finished and callbacks not made: each takes about 400 bytes of memory.
     pub max_open: u64,
     /// Free space on the disk below which no call is accepted, bytes.
@@ -76,8 +81,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults: bodies up to 6 MiB (as AWS Lambda's), 16 GiB in all, a million open
-    /// calls, 256 MiB of disk in reserve, dead letters for 14 days.
+    /// The defaults: bodies up to 6 MiB (as AWS Lambda's), 16 GiB that wait, 8 GiB of history, 4 GiB of dead letters, a
+    /// million open calls, 256 MiB of disk in reserve, dead letters for 14 days.
     #[must_use]
     pub fn new(folder: PathBuf, node: NodeId) -> Self {
         Self {
@@ -86,6 +91,8 @@ impl Config {
             max_body: QUEUED_BODY_BYTES,
             max_head: 64 << 10,
             max_bytes: 16 << 30,
+            max_history_bytes: 8 << 30,
+            max_dead_bytes: 4 << 30,
             max_open: 1_000_000,
             min_free_bytes: 256 << 20,
             dead_ttl: Duration::from_secs(14 * 86_400),

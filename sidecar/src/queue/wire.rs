@@ -206,6 +206,7 @@ pub fn status(error: Error) -> Status {
         Error::NotFound(_) => Grpc::NotFound,
         Error::NotFinished { .. }
         | Error::NoResult { .. }
+        | Error::ResultDropped { .. }
         | Error::Conflict { .. }
         | Error::Stale { .. } => Grpc::FailedPrecondition,
         Error::Damaged(_) | Error::Remote { .. } => Grpc::Internal,

@@ -29,7 +29,6 @@ use crate::cluster::identity;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
 use crate::endpoint::egress::{Outside, authorities};
-use crate::endpoint::engine::Engine;
 use crate::instance::Drivers;
 use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
@@ -138,32 +137,26 @@ impl Others for Peers {
     }
 }
 
-/// The way to homes of idempotency keys.
-pub(super) fn homes(node: &NodeId, queue: &queue::Local, peers: &cluster::Handle) -> Arc<Homes> {
-    let (clock, others) = (queue.config().clock.clone(), Arc::new(Peers(peers.clone())));
-    Homes::new(node.clone(), Queue::of(queue), clock, others)
-}
-
 /// Begins to fire schedules and to take events and messages.
 pub(super) async fn triggers(
     config: &Config,
     proxy: &Proxy,
     control: &Arc<catalogue::Handle>,
-    (queue, homes): (&queue::Local, &Arc<Homes>),
+    later: &Later,
     host: &Host,
     metrics: &Arc<Metrics>,
 ) -> trigger::Handle {
     let parts = trigger::Parts {
-        node: queue.config().node.clone(),
+        node: later.queue.config().node.clone(),
         catalogue: control.catalogue(),
         members: host.peers.members(),
         others: Arc::new(Peers(host.peers.clone())),
         policy: proxy.policy.clone(),
         bodies: proxy.bodies.clone(),
-        queue: Arc::new(queue.clone()),
-        homes: homes.clone(),
-        calls: Arc::new(queue.clone()),
-        max_body: queue.config().max_body,
+        queue: Arc::new(later.queue.clone()),
+        homes: later.homes.clone(),
+        calls: Arc::new(later.queue.clone()),
+        max_body: later.queue.config().max_body,
         clock: Clock::Wall,
         metrics: metrics.clone(),
         observer: host.observer.clone(),
@@ -209,14 +202,27 @@ impl reconcile::Backlog for Backlog {
     }
 }
 
-pub(super) async fn open_queue(config: &Config, node: &NodeId) -> Result<queue::Local, Error> {
+/// Where calls for later are, and the way to where those with an idempotency key are.
+pub(super) struct Later {
+    pub(super) queue: queue::Local,
+    pub(super) homes: Arc<Homes>,
+}
+
+pub(super) async fn open_queue(
+    config: &Config,
+    node: &NodeId,
+    peers: &cluster::Handle,
+) -> Result<Later, Error> {
     let setup = queue::local::Config::new(config.data.join("queue"), node.clone());
     let opened = tokio::task::spawn_blocking(move || queue::Local::open(setup)).await;
     let opened = opened.unwrap_or_else(|panic| Err(queue::Error::Unavailable(panic.to_string())));
-    opened.map_err(|cause| Error::Queue {
+    let queue = opened.map_err(|cause| Error::Queue {
         folder: config.data.join("queue"),
         cause,
-    })
+    })?;
+    let (clock, others) = (queue.config().clock.clone(), Arc::new(Peers(peers.clone())));
+    let homes = Homes::new(node.clone(), Queue::of(&queue), clock, others);
+    Ok(Later { queue, homes })
 }
 
 /// Lets calls find what the last good catalogue has.
@@ -247,7 +253,7 @@ pub(super) fn outside(config: &Config, addresses: &Addresses) -> Result<Outside,
 /// functions go through, once it is opened.
 pub(super) fn deliver(
     proxy: &Arc<Proxy>,
-    (queue, homes): (&queue::Local, &Arc<Homes>),
+    Later { queue, homes }: &Later,
     control: &Arc<catalogue::Handle>,
     outside: &Outside,
 ) -> (Dispatcher, Arc<Router>) {
@@ -327,7 +333,7 @@ pub(super) async fn join(here: &Here<'_>, gates: Gates) -> Result<Joined, Error>
 pub(super) async fn follow_server(
     here: &Here<'_>,
     gossip: SocketAddr,
-    engine: Engine,
+    components: &Components,
     isolation: &Isolation,
 ) -> Result<Arc<catalogue::Handle>, Error> {
     let Here(config, node, addresses, identity) = *here;
@@ -353,18 +359,21 @@ pub(super) async fn follow_server(
         control.connected(),
         control.stopping(),
     ));
-    tokio::spawn(crate::catalogue::prefetch::run(control.clone(), engine));
+    tokio::spawn(crate::catalogue::prefetch::run(
+        control.clone(),
+        components.engine.clone(),
+    ));
     Ok(control)
 }
 
 pub(super) fn host(
     config: &Config,
     registry: &Arc<Registry>,
-    queue: &queue::Local,
+    later: &Later,
     peers: &cluster::Handle,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
-    queue.observe(observer.clone());
+    later.queue.observe(observer.clone());
     Ok(Host {
         observer,
         draining: Arc::new(Draining::open(&config.data)?),
@@ -373,26 +382,22 @@ pub(super) fn host(
     })
 }
 
-/// Where other sidecars' calls are taken in.
-pub(super) fn keys(proxy: &Proxy, (queue, homes): (&queue::Local, &Arc<Homes>)) -> Keys {
-    Keys {
-        homes: homes.clone(),
-        inbox: Arc::new(queue.clone()),
-        policy: proxy.policy.clone(),
-    }
-}
-
 pub(super) fn admin(
-    queue: &queue::Local,
-    keys: Keys,
+    proxy: &Proxy,
+    Later { queue, homes }: &Later,
     logs: Logs,
-    node: NodeId,
-    host: Host,
-    triggers: trigger::Handle,
+    host: &Host,
+    triggers: &trigger::Handle,
 ) -> SidecarAdminServer<Admin> {
+    let node = queue.config().node.clone();
     let logs = InstanceLogs { store: logs, node };
     let (calls, logs) = (Arc::new(queue.clone()), Arc::new(logs));
-    let admin = Admin::new(calls, keys, logs, host, triggers);
+    let keys = Keys {
+        homes: homes.clone(),
+        inbox: calls.clone(),
+        policy: proxy.policy.clone(),
+    };
+    let admin = Admin::new(calls, keys, logs, host.clone(), triggers.clone());
     SidecarAdminServer::new(admin).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 

@@ -3838,6 +3838,44 @@ export type ListInstancesResponses = {
 
 export type ListInstancesResponse = ListInstancesResponses[keyof ListInstancesResponses];
 
+export type PurgeInvocationsData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The function, a DNS label of at most 52 characters.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/functions/{name}/invocations';
+};
+
+export type PurgeInvocationsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type PurgeInvocationsError = PurgeInvocationsErrors[keyof PurgeInvocationsErrors];
+
+export type PurgeInvocationsResponses = {
+    /**
+     * How many were forgotten.
+     */
+    200: Count;
+};
+
+export type PurgeInvocationsResponse = PurgeInvocationsResponses[keyof PurgeInvocationsResponses];
+
 export type ListInvocationsData = {
     body?: never;
     path: {

@@ -28,6 +28,7 @@ fn what_is_written_is_read_again() {
         status: Some(503),
         result_bytes: 12,
         ttl: Duration::from_secs(3),
+        dropped: true,
     };
     assert_eq!(Stored::from_bytes(&stored.to_bytes()), Ok(stored));
     let result = CallResult {

@@ -169,6 +169,7 @@ impl Batch<'_> {
             status: None,
             result_bytes: 0,
             ttl: accept.policy.result_ttl,
+            dropped: false,
         };
         let (engine, key) = (self.engine, accept.key);
         self.batch.insert(&engine.heads, key, accept.head);

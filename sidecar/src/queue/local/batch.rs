@@ -4,7 +4,7 @@
 //! each sees what those before it did. Deliberately doesn't commit and answers nobody before
 //! the commit: that is the writer's part.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fjall::OwnedWriteBatch;
 use gateless_core::call::State;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::accept::{Accept, Taken};
 use super::engine::{Engine, Key, unavailable};
+use super::history::Removal;
 use crate::queue::Error;
 use crate::queue::calls::{Change, Decide, Decision};
 use crate::queue::codec::Stored;
@@ -69,6 +70,8 @@ pub(super) struct Progress {
     pub(super) sweep_from: Time,
     /// The queue's time is noted again then.
     pub(super) note_from: Time,
+    /// What makes way.
+    pub(super) removal: Removal,
 }
 
 /// Calls and what became of them.
@@ -85,6 +88,8 @@ pub(super) struct Batch<'a> {
     pub(super) idempotency: HashMap<KeyName, Option<(Key, [u8; 32])>>,
     answers: Vec<Answer>,
     pub(super) stored: u64,
+    /// Functions of which something else is kept than before.
+    pub(super) touched: HashSet<FunctionName>,
     pub(super) activated: bool,
     /// Calls to be given out once the batch is on disk.
     pub(super) waiting: Vec<Key>,
@@ -117,6 +122,7 @@ impl<'a> Batch<'a> {
             idempotency: HashMap::new(),
             answers: Vec::new(),
             stored: shared.index.lock().stored,
+            touched: HashSet::new(),
             activated: false,
             waiting: Vec::new(),
             ended: Vec::new(),
@@ -165,13 +171,14 @@ impl<'a> Batch<'a> {
 
     /// Writes the batch, then answers everybody.
     pub(super) fn commit(mut self) -> Result<(), Error> {
+        self.make_way();
         let committed = if self.batch.is_empty() {
             Ok(())
         } else {
             #[cfg(test)]
             let _held = self.shared.hold_commits.lock();
             self.note_time();
-            self.engine.set_stored_bytes(&mut self.batch, self.stored);
+            self.count();
             self.batch.commit().map_err(unavailable)
         };
         if committed.is_ok() {
@@ -201,6 +208,18 @@ impl<'a> Batch<'a> {
             self.shared.activity.send_modify(|version| *version += 1);
         }
         committed
+    }
+
+    /// Writes what is kept with the batch.
+    fn count(&mut self) {
+        let index = self.shared.index.lock();
+        for function in self.touched.drain() {
+            let kept = index.kept_of(&function);
+            self.engine.set_kept(&mut self.batch, &function, kept);
+        }
+        let finished = index.kept.history + index.kept.dead_bytes;
+        let all = self.stored.saturating_add(finished);
+        self.engine.set_stored_bytes(&mut self.batch, all);
     }
 
     pub(super) fn changed(&mut self, key: Key, stored: &Stored) {

@@ -73,6 +73,7 @@ impl Calls for Local {
             let keys = match among {
                 Among::Waiting => self.shared.index.lock().idle(function),
                 Among::Dead => self.dead(function).await?,
+                Among::History => self.all_of(function).await?,
             };
             self.each(keys, |key| self.decide(key, decide)).await
         })

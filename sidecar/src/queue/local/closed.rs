@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use gateless_core::call::State;
 use gateless_core::call::callback::Next;
 use gateless_core::time::Time;
 
@@ -14,6 +13,7 @@ use super::engine::{
     Key, expiry_key, former_idempotency_key, function_key, idempotency_key, split_expiry_key,
     unavailable,
 };
+use super::history::signed;
 use crate::queue::Error;
 use crate::queue::codec::{Stored, result_to_bytes};
 use crate::queue::types::{CallResult, CallbackState};
@@ -32,7 +32,8 @@ impl Batch<'_> {
         callback: bool,
     ) {
         let engine = self.engine;
-        let is_dead = matches!(stored.call.state, State::Dead(..));
+        let is_dead = stored.is_dead();
+        self.stored = self.stored.saturating_sub(stored.stored);
         let kept = if is_dead {
             stored.ttl.max(self.shared.config.dead_ttl)
         } else {
@@ -43,15 +44,14 @@ impl Batch<'_> {
             stored.status = Some(result.status);
             stored.result_bytes = result.body.len() as u64;
             stored.stored += stored.result_bytes + OVERHEAD;
-            self.stored += stored.result_bytes + OVERHEAD;
             self.batch
                 .insert(&engine.results, key, result_to_bytes(&result));
         }
         self.changed(key, &stored);
+        self.keep(&stored, signed(stored.stored), 1);
         let mut index = self.shared.index.lock();
         index.take(key);
         if is_dead {
-            index.dead(&stored.function, 1);
             self.batch
                 .insert(&engine.dead, function_key(&stored.function, &key), []);
         }
@@ -75,9 +75,9 @@ impl Batch<'_> {
     /// Undoes [`Batch::close`] for a replay.
     pub(super) fn reopen(&mut self, key: Key, before: &Stored, stored: &mut Stored) {
         let engine = self.engine;
+        self.keep(before, -signed(before.stored), -1);
         let mut index = self.shared.index.lock();
-        if matches!(before.call.state, State::Dead(..)) {
-            index.dead(&before.function, -1);
+        if before.is_dead() {
             self.batch
                 .remove(&engine.dead, function_key(&before.function, &key));
         }
@@ -89,12 +89,12 @@ impl Batch<'_> {
             self.batch.remove(&engine.callbacks, key);
         }
         drop(index);
-        if before.status.is_some() {
+        if before.has_result() {
             let size = before.result_bytes + OVERHEAD;
             stored.stored = before.stored.saturating_sub(size);
-            self.stored = self.stored.saturating_sub(size);
             self.batch.remove(&engine.results, key);
         }
+        self.stored = self.stored.saturating_add(stored.stored);
         self.batch.remove(&engine.closed, key);
         self.batch
             .remove(&engine.expiry, expiry_key(before.expires_at, key));
@@ -104,7 +104,7 @@ impl Batch<'_> {
         }
         stored.callback_tries = 0;
         stored.callback_error.clear();
-        (stored.status, stored.result_bytes) = (None, 0);
+        (stored.status, stored.result_bytes, stored.dropped) = (None, 0, false);
     }
 
     /// State of a finished call.
@@ -204,9 +204,9 @@ impl Batch<'_> {
                 }
             }
         }
+        self.keep(stored, -signed(stored.stored), -1);
         let mut index = self.shared.index.lock();
-        if matches!(stored.call.state, State::Dead(..)) {
-            index.dead(&stored.function, -1);
+        if stored.is_dead() {
             self.batch
                 .remove(&engine.dead, function_key(&stored.function, &key));
         }
@@ -230,7 +230,6 @@ impl Batch<'_> {
         self.batch
             .remove(&engine.expiry, expiry_key(stored.expires_at, key));
         self.closed.insert(key, None);
-        self.stored = self.stored.saturating_sub(stored.stored);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@
 //! | `callbacks` | id | nothing; callbacks to be made; scanned at start |
 //! | `idempotency` | namespace 0 name 0 1 caller 0 key (without 1, caller and 0 before a key was its caller's) | id and digest |
 //! | `expiry` | time id | nothing; when a finished call is forgotten |
+//! | `kept` | namespace 0 name 0 | what is kept of its finished calls, in bytes and numbers |
 //! | `meta` | name | counters, what the queue's time was (`anchor`), and the secret that result tokens are made with |
 //!
 //! What is due lives in memory only (`index`): an LSM tree is bad at a queue's head, where
@@ -32,6 +33,10 @@ use crate::queue::types::KeyName;
 /// A call's id as stored.
 pub(super) type Key = [u8; 16];
 
+/// Of journals: what is read again when the queue is opened, however much it keeps.
+const MAX_JOURNAL_BYTES: u64 = 64 << 20;
+/// Of the steps of calls' lives in memory.
+const MAX_STEPS_BYTES: u64 = 8 << 20;
 const BYTES_COUNTER: &str = "bytes";
 const TOKEN_SECRET: &str = "token-secret";
 
@@ -48,6 +53,7 @@ pub(super) struct Engine {
     pub(super) callbacks: Keyspace,
     pub(super) idempotency: Keyspace,
     pub(super) expiry: Keyspace,
+    pub(super) kept: Keyspace,
     pub(super) meta: Keyspace,
 }
 
@@ -74,12 +80,15 @@ impl Engine {
     fn try_open(folder: &Path) -> fjall::Result<Self> {
         let db = Database::builder(folder)
             .manual_journal_persist(true)
+            .max_journaling_size(MAX_JOURNAL_BYTES)
             .open()?;
         let keyspace = |name| db.keyspace(name, KeyspaceCreateOptions::default);
+        // The one that is written most: when it is flushed, so are those that keep an old journal.
+        let of_steps = || KeyspaceCreateOptions::default().max_memtable_size(MAX_STEPS_BYTES);
         Ok(Self {
             heads: keyspace("heads")?,
             bodies: keyspace("bodies")?,
-            open: keyspace("open")?,
+            open: db.keyspace("open", of_steps)?,
             closed: keyspace("closed")?,
             results: keyspace("results")?,
             by_function: keyspace("by_function")?,
@@ -87,6 +96,7 @@ impl Engine {
             callbacks: keyspace("callbacks")?,
             idempotency: keyspace("idempotency")?,
             expiry: keyspace("expiry")?,
+            kept: keyspace("kept")?,
             meta: keyspace("meta")?,
             db,
         })
@@ -97,7 +107,7 @@ impl Engine {
         self.db.batch().durability(Some(PersistMode::SyncData))
     }
 
-    /// Bytes of calls and results kept, as of the last commit.
+    /// Bytes of all calls and results, finished or not, as of the last commit.
     pub(super) fn stored_bytes(&self) -> Result<u64, Error> {
         let value = self.meta.get(BYTES_COUNTER).map_err(unavailable)?;
         let bytes = value.and_then(|v| v.as_ref().try_into().ok());

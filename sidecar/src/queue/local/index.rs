@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Key;
+use super::history::Kept;
 use crate::queue::codec::Stored;
 use crate::queue::types::Depth;
 
@@ -51,8 +52,10 @@ pub(super) struct Index {
     pub(super) callback_leases: HashMap<Key, u32>,
     /// How many callbacks aren't made yet, those given out among them.
     pub(super) callbacks_pending: u64,
-    /// Bytes kept on disk.
+    /// Bytes of calls that are not finished.
     pub(super) stored: u64,
+    /// What is kept of all that are.
+    pub(super) kept: Kept,
 }
 
 #[derive(Default)]
@@ -63,7 +66,7 @@ struct Function {
     queued: u64,
     running: u64,
     retrying: u64,
-    dead: u64,
+    kept: Kept,
     /// Notified when something is due at another time than before, or nothing is left.
     changed: Arc<Notify>,
 }
@@ -74,8 +77,7 @@ impl Function {
             State::Queued => Some(&mut self.queued),
             State::Running(_) => Some(&mut self.running),
             State::Retrying(_) => Some(&mut self.retrying),
-            State::Dead(..) => Some(&mut self.dead),
-            State::Succeeded(_) | State::Cancelled(_) => None,
+            State::Dead(..) | State::Succeeded(_) | State::Cancelled(_) => None,
         }
     }
 
@@ -170,10 +172,32 @@ impl Index {
         Some(stored)
     }
 
-    /// Counts a dead letter in or out.
-    pub(super) fn dead(&mut self, function: &FunctionName, change: i64) {
+    /// Counts a finished call in or out.
+    pub(super) fn keep(&mut self, function: &FunctionName, is_dead: bool, bytes: i64, calls: i64) {
         let function = self.functions.entry(function.clone()).or_default();
-        function.dead = function.dead.saturating_add_signed(change);
+        function.kept.count(is_dead, bytes, calls);
+        self.kept.count(is_dead, bytes, calls);
+    }
+
+    /// What is kept of a function's finished calls.
+    pub(super) fn kept_of(&self, function: &FunctionName) -> Kept {
+        self.functions
+            .get(function)
+            .map_or_else(Kept::default, |of| of.kept)
+    }
+
+    /// Sets that, as it was on disk.
+    pub(super) fn set_kept(&mut self, function: FunctionName, kept: Kept) {
+        self.functions.entry(function).or_default().kept = kept;
+        self.kept.history += kept.history;
+        self.kept.dead_bytes += kept.dead_bytes;
+        self.kept.dead += kept.dead;
+    }
+
+    /// How many bytes each function keeps.
+    pub(super) fn each_kept(&self, is_dead: bool) -> impl Iterator<Item = (&FunctionName, u64)> {
+        let each = self.functions.iter();
+        each.map(move |(name, function)| (name, function.kept.bytes(is_dead)))
     }
 
     /// Gives out due calls, the longest due first, each under a new lease.
@@ -263,7 +287,7 @@ impl Index {
         let mut depths: Vec<Depth> = Vec::new();
         for (name, function) in &mut self.functions {
             function.promote(now);
-            if function.open() + function.dead == 0 {
+            if function.open() + function.kept.dead == 0 {
                 continue;
             }
             depths.push(Depth {
@@ -271,7 +295,7 @@ impl Index {
                 queued: function.queued,
                 running: function.running,
                 retrying: function.retrying,
-                dead: function.dead,
+                dead: function.kept.dead,
                 due: function.ready.len() as u64,
                 oldest: function
                     .ready
@@ -325,6 +349,7 @@ impl Index {
         self.postponed.clear();
         self.callbacks.clear();
         self.callbacks_pending = 0;
+        self.kept = Kept::default();
         for function in self.functions.values_mut() {
             let changed = function.changed.clone();
             *function = Function {

@@ -70,6 +70,10 @@ impl Local {
             if let Some(value) = engine.results.get(key).map_err(unavailable)? {
                 return result_from_bytes(&value);
             }
+            if stored.dropped {
+                let (id, state) = (id.to_string(), state.as_str());
+                return Err(Error::ResultDropped { id, state });
+            }
             let view = view(id, head, stored, shared.config.clock.skew());
             Err(Error::NoResult {
                 id: view.id.to_string(),
@@ -110,6 +114,13 @@ impl Local {
     pub(super) async fn dead(&self, function: &FunctionName) -> Result<Vec<Key>, Error> {
         let prefix = function_prefix(function);
         self.read(move |_, engine| keys_under(&engine.dead, &prefix))
+            .await
+    }
+
+    /// Every call there is of a function now, finished or not.
+    pub(super) async fn all_of(&self, function: &FunctionName) -> Result<Vec<Key>, Error> {
+        let prefix = function_prefix(function);
+        self.read(move |_, engine| keys_under(&engine.by_function, &prefix))
             .await
     }
 

@@ -2,6 +2,7 @@
 //!
 //! What every engine must do is in `contract`.
 
+mod history;
 mod released;
 
 use gateless_common::problem::Code;
@@ -60,8 +61,10 @@ impl Fixture {
         self.steps = Steps::over(Queue::of(&self.queue), self.steps.clock.clone());
     }
 
+    /// Bytes of calls and results, finished or not.
     fn stored(&self) -> u64 {
-        self.queue.shared.index.lock().stored
+        let index = self.queue.shared.index.lock();
+        index.stored + index.kept.history + index.kept.dead_bytes
     }
 }
 

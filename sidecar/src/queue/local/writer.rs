@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::batch::{Batch, Op, Progress};
-use super::engine::{Engine, Key, split_function_key, unavailable};
+use super::engine::{Engine, Key, unavailable};
 use crate::clock;
 use crate::queue::Error;
 use crate::queue::clock::Clock;
@@ -205,12 +205,6 @@ pub(super) fn rebuild(shared: &Shared, engine: &Engine) -> Result<(), Error> {
         index.put(key, stored);
         index.enqueue(key);
     }
-    for entry in engine.dead.iter() {
-        let key = entry.key().map_err(unavailable)?;
-        if let Some((function, _)) = split_function_key(&key) {
-            index.dead(&function, 1);
-        }
-    }
     for entry in engine.callbacks.iter() {
         let key = entry.key().map_err(unavailable)?;
         let Ok(key) = Key::try_from(&key[..]) else {
@@ -225,7 +219,10 @@ pub(super) fn rebuild(shared: &Shared, engine: &Engine) -> Result<(), Error> {
             index.callbacks_pending += 1;
         }
     }
-    index.stored = engine.stored_bytes()?;
+    index.stored = index.iter().map(|(_, stored)| stored.stored).sum();
+    for (function, kept) in engine.kept(index.stored, &mut batch)? {
+        index.set_kept(function, kept);
+    }
     if let Clock::Steady(clock) = &shared.config.clock
         && index.open_calls() > 0
     {

@@ -108,6 +108,7 @@ impl Calls for Memory {
                 && match among {
                     Among::Waiting => entry.waits(),
                     Among::Dead => matches!(entry.call.state, CallState::Dead(..)),
+                    Among::History => !matches!(entry.call.state, CallState::Dead(..)),
                 }
         });
         let ids: Vec<_> = mine.map(|(id, _)| id.clone()).collect();
