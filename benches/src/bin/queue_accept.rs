@@ -4,8 +4,6 @@
 //! of JSON. Put the folder on the disk to be measured: on a tmpfs an fsync costs nothing. For
 //! comparison it first measures bare `write` + `fdatasync` of one body at a time.
 
-use gateless_core::config::AsyncPolicy;
-use gateless_core::fixture::admitted;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::Maker;
-use gateless_sidecar::queue::local::Config;
-use gateless_sidecar::queue::types::Record;
+use gateless_benches::{open, record};
+use gateless_core::config::AsyncPolicy;
 use gateless_sidecar::queue::{Inbox, Local};
 use serde_json::json;
 
@@ -96,30 +92,11 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(folder: &Path) -> anyhow::Result<Local> {
-    let mut config = Config::new(folder.join("queue"), NodeId::new("0badcafe"));
-    config.max_open = 10_000_000;
-    Ok(Local::open(config)?)
-}
-
 /// Accepts call after call; returns how long each took.
 async fn write(queue: Local, body: Bytes, until: Instant) -> anyhow::Result<Vec<Duration>> {
     let mut policy = AsyncPolicy::DEFAULT;
     policy.max_queued = u32::MAX;
-    let record = admitted(Record {
-        function: FunctionName::new("default", "bench")?,
-        method: "POST".into(),
-        path: "/work".into(),
-        headers: vec![
-            ("host".into(), "127.0.0.1:8080".into()),
-            ("user-agent".into(), "bench/1".into()),
-            ("content-type".into(), "application/octet-stream".into()),
-        ],
-        body,
-        callback: None,
-        idempotency: None,
-        principal: Maker::Anonymous.into(),
-    });
+    let record = record(body)?;
     let mut latencies = Vec::new();
     while Instant::now() < until {
         let began = Instant::now();
