@@ -4,8 +4,10 @@
 //! Demand goes to the first live node in rendezvous order, once a second while there is any and
 //! at once when a call is held. A node that doesn't answer within [`SILENCE`] is passed over for
 //! a while and the next is asked; when none is left the own host starts an instance by itself.
-//! So a held call reaches an instance while anything at all is left alive. Deliberately no
-//! routing: what it learns of endpoints goes to the shell's registry.
+//! So a held call reaches an instance while anything at all is left alive. A node that does not have
+//! the revision in its catalogue says so and is passed over at once. As nobody calls a candidate, every
+//! node asks for its endpoints: so it finds an owner, though the first in the order is cut off from the
+//! server. Deliberately no routing: what it learns of endpoints goes to the shell's registry.
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,11 @@ const PASS_OVER: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 /// Who knows of endpoints asks so often to be told of changes; owners remember for longer.
 const RENEW: Duration = Duration::from_secs(15);
+
+/// A candidate's owner is asked after this: a change takes a moment to come everywhere.
+const LOOK: Duration = Duration::from_millis(500);
+/// Who acts only because somebody asks is asked so often.
+const KEEP: Duration = Duration::from_secs(2);
 
 /// What the caller hears.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +98,8 @@ struct Revision {
     /// Passed over until then. Bounded by the membership.
     silent: BTreeMap<NodeId, Time>,
     known: Option<Endpoints>,
+    /// Its function's candidate: an owner must be found for it though nobody calls it.
+    candidate: bool,
 }
 
 impl Revision {
@@ -99,12 +108,17 @@ impl Revision {
     }
 
     fn is_over(&self) -> bool {
-        self.load.is_zero() && !self.has_endpoints() && self.answer_by.is_none()
+        self.is_quiet() && !self.has_endpoints() && !self.candidate
+    }
+
+    /// Nothing is asked for, and no answer is missing.
+    fn is_quiet(&self) -> bool {
+        self.load.is_zero() && self.answer_by.is_none()
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let renew = (self.load.is_zero() && self.has_endpoints() && self.answer_by.is_none())
-            .then_some(self.renew_at);
+        let is_kept = self.has_endpoints() || self.candidate;
+        let renew = (self.is_quiet() && is_kept).then_some(self.renew_at);
         [self.answer_by, self.retry_at, renew]
             .into_iter()
             .flatten()
@@ -147,6 +161,7 @@ impl Caller {
                     .functions
                     .insert(function.name.clone(), function.clone());
                 self.forget_revisions(before.as_deref(), Some(function));
+                self.set_candidate(now, function);
             }
             Event::ConfigGone(name) => {
                 let before = self.functions.remove(name);
@@ -192,6 +207,24 @@ impl Caller {
         for gone in before.iter().filter(|revision| !kept(&revision.name)) {
             self.revisions.remove(&gone.name);
             self.plan(&gone.name);
+        }
+    }
+
+    fn set_candidate(&mut self, now: Time, function: &Function) {
+        for config in &function.revisions {
+            let candidate = function.candidate.as_ref() == Some(&config.name);
+            if candidate && !self.revisions.contains_key(&config.name) {
+                let renew_at = now + LOOK;
+                let revision = Revision {
+                    renew_at,
+                    ..Revision::default()
+                };
+                self.revisions.insert(config.name.clone(), revision);
+            }
+            if let Some(revision) = self.revisions.get_mut(&config.name) {
+                revision.candidate = candidate;
+                self.plan(&config.name);
+            }
         }
     }
 
@@ -288,6 +321,14 @@ impl Caller {
         };
         let asked = revision.target.as_ref() == Some(from);
         let newer = |known: &Endpoints| endpoints.term >= known.term;
+        if endpoints.unknown {
+            if asked && endpoints.sequence == revision.sequence {
+                self.pass_over_target(now, name);
+                self.send(now, name, out);
+                self.plan(name);
+            }
+            return;
+        }
         if !self.members.contains(from) || !asked && !revision.known.as_ref().is_none_or(newer) {
             return;
         }
@@ -338,12 +379,16 @@ impl Caller {
     /// Sends the present load to the node to ask, or gives up asking for now.
     fn send(&mut self, now: Time, name: &RevisionName, out: &mut Vec<Action>) {
         let best = self.best(now, name);
+        let function = self.functions.get(name.function());
+        let config = function.and_then(|function| function.revision(name));
+        let uid = config.map(|config| config.uid.clone()).unwrap_or_default();
         let Some(revision) = self.revisions.get_mut(name) else {
             return;
         };
         revision.stale = false;
         revision.retry_at = None;
-        revision.renew_at = now + RENEW;
+        let acts_as_asked = revision.candidate && !revision.silent.is_empty();
+        revision.renew_at = now + if acts_as_asked { KEEP } else { RENEW };
         if let Some(to) = best {
             self.sequence += 1;
             revision.sequence = self.sequence;
@@ -351,6 +396,7 @@ impl Caller {
             revision.answer_by = Some(now + SILENCE);
             let demand = RevisionDemand {
                 revision: name.clone(),
+                uid,
                 load: revision.load,
                 sequence: self.sequence,
                 subscribe: revision.load.is_zero(),
@@ -360,7 +406,8 @@ impl Caller {
             revision.target = None;
             revision.answer_by = None;
             revision.silent.clear();
-            revision.retry_at = (!revision.load.is_zero()).then_some(now + RETRY);
+            let asks_again = !revision.load.is_zero() || revision.candidate;
+            revision.retry_at = asks_again.then_some(now + RETRY);
             if revision.load.is_waiting() && !revision.has_endpoints() {
                 out.push(Action::Fallback(name.clone()));
             }

@@ -48,6 +48,9 @@ impl Load {
 pub struct RevisionDemand {
     /// The revision that calls want.
     pub revision: RevisionName,
+    /// Of the revision in the caller's catalogue: a function may be deleted and come again under its name. Empty from a
+    /// caller of an earlier version.
+    pub uid: Arc<str>,
     /// How much they want of it.
     pub load: Load,
     /// The owner answers with [`Endpoints`] of the same number: silence means a dead owner.
@@ -116,6 +119,9 @@ pub struct Endpoints {
     pub desired: u32,
     /// Of the demand this answers; 0 when pushed.
     pub sequence: u64,
+    /// The revision is not in the catalogue of who answers, or another of its name is: the next in the order is to be
+    /// asked. Nothing else in it counts.
+    pub unknown: bool,
     /// Why nothing can start, if nothing can.
     pub failure: Option<Arc<str>>,
 }

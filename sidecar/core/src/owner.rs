@@ -180,7 +180,9 @@ impl Owner {
                 }
             }
             Event::Demand { from, demand } => {
-                if self.hears(now, from, &demand.revision, out)
+                if !self.knows(&demand.revision, &demand.uid) {
+                    out.extend(unknown(from, demand));
+                } else if self.hears(now, from, &demand.revision, out)
                     && let Some(revision) = self.revisions.get_mut(&demand.revision)
                 {
                     revision.demand(now, from, demand, &mut self.authority, out);
@@ -251,15 +253,17 @@ impl Owner {
         revision: &RevisionName,
         out: &mut Vec<Action>,
     ) -> bool {
-        let known = self
-            .function
-            .as_ref()
-            .is_some_and(|function| function.revisions.iter().any(|r| r.name == *revision));
-        if !known || !self.authority.members.contains_key(from) {
+        if !self.knows(revision, "") || !self.authority.members.contains_key(from) {
             return false;
         }
         self.act(now, out);
         true
+    }
+
+    /// Whether it is in this node's catalogue; with a uid, whether it is that very one.
+    fn knows(&self, revision: &RevisionName, uid: &str) -> bool {
+        let known = self.function.as_ref().and_then(|f| f.revision(revision));
+        known.is_some_and(|known| uid.is_empty() || *known.uid == *uid)
     }
 
     fn act(&mut self, now: Time, out: &mut Vec<Action>) {
@@ -380,6 +384,24 @@ impl Owner {
             revision.push(now, &self.authority, None, out);
         }
     }
+}
+
+/// The answer of a node that cannot own a revision, as its catalogue does not have it: it may be cut off from the server.
+/// A caller of an earlier version gets none, and takes the silence for it.
+#[must_use]
+pub fn unknown(to: &NodeId, demand: &RevisionDemand) -> Option<Action> {
+    let endpoints = Endpoints {
+        revision: demand.revision.clone(),
+        term: Term::default(),
+        hosts: Vec::new(),
+        starting: 0,
+        desired: 0,
+        sequence: demand.sequence,
+        unknown: true,
+        failure: None,
+    };
+    let to = to.clone();
+    (!demand.uid.is_empty()).then_some(Action::Endpoints { to, endpoints })
 }
 
 /// What leads to the function's `index`th revision.

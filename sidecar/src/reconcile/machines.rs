@@ -238,6 +238,13 @@ impl Machines {
 
     pub(super) fn owner(&mut self, now: Time, name: &FunctionName, event: &owner::Event) {
         let Some(owner) = self.owners.get_mut(name) else {
+            // Whoever asks has a newer catalogue, and must not wait for this node.
+            if let owner::Event::Demand { from, demand } = event
+                && let Some(owner::Action::Endpoints { to, endpoints }) =
+                    owner::unknown(from, demand)
+            {
+                self.pending.push_back(Action::Endpoints(to, endpoints));
+            }
             return;
         };
         let (mut out, before) = (Vec::new(), owner.is_acting());

@@ -64,6 +64,7 @@ pub(super) fn demand(demand: &RevisionDemand) -> link_up::Kind {
         service_time_ms: load.service_time.as_secs_f64() * 1e3,
         sequence: demand.sequence,
         subscribe: demand.subscribe,
+        uid: demand.uid.to_string(),
     })
 }
 
@@ -71,6 +72,7 @@ pub(super) fn read_demand(demand: &v1::RevisionDemand) -> Option<RevisionDemand>
     let service = finite(demand.service_time_ms).min(1e9) / 1e3;
     Some(RevisionDemand {
         revision: name(&demand.revision)?,
+        uid: demand.uid.as_str().into(),
         load: Load {
             concurrency: finite(demand.concurrency),
             rps: finite(demand.rps),
@@ -128,6 +130,7 @@ pub(super) fn endpoints(
         starting: endpoints.starting,
         desired: endpoints.desired,
         sequence: endpoints.sequence,
+        unknown: endpoints.unknown,
         failure: text(endpoints.failure.as_ref()),
     })
 }
@@ -144,6 +147,7 @@ pub(super) fn read_endpoints(endpoints: v1::Endpoints) -> Option<Endpoints> {
         starting: endpoints.starting,
         desired: endpoints.desired,
         sequence: endpoints.sequence,
+        unknown: endpoints.unknown,
         failure: failure(&endpoints.failure),
     })
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Scaling;
 use crate::fixture::{function, function_name, revision_name};
 use crate::message::HostReady;
+use crate::owner;
 use crate::ownership::Term;
 
 struct World {
@@ -72,6 +73,7 @@ impl World {
             starting: 0,
             desired: 1,
             sequence,
+            unknown: false,
             failure: None,
         };
         let from = from.clone();
@@ -128,6 +130,63 @@ fn a_broken_link_does_not_wait_for_silence() {
     let lost = world.order[0].clone();
     let actions = world.event(&Event::Lost(lost));
     assert_eq!(asked(&actions).unwrap().0, &world.order[1]);
+}
+
+#[test]
+fn who_does_not_know_the_revision_is_passed_over_at_once() {
+    let mut world = World::new(3);
+    let mut actions = world.poke(1);
+    for node in world.order.clone() {
+        let (to, demand) = asked(&actions).unwrap();
+        assert_eq!((to, &*demand.uid), (&node, "f-uid-1"));
+        let Some(owner::Action::Endpoints { endpoints, .. }) = owner::unknown(&node, demand) else {
+            unreachable!("whoever sends a uid is told")
+        };
+        // Of an earlier question: it says nothing of this one.
+        let mut stale = endpoints.clone();
+        stale.sequence -= 1;
+        let (from, endpoints) = (node.clone(), stale);
+        assert_eq!(world.event(&Event::Endpoints { from, endpoints }), []);
+        let sequence = demand.sequence;
+        let Some(owner::Action::Endpoints { endpoints, .. }) = owner::unknown(&node, demand) else {
+            unreachable!("whoever sends a uid is told")
+        };
+        assert_eq!(endpoints.sequence, sequence);
+        let from = node;
+        actions = world.event(&Event::Endpoints { from, endpoints });
+    }
+    assert_eq!(actions, [Action::Fallback(revision_name("f", 1))]);
+    assert_eq!(world.now, Time::ZERO, "without waiting for silence");
+}
+
+#[test]
+fn an_owner_is_looked_for_while_there_is_a_candidate() {
+    let mut world = World::new(3);
+    let mut config = function("f", Scaling::default());
+    config.candidate = Some(revision_name("f", 1));
+    assert_eq!(world.event(&Event::Config(Arc::new(config.clone()))), []);
+    let order = world.order.clone();
+    let actions = world.tick();
+    let (to, demand) = asked(&actions).unwrap();
+    assert_eq!((world.now, to), (Time::ZERO + LOOK, &order[0]));
+    assert!(demand.subscribe, "nothing is demanded");
+    // Known to the owner, it is asked again now and then; unknown to it, the next is kept in office.
+    world.answer(&order[0], 1, demand.sequence, &[]);
+    assert_eq!(world.caller.next_deadline(), Some(world.now + RENEW));
+    let actions = world.tick();
+    let Some(owner::Action::Endpoints { to, endpoints }) =
+        owner::unknown(&order[0], asked(&actions).unwrap().1)
+    else {
+        unreachable!("whoever sends a uid is told")
+    };
+    let actions = world.event(&Event::Endpoints { from: to, endpoints });
+    let (to, demand) = asked(&actions).unwrap();
+    assert_eq!(to, &order[1]);
+    world.answer(&order[1], 1, demand.sequence, &[]);
+    assert_eq!(world.caller.next_deadline(), Some(world.now + KEEP));
+    config.candidate = None;
+    world.event(&Event::Config(Arc::new(config)));
+    assert_eq!(world.caller.next_deadline(), None);
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl World {
     fn demand(&mut self, n: usize, load: Load) -> Vec<Action> {
         let demand = RevisionDemand {
             revision: rev(1),
+            uid: "".into(),
             load,
             sequence: 7,
             subscribe: false,
@@ -227,6 +228,7 @@ fn candidates_are_started_without_traffic_and_forgotten_revisions_are_not() {
     let from = world.nodes[0].clone();
     let mut demand = RevisionDemand {
         revision: rev(3),
+        uid: "".into(),
         load: held(1),
         sequence: 1,
         subscribe: false,
@@ -332,6 +334,7 @@ fn silence_ends_demand_and_strangers_are_ignored() {
     let (mut world, _) = World::settled(1, function("f", Scaling::default()));
     let demand = RevisionDemand {
         revision: rev(9),
+        uid: "".into(),
         load: held(1),
         sequence: 1,
         subscribe: false,
@@ -344,6 +347,20 @@ fn silence_ends_demand_and_strangers_are_ignored() {
         }),
         []
     );
+    // Whoever can be told that it is not known here is, be it the name or what was deployed under it.
+    for (revision, uid) in [(rev(9), "f-uid-9"), (rev(1), "of another")] {
+        let demand = RevisionDemand {
+            revision,
+            uid: uid.into(),
+            ..demand.clone()
+        };
+        let from = world.nodes[0].clone();
+        let actions = world.event(&Event::Demand { from, demand });
+        let [Action::Endpoints { endpoints, .. }] = &actions[..] else {
+            unreachable!("{actions:?}")
+        };
+        assert!(endpoints.unknown && endpoints.sequence == 1);
+    }
     let from = NodeId::new("stranger");
     let demand = RevisionDemand {
         revision: rev(1),

@@ -328,6 +328,29 @@ fn nodes_with_an_older_catalogue_keep_nobody_waiting() {
 }
 
 #[test]
+fn a_candidate_is_started_though_its_owner_has_an_older_catalogue() {
+    for_seeds(|seed| {
+        let mut rng = Rng::new(seed);
+        let nodes = 2 + rng.below(5);
+        let mut world = World::of_candidate(seed, nodes, 20, Scaling::default());
+        let owner = world.owner();
+        world.learns_late(owner, ms(60_000));
+        for node in (0..nodes as usize).filter(|node| *node != owner) {
+            // At least one knows it, and another that comes before that one may not.
+            if node != (owner + 1) % nodes as usize && rng.below(3) == 0 {
+                world.learns_late(node, ms(60_000));
+            }
+        }
+        world.run(ms(3_000));
+        assert_eq!(world.alive(), 1, "nobody started it");
+        world.run(ms(200_000));
+        // Nobody has called it meanwhile, so its owner tries it once more when it hears of it.
+        assert!(world.started <= 2, "started {} times", world.started);
+        world.assert_one_owner();
+    });
+}
+
+#[test]
 fn nodes_that_freeze_and_go_on_at_random_end_where_they_should() {
     for_seeds(|seed| {
         let mut rng = Rng::new(seed);

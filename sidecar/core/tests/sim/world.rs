@@ -90,7 +90,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, nodes: u64, capacity: u32, scaling: Scaling) -> Self {
-        let function: Arc<Function> = Arc::new(fixture::function("f", scaling));
+        Self::of(seed, nodes, capacity, fixture::function("f", scaling))
+    }
+
+    /// Whose function is a new one: nobody calls its revision before it has been ready.
+    pub(crate) fn of_candidate(seed: u64, nodes: u64, capacity: u32, scaling: Scaling) -> Self {
+        let mut function = fixture::function("f", scaling);
+        function.traffic.clear();
+        function.candidate = Some(function.revisions[0].name.clone());
+        Self::of(seed, nodes, capacity, function)
+    }
+
+    fn of(seed: u64, nodes: u64, capacity: u32, function: Function) -> Self {
+        let function = Arc::new(function);
         let node = |n: u64| {
             let id = NodeId::new(&format!("{n:08x}"));
             Node {

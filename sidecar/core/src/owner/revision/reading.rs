@@ -45,6 +45,7 @@ impl Revision {
             starting,
             desired: self.desired,
             sequence: 0,
+            unknown: false,
             failure,
         }
     }
