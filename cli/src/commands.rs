@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod calls;
+pub(crate) mod catalogue;
 pub(crate) mod contexts;
 pub(crate) mod dashboard;
 pub(crate) mod deploy;

@@ -31,11 +31,11 @@ use clap::{CommandFactory as _, Parser as _};
 
 use self::args::{AutoscalerCommand, Cli, Command, Scoped};
 use self::client::Client;
-use self::commands::{contexts, join_tokens, new};
+use self::commands::{catalogue, contexts, join_tokens, new};
 use self::dispatch::client_command;
 use self::failure::{Exit, Failure};
 use self::output::{Format, Output};
-use self::run::SidecarCommand;
+use self::run::{ServerCommand, SidecarCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -105,7 +105,19 @@ fn asked_format() -> Option<Format> {
 fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Up(args) => run::up(&args, out),
-        Command::Server(args) => run::server(&args, out),
+        Command::Server(args) => match args.command {
+            None => run::server(&args, out),
+            Some(ServerCommand::Recover(args)) => run::recover(&args, out),
+            Some(ServerCommand::Catalogue(Scoped { remote, .. })) => {
+                block_on(async { catalogue::catalogue(&Client::new(&remote).await?, out).await })
+            }
+            Some(ServerCommand::Accept(Scoped { remote, .. })) => {
+                block_on(async { catalogue::accept(&Client::new(&remote).await?, out).await })
+            }
+            Some(ServerCommand::Restore(Scoped { args, remote })) => block_on(async {
+                catalogue::restore(&Client::new(&remote).await?, out, &args).await
+            }),
+        },
         Command::Sidecar(args) => match args.command {
             Some(SidecarCommand::JoinToken(Scoped { args, remote })) => block_on(async {
                 join_tokens::join_token(&Client::new(&remote).await?, out, &args).await

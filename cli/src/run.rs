@@ -13,10 +13,10 @@ use gateless_sandbox::Level;
 use gateless_sidecar::Join;
 use serde_json::json;
 
+use self::args::RecoverArgs;
 pub(crate) use self::args::{
-    IsolationArgs, ServerArgs, SidecarArgs, SidecarCommand, SidecarRun, UpArgs,
+    IsolationArgs, ServerArgs, ServerCommand, SidecarArgs, SidecarCommand, SidecarRun, UpArgs,
 };
-use self::args::{RecoverArgs, ServerCommand};
 use self::parts::{
     Signals, admin_token, announce, block_on, block_on_with, join, login_link, not_isolated,
     secure_url, server_ready, sidecar_ready, start_server, start_sidecar, url,
@@ -103,9 +103,6 @@ async fn beside(
 
 /// `gateless server`
 pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure> {
-    if let Some(ServerCommand::Recover(args)) = &args.command {
-        return recover(args, out);
-    }
     let data = args.data.folder("server")?;
     let identity = args.identity.settings()?;
     block_on(async {
@@ -125,7 +122,7 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
 }
 
 /// `gateless server recover`
-fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failure> {
     let given = args.data.folder("server")?;
     // The folder of `gateless up` has the server's in it.
     let of_up = given.join("server");

@@ -109,6 +109,7 @@ codes! {
     WaitTimeout = "wait_timeout", 409, Management, "the function was not ready in time";
     DigestMismatch = "digest_mismatch", 422, Management, "the body is not what its sha256 says";
     CatalogueReadOnly = "catalogue_read_only", 503, Management, "the catalogue cannot be written; calls go on";
+    NoCatalogueToRestore = "no_catalogue_to_restore", 409, Management, "no connected sidecar has a catalogue to give back, or it is not clear whose counts";
     NoSpace = "no_space", 507, Management, "the server's disk is full";
     TooManyListeners = "too_many_listeners", 503, Management, "as many listen to events as may";
     WrongState = "wrong_state", 409, Management, "the invocation is in a state in which this cannot be done";
@@ -139,6 +140,7 @@ codes! {
     NetworkNotAllowed = "network_not_allowed", 403, Calls, "the function takes no calls from the caller's network";
     OriginNotAllowed = "origin_not_allowed", 403, Calls, "the function takes no calls from pages of this origin";
     RateLimited = "rate_limited", 429, Calls, "the caller, or all callers together, made more calls than the function takes; `retry-after` says when the next may come";
+    CatalogueUnknown = "catalogue_unknown", 503, Calls, "this sidecar has no catalogue yet, neither from the server nor from another sidecar, so that nobody knows whether the function exists";
     NoRevision = "no_revision", 503, Calls, "the function has no revision that gets traffic";
     NotAPeer = "not_a_peer", 401, Calls, "the request came to the sidecars' own listener from who is no sidecar";
     NoManagementHere = "no_management_here", 404, Calls, "this sidecar passes no management requests on";

@@ -7,6 +7,7 @@ mod access;
 mod artifacts;
 mod audit;
 mod bulk;
+mod catalogue;
 mod conditional;
 mod credential;
 mod events;
@@ -87,6 +88,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(secrets::routes())
         .merge(triggers::routes())
         .merge(sidecars::routes())
+        .merge(catalogue::routes())
         .merge(join_tokens::routes())
         .merge(identity::routes())
         .merge(events::routes())

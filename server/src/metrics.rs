@@ -38,6 +38,7 @@ pub struct Metrics {
     durations: Family<Route, Histogram, fn() -> Histogram>,
     sidecars: Gauge,
     rejections: Gauge,
+    refusals: Gauge,
     catalogue_version: Gauge<u64, AtomicU64>,
     writable: Gauge,
     pushes: Counter,
@@ -53,6 +54,7 @@ impl Default for Metrics {
             durations,
             sidecars: Gauge::default(),
             rejections: Gauge::default(),
+            refusals: Gauge::default(),
             catalogue_version: Gauge::default(),
             writable: Gauge::default(),
             pushes: Counter::default(),
@@ -78,6 +80,11 @@ impl Default for Metrics {
             "config_rejections",
             "Resources sidecars refused",
             metrics.rejections.clone(),
+        );
+        register.register(
+            "catalogue_refusals",
+            "Sidecars that keep a catalogue of their own instead of this one",
+            metrics.refusals.clone(),
         );
         register.register(
             "catalogue_version",
@@ -115,6 +122,11 @@ impl Metrics {
             .clone()
             .map(|sidecar| sidecar.rejections.len())
             .sum();
+        let refusals = connected
+            .clone()
+            .filter(|sidecar| sidecar.refused.is_some());
+        self.refusals
+            .set(i64::try_from(refusals.count()).unwrap_or(i64::MAX));
         self.sidecars
             .set(i64::try_from(connected.count()).unwrap_or(i64::MAX));
         self.rejections

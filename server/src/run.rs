@@ -24,7 +24,7 @@ use crate::clock;
 use crate::identity::{self, Identities, JoinTokenGrant};
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
-use crate::service::Service;
+use crate::service::{self, Service, lineage};
 use crate::sidecars::Registry;
 use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
@@ -75,6 +75,9 @@ pub enum Error {
     /// The table of images.
     #[error(transparent)]
     Images(#[from] crate::openfaas::images::Error),
+    /// Where the catalogue comes from cannot be noted.
+    #[error("the catalogue's lineage: {0}")]
+    Lineage(#[from] service::Error),
     /// The audit log does not open.
     #[error("the audit log: {0}")]
     Audit(io::Error),
@@ -270,6 +273,8 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let (grpc_listener, grpc) = listeners::bind(config.grpc_listen).await?;
     let audit = Log::open(config.data.join("audit")).map_err(Error::Audit)?;
     let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
+    // Before anything else is written: the version is that of an export it was made of.
+    lineage::open(&*store).await?;
     let auth = Arc::new(Auth::open(Arc::clone(&store)).await?);
     let changes = Changes::default();
     let identities = Identities::open(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_identity::Identity;
-use gateless_proto::v1::{InstanceStatus, RevisionStatus, WatchHello};
+use gateless_proto::v1::{CatalogueMark, InstanceStatus, RevisionStatus, WatchHello};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -46,6 +46,10 @@ pub struct Sidecar {
     pub applied_version: u64,
     /// The catalogue version last sent to it.
     pub sent_version: u64,
+    /// The catalogue it said it has; `None`: none, or it is older and does not say.
+    pub holds: Option<CatalogueMark>,
+    /// Why it keeps that instead of this server's; `None`: it does not.
+    pub refused: Option<String>,
     /// Resource name to reason.
     pub rejections: BTreeMap<String, String>,
     /// Calls it holds.
@@ -140,7 +144,10 @@ impl Registry {
         // What was refused is still refused when only the difference is sent.
         let rejections = known.as_ref().map(|sidecar| sidecar.rejections.clone());
         let rejections = rejections.unwrap_or_default();
+        let holds = hello.holds.clone();
         let sidecar = Sidecar {
+            holds,
+            refused: None,
             node_id: node_id.clone(),
             connected: true,
             hello,
@@ -325,6 +332,9 @@ fn check(hello: &WatchHello) -> Result<(), Refused> {
             return Err(Refused::TooLong(field));
         }
     }
+    if !hello.holds.as_ref().is_none_or(is_short) {
+        return Err(Refused::TooLong("holds"));
+    }
     let isolation = hello.isolation.as_ref();
     let mut parts = isolation.map_or(&[][..], |told| &told.missing[..]).iter();
     let level = isolation.map_or(0, |told| told.level.len());
@@ -332,6 +342,10 @@ fn check(hello: &WatchHello) -> Result<(), Refused> {
         return Err(Refused::TooLong("isolation"));
     }
     Ok(())
+}
+
+fn is_short(mark: &CatalogueMark) -> bool {
+    mark.catalogue_id.len() <= 64 && mark.lineage.len() <= 64
 }
 
 fn forget(sidecars: &mut BTreeMap<String, Known>, now: Timestamp) {

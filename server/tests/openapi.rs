@@ -142,7 +142,12 @@ async fn status(server: &Server, method: &str, uri: &str, token: &str) -> Status
 fn allowed(method: &str, path: &str) -> Vec<Role> {
     use Role::{Admin, Deployer, Invoker, Viewer};
     let read = method == "GET" || method == "HEAD";
-    let of_the_cluster = ["/v1/sidecars/", "/v1/join-tokens", "/v1/identity"];
+    let of_the_cluster = [
+        "/v1/sidecars/",
+        "/v1/join-tokens",
+        "/v1/identity",
+        "/v1/catalogue",
+    ];
     if path == "/metrics"
         || path == "/v1/keys/rotate"
         || of_the_cluster.iter().any(|of| path.starts_with(of))
@@ -175,11 +180,11 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
 }
 
 /// What operations do. A new verb is a decision: clients' method names begin with it.
-const VERBS: [&str; 31] = [
-    "apply", "cancel", "check", "create", "delete", "drain", "end", "get", "head", "invoke",
-    "list", "open", "patch", "publish", "purge", "put", "receive", "replay", "resume", "retire",
-    "revoke", "rollback", "rotate", "scale", "send", "set", "start", "stream", "update", "wait",
-    "watch",
+const VERBS: [&str; 33] = [
+    "accept", "apply", "cancel", "check", "create", "delete", "drain", "end", "get", "head",
+    "invoke", "list", "open", "patch", "publish", "purge", "put", "receive", "replay", "resume",
+    "restore", "retire", "revoke", "rollback", "rotate", "scale", "send", "set", "start", "stream",
+    "update", "wait", "watch",
 ];
 
 /// Whether an example stands in `value` or in a schema it refers to.

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cluster;
 use crate::cluster::drain::Draining;
+use crate::cluster::pass::Parts;
 use crate::queue::admit::admit;
 use crate::queue::home::{self, Group};
 use crate::queue::token::Proof;
@@ -92,7 +93,27 @@ impl SidecarAdmin for Admin {
     type GetCallResultStream = BoxStream<'static, Result<v1::CallResult, Status>>;
     type GetCallInputStream = BoxStream<'static, Result<v1::CallInput, Status>>;
     type LogsStream = BoxStream<'static, Result<v1::LogLine, Status>>;
+    type GetCatalogueStream = Parts<v1::WatchResponse>;
+    type FetchArtifactStream = Parts<v1::ArtifactChunk>;
     type ObserveStream = BoxStream<'static, Result<v1::Observation, Status>>;
+
+    async fn get_catalogue(
+        &self,
+        request: Request<v1::GetCatalogueRequest>,
+    ) -> Result<Response<Self::GetCatalogueStream>, Status> {
+        let holds = request.into_inner().holds;
+        let parts = self.host.peers.passes_on()?.catalogue(holds.as_ref());
+        Ok(Response::new(parts))
+    }
+
+    async fn fetch_artifact(
+        &self,
+        request: Request<v1::FetchArtifactRequest>,
+    ) -> Result<Response<Self::FetchArtifactStream>, Status> {
+        let pass = self.host.peers.passes_on()?;
+        let artifact = pass.artifact(request.into_inner().sha256);
+        Ok(Response::new(artifact.await?))
+    }
 
     async fn list_calls(
         &self,

@@ -8,6 +8,9 @@ pub mod config;
 #[cfg(test)]
 mod fake;
 mod last_good;
+mod lineage;
+mod pass;
+pub(crate) mod peers;
 mod persist;
 pub(crate) mod prefetch;
 mod state;
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use gateless_core::name::NodeId;
 use gateless_identity::{Expect, Identity};
-use gateless_proto::v1::{Isolation, StatusReport, WatchHello};
+use gateless_proto::v1::{CatalogueRefusal, Isolation, StatusReport, WatchHello};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,7 +33,7 @@ use tonic::transport::Channel;
 
 pub use self::artifacts::{DEFAULT_CACHE_BYTES, FetchError};
 pub use self::state::Catalogue;
-use crate::cluster::identity;
+use crate::cluster::{self, identity};
 use artifacts::Artifacts;
 use last_good::{LastGood, Record};
 use persist::Saver;
@@ -134,6 +137,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         catalogue_id: String::new(),
         catalogue_version: 0,
         isolation: Some(config.isolation),
+        holds: None,
     };
     let watcher = Arc::new(Watcher::new(
         connect(),
@@ -212,6 +216,23 @@ impl Handle {
     #[must_use]
     pub fn saved_version(&self) -> channel::Receiver<u64> {
         self.saver.saved_version()
+    }
+
+    /// Whether one has come, ever.
+    #[must_use]
+    pub fn has_catalogue(&self) -> bool {
+        self.saver.with_state(|s| !s.catalogue.id.is_empty())
+    }
+
+    /// Why the server's catalogue is not taken; `None`: it is, or there is none.
+    #[must_use]
+    pub fn refused(&self) -> channel::Receiver<Option<CatalogueRefusal>> {
+        self.watcher.refused()
+    }
+
+    /// From now on artifacts come from peers when they do not from the server.
+    pub(crate) fn fetch_from(&self, peers: cluster::Handle) {
+        self.artifacts.fetch_from(peers);
     }
 
     /// What this sidecar runs; replaces an earlier report that is still unsent, and is sent

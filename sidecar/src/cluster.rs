@@ -10,6 +10,7 @@ pub mod identity;
 mod link;
 pub mod node;
 pub(crate) mod outbox;
+pub(crate) mod pass;
 mod seal;
 mod service;
 #[cfg(test)]
@@ -18,8 +19,8 @@ mod transport;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, Stream, StreamExt};
@@ -37,6 +38,7 @@ pub use self::gossip::{DEFAULT_INTERVAL, Member};
 pub use self::link::PeerChannel;
 pub use self::service::Service;
 use link::Link;
+use pass::PassOn;
 use service::DownBox;
 
 /// Events waiting for the reconciler; past that, links are not read until it catches up.
@@ -120,6 +122,8 @@ struct Shared {
     accepted: Mutex<HashMap<NodeId, DownBox>>,
     stop: CancellationToken,
     leaving: AtomicBool,
+    /// What others may have of this sidecar, once it is there.
+    pass: OnceLock<Arc<dyn PassOn>>,
 }
 
 /// Reaches the peers. Cheap to clone.
@@ -163,6 +167,7 @@ pub async fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Event>, Pee
         accepted: Mutex::default(),
         stop: CancellationToken::new(),
         leaving: AtomicBool::new(false),
+        pass: OnceLock::new(),
     });
     let (events, events_out) = mpsc::channel(EVENTS);
     let server = PeerServiceServer::new(Service {
@@ -227,6 +232,11 @@ async fn follow(
 type NewLink = (NodeId, Arc<Link>, Option<Arc<Link>>);
 
 impl Shared {
+    fn passes_on(&self) -> Result<&dyn PassOn, Status> {
+        let pass = self.pass.get().map(|pass| &**pass);
+        pass.ok_or_else(|| Status::unavailable("this sidecar is about to start"))
+    }
+
     fn tell_trust_down(&self, outbox: &DownBox) {
         let kind = link_down::Kind::Trust(self.identity.announced().signed().clone());
         let key = service::key(&kind);
@@ -344,6 +354,21 @@ impl Handle {
         let answer = answer.map_err(|_| Status::deadline_exceeded("the peer does not answer"))?;
         let permit = answer?.into_inner().permit;
         Ok(Some(permit).filter(|p| !p.is_empty()))
+    }
+
+    /// From now on others get this of it; said once.
+    pub(crate) fn pass_on(&self, pass: Arc<dyn PassOn>) {
+        if self.shared.pass.set(pass).is_err() {
+            tracing::error!("what is passed on was said already");
+        }
+    }
+
+    /// What others get of this sidecar.
+    ///
+    /// # Errors
+    /// Before it is known.
+    pub(crate) fn passes_on(&self) -> Result<&dyn PassOn, Status> {
+        self.shared.passes_on()
     }
 
     /// Whether this sidecar said goodbye, or is about to.

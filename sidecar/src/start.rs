@@ -153,6 +153,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let gossip = peers.gossip_address();
     identity::watch(&metrics, &peers, &identity, &components);
     let control = parts::follow_server(&here, gossip, &components, &walls.isolation).await?;
+    parts::pass_on(&control, &peers, &metrics);
     parts::fill(&registry, &control);
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));

@@ -45,8 +45,10 @@ impl config_service_server::ConfigService for Catalogue {
                 name: format!("functions/{}/{}", self.0.namespace, self.0.name),
                 resource: Some(v1::Resource {
                     kind: Some(resource),
+                    ..Default::default()
                 }),
             }],
+            ..Default::default()
         };
         let acks = async_drain(async move {
             while let Ok(Some(message)) = request.get_mut().message().await {

@@ -41,6 +41,7 @@ fn change(function: &v1::Function) -> v1::Change {
         name: format!("functions/{}/{}", function.namespace, function.name),
         resource: Some(v1::Resource {
             kind: Some(v1::resource::Kind::Function(function.clone())),
+            ..Default::default()
         }),
     }
 }
@@ -102,6 +103,7 @@ impl FakeServer {
             version: state.version,
             snapshot: false,
             changes: functions.iter().map(change).collect(),
+            ..Default::default()
         };
         // Nobody may be connected yet; the snapshot will tell.
         self.changes.send(response).ok();
@@ -146,6 +148,7 @@ impl config_service_server::ConfigService for FakeServer {
             version: state.version,
             snapshot: true,
             changes: state.catalogue.iter().map(change).collect(),
+            ..Default::default()
         };
         let later = BroadcastStream::new(self.changes.subscribe());
         let later = later.map(|sent| sent.map_err(|lag| Status::data_loss(lag.to_string())));

@@ -269,6 +269,21 @@ async fn check_sidecar(client: &Client, sidecar: &Value, report: &mut Report) {
         let detail = format!("{name} is {version}, this command line {VERSION}");
         report.warn("version", detail, "install the same version everywhere");
     }
+    if let Some(kept) = sidecar["conditions"]
+        .as_array()
+        .and_then(|all| all.iter().find(|c| c["type"] == "CatalogueTaken"))
+        .filter(|c| c["status"] == "false")
+    {
+        let detail = format!(
+            "{name} does not take the server's catalogue: {}",
+            at(kept, "/message")
+        );
+        report.warn(
+            "catalogue",
+            detail,
+            "gateless server catalogue, then accept or restore --from-fleet",
+        );
+    }
     check_isolation(sidecar, &name, report);
     let Some(url) = sidecar["public_url"].as_str() else {
         return;

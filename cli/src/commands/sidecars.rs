@@ -92,8 +92,12 @@ async fn act(
 }
 
 fn state(sidecar: &Value) -> &'static str {
+    let conditions = sidecar["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    let keeps_its_own = |c: &Value| c["type"] == "CatalogueTaken" && c["status"] == "false";
     match (is_up(sidecar), sidecar["draining"] == true) {
         (false, _) => "down",
+        (true, _) if conditions.any(keeps_its_own) => "other catalogue",
         (true, true) => "draining",
         (true, false) => "up",
     }

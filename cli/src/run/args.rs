@@ -17,7 +17,8 @@ use gateless_server::IdentitySettings;
 use gateless_sidecar::Join;
 
 use self::identity::IdentityArgs;
-use crate::args::Scoped;
+use crate::args::{Nothing, Scoped};
+use crate::commands::catalogue::RestoreArgs;
 use crate::commands::join_tokens::JoinTokenArgs;
 use crate::failure::Failure;
 use crate::login::user_folder;
@@ -55,7 +56,7 @@ pub(crate) struct UpArgs {
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ServerArgs {
     #[command(subcommand)]
-    pub(super) command: Option<ServerCommand>,
+    pub(crate) command: Option<ServerCommand>,
     #[command(flatten)]
     pub(super) data: DataArgs,
     #[command(flatten)]
@@ -66,9 +67,18 @@ pub(crate) struct ServerArgs {
     pub(super) connections: ConnectionArgs,
 }
 
-/// What can be done with a server's folder besides running it.
+/// What can be done with a server besides running it.
 #[derive(Debug, Subcommand)]
-pub(super) enum ServerCommand {
+pub(crate) enum ServerCommand {
+    /// Show where the catalogue comes from and which one each sidecar has.
+    Catalogue(Scoped<Nothing>),
+    /// Let sidecars take this server's catalogue in place of the one they keep.
+    ///
+    /// Sidecars take no catalogue that does not have theirs in its past, so that a server that lost its disk, or was
+    /// restored from an older backup, takes no function away.
+    Accept(Scoped<Nothing>),
+    /// Take the catalogue back from the sidecars, after the server lost it.
+    Restore(Scoped<RestoreArgs>),
     /// Make a new admin token, on the server's own machine and while it is stopped.
     ///
     /// For when nobody has one any more. The token is written to a file only its owner can read; its path is
@@ -78,7 +88,7 @@ pub(super) enum ServerCommand {
 
 /// `gateless server recover`
 #[derive(Debug, Args)]
-pub(super) struct RecoverArgs {
+pub(crate) struct RecoverArgs {
     #[command(flatten)]
     pub(super) data: DataArgs,
 }

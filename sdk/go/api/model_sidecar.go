@@ -27,7 +27,7 @@ type Sidecar struct {
 	CatalogueVersion int64 `json:"catalogue_version"`
 	// When its certificate ends, unless it is renewed before, as it is at half of its life.
 	CertificateExpiresAt NullableTime `json:"certificate_expires_at,omitempty"`
-	// How it is: `Isolated`.
+	// How it is: `Isolated`, `CatalogueTaken`.
 	Conditions []Condition `json:"conditions"`
 	// The same as `catalogue_version`.
 	ConfigVersion int64 `json:"config_version"`

@@ -7,6 +7,17 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    ///What sidecars may give up.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AcceptedCatalogue {
+        ///What counts as the past of this server's catalogue from now on; empty: no connected sidecar kept its own.
+        pub accepted: ::std::vec::Vec<CatalogueState>,
+    }
+    impl AcceptedCatalogue {
+        pub fn builder() -> builder::AcceptedCatalogue {
+            Default::default()
+        }
+    }
     ///What a function asks of its callers. In force for all revisions as soon as it is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Access {
@@ -490,6 +501,60 @@ pub mod types {
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///This server's catalogue, and what sidecars have.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Catalogue {
+        ///Which catalogue; another after a restore.
+        pub catalogue_id: ::std::string::String,
+        ///The same over all restores.
+        pub lineage: ::std::string::String,
+        ///What it was before, and what an operator said it replaces; a sidecar that has a later version of one of these keeps it.
+        pub past: ::std::vec::Vec<CatalogueState>,
+        ///Connected sidecars by id, and what each has.
+        pub sidecars: ::std::vec::Vec<CatalogueHolder>,
+        ///Its version; it only grows.
+        pub version: i64,
+    }
+    impl Catalogue {
+        pub fn builder() -> builder::Catalogue {
+            Default::default()
+        }
+    }
+    ///What a sidecar has of a catalogue.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CatalogueHolder {
+        ///Which catalogue it has; left out likewise.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub catalogue_id: ::std::option::Option<::std::string::String>,
+        ///The lineage of what it has; left out: it has nothing, or does not say.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub lineage: ::std::option::Option<::std::string::String>,
+        ///The sidecar's id.
+        pub node_id: ::std::string::String,
+        ///Why it keeps that instead of this server's: `foreign_catalogue` or `older_catalogue`; left out: it takes this server's.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub refused: ::std::option::Option<::std::string::String>,
+        ///The version it has.
+        pub version: i64,
+    }
+    impl CatalogueHolder {
+        pub fn builder() -> builder::CatalogueHolder {
+            Default::default()
+        }
+    }
+    ///A state of a catalogue.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CatalogueState {
+        ///Which catalogue; versions count within it.
+        pub catalogue_id: ::std::string::String,
+        ///Its version.
+        pub version: i64,
+    }
+    impl CatalogueState {
+        pub fn builder() -> builder::CatalogueState {
+            Default::default()
         }
     }
     ///What of times that were missed.
@@ -2088,6 +2153,41 @@ accepts a connection, although nobody may be behind it yet.*/
             Default::default()
         }
     }
+    ///Whose catalogue is to count.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct RestoreRequest {
+        ///The sidecar's id; left out: the one with the newest version, if all have the same catalogue.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub sidecar: ::std::option::Option<::std::string::String>,
+    }
+    impl RestoreRequest {
+        pub fn builder() -> builder::RestoreRequest {
+            Default::default()
+        }
+    }
+    ///What came back.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RestoredCatalogue {
+        ///How many artifacts were fetched from sidecars.
+        pub artifacts: u64,
+        ///How many functions came back.
+        pub functions: u64,
+        ///Digests of artifacts that no sidecar has any more; upload them again.
+        pub missing_artifacts: ::std::vec::Vec<::std::string::String>,
+        ///How many secrets.
+        pub secrets: u64,
+        ///The sidecar whose catalogue it is.
+        pub sidecar: ::std::string::String,
+        ///How many triggers.
+        pub triggers: u64,
+        ///Which version of it.
+        pub version: i64,
+    }
+    impl RestoredCatalogue {
+        pub fn builder() -> builder::RestoredCatalogue {
+            Default::default()
+        }
+    }
     ///Retries of calls that failed before a response. Refusals by a full gate are no retries.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Retries {
@@ -2577,7 +2677,7 @@ accepts a connection, although nobody may be behind it yet.*/
         ///When its certificate ends, unless it is renewed before, as it is at half of its life.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub certificate_expires_at: ::std::option::Option<::jiff::Timestamp>,
-        ///How it is: `Isolated`.
+        ///How it is: `Isolated`, `CatalogueTaken`.
         pub conditions: ::std::vec::Vec<Condition>,
         ///The same as `catalogue_version`.
         pub config_version: i64,
@@ -3304,6 +3404,49 @@ shows the condition `FunctionMissing`.*/
     }
     /// Types for composing complex structures.
     pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct AcceptedCatalogue {
+            accepted: ::std::result::Result<
+                ::std::vec::Vec<super::CatalogueState>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AcceptedCatalogue {
+            fn default() -> Self {
+                Self {
+                    accepted: Err("no value supplied for accepted".to_string()),
+                }
+            }
+        }
+        impl AcceptedCatalogue {
+            pub fn accepted<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CatalogueState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.accepted = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for accepted: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AcceptedCatalogue> for super::AcceptedCatalogue {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AcceptedCatalogue,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { accepted: value.accepted? })
+            }
+        }
+        impl ::std::convert::From<super::AcceptedCatalogue> for AcceptedCatalogue {
+            fn from(value: super::AcceptedCatalogue) -> Self {
+                Self {
+                    accepted: Ok(value.accepted),
+                }
+            }
+        }
         #[derive(Clone, Debug)]
         pub struct Access {
             auth: ::std::result::Result<
@@ -5024,6 +5167,297 @@ shows the condition `FunctionMissing`.*/
                     format: Ok(value.format),
                     sha256: Ok(value.sha256),
                     size: Ok(value.size),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Catalogue {
+            catalogue_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            lineage: ::std::result::Result<::std::string::String, ::std::string::String>,
+            past: ::std::result::Result<
+                ::std::vec::Vec<super::CatalogueState>,
+                ::std::string::String,
+            >,
+            sidecars: ::std::result::Result<
+                ::std::vec::Vec<super::CatalogueHolder>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Catalogue {
+            fn default() -> Self {
+                Self {
+                    catalogue_id: Err("no value supplied for catalogue_id".to_string()),
+                    lineage: Err("no value supplied for lineage".to_string()),
+                    past: Err("no value supplied for past".to_string()),
+                    sidecars: Err("no value supplied for sidecars".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl Catalogue {
+            pub fn catalogue_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catalogue_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for catalogue_id: {e}")
+                    });
+                self
+            }
+            pub fn lineage<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.lineage = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for lineage: {e}")
+                    });
+                self
+            }
+            pub fn past<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CatalogueState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.past = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for past: {e}")
+                    });
+                self
+            }
+            pub fn sidecars<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CatalogueHolder>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecars = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecars: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Catalogue> for super::Catalogue {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Catalogue,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    catalogue_id: value.catalogue_id?,
+                    lineage: value.lineage?,
+                    past: value.past?,
+                    sidecars: value.sidecars?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Catalogue> for Catalogue {
+            fn from(value: super::Catalogue) -> Self {
+                Self {
+                    catalogue_id: Ok(value.catalogue_id),
+                    lineage: Ok(value.lineage),
+                    past: Ok(value.past),
+                    sidecars: Ok(value.sidecars),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CatalogueHolder {
+            catalogue_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            lineage: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            node_id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            refused: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for CatalogueHolder {
+            fn default() -> Self {
+                Self {
+                    catalogue_id: Ok(Default::default()),
+                    lineage: Ok(Default::default()),
+                    node_id: Err("no value supplied for node_id".to_string()),
+                    refused: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl CatalogueHolder {
+            pub fn catalogue_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catalogue_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for catalogue_id: {e}")
+                    });
+                self
+            }
+            pub fn lineage<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.lineage = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for lineage: {e}")
+                    });
+                self
+            }
+            pub fn node_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.node_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for node_id: {e}")
+                    });
+                self
+            }
+            pub fn refused<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.refused = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for refused: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CatalogueHolder> for super::CatalogueHolder {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CatalogueHolder,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    catalogue_id: value.catalogue_id?,
+                    lineage: value.lineage?,
+                    node_id: value.node_id?,
+                    refused: value.refused?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CatalogueHolder> for CatalogueHolder {
+            fn from(value: super::CatalogueHolder) -> Self {
+                Self {
+                    catalogue_id: Ok(value.catalogue_id),
+                    lineage: Ok(value.lineage),
+                    node_id: Ok(value.node_id),
+                    refused: Ok(value.refused),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CatalogueState {
+            catalogue_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for CatalogueState {
+            fn default() -> Self {
+                Self {
+                    catalogue_id: Err("no value supplied for catalogue_id".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl CatalogueState {
+            pub fn catalogue_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.catalogue_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for catalogue_id: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CatalogueState> for super::CatalogueState {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CatalogueState,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    catalogue_id: value.catalogue_id?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CatalogueState> for CatalogueState {
+            fn from(value: super::CatalogueState) -> Self {
+                Self {
+                    catalogue_id: Ok(value.catalogue_id),
+                    version: Ok(value.version),
                 }
             }
         }
@@ -11024,6 +11458,192 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct RestoreRequest {
+            sidecar: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for RestoreRequest {
+            fn default() -> Self {
+                Self {
+                    sidecar: Ok(Default::default()),
+                }
+            }
+        }
+        impl RestoreRequest {
+            pub fn sidecar<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecar = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecar: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RestoreRequest> for super::RestoreRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RestoreRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { sidecar: value.sidecar? })
+            }
+        }
+        impl ::std::convert::From<super::RestoreRequest> for RestoreRequest {
+            fn from(value: super::RestoreRequest) -> Self {
+                Self { sidecar: Ok(value.sidecar) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct RestoredCatalogue {
+            artifacts: ::std::result::Result<u64, ::std::string::String>,
+            functions: ::std::result::Result<u64, ::std::string::String>,
+            missing_artifacts: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            secrets: ::std::result::Result<u64, ::std::string::String>,
+            sidecar: ::std::result::Result<::std::string::String, ::std::string::String>,
+            triggers: ::std::result::Result<u64, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for RestoredCatalogue {
+            fn default() -> Self {
+                Self {
+                    artifacts: Err("no value supplied for artifacts".to_string()),
+                    functions: Err("no value supplied for functions".to_string()),
+                    missing_artifacts: Err(
+                        "no value supplied for missing_artifacts".to_string(),
+                    ),
+                    secrets: Err("no value supplied for secrets".to_string()),
+                    sidecar: Err("no value supplied for sidecar".to_string()),
+                    triggers: Err("no value supplied for triggers".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl RestoredCatalogue {
+            pub fn artifacts<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.artifacts = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for artifacts: {e}")
+                    });
+                self
+            }
+            pub fn functions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.functions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for functions: {e}")
+                    });
+                self
+            }
+            pub fn missing_artifacts<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing_artifacts = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for missing_artifacts: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn secrets<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.secrets = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for secrets: {e}")
+                    });
+                self
+            }
+            pub fn sidecar<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecar = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecar: {e}")
+                    });
+                self
+            }
+            pub fn triggers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.triggers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for triggers: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RestoredCatalogue> for super::RestoredCatalogue {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RestoredCatalogue,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    artifacts: value.artifacts?,
+                    functions: value.functions?,
+                    missing_artifacts: value.missing_artifacts?,
+                    secrets: value.secrets?,
+                    sidecar: value.sidecar?,
+                    triggers: value.triggers?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RestoredCatalogue> for RestoredCatalogue {
+            fn from(value: super::RestoredCatalogue) -> Self {
+                Self {
+                    artifacts: Ok(value.artifacts),
+                    functions: Ok(value.functions),
+                    missing_artifacts: Ok(value.missing_artifacts),
+                    secrets: Ok(value.secrets),
+                    sidecar: Ok(value.sidecar),
+                    triggers: Ok(value.triggers),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Retries {
             budget_percent: ::std::result::Result<i32, ::std::string::String>,
             max_attempts: ::std::result::Result<
@@ -15829,6 +16449,56 @@ let response = client.check_audit_log()
     pub fn check_audit_log(&self) -> builder::CheckAuditLog<'_> {
         builder::CheckAuditLog::new(self)
     }
+    /**Where the catalogue comes from, and what sidecars have
+
+A sidecar takes this server's catalogue only if what it has is in its past. After the server lost its disk or was restored from an older backup it is not: sidecars go on with what they have until somebody accepts this catalogue or takes theirs back.
+
+Sends a `GET` request to `/v1/catalogue`
+
+```ignore
+let response = client.get_catalogue()
+    .send()
+    .await;
+```*/
+    pub fn get_catalogue(&self) -> builder::GetCatalogue<'_> {
+        builder::GetCatalogue::new(self)
+    }
+    /**Let sidecars take this server's catalogue
+
+What connected sidecars keep instead of it counts as its past from now on, so that they take it at once. Queued calls of functions that are not in it wait until these come back, or until their max_age.
+
+Sends a `POST` request to `/v1/catalogue/accept`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+```ignore
+let response = client.accept_catalogue()
+    .idempotency_key(idempotency_key)
+    .send()
+    .await;
+```*/
+    pub fn accept_catalogue(&self) -> builder::AcceptCatalogue<'_> {
+        builder::AcceptCatalogue::new(self)
+    }
+    /**Take the catalogue back from the sidecars
+
+Replaces functions, secrets and triggers by those that a connected sidecar has, and fetches the artifacts they name. Tokens, quotas and revisions without traffic or tag are not with sidecars and do not come back.
+
+Sends a `POST` request to `/v1/catalogue/restore`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+- `body`
+```ignore
+let response = client.restore_catalogue()
+    .idempotency_key(idempotency_key)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn restore_catalogue(&self) -> builder::RestoreCatalogue<'_> {
+        builder::RestoreCatalogue::new(self)
+    }
     /**Follow what happens
 
 Server-sent events. A token of one namespace gets those of its namespace, and of sidecars. At most 64 listeners at a time.
@@ -17695,6 +18365,266 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "check_audit_log",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_catalogue`]
+
+[`Client::get_catalogue`]: super::Client::get_catalogue*/
+    #[derive(Debug, Clone)]
+    pub struct GetCatalogue<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> GetCatalogue<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/v1/catalogue`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Catalogue>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/catalogue", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_catalogue",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::accept_catalogue`]
+
+[`Client::accept_catalogue`]: super::Client::accept_catalogue*/
+    #[derive(Debug, Clone)]
+    pub struct AcceptCatalogue<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> AcceptCatalogue<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/catalogue/accept`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::AcceptedCatalogue>, Error<types::Problem>> {
+            let Self { client, idempotency_key } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/catalogue/accept", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "accept_catalogue",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::restore_catalogue`]
+
+[`Client::restore_catalogue`]: super::Client::restore_catalogue*/
+    #[derive(Debug, Clone)]
+    pub struct RestoreCatalogue<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        body: Result<types::builder::RestoreRequest, String>,
+    }
+    impl<'a> RestoreCatalogue<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::RestoreRequest>,
+            <V as std::convert::TryInto<
+                types::RestoreRequest,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `RestoreRequest` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::RestoreRequest,
+            ) -> types::builder::RestoreRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/catalogue/restore`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::RestoredCatalogue>, Error<types::Problem>> {
+            let Self { client, idempotency_key, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::RestoreRequest::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/catalogue/restore", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "restore_catalogue",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

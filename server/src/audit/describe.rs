@@ -32,7 +32,7 @@ enum Show {
 fn show(key: &str) -> Show {
     let first = key.split('/').next().unwrap_or_default();
     match first {
-        "functions" | "triggers" | "quotas" => Show::All,
+        "functions" | "triggers" | "quotas" | "catalogue" => Show::All,
         "secrets" => Show::NoData,
         "revisions" => Show::Hidden,
         "auth" if key.starts_with("auth/tokens/") => Show::All,
@@ -48,7 +48,7 @@ pub fn namespace(change: &Change) -> Option<String> {
     let mut parts = change.key.split('/');
     let (first, second) = (parts.next()?, parts.next()?);
     match first {
-        "identity" => None,
+        "identity" | "catalogue" => None,
         "auth" => {
             let record = change.after.as_deref().or(change.before.as_deref());
             let record = value(record);

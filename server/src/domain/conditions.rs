@@ -3,12 +3,15 @@
 //! A condition is computed anew from the reports each time; only *when* it last changed is remembered,
 //! in memory, so after a restart of the server transitions begin at its first look.
 
+mod sidecar;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::sidecar::{catalogue_taken, isolated};
 use super::function::Function;
 use super::rollout::{PROBATION, SETTLE};
 
@@ -117,37 +120,6 @@ impl Finding {
             message: message.into(),
             last_log_lines: Vec::new(),
         }
-    }
-}
-
-/// `Isolated`, of what a sidecar says of itself: the level its operator asked for (empty: it says nothing), what its host lacks of
-/// that, and whether that is nothing a sandbox needs.
-pub fn isolated(level: &str, missing: &[String], whole: bool) -> Finding {
-    let finding =
-        |status, reason, message: String| Finding::new("Isolated", status, reason, message);
-    let lacks = missing.join(", ");
-    match (level, whole) {
-        ("", _) => finding(
-            Status::Unknown,
-            "not_told",
-            "an older sidecar, which does not say".into(),
-        ),
-        ("none", _) => finding(
-            Status::False,
-            "switched_off",
-            "functions can do what the sidecar's user can: --isolation none".into(),
-        ),
-        (_, true) if missing.is_empty() => finding(Status::True, "sandboxed", String::new()),
-        (_, true) => finding(
-            Status::True,
-            "sandboxed",
-            format!("without what is no part of a sandbox: {lacks}"),
-        ),
-        (_, false) => finding(
-            Status::False,
-            "parts_missing",
-            format!("this host lacks: {lacks}"),
-        ),
     }
 }
 
@@ -320,29 +292,6 @@ mod tests {
             .map(|f| (f.status, f.reason.as_str()))
             .collect();
         assert_eq!(found, expected, "{seen:?}");
-    }
-
-    #[test]
-    fn a_sidecars_isolation_is_whole_missing_parts_off_or_not_told() {
-        let check = |level, missing: &[&str], whole, status, reason: &str| {
-            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            let found = isolated(level, &missing, whole);
-            assert_eq!((found.status, found.reason.as_str()), (status, reason));
-            for part in missing {
-                assert!(found.message.contains(&part), "{}", found.message);
-            }
-        };
-        check("sandbox", &[], true, Status::True, "sandboxed");
-        check("sandbox", &["landlock"], true, Status::True, "sandboxed");
-        check(
-            "best-effort",
-            &["seccomp", "x"],
-            false,
-            Status::False,
-            "parts_missing",
-        );
-        check("none", &[], false, Status::False, "switched_off");
-        check("", &[], false, Status::Unknown, "not_told");
     }
 
     #[test]

@@ -15,7 +15,9 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use gateless_identity::Identity;
 use gateless_proto::v1::watch_request::Kind;
-use gateless_proto::v1::{Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse};
+use gateless_proto::v1::{
+    Ancestry, Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse,
+};
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,6 +27,7 @@ use tonic::{Status, Streaming};
 use crate::clock;
 use crate::events::Action;
 use crate::metrics::Metrics;
+use crate::service::lineage::{self, Lineage};
 use crate::service::resources::PUSHED;
 use crate::service::{self, Service};
 use crate::sidecars::{Connection, Refused};
@@ -106,6 +109,12 @@ struct Feed {
     trusted: tokio::sync::watch::Receiver<u64>,
     trust_sent: u64,
     connection: Connection,
+    /// What versions count in, and where it comes from.
+    lineage: Lineage,
+    /// Where it comes from is still to be told.
+    ancestry: Option<Ancestry>,
+    /// The record of that changed.
+    lineage_changed: bool,
     /// Names of resources that changed since they were last sent.
     dirty: BTreeSet<String>,
     /// What the sidecar has when everything sent is applied.
@@ -131,7 +140,12 @@ impl Feed {
         } = parts;
         let store = service.store();
         let current = store.revision().await.map_err(|error| failed(&error))?;
-        let same = hello.catalogue_id == store.identity().to_string();
+        let lineage = match &hello.holds {
+            Some(held) => service.compare(&held.catalogue_id, held.version).await,
+            None => service.lineage().await,
+        };
+        let lineage = lineage.map_err(|error| failed(&error))?;
+        let same = hello.catalogue_id == lineage.catalogue.to_string();
         let had = hello.catalogue_version;
         let difference = match same && had <= current {
             true => store.watch("", had).await.ok(),
@@ -154,6 +168,9 @@ impl Feed {
         })?;
         let feed = Self {
             connection,
+            ancestry: Some(lineage.told()),
+            lineage,
+            lineage_changed: false,
             dirty: BTreeSet::new(),
             sent_version,
             // A difference brings its version commit by commit.
@@ -182,7 +199,11 @@ impl Feed {
         loop {
             let trust = *self.trusted.borrow_and_update() != self.trust_sent;
             let may_send = self.unacked.len() < WINDOW
-                && (self.first || self.snapshot || trust || !self.dirty.is_empty());
+                && (self.first
+                    || self.snapshot
+                    || self.lineage_changed
+                    || trust
+                    || !self.dirty.is_empty());
             tokio::select! {
                 request = requests.message() => match request? {
                     Some(request) => self.receive(request).await?,
@@ -224,6 +245,7 @@ impl Feed {
         match batch {
             Some(Ok(batch)) => {
                 let names = batch.events.iter().map(store::Event::key);
+                self.lineage_changed |= names.clone().any(|name| name == lineage::KEY);
                 let pushed = names.filter(|name| PUSHED.iter().any(|p| name.starts_with(p)));
                 self.dirty.extend(pushed.map(str::to_owned));
                 self.version = self.version.max(batch.revision);
@@ -280,6 +302,10 @@ impl Feed {
         {}
         let version = ack.version.min(self.sent_version);
         let now = clock::now();
+        if ack.refused.is_some() {
+            self.connection.refuses(ack.refused, now);
+            return;
+        }
         self.connection.acked(version, ack.rejected, now);
         if let Some(report) = self.last_report.clone() {
             self.reported(report).await;
@@ -331,6 +357,9 @@ impl Feed {
 
     async fn next_message(&mut self) -> Result<WatchResponse, Status> {
         self.first = false;
+        self.look_at_lineage()
+            .await
+            .map_err(|error| failed(&error))?;
         let snapshot = std::mem::take(&mut self.snapshot);
         let changes = match snapshot {
             true => self.everything().await,
@@ -346,13 +375,28 @@ impl Feed {
         self.unacked.push_back(self.sent_version);
         self.connection.sent(self.sent_version);
         Ok(WatchResponse {
-            catalogue_id: self.service.store().identity().to_string(),
+            catalogue_id: self.lineage.catalogue.to_string(),
+            ancestry: self.ancestry.take(),
             version: self.sent_version,
             snapshot,
             changes,
             api_port: self.service.api_port().into(),
             trust: is_new.then(|| trust.signed().clone()),
+            ..Default::default()
         })
+    }
+
+    /// Where the catalogue comes from changed: a sidecar that kept its own may take this one now, and needs all of it.
+    async fn look_at_lineage(&mut self) -> service::Result<()> {
+        if std::mem::take(&mut self.lineage_changed) {
+            let lineage = self.service.lineage().await?;
+            if lineage != self.lineage {
+                self.ancestry = Some(lineage.told());
+                self.lineage = lineage;
+                self.start_over(self.version);
+            }
+        }
+        Ok(())
     }
 
     async fn everything(&mut self) -> service::Result<Vec<Change>> {

@@ -106,7 +106,7 @@ async fn get_version(State(api): State<Api>) -> Result<Json<Version>, Problem> {
     let store = api.service.store();
     Ok(Json(Version {
         version: env!("CARGO_PKG_VERSION"),
-        catalogue_id: store.identity().to_string(),
+        catalogue_id: api.service.lineage().await?.catalogue.to_string(),
         catalogue_version: store.revision().await?,
     }))
 }

@@ -151,6 +151,8 @@ impl From<service::Error> for Problem {
                 .hint("a sidecar that is not there runs no instances; tell it when it is back"),
             E::WrongState { .. } => Self::new(Code::WrongState, text)
                 .hint("the invocation's state says what can be done with it"),
+            E::Fleet(_) => Self::new(Code::NoCatalogueToRestore, text)
+                .hint("GET /v1/catalogue shows what each sidecar has"),
             E::Quota(error) => error.into(),
             E::Domain(error) => error.into(),
             E::Store(error) => error.into(),

@@ -74,7 +74,7 @@ pub(super) struct SidecarBody {
     /// It starts no instances and gives up those it has as soon as others have as many ready; calls
     /// through it go on.
     draining: bool,
-    /// How it is: `Isolated`.
+    /// How it is: `Isolated`, `CatalogueTaken`.
     conditions: Vec<Condition>,
     /// The functions it owns (whose scaling it decides), as `NAMESPACE/NAME`.
     owns: Vec<String>,
@@ -126,6 +126,8 @@ fn shaped(
     let owned = owned.filter(|function| is_visible(function.split('/').next()));
     let isolation = sidecar.hello.isolation.clone().unwrap_or_default();
     let isolated = conditions::isolated(&isolation.level, &isolation.missing, isolation.whole);
+    let kept = sidecar.holds.as_ref().map_or(0, |held| held.version);
+    let taken = conditions::catalogue_taken(sidecar.refused.as_deref(), kept);
     SidecarBody {
         lag,
         certificate_expires_at: certificates.get(&sidecar.node_id).copied(),
@@ -151,7 +153,9 @@ fn shaped(
         held: sidecar.held,
         async_queued: sidecar.async_queued,
         draining: sidecar.draining,
-        conditions: vec![Condition::since(isolated, sidecar.connected_at)],
+        conditions: [isolated, taken]
+            .map(|found| Condition::since(found, sidecar.connected_at))
+            .into(),
         owns: owned.cloned().collect(),
     }
 }

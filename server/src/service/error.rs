@@ -123,6 +123,9 @@ pub enum Error {
     /// A sidecar that had to be asked.
     #[error(transparent)]
     Sidecar(#[from] CallError),
+    /// The catalogue does not come back from the sidecars.
+    #[error("{0}")]
+    Fleet(&'static str),
     /// A record of the catalogue does not parse.
     #[error("the catalogue's record {key} is not readable: {reason}")]
     Record {

@@ -37,7 +37,10 @@ impl Service {
         match made {
             Ok(kind) => Ok(Some(proto::Change {
                 name: name.to_owned(),
-                resource: kind.map(|kind| proto::Resource { kind: Some(kind) }),
+                resource: kind.map(|(kind, records)| proto::Resource {
+                    kind: Some(kind),
+                    records,
+                }),
             })),
             Err(Error::Record { key, reason }) => {
                 tracing::error!(key, reason, "a record is not readable and is not pushed");
@@ -47,24 +50,28 @@ impl Service {
         }
     }
 
-    async fn convert(&self, entry: &Entry) -> Result<Kind> {
+    /// With the records it was made of.
+    async fn convert(&self, entry: &Entry) -> Result<(Kind, Vec<proto::Record>)> {
+        let own = kept(entry);
         if let Some(path) = entry.key.strip_prefix("secrets/") {
             let secret: Versioned<SecretRecord> = parse(entry)?;
             let (namespace, name) = path.split_once('/').unwrap_or((path, ""));
             let data = secret.value.data.into_iter();
-            return Ok(Kind::Secret(proto::Secret {
+            let secret = Kind::Secret(proto::Secret {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 data: data.map(|(key, value)| (key, value.into_bytes())).collect(),
                 generation: secret.version,
-            }));
+            });
+            return Ok((secret, vec![own]));
         }
         if entry.key.starts_with("triggers/") {
-            return Ok(Kind::Trigger(super::triggers::resource(parse(entry)?)));
+            let trigger = Kind::Trigger(super::triggers::resource(parse(entry)?));
+            return Ok((trigger, vec![own]));
         }
         let record: Versioned<Function> = parse(entry)?;
         let pushed = rollout::pushed(&record.value);
-        let mut revisions = Vec::new();
+        let (mut revisions, mut records) = (Vec::new(), vec![own]);
         // Oldest first, as the head list is.
         for head in record
             .value
@@ -73,10 +80,19 @@ impl Service {
             .filter(|r| pushed.contains(&r.name))
         {
             let key = keys::revision(&record.value.namespace, &record.value.name, &head.uid);
-            let revision = self.load::<Revision>(&key).await?;
-            revisions.extend(revision.map(|revision| revision.value));
+            if let Some(entry) = self.store.get(&key).await? {
+                revisions.push(parse::<Revision>(&entry)?.value);
+                records.push(kept(&entry));
+            }
         }
-        Ok(Kind::Function(function(&record, revisions)))
+        Ok((Kind::Function(function(&record, revisions)), records))
+    }
+}
+
+fn kept(entry: &Entry) -> proto::Record {
+    proto::Record {
+        key: entry.key.clone(),
+        value: entry.value.to_vec(),
     }
 }
 

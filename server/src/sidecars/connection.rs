@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use gateless_proto::v1::{Rejection, StatusReport};
+use gateless_proto::v1::{CatalogueRefusal, Rejection, StatusReport};
 use jiff::Timestamp;
 
-use super::{Indexed, Known, Registry};
+use super::{Indexed, Known, Registry, is_short};
 use crate::events::Action;
 
 /// The most refused resources remembered per sidecar.
@@ -37,6 +37,7 @@ impl Connection {
             let sidecar = &mut known.sidecar;
             sidecar.last_seen_at = now;
             sidecar.applied_version = sidecar.applied_version.max(version);
+            sidecar.refused = None;
             let before = std::mem::take(&mut sidecar.rejections);
             for Rejection { resource, reason } in rejected.into_iter().take(MAX_REJECTIONS) {
                 let reason: String = reason.chars().take(2000).collect();
@@ -46,6 +47,29 @@ impl Connection {
                 }
                 sidecar.rejections.insert(resource, reason);
             }
+        });
+        self.registry.changes.bump();
+    }
+
+    /// The sidecar keeps what it has instead of this catalogue.
+    pub fn refuses(&self, refusal: Option<CatalogueRefusal>, now: Timestamp) {
+        self.update(|known| {
+            let sidecar = &mut known.sidecar;
+            sidecar.last_seen_at = now;
+            let Some(refusal) = refusal else {
+                return;
+            };
+            let reason: String = refusal.reason.chars().take(64).collect();
+            if sidecar.refused.as_ref() != Some(&reason) {
+                let sidecar = sidecar.node_id.as_str();
+                tracing::error!(
+                    sidecar,
+                    reason,
+                    "a sidecar does not take this catalogue and keeps its own"
+                );
+            }
+            sidecar.refused = Some(reason);
+            sidecar.holds = refusal.holds.filter(is_short).or(sidecar.holds.take());
         });
         self.registry.changes.bump();
     }

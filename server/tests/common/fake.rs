@@ -109,7 +109,12 @@ impl Sidecar {
             reason: (*reason).into(),
         });
         let rejected = rejected.collect();
-        self.send(Kind::Ack(WatchAck { version, rejected })).await;
+        self.send(Kind::Ack(WatchAck {
+            version,
+            rejected,
+            refused: None,
+        }))
+        .await;
     }
 
     /// What it runs: one revision's status.
@@ -218,6 +223,23 @@ impl Admin {
 
 #[tonic::async_trait]
 impl SidecarAdmin for Admin {
+    type GetCatalogueStream = stream::Empty<Result<WatchResponse, Status>>;
+    type FetchArtifactStream = stream::Empty<Result<ArtifactChunk, Status>>;
+
+    async fn get_catalogue(
+        &self,
+        _: Request<GetCatalogueRequest>,
+    ) -> Result<Response<Self::GetCatalogueStream>, Status> {
+        Ok(Response::new(stream::empty()))
+    }
+
+    async fn fetch_artifact(
+        &self,
+        _: Request<FetchArtifactRequest>,
+    ) -> Result<Response<Self::FetchArtifactStream>, Status> {
+        Err(Status::not_found("no artifacts here"))
+    }
+
     async fn list_calls(
         &self,
         request: Request<ListCallsRequest>,

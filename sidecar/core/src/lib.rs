@@ -26,6 +26,7 @@ pub mod keepalive;
 pub mod keys;
 pub mod leaving;
 pub mod limit;
+pub mod lineage;
 pub mod liveness;
 pub mod message;
 pub mod owner;

@@ -49,6 +49,9 @@ pub enum Error {
     /// There is no such function.
     #[error("function {0} does not exist")]
     UnknownFunction(FunctionName),
+    /// Nobody knows whether there is such a function.
+    #[error("whether function {0} exists is not known here: no catalogue has come yet")]
+    NoCatalogue(FunctionName),
     /// The policy refused the call.
     #[error("function {0} {1}")]
     NotAdmitted(FunctionName, policy::Refused),
@@ -228,6 +231,10 @@ impl Error {
             Self::UnknownFunction(_) => (
                 Code::FunctionNotFound,
                 "`gateless ls` shows what is deployed",
+            ),
+            Self::NoCatalogue(_) => (
+                Code::CatalogueUnknown,
+                "retry later, or at another sidecar: it comes from the server or from a peer",
             ),
             Self::NotAdmitted(_, refused) => denied(refused),
             Self::Token(..) => (

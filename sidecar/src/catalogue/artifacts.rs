@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gateless_common::io::{move_into_place, private_dir, touch};
@@ -17,15 +17,17 @@ use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::name::is_sha256;
 use gateless_core::config::Function;
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
+use gateless_proto::v1::peer_service_client::PeerServiceClient;
 use gateless_proto::v1::{ArtifactChunk, FetchArtifactRequest};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 
 use super::state::Catalogue;
 use super::{ServerChannel, blocking};
+use crate::cluster;
 
 /// 10 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 10 << 30;
@@ -132,6 +134,8 @@ pub(super) struct Artifacts {
     server: ServerChannel,
     catalogue: watch::Receiver<Arc<Catalogue>>,
     bound: u64,
+    /// Who may have what the server does not deliver.
+    peers: OnceLock<cluster::Handle>,
     // One lock per digest on its way: the second to ask waits and finds the file.
     fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -148,6 +152,7 @@ impl Artifacts {
             server,
             catalogue,
             bound,
+            peers: OnceLock::new(),
             fetching: Mutex::default(),
         }
     }
@@ -190,7 +195,47 @@ impl Artifacts {
         result
     }
 
+    /// From now on peers are asked for what the server does not deliver.
+    pub(super) fn fetch_from(&self, peers: cluster::Handle) {
+        if self.peers.set(peers).is_err() {
+            tracing::error!("whom to ask for artifacts was said already");
+        }
+    }
+
+    /// From the server, or when it does not deliver from any peer that has it: the digest says whether it is right.
     async fn download(&self, sha256: &str, path: &Path) -> Result<(), FetchError> {
+        let request = || FetchArtifactRequest {
+            sha256: sha256.to_owned(),
+        };
+        let mut server = ConfigServiceClient::new(self.server.clone());
+        let answer = server.fetch_artifact(request());
+        let failed = match self.keep(sha256, path, answer).await {
+            Err(failed @ (FetchError::Unavailable { .. } | FetchError::NotFound(_))) => failed,
+            done => return done,
+        };
+        let Some(peers) = self.peers.get() else {
+            return Err(failed);
+        };
+        let members = peers.members().borrow().clone();
+        for channel in members.iter().filter_map(|peer| peers.channel(&peer.node)) {
+            let mut peer = PeerServiceClient::new(channel);
+            match self
+                .keep(sha256, path, peer.fetch_artifact(request()))
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::debug!(%error, "no artifact from a peer"),
+            }
+        }
+        Err(failed)
+    }
+
+    async fn keep(
+        &self,
+        sha256: &str,
+        path: &Path,
+        answer: impl Future<Output = Result<Response<Streaming<ArtifactChunk>>, Status>>,
+    ) -> Result<(), FetchError> {
         let unavailable = |status: Status| match status.code() {
             Code::NotFound => FetchError::NotFound(sha256.to_owned()),
             _ => FetchError::Unavailable {
@@ -202,11 +247,7 @@ impl Artifacts {
             sha256: sha256.to_owned(),
             cause,
         };
-        let mut client = ConfigServiceClient::new(self.server.clone());
-        let request = FetchArtifactRequest {
-            sha256: sha256.to_owned(),
-        };
-        let answer = tokio::time::timeout(STALLED, client.fetch_artifact(request)).await;
+        let answer = tokio::time::timeout(STALLED, answer).await;
         let answer = answer.map_err(|_| unavailable(stalled()))?;
         let mut chunks = answer.map_err(unavailable)?.into_inner();
         // Dropped on any way out, cancellation included, and removed with it.

@@ -13,8 +13,8 @@ use futures_util::{Stream, StreamExt};
 use gateless_identity::fixture::Cluster;
 use gateless_proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use gateless_proto::v1::{
-    ArtifactChunk, Change, FetchArtifactRequest, Resource, WatchHello, WatchRequest, WatchResponse,
-    watch_request,
+    Ancestry, ArtifactChunk, CatalogueMark, Change, FetchArtifactRequest, Resource, WatchHello,
+    WatchRequest, WatchResponse, watch_request,
 };
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -38,6 +38,8 @@ pub(super) struct Disk {
 
 struct Stored {
     id: String,
+    /// The catalogues it was before, up to a version each.
+    past: Vec<(String, u64)>,
     /// With the version of its last change; nothing once deleted.
     resources: BTreeMap<String, (u64, Option<Resource>)>,
 }
@@ -48,6 +50,7 @@ impl Disk {
         let disk = Self {
             catalogue: Mutex::new(Stored {
                 id: "c1".into(),
+                past: Vec::new(),
                 resources: BTreeMap::new(),
             }),
             version: watch::channel(0).0,
@@ -82,6 +85,12 @@ impl Disk {
         self.commit(changes)
     }
 
+    /// What an operator says: that counts as its past.
+    pub(super) fn accept(&self, id: &str, version: u64) {
+        self.catalogue.lock().past.push((id.into(), version));
+        self.commit(Vec::new());
+    }
+
     fn since(&self, sent: Option<u64>) -> WatchResponse {
         let stored = self.catalogue.lock();
         let newer = stored
@@ -101,8 +110,22 @@ impl Disk {
             catalogue_id: stored.id.clone(),
             version: *self.version.borrow(),
             snapshot: sent.is_none(),
+            ancestry: Some(ancestry(&stored)),
             changes: changes.collect(),
+            ..Default::default()
         }
+    }
+}
+
+fn ancestry(stored: &Stored) -> Ancestry {
+    let mark = |(id, version): &(String, u64)| CatalogueMark {
+        catalogue_id: id.clone(),
+        version: *version,
+        lineage: String::new(),
+    };
+    Ancestry {
+        lineage: stored.id.clone(),
+        past: stored.past.iter().map(mark).collect(),
     }
 }
 

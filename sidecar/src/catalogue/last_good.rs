@@ -264,6 +264,7 @@ mod tests {
                 resource: "functions/default/bad".into(),
                 reason: "no".into(),
             }],
+            ..Default::default()
         });
         // The resources as a released server sent them.
         let change = |name: &str, sent: &[u8]| v1::Change {
@@ -286,6 +287,7 @@ mod tests {
                     include_bytes!("../../../tests/tests/released/secret.bin"),
                 ),
             ],
+            ..Default::default()
         });
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalogue");

@@ -7,7 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateless_proto::v1;
+use gateless_core::lineage::Ancestry;
+use gateless_proto::v1::{self, WatchResponse};
 use imbl::OrdMap;
 use parking_lot::Mutex;
 use prost::Message;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking;
 use super::last_good::{LastGood, Record};
+use super::lineage;
 use super::state::{Catalogue, Foreign, State};
 
 /// Short, because what was applied but not saved is lost if the sidecar is killed while the
@@ -47,6 +49,14 @@ pub(super) struct Applied {
     pub(super) rejected: Vec<v1::Rejection>,
 }
 
+/// Why a response was not applied, and the catalogue stays what it was.
+pub(super) enum NotApplied {
+    /// The catalogue may not replace the one here.
+    Refused(v1::CatalogueRefusal),
+    /// It is no more than a difference, to another.
+    Foreign(Foreign),
+}
+
 impl Saver {
     pub(super) fn new(state: State) -> Self {
         let version = state.catalogue.version;
@@ -69,16 +79,22 @@ impl Saver {
         read(&self.inner.lock().state)
     }
 
-    /// Applies a response and queues its accepted part to be saved.
-    pub(super) fn apply(&self, response: v1::WatchResponse) -> Result<Applied, Foreign> {
+    /// Applies a response of a catalogue that may replace the one here, and queues its accepted part to be saved.
+    pub(super) fn apply(
+        &self,
+        response: v1::WatchResponse,
+        ancestry: Option<&Arc<Ancestry>>,
+    ) -> Result<Applied, NotApplied> {
         let mut inner = self.inner.lock();
         let Inner {
             state,
             pending,
             rewrite,
         } = &mut *inner;
+        lineage::check(&state.catalogue, &response, ancestry)
+            .map_err(|refused| NotApplied::Refused(lineage::refusal(&state.catalogue, refused)))?;
         let before = state.rejections();
-        let accepted = state.apply(response)?;
+        let accepted = state.apply(response).map_err(NotApplied::Foreign)?;
         let rejected = state.rejections();
         if accepted.snapshot || *rewrite || pending.len() >= MAX_PENDING {
             *rewrite = true;
@@ -110,6 +126,8 @@ impl Saver {
         let records = if rewrite {
             Records::Everything {
                 catalogue_id: inner.state.catalogue.id.clone(),
+                ancestry: inner.state.catalogue.ancestry.clone(),
+                vanished: lineage::vanished(&inner.state.catalogue),
                 good: inner.state.good(),
                 rejected: inner.state.rejections(),
             }
@@ -136,6 +154,8 @@ enum Records {
     /// Instead of everything there.
     Everything {
         catalogue_id: String,
+        ancestry: Arc<Ancestry>,
+        vanished: Vec<String>,
         good: OrdMap<Arc<str>, Arc<[u8]>>,
         rejected: Vec<v1::Rejection>,
     },
@@ -147,12 +167,18 @@ impl Batch {
             Records::Changes(records) => log.append(&records),
             Records::Everything {
                 catalogue_id,
+                ancestry,
+                vanished,
                 good,
                 rejected,
             } => {
-                let version = self.version;
                 let rejected = std::iter::once(rejections(rejected));
-                log.rewrite(snapshot(&catalogue_id, version, &good).chain(rejected))
+                let mut parts = snapshot((&catalogue_id, self.version), &ancestry, &good);
+                let first = parts
+                    .next()
+                    .map(|first| WatchResponse { vanished, ..first });
+                let parts = first.into_iter().chain(parts).map(Record::Changes);
+                log.rewrite(parts.chain(rejected))
             }
         }
     }
@@ -160,11 +186,11 @@ impl Batch {
 
 /// A snapshot in parts, so that ten thousand resources are never decoded at the same time: the first
 /// replaces what is known, the others add to it.
-fn snapshot<'a>(
-    catalogue_id: &'a str,
-    version: u64,
+pub(super) fn snapshot<'a>(
+    (catalogue_id, version): (&'a str, u64),
+    ancestry: &'a Ancestry,
     good: &'a OrdMap<Arc<str>, Arc<[u8]>>,
-) -> impl Iterator<Item = Record> + 'a {
+) -> impl Iterator<Item = v1::WatchResponse> + 'a {
     let mut left = good.iter();
     let mut first = true;
     std::iter::from_fn(move || {
@@ -176,15 +202,13 @@ fn snapshot<'a>(
         });
         let changes: Vec<_> = changes.collect();
         let is_first = std::mem::take(&mut first);
-        (is_first || !changes.is_empty()).then(|| {
-            Record::Changes(v1::WatchResponse {
-                api_port: 0,
-                trust: None,
-                catalogue_id: catalogue_id.to_owned(),
-                version,
-                snapshot: is_first,
-                changes,
-            })
+        (is_first || !changes.is_empty()).then(|| v1::WatchResponse {
+            catalogue_id: catalogue_id.to_owned(),
+            version,
+            snapshot: is_first,
+            changes,
+            ancestry: is_first.then(|| lineage::write(ancestry)),
+            ..Default::default()
         })
     })
 }
@@ -193,6 +217,7 @@ fn rejections(rejected: Vec<v1::Rejection>) -> Record {
     Record::Rejected(v1::WatchAck {
         version: 0,
         rejected,
+        ..Default::default()
     })
 }
 

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gateless_core::config::Function;
+use gateless_core::lineage::{Ancestry, Mark};
 use gateless_core::name::FunctionName;
 use gateless_core::trigger::TriggerName;
 use gateless_proto::v1;
+use gateless_proto::v1::Rejection;
 use gateless_proto::v1::resource::Kind;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use prost::Message;
 
+use super::lineage;
 use crate::catalogue::config::{self, Secret, SecretName, Trigger};
 
 /// Everything a sidecar may have to run, at one moment. Versions share what they have in common, so
@@ -24,13 +27,27 @@ pub struct Catalogue {
     pub id: String,
     /// Version applied last.
     pub version: u64,
+    /// Where it comes from.
+    pub ancestry: Arc<Ancestry>,
     pub functions: OrdMap<FunctionName, Arc<Function>>,
     /// By namespace and name.
     pub secrets: OrdMap<SecretName, Arc<Secret>>,
     pub triggers: OrdMap<TriggerName, Arc<Trigger>>,
+    /// Functions that nobody deleted: the catalogue they were in was replaced by one that lacks them. What is queued for them
+    /// waits until they come back.
+    pub vanished: OrdSet<FunctionName>,
 }
 
 impl Catalogue {
+    /// Which state of which catalogue it is.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            catalogue: self.id.as_str().into(),
+            version: self.version,
+        }
+    }
+
     /// A value of a secret.
     #[must_use]
     pub fn secret(&self, namespace: &str, name: &str, key: &str) -> Option<&[u8]> {
@@ -83,6 +100,8 @@ impl State {
         &mut self,
         response: v1::WatchResponse,
     ) -> Result<v1::WatchResponse, Foreign> {
+        let replaces = !self.catalogue.id.is_empty() && response.catalogue_id != self.catalogue.id;
+        let before = replaces.then(|| self.catalogue.functions.clone());
         if response.snapshot {
             let names: BTreeSet<_> = response.changes.iter().map(|c| c.name.as_str()).collect();
             let gone = self.names_not_in(&names);
@@ -93,9 +112,17 @@ impl State {
                 theirs: response.catalogue_id,
             });
         }
+        if let Some(ancestry) = &response.ancestry {
+            self.catalogue.ancestry = Arc::new(lineage::read(ancestry));
+        } else if response.catalogue_id != self.catalogue.id {
+            // Of a server, or saved by a sidecar, that knows of none.
+            self.catalogue.ancestry = Arc::new(lineage::unknown(&response.catalogue_id));
+        }
         let mut accepted = v1::WatchResponse {
             api_port: 0,
             trust: None,
+            rejected: Vec::new(),
+            vanished: Vec::new(),
             changes: Vec::with_capacity(response.changes.len()),
             ..response
         };
@@ -103,6 +130,18 @@ impl State {
             if self.change(&change) {
                 accepted.changes.push(change);
             }
+        }
+        let had = before.into_iter().flatten().map(|(name, _)| name);
+        let told = response
+            .vanished
+            .iter()
+            .filter_map(|name| name.parse().ok());
+        let vanished: Vec<FunctionName> = had.chain(told).collect();
+        let gone = vanished.into_iter();
+        let gone = gone.filter(|name| !self.catalogue.functions.contains_key(name));
+        self.catalogue.vanished.extend(gone);
+        for Rejection { resource, reason } in response.rejected {
+            self.rejected.insert(resource, reason);
         }
         self.catalogue.id.clone_from(&accepted.catalogue_id);
         self.catalogue.version = accepted.version;
@@ -121,6 +160,7 @@ impl State {
                         if let Some(old) = self.catalogue.functions.get(&f.name) {
                             share_revisions(old, &mut f);
                         }
+                        self.catalogue.vanished.remove(&f.name);
                         self.catalogue
                             .functions
                             .insert(f.name.clone(), Arc::new(*f));
@@ -247,7 +287,10 @@ pub(super) mod tests {
     pub(in crate::catalogue) fn change(function: v1::Function) -> v1::Change {
         let name = format!("functions/{}/{}", function.namespace, function.name);
         let kind = Some(Kind::Function(function));
-        let resource = Some(v1::Resource { kind });
+        let resource = Some(v1::Resource {
+            kind,
+            ..v1::Resource::default()
+        });
         v1::Change { name, resource }
     }
 
@@ -259,6 +302,7 @@ pub(super) mod tests {
             version,
             snapshot: false,
             changes,
+            ..Default::default()
         }
     }
 
@@ -336,6 +380,7 @@ pub(super) mod tests {
             name: "triggers/default/t".into(),
             resource: Some(v1::Resource {
                 kind: Some(Kind::Trigger(kind)),
+                ..Default::default()
             }),
         };
         let mut state = State::default();

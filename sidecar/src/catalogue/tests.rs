@@ -110,7 +110,10 @@ async fn snapshot_and_changes_are_applied_and_acknowledged() {
     let kind = Some(resource::Kind::Secret(password));
     let secret = Change {
         name: "secrets/default/db".into(),
-        resource: Some(Resource { kind }),
+        resource: Some(Resource {
+            kind,
+            ..Resource::default()
+        }),
     };
     disk.commit(vec![change(sample("a")), secret]);
     let server = Server::start(&disk).await;
@@ -223,7 +226,7 @@ async fn damaged_or_torn_saved_catalogue_is_no_crash() {
 }
 
 #[tokio::test]
-async fn another_catalogue_replaces_everything() {
+async fn a_strangers_catalogue_replaces_nothing_before_an_operator_says_so() {
     let (disk, mut seen) = Disk::new();
     disk.commit(vec![change(sample("a"))]);
     let server = Server::start(&disk).await;
@@ -231,9 +234,23 @@ async fn another_catalogue_replaces_everything() {
     let handle = start(server.address, data.path()).await;
     until_hello(&mut seen).await;
     until_ack(&mut seen, 1).await;
-    // Sent as a change first, which does not apply; the client comes back for everything.
     disk.replace("c2", vec![change(sample("z"))]);
-    let catalogue = until_version(&handle, 2).await;
+    let refused = until_ack(&mut seen, 2).await.refused.unwrap();
+    assert_eq!(refused.reason, "foreign_catalogue");
+    let held = refused.holds.unwrap();
+    assert_eq!((held.catalogue_id.as_str(), held.version), ("c1", 1));
+    assert_eq!(names(&handle.catalogue().borrow()), ["a"]);
+    assert!(handle.refused().borrow().is_some());
+    // Nor after a restart, as what was saved stays as well.
+    handle.stop().await;
+    let handle = start(server.address, data.path()).await;
+    until_ack(&mut seen, 2).await.refused.unwrap();
+    assert_eq!(names(&handle.catalogue().borrow()), ["a"]);
+    // What the operator says comes as a change, which does not apply; the client comes back for everything.
+    while seen.try_recv().is_ok() {}
+    disk.accept("c1", 1);
+    let catalogue = until_version(&handle, 3).await;
+    assert!(handle.refused().borrow().is_none());
     assert_eq!(
         (names(&catalogue), catalogue.id.as_str()),
         (vec!["z"], "c2")

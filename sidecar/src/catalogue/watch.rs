@@ -7,17 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use gateless_common::backoff::{Backoff, Reconnect};
+use gateless_core::lineage::Ancestry;
 use gateless_identity::Identity;
 use gateless_proto::v1::config_service_client::ConfigServiceClient;
 use gateless_proto::v1::{
-    Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse, watch_request,
+    CatalogueRefusal, Owned, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse,
+    watch_request,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tonic::Status;
 
 use super::ServerChannel;
-use super::persist::Saver;
+use super::lineage;
+use super::persist::{NotApplied, Saver};
 use super::state::Catalogue;
 use crate::cluster::identity;
 use crate::cluster::outbox::Outbox;
@@ -28,7 +31,7 @@ const BACKOFF: Backoff = Backoff {
 };
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
 /// A snapshot is one message.
-const MAX_MESSAGE_BYTES: usize = 512 * 1024 * 1024;
+pub(super) const MAX_MESSAGE_BYTES: usize = 512 * 1024 * 1024;
 
 /// Acknowledgement, report or ownership: of each the latest counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +49,8 @@ pub(super) struct Watcher {
     saver: Arc<Saver>,
     catalogue: watch::Sender<Arc<Catalogue>>,
     connected: watch::Sender<bool>,
+    /// The server's catalogue may not replace this one.
+    refused: watch::Sender<Option<CatalogueRefusal>>,
     /// Of the server's management API; 0: not told.
     api_port: AtomicU16,
     /// Ask for everything instead of the difference.
@@ -80,6 +85,7 @@ impl Watcher {
             saver,
             catalogue: watch::channel(Arc::new(catalogue)).0,
             connected: watch::channel(false).0,
+            refused: watch::channel(None).0,
             api_port: AtomicU16::new(0),
             // What an earlier run refused may be good for this version of the sidecar.
             ask_snapshot: AtomicBool::new(refused),
@@ -93,6 +99,11 @@ impl Watcher {
 
     pub(super) fn connected(&self) -> watch::Receiver<bool> {
         self.connected.subscribe()
+    }
+
+    /// Why the server's catalogue is not taken; `None`: it is.
+    pub(super) fn refused(&self) -> watch::Receiver<Option<CatalogueRefusal>> {
+        self.refused.subscribe()
     }
 
     pub(super) fn report(&self, report: StatusReport) {
@@ -163,8 +174,15 @@ impl Watcher {
         }
         self.connected.send_replace(true);
         tracing::info!("stream from the server is up");
-        while let Some(response) = changes.message().await? {
-            let ack = self.apply(response).await?;
+        let mut ancestry = None;
+        while let Some(mut response) = changes.message().await? {
+            if let Some(told) = &response.ancestry {
+                ancestry = Some(Arc::new(lineage::read(told)));
+            } else if response.snapshot {
+                // It is kept with every snapshot.
+                response.ancestry = ancestry.as_deref().map(lineage::write);
+            }
+            let ack = self.apply(response, ancestry.as_ref()).await?;
             outbox.push(Key::Ack, request(watch_request::Kind::Ack(ack)));
         }
         Ok(())
@@ -172,6 +190,7 @@ impl Watcher {
 
     fn hello(&self) -> WatchHello {
         let mut hello = self.hello.clone();
+        hello.holds = self.saver.with_state(|s| lineage::holds(&s.catalogue));
         if !self.ask_snapshot.load(Ordering::Relaxed) {
             (hello.catalogue_id, hello.catalogue_version) = self
                 .saver
@@ -192,7 +211,11 @@ impl Watcher {
         self.api_port.load(Ordering::Relaxed)
     }
 
-    async fn apply(&self, mut response: WatchResponse) -> Result<WatchAck, Box<Status>> {
+    async fn apply(
+        &self,
+        mut response: WatchResponse,
+        ancestry: Option<&Arc<Ancestry>>,
+    ) -> Result<WatchAck, Box<Status>> {
         // Not the catalogue's to keep: keys are in it.
         if let Some(trust) = response.trust.take() {
             let learnt = self.identity.learn(trust);
@@ -201,21 +224,68 @@ impl Watcher {
         let api_port = u16::try_from(response.api_port).unwrap_or(0);
         self.api_port.store(api_port, Ordering::Relaxed);
         let (version, snapshot) = (response.version, response.snapshot);
-        let saver = self.saver.clone();
+        let (saver, ancestry) = (self.saver.clone(), ancestry.cloned());
         // Ten thousand functions take a while to check.
-        let applied = tokio::task::spawn_blocking(move || saver.apply(response)).await;
-        let applied = applied.map_err(|e| Status::internal(e.to_string()))?;
-        let applied = applied.map_err(|foreign| {
-            self.ask_snapshot.store(true, Ordering::Relaxed);
-            Status::data_loss(foreign.to_string())
-        })?;
+        let apply = move || saver.apply(response, ancestry.as_ref());
+        let applied = tokio::task::spawn_blocking(apply).await;
+        let applied = match applied.map_err(|e| Status::internal(e.to_string()))? {
+            Ok(applied) => applied,
+            Err(NotApplied::Refused(refused)) => return Ok(self.refuse(version, refused)),
+            Err(NotApplied::Foreign(foreign)) => {
+                self.ask_snapshot.store(true, Ordering::Relaxed);
+                return Err(Box::new(Status::data_loss(foreign.to_string())));
+            }
+        };
         if snapshot {
             self.ask_snapshot.store(false, Ordering::Relaxed);
+        }
+        if self.refused.send_replace(None).is_some() {
+            tracing::info!(version, "the server's catalogue is taken again");
         }
         self.catalogue.send_replace(applied.catalogue);
         Ok(WatchAck {
             version,
             rejected: applied.rejected,
+            refused: None,
         })
+    }
+
+    /// Another sidecar's catalogue, as a whole. Whether it was taken.
+    pub(super) async fn take_from_peer(&self, whole: WatchResponse) -> Result<bool, Box<Status>> {
+        let saver = self.saver.clone();
+        let ancestry = whole.ancestry.as_ref().map(lineage::read).map(Arc::new);
+        let apply = move || saver.apply(whole, ancestry.as_ref());
+        let applied = tokio::task::spawn_blocking(apply).await;
+        let Ok(applied) = applied.map_err(|e| Status::internal(e.to_string()))? else {
+            return Ok(false);
+        };
+        if !applied.rejected.is_empty() {
+            self.ask_snapshot.store(true, Ordering::Relaxed);
+        }
+        self.catalogue.send_replace(applied.catalogue);
+        Ok(true)
+    }
+
+    /// Keeps what is here. The stream stays up: an operator may say that this catalogue is to be taken, and then everything
+    /// is needed.
+    fn refuse(&self, version: u64, refused: CatalogueRefusal) -> WatchAck {
+        self.ask_snapshot.store(true, Ordering::Relaxed);
+        let before = self.refused.send_replace(Some(refused.clone()));
+        if before.as_ref() != Some(&refused) {
+            let held = refused.holds.clone().unwrap_or_default();
+            tracing::error!(
+                reason = refused.reason,
+                held_catalogue = held.catalogue_id,
+                held_version = held.version,
+                version,
+                "the server's catalogue is not taken: it does not have this sidecar's in its past; \
+                 gateless server catalogue shows both, accept or restore --from-fleet settles it"
+            );
+        }
+        WatchAck {
+            version,
+            rejected: Vec::new(),
+            refused: Some(refused),
+        }
     }
 }

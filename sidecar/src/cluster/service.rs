@@ -12,12 +12,14 @@ use gateless_core::name::{NodeId, RevisionName};
 use gateless_identity::Peer;
 use gateless_proto::v1::peer_service_server::PeerService;
 use gateless_proto::v1::{
-    LinkDown, LinkHello, LinkUp, ReserveRequest, ReserveResponse, link_down, link_up,
+    ArtifactChunk, FetchArtifactRequest, GetCatalogueRequest, LinkDown, LinkHello, LinkUp,
+    ReserveRequest, ReserveResponse, WatchResponse, link_down, link_up,
 };
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::link::{self, Key};
+use super::pass::Parts;
 use super::{Event, Reserver, Shared};
 use crate::cluster::outbox::Outbox;
 
@@ -47,6 +49,28 @@ pub struct Service {
 #[tonic::async_trait]
 impl PeerService for Service {
     type LinkStream = Pin<Box<dyn Stream<Item = Result<LinkDown, Status>> + Send>>;
+    type GetCatalogueStream = Parts<WatchResponse>;
+    type FetchArtifactStream = Parts<ArtifactChunk>;
+
+    async fn get_catalogue(
+        &self,
+        request: Request<GetCatalogueRequest>,
+    ) -> Result<Response<Self::GetCatalogueStream>, Status> {
+        let holds = request.into_inner().holds;
+        let parts = self.shared.passes_on()?.catalogue(holds.as_ref());
+        Ok(Response::new(parts))
+    }
+
+    async fn fetch_artifact(
+        &self,
+        request: Request<FetchArtifactRequest>,
+    ) -> Result<Response<Self::FetchArtifactStream>, Status> {
+        let artifact = self
+            .shared
+            .passes_on()?
+            .artifact(request.into_inner().sha256);
+        Ok(Response::new(artifact.await?))
+    }
 
     async fn link(
         &self,

@@ -175,6 +175,18 @@ mod tests {
             let path = format!("/gateless.v1.SidecarAdmin/{method}");
             assert_eq!(both(&path), (true, false), "{path}");
         }
+        // The whole catalogue, with every namespace's secrets: of the peers' service for peers, else for the server.
+        for method in ["GetCatalogue", "FetchArtifact"] {
+            let (admin, peer) = ("SidecarAdmin", "PeerService");
+            assert_eq!(
+                both(&format!("/gateless.v1.{admin}/{method}")),
+                (true, false)
+            );
+            assert_eq!(
+                both(&format!("/gateless.v1.{peer}/{method}")),
+                (false, true)
+            );
+        }
         assert_eq!(both("/gateless.v1.Other/Method"), (false, false));
         assert_eq!(both("/function/hello"), (false, true));
     }

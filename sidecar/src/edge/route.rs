@@ -212,5 +212,9 @@ fn find(edge: &Edge, route: &router::Route<'_>) -> Result<(Arc<Function>, Option
             return Ok((function, Some(index)));
         }
     }
-    Err(Error::UnknownFunction(route.name.clone()))
+    let name = route.name.clone();
+    Err(match edge.catalogue.has_catalogue() {
+        true => Error::UnknownFunction(name),
+        false => Error::NoCatalogue(name),
+    })
 }

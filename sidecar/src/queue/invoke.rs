@@ -81,7 +81,7 @@ pub struct InvokeError {
 pub enum Lookup {
     /// It is there.
     Known(AsyncPolicy),
-    /// The configuration isn't loaded yet: its calls wait.
+    /// The configuration isn't loaded yet, or was replaced by one without it: its calls wait.
     NotYet,
     /// It isn't there any more: its calls become dead letters.
     Deleted,

@@ -269,6 +269,8 @@ pub(super) fn deliver(
         match catalogue.functions.get(name) {
             Some(function) => Lookup::Known(function.async_policy),
             None if catalogue.id.is_empty() => Lookup::NotYet,
+            // An operator let the catalogue be replaced; nobody deleted the function.
+            None if catalogue.vanished.contains(name) => Lookup::NotYet,
             None => Lookup::Deleted,
         }
     };
@@ -364,6 +366,18 @@ pub(super) async fn follow_server(
         components.engine.clone(),
     ));
     Ok(control)
+}
+
+/// Others get the catalogue and artifacts of this sidecar, and it gets theirs, while the server is away.
+pub(super) fn pass_on(
+    control: &Arc<catalogue::Handle>,
+    peers: &cluster::Handle,
+    metrics: &Metrics,
+) {
+    metrics.watch_refused(control.refused());
+    peers.pass_on(control.clone());
+    control.fetch_from(peers.clone());
+    tokio::spawn(catalogue::peers::run(control.clone(), peers.clone()));
 }
 
 pub(super) fn host(

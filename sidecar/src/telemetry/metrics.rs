@@ -179,6 +179,21 @@ impl Metrics {
         self.with_registry(|registry| registry.register_collector(numbers));
     }
 
+    /// Shows whether the server's catalogue is not taken, for as long as anybody tells.
+    pub fn watch_refused<R: Send + Sync + 'static>(&self, mut refused: watch::Receiver<Option<R>>) {
+        let kept: Gauge = Gauge::default();
+        let help = "1: this sidecar keeps its catalogue instead of the server's, which does not have it in its past";
+        self.with_registry(|registry| registry.register("catalogue_refused", help, kept.clone()));
+        tokio::spawn(async move {
+            loop {
+                kept.set(i64::from(refused.borrow_and_update().is_some()));
+                if refused.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
     /// Shows how many sidecars live, this one included, for as long as anybody tells.
     pub fn watch_members<M: Send + Sync + 'static>(&self, mut members: watch::Receiver<Vec<M>>) {
         let live: Gauge = Gauge::default();

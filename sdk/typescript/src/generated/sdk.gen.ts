@@ -102,6 +102,67 @@ export const checkAuditLog = <ThrowOnError extends boolean = true>(options?: Opt
 };
 
 /**
+ * Where the catalogue comes from, and what sidecars have
+ *
+ * A sidecar takes this server's catalogue only if what it has is in its past. After the server lost its disk or was restored from an older backup it is not: sidecars go on with what they have until somebody accepts this catalogue or takes theirs back.
+ */
+export const getCatalogue = <ThrowOnError extends boolean = true>(options?: Options<GetCatalogueData, ThrowOnError>) => {
+    return (options?.client ?? client).get<GetCatalogueResponses, GetCatalogueErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/catalogue',
+        ...options
+    });
+};
+
+/**
+ * Let sidecars take this server's catalogue
+ *
+ * What connected sidecars keep instead of it counts as its past from now on, so that they take it at once. Queued calls of functions that are not in it wait until these come back, or until their max_age.
+ */
+export const acceptCatalogue = <ThrowOnError extends boolean = true>(options?: Options<AcceptCatalogueData, ThrowOnError>) => {
+    return (options?.client ?? client).post<AcceptCatalogueResponses, AcceptCatalogueErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/catalogue/accept',
+        ...options
+    });
+};
+
+/**
+ * Take the catalogue back from the sidecars
+ *
+ * Replaces functions, secrets and triggers by those that a connected sidecar has, and fetches the artifacts they name. Tokens, quotas and revisions without traffic or tag are not with sidecars and do not come back.
+ */
+export const restoreCatalogue = <ThrowOnError extends boolean = true>(options: Options<RestoreCatalogueData, ThrowOnError>) => {
+    return (options.client ?? client).post<RestoreCatalogueResponses, RestoreCatalogueErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/catalogue/restore',
+        ...options,
+        headers: {
+            'Content-Type': 'application/json',
+            ...options.headers
+        }
+    });
+};
+
+/**
  * Follow what happens
  *
  * Server-sent events. A token of one namespace gets those of its namespace, and of sidecars. At most 64 listeners at a time.

@@ -5,6 +5,16 @@ export type ClientOptions = {
 };
 
 /**
+ * What sidecars may give up.
+ */
+export type AcceptedCatalogue = {
+    /**
+     * What counts as the past of this server's catalogue from now on; empty: no connected sidecar kept its own.
+     */
+    accepted: Array<CatalogueState>;
+};
+
+/**
  * What a function asks of its callers. In force for all revisions as soon as it is applied.
  */
 export type Access = {
@@ -399,6 +409,72 @@ export type Bundle = {
  * How a bundle is packed.
  */
 export type BundleFormat = 'tar.gz' | 'executable';
+
+/**
+ * This server's catalogue, and what sidecars have.
+ */
+export type Catalogue = {
+    /**
+     * Which catalogue; another after a restore.
+     */
+    catalogue_id: string;
+    /**
+     * The same over all restores.
+     */
+    lineage: string;
+    /**
+     * What it was before, and what an operator said it replaces; a sidecar that has a later version of one of these keeps it.
+     */
+    past: Array<CatalogueState>;
+    /**
+     * Connected sidecars by id, and what each has.
+     */
+    sidecars: Array<CatalogueHolder>;
+    /**
+     * Its version; it only grows.
+     */
+    version: number;
+};
+
+/**
+ * What a sidecar has of a catalogue.
+ */
+export type CatalogueHolder = {
+    /**
+     * Which catalogue it has; left out likewise.
+     */
+    catalogue_id?: string | null;
+    /**
+     * The lineage of what it has; left out: it has nothing, or does not say.
+     */
+    lineage?: string | null;
+    /**
+     * The sidecar's id.
+     */
+    node_id: string;
+    /**
+     * Why it keeps that instead of this server's: `foreign_catalogue` or `older_catalogue`; left out: it takes this server's.
+     */
+    refused?: string | null;
+    /**
+     * The version it has.
+     */
+    version: number;
+};
+
+/**
+ * A state of a catalogue.
+ */
+export type CatalogueState = {
+    /**
+     * Which catalogue; versions count within it.
+     */
+    catalogue_id: string;
+    /**
+     * Its version.
+     */
+    version: number;
+};
 
 /**
  * What of times that were missed.
@@ -1794,6 +1870,50 @@ export type ResolvedTarget = {
 };
 
 /**
+ * Whose catalogue is to count.
+ */
+export type RestoreRequest = {
+    /**
+     * The sidecar's id; left out: the one with the newest version, if all have the same catalogue.
+     */
+    sidecar?: string | null;
+};
+
+/**
+ * What came back.
+ */
+export type RestoredCatalogue = {
+    /**
+     * How many artifacts were fetched from sidecars.
+     */
+    artifacts: number;
+    /**
+     * How many functions came back.
+     */
+    functions: number;
+    /**
+     * Digests of artifacts that no sidecar has any more; upload them again.
+     */
+    missing_artifacts: Array<string>;
+    /**
+     * How many secrets.
+     */
+    secrets: number;
+    /**
+     * The sidecar whose catalogue it is.
+     */
+    sidecar: string;
+    /**
+     * How many triggers.
+     */
+    triggers: number;
+    /**
+     * Which version of it.
+     */
+    version: number;
+};
+
+/**
  * Retries of calls that failed before a response. Refusals by a full gate are no retries.
  */
 export type Retries = {
@@ -2210,7 +2330,7 @@ export type Sidecar = {
      */
     certificate_expires_at?: string | null;
     /**
-     * How it is: `Isolated`.
+     * How it is: `Isolated`, `CatalogueTaken`.
      */
     conditions: Array<Condition>;
     /**
@@ -2962,6 +3082,105 @@ export type CheckAuditLogResponses = {
 };
 
 export type CheckAuditLogResponse = CheckAuditLogResponses[keyof CheckAuditLogResponses];
+
+export type GetCatalogueData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/catalogue';
+};
+
+export type GetCatalogueErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetCatalogueError = GetCatalogueErrors[keyof GetCatalogueErrors];
+
+export type GetCatalogueResponses = {
+    /**
+     * The catalogue's lineage and version, and the sidecars'.
+     */
+    200: Catalogue;
+};
+
+export type GetCatalogueResponse = GetCatalogueResponses[keyof GetCatalogueResponses];
+
+export type AcceptCatalogueData = {
+    body?: never;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/catalogue/accept';
+};
+
+export type AcceptCatalogueErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type AcceptCatalogueError = AcceptCatalogueErrors[keyof AcceptCatalogueErrors];
+
+export type AcceptCatalogueResponses = {
+    /**
+     * What they may give up.
+     */
+    200: AcceptedCatalogue;
+};
+
+export type AcceptCatalogueResponse = AcceptCatalogueResponses[keyof AcceptCatalogueResponses];
+
+export type RestoreCatalogueData = {
+    body: RestoreRequest;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/catalogue/restore';
+};
+
+export type RestoreCatalogueErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RestoreCatalogueError = RestoreCatalogueErrors[keyof RestoreCatalogueErrors];
+
+export type RestoreCatalogueResponses = {
+    /**
+     * What came back.
+     */
+    200: RestoredCatalogue;
+};
+
+export type RestoreCatalogueResponse = RestoreCatalogueResponses[keyof RestoreCatalogueResponses];
 
 export type StreamEventsData = {
     body?: never;

@@ -179,7 +179,10 @@ fn an_owner_is_looked_for_while_there_is_a_candidate() {
     else {
         unreachable!("whoever sends a uid is told")
     };
-    let actions = world.event(&Event::Endpoints { from: to, endpoints });
+    let actions = world.event(&Event::Endpoints {
+        from: to,
+        endpoints,
+    });
     let (to, demand) = asked(&actions).unwrap();
     assert_eq!(to, &order[1]);
     world.answer(&order[1], 1, demand.sequence, &[]);

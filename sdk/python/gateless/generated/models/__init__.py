@@ -1,5 +1,6 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .accepted_catalogue import AcceptedCatalogue
 from .access import Access
 from .apply_request import ApplyRequest
 from .apply_request_labels import ApplyRequestLabels
@@ -19,6 +20,9 @@ from .bulk_request import BulkRequest
 from .bulk_result import BulkResult
 from .bundle import Bundle
 from .bundle_format import BundleFormat
+from .catalogue import Catalogue
+from .catalogue_holder import CatalogueHolder
+from .catalogue_state import CatalogueState
 from .catch_up import CatchUp
 from .cloud_events_trigger import CloudEventsTrigger
 from .cloud_events_trigger_attributes import CloudEventsTriggerAttributes
@@ -83,6 +87,8 @@ from .readiness_kind import ReadinessKind
 from .rejection import Rejection
 from .replay_request import ReplayRequest
 from .resolved_target import ResolvedTarget
+from .restore_request import RestoreRequest
+from .restored_catalogue import RestoredCatalogue
 from .retries import Retries
 from .revision import Revision
 from .revision_list import RevisionList
@@ -131,6 +137,7 @@ from .warning import Warning_
 from .wasm import Wasm
 
 __all__ = (
+    "AcceptedCatalogue",
     "Access",
     "ApplyRequest",
     "ApplyRequestLabels",
@@ -150,6 +157,9 @@ __all__ = (
     "BulkResult",
     "Bundle",
     "BundleFormat",
+    "Catalogue",
+    "CatalogueHolder",
+    "CatalogueState",
     "CatchUp",
     "CloudEventsTrigger",
     "CloudEventsTriggerAttributes",
@@ -214,6 +224,8 @@ __all__ = (
     "Rejection",
     "ReplayRequest",
     "ResolvedTarget",
+    "RestoreRequest",
+    "RestoredCatalogue",
     "Retries",
     "Revision",
     "RevisionList",

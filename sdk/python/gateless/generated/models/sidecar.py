@@ -24,7 +24,7 @@ class Sidecar:
     Attributes:
         async_queued (int): Calls in its queue.
         catalogue_version (int): The catalogue version it applied.
-        conditions (list[Condition]): How it is: `Isolated`.
+        conditions (list[Condition]): How it is: `Isolated`, `CatalogueTaken`.
         config_version (int): The same as `catalogue_version`.
         connected (bool): Whether its config stream is up.
         connected_at (datetime.datetime): When it last connected.
