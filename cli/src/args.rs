@@ -73,7 +73,7 @@ pub(crate) enum Command {
     /// Run server and sidecar in one process.
     Up(Box<UpArgs>),
     /// Run the management server.
-    Server(ServerArgs),
+    Server(Box<ServerArgs>),
     /// Run a sidecar, one per host.
     Sidecar(Box<SidecarArgs>),
     /// Begin a function from a template.

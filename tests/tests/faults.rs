@@ -272,7 +272,8 @@ async fn stranger_of_another_authority_gets_nothing() {
         caller.get(&format!("/function/{name}/")).await.expect(200);
     }
     let refused = stranger.public().get("/function/app/").await;
-    refused.problem(404, "function_not_found");
+    // It cannot know what there is.
+    refused.problem(503, "catalogue_unknown");
     let list = cluster.api.get("/sidecars").await;
     let known = list["items"]
         .as_array()

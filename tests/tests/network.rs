@@ -14,9 +14,9 @@ use gateless_tests::chaos::{Plan, attempt, run_seed};
 use gateless_tests::cluster::Setup;
 use gateless_tests::network::Network;
 use gateless_tests::process::MARK;
-use gateless_tests::wait::PATIENCE;
+use gateless_tests::wait::{PATIENCE, when};
 use gateless_tests::world::{self, World};
-use gateless_tests::{Cluster, Spec};
+use gateless_tests::{Cluster, Spec, eventually};
 use http::Method;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use rustix::process::Signal;
@@ -66,6 +66,10 @@ fn main() -> ExitCode {
     trials.push(trial(
         "call_is_relayed_by_who_sees_both".to_owned(),
         Box::new(|| attempt(call_is_relayed_by_who_sees_both).map_err(Failed::from)),
+    ));
+    trials.push(trial(
+        "rollout_does_not_wait_for_an_owner_that_is_cut_off_from_the_server".to_owned(),
+        Box::new(|| attempt(rollout_with_an_owner_cut_off).map_err(Failed::from)),
     ));
     trials.push(trial(
         "callbacks_go_to_no_private_or_metadata_address".to_owned(),
@@ -143,6 +147,41 @@ async fn call_is_relayed_by_who_sees_both() {
         network.mend(there, here);
     }
     panic!("no attempt was relayed");
+}
+
+/// It does not hear of the new revision, and others reach it: so the next in the order owns that one.
+async fn rollout_with_an_owner_cut_off() {
+    let setup = Setup {
+        sidecars: 3,
+        ..Setup::default()
+    };
+    let cluster = Cluster::on_network(setup).await;
+    cluster.deploy("rolled", Spec::new()).await;
+    let owner = eventually("somebody owns it", async || {
+        let list = cluster.api.get("/sidecars").await;
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        let owns = |s: &&serde_json::Value| s["owns"].to_string().contains("default/rolled");
+        let owner = items.iter().find(owns);
+        owner
+            .map(|s| s["node_id"].as_str().unwrap().to_owned())
+            .ok_or(list)
+    });
+    let owner = cluster.by_node(&owner.await);
+    let network = cluster.network.as_ref().unwrap();
+    let server = setup.sidecars;
+    network.cut(owner, server);
+    network.cut(server, owner);
+    let spec = cluster.ours(Spec::new().env("ROUND", "2"));
+    cluster.api.apply("rolled", &spec).await;
+    eventually("the new revision has the traffic", async || {
+        let function = cluster.api.function("rolled").await;
+        let ready = &function["status"]["latest_ready_revision"];
+        when(ready == "rolled-00002", function)
+    })
+    .await;
+    for sidecar in &cluster.sidecars {
+        sidecar.public().get("/function/rolled/").await.expect(200);
+    }
 }
 
 /// From a host without a route to any of them.

@@ -48,9 +48,16 @@ export function Topology({ sidecars, highlighted, onHighlight }: { sidecars: Sid
 
 export function stateOf(sidecar: Sidecar): { tone: "ok" | "warn" | "bad"; text: string } {
   if (!sidecar.connected) return { tone: "bad", text: "not connected" };
+  if (keptCatalogue(sidecar)) return { tone: "bad", text: "keeps another catalogue" };
   if (sidecar.draining) return { tone: "warn", text: "draining" };
   if (sidecar.lag > 0) return { tone: "warn", text: `${plural(sidecar.lag, "version")} behind` };
   return { tone: "ok", text: "up to date" };
+}
+
+/** Why a sidecar does not take the server's catalogue, if it does not. */
+export function keptCatalogue(sidecar: Sidecar): string | undefined {
+  const taken = sidecar.conditions.find((condition) => condition.type === "CatalogueTaken");
+  return taken?.status === "false" ? taken.message : undefined;
 }
 
 function Link({ from, box, sidecar }: { from: { x: number; y: number }; box: Box; sidecar: Sidecar }) {

@@ -7,7 +7,7 @@ import { Confirm } from "../parts/Dialog.tsx";
 import { Ago, Copy, Empty, Loading, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
 import { Page } from "../parts/Shell.tsx";
-import { stateOf, Topology } from "../parts/Topology.tsx";
+import { keptCatalogue, stateOf, Topology } from "../parts/Topology.tsx";
 import { attempt, said } from "../parts/Toasts.tsx";
 import { count, plural } from "../logic/format.ts";
 import { useLive } from "../store/live.ts";
@@ -51,7 +51,7 @@ export function Sidecars() {
             return (
               <tr key={one.id} class={lit === one.id ? "lit" : ""} onMouseEnter={() => setLit(one.id)} onMouseLeave={() => setLit(null)}>
                 <th scope="row" class="mono">{one.id}</th>
-                <td><State tone={state.tone}>{state.text}</State></td>
+                <td title={keptCatalogue(one)}><State tone={state.tone}>{state.text}</State></td>
                 <td title={isolated?.message}>{isolation(isolated?.reason)}</td>
                 <td class="mono">
                   {one.public_url} <Copy text={one.public_url} label={`Copy the address of ${one.id}`} />
