@@ -79,10 +79,43 @@ export function guard(check: () => boolean): () => void {
   return () => void (mayLeave = () => true);
 }
 
-export function go(to: string, how: "push" | "replace" = "push"): void {
-  if (how === "push" && !mayLeave()) return;
-  history[how === "push" ? "pushState" : "replaceState"](null, "", to);
+/** Set while an entry of a dialog is being left (parts/overlay.ts): what comes meanwhile waits, or it would be left as well. */
+let afterwards: (() => void)[] | null = null;
+
+/** How long leaving it may take; there is nothing to come where the browser has lost what was before. */
+const LEAVE_MS = 500;
+
+export function leaveEntry(): void {
+  if (afterwards) return;
+  afterwards = [];
+  setTimeout(left, LEAVE_MS);
+  history.back();
+}
+
+function left(): void {
+  const waiting = afterwards ?? [];
+  afterwards = null;
+  for (const next of waiting) next();
+}
+
+/** The entry that a dialog has in the history. */
+export const overlay = (): string | null => (history.state as { overlay?: string } | null)?.overlay ?? null;
+
+/** `open`: an entry for the dialog that is shown there. */
+type How = "push" | "replace" | "open";
+
+function enter(to: string, how: How): void {
+  // A dialog that leads elsewhere leaves nothing of itself in the history.
+  const push = how !== "replace" && overlay() === null;
+  const state = how === "open" ? { overlay: to } : how === "push" ? null : history.state;
+  history[push ? "pushState" : "replaceState"](state, "", to);
   route.value = here();
+}
+
+export function go(to: string, how: "push" | "replace" = "push"): void {
+  if (afterwards) return void afterwards.push(() => go(to, how));
+  if (how === "push" && !mayLeave()) return;
+  enter(to, how);
   if (how === "push") {
     if (!location.hash) scrollTo(0, 0);
     // A reader of the screen continues at the new page's heading.
@@ -90,7 +123,10 @@ export function go(to: string, how: "push" | "replace" = "push"): void {
   }
 }
 
-addEventListener("popstate", () => (route.value = here()));
+addEventListener("popstate", () => {
+  route.value = here();
+  left();
+});
 
 /** Links stay plain anchors, so that they can be opened in a tab and copied. */
 document.addEventListener("click", (event) => {
@@ -105,13 +141,14 @@ export function useRoute(): Route {
   return route.value;
 }
 
-/** Changes parts of the query in place, as filters do. */
-export function refine(changes: Record<string, string>): void {
+/** Changes parts of the query, as filters do. What is chosen can be gone back from; what is being typed or dragged is not worth an entry. */
+export function refine(changes: Record<string, string>, how: How = "push"): void {
+  if (afterwards) return void afterwards.push(() => refine(changes, how));
   const query = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(changes)) {
     if (value === "") query.delete(key);
     else query.set(key, value);
   }
-  const search = query.toString();
-  go(location.pathname + (search === "" ? "" : `?${search}`), "replace");
+  const search = query.toString() === "" ? "" : `?${query.toString()}`;
+  if (search !== location.search) enter(location.pathname + search, how);
 }

@@ -1,10 +1,11 @@
-// Dialogs, on the browser's own <dialog>: it traps focus, closes on Escape and gives focus back.
+// Dialogs, on the browser's own <dialog>: it traps focus, closes on Escape and gives focus back. Back closes one, too.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { Problem } from "./basic.tsx";
 import { Icon } from "./Icon.tsx";
+import { useOverlay } from "./overlay.ts";
 
 interface DialogProps {
   title: string;
@@ -16,6 +17,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
+  useOverlay(onClose);
   useEffect(() => {
     const shown = dialog.current;
     shown?.showModal();

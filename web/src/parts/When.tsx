@@ -23,7 +23,7 @@ export function When({ since, until, last }: Props) {
     refine(key === "range" ? { last: "", since: whole(now - HOUR_MS), until: whole(now) } : { last: key, since: "", until: "" });
   };
   const bound = (name: "since" | "until", value: string, label: string) => (
-    <input type="datetime-local" step={1} aria-label={label} value={toLocal(value)} onChange={(event) => refine({ [name]: timeOf(event.currentTarget.value) })} />
+    <input type="datetime-local" step={1} aria-label={label} value={toLocal(value)} onChange={(event) => refine({ [name]: timeOf(event.currentTarget.value) }, "replace")} />
   );
   return (
     <>

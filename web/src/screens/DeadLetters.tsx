@@ -1,11 +1,11 @@
 // Calls that failed for good, by what they died of or one by one: look, replay once the cause is gone, or purge.
 
-import { useState } from "preact/hooks";
 import { purgeDeadLetters, replayDeadLetters } from "../api/sdk.ts";
 import { CallTable } from "../parts/CallTable.tsx";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
 import { FunctionSelect, useNames } from "../parts/FunctionSelect.tsx";
+import { useChosen } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, saidOf } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
@@ -27,7 +27,7 @@ export function DeadLetters({ route }: { route: Route }) {
   const calls = useLive(resources.deadLetters(ns, name));
   const known = useNames(ns) ?? NONE;
   const mayInvoke = useMay("invoke");
-  const [purging, setPurging] = useState(false);
+  const [purging, purge] = useChosen("purge");
   // One that was replayed stays in the list until it is read again; it is no dead letter any more.
   const items = (calls.value?.items ?? []).filter((call) => call.state === "dead");
   const selection = useSelection(items.map((call) => call.id));
@@ -53,7 +53,7 @@ export function DeadLetters({ route }: { route: Route }) {
           <FunctionSelect names={known} name={name} all />
           {mayInvoke && items.length > 0 && (
             <>
-              <button type="button" class="quiet danger" onClick={() => setPurging(true)}>
+              <button type="button" class="quiet danger" onClick={() => purge("all")}>
                 Purge all
               </button>
               {selection.size > 0 ? (
@@ -92,13 +92,13 @@ export function DeadLetters({ route }: { route: Route }) {
       {!single && calls.value && <Groups ns={ns} items={items} mayInvoke={mayInvoke} onChanged={calls.reload} />}
       {single && items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
       {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one of {names.join(", ")}.</p>}
-      {purging && (
+      {purging && mayInvoke && items.length > 0 && (
         <Confirm
           title="Purge dead letters?"
           action="Purge"
           typed="purge"
           danger
-          onClose={() => setPurging(false)}
+          onClose={() => purge("")}
           run={async () => {
             const outcome = await actOnCalls(({ client, path }) => purgeDeadLetters({ client, path }), ns, every);
             calls.reload();

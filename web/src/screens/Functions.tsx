@@ -4,6 +4,7 @@ import type { GatelessFunction } from "../api/sdk.ts";
 import { useMemo, useState } from "preact/hooks";
 import { Empty, Figure, Loading, Problem, State, useNow, type Tone } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
+import { useInAddress } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
 import { Sparkline } from "../parts/Sparkline.tsx";
 import { count, millis, number, plural } from "../logic/format.ts";
@@ -29,7 +30,7 @@ export function Functions({ route }: { route: Route }) {
   const mayInvoke = useMay("invoke");
   /** The first function was made on this page: what comes next is still told. */
   const [first, setFirst] = useState(false);
-  const [search, setSearch] = useState("");
+  const [search, setSearch] = useInAddress("q");
   const items = list.value?.items ?? [];
   const found = useMemo(() => items.filter((fn) => matches(fn, search)), [items, search]);
   const now = useNow(1000);

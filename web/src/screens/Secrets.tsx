@@ -7,6 +7,7 @@ import { Confirm, Dialog } from "../parts/Dialog.tsx";
 import { Ago, Badge, Empty, Loading, Problem } from "../parts/basic.tsx";
 import { errorAt, TextField } from "../parts/Field.tsx";
 import { Icon } from "../parts/Icon.tsx";
+import { useChosen } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
 import { said } from "../parts/Toasts.tsx";
 import type { Route } from "../router.ts";
@@ -19,9 +20,11 @@ export function Secrets({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
   const secrets = useLive(resources.secrets(ns));
   const mayDeploy = useMay("deploy");
-  const [editing, setEditing] = useState<Secret | "new" | null>(null);
   const [deleting, setDeleting] = useState<Secret | null>(null);
   const items = secrets.value ?? [];
+  const [asked, choose] = useChosen("edit");
+  const [creating, create] = useChosen("new");
+  const editing = mayDeploy ? items.find((one) => one.name === asked) : undefined;
   return (
     <Page
       name="Secrets"
@@ -29,7 +32,7 @@ export function Secrets({ route }: { route: Route }) {
       lead="Functions get them as environment variables. Values can be set, never read back."
       actions={
         mayDeploy && (
-          <button type="button" class="primary" onClick={() => setEditing("new")}>
+          <button type="button" class="primary" onClick={() => create("secret")}>
             <Icon name="plus" />
             Set a secret
           </button>
@@ -53,7 +56,7 @@ export function Secrets({ route }: { route: Route }) {
               <td class="acts">
                 {mayDeploy && (
                   <>
-                    <button type="button" class="small" aria-label={`Replace ${secret.name}`} onClick={() => setEditing(secret)}>Replace</button>{" "}
+                    <button type="button" class="small" aria-label={`Replace ${secret.name}`} onClick={() => choose(secret.name)}>Replace</button>{" "}
                     <button type="button" class="small quiet danger" aria-label={`Delete ${secret.name}`} onClick={() => setDeleting(secret)}>Delete</button>
                   </>
                 )}
@@ -62,7 +65,8 @@ export function Secrets({ route }: { route: Route }) {
           ))}
         </Table>
       )}
-      {editing && <Edit ns={ns} secret={editing === "new" ? null : editing} onClose={() => setEditing(null)} onDone={secrets.reload} />}
+      {editing && <Edit ns={ns} secret={editing} onClose={() => choose("")} onDone={secrets.reload} />}
+      {creating && mayDeploy && <Edit ns={ns} secret={null} onClose={() => create("")} onDone={secrets.reload} />}
       {deleting && (
         <Confirm
           title={`Delete ${deleting.name}?`}

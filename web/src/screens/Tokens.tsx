@@ -7,6 +7,7 @@ import { Confirm, Dialog } from "../parts/Dialog.tsx";
 import { Ago, Badge, Command, Empty, Loading, Problem } from "../parts/basic.tsx";
 import { errorAt, ParsedField, SelectField, TextField } from "../parts/Field.tsx";
 import { Icon } from "../parts/Icon.tsx";
+import { useChosen } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
 import { said } from "../parts/Toasts.tsx";
 import { shortId } from "../logic/format.ts";
@@ -26,7 +27,7 @@ const ROLES = [
 export function Tokens() {
   const tokens = useLive(resources.tokens());
   const who = session.value;
-  const [creating, setCreating] = useState(false);
+  const [creating, create] = useChosen("new");
   const [revoking, setRevoking] = useState<TokenInfo | null>(null);
   const items = tokens.value ?? [];
   return (
@@ -35,7 +36,7 @@ export function Tokens() {
       title="Tokens"
       lead="A token is shown once, when it is made. Revoking one ends its sessions at once."
       actions={
-        <button type="button" class="primary" onClick={() => setCreating(true)}>
+        <button type="button" class="primary" onClick={() => create("token")}>
           <Icon name="plus" />
           Create token
         </button>
@@ -64,7 +65,7 @@ export function Tokens() {
           ))}
         </Table>
       )}
-      {creating && <Create namespace={who?.namespace ?? "*"} onClose={() => setCreating(false)} onDone={tokens.reload} />}
+      {creating && <Create namespace={who?.namespace ?? "*"} onClose={() => create("")} onDone={tokens.reload} />}
       {revoking && (
         <Confirm
           title="Revoke this token?"

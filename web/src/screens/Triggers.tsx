@@ -6,6 +6,7 @@ import { deleteTrigger, putTrigger, type Trigger } from "../api/sdk.ts";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Ago, Badge, Empty, Loading, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
+import { useChosen } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
 import { attempt, said } from "../parts/Toasts.tsx";
 import { count } from "../logic/format.ts";
@@ -22,9 +23,11 @@ export function Triggers({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
   const triggers = useLive(resources.triggers(ns));
   const mayDeploy = useMay("deploy");
-  const [editing, setEditing] = useState<Trigger | "new" | null>(null);
   const [deleting, setDeleting] = useState<Trigger | null>(null);
   const items = triggers.value ?? [];
+  const [asked, choose] = useChosen("edit");
+  const [creating, create] = useChosen("new");
+  const editing = mayDeploy ? items.find((one) => one.name === asked) : undefined;
   const pause = (trigger: Trigger) =>
     attempt(async () => {
       const spec = { ...trigger.spec, paused: !trigger.spec.paused };
@@ -40,7 +43,7 @@ export function Triggers({ route }: { route: Route }) {
       lead="Schedules, CloudEvents and topics that make async calls. Sidecars run them, without the server."
       actions={
         mayDeploy && (
-          <button type="button" class="primary" onClick={() => setEditing("new")}>
+          <button type="button" class="primary" onClick={() => create("trigger")}>
             <Icon name="plus" />
             Create trigger
           </button>
@@ -74,7 +77,7 @@ export function Triggers({ route }: { route: Route }) {
                     <button type="button" class="small" aria-label={`${trigger.spec.paused ? "Resume" : "Pause"} ${trigger.name}`} onClick={() => void pause(trigger)}>
                       {trigger.spec.paused ? "Resume" : "Pause"}
                     </button>{" "}
-                    <button type="button" class="small" aria-label={`Edit ${trigger.name}`} onClick={() => setEditing(trigger)}>Edit</button>{" "}
+                    <button type="button" class="small" aria-label={`Edit ${trigger.name}`} onClick={() => choose(trigger.name)}>Edit</button>{" "}
                     <button type="button" class="small quiet danger" aria-label={`Delete ${trigger.name}`} onClick={() => setDeleting(trigger)}>Delete</button>
                   </>
                 )}
@@ -83,7 +86,8 @@ export function Triggers({ route }: { route: Route }) {
           ))}
         </Table>
       )}
-      {editing && <EditTrigger ns={ns} trigger={editing === "new" ? null : editing} onClose={() => setEditing(null)} onDone={triggers.reload} />}
+      {editing && <EditTrigger ns={ns} trigger={editing} onClose={() => choose("")} onDone={triggers.reload} />}
+      {creating && mayDeploy && <EditTrigger ns={ns} trigger={null} onClose={() => create("")} onDone={triggers.reload} />}
       {deleting && (
         <Confirm
           title={`Delete ${deleting.name}?`}

@@ -49,6 +49,64 @@ export function convenience(the) {
     browser.noFaults();
   });
 
+  test("goes back from a dialog to what is under it, and from a filter to the one before", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await browser.go("/n/default/calls", "Async calls");
+    const state = (name) => page.getByRole("button", { name, exact: true });
+    const chosen = (name) => page.locator("[aria-label=State] [aria-pressed=true]", { hasText: name }).waitFor();
+    await state("Dead").click();
+    await chosen("Dead");
+    await page.getByLabel("Function", { exact: true }).selectOption("flaky");
+    await page.waitForURL(/function=flaky/);
+    await state("Succeeded").click();
+    await chosen("Succeeded");
+    await page.goBack();
+    await chosen("Dead");
+    assert.equal(await page.getByLabel("Function", { exact: true }).inputValue(), "flaky");
+    await page.goBack();
+    await page.waitForURL((url) => !url.searchParams.has("function"));
+    await page.goForward();
+    await page.waitForURL(/function=flaky/);
+    // A dialog is closed by Back, also one whose address somebody was sent, and nothing of it stays in the history.
+    await browser.go("/n/default/triggers", "Triggers");
+    const create = page.getByRole("button", { name: "Create trigger" });
+    await create.click();
+    await dialog().waitFor();
+    assert.match(page.url(), /\?new=trigger$/);
+    await page.goBack();
+    await dialog().waitFor({ state: "detached" });
+    await browser.heading("Triggers");
+    assert.match(page.url(), /\/triggers$/);
+    await create.click();
+    await dialog().getByRole("button", { name: "Cancel" }).click();
+    await page.waitForURL(/\/triggers$/);
+    await page.goBack();
+    await browser.heading("Async calls");
+    await browser.go("/n/default/triggers?new=trigger", "Triggers");
+    await dialog().waitFor();
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    await page.waitForURL(/\/triggers$/);
+    // One that is in no address, and one that leads elsewhere.
+    await browser.go("/n/default/functions/anything", /anything/);
+    await button("Delete").click();
+    await dialog().waitFor();
+    await page.goBack();
+    await dialog().waitFor({ state: "detached" });
+    await browser.heading(/anything/);
+    await page.getByRole("link", { name: "Revisions and traffic" }).click();
+    await page.waitForURL(/tab=revisions/);
+    await page.keyboard.press("Control+k");
+    await question().fill("queues");
+    await page.keyboard.press("Enter");
+    await browser.heading("Queues");
+    await page.goBack();
+    await page.waitForURL(/tab=revisions/);
+    await page.goBack();
+    await page.waitForURL(/functions\/anything$/);
+    browser.noFaults();
+  });
+
   test("says where a function is called, host name first", async () => {
     await browser.go("/n/default/functions/anything", /anything/);
     const address = page.getByRole("region", { name: "Address" });

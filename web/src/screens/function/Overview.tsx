@@ -38,7 +38,7 @@ const show = (range: Range | null) => refine({ from: range ? range.from.toFixed(
 export function Overview({ fn }: { fn: GatelessFunction }) {
   const history = useLive(resources.history(fn.namespace, fn.name));
   const { query } = useRoute();
-  const [seconds, setSeconds] = useState<number>(120);
+  const seconds = SPANS.find(([span]) => String(span) === query.get("span"))?.[0] ?? SPANS[0][0];
   const [marked, setMarked] = useState<string | null>(null);
   const stats = history.value ?? NONE;
   const happened = useMemo(() => happenings(stats), [stats]);
@@ -60,10 +60,7 @@ export function Overview({ fn }: { fn: GatelessFunction }) {
                   key={span}
                   type="button"
                   aria-pressed={range === null && span === seconds}
-                  onClick={() => {
-                    setSeconds(span);
-                    show(null);
-                  }}
+                  onClick={() => refine({ from: "", to: "", span: span === SPANS[0][0] ? "" : String(span) })}
                 >
                   {label}
                 </button>
