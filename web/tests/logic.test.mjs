@@ -267,7 +267,8 @@ test("the topology puts every sidecar beside the others, never over them", async
 });
 
 test("the palette finds every word, and names that begin with it first", async () => {
-  const { find } = await load("logic/palette.ts");
+  const { find: among, index } = await load("logic/palette.ts");
+  const find = (entries, question) => among(index(entries), question);
   const entry = (kind, name, note) => ({ kind, name, note, run() {} });
   const entries = [entry("action", "Logs of pay"), entry("function", "repay"), entry("function", "payments"), entry("function", "pay"), entry("call", "c-1", "pay dead POST /x")];
   const check = (question, expected) => assert.deepEqual(find(entries, question).map(({ name }) => name), expected, question);
@@ -275,7 +276,11 @@ test("the palette finds every word, and names that begin with it first", async (
   check("pay dead", ["c-1"]);
   check("PAY func", ["pay", "payments", "repay"]);
   check("nothing", []);
-  assert.equal(find(Array.from({ length: 500 }, (_, index) => entry("call", `c-${index}`)), "").length, 12);
+  assert.equal(find(Array.from({ length: 500 }, (_, at) => entry("call", `c-${at}`)), "").length, 12);
+  // However many begin so, the one that is called so comes first, and no more are shown than fit.
+  const many = Array.from({ length: 2000 }, (_, at) => entry("function", `fn-${at}`));
+  const shown = find([...many, entry("function", "fn")], "fn").map(({ name }) => name);
+  assert.deepEqual([shown[0], shown[1], shown.length], ["fn", "fn-0", 12]);
 });
 
 test("the latest revision is left out only when no share can reach it", async () => {

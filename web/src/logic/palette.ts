@@ -9,19 +9,31 @@ export interface Entry {
   run(): void;
 }
 
-const MAX_SHOWN = 12;
+/** An entry with what is looked for in it, made once and not at every letter. */
+export interface Indexed {
+  entry: Entry;
+  name: string;
+  text: string;
+}
 
-export function find(entries: Entry[], question: string): Entry[] {
+/** As many as fit; whoever looks for another types one more letter. */
+export const MAX_SHOWN = 12;
+const [NAMED, BEGINS, HOLDS] = [0, 1, 2] as const;
+
+export function index(entries: Entry[]): Indexed[] {
+  return entries.map((entry) => ({ entry, name: entry.name.toLowerCase(), text: `${entry.name} ${entry.kind} ${entry.note ?? ""}`.toLowerCase() }));
+}
+
+export function find(entries: Indexed[], question: string): Entry[] {
   const words = question.toLowerCase().split(/\s+/).filter(Boolean);
-  const rank = ({ kind, name, note = "" }: Entry): number => {
-    const text = `${name} ${kind} ${note}`.toLowerCase();
-    if (!words.every((word) => text.includes(word))) return -1;
-    const own = name.toLowerCase();
-    if (words.length === 0) return 1;
-    if (own === words[0]) return 3;
-    return own.startsWith(words[0] ?? "") ? 2 : 1;
-  };
-  const found = entries.map((entry) => ({ entry, at: rank(entry) })).filter(({ at }) => at >= 0);
-  // Sorting is stable: within a rank the order is the entries' own.
-  return found.sort((a, b) => b.at - a.at).slice(0, MAX_SHOWN).map(({ entry }) => entry);
+  const [first] = words;
+  // Within a rank the order is the entries' own.
+  const ranks: [Entry[], Entry[], Entry[]] = [[], [], []];
+  for (const { entry, name, text } of entries) {
+    if (!words.every((word) => text.includes(word))) continue;
+    const rank = ranks[first === undefined || !name.startsWith(first) ? HOLDS : name === first ? NAMED : BEGINS];
+    if (rank.length < MAX_SHOWN) rank.push(entry);
+    if (ranks[NAMED].length === MAX_SHOWN || (first === undefined && ranks[HOLDS].length === MAX_SHOWN)) break;
+  }
+  return ranks.flat().slice(0, MAX_SHOWN);
 }

@@ -1,7 +1,7 @@
 // Ctrl-K: functions, calls, namespaces and what can be done, by a few letters of their names. Enter goes there.
 
-import { useId, useMemo, useState } from "preact/hooks";
-import { find, type Entry } from "../logic/palette.ts";
+import { useEffect, useId, useMemo, useState } from "preact/hooks";
+import { find, index, type Entry, type Indexed } from "../logic/palette.ts";
 import { ANY } from "../logic/callFilter.ts";
 import { isCallId } from "../logic/callId.ts";
 import type { GatelessFunction, Invocation } from "../api/sdk.ts";
@@ -25,8 +25,11 @@ function Open() {
   const [question, setQuestion] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
-  const found = find(useEntries(question), question);
+  const entries = useEntries(question);
+  const found = useMemo(() => find(entries, question), [entries, question]);
   const chosen = Math.min(at, found.length - 1);
+  // Where the window is too low for all of them.
+  useEffect(() => document.getElementById(`${id}-${chosen}`)?.scrollIntoView({ block: "nearest" }), [id, chosen]);
   const run = (entry: Entry | undefined) => {
     if (!entry) return;
     close();
@@ -46,7 +49,8 @@ function Open() {
         autofocus
         role="combobox"
         aria-label="Functions, calls, namespaces, actions"
-        aria-expanded="true"
+        aria-autocomplete="list"
+        aria-expanded={found.length > 0}
         aria-controls={id}
         aria-activedescendant={chosen >= 0 ? `${id}-${chosen}` : undefined}
         placeholder="Functions, calls, namespaces, actions"
@@ -75,22 +79,25 @@ function Open() {
           </li>
         ))}
       </ul>
-      {found.length === 0 && <p class="nothing" role="status">Nothing is called so here.</p>}
+      <p class={found.length === 0 ? "nothing" : "sr"} role="status">{found.length === 0 ? "Nothing is called so here." : `${found.length} shown`}</p>
     </Dialog>
   );
 }
 
-function useEntries(question: string): Entry[] {
+function useEntries(question: string): Indexed[] {
   const ns = here();
   const who = session.value;
   const functions = useLive(resources.functions(ns)).value?.items;
   const calls = useLive(resources.calls({ ...ANY, namespace: ns, name: null })).value?.items;
   const known = namespaces.value;
   // Made when something of it changed, not at every letter.
-  const entries = useMemo(() => entriesOf(ns, who, functions ?? [], calls ?? [], known), [ns, who, functions, calls, known]);
+  const entries = useMemo(() => index(entriesOf(ns, who, functions ?? [], calls ?? [], known)), [ns, who, functions, calls, known]);
   const id = question.trim().toLowerCase();
-  if (!isCallId(id) || calls?.some((call) => call.id === id)) return entries;
-  return [to("call", id, () => href("callById", { ns, id }), "by its id"), ...entries];
+  const asked = isCallId(id) && !calls?.some((call) => call.id === id) ? id : null;
+  return useMemo(
+    () => (asked === null ? entries : [...index([to("call", asked, () => href("callById", { ns, id: asked }), "by its id")]), ...entries]),
+    [ns, asked, entries],
+  );
 }
 
 const to = (kind: string, name: string, address: () => string, note?: string): Entry => ({ kind, name, run: () => go(address()), ...(note ? { note } : {}) });
@@ -102,16 +109,24 @@ function entriesOf(ns: string, who: typeof session.value, functions: GatelessFun
     ...functions.map((fn) => to("function", fn.name, () => href("function", { ns, name: fn.name }))),
     ...others.map((name) => to("namespace", name, () => href("functions", { ns: name }))),
     ...JUMPS.filter(([, , , right]) => may(who, right)).map(([, screen, label]) => to("screen", label, () => href(screen, { ns }))),
-    ...(mayDeploy ? [to("action", "Register a function", () => href("register", { ns }))] : []),
+    ...(mayDeploy
+      ? [
+          to("action", "Register a function", () => href("register", { ns }), "deploy a new one"),
+          to("action", "Create a trigger", () => href("triggers", { ns }, { new: "trigger" })),
+          to("action", "Set a secret", () => href("secrets", { ns }, { new: "secret" })),
+        ]
+      : []),
+    ...(mayInvoke ? [to("action", "Purge dead letters", () => href("deadLetters", { ns }, { purge: "all" }), "of every function; asks first")] : []),
+    ...(may(who, "admin") ? [to("action", "Create a token", () => href("tokens", {}, { new: "token" }))] : []),
     ...functions.flatMap(({ name }) => [
       ...(mayInvoke ? [to("action", `Invoke ${name}`, () => href("invoke", { ns }, { function: name }))] : []),
       to("action", `Logs of ${name}`, () => href("logs", { ns }, { function: name })),
-      ...(mayDeploy ? [to("action", `Edit ${name}`, () => href("edit", { ns, name }))] : []),
+      ...(mayDeploy ? [to("action", `Edit ${name}`, () => href("edit", { ns, name }), "deploy")] : []),
     ]),
     ...calls.map((call) => to("call", shortId(call.id), () => href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path} ${call.id}`)),
     ...(others.length > 0 ? [{ kind: "action", name: "Switch namespace", run: () => void (namespacesShown.value = true) }] : []),
     { kind: "action", name: "Dark or light", run: toggleTheme },
     { kind: "action", name: "Keyboard shortcuts", run: () => void (helpShown.value = true) },
-    { kind: "action", name: "Sign out", run: () => void attempt(signOut) },
+    { kind: "action", name: "Sign out", note: "log out", run: () => void attempt(signOut) },
   ];
 }
