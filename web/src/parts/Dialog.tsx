@@ -1,4 +1,4 @@
-// Dialogs, on the browser's own <dialog>: it traps focus, closes on Escape and gives focus back. Back closes one, too.
+// Dialogs, on the browser's own <dialog>: it traps focus and closes on Escape. Whoever had the focus gets it back. Back closes one, too.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -16,12 +16,17 @@ interface DialogProps {
 
 export function Dialog({ title, onClose, children, wide }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  // What is in the dialog may take the focus before the browser notes who had it.
+  const before = useRef(document.activeElement);
   const id = useId();
   useOverlay(onClose);
   useEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
-    return () => shown?.close();
+    return () => {
+      shown?.close();
+      if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus();
+    };
   }, []);
   const outside = (event: MouseEvent) => {
     if (event.target === dialog.current) onClose();

@@ -49,6 +49,41 @@ export function convenience(the) {
     browser.noFaults();
   });
 
+  test("deploys, purges and signs out from the palette, by keyboard alone, and gives the focus back", async () => {
+    await browser.go("/n/default/functions", "Functions");
+    await row("anything").waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.press("Control+k");
+    assert.equal(await question().getAttribute("aria-autocomplete"), "list");
+    const active = () => question().evaluate((input) => document.getElementById(input.getAttribute("aria-activedescendant"))?.textContent);
+    const first = await active();
+    await page.keyboard.press("ArrowDown");
+    assert.notEqual(await active(), first);
+    // Wherever Tab leads, it stays inside.
+    for (let step = 0; step < 4; step += 1) {
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog") !== null), true);
+    }
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Search functions");
+    for (const [asked, offered] of [["deploy new", /^Register a function/], ["purge", /^Purge dead letters/], ["log out", /^Sign out/]]) {
+      await page.keyboard.press("Control+k");
+      await question().fill(asked);
+      await page.getByRole("option", { name: offered, selected: true }).waitFor();
+      await page.keyboard.press("Escape");
+      await dialog().waitFor({ state: "detached" });
+    }
+    await page.keyboard.press("Control+k");
+    await question().fill("create trigger");
+    await page.keyboard.press("Enter");
+    await dialog().getByRole("heading", { name: "Create a trigger" }).waitFor();
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    await browser.heading("Triggers");
+    browser.noFaults();
+  });
+
   test("goes back from a dialog to what is under it, and from a filter to the one before", async () => {
     await browser.go("/n/default/functions", "Functions");
     await browser.go("/n/default/calls", "Async calls");
