@@ -214,9 +214,17 @@ export function convenience(the) {
     await calls.getByText("cold start", { exact: true }).waitFor({ state: "detached" });
     await calls.getByRole("heading", { name: "Call it again: warm" }).waitFor();
     await calls.getByText("From anywhere").waitFor();
+    await calls.getByRole("heading", { name: "Now stop the server" }).waitFor();
     await browser.accessible("onboarding, called");
     const { stdout } = await run("sh", ["-c", await calls.locator("pre").innerText()]);
     assert.match(stdout, /^HTTP\/1.1 200[\s\S]*hello/);
+    // Gone for this page: it says so, and what goes on.
+    await page.context().setOffline(true);
+    the.line.cut();
+    await calls.getByText("the server is gone").waitFor();
+    await browser.accessible("onboarding, server gone");
+    await page.context().setOffline(false);
+    await calls.getByText("the server is gone").waitFor({ state: "detached" });
     await calls.getByRole("link", { name: "hello" }).click();
     await browser.heading(/hello/);
     await gateless.api("DELETE", "/v1/namespaces/first/functions/hello");

@@ -6,7 +6,8 @@ import { applyFunction, invokeFunction, type ApplyRequest, type InvokeResponse }
 import { Badge, Command, Problem } from "../../parts/basic.tsx";
 import { errorAt, TextField } from "../../parts/Field.tsx";
 import { PhaseBars } from "../../parts/PhaseBars.tsx";
-import { millis } from "../../logic/format.ts";
+import { clock, millis } from "../../logic/format.ts";
+import { staleSince } from "../../events.ts";
 import { RUNTIMES, type Runtime } from "../../logic/hello.ts";
 import { addressOf } from "../../logic/address.ts";
 import { href } from "../../router.ts";
@@ -133,8 +134,36 @@ function Calls({ ns, name }: { ns: string; name: string }) {
           <p>
             See <a href={href("function", { ns, name })}>{name}</a> scale, <a href={href("logs", { ns }, { function: name })}>what it writes</a>, or <a href={href("edit", { ns, name })}>change it</a>.
           </p>
+          <Stop />
         </>
       )}
     </section>
+  );
+}
+
+/** What there is no gateway for: said while the server is there, and seen when it is not. */
+function Stop() {
+  const since = staleSince.value;
+  return (
+    <>
+      <h3>4 · Now stop the server</h3>
+      {since === null ? (
+        <>
+          <p>
+            It is on the path of no call: sidecars route, hold, start instances and deliver queued calls from the configuration they have. End the process{" "}
+            <code>gateless server</code>, leave this page open, and call again by the command above: warm, and half a minute later cold.
+          </p>
+          <p class="hint">
+            <code>gateless up</code> is the server and a sidecar in one process, which end together: there, start a sidecar of its own first (
+            <a href={href("guide", { page: "security" })}>how one joins</a>), and call through it.
+          </p>
+        </>
+      ) : (
+        <p>
+          <Badge tone="warn">the server is gone</Badge> since {clock(since)}. The command above is answered all the same. Only changes wait until it is back: deploys,
+          secrets, what this page shows.
+        </p>
+      )}
+    </>
   );
 }
