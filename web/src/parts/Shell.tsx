@@ -99,7 +99,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </nav>
         <Foot />
       </aside>
-      <main id="main" class={staleSince.value === null ? "" : "stale"}>
+      <main id="main" {...stale()}>
         <Stale />
         {children}
       </main>
@@ -109,6 +109,12 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <Namespaces />
     </div>
   );
+}
+
+/** Since when every number is old: shown at figures, said at each (states.css). */
+function stale() {
+  const since = staleSince.value;
+  return since === null ? {} : { class: "stale", style: { "--as-of": `"as of ${clock(since)}"` } };
 }
 
 function Stale() {

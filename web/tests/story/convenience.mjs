@@ -313,7 +313,10 @@ export function convenience(the) {
     await page.context().setOffline(true);
     the.line.cut();
     await page.getByText("The connection to the server is lost").waitFor();
-    assert.deepEqual(await marks(), ['"old"']);
+    // Seen at each, and said by screen readers with its time.
+    const said = await page.evaluate(() => getComputedStyle(document.querySelector("main")).getPropertyValue("--as-of"));
+    assert.match(said, /^"as of \d+:\d\d:\d\d/);
+    assert.deepEqual((await marks()).sort(), [said, `"old" / ${said}`].sort());
     await browser.accessible("functions, old");
     await page.context().setOffline(false);
     await page.getByText("The connection to the server is lost").waitFor({ state: "detached" });
