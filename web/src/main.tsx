@@ -16,6 +16,7 @@ import "./styles/register.css";
 import "./styles/screens.css";
 import "./styles/chart.css";
 import "./styles/docs.css";
+import "./styles/touch.css";
 import { startEvents } from "./events.ts";
 import { startKeys } from "./keys.ts";
 import { Screens } from "./screens/index.tsx";

@@ -26,7 +26,7 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
       first={
         selection && (
           <th scope="col" class="check-cell">
-            <input type="checkbox" aria-label="Select all" checked={selection.all} onChange={selection.toggleAll} />
+            <label class="tick"><input type="checkbox" aria-label="Select all" checked={selection.all} onChange={selection.toggleAll} /></label>
           </th>
         )
       }
@@ -35,7 +35,7 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
         <tr key={call.id} aria-rowindex={index + 2}>
           {selection && (
             <td class="check-cell">
-              <input type="checkbox" aria-label={`Select ${call.id}`} checked={selection.has(call.id)} onChange={() => selection.toggle(call.id)} />
+              <label class="tick"><input type="checkbox" aria-label={`Select ${call.id}`} checked={selection.has(call.id)} onChange={() => selection.toggle(call.id)} /></label>
             </td>
           )}
           <th scope="row" class="mono">

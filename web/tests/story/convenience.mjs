@@ -10,7 +10,9 @@ import { Browser } from "../browser.mjs";
 import { ROOT } from "../gateless.mjs";
 
 const run = promisify(execFile);
-const PHONE = { width: 360, height: 740 };
+const PHONE = { width: 390, height: 844 };
+/** The narrowest that is still sold. */
+const NARROW = { width: 360, height: 740 };
 const DESK = { width: 1360, height: 860 };
 const SPEC = { kind: "process", process: { command: ["sh", "-c", "exec python3 -m http.server --bind 127.0.0.1 $PORT"] } };
 
@@ -327,6 +329,15 @@ export function convenience(the) {
   test("shows cards instead of cut tables on a phone", async () => {
     const cron = { kind: "cron", function: "flaky", cron: { schedule: "0 3 * * *" } };
     await gateless.api("PUT", "/v1/namespaces/default/triggers/nightly", { spec: cron });
+    // What is pressed; a link in a sentence or a line is as high as its text, and a checkbox is pressed by its label.
+    const small = () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("button, select, input, summary, .button, nav[aria-label=Screens] a, .tabs a, th[scope=row] a")]
+          .map((one) => one.closest("label") ?? one)
+          .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest(".sr, .uplot"))
+          .filter((one) => one.getBoundingClientRect().height < 39.5 || one.getBoundingClientRect().width < 39.5)
+          .map((one) => `${one.tagName}.${one.className} ${(one.ariaLabel ?? one.textContent).slice(0, 30)}`),
+      );
     await page.setViewportSize(PHONE);
     try {
       for (const [path, heading, label] of [
@@ -336,6 +347,13 @@ export function convenience(the) {
         ["/tokens", "Tokens", "Role"],
         ["/n/default/calls", "Async calls", "Attempts"],
         ["/n/default/dead-letters", "Dead letters", null],
+        ["/n/default/dead-letters?view=calls", "Dead letters", null],
+        ["/n/default/triggers?edit=nightly", "Triggers", null],
+        ["/n/default/secrets?new=secret", "Secrets", null],
+        ["/tokens?new=token", "Tokens", null],
+        ["/audit", "Audit", null],
+        ["/n/default/functions/new", "Register a function", null],
+        ["/n/phone/functions", "Functions", null],
         ["/n/default/queues", "Queues", null],
         ["/n/default/logs?function=anything", "Logs", null],
         ["/n/default/invoke?function=anything", "Invoke", null],
@@ -352,6 +370,10 @@ export function convenience(the) {
         const wide = await page.evaluate(() => [...document.querySelectorAll("main .table, main .card, html")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className || one.tagName));
         assert.deepEqual(wide, [], `${path} is wider than the phone`);
         await browser.accessible(`${path}, on a phone`);
+        assert.deepEqual(await small(), [], `${path} has targets that are too small for a finger`);
+        await page.setViewportSize(NARROW);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${path} is wider than a narrow phone`);
+        await page.setViewportSize(PHONE);
       }
     } finally {
       await page.setViewportSize(DESK);
