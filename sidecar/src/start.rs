@@ -5,6 +5,7 @@ mod identity;
 mod isolation;
 mod listeners;
 mod parts;
+mod peers;
 mod shutdown;
 
 use std::io;
@@ -153,8 +154,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let gossip = peers.gossip_address();
     identity::watch(&metrics, &peers, &identity, &components);
     let control = parts::follow_server(&here, gossip, &components, &walls.isolation).await?;
-    parts::pass_on(&control, &peers, &metrics);
-    parts::fill(&registry, &control);
+    parts::use_catalogue(&control, &registry, &peers, &metrics);
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);

@@ -5,25 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_identity::Identity;
-use gateless_proto::v1;
-use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use gateless_sandbox::{Isolation, Sandbox};
 use tokio::sync::mpsc;
-use tonic::{Code, Status};
 
 use super::components::Components;
 use super::listeners::Addresses;
+use super::peers::Peers;
 use super::{Config, Error};
 use crate::admin::logs::InstanceLogs;
 use crate::admin::{Admin, Host, Keys};
+use crate::call::Proxy;
 use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
-use crate::call::{Proxy, Reserve};
 use crate::cluster::drain::Draining;
 use crate::cluster::identity;
 use crate::edge::Edge;
@@ -37,9 +34,8 @@ use crate::queue::callback::Destinations;
 use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
-use crate::queue::home::{MAX_MESSAGE_BYTES, Others};
+use crate::queue::home::MAX_MESSAGE_BYTES;
 use crate::queue::invoke::Lookup;
-use crate::queue::types::CallId;
 use crate::queue::{Homes, Queue};
 use crate::reconcile;
 use crate::runtime::Registry;
@@ -48,94 +44,6 @@ use crate::telemetry::observe::Observer;
 use crate::{catalogue, cluster, queue, trigger};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-pub(super) struct Peers(pub(super) cluster::Handle);
-
-impl Reserve for Peers {
-    fn reserve(
-        &self,
-        node: &NodeId,
-        revision: &RevisionName,
-        ttl: Duration,
-    ) -> BoxFuture<'static, Option<String>> {
-        let (handle, node, revision) = (self.0.clone(), node.clone(), revision.clone());
-        Box::pin(async move {
-            handle
-                .reserve(&node, &revision, ttl)
-                .await
-                .unwrap_or_else(|status| {
-                    tracing::debug!(peer = %node, %status, "no permit from a peer");
-                    None
-                })
-        })
-    }
-}
-
-impl trigger::Peers for Peers {
-    fn share(
-        &self,
-        to: &NodeId,
-        levels: v1::TriggerLevels,
-    ) -> BoxFuture<'static, Result<v1::TriggerLevels, Status>> {
-        let channel = self.0.channel(to);
-        Box::pin(async move {
-            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
-            let mut client = SidecarAdminClient::new(channel);
-            Ok(client.share_triggers(levels).await?.into_inner())
-        })
-    }
-
-    fn is_open(&self, at: &NodeId, id: &CallId) -> BoxFuture<'static, Result<bool, Status>> {
-        let channel = self.0.channel(at);
-        let request = v1::CallRequest {
-            id: id.to_string(),
-            proof: Vec::new(),
-        };
-        Box::pin(async move {
-            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
-            let mut client = SidecarAdminClient::new(channel);
-            match client.get_call(request).await {
-                Ok(call) => Ok(call.into_inner().finished_at_ms == 0),
-                Err(status) if status.code() == Code::NotFound => Ok(false),
-                Err(status) => Err(status),
-            }
-        })
-    }
-}
-
-impl Others for Peers {
-    fn live(&self) -> Vec<NodeId> {
-        let members = self.0.members();
-        let members = members.borrow();
-        members.iter().map(|member| member.node.clone()).collect()
-    }
-
-    fn accept(
-        &self,
-        to: &NodeId,
-        request: v1::AcceptCallsRequest,
-    ) -> BoxFuture<'static, Result<v1::AcceptCallsResponse, Status>> {
-        let channel = self.0.channel(to);
-        Box::pin(async move {
-            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
-            let mut client = SidecarAdminClient::new(channel);
-            Ok(client.accept_calls(request).await?.into_inner())
-        })
-    }
-
-    fn find(
-        &self,
-        at: &NodeId,
-        request: v1::FindKeysRequest,
-    ) -> BoxFuture<'static, Result<v1::FindKeysResponse, Status>> {
-        let channel = self.0.channel(at);
-        Box::pin(async move {
-            let channel = channel.ok_or_else(|| Status::unavailable("it is no member"))?;
-            let mut client = SidecarAdminClient::new(channel);
-            Ok(client.find_keys(request).await?.into_inner())
-        })
-    }
-}
 
 /// Begins to fire schedules and to take events and messages.
 pub(super) async fn triggers(
@@ -223,12 +131,6 @@ pub(super) async fn open_queue(
     let (clock, others) = (queue.config().clock.clone(), Arc::new(Peers(peers.clone())));
     let homes = Homes::new(node.clone(), Queue::of(&queue), clock, others);
     Ok(Later { queue, homes })
-}
-
-/// Lets calls find what the last good catalogue has.
-pub(super) fn fill(registry: &Registry, control: &catalogue::Handle) {
-    let catalogue = control.catalogue();
-    registry.change(catalogue.borrow().functions.values().cloned(), None);
 }
 
 /// What connections outside the cluster are made by: the operator's policy, and whose certificates are believed. What sidecars listen on
@@ -368,12 +270,16 @@ pub(super) async fn follow_server(
     Ok(control)
 }
 
-/// Others get the catalogue and artifacts of this sidecar, and it gets theirs, while the server is away.
-pub(super) fn pass_on(
+/// Calls find what the last good catalogue has. Others get it and the artifacts of this sidecar, and it gets theirs, while the
+/// server is away.
+pub(super) fn use_catalogue(
     control: &Arc<catalogue::Handle>,
+    registry: &Registry,
     peers: &cluster::Handle,
     metrics: &Metrics,
 ) {
+    let catalogue = control.catalogue();
+    registry.change(catalogue.borrow().functions.values().cloned(), None);
     metrics.watch_refused(control.refused());
     peers.pass_on(control.clone());
     control.fetch_from(peers.clone());
