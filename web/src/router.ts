@@ -109,6 +109,11 @@ function enter(to: string, how: How): void {
   const push = how !== "replace" && overlay() === null;
   const state = how === "open" ? { overlay: to } : how === "push" ? null : history.state;
   history[push ? "pushState" : "replaceState"](state, "", to);
+  arrive();
+}
+
+function arrive(): void {
+  shown = address();
   route.value = here();
 }
 
@@ -123,8 +128,13 @@ export function go(to: string, how: "push" | "replace" = "push"): void {
   }
 }
 
+/** What the screen depends on. */
+const address = () => location.pathname + location.search;
+let shown = address();
+
 addEventListener("popstate", () => {
-  route.value = here();
+  // An entry of a dialog has the address of what is under it, which stays as it is.
+  if (address() !== shown) arrive();
   left();
 });
 

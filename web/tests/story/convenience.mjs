@@ -68,7 +68,7 @@ export function convenience(the) {
     }
     await page.keyboard.press("Escape");
     await dialog().waitFor({ state: "detached" });
-    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Search functions");
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Search functions");
     for (const [asked, offered] of [["deploy new", /^Register a function/], ["purge", /^Purge dead letters/], ["log out", /^Sign out/]]) {
       await page.keyboard.press("Control+k");
       await question().fill(asked);
