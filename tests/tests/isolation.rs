@@ -56,6 +56,8 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
     let command = ["sh", "-c", WAYS, "sh", program.to_str().unwrap()];
     let spec = Spec::new()
         .with("process/command", command.to_vec())
+        // It tries a lot before it listens; one that was started again would have tried twice.
+        .with("process/start_timeout_ms", 60_000)
         .env("RESULT", &path(&result))
         .env("SECRET", &path(&cluster.file("join-token")))
         .env("OUTSIDE", &path(&cluster.file("")))
@@ -77,6 +79,12 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
     let ways: BTreeMap<String, bool> = ways
         .map(|(name, code)| (name.to_owned(), code == "0"))
         .collect();
+    // Before that it still has by what the sidecar finds it.
+    eventually("it has left its session", async || {
+        let left = sleepers();
+        when(!left.is_empty(), left)
+    })
+    .await;
     let path = gateless_tests::Api::path("hostile");
     cluster.api.send(http::Method::DELETE, &path, None).await;
     eventually("its instance is gone", async || {
