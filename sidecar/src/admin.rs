@@ -78,9 +78,8 @@ impl Admin {
             triggers,
         }
     }
-}
 
-impl Admin {
+    /// A call, for a caller of another sidecar's who showed this.
     async fn read(&self, id: &CallId, shown: &Proof) -> Result<View, Status> {
         let key = |function: &_, shown: &_| self.host.registry.key_of(function, shown);
         let read = reading::read(&*self.queue, id, Some(shown), key).await;
