@@ -240,12 +240,12 @@ impl Handle {
         let sent = queue::http::idempotency_key(headers)?;
         let home = sent.map(|key| call::key("topic", namespace, &[topic, key]));
         let home: Arc<[u8]> = home.unwrap_or_default().into_bytes().into();
+        let digest = Some(Sha256::digest(&body).into());
         for trigger in table.topic(namespace, topic) {
             let message = match sent {
                 Some(key) => call::key("topic", &trigger.uid, &[topic, key]),
                 None => format!("topic:{}:{}", trigger.uid, uuid::Uuid::new_v4().simple()),
             };
-            let digest = Some(Sha256::digest(&body).into());
             let mut record = call::record(trigger, kept.clone(), body.clone(), message, digest);
             if sent.is_none() {
                 record.idempotency = None;
