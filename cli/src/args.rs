@@ -158,7 +158,7 @@ pub(crate) enum ClientCommand {
     Revisions(Scoped<FunctionArg>),
     /// List a function's running instances.
     Instances(Scoped<FunctionArg>),
-    /// Sidecars: list, drain, resume, revoke.
+    /// Sidecars: list, drain, resume, revoke, remove.
     Sidecars(Scoped<SidecarsArgs>),
     /// Show every function's load, live on a terminal.
     Top(Scoped<TopArgs>),

@@ -99,6 +99,7 @@ codes! {
     ArtifactNotFound = "artifact_not_found", 404, Management, "there is no such artifact";
     NamespaceNotFound = "namespace_not_found", 404, Management, "there is no such namespace";
     SidecarNotFound = "sidecar_not_found", 404, Management, "there is no such sidecar";
+    SidecarConnected = "sidecar_connected", 409, Management, "the sidecar is connected, so it is not gone";
     InvocationNotFound = "invocation_not_found", 404, Management, "there is no such invocation: it never was, or its result has expired";
     PreconditionFailed = "precondition_failed", 412, Management, "the resource is at another version than `if-match` or `if-none-match` expects";
     PreconditionRequired = "precondition_required", 428, Management, "the request must say which version it changes";
@@ -193,6 +194,7 @@ codes! {
     PeerUnavailable = "peer_unavailable", 503, Calls, "the sidecar that has the call cannot be reached";
     PeerFailed = "peer_failed", 502, Calls, "the sidecar that has the call answered with an error";
     SidecarAway = "sidecar_away", 503, Calls, "the sidecar that had the call is away";
+    CallLost = "call_lost", 410, Both, "the sidecar that had the call was removed for good, and the call with it";
 
     // Events.
     TooManyCalls = "too_many_calls", 413, Calls, "the events would make more calls than one request may";

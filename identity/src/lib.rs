@@ -26,7 +26,7 @@ pub use self::handshake::{Mutual, Optional};
 pub use self::join::JoinToken;
 pub use self::spiffe::{Id, Role, TrustDomain};
 pub use self::tls::{Expect, Identity, Stream};
-pub use self::trust::{GRACE, GossipKey, Trust};
+pub use self::trust::{GRACE, GossipKey, MAX_REMOVED, Trust};
 pub use self::verify::{Peer, Refused};
 
 /// What a step of an identity's life can fail with.

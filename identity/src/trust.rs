@@ -1,7 +1,7 @@
 //! Whom to believe: the authorities, who was revoked, what gossip is sealed with. Signed, and therefore good from
 //! whoever hands it on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateless_common::time::UnixMillis;
@@ -22,6 +22,8 @@ pub const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 const MAX_AUTHORITIES: usize = 4;
 const MAX_REVOKED: usize = 10_000;
 const MAX_GOSSIP_KEYS: usize = 8;
+/// The most sidecars that are remembered as gone for good; past it the one removed first is forgotten.
+pub const MAX_REMOVED: usize = 4096;
 
 /// A key that gossip is sealed with. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Trust {
     authorities: Vec<CertificateDer<'static>>,
     /// By sidecar: what was issued until then is good for nothing.
     revoked: BTreeMap<String, UnixMillis>,
+    /// Sidecars that are gone for good.
+    removed: BTreeSet<String>,
     /// To hand on.
     signed: v1::SignedTrust,
 }
@@ -128,6 +132,7 @@ impl Trust {
             grace: Duration::from_millis(trust.grace_ms),
             gossip_keys: keys.collect::<Result<_, _>>()?,
             revoked: revoked.collect(),
+            removed: trust.removed.into_iter().take(MAX_REMOVED).collect(),
             anchors,
             authorities,
             signed,
@@ -143,7 +148,13 @@ impl Trust {
     /// Whether what was issued to a sidecar at that moment is good for nothing.
     #[must_use]
     pub fn is_revoked(&self, node: &str, issued: UnixMillis) -> bool {
-        self.revoked.get(node).is_some_and(|until| issued <= *until)
+        self.is_removed(node) || self.revoked.get(node).is_some_and(|until| issued <= *until)
+    }
+
+    /// Whether an operator said that a sidecar is gone for good, with all that was on its disk.
+    #[must_use]
+    pub fn is_removed(&self, node: &str) -> bool {
+        self.removed.contains(node)
     }
 
     /// Whether the authority with this fingerprint (SHA-256 of its certificate, hex) is trusted.

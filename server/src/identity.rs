@@ -27,6 +27,7 @@ pub use self::error::Error;
 pub use self::nodes::Node;
 pub use self::settings::{MAX_CERTIFICATE_LIFE, MAX_GRACE, Settings};
 pub use self::tokens::{JoinTokenGrant, JoinTokenInfo, MAX_JOIN_TOKENS, MAX_USES};
+pub use self::trust::Standing;
 use crate::store::{self, Expect, Follow, Store, Update, Write};
 
 /// How often what time does to identities is looked at, at the latest.
@@ -36,21 +37,6 @@ const ATTEMPTS: usize = 8;
 /// Of the file for joining: as many sidecars can join within one day of it.
 const FILE_USES: u32 = MAX_USES;
 const FILE_TTL: Duration = Duration::from_secs(24 * 3600);
-
-/// What is known of the authorities.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// In whose names certificates are issued.
-    pub trust_domain: String,
-    /// SHA-256 of the authorities' certificates and when they were made, the one that issues first.
-    pub authorities: Vec<(String, UnixMillis)>,
-    /// Of what is trusted: higher is newer.
-    pub version: u64,
-    /// The newest key for gossip was made then.
-    pub gossip_key_made: UnixMillis,
-    /// Sidecars that were revoked and are remembered.
-    pub revoked: usize,
-}
 
 /// The identities of one cluster.
 pub struct Identities {
@@ -165,11 +151,14 @@ impl Identities {
     /// A certificate for who shows a join token.
     ///
     /// # Errors
-    /// [`Error::BadToken`], [`Error::Taken`], [`Error::Request`] and those of the store.
+    /// [`Error::BadToken`], [`Error::Taken`], [`Error::Removed`], [`Error::Request`] and those of the store.
     pub async fn join(&self, request: v1::JoinRequest) -> Result<v1::Certificate, Error> {
         let now = unix_now();
         let token: JoinToken = request.token.parse().map_err(|_| Error::BadToken)?;
         let id = self.sidecar(&request.node_id)?;
+        if self.identity.trust().is_removed(id.name()) {
+            return Err(Error::Removed(id.name().to_owned()));
+        }
         // Issued before anything is written down: a bad request uses nothing up.
         let issued = self.issue(&id, &request.signing_request, now)?;
         let node = id.name();
@@ -216,13 +205,37 @@ impl Identities {
     /// [`Error::UnknownNode`] or [`Error::Store`].
     pub async fn revoke(&self, node: &str) -> Result<(), Error> {
         nodes::known(&*self.store, node).await?;
-        let remembered = MAX_CERTIFICATE_LIFE + self.settings.grace;
-        let revoked = |record: &mut trust::Record, now| record.revoke(node, now, remembered);
-        let _alone = self.issuing.lock().await;
-        self.change(revoked).await?;
-        nodes::remove(&*self.store, node).await?;
+        self.take_back(node, trust::Record::revoke).await?;
         tracing::warn!(sidecar = node, "a sidecar was revoked");
         Ok(())
+    }
+
+    /// Says that a sidecar is gone for good, with all that was on its disk; also of one whose certificates nobody remembers,
+    /// as calls may be asked about for longer. It is revoked with it, and its id never joins again.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`] when it cannot be the id of a sidecar, or [`Error::Store`].
+    pub async fn remove(&self, node: &str) -> Result<(), Error> {
+        nodes::valid(node)?;
+        self.take_back(node, trust::Record::remove).await?;
+        tracing::warn!(sidecar = node, "a sidecar was removed for good");
+        Ok(())
+    }
+
+    async fn take_back(
+        &self,
+        node: &str,
+        how: fn(&mut trust::Record, &str, UnixMillis, Duration),
+    ) -> Result<(), Error> {
+        let remembered = MAX_CERTIFICATE_LIFE + self.settings.grace;
+        let _alone = self.issuing.lock().await;
+        self.change(|record, now| how(record, node, now, remembered))
+            .await?;
+        match nodes::remove(&*self.store, node).await {
+            // Forgotten already.
+            Ok(()) | Err(Error::UnknownNode(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A new authority, which the present one vouches for; both are trusted until [`Identities::retire`].

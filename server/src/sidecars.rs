@@ -190,6 +190,25 @@ impl Registry {
         known.map(|known| known.sidecar.clone())
     }
 
+    /// Whether an operator said that it is gone for good.
+    pub fn is_removed(&self, node_id: &str) -> bool {
+        self.clients.is_removed(node_id)
+    }
+
+    /// One that is gone is not waited for any more: nothing that it has is missing.
+    pub fn forget(&self, node_id: &str) {
+        let mut inner = self.known.lock();
+        if inner
+            .sidecars
+            .get(node_id)
+            .is_some_and(|known| !known.sidecar.connected)
+        {
+            inner.sidecars.remove(node_id);
+        }
+        drop(inner);
+        self.changes.bump();
+    }
+
     /// All of them, by id.
     pub fn list(&self) -> Vec<Sidecar> {
         let inner = self.known.lock();

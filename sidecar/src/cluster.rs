@@ -298,6 +298,12 @@ impl Handle {
         self.gossip.members.clone()
     }
 
+    /// Whether an operator said that a sidecar is gone for good.
+    #[must_use]
+    pub fn is_removed(&self, node: &NodeId) -> bool {
+        self.shared.identity.trust().is_removed(node.as_str())
+    }
+
     /// How many instances this sidecar is willing to run from now on.
     pub fn set_capacity(&self, capacity: u32) {
         self.gossip.set_capacity(capacity);

@@ -6,10 +6,14 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gateless_tests::call::send;
+use gateless_tests::instances::is_alive;
 use gateless_tests::load::Load;
+use gateless_tests::process::Process;
 use gateless_tests::wait::{eventually, when};
 use gateless_tests::{Cluster, Setup, Sidecar, Spec};
 use reqwest::Method;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -171,4 +175,91 @@ async fn ports_of_the_cluster_speak_to_nobody_without_a_certificate() {
         let read = silent.read(&mut byte).await;
         assert!(read.is_ok_and(|n| n == 0), "{address} waits for ever");
     }
+}
+
+/// Starts a sidecar that must not start; what it said.
+fn refused_start(cluster: &Cluster, index: usize) -> String {
+    let mut args = cluster.sidecars[index].common.clone();
+    for listener in ["", "local-", "peer-", "gossip-", "metrics-"] {
+        args.extend([format!("--{listener}listen"), "127.0.0.1:0".to_owned()]);
+    }
+    let env = [("GATELESS_ISOLATION".to_owned(), "none".to_owned())];
+    let log = cluster.file("refused.log");
+    Process::start(cluster.mark(), &log, &args, &env).expect_err("it starts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sidecar_that_lost_its_disk_leaves_no_process_and_is_removed_for_good() {
+    let mut cluster = Cluster::of(2).await;
+    let path = two_hops(&cluster, "app").await;
+    let orphan = cluster.sidecars[0].public().get(&path).await.pid();
+    let lost = cluster.sidecars[1].node();
+    let request = cluster.sidecars[1].public();
+    let request = request.request(Method::POST, "/async-function/app/");
+    let id = send(request).await.unwrap().expect(202).json()["id"].clone();
+    let id = id.as_str().unwrap();
+    cluster.sidecars[0].public().ended(id).await;
+
+    cluster.sidecars[1].kill();
+    fs::remove_dir_all(cluster.sidecars[1].data()).unwrap();
+    cluster.sidecars[1].start();
+    let new = cluster.sidecars[1].node();
+    assert_ne!(new, lost);
+    eventually("what the lost one had started ends", async || {
+        when(!is_alive(orphan), orphan)
+    })
+    .await;
+    cluster.settled().await;
+    cluster.meshed().await;
+    let status = format!("/_gateless/calls/{id}");
+    let away = cluster.sidecars[0].public().get(&status).await;
+    away.problem(503, "sidecar_away");
+
+    let (code, problem) = remove(&cluster, &new).await;
+    assert_eq!((code, &problem["code"]), (409, &json!("sidecar_connected")));
+    for _ in 0..2 {
+        let (code, problem) = remove(&cluster, &lost).await;
+        assert_eq!(code, 204, "{problem}");
+    }
+    for sidecar in &cluster.sidecars {
+        eventually("every sidecar hears of it", async || {
+            let answer = sidecar.public().get(&status).await;
+            when(answer.status == 410, answer)
+        })
+        .await;
+        for path in [status.clone(), format!("{status}/result")] {
+            let answer = sidecar.public().get(&path).await;
+            answer.problem(410, "call_lost");
+        }
+    }
+    let calls = format!("/namespaces/default/functions/app/invocations/{id}");
+    for (method, what) in [
+        (Method::GET, ""),
+        (Method::GET, "/result"),
+        (Method::POST, "/cancel"),
+        (Method::POST, "/replay"),
+    ] {
+        let path = format!("{calls}{what}");
+        let asked = cluster.api.try_send(method, &path, None);
+        let (code, problem) = asked.await.unwrap();
+        assert_eq!((code, &problem["code"]), (410, &json!("call_lost")));
+    }
+    // Nobody waits for it: what can be listed is whole.
+    let list = cluster.api.get("/namespaces/default/invocations").await;
+    assert_eq!(list["warnings"], json!([]), "{list}");
+    cluster.sidecars[0].public().get(&path).await.expect(200);
+
+    // It comes back, and is told.
+    cluster.sidecars[1].kill();
+    fs::remove_dir_all(cluster.sidecars[1].data()).unwrap();
+    fs::create_dir(cluster.sidecars[1].data()).unwrap();
+    fs::write(cluster.sidecars[1].data().join("node-id"), &lost).unwrap();
+    let said = refused_start(&cluster, 1);
+    assert!(said.contains("was removed for good"), "{said}");
+}
+
+async fn remove(cluster: &Cluster, node: &str) -> (u16, Value) {
+    let path = format!("/sidecars/{node}");
+    let removed = cluster.api.try_send(Method::DELETE, &path, None);
+    removed.await.unwrap()
 }

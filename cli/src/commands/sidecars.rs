@@ -28,6 +28,8 @@ enum SidecarsCommand {
     Resume(SidecarArg),
     /// Take its identity back: it is out of the cluster until it joins again.
     Revoke(SidecarArg),
+    /// Say that it is gone for good: its calls are lost, and it never joins again.
+    Rm(SidecarArg),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +52,11 @@ pub(crate) async fn sidecars(
             let path = format!("/v1/sidecars/{}/revoke", segment(id));
             client.call(Method::POST, &path, None).await?;
             out.item(&json!({"revoked": true}), |_| format!("{id} is revoked"))
+        }
+        Some(SidecarsCommand::Rm(SidecarArg { id })) => {
+            let path = format!("/v1/sidecars/{}", segment(id));
+            client.call(Method::DELETE, &path, None).await?;
+            out.item(&json!({"removed": true}), |_| format!("{id} is removed"))
         }
     }
 }

@@ -17832,6 +17832,23 @@ let response = client.list_sidecars()
     pub fn list_sidecars(&self) -> builder::ListSidecars<'_> {
         builder::ListSidecars::new(self)
     }
+    /**Say that a sidecar is gone for good
+
+For one whose disk is lost. It is revoked, its id never joins again, and its calls are lost: what asks about them is answered with 410 `call_lost` from now on, here and at every sidecar. One that is connected is not gone, which is 409.
+
+Sends a `DELETE` request to `/v1/sidecars/{id}`
+
+Arguments:
+- `id`: The sidecar's id.
+```ignore
+let response = client.delete_sidecar()
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn delete_sidecar(&self) -> builder::DeleteSidecar<'_> {
+        builder::DeleteSidecar::new(self)
+    }
     /**Move a sidecar's instances elsewhere
 
 It starts no instances any more and gives up those it has once other sidecars have as many ready; where no other has room they stay. Calls through it go on, and none is lost. The sidecar keeps to it over a restart, until it is resumed.
@@ -26172,6 +26189,85 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::delete_sidecar`]
+
+[`Client::delete_sidecar`]: super::Client::delete_sidecar*/
+    #[derive(Debug, Clone)]
+    pub struct DeleteSidecar<'a> {
+        client: &'a super::Client,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> DeleteSidecar<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/sidecars/{id}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Problem>> {
+            let Self { client, id } = self;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sidecars/{}", client.baseurl, encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "delete_sidecar",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

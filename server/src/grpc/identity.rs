@@ -46,6 +46,9 @@ fn status(error: &Error) -> Status {
         Error::Taken(_) => Status::already_exists(format!(
             "{text}; gateless sidecars revoke it first, if this is meant to be it"
         )),
+        Error::Removed(_) => Status::permission_denied(format!(
+            "{text}; start it on an empty data folder, so that it is another one"
+        )),
         Error::Request(_) => Status::invalid_argument(text),
         Error::TooManyNodes | Error::TooManyTokens => Status::resource_exhausted(text),
         Error::Contended => Status::aborted(text),

@@ -149,6 +149,8 @@ impl From<service::Error> for Problem {
             ),
             E::SidecarAway { .. } => Self::new(Code::SidecarUnreachable, text)
                 .hint("a sidecar that is not there runs no instances; tell it when it is back"),
+            E::CallLost { .. } => Self::new(Code::CallLost, text)
+                .hint("make the call again, if it is not known to be done"),
             E::WrongState { .. } => Self::new(Code::WrongState, text)
                 .hint("the invocation's state says what can be done with it"),
             E::Fleet(_) => Self::new(Code::NoCatalogueToRestore, text)
@@ -291,6 +293,7 @@ impl From<identity::Error> for Problem {
             E::Store(error) => return error.into(),
             E::BadToken
             | E::Taken(_)
+            | E::Removed(_)
             | E::TooManyNodes
             | E::Request(_)
             | E::Settings(_)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use gateless_common::problem::Code;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(drain_sidecar))
         .routes(routes!(resume_sidecar))
         .routes(routes!(revoke_sidecar))
+        .routes(routes!(delete_sidecar))
 }
 
 /// A sidecar.
@@ -228,5 +230,29 @@ async fn resume_sidecar(
 )]
 async fn revoke_sidecar(State(api): State<Api>, path: SidecarPath) -> Result<StatusCode, Problem> {
     api.identities.revoke(&path.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(
+    delete, path = "/v1/sidecars/{id}", tag = "sidecars",
+    operation_id = "deleteSidecar", summary = "Say that a sidecar is gone for good",
+    description = "For one whose disk is lost. It is revoked, its id never joins again, and its calls are lost: what \
+        asks about them is answered with 410 `call_lost` from now on, here and at every sidecar. One that is connected is \
+        not gone, which is 409.",
+    params(SidecarPath),
+    responses((status = 204, description = "It is removed, or was before."), Problems),
+)]
+async fn delete_sidecar(State(api): State<Api>, path: SidecarPath) -> Result<StatusCode, Problem> {
+    let registry = api.service.registry();
+    if registry
+        .get(&path.id)
+        .is_some_and(|sidecar| sidecar.connected)
+    {
+        let text = format!("sidecar {} is connected, so it is not gone", path.id);
+        return Err(Problem::new(Code::SidecarConnected, text)
+            .hint("stop it first, or revoke it if it is not to be trusted"));
+    }
+    api.identities.remove(&path.id).await?;
+    registry.forget(&path.id);
     Ok(StatusCode::NO_CONTENT)
 }

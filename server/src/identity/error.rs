@@ -16,6 +16,9 @@ pub enum Error {
     /// A sidecar of this id has a certificate for another key.
     #[error("sidecar {0} has joined already, with another key")]
     Taken(String),
+    /// An operator said that this sidecar is gone for good.
+    #[error("sidecar {0} was removed for good, and all that was on its disk was given up")]
+    Removed(String),
     /// Too many join tokens.
     #[error("there are {MAX_JOIN_TOKENS} join tokens, the most there may be")]
     TooManyTokens,

@@ -115,10 +115,19 @@ pub(super) async fn renewed(
 
 /// Whether a sidecar has joined.
 pub(super) async fn known(store: &dyn Store, node: &str) -> Result<(), Error> {
-    let unknown = || Error::UnknownNode(node.chars().take(64).collect());
-    let valid = Id::new(TrustDomain::random(), Role::Sidecar, node);
-    valid.map_err(|_| unknown())?;
-    get(store, node).await?.map(|_| ()).ok_or_else(unknown)
+    valid(node)?;
+    let found = get(store, node).await?;
+    found.map(|_| ()).ok_or_else(|| unknown(node))
+}
+
+/// Whether it can be the id of a sidecar.
+pub(super) fn valid(node: &str) -> Result<(), Error> {
+    let id = Id::new(TrustDomain::random(), Role::Sidecar, node);
+    id.map(|_| ()).map_err(|_| unknown(node))
+}
+
+fn unknown(node: &str) -> Error {
+    Error::UnknownNode(node.chars().take(64).collect())
 }
 
 async fn put(store: &dyn Store, record: &Node, expect: Expect) -> Result<(), Error> {
@@ -135,9 +144,7 @@ pub(super) async fn remove(store: &dyn Store, node: &str) -> Result<(), Error> {
     let removal = Write::delete(format!("{PREFIX}{node}"))?.expecting(Expect::Present);
     match store.write(removal).await {
         Ok(_) => Ok(()),
-        Err(store::Error::Conflict { .. }) => {
-            Err(Error::UnknownNode(node.chars().take(64).collect()))
-        }
+        Err(store::Error::Conflict { .. }) => Err(unknown(node)),
         Err(error) => Err(error.into()),
     }
 }

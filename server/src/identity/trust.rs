@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use gateless_common::time::UnixMillis;
+use gateless_identity::MAX_REMOVED;
 use gateless_proto::v1;
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,29 @@ const SEALS_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Everybody has a new one before anybody seals with it, and the old one for as long after that.
 const OVERLAP: Duration = Duration::from_secs(600);
 
+/// What is known of the authorities.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// In whose names certificates are issued.
+    pub trust_domain: String,
+    /// SHA-256 of the authorities' certificates and when they were made, the one that issues first.
+    pub authorities: Vec<(String, UnixMillis)>,
+    /// Of what is trusted: higher is newer.
+    pub version: u64,
+    /// The newest key for gossip was made then.
+    pub gossip_key_made: UnixMillis,
+    /// Sidecars that were revoked and are remembered.
+    pub revoked: usize,
+}
+
 /// The record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) version: u64,
     pub(super) revoked: Vec<Revoked>,
+    /// Sidecars that are gone for good, the first removed first.
+    #[serde(default)]
+    pub(super) removed: Vec<String>,
     /// The first seals.
     gossip: Vec<GossipKey>,
 }
@@ -67,6 +86,7 @@ impl Record {
         Self {
             version: now.0,
             revoked: Vec::new(),
+            removed: Vec::new(),
             gossip: vec![GossipKey::new(now)],
         }
     }
@@ -100,6 +120,16 @@ impl Record {
             until: UnixMillis::from_epoch(now.since_epoch() + remembered),
         });
         self.gossip = vec![GossipKey::new(now)];
+    }
+
+    /// It is gone for good, with all that was on its disk, and it is revoked.
+    pub(super) fn remove(&mut self, node: &str, now: UnixMillis, remembered: Duration) {
+        self.revoke(node, now, remembered);
+        if !self.removed.iter().any(|removed| removed == node) {
+            self.removed.push(node.to_owned());
+        }
+        let surplus = self.removed.len().saturating_sub(MAX_REMOVED);
+        self.removed.drain(..surplus);
     }
 
     /// What time does; whether it did anything. A key is handed out, seals after that, and goes when the next one
@@ -142,6 +172,7 @@ impl Record {
         v1::Trust {
             version: self.version,
             revoked: revoked.collect(),
+            removed: self.removed.clone(),
             gossip_keys: gossip.collect(),
             grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
             ..v1::Trust::default()
@@ -211,5 +242,29 @@ mod tests {
         let before = record.version;
         record.newer(at(1));
         assert_eq!(record.version, before + 1);
+    }
+
+    #[test]
+    fn removed_sidecars_are_remembered_up_to_a_bound_and_revoked() {
+        let at = |secs| UnixMillis::from_epoch(Duration::from_secs(secs));
+        let mut record = Record::new(at(10));
+        record.remove("first", at(20), Duration::from_secs(5));
+        record.remove("first", at(21), Duration::from_secs(5));
+        let trust = record.trust(Duration::ZERO);
+        assert_eq!((trust.removed.len(), trust.revoked.len()), (1, 1));
+        // Its certificates end; that it is gone stays.
+        record.age(at(1_000));
+        let trust = record.trust(Duration::ZERO);
+        assert_eq!((trust.removed.len(), trust.revoked.len()), (1, 0));
+        // A record of a version that removed none is read.
+        let mut older = serde_json::to_value(&record).unwrap();
+        older.as_object_mut().unwrap().remove("removed");
+        let older = Record::from_bytes(older.to_string().as_bytes()).unwrap();
+        assert!(older.removed.is_empty());
+        for n in 0..MAX_REMOVED {
+            record.remove(&n.to_string(), at(2_000), Duration::ZERO);
+        }
+        assert_eq!(record.removed.len(), MAX_REMOVED);
+        assert_eq!(record.removed.first().map(String::as_str), Some("0"));
     }
 }

@@ -180,13 +180,19 @@ impl Service {
             .rsplit_once('-')
             .map(|(_, node)| node)
             .ok_or_else(missing)?;
+        if self.registry.is_removed(node) {
+            return Err(Error::CallLost {
+                id: id.chars().take(64).collect(),
+                sidecar: node.to_owned(),
+            });
+        }
         self.registry.client(node).ok_or_else(missing)
     }
 
     /// One call of a function.
     ///
     /// # Errors
-    /// [`Error::NotFound`] or [`Error::Sidecar`].
+    /// [`Error::NotFound`], [`Error::CallLost`] or [`Error::Sidecar`].
     pub async fn call(&self, name: Name<'_>, id: &str) -> Result<Call> {
         let client = self.client_of(name, id)?;
         let call = get(&client, id).await;
@@ -203,7 +209,7 @@ impl Service {
     /// One call, of whichever function of the namespace.
     ///
     /// # Errors
-    /// [`Error::NotFound`] or [`Error::Sidecar`].
+    /// Those of [`Service::call`].
     pub async fn call_of_any(&self, namespace: &str, id: &str) -> Result<Call> {
         let client = self.client_of((namespace, "*"), id)?;
         let missing = || Error::not_found(Kind::Invocation, format!("{namespace}/{id}"));

@@ -100,6 +100,16 @@ pub enum Error {
         /// The state it would have to be in.
         wanted: &'static str,
     },
+    /// A call whose sidecar an operator has removed for good.
+    #[error(
+        "invocation {id} was on sidecar {sidecar}, which is gone for good with all that was on its disk"
+    )]
+    CallLost {
+        /// The call.
+        id: String,
+        /// Where it was.
+        sidecar: String,
+    },
     /// A sidecar that must be told something itself cannot be reached.
     #[error("sidecar {id} cannot be reached: {cause}")]
     SidecarAway {

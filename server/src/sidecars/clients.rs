@@ -74,6 +74,10 @@ impl Clients {
         }
     }
 
+    pub(super) fn is_removed(&self, sidecar: &str) -> bool {
+        self.identity.trust().is_removed(sidecar)
+    }
+
     pub(super) fn get(&self, sidecar: &str, address: &str) -> Client {
         let admin = self.channel(sidecar, address).map(|channel| {
             let client = SidecarAdminClient::new(channel);

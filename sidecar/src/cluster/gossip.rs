@@ -210,6 +210,11 @@ impl Runner {
             if wakes_until.is_some() {
                 members = with_missing(members, &self.members.borrow());
             }
+            // At once, and not when it is missed: it is nobody's owner and no key's home from now on.
+            let trust = self.config.identity.trust();
+            members.retain(|member| {
+                member.node == self.config.this.node || !trust.is_removed(member.node.as_str())
+            });
             self.members.send_if_modified(|old| {
                 let changed = *old != members;
                 *old = members;

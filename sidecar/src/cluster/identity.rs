@@ -34,6 +34,9 @@ const RENEW_BACKOFF: Backoff = Backoff {
 /// The renewal is looked at so often at least: the wall clock may be set.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// In the error of who is refused because its certificate was taken back, as rustls names the alert of RFC 8446, 6.2.
+const REVOKED: &str = "CertificateRevoked";
+
 /// What a sidecar joins with at its first start.
 #[derive(Debug, Clone)]
 pub enum Join {
@@ -200,7 +203,7 @@ async fn joined(server: &str, node: &NodeId, join: &Join) -> Result<(Credentials
 /// Whether asking again is no use: a file may hold another token soon, one that was given stays what it is.
 fn is_final(status: &Status, join: &Join) -> bool {
     match status.code() {
-        Code::AlreadyExists | Code::InvalidArgument => true,
+        Code::AlreadyExists | Code::InvalidArgument | Code::PermissionDenied => true,
         Code::Unauthenticated => matches!(join, Join::Token(_)),
         _ => false,
     }
@@ -216,6 +219,12 @@ pub(crate) fn reason(status: &Status) -> String {
             text = format!("{text}: {more}");
         }
         below = error.source();
+    }
+    if text.contains(REVOKED) {
+        text.push_str(
+            ": this sidecar was revoked. If it was removed for good, start it on an empty data folder; \
+             else remove the folder identity in its data folder, and give it a join token",
+        );
     }
     text
 }

@@ -145,6 +145,10 @@ impl Edge {
                 return Ok(to_response(answer));
             }
         };
+        // Nothing is left of it that could be read without a right to.
+        if self.cluster.is_removed(&node) {
+            return Err(Own::CallLost(node).into());
+        }
         let Some(shown) = shown else {
             return Err(queue::Error::NotFound(id.to_string()).into());
         };

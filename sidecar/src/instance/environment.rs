@@ -10,6 +10,8 @@ use super::StartRequest;
 pub(super) const INSTANCE_MARK: &str = "GATELESS_INSTANCE";
 /// In the environment of everything a sidecar runs: the node's id.
 pub(super) const NODE_MARK: &str = "GATELESS_NODE";
+/// In the environment of every process a sidecar runs: its data folder's mark.
+pub(super) const FOLDER_MARK: &str = "GATELESS_FOLDER";
 
 /// `usual` may be replaced by the revision and its secrets; what the platform promises about
 /// itself, and `fixed`, may not.

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateless_common::stable_hash;
 use rustix::fs::FlockOperation;
 
 /// Pause between two attempts to take the lock from a predecessor that was just killed.
@@ -20,6 +21,7 @@ const PRIVATE_FOLDER: u32 = 0o700;
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    mark: String,
     _lock: File,
 }
 
@@ -59,7 +61,18 @@ impl Folder {
             std::thread::sleep(LOCK_PAUSE);
         }
         let root = fs::canonicalize(root)?;
-        Ok(Self { root, _lock: lock })
+        let mark = mark(&root)?;
+        Ok(Self {
+            root,
+            mark,
+            _lock: lock,
+        })
+    }
+
+    /// Names this place: the same for a folder that is emptied or made anew here, and another for one of the same path where
+    /// other file systems are mounted, as in a container.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
     }
 
     pub(super) fn instances(&self) -> PathBuf {
@@ -79,6 +92,13 @@ impl Folder {
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
+}
+
+fn mark(root: &Path) -> io::Result<String> {
+    let above = fs::metadata(root.parent().unwrap_or(root))?;
+    let (device, inode) = (above.dev().to_be_bytes(), above.ino().to_be_bytes());
+    let parts = [root.as_os_str().as_encoded_bytes(), b"\0", &device, &inode];
+    Ok(format!("{:016x}", stable_hash(&parts)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod adopt;
 mod bundle;
 mod exit;
+mod leftovers;
 mod manifest;
 mod ports;
 mod procfs;
@@ -21,6 +22,7 @@ mod walls;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -126,6 +128,8 @@ struct Inner {
     bundles: Bundles,
     logs: Logs,
     boot: String,
+    /// Says on this host that the node's sidecar lives.
+    _alive: OwnedFd,
     /// To the forwarder, which waits for the receiver; bounded by two events an instance.
     events: mpsc::UnboundedSender<Event>,
     /// A lock, as starts and ends are rare and the map is never held while waiting.
@@ -159,6 +163,7 @@ impl ProcessDriver {
             bundles: Bundles::open(folder.bundles(), bundle::Bounds::default())?,
             logs,
             boot: procfs::boot_id(),
+            _alive: leftovers::announce(config.node.as_str())?,
             events: sender,
             instances: Mutex::default(),
             starts: Arc::new(Semaphore::new(config.concurrent_starts.max(1))),
@@ -206,8 +211,9 @@ async fn sweep(inner: std::sync::Weak<Inner>) {
         tokio::time::sleep(SWEEP_DELAY).await;
         let sweep = move || {
             let known = |id: &str| strong.knows(&InstanceId::new(id));
-            strong.sweep_groups(known);
-            procfs::kill_marked(strong.config.node.as_str(), known)
+            let node = strong.config.node.as_str();
+            strong.sweep_groups(node, known);
+            procfs::kill_marked(node, known)
         };
         let _ = tokio::task::spawn_blocking(sweep).await;
     }
@@ -223,10 +229,10 @@ impl Inner {
         let _ = self.events.send(event);
     }
 
-    /// Ends what is left in control groups of this node's instances that `keep` does not know.
-    fn sweep_groups(&self, keep: impl Fn(&str) -> bool) {
+    /// Ends what is left in control groups of a node's instances that `keep` does not know.
+    fn sweep_groups(&self, node: &str, keep: impl Fn(&str) -> bool) {
         if let Some(sandbox) = &self.config.sandbox {
-            sandbox.sweep(self.config.node.as_str(), keep);
+            sandbox.sweep(node, keep);
         }
     }
 

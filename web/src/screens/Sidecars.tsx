@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { client } from "../api/client.ts";
-import { drainSidecar, resumeSidecar, type Sidecar } from "../api/sdk.ts";
+import { drainSidecar, deleteSidecar, resumeSidecar, type Sidecar } from "../api/sdk.ts";
 import { Confirm } from "../parts/Dialog.tsx";
 import { Ago, Copy, Empty, Loading, Problem, State } from "../parts/basic.tsx";
 import { Icon } from "../parts/Icon.tsx";
@@ -25,6 +25,7 @@ export function Sidecars() {
   const mayDrain = useMay("cluster");
   const [lit, setLit] = useState<string | null>(null);
   const [draining, setDraining] = useState<Sidecar | null>(null);
+  const [removing, setRemoving] = useState<Sidecar | null>(null);
   // Those long gone are told of in the table only.
   const items = [...(sidecars.value ?? [])].sort((a, b) => Number(b.connected) - Number(a.connected) || a.id.localeCompare(b.id));
   const replace = (answer: Sidecar) => sidecars.set((all) => all.map((one) => (one.id === answer.id ? { ...one, draining: answer.draining } : one)));
@@ -83,6 +84,11 @@ export function Sidecars() {
                       Drain
                     </button>
                   )}
+                  {mayDrain && !one.connected && (
+                    <button type="button" class="small quiet danger" aria-label={`Remove ${one.id}`} onClick={() => setRemoving(one)}>
+                      Remove
+                    </button>
+                  )}
                 </td>
               </tr>
             );
@@ -102,6 +108,21 @@ export function Sidecars() {
         >
           <p>It starts no instances, and gives up those it has as soon as others have as many ready. Calls through it go on being routed, and none is lost.</p>
           {items.filter((one) => one.connected && !one.draining).length < 2 && <p>No other sidecar is there to take over: its instances stay until one is.</p>}
+        </Confirm>
+      )}
+      {removing && (
+        <Confirm
+          title={`Remove ${removing.id} for good?`}
+          action="Remove"
+          danger
+          onClose={() => setRemoving(null)}
+          run={async () => {
+            await deleteSidecar({ client, path: { id: removing.id } });
+            said(`${removing.id} is removed`);
+            sidecars.reload();
+          }}
+        >
+          <p>For a host whose disk is lost: its queued calls and their results are given up, and it never joins again under this id.</p>
         </Confirm>
       )}
     </Page>

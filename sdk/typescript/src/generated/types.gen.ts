@@ -5891,6 +5891,40 @@ export type ListSidecarsResponses = {
 
 export type ListSidecarsResponse = ListSidecarsResponses[keyof ListSidecarsResponses];
 
+export type DeleteSidecarData = {
+    body?: never;
+    path: {
+        /**
+         * The sidecar's id.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/sidecars/{id}';
+};
+
+export type DeleteSidecarErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type DeleteSidecarError = DeleteSidecarErrors[keyof DeleteSidecarErrors];
+
+export type DeleteSidecarResponses = {
+    /**
+     * It is removed, or was before.
+     */
+    204: void;
+};
+
+export type DeleteSidecarResponse = DeleteSidecarResponses[keyof DeleteSidecarResponses];
+
 export type DrainSidecarData = {
     body?: never;
     path: {

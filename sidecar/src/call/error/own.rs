@@ -26,6 +26,9 @@ pub enum Own {
     /// The queued call is on a sidecar that is no member now.
     #[error("the call is on sidecar {0}, which is not there now")]
     SidecarAway(NodeId),
+    /// The queued call was on a sidecar that an operator has removed for good.
+    #[error("the call was on sidecar {0}, which is gone for good with all that was on its disk")]
+    CallLost(NodeId),
     /// Management requests are not passed on here.
     #[error("this sidecar passes no management requests on")]
     NoManagement,
@@ -63,6 +66,10 @@ impl Own {
             Self::SidecarAway(_) => (
                 Code::SidecarAway,
                 "ask again when that sidecar is back: its calls are on its disk",
+            ),
+            Self::CallLost(_) => (
+                Code::CallLost,
+                "make the call again, if it is not known to be done",
             ),
             Self::NoManagement => (
                 Code::NoManagementHere,

@@ -2,7 +2,8 @@
 //!
 //! Two sources, neither trusted alone: the manifests, and every process that carries this node's
 //! mark. A process is adopted only if its pid, start time and boot are those noted, its port can be
-//! claimed, and no stranger listens there.
+//! claimed, and no stranger listens there. What an earlier node of the same data folder left, whose id went with the folder's
+//! files, is ended too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::manifest::{Manifest, ProcessId};
 use super::ports::Claim;
 use super::readiness::{Look, Watcher};
 use super::spawn::Spawned;
-use super::{Inner, procfs};
+use super::{Inner, leftovers, procfs};
 use crate::instance::logs::Source;
 
 /// A process to go on with.
@@ -70,8 +71,17 @@ pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
         let survives = |kept: &Survivor| kept.spawned.manifest.id == id;
         survivors.iter().any(survives) || inner.knows(&InstanceId::new(id))
     };
-    inner.sweep_groups(keep);
-    let killed = procfs::kill_marked(inner.config.node.as_str(), keep);
+    let node = inner.config.node.as_str();
+    inner.sweep_groups(node, keep);
+    let mut killed = procfs::kill_marked(node, keep);
+    for earlier in leftovers::of_folder(inner.folder.mark(), node) {
+        tracing::warn!(
+            node = earlier,
+            "this data folder was another node's, whose instances are ended: its sidecar is not there any more"
+        );
+        inner.sweep_groups(&earlier, keep);
+        killed += procfs::kill_marked(&earlier, keep);
+    }
     if killed > 0 {
         tracing::info!(
             processes = killed,

@@ -60,13 +60,13 @@ pub(super) fn open(pid: i32) -> io::Result<OwnedFd> {
 }
 
 /// Every process id right now.
-fn pids() -> io::Result<impl Iterator<Item = i32>> {
+pub(super) fn pids() -> io::Result<impl Iterator<Item = i32>> {
     let entries = fs::read_dir("/proc")?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
 }
 
 /// One variable of a process's first environment.
-fn variable(environ: &[u8], name: &str) -> Option<String> {
+pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
     environ.split(|byte| *byte == 0).find_map(|entry| {
         let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         Some(String::from_utf8_lossy(value).into_owned())

@@ -25,7 +25,7 @@ use super::manifest::{Manifest, ProcessId, now_ms};
 use super::ports::Claim;
 use super::{procfs, refusal, walls};
 use crate::instance::StartRequest;
-use crate::instance::environment::environment;
+use crate::instance::environment::{FOLDER_MARK, environment};
 use crate::instance::logs::Source;
 
 /// A freshly written executable is busy while another thread's fork still holds it open.
@@ -389,7 +389,10 @@ fn variables(
         ("LANG", "C.UTF-8".to_owned()),
         ("HOST", "127.0.0.1".to_owned()),
     ];
-    let mut fixed = vec![("PORT", port.to_string())];
+    let mut fixed = vec![
+        ("PORT", port.to_string()),
+        (FOLDER_MARK, inner.folder.mark().to_owned()),
+    ];
     let process = request.revision.runtime.process();
     if process.is_some_and(|process| process.socket_activation) {
         fixed.push(("LISTEN_FDS", "1".to_owned()));

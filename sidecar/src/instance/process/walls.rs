@@ -15,7 +15,7 @@ use super::Inner;
 use super::ports::Claim;
 use super::spawn::{Error, raw_log, refused, step};
 use crate::instance::StartRequest;
-use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
+use crate::instance::environment::{FOLDER_MARK, INSTANCE_MARK, NODE_MARK};
 
 /// The one place where an instance with files of its own may write.
 pub(super) const SCRATCH: &str = "/tmp";
@@ -85,6 +85,7 @@ pub(super) fn start(
     let marks = BTreeMap::from([
         (NODE_MARK, node.to_owned()),
         (INSTANCE_MARK, request.id.to_string()),
+        (FOLDER_MARK, inner.folder.mark().to_owned()),
     ]);
     let usage = Usage {
         memory: process.memory,

@@ -10,9 +10,9 @@ use gateless_core::name::InstanceId;
 
 use super::{Node, is_empty, program, serving, wait_gone};
 use crate::instance::contract::{Host, get, next_line, query};
-use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
+use crate::instance::environment::{FOLDER_MARK, INSTANCE_MARK, NODE_MARK};
 use crate::instance::process::manifest::{Manifest, ProcessId};
-use crate::instance::process::procfs;
+use crate::instance::process::{leftovers, procfs};
 use crate::instance::{ExitReason, Shutdown};
 
 /// A process that is gone with the test, however that ends.
@@ -207,5 +207,46 @@ async fn a_start_that_was_interrupted_leaves_no_process() {
     for orphan in &mut orphans {
         assert!(!orphan.0.wait().unwrap().success());
     }
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn instances_of_a_node_whose_folder_was_wiped_end_and_nobody_elses() {
+    let mut node = Node::new();
+    let (mut sidecar, address) = sidecar(&node);
+    let pid = get(address, "/pid").await.unwrap().parse().unwrap();
+    let mark = get(address, "/env/GATELESS_FOLDER").await.unwrap();
+    let spawn = |node: &str, mark: &str| {
+        let marks = [(INSTANCE_MARK, "x"), (NODE_MARK, node), (FOLDER_MARK, mark)];
+        Bystander::new(&marks)
+    };
+    // Of a sidecar that lives, and of another folder's that does not.
+    let [alive, elsewhere, new] = [(); 3].map(|()| Node::new().id.clone());
+    let living = leftovers::announce(alive.as_str()).unwrap();
+    let mut others = [
+        spawn(alive.as_str(), &mark),
+        spawn(elsewhere.as_str(), "0123456789abcdef"),
+    ];
+    sidecar.kill().unwrap();
+    sidecar.wait().unwrap();
+    std::fs::remove_dir_all(node.data()).unwrap();
+    node.id = new;
+    let opened = node.open();
+    assert!(opened.driver.adopt().await.is_empty());
+    wait_gone(pid);
+    for other in &mut others {
+        assert!(
+            other.0.try_wait().unwrap().is_none(),
+            "another's was killed"
+        );
+    }
+    opened.close().await;
+    drop(living);
+    // Its sidecar is gone as well now.
+    let opened = node.open();
+    assert!(opened.driver.adopt().await.is_empty());
+    let [own, foreign] = &mut others;
+    assert!(!own.0.wait().unwrap().success());
+    assert!(foreign.0.try_wait().unwrap().is_none());
     opened.close().await;
 }
