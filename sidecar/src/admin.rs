@@ -21,10 +21,11 @@ use crate::cluster;
 use crate::cluster::drain::Draining;
 use crate::cluster::pass::Parts;
 use crate::queue::admit::admit;
+use crate::queue::dispatcher::Dispatcher;
 use crate::queue::home::{self, Group};
 use crate::queue::token::Proof;
 use crate::queue::types::{CallId, View};
-use crate::queue::wire::{call, filter, function, input_messages, result_messages, status};
+use crate::queue::wire::{filter, function, input_messages, result_messages, status};
 use crate::queue::{self, Calls, Homes, Inbox, reading};
 use crate::runtime::Registry;
 use crate::telemetry::observe::Observer;
@@ -40,6 +41,7 @@ pub trait Logs: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) observer: Arc<Observer>,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) draining: Arc<Draining>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) peers: cluster::Handle,
@@ -77,6 +79,12 @@ impl Admin {
             host,
             triggers,
         }
+    }
+
+    /// A call, for whom its sidecar tells everything.
+    async fn get(&self, id: &CallId) -> Result<v1::Call, Status> {
+        let view = self.queue.get(id).await.map_err(status)?;
+        Ok(self.host.dispatcher.shown(&view))
     }
 
     /// A call, for a caller of another sidecar's who showed this.
@@ -121,7 +129,11 @@ impl SidecarAdmin for Admin {
         let filter = filter(request.into_inner())?;
         let page = self.queue.list(filter).await.map_err(status)?;
         Ok(Response::new(v1::ListCallsResponse {
-            calls: page.calls.iter().map(call).collect(),
+            calls: page
+                .calls
+                .iter()
+                .map(|view| self.host.dispatcher.shown(view))
+                .collect(),
             scanned_to: page.scanned_to.map(|id| id.to_string()).unwrap_or_default(),
         }))
     }
@@ -132,9 +144,9 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<v1::Call>, Status> {
         let id = id(&request)?;
         let known = match reader(&request)? {
-            Reader::Server => call(&self.queue.get(&id).await.map_err(status)?),
-            Reader::Caller(shown) => call(&self.read(&id, &shown).await?),
-            Reader::Sidecar => over(&call(&self.queue.get(&id).await.map_err(status)?)),
+            Reader::Server => self.get(&id).await?,
+            Reader::Caller(shown) => self.host.dispatcher.shown(&self.read(&id, &shown).await?),
+            Reader::Sidecar => over(&self.get(&id).await?),
         };
         Ok(Response::new(known))
     }
@@ -170,7 +182,7 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<v1::Call>, Status> {
         let id = id(&request)?;
         let view = self.queue.cancel(&id).await.map_err(status)?;
-        Ok(Response::new(call(&view)))
+        Ok(Response::new(self.host.dispatcher.shown(&view)))
     }
 
     async fn replay_call(
@@ -179,7 +191,7 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<v1::Call>, Status> {
         let id = id(&request)?;
         let view = self.queue.replay(&id).await.map_err(status)?;
-        Ok(Response::new(call(&view)))
+        Ok(Response::new(self.host.dispatcher.shown(&view)))
     }
 
     async fn list_queues(

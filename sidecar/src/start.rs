@@ -158,7 +158,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);
-    let host = parts::host(&config, &registry, &later, &peers).map_err(data_error)?;
+    let host = parts::host(&config, &dispatcher, &registry, &later, &peers).map_err(data_error)?;
     let triggers = parts::triggers(&config, &proxy, &control, &later, &host, &metrics).await;
     let admin = parts::admin(&proxy, &later, instances.logs, &host, &triggers);
     let edge = Arc::new(Edge {

@@ -157,6 +157,12 @@ async fn an_operator_lets_sidecars_take_an_older_catalogue() {
         answer.problem(404, "function_not_found");
     }
     assert_eq!(entrance.state_of(&ids[1]).await, "queued");
+    // It says what for.
+    let shown = entrance.get(&format!("/_gateless/calls/{}", ids[1])).await;
+    assert_eq!(shown.json()["waits_for"], "function");
+    let path = format!("/namespaces/default/invocations/{}", ids[1]);
+    let shown = cluster.api.get(&path).await;
+    assert_eq!(shown["waits_for"], "function", "{shown}");
     // Nor does a restart forget that nobody deleted it.
     cluster.sidecars[0].kill();
     cluster.sidecars[0].restart();

@@ -188,7 +188,7 @@ async fn list_calls(
         vec![
             at(call, "/id"),
             at(call, "/function"),
-            at(call, "/state"),
+            state(call),
             attempts.map_or_else(|| at(call, "/attempts"), |n| n.to_string()),
             at(call, "/status"),
             age(call, "/accepted_at"),
@@ -197,11 +197,20 @@ async fn list_calls(
     })
 }
 
+/// The state; of a call without a function, that it waits for one, as neither time nor room will help it.
+fn state(call: &Value) -> String {
+    let state = at(call, "/state");
+    match call["waits_for"].as_str() {
+        Some("function") => format!("{state}, waits for its function"),
+        _ => state,
+    }
+}
+
 fn people_call(call: &Value) -> String {
     let mut text = format!(
         "{} {}\n{} {} on {}, accepted {} ago",
         at(call, "/id"),
-        at(call, "/state"),
+        state(call),
         at(call, "/method"),
         at(call, "/path"),
         at(call, "/function"),

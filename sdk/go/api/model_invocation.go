@@ -61,6 +61,8 @@ type Invocation struct {
 	Status NullableInt32 `json:"status,omitempty"`
 	// The trigger that made it; null: a caller did.
 	Trigger NullableString `json:"trigger,omitempty"`
+	// What it waits for: `function` (the catalogue that its sidecar has in force does not have it, though nobody deleted it), `retry` (the time of its next attempt) or `turn` (calls before it, or room in an instance); null: nothing.
+	WaitsFor NullableString `json:"waits_for,omitempty"`
 	AdditionalProperties map[string]interface{}
 }
 
@@ -753,6 +755,48 @@ func (o *Invocation) UnsetTrigger() {
 	o.Trigger.Unset()
 }
 
+// GetWaitsFor returns the WaitsFor field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Invocation) GetWaitsFor() string {
+	if o == nil || IsNil(o.WaitsFor.Get()) {
+		var ret string
+		return ret
+	}
+	return *o.WaitsFor.Get()
+}
+
+// GetWaitsForOk returns a tuple with the WaitsFor field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Invocation) GetWaitsForOk() (*string, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.WaitsFor.Get(), o.WaitsFor.IsSet()
+}
+
+// HasWaitsFor returns a boolean if a field has been set.
+func (o *Invocation) HasWaitsFor() bool {
+	if o != nil && o.WaitsFor.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetWaitsFor gets a reference to the given NullableString and assigns it to the WaitsFor field.
+func (o *Invocation) SetWaitsFor(v string) {
+	o.WaitsFor.Set(&v)
+}
+// SetWaitsForNil sets the value for WaitsFor to be an explicit nil
+func (o *Invocation) SetWaitsForNil() {
+	o.WaitsFor.Set(nil)
+}
+
+// UnsetWaitsFor ensures that no value is present for WaitsFor, not even an explicit nil
+func (o *Invocation) UnsetWaitsFor() {
+	o.WaitsFor.Unset()
+}
+
 func (o Invocation) MarshalJSON() ([]byte, error) {
 	toSerialize,err := o.ToMap()
 	if err != nil {
@@ -802,6 +846,9 @@ func (o Invocation) ToMap() (map[string]interface{}, error) {
 	}
 	if o.Trigger.IsSet() {
 		toSerialize["trigger"] = o.Trigger.Get()
+	}
+	if o.WaitsFor.IsSet() {
+		toSerialize["waits_for"] = o.WaitsFor.Get()
 	}
 
 	for key, value := range o.AdditionalProperties {
@@ -875,6 +922,7 @@ func (o *Invocation) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "state")
 		delete(additionalProperties, "status")
 		delete(additionalProperties, "trigger")
+		delete(additionalProperties, "waits_for")
 		o.AdditionalProperties = additionalProperties
 	}
 

@@ -1163,6 +1163,10 @@ more with time.*/
         ///The trigger that made it; null: a caller did.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub trigger: ::std::option::Option<::std::string::String>,
+        /**What it waits for: `function` (the catalogue that its sidecar has in force does not have it, though nobody deleted it),
+`retry` (the time of its next attempt) or `turn` (calls before it, or room in an instance); null: nothing.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub waits_for: ::std::option::Option<::std::string::String>,
     }
     impl Invocation {
         pub fn builder() -> builder::Invocation {
@@ -8174,6 +8178,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
+            waits_for: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for Invocation {
             fn default() -> Self {
@@ -8198,6 +8206,7 @@ shows the condition `FunctionMissing`.*/
                     state: Err("no value supplied for state".to_string()),
                     status: Ok(Default::default()),
                     trigger: Ok(Default::default()),
+                    waits_for: Ok(Default::default()),
                 }
             }
         }
@@ -8448,6 +8457,18 @@ shows the condition `FunctionMissing`.*/
                     });
                 self
             }
+            pub fn waits_for<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.waits_for = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for waits_for: {e}")
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<Invocation> for super::Invocation {
             type Error = super::error::ConversionError;
@@ -8475,6 +8496,7 @@ shows the condition `FunctionMissing`.*/
                     state: value.state?,
                     status: value.status?,
                     trigger: value.trigger?,
+                    waits_for: value.waits_for?,
                 })
             }
         }
@@ -8501,6 +8523,7 @@ shows the condition `FunctionMissing`.*/
                     state: Ok(value.state),
                     status: Ok(value.status),
                     trigger: Ok(value.trigger),
+                    waits_for: Ok(value.waits_for),
                 }
             }
         }

@@ -61,6 +61,9 @@ pub(super) struct InvocationBody {
     /// `queued`, `running`, `retrying`, `succeeded`, `dead` or `cancelled`.
     #[schema(example = "succeeded")]
     state: String,
+    /// What it waits for: `function` (the catalogue that its sidecar has in force does not have it, though nobody deleted it),
+    /// `retry` (the time of its next attempt) or `turn` (calls before it, or room in an instance); null: nothing.
+    waits_for: Option<String>,
     /// Of the call.
     method: String,
     /// Of the call, below the function.
@@ -142,6 +145,7 @@ impl From<Call> for InvocationBody {
             namespace: call.namespace,
             function: call.function,
             state: call.state,
+            waits_for: text(call.waits_for),
             method: call.method,
             path: call.path,
             accepted_at: time(call.accepted_at_ms),

@@ -18,6 +18,7 @@
 //! who runs it; whoever does writes every change to disk before acting on it.
 
 pub mod callback;
+pub mod waits;
 
 use std::time::Duration;
 

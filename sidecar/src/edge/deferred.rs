@@ -140,7 +140,7 @@ impl Edge {
                 let view = reading::read(calls, &id, shown, key).await?;
                 let answer = match wants_result {
                     true => queue::http::result(calls, &id).await?,
-                    false => queue::http::status_response(&wire::call(&view)),
+                    false => queue::http::status_response(&self.dispatcher.shown(&view)),
                 };
                 return Ok(to_response(answer));
             }

@@ -12,6 +12,7 @@ use gateless_common::problem::Code;
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
 use gateless_core::policy::Admitted;
+use gateless_proto::v1;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -22,9 +23,9 @@ use super::calls::Decision;
 use super::clock::Clock;
 use super::invoke::{Exchange, Fault, Invoke, InvokeError, Lookup, Policies};
 use super::pace::{Pace, Room};
-use super::types::{CallId, Record};
+use super::types::{CallId, Record, View};
 use super::work::{Delivery, Job, Update};
-use super::{Error, Homes, Queue, callback, lifecycle};
+use super::{Error, Homes, Queue, callback, lifecycle, wire};
 
 /// Calls of a deleted function that are buried at once.
 const BURIED_AT_ONCE: usize = 256;
@@ -70,6 +71,21 @@ impl Dispatcher {
         let task = tokio::spawn(run(shared.clone(), callbacks));
         let task = Arc::new(parking_lot::Mutex::new(Some(task)));
         Self { shared, task }
+    }
+
+    /// A call of this queue as it is shown, and what it waits for.
+    #[must_use]
+    pub fn shown(&self, view: &View) -> v1::Call {
+        let Shared {
+            policies, clock, ..
+        } = &*self.shared;
+        // Looked up only where it says anything: a list is mostly of calls that are over.
+        let waits = |has_function| view.call.waits_for(clock.now(), has_function);
+        let waits_for = waits(true).and_then(|_| {
+            let lookup = policies.policy(&view.function);
+            waits(lookup != Lookup::NotYet)
+        });
+        wire::call(view, waits_for)
     }
 
     /// The configuration has changed: policies are looked up again.

@@ -178,6 +178,7 @@ pub fn status_response(call: &v1::Call) -> Response<Bytes> {
         "path": call.path,
         "accepted_at": time(call.accepted_at_ms),
         "finished_at": time(call.finished_at_ms),
+        "waits_for": text(&call.waits_for),
         "next_attempt_at": time(call.next_attempt_at_ms),
         "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
         "status": nonzero(call.status),

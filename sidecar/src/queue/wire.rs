@@ -9,6 +9,7 @@ use gateless_common::header::RESULT_TRUNCATED;
 use gateless_common::problem::{Code, HEADER};
 use gateless_common::time;
 use gateless_core::call::Attempt;
+use gateless_core::call::waits::WaitsFor;
 use gateless_core::name::FunctionName;
 use gateless_proto::v1;
 use gateless_proto::v1::list_calls_request::Cause as Asked;
@@ -24,9 +25,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Calls in one page, at most and if not said.
 const PAGE: (u32, u32) = (1000, 100);
 
-/// A call on the wire.
+/// A call on the wire, and what it waits for.
 #[must_use]
-pub fn call(view: &View) -> v1::Call {
+pub fn call(view: &View, waits_for: Option<WaitsFor>) -> v1::Call {
     let millis = |time| view.skew.millis(time);
     let attempt = |a: &Attempt| v1::Attempt {
         number: a.number,
@@ -56,6 +57,7 @@ pub fn call(view: &View) -> v1::Call {
         body_bytes: view.body_bytes,
         result_bytes: view.result_bytes,
         reason: view.reason(),
+        waits_for: waits_for.map_or("", WaitsFor::as_str).to_owned(),
     }
 }
 

@@ -288,6 +288,7 @@ pub(super) fn use_catalogue(
 
 pub(super) fn host(
     config: &Config,
+    dispatcher: &Dispatcher,
     registry: &Arc<Registry>,
     later: &Later,
     peers: &cluster::Handle,
@@ -296,6 +297,7 @@ pub(super) fn host(
     later.queue.observe(observer.clone());
     Ok(Host {
         observer,
+        dispatcher: dispatcher.clone(),
         draining: Arc::new(Draining::open(&config.data)?),
         registry: registry.clone(),
         peers: peers.clone(),

@@ -43,8 +43,8 @@ export function CallTable({ ns, items, selection, showFunction }: Props) {
               {shortId(call.id)}
             </a>
           </th>
-          <td title={call.reason ?? undefined}>
-            <State tone={toneOf(call.state)}>{call.state}</State>
+          <td title={call.waits_for === "function" ? "The catalogue has no such function now, though nobody deleted it" : call.reason ?? undefined}>
+            <State tone={toneOf(call.state)}>{call.waits_for === "function" ? "waits for its function" : call.state}</State>
           </td>
           {showFunction && <td>{call.function}</td>}
           <td class="mono clip" title={`${call.method} ${call.path}`}>

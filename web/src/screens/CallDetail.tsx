@@ -73,6 +73,12 @@ export function CallDetail({ route }: { route: Route }) {
           </p>
         </div>
       )}
+      {call?.waits_for === "function" && (
+        <div class="condition">
+          <header>It waits for its function</header>
+          <p>The catalogue that its sidecar has now has no function of this name, though nobody deleted it. It is delivered when the function is there again.</p>
+        </div>
+      )}
       {call && <Attempts call={call} />}
       {call && <Request call={call} />}
       {call && <Result call={call} />}

@@ -1166,6 +1166,11 @@ export type Invocation = {
      * The trigger that made it; null: a caller did.
      */
     trigger?: string | null;
+    /**
+     * What it waits for: `function` (the catalogue that its sidecar has in force does not have it, though nobody deleted it),
+     * `retry` (the time of its next attempt) or `turn` (calls before it, or room in an instance); null: nothing.
+     */
+    waits_for?: string | null;
 };
 
 /**

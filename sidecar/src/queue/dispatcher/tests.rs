@@ -244,10 +244,13 @@ async fn calls_wait_for_the_configuration_and_die_with_their_function() {
     let dispatcher = dispatch(&fixture, invoke, policies);
     let first = accept(&fixture, record("a")).await;
     tokio::task::yield_now().await;
-    assert_eq!(state(&fixture, &first, "queued").await.call.tries, 0);
+    let view = state(&fixture, &first, "queued").await;
+    assert_eq!(view.call.tries, 0);
+    assert_eq!(dispatcher.shown(&view).waits_for, "function");
     *lookup.lock() = Lookup::Known(AsyncPolicy::DEFAULT);
     dispatcher.config_changed();
-    state(&fixture, &first, "succeeded").await;
+    let view = state(&fixture, &first, "succeeded").await;
+    assert_eq!(dispatcher.shown(&view).waits_for, "");
     *lookup.lock() = Lookup::Deleted;
     dispatcher.config_changed();
     let second = accept(&fixture, record("b")).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateless_common::problem::Code;
 use gateless_core::access::Access;
+use gateless_core::call::waits::WaitsFor;
 use gateless_core::config::{self, AsyncPolicy, Visibility};
 use gateless_core::hold::Caller;
 use gateless_core::name::{FunctionName, NodeId};
@@ -83,12 +84,13 @@ async fn accepted_call_is_answered_202_with_where_to_look() {
 
     let id = CallId::parse(&id).unwrap();
     let view = fixture.queue.calls.get(&id).await.unwrap();
-    let shown = json(&status_response(&wire::call(&view)));
+    let shown = json(&status_response(&wire::call(&view, Some(WaitsFor::Turn))));
     assert_eq!(
         (&shown["state"], &shown["path"]),
         (&"queued".into(), &"/x?y=1".into())
     );
     assert_eq!(shown["accepted_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(shown["waits_for"], "turn");
     assert_eq!(shown["finished_at"], Value::Null);
     assert_eq!(shown["body_bytes"], 4);
     for hidden in ["callback_url", "callback_state", "callback_error"] {

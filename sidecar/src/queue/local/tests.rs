@@ -337,7 +337,7 @@ async fn a_clock_that_is_set_makes_no_call_older_or_younger() {
     let id = accepted.unwrap().id;
     let shown = async |queue: &Local| {
         let view = queue.get(&id).await.unwrap();
-        crate::queue::wire::call(&view).accepted_at_ms
+        crate::queue::wire::call(&view, None).accepted_at_ms
     };
     let millis = |time: Time| time.as_nanos() / 1_000_000;
     stepped.step("one", 101, START + 5 * HOUR);

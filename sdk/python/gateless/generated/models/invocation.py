@@ -41,6 +41,9 @@ class Invocation:
         reason (None | str | Unset): Why it is dead or cancelled.
         status (int | None | Unset): The function's own status; null: it has not answered.
         trigger (None | str | Unset): The trigger that made it; null: a caller did.
+        waits_for (None | str | Unset): What it waits for: `function` (the catalogue that its sidecar has in force does
+            not have it, though nobody deleted it),
+            `retry` (the time of its next attempt) or `turn` (calls before it, or room in an instance); null: nothing.
     """
 
     attempts: list[Attempt]
@@ -63,6 +66,7 @@ class Invocation:
     reason: None | str | Unset = UNSET
     status: int | None | Unset = UNSET
     trigger: None | str | Unset = UNSET
+    waits_for: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,6 +159,12 @@ class Invocation:
         else:
             trigger = self.trigger
 
+        waits_for: None | str | Unset
+        if isinstance(self.waits_for, Unset):
+            waits_for = UNSET
+        else:
+            waits_for = self.waits_for
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -191,6 +201,8 @@ class Invocation:
             field_dict["status"] = status
         if trigger is not UNSET:
             field_dict["trigger"] = trigger
+        if waits_for is not UNSET:
+            field_dict["waits_for"] = waits_for
 
         return field_dict
 
@@ -338,6 +350,15 @@ class Invocation:
 
         trigger = _parse_trigger(d.pop("trigger", UNSET))
 
+        def _parse_waits_for(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        waits_for = _parse_waits_for(d.pop("waits_for", UNSET))
+
         invocation = cls(
             attempts=attempts,
             body_bytes=body_bytes,
@@ -359,6 +380,7 @@ class Invocation:
             reason=reason,
             status=status,
             trigger=trigger,
+            waits_for=waits_for,
         )
 
         invocation.additional_properties = d
