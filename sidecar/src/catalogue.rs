@@ -146,7 +146,13 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         saver.clone(),
     ));
     let cache_bytes = config.artifact_cache_bytes;
-    let artifacts = Artifacts::new(artifacts, connect(), watcher.catalogue(), cache_bytes);
+    let artifacts = Artifacts::new(
+        artifacts,
+        connect(),
+        watcher.catalogue(),
+        watcher.connected(),
+        cache_bytes,
+    );
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     tasks.spawn(persist::run(saver.clone(), log, stop.clone()));

@@ -6,8 +6,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use gateless_tests::call::send;
+use gateless_tests::process::test_function_bin;
 use gateless_tests::wait::when;
 use gateless_tests::{Cluster, Spec, eventually};
 use http::Method;
@@ -208,4 +210,73 @@ async fn a_host_without_a_catalogue_says_so_and_gets_one_from_its_peers() {
     cluster.start_server();
     cluster.settled().await;
     until_taken(&cluster, "true").await;
+}
+
+/// Uploads a program as a bundle; its digest.
+async fn upload(cluster: &Cluster, program: &str) -> String {
+    let file = cluster.file("bundle");
+    fs::write(&file, program).unwrap();
+    let summed = Command::new("sha256sum").arg(&file).output().unwrap();
+    let summed = String::from_utf8(summed.stdout).unwrap();
+    let sha256 = summed.split_whitespace().next().unwrap().to_owned();
+    let api = &cluster.api;
+    let url = format!("{}/v1/namespaces/default/artifacts/{sha256}", api.base);
+    let put = reqwest::Client::new().put(url).bearer_auth(&api.token);
+    let put = put.body(program.to_owned()).send().await.unwrap();
+    assert!(put.status().is_success(), "{put:?}");
+    sha256
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_whose_folder_was_emptied_gets_bundles_from_its_peers_while_the_server_is_dead() {
+    let mut cluster = Cluster::of(2).await;
+    let program = test_function_bin();
+    let script = format!("#!/bin/sh\nexec {}\n", program.display());
+    let sha256 = upload(&cluster, &script).await;
+    // What needs an instance runs on the second.
+    let first = cluster.sidecars[0].node();
+    let drain = format!("/sidecars/{first}/drain");
+    cluster.api.send(Method::POST, &drain, None).await;
+    let bundle = json!({"sha256": sha256, "format": "executable"});
+    let spec = Spec::new()
+        .with("process/command", json!(["./executable"]))
+        .with("process/bundle", bundle);
+    cluster.deploy("packed", spec).await;
+    cluster.saved("packed").await;
+    for sidecar in &cluster.sidecars {
+        eventually("both have the bundle", async || {
+            let file = sidecar.data().join("artifacts").join(&sha256);
+            when(file.is_file(), file)
+        })
+        .await;
+    }
+
+    cluster.kill_server();
+    let emptied = &mut cluster.sidecars[1];
+    emptied.kill();
+    // Who it is nobody but the server could give it again.
+    for entry in fs::read_dir(emptied.data()).unwrap().map(Result::unwrap) {
+        match entry.file_name().to_str().unwrap() {
+            "identity" | "node-id" => {}
+            _ if entry.file_type().unwrap().is_dir() => fs::remove_dir_all(entry.path()).unwrap(),
+            _ => fs::remove_file(entry.path()).unwrap(),
+        }
+    }
+    emptied.start();
+    cluster.meshed().await;
+    let second = cluster.sidecars[1].node();
+    for sidecar in &cluster.sidecars {
+        eventually("it runs what it got from its peer", async || {
+            let answer = sidecar.public().get("/function/packed/").await;
+            when(answer.status == 200 && answer.node() == second, answer)
+        })
+        .await;
+    }
+    assert!(
+        cluster.sidecars[1]
+            .data()
+            .join("artifacts")
+            .join(&sha256)
+            .is_file()
+    );
 }

@@ -133,6 +133,8 @@ pub(super) struct Artifacts {
     folder: Arc<Folder>,
     server: ServerChannel,
     catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// Whether the server is there.
+    connected: watch::Receiver<bool>,
     bound: u64,
     /// Who may have what the server does not deliver.
     peers: OnceLock<cluster::Handle>,
@@ -145,12 +147,14 @@ impl Artifacts {
         folder: Folder,
         server: ServerChannel,
         catalogue: watch::Receiver<Arc<Catalogue>>,
+        connected: watch::Receiver<bool>,
         bound: u64,
     ) -> Self {
         Self {
             folder: Arc::new(folder),
             server,
             catalogue,
+            connected,
             bound,
             peers: OnceLock::new(),
             fetching: Mutex::default(),
@@ -202,32 +206,40 @@ impl Artifacts {
         }
     }
 
-    /// From the server, or when it does not deliver from any peer that has it: the digest says whether it is right.
+    /// From the server, or from any peer that has it when the server does not deliver; from peers first while the server is away, as
+    /// to find that out may take long. The digest says whether it is right.
     async fn download(&self, sha256: &str, path: &Path) -> Result<(), FetchError> {
-        let request = || FetchArtifactRequest {
-            sha256: sha256.to_owned(),
-        };
+        let is_there = *self.connected.borrow();
+        if !is_there && self.ask_peers(sha256, path).await {
+            return Ok(());
+        }
         let mut server = ConfigServiceClient::new(self.server.clone());
-        let answer = server.fetch_artifact(request());
-        let failed = match self.keep(sha256, path, answer).await {
-            Err(failed @ (FetchError::Unavailable { .. } | FetchError::NotFound(_))) => failed,
-            done => return done,
-        };
+        let answer = server.fetch_artifact(wanted(sha256));
+        match self.keep(sha256, path, answer).await {
+            Err(FetchError::Unavailable { .. } | FetchError::NotFound(_))
+                if is_there && self.ask_peers(sha256, path).await =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Whether a peer had it.
+    async fn ask_peers(&self, sha256: &str, path: &Path) -> bool {
         let Some(peers) = self.peers.get() else {
-            return Err(failed);
+            return false;
         };
         let members = peers.members().borrow().clone();
         for channel in members.iter().filter_map(|peer| peers.channel(&peer.node)) {
             let mut peer = PeerServiceClient::new(channel);
-            match self
-                .keep(sha256, path, peer.fetch_artifact(request()))
-                .await
-            {
-                Ok(()) => return Ok(()),
+            let answer = peer.fetch_artifact(wanted(sha256));
+            match self.keep(sha256, path, answer).await {
+                Ok(()) => return true,
                 Err(error) => tracing::debug!(%error, "no artifact from a peer"),
             }
         }
-        Err(failed)
+        false
     }
 
     async fn keep(
@@ -297,6 +309,12 @@ impl Artifacts {
         if let Err(error) = blocking(move || folder.shrink(bound, &keep)).await {
             tracing::warn!(%error, "the artifact cache could not be shrunk");
         }
+    }
+}
+
+fn wanted(sha256: &str) -> FetchArtifactRequest {
+    FetchArtifactRequest {
+        sha256: sha256.to_owned(),
     }
 }
 
