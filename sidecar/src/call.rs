@@ -27,5 +27,5 @@ mod timing;
 mod upgrade;
 
 pub use payload::Payload;
-pub use request::{Call, Queued, Slot};
+pub use request::{Call, Queued, Slot, Told};
 pub use send::{Proxy, Reserve, pick};

@@ -25,7 +25,7 @@ use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::{Maker, Principal};
 use gateless_sidecar::queue::callback::{Destinations, Functions};
-use gateless_sidecar::queue::invoke::{Answer, Exchange};
+use gateless_sidecar::queue::invoke::{Answer, Exchange, Slot};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Dispatcher, Inbox, InvokeError, Local, Lookup, Queue};
@@ -77,8 +77,13 @@ fn answer(status: u16) -> Result<Answer, InvokeError> {
 struct Nowhere;
 
 impl Functions for Nowhere {
-    fn call(&self, _: Principal, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
-        Box::pin(std::future::ready(None))
+    fn call(
+        &self,
+        _: Principal,
+        _: Request<Bytes>,
+        _: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>> {
+        Box::pin(std::future::ready(Err("there is no way".to_owned())))
     }
 }
 

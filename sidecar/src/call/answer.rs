@@ -7,15 +7,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use gateless_core::balancer::Outcome;
 use http_body::{Body as _, Frame, SizeHint};
 
+pub use super::broken::Blamed;
 use super::leave;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Error, Inbound};
 use crate::endpoint::patience::{Found, Patience};
 use crate::endpoint::pool::Conn;
+use crate::endpoint::unprocessed;
 use crate::endpoint::watchdog::Watch;
-use crate::runtime::Lease;
+use crate::runtime::{Endpoint, Lease};
 
 /// What a call keeps until its answer is through.
 pub struct Held {
@@ -37,6 +40,26 @@ impl Held {
             conn.finish();
         }
     }
+}
+
+/// An answer broke off in its middle, and who is to blame: the instance, with every call that was inside, or its host.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct BrokenOff {
+    pub by: Blamed,
+    pub cause: Error,
+}
+
+/// Charges an answer that broke off to the endpoint it came from. That of a component is its request's own: no other was inside.
+fn broken_off(lease: &mut Lease, cause: Error) -> Error {
+    let by = match &**lease.endpoint() {
+        Endpoint::Component { .. } => return cause,
+        Endpoint::Local { .. } => Blamed::Instance,
+        Endpoint::Remote { .. } if unprocessed::is_told(&cause) => Blamed::Instance,
+        Endpoint::Remote { .. } => Blamed::Peer,
+    };
+    lease.set_outcome(Outcome::Failed);
+    BrokenOff { by, cause }.into()
 }
 
 /// An answer's body that carries its permit until the last byte.
@@ -134,9 +157,12 @@ impl http_body::Body for Tracked {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                (this.watch, this.held) = (None, None);
-                Poll::Ready(Some(Err(error)))
+            Poll::Ready(Some(Err(cause))) => {
+                this.watch = None;
+                Poll::Ready(Some(Err(match this.held.take() {
+                    Some(mut held) => broken_off(&mut held.lease, cause),
+                    None => cause,
+                })))
             }
             Poll::Ready(None) => {
                 this.finish();

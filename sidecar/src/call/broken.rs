@@ -15,7 +15,7 @@ use crate::runtime::{Lease, Relay};
 
 /// What broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blamed {
+pub enum Blamed {
     /// The instance; or nothing was sent.
     Instance,
     /// The sidecar of its host, with the call on its way.

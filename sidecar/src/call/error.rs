@@ -40,6 +40,10 @@ pub enum Phase {
     Run,
 }
 
+/// In the extensions of an answer that says that its call never left, for who made it in this process; and why.
+#[derive(Debug, Clone)]
+pub struct Unmade(pub String);
+
 /// Why a call got no answer from its function.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -216,6 +220,23 @@ impl Error {
         }
     }
 
+    /// Whether the call never left: there was no room for it, or no instance, and the function never saw it.
+    #[must_use]
+    pub const fn is_unmade(&self) -> bool {
+        matches!(
+            self,
+            Self::Overflow { .. }
+                | Self::Failing { .. }
+                | Self::Gate(_)
+                | Self::NoRevision(_)
+                | Self::NoCatalogue(_)
+                | Self::NoMemory
+                | Self::Deadline(Phase::Hold | Phase::Queue)
+                | Self::Instance { seen: false, .. }
+                | Self::Own(Own::ShuttingDown)
+        )
+    }
+
     /// What is the matter, for programs, and what to do about it. The code has its HTTP status in [`Code::status`].
     #[must_use]
     pub fn row(&self) -> (Code, &'static str) {
@@ -354,8 +375,11 @@ impl Error {
             });
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = self {
-            limits::show(headers, left);
+        if let Self::NotAdmitted(_, policy::Refused::Rate(left)) = &self {
+            limits::show(headers, *left);
+        }
+        if self.is_unmade() {
+            response.extensions_mut().insert(Unmade(self.to_string()));
         }
         response
     }

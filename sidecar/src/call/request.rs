@@ -12,6 +12,7 @@ use gateless_core::policy::{Identity, Principal, Proof, Subject};
 use gateless_core::time::Time;
 use http::{Method, request};
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::bodies::{Bodies, Memory};
@@ -93,6 +94,24 @@ pub struct Queued {
     pub within: Duration,
     /// Told about that.
     pub slot: Slot,
+}
+
+/// In the extensions of a request of this process: whoever made it is told when it has its permit.
+#[derive(Clone)]
+pub struct Told(Arc<Mutex<Option<Slot>>>);
+
+impl Told {
+    /// Of a request.
+    #[must_use]
+    pub fn new(slot: Slot) -> Self {
+        Self(Arc::new(Mutex::new(Some(slot))))
+    }
+
+    fn found(&self) {
+        if let Some(slot) = self.0.lock().take() {
+            slot.found();
+        }
+    }
 }
 
 /// Tells that a queued call has its permit and goes out.
@@ -216,6 +235,9 @@ impl Call {
             let limit = timeout.map_or(within, |timeout| timeout.min(within));
             self.deadline = Some(clock::now() + limit);
             slot.found();
+        }
+        if let Some(told) = self.parts.extensions.get::<Told>() {
+            told.found();
         }
     }
 

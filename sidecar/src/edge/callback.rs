@@ -14,6 +14,8 @@ use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
 
 use super::{Edge, route};
+use crate::call::error::Unmade;
+use crate::call::{Slot, Told};
 use crate::endpoint::body::Inbound;
 use crate::queue::callback::Functions;
 use crate::queue::invoke::Answer;
@@ -39,17 +41,23 @@ impl Functions for Router {
         &self,
         principal: Principal,
         request: Request<Bytes>,
-    ) -> BoxFuture<'static, Option<Answer>> {
+        slot: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>> {
         let edge = self.edge.get();
         let edge = edge.and_then(|(edge, host)| Some((edge.upgrade()?, host.clone())));
         Box::pin(async move {
-            let (edge, host) = edge?;
+            let away = || "the sidecar does not route calls yet, or any longer".to_owned();
+            let (edge, host) = edge.ok_or_else(away)?;
             let mut request = request.map(|body| Inbound::Whole(Some(body)));
             request.headers_mut().insert(header::HOST, host);
+            request.extensions_mut().insert(Told::new(slot));
             // A key opened the function that was called; to another its holder is anyone.
             let (identity, source) = (principal.maker.acts_as(), principal.source);
             let answered = route::within(&edge, request, identity, source).await;
-            Some(answered.map(BodyExt::boxed_unsync))
+            match answered.extensions().get::<Unmade>() {
+                Some(Unmade(why)) => Err(why.clone()),
+                None => Ok(answered.map(BodyExt::boxed_unsync)),
+            }
         })
     }
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -24,6 +25,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
+
+/// For a connection to be there, its name resolved: less than any exchange over it may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where a URL leads.
 fn port(uri: &Uri) -> u16 {
@@ -141,7 +145,7 @@ impl tower::Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let egress = self.0.clone();
-        Box::pin(async move {
+        let connecting = async move {
             let host = uri.host().unwrap_or_default();
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let found = lookup_host((host, port(&uri))).await?;
@@ -158,6 +162,10 @@ impl tower::Service<Uri> for Connector {
             let stream = TcpStream::connect(&allowed[..]).await?;
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(stream))
+        };
+        Box::pin(async move {
+            let connected = tokio::time::timeout(CONNECT_WITHIN, connecting).await;
+            connected.map_err(io::Error::from)?
         })
     }
 }

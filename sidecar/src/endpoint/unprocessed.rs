@@ -30,3 +30,10 @@ pub(super) fn of(error: &hyper::Error) -> Option<Unprocessed> {
     let refused = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
     refused.then_some(Unprocessed::Refused)
 }
+
+/// Whether the other end of a connection over HTTP/2 ended this one stream itself, so that it lives: what was behind it broke off.
+pub(crate) fn is_told(error: &crate::endpoint::body::Error) -> bool {
+    let cause = error.downcast_ref::<hyper::Error>();
+    let cause = cause.and_then(|error| error.source()?.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_remote() && cause.is_reset())
+}

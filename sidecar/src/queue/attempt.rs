@@ -23,6 +23,7 @@ use super::lifecycle::{self, Begin};
 use super::types::{CallId, CallResult, Ended, Record};
 use super::work::{Delivery, Job, Lease, Update};
 use super::{Error, headers};
+use crate::call::answer::{Blamed, BrokenOff};
 
 /// An attempt that is written down as begun.
 pub(super) struct UnderWay {
@@ -227,10 +228,11 @@ async fn collect(exchange: Exchange, limit: u64) -> Ended {
             Ok(Err(_)) => continue,
             Err(cause) => {
                 let error = format!("the answer broke off: {cause}");
-                return match cause.is::<hyper::Error>() {
-                    true => Ended::Crashed { error },
-                    // It took too long.
-                    false => Ended::Failed {
+                return match cause.downcast_ref().map(|broken: &BrokenOff| broken.by) {
+                    Some(Blamed::Instance) => Ended::Crashed { error },
+                    Some(Blamed::Peer) => Ended::Interrupted { error },
+                    // It took too long, or a component was ended: the call's own doing.
+                    None => Ended::Failed {
                         retryable: true,
                         error,
                     },

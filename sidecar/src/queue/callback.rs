@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::invoke::{Answer, BodyError};
+use super::invoke::{Answer, BodyError, Slot};
 use super::types::Callback;
 use super::work::{Delivery, Update};
 use super::{Error, Work, attempt, lifecycle};
@@ -92,13 +92,17 @@ pub fn check_url(url: &str, egress: &Egress) -> Result<(), Error> {
 
 /// Calls functions of this cluster on somebody's behalf; the edge implements it.
 pub trait Functions: Send + Sync + 'static {
-    /// Sends the request, whose URI is a path of the public listener, with these rights. `None`: the sidecar starts or
-    /// ends just now.
+    /// Sends the request, whose URI is a path of the public listener, with these rights. The slot is found when an instance
+    /// has room for it.
+    ///
+    /// # Errors
+    /// Why it never left.
     fn call(
         &self,
         principal: Principal,
         request: Request<Bytes>,
-    ) -> BoxFuture<'static, Option<Answer>>;
+        slot: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>>;
 }
 
 /// Where callbacks go.
@@ -222,40 +226,92 @@ impl Sender {
                 };
                 (sent, format!("it was answered with {status}"))
             }
-            Err(cause) => (Sent::Failed, cut(&cause).to_owned()),
+            Err(Failed { unmade, cause }) => {
+                let sent = if unmade { Sent::Unmade } else { Sent::Failed };
+                (sent, cut(&cause).to_owned())
+            }
         };
         if sent != Sent::Taken {
             tracing::debug!(%id, error, number, "callback failed");
         }
-        let next = lifecycle::callback_sent(number, sent, self.clock.now());
+        let next = lifecycle::callback_sent(sent, &callback, self.clock.now());
         attempt::settle(lease, Update::Callback(next, error)).await;
     }
 
     /// Sends it; the answer's status, or why there is none.
-    async fn post(&self, callback: &Callback) -> Result<u16, String> {
+    async fn post(&self, callback: &Callback) -> Result<u16, Failed> {
         check_url(&callback.url, &self.destinations.outside.egress)
-            .map_err(|error| error.to_string())?;
-        let request = request::of(&callback.url, callback).map_err(|error| error.to_string())?;
-        let is_function = callback.url.starts_with('/');
-        let (principal, client) = (callback.principal.clone(), self.client.clone());
-        let functions = self.destinations.functions.clone();
-        let exchange = async move {
-            if is_function {
-                let answer = functions.call(principal, request).await;
-                let answer = answer.ok_or("the sidecar does not route calls yet, or any longer")?;
-                return Ok::<_, String>(finish(answer).await);
-            }
-            let answer = client.request(request.map(Full::new)).await;
-            let answer = answer.map_err(|error| egress::cause(&error))?;
+            .map_err(|error| Failed::unmade(error.to_string()))?;
+        let request = request::of(&callback.url, callback);
+        let request = request.map_err(|error| Failed::made(error.to_string()))?;
+        if callback.url.starts_with('/') {
+            return self.call(callback, request).await;
+        }
+        let exchange = async {
+            let answer = self.client.request(request.map(Full::new)).await;
+            let answer = answer.map_err(|error| Failed {
+                unmade: error.is_connect(),
+                cause: egress::cause(&error),
+            })?;
             let answer = answer.map(|body| body.map_err(BodyError::from).boxed_unsync());
             Ok(finish(answer).await)
         };
-        let exchange: BoxFuture<'_, _> = Box::pin(exchange);
-        let late = |_| format!("no answer within {} s", TIMEOUT.as_secs());
         tokio::time::timeout(TIMEOUT, exchange)
             .await
-            .map_err(late)?
+            .map_err(|_| late())?
     }
+
+    /// Calls a function; its time counts from when an instance has room for it.
+    async fn call(&self, callback: &Callback, request: Request<Bytes>) -> Result<u16, Failed> {
+        let (slot, found) = Slot::new();
+        let functions = &self.destinations.functions;
+        let answer = functions.call(callback.principal.clone(), request, slot);
+        let answer = async { Ok(finish(answer.await.map_err(Failed::unmade)?).await) };
+        let mut answer = std::pin::pin!(answer);
+        // One that is queued by its function's sidecar waits for no room.
+        if callback.url.starts_with("/function/") {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return answered,
+                // Dropped without a word, the answer says why.
+                Ok(()) = found => {}
+                () = tokio::time::sleep(TIMEOUT) => {
+                    let secs = TIMEOUT.as_secs();
+                    return Err(Failed::unmade(format!("no instance had room within {secs} s")));
+                }
+            }
+        }
+        tokio::time::timeout(TIMEOUT, answer)
+            .await
+            .map_err(|_| late())?
+    }
+}
+
+/// Why a callback was not answered.
+struct Failed {
+    /// It never got away.
+    unmade: bool,
+    cause: String,
+}
+
+impl Failed {
+    const fn unmade(cause: String) -> Self {
+        Self {
+            unmade: true,
+            cause,
+        }
+    }
+
+    const fn made(cause: String) -> Self {
+        Self {
+            unmade: false,
+            cause,
+        }
+    }
+}
+
+fn late() -> Failed {
+    Failed::made(format!("no answer within {} s", TIMEOUT.as_secs()))
 }
 
 /// The answer's status. Its body is read a little, only so that the connection can be used again.

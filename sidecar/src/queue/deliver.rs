@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use super::invoke::{Answer, Exchange, Fault, Invoke, InvokeError};
-use crate::call::error::{Error, Phase};
+use crate::call::error::Error;
 use crate::call::{Call, Payload, Proxy, Queued, Slot, headers};
 use crate::endpoint::body::Body;
 
@@ -40,14 +40,10 @@ pub(crate) fn to_answer(sent: Result<Response<Body>, Error>) -> Result<Answer, I
 
 fn fault(error: &Error) -> Fault {
     match error {
-        Error::Overflow { .. }
-        | Error::Failing { .. }
-        | Error::Gate(_)
-        | Error::NoRevision(_)
-        | Error::UnknownFunction(_)
-        | Error::Deadline(Phase::Hold | Phase::Queue)
-        | Error::Instance { seen: false, .. } => Fault::Unmade,
-        Error::Instance { seen: true, .. } => Fault::Instance,
+        error if error.is_unmade() => Fault::Unmade,
+        // Its catalogue was replaced meanwhile; what is deleted is buried by the dispatcher.
+        Error::UnknownFunction(_) => Fault::Unmade,
+        Error::Instance { .. } => Fault::Instance,
         Error::Peer { .. } | Error::HostLost(_) => Fault::Between,
         other => {
             let status = other.status();

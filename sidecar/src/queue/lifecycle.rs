@@ -8,7 +8,7 @@ use gateless_core::config::AsyncPolicy;
 use gateless_core::time::Time;
 
 use super::calls::{Change, Decision};
-use super::types::{CallResult, Ended};
+use super::types::{CallResult, Callback, Ended};
 
 /// Why a call was called off that its caller had sent again.
 const YIELDED: &str =
@@ -147,10 +147,10 @@ pub const fn forget(call: &Call, _: Time) -> Result<Decision, Conflict> {
     }
 }
 
-/// The try of this number to send a callback has ended.
+/// A try to send a callback has ended.
 #[must_use]
-pub fn callback_sent(number: u32, sent: callback::Sent, now: Time) -> callback::Next {
-    callback::after(number, sent, now, rand::random())
+pub fn callback_sent(sent: callback::Sent, of: &Callback, now: Time) -> callback::Next {
+    callback::after(of.attempt, sent, of.finished, now, rand::random())
 }
 
 fn decide(call: &Call, event: &Event, now: Time) -> Result<Decision, Conflict> {

@@ -342,8 +342,10 @@ pub struct Callback {
     pub url: String,
     /// Whose rights it has.
     pub principal: Principal,
-    /// From 1.
+    /// From 1; one that never got away was none.
     pub attempt: u32,
+    /// When the call ended.
+    pub finished: Time,
     /// The call's state.
     pub state: &'static str,
     /// The answer, unless there was none.

@@ -97,6 +97,7 @@ mod tests {
                 body: Bytes::from_static(b"made"),
                 truncated: false,
             }),
+            finished: Time::default(),
             took: Duration::from_millis(5),
         }
     }

@@ -68,6 +68,12 @@ pub(in crate::queue) async fn callback_that_is_released_or_fails_is_due_again_la
     let wait = Duration::from_secs(1);
     queue.callback().await.lease.release(wait);
     assert!(queue.no_callback_is_due().await);
+    // Nor does one that never got away.
+    queue.clock.advance(wait);
+    let unmade = Update::Callback(Next::Unmade(queue.now() + wait), "no room".into());
+    queue.callback().await.lease.settle(unmade).await.unwrap();
+    assert_eq!(queue.view(&id).await.callback_error, "no room");
+    assert!(queue.no_callback_is_due().await);
     for number in 1..TRIES {
         queue.clock.advance(wait);
         let delivery = queue.callback().await;

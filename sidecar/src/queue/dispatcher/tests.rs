@@ -13,7 +13,7 @@ use super::*;
 use crate::endpoint::egress::Outside;
 use crate::queue::callback::Functions;
 use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
-use crate::queue::invoke::Answer;
+use crate::queue::invoke::{Answer, Slot};
 use crate::queue::types::{CallbackState, View};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -71,8 +71,13 @@ fn with_functions(
 struct Away;
 
 impl Functions for Away {
-    fn call(&self, _: Principal, _: Request<Bytes>) -> BoxFuture<'static, Option<Answer>> {
-        Box::pin(std::future::ready(None))
+    fn call(
+        &self,
+        _: Principal,
+        _: Request<Bytes>,
+        _: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>> {
+        Box::pin(std::future::ready(Err("there is no way".to_owned())))
     }
 }
 

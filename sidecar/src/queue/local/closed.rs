@@ -129,11 +129,11 @@ impl Batch<'_> {
         if stored.callback != CallbackState::Pending {
             return Err(self.stale(key, sent.epoch));
         }
-        stored.callback_tries += 1;
+        stored.callback_tries += u32::from(sent.next.counts());
         stored.callback_error.clone_from(&sent.error);
         let mut index = self.shared.index.lock();
         index.callback_leases.remove(&key);
-        if let Next::Again(at) = sent.next {
+        if let Next::Again(at) | Next::Unmade(at) = sent.next {
             stored.callback_due = at;
             self.callbacks.push((at, key));
         } else {

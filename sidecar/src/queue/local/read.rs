@@ -165,7 +165,10 @@ fn record(engine: &Engine, id: &CallId) -> Result<Record, Error> {
 /// `None` when the call isn't finished or its callback isn't pending any more.
 fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u32)>, Error> {
     let (head, stored) = call(engine, &id, key)?;
-    if stored.call.state.finished_at().is_none() || stored.callback != CallbackState::Pending {
+    let Some(finished) = stored.call.state.finished_at() else {
+        return Ok(None);
+    };
+    if stored.callback != CallbackState::Pending {
         return Ok(None);
     }
     let value = engine.results.get(key).map_err(unavailable)?;
@@ -177,6 +180,7 @@ fn callback(engine: &Engine, id: CallId, key: Key) -> Result<Option<(Callback, u
         id,
         function: stored.function,
         attempt: stored.callback_tries.saturating_add(1),
+        finished,
         state: stored.call.state.as_str(),
         result: value.map(|v| result_from_bytes(&v)).transpose()?,
         took: stored

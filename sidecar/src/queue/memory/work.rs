@@ -175,6 +175,7 @@ impl Memory {
             principal: entry.record.principal.clone(),
             url: entry.record.callback.clone().unwrap_or_default(),
             attempt: entry.callback_tries + 1,
+            finished: entry.call.state.finished_at().unwrap_or_default(),
             state: entry.call.state.as_str(),
             result: entry.result.clone(),
             took: entry
@@ -215,10 +216,10 @@ impl Memory {
             }
             Update::Callback(next, error) if entry.callback_leased => {
                 entry.callback_leased = false;
-                entry.callback_tries += 1;
+                entry.callback_tries += u32::from(next.counts());
                 entry.callback_error = error;
                 match next {
-                    Next::Again(at) => entry.callback_due = at,
+                    Next::Again(at) | Next::Unmade(at) => entry.callback_due = at,
                     Next::Delivered => entry.callback = CallbackState::Delivered,
                     Next::GivenUp => entry.callback = CallbackState::Failed,
                 }

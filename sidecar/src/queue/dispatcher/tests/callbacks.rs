@@ -125,10 +125,12 @@ impl Functions for Noted {
         &self,
         principal: Principal,
         request: Request<Bytes>,
-    ) -> BoxFuture<'static, Option<Answer>> {
+        _: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>> {
         let mut noted = self.0.lock().unwrap();
         noted.push((principal, request.uri().to_string()));
-        Box::pin(std::future::ready(reply(403, "no").ok()))
+        let refused = reply(403, "no").map_err(|error| error.to_string());
+        Box::pin(std::future::ready(refused))
     }
 }
 
@@ -171,6 +173,82 @@ async fn callback_that_was_kept_before_its_address_was_refused_is_not_sent() {
     let view = until(&fixture, &id, |v| !v.callback_error.is_empty()).await;
     assert!(
         view.callback_error.contains("loopback"),
+        "{}",
+        view.callback_error
+    );
+    dispatcher.stop(Duration::from_secs(9)).await;
+}
+
+/// There is no room, so often, and then there is.
+struct Crowded(Mutex<u32>);
+
+impl Functions for Crowded {
+    fn call(
+        &self,
+        _: Principal,
+        request: Request<Bytes>,
+        slot: Slot,
+    ) -> BoxFuture<'static, Result<Answer, String>> {
+        let mut left = self.0.lock().unwrap();
+        let answered = if *left > 0 {
+            *left -= 1;
+            Err("every instance is full".to_owned())
+        } else {
+            slot.found();
+            assert_eq!(request.headers()["x-gateless-attempt"], "1");
+            reply(200, "taken").map_err(|error| error.to_string())
+        };
+        Box::pin(std::future::ready(answered))
+    }
+}
+
+#[tokio::test]
+async fn callback_that_never_got_away_is_no_try() {
+    let fixture = Fixture::memory();
+    let answers = scripted(|_| now(reply(200, "made")));
+    // More often than there are tries.
+    let functions = Arc::new(Crowded(Mutex::new(15)));
+    let dispatcher = with_functions(&fixture, answers, known, functions);
+    let record = Record {
+        callback: Some("/function/crowded".into()),
+        ..record("a")
+    };
+    let id = accept(&fixture, record).await;
+    until(&fixture, &id, |view| {
+        fixture.clock.advance(Duration::from_secs(5));
+        view.callback_state == CallbackState::Delivered
+    })
+    .await;
+    dispatcher.stop(Duration::from_secs(9)).await;
+}
+
+#[tokio::test]
+async fn callback_to_a_host_that_takes_no_connection_is_tried_for_an_hour() {
+    let fixture = Fixture::memory();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/cb", closed.local_addr().unwrap());
+    drop(closed);
+    let answers = scripted(|_| now(reply(200, "made")));
+    let dispatcher = dispatch(&fixture, answers, known);
+    let record = Record {
+        callback: Some(url),
+        ..record("a")
+    };
+    let id = accept(&fixture, record).await;
+    let finished = state(&fixture, &id, "succeeded")
+        .await
+        .call
+        .state
+        .finished_at();
+    let view = until(&fixture, &id, |view| {
+        fixture.clock.advance(Duration::from_secs(30));
+        view.callback_state == CallbackState::Failed
+    })
+    .await;
+    let waited = fixture.now().since(finished.unwrap());
+    assert!(waited >= Duration::from_secs(3600), "{waited:?}");
+    assert!(
+        view.callback_error.contains("cannot be reached"),
         "{}",
         view.callback_error
     );

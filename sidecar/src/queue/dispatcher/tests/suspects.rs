@@ -2,8 +2,12 @@
 
 use parking_lot::Mutex;
 
+use http_body::Frame;
+use http_body_util::StreamBody;
+
 use super::*;
-use crate::queue::invoke::{Fault, Slot};
+use crate::call::answer::{Blamed, BrokenOff};
+use crate::queue::invoke::{BodyError, Fault};
 
 /// One process: a call whose body says so ends it, with every call that is inside.
 struct Process {
@@ -97,5 +101,52 @@ async fn calls_that_end_the_process_take_no_good_one_along() {
         }
     }
     assert!(!inside.lock().mixed, "a suspect is tried alone");
+    dispatcher.stop(Duration::from_secs(9)).await;
+}
+
+/// An answer whose body begins and then fails so.
+fn broken_off(cause: BodyError) -> Result<Answer, InvokeError> {
+    let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err(cause)];
+    let body = StreamBody::new(futures_util::stream::iter(frames));
+    Ok(http::Response::new(body.boxed_unsync()))
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_charged_to_whoever_broke() {
+    let fixture = Fixture::memory();
+    let by = |by| -> BodyError {
+        let cause = "it ended".into();
+        BrokenOff { by, cause }.into()
+    };
+    let answers = scripted(move |n| {
+        now(match n {
+            1 => broken_off(by(Blamed::Peer)),
+            2 => broken_off(by(Blamed::Instance)),
+            3 => broken_off("the component was ended".into()),
+            _ => reply(200, "whole"),
+        })
+    });
+    let policy = AsyncPolicy {
+        backoff_max: Duration::ZERO,
+        ..AsyncPolicy::DEFAULT
+    };
+    let dispatcher = dispatch(&fixture, answers, move |_: &FunctionName| {
+        Lookup::Known(policy)
+    });
+    let id = accept(&fixture, record("a")).await;
+    let view = state(&fixture, &id, "succeeded").await;
+    // What was between is no try of the call's, and its own failure makes it no suspect.
+    let call = &view.call;
+    assert_eq!(
+        (call.tries, call.interruptions, call.suspect),
+        (3, 1, false)
+    );
+    let errors: Vec<_> = call.attempts.iter().map(|a| a.error.as_str()).collect();
+    let broke = |why: &str| format!("the answer broke off: {why}");
+    let ended = broke("it ended");
+    assert_eq!(
+        errors,
+        [&ended, &ended, &broke("the component was ended"), ""]
+    );
     dispatcher.stop(Duration::from_secs(9)).await;
 }
