@@ -11,6 +11,7 @@ mod deferred;
 pub mod doors;
 mod host;
 mod internal;
+mod life;
 pub mod openfaas;
 mod peer;
 mod prove;

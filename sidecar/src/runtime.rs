@@ -169,6 +169,9 @@ impl Registry {
         }
         self.table.store(Arc::new(table));
         for (old, new) in retired {
+            if let Some(new) = &new {
+                new.is_current();
+            }
             old.retire(new.as_deref());
             if new.is_none() {
                 self.shared.metrics.forget(&old.config.name);

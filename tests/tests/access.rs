@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 use gateless_tests::call::send;
-use gateless_tests::{Answer, Api, Caller, Cluster, Spec};
+use gateless_tests::wait::{PATIENCE, when};
+use gateless_tests::{Answer, Api, Caller, Cluster, Spec, eventually};
 use http::Method;
 use serde_json::json;
 
@@ -252,6 +253,58 @@ async fn keys_open_a_function_until_they_are_revoked() {
     call(&public, "/function/hello/", "x-api-key", &bob)
         .await
         .expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_opened_ends_with_the_key() {
+    let cluster = Cluster::of(2).await;
+    // Two streams fill its only instance, so that another call waits.
+    let closed = Spec::new()
+        .with("access/auth", "key")
+        .concurrency(2)
+        .scale(1, 1);
+    cluster.deploy("hello", closed).await;
+    let keys = format!("{}/keys", Api::path("hello"));
+    let create = async |name: &str| {
+        let wanted = json!({"name": name});
+        let made = cluster.api.send(Method::POST, &keys, Some(&wanted)).await;
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (mut ann, bob) = (create("ann").await, create("bob").await);
+    // One of the two sidecars forwards to the other.
+    for sidecar in &cluster.sidecars {
+        cluster.settled().await;
+        let open = async |key: &str| {
+            let path = "/function/hello/sse?n=100000&ms=20";
+            let call = sidecar.public().request(Method::GET, path);
+            let mut stream = call.header("x-api-key", key).send().await.unwrap();
+            assert_eq!(stream.status(), 200);
+            stream.chunk().await.unwrap().unwrap();
+            stream
+        };
+        let (mut anns, mut bobs) = (open(&ann).await, open(&bob).await);
+        let waits = sidecar.public().request(Method::POST, "/function/hello/");
+        let waits = tokio::spawn(send(waits.header("x-api-key", &ann).body("x")));
+        eventually("a call waits", async || {
+            let text = sidecar.metrics().await;
+            let held = text.lines().find(|line| line.starts_with("gateless_held "));
+            when(held == Some("gateless_held 1"), format!("{held:?}"))
+        })
+        .await;
+        let revoke = format!("{keys}/ann");
+        cluster.api.send(Method::DELETE, &revoke, None).await;
+        let broke = async { while let Ok(Some(_)) = anns.chunk().await {} };
+        tokio::time::timeout(PATIENCE, broke)
+            .await
+            .expect("the stream goes on");
+        let refused = waits.await.unwrap().unwrap();
+        refused.problem(401, "caller_unproven");
+        for _ in 0..10 {
+            bobs.chunk().await.unwrap().expect("it ended");
+        }
+        drop((anns, bobs));
+        ann = create("ann").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gateless_common::stable_hash;
 
-use crate::access::Auth;
+use crate::access::{Auth, Key};
 use crate::config::{Function, Visibility};
 use crate::limit::{Buckets, Caller, Left};
 use crate::name::NodeId;
@@ -71,6 +71,41 @@ impl Principal {
 pub struct Proof {
     /// The name of the key it has, or [`crate::access::Issuer::principal`].
     pub key: Arc<str>,
+    /// Of the key that was shown; `None`: it was a token, or is known by its name alone.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// For how long what was proved opens the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Until the function's rules change.
+    Good,
+    /// So long at most: milliseconds since 1970.
+    Until(u64),
+    /// No more: the key was revoked or has expired, or the function takes tokens of another issuer.
+    Over,
+}
+
+impl Proof {
+    /// Whether it still opens a function of these rules, `now` milliseconds after 1970. A token proved who calls when the call
+    /// came, and its own end does not end what it opened: it lives for minutes, and nobody can renew one in mid-stream.
+    #[must_use]
+    pub fn standing(&self, auth: &Auth, now: u64) -> Standing {
+        match auth {
+            Auth::None => Standing::Good,
+            Auth::Key(keys) => {
+                let is_it = |key: &&Key| {
+                    key.name == self.key && self.digest.is_none_or(|digest| digest == key.digest)
+                };
+                let found = keys.iter().find(is_it).filter(|key| key.is_good(now));
+                found.map_or(Standing::Over, |key| {
+                    key.expires_at_ms.map_or(Standing::Good, Standing::Until)
+                })
+            }
+            Auth::Jwt(_) if auth.by_principal(&self.key, now).is_some() => Standing::Good,
+            Auth::Jwt(_) => Standing::Over,
+        }
+    }
 }
 
 impl From<Maker> for Principal {

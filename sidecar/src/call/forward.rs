@@ -402,7 +402,8 @@ impl Answer {
         annotate(&mut response, call, timing, revision.label());
         if switching && let Some(caller) = caller_upgrade {
             let instance = hyper::upgrade::on(&mut response);
-            upgrade::join(caller, instance, held, limits.idle_timeout);
+            let over = call.until_over();
+            upgrade::join((caller, over), instance, held, limits.idle_timeout);
             return response.map(|_| Body::empty());
         }
         let (mut parts, incoming) = response.into_parts();

@@ -229,6 +229,17 @@ impl Call {
         self.deadline = limits.map(|limit| self.arrived + limit);
     }
 
+    /// Resolves when what its caller proved opens the function no more.
+    pub(super) fn until_over(&self) -> impl Future<Output = ()> + Send + 'static {
+        let over = self.proof.clone().map(|proof| self.function.is_over(proof));
+        async move {
+            match over {
+                Some(over) => over.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Its first permit is there.
     pub(super) fn permitted(&mut self, timeout: Option<Duration>) {
         if let Some(Queued { within, slot }) = self.queued.take() {

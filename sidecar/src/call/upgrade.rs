@@ -19,8 +19,13 @@ use crate::runtime::Endpoint;
 /// Joins both sides in a task of its own; `held` goes back when they part.
 ///
 /// The call's deadline does not apply any more: a WebSocket may live for days. Without a
-/// byte either way for `idle`, it is closed.
-pub(super) fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Option<Duration>) {
+/// byte either way for `idle`, it is closed, and when what its caller proved is `over`.
+pub(super) fn join(
+    (caller, over): (OnUpgrade, impl Future<Output = ()> + Send + 'static),
+    instance: OnUpgrade,
+    held: Held,
+    idle: Option<Duration>,
+) {
     tokio::spawn(async move {
         let (Ok(caller), Ok(instance)) = tokio::join!(caller, instance) else {
             return;
@@ -39,6 +44,7 @@ pub(super) fn join(caller: OnUpgrade, instance: OnUpgrade, held: Held, idle: Opt
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut caller, &mut instance) => {}
             () = silence(&last, idle) => tracing::debug!("upgraded connection idle, closing it"),
+            () = over => tracing::debug!("the caller's key opens the function no more, closing its connection"),
         }
         held.lease.renew();
         drop(held);

@@ -55,7 +55,10 @@ fn by_key(auth: &Auth, headers: &mut HeaderMap) -> Option<Proof> {
         headers.remove(name);
     }
     set(headers, CALLER, &caller);
-    Some(Proof { key: caller })
+    Some(Proof {
+        key: caller,
+        digest: Some(digest),
+    })
 }
 
 /// Takes the token out of a request, and says whose it is; `None` where there is none.
@@ -95,6 +98,7 @@ pub(super) async fn by_token(
     }
     Ok(Some(Proof {
         key: issuer.principal(&claims.subject),
+        digest: None,
     }))
 }
 

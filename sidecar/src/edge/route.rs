@@ -15,6 +15,7 @@ use super::Edge;
 use super::cors::{self, Foreign};
 use super::doors::Door;
 use super::host::{self, Host};
+use super::life;
 use super::openfaas;
 use super::prove::{self, Proven};
 use crate::call::error::Error;
@@ -151,8 +152,8 @@ async fn route(
     let left = admitted.as_ref().ok().and_then(Admitted::left);
     let answered = match admitted {
         Err(refused) => Err(refused),
-        Ok(call) if is_async => Box::pin(edge.accept(call)).await,
-        Ok(call) => send(edge, call, tagged).await,
+        Ok(call) if is_async => answer(&known, call, |call| Box::pin(edge.accept(call))).await,
+        Ok(call) => answer(&known, call, |call| send(edge, call, tagged)).await,
     };
     let mut answered =
         answered.inspect_err(|error| known.metrics().refused(error.row().0.as_str()));
@@ -173,6 +174,16 @@ async fn route(
 fn with_headers(mut answer: Response<Body>, set: impl FnOnce(&mut HeaderMap)) -> Response<Body> {
     set(answer.headers_mut());
     answer
+}
+
+/// Answers a call for as long as what its caller proved holds.
+async fn answer<F: Future<Output = Result<Response<Body>, Error>>>(
+    function: &Function,
+    call: Admitted<Call>,
+    answering: impl FnOnce(Admitted<Call>) -> F,
+) -> Result<Response<Body>, Error> {
+    let proof = call.get().proof.clone();
+    life::bound(function, proof, answering(call)).await
 }
 
 /// Picks the revision and waits for its answer, or for as long as the caller prefers to wait.

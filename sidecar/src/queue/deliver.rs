@@ -92,7 +92,7 @@ async fn deliver(
     let proof = key.and_then(|key| {
         let caller = auth.by_principal(&key, unix_now().0)?;
         headers::set(&mut parts.headers, headers::CALLER, caller);
-        Some(Proof { key })
+        Some(Proof { key, digest: None })
     });
     let identity = Identity::Queue(maker);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);

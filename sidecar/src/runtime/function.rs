@@ -4,15 +4,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use gateless_core::access::Access;
+use gateless_common::io::unix_now;
+use gateless_core::access::{Access, Auth};
 use gateless_core::config;
 use gateless_core::limit::Buckets;
 use gateless_core::name::RevisionName;
+use gateless_core::policy::{Proof, Standing};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{Revision, Shared};
 use crate::telemetry::metrics::FunctionMetrics;
+
+/// The end of a key is looked for so often at least.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A function with its revisions in the order of its configuration, and its counters.
 pub struct Function {
@@ -23,8 +30,14 @@ pub struct Function {
     metrics: OnceLock<Arc<FunctionMetrics>>,
     /// What its callers have left; shared with the next configuration's function while its rates stay.
     buckets: Option<Arc<Mutex<Buckets>>>,
+    /// Who may call it now, for the calls that are open; shared with the next configuration's function. There is none where callers
+    /// never had to prove anything.
+    rules: Option<Arc<Rules>>,
     shared: Arc<Shared>,
 }
+
+/// A function's rules, and each change of them.
+type Rules = watch::Sender<Auth>;
 
 /// A revision's place.
 struct Slot {
@@ -83,8 +96,15 @@ impl Function {
             None => Buckets::new(access.rate, access.caller_rate)
                 .map(|buckets| Arc::new(Mutex::new(buckets))),
         };
+        let rules = match (old.and_then(|old| old.rules.clone()), &access.auth) {
+            (None, Auth::None) => None,
+            (rules, auth) => {
+                Some(rules.unwrap_or_else(|| Arc::new(watch::Sender::new(auth.clone()))))
+            }
+        };
         Self {
             buckets,
+            rules,
             slots: config.revisions.iter().map(slot).collect(),
             config,
             metrics: old.map(|old| old.metrics.clone()).unwrap_or_default(),
@@ -111,6 +131,39 @@ impl Function {
     /// How many calls it takes, if that is limited.
     pub(crate) fn buckets(&self) -> Option<&Mutex<Buckets>> {
         self.buckets.as_deref()
+    }
+
+    /// Its rules are in force from now on.
+    pub(super) fn is_current(&self) {
+        if let Some(rules) = &self.rules {
+            rules.send_replace(self.config.access.auth.clone());
+        }
+    }
+
+    /// Resolves when what a caller proved opens the function no more; the function's own end ends its calls in order.
+    pub(crate) fn is_over(&self, proof: Proof) -> impl Future<Output = ()> + Send + 'static {
+        let mut rules = self.rules.as_ref().map(|rules| rules.subscribe());
+        async move {
+            let Some(rules) = &mut rules else {
+                return std::future::pending().await;
+            };
+            loop {
+                let now = unix_now().0;
+                let left = match proof.standing(&rules.borrow_and_update(), now) {
+                    Standing::Over => return,
+                    Standing::Good => None,
+                    Standing::Until(end) => Some(Duration::from_millis(end.saturating_sub(now))),
+                };
+                // The wall clock may be set meanwhile.
+                let look = tokio::time::sleep(left.unwrap_or_default().min(LOOK_EVERY));
+                tokio::select! {
+                    changed = rules.changed() => if changed.is_err() {
+                        return std::future::pending().await;
+                    },
+                    () = look, if left.is_some() => {}
+                }
+            }
+        }
     }
 
     pub fn metrics(&self) -> &FunctionMetrics {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::*;
-use crate::access::Access;
+use crate::access::{Access, Issuer};
 use crate::config::Scaling;
 use crate::fixture;
 use crate::limit::Rate;
@@ -192,7 +192,10 @@ fn function_with_keys_is_called_by_who_proved_one() {
                 function,
                 identity: identity.clone(),
                 client: Some(CLIENT),
-                proof: proof.map(|key| Proof { key: key.into() }),
+                proof: proof.map(|key| Proof {
+                    key: key.into(),
+                    digest: None,
+                }),
                 buckets: None,
             };
             Policy::default().admit(call, Time::ZERO).map(|_| ())
@@ -213,7 +216,10 @@ fn callers_with_keys_are_counted_by_key_and_not_by_address() {
         function: fixture::function("hello", Scaling::default()),
         identity: Identity::Anonymous,
         client: Some(client.into()),
-        proof: Some(Proof { key: key.into() }),
+        proof: Some(Proof {
+            key: key.into(),
+            digest: None,
+        }),
         buckets: Some(&buckets),
     };
     let policy = Policy::default();
@@ -221,4 +227,45 @@ fn callers_with_keys_are_counted_by_key_and_not_by_address() {
     assert!(passes("ann", [192, 0, 2, 1]));
     assert!(passes("bob", [192, 0, 2, 1]));
     assert!(!passes("ann", [192, 0, 2, 2]));
+}
+
+#[test]
+fn what_a_key_opened_ends_with_the_key_and_what_a_token_opened_with_its_issuer() {
+    let key = |name: &str, digest, expires_at_ms| Key {
+        name: name.into(),
+        digest: [digest; 32],
+        expires_at_ms,
+    };
+    let of = |key: &str, digest: Option<u8>| Proof {
+        key: key.into(),
+        digest: digest.map(|digest| [digest; 32]),
+    };
+    let check = |auth: &Auth, proof: &Proof, expected| {
+        assert_eq!(proof.standing(auth, 100), expected, "{proof:?}");
+    };
+    let keys = Auth::Key(vec![key("ann", 1, None), key("bob", 2, Some(101))]);
+    check(&keys, &of("ann", Some(1)), Standing::Good);
+    check(&keys, &of("bob", Some(2)), Standing::Until(101));
+    check(&keys, &of("eve", Some(3)), Standing::Over);
+    // Another key of the same name is another key.
+    check(&keys, &of("ann", Some(4)), Standing::Over);
+    check(&keys, &of("ann", None), Standing::Good);
+    let expired = Auth::Key(vec![key("bob", 2, Some(100))]);
+    check(&expired, &of("bob", Some(2)), Standing::Over);
+    check(&Auth::None, &of("ann", Some(1)), Standing::Good);
+
+    let issuer = |name: &str| {
+        Auth::Jwt(Arc::new(Issuer {
+            issuer: name.into(),
+            jwks_uri: None,
+            audiences: Vec::new(),
+            claims: Vec::new(),
+            forwarded_claims: Vec::new(),
+            forward_token: false,
+        }))
+    };
+    let token = of("https://a.example ann", None);
+    check(&issuer("https://a.example"), &token, Standing::Good);
+    check(&issuer("https://b.example"), &token, Standing::Over);
+    check(&keys, &token, Standing::Over);
 }
