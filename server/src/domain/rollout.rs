@@ -1,5 +1,6 @@
 //! How a function moves from revision to revision: apply, ready, and which old revisions go.
 
+pub mod probation;
 pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,6 +122,8 @@ pub struct Death<'a> {
     pub cause: &'a str,
     /// It had never answered anything.
     pub never_answered: bool,
+    /// For how long the revision has had its calls ([`probation::Ages`]).
+    pub age: Duration,
 }
 
 /// The function after an instance of a revision ended by itself; `None` when that moves no calls.
@@ -145,8 +148,8 @@ pub fn died(
         .revisions
         .pop()
         .filter(|head| head.name == revision)?;
-    let since = head.ready_at?;
-    let early = now < since + PROBATION;
+    head.ready_at?;
+    let early = death.age < PROBATION;
     if !(early || death.never_answered) || function.latest_ready().is_none() {
         return None;
     }

@@ -68,6 +68,8 @@ impl Service {
             if gave_back && function.version > applied {
                 return Ok(());
             }
+            // Before anybody can hear of it: it may end at once.
+            self.pushed.changed(&ready);
             let swap = put(&key, &ready, Expect::At(function.version))?;
             (Decision::swap(swap), ())
         });
@@ -103,10 +105,6 @@ impl Service {
             "" => "it ended by itself",
             message => message,
         };
-        let death = rollout::Death {
-            cause,
-            never_answered: status.never_answered,
-        };
         let (committed, ()) = change!(self, key, {
             let Some(entry) = self.store.get(&key).await? else {
                 return Ok(());
@@ -116,6 +114,15 @@ impl Service {
                 return Ok(());
             }
             let now = clock::now();
+            let head = function.value.revision(&status.revision);
+            let Some(age) = head.and_then(|head| self.pushed.age(head)) else {
+                return Ok(());
+            };
+            let death = rollout::Death {
+                cause,
+                never_answered: status.never_answered,
+                age,
+            };
             let Some(back) = rollout::died(&function.value, &status.revision, death, now) else {
                 return Ok(());
             };

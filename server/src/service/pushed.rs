@@ -6,27 +6,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::resources::PUSHED;
 use crate::changes::Changes;
+use crate::clock;
+use crate::domain::function::{Function, RevisionHead};
+use crate::domain::rollout::probation::Ages;
 use crate::store::{Event, Follow, Revision, Store, Update};
 
 const SECRETS: &str = "secrets/";
+const FUNCTIONS: &str = "functions/";
 /// The most changes counted; who is further behind is that far behind at least.
 const MOST: usize = 10_000;
 
 /// The versions of those changes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Pushed {
     versions: Arc<Mutex<BTreeSet<Revision>>>,
     /// Of every secret that was changed since this server started, by key.
     secrets: Arc<Mutex<BTreeMap<String, Revision>>>,
+    /// For how long revisions have had their calls.
+    ages: Arc<Mutex<Ages>>,
+    started: Instant,
+}
+
+impl Default for Pushed {
+    /// Of a server that starts now.
+    fn default() -> Self {
+        Self {
+            versions: Arc::default(),
+            secrets: Arc::default(),
+            ages: Arc::new(Mutex::new(Ages::new(clock::now()))),
+            started: clock::instant(),
+        }
+    }
 }
 
 impl Pushed {
+    /// A function is about to be changed here, or was elsewhere.
+    pub(super) fn changed(&self, function: &Function) {
+        let now = self.since_start();
+        self.ages.lock().changed(function, now);
+    }
+
+    /// For how long a revision has had its calls; `None`: it has none.
+    pub(super) fn age(&self, head: &RevisionHead) -> Option<Duration> {
+        let now = self.since_start();
+        self.ages.lock().of(head, now)
+    }
+
+    fn since_start(&self) -> Duration {
+        clock::instant().duration_since(self.started)
+    }
+
     /// The version of a secret's last change.
     pub(super) fn secret(&self, key: &str) -> Option<Revision> {
         self.secrets.lock().get(key).copied()
@@ -46,6 +83,12 @@ impl Pushed {
             }
             Event::Delete { key, .. } if key.starts_with(SECRETS) => {
                 self.secrets.lock().remove(key);
+            }
+            // One that is not readable is told of by who uses it.
+            Event::Put(entry) if entry.key.starts_with(FUNCTIONS) => {
+                if let Ok(function) = serde_json::from_slice(&entry.value) {
+                    self.changed(&function);
+                }
             }
             Event::Put(_) | Event::Delete { .. } => {}
         }

@@ -298,6 +298,7 @@ mod tests {
         let death = rollout::Death {
             cause: "boom",
             never_answered: false,
+            age: std::time::Duration::ZERO,
         };
         let at = Timestamp::from_second(8).unwrap();
         check_all(&[

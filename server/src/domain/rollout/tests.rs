@@ -160,11 +160,15 @@ fn old_revisions_are_forgotten_unless_they_have_traffic_or_a_tag() {
 }
 
 fn after(function: &Function, seconds: i64, never_answered: bool) -> Option<Function> {
+    let now = Timestamp::from_second(seconds).unwrap();
+    let ready = function.latest().and_then(|head| head.ready_at);
     let death = Death {
         cause: "exited with code 1",
         never_answered,
+        age: ready.map_or(Duration::ZERO, |ready| {
+            now.duration_since(ready).unsigned_abs()
+        }),
     };
-    let now = Timestamp::from_second(seconds).unwrap();
     died(function, "f-00002", death, now)
 }
 
@@ -194,6 +198,7 @@ fn calls_stay_where_there_is_no_other_or_somebody_wants_them_or_it_has_worked_fo
     let death = Death {
         cause: "",
         never_answered: true,
+        age: Duration::ZERO,
     };
     let now = Timestamp::UNIX_EPOCH;
     assert!(died(&ready_function(1), "f-00001", death, now).is_none());
