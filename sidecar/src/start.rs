@@ -142,8 +142,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (bound, addresses) = listeners::bind_all(&config).await?;
     let outside = parts::outside(&config, &addresses)?;
     let components = Components::open(&config, &outside.egress)?;
-    let walls = isolation::open(&config)?;
-    let instances = parts::open_drivers(&config, &node, &components, walls.sandbox);
+    let (sandbox, isolation) = isolation::open(&config)?;
+    let instances = parts::open_drivers(&config, &node, &components, sandbox);
     let instances = instances.map_err(data_error)?;
     let metrics = Metrics::shared();
     let (registry, signals) = identity::registry(&node, &metrics, &identity);
@@ -153,7 +153,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (peers, peer_events, peer_service) = parts::join(&here, gates).await?;
     let gossip = peers.gossip_address();
     identity::watch(&metrics, &peers, &identity, &components);
-    let control = parts::follow_server(&here, gossip, &components, &walls.isolation).await?;
+    let control = parts::follow_server(&here, gossip, &components, &isolation).await?;
     parts::use_catalogue(&control, &registry, &peers, &metrics);
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
@@ -209,7 +209,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         drivers: instances.drivers,
         catalogue: control,
     };
-    Ok(addresses.running(gossip, walls.isolation, stop))
+    Ok(addresses.running(gossip, isolation, stop))
 }
 
 impl Running {

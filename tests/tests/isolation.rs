@@ -1,4 +1,5 @@
 //! A hostile function tries to get out; each of its ways must be shut by the sandbox, and open without it, or the test tests nothing.
+//! What it starts ends with it, with the sandbox and without.
 //!
 //! Needs root, namespaces and control groups; where the host lacks them the test counts as ignored and says what is missing.
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
@@ -35,7 +36,11 @@ echo done 0 >>"$RESULT"
 exec "$@"
 "#;
 
-async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
+/// The last of them alone.
+const LEAVE: &str = r#"env -i setsid sleep $FOREVER & exec "$@""#;
+
+/// Which ways were open; that what left the instance ended with it is asserted here.
+async fn outcome(level: &str) -> BTreeMap<String, bool> {
     let _also_when_it_fails = Sleepers;
     let mut cluster = Cluster::small().await;
     let shared = cluster.file("shared");
@@ -53,9 +58,12 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
     cluster.settled().await;
     let result = shared.join("result");
     let program = gateless_tests::process::test_function_bin();
-    let command = ["sh", "-c", WAYS, "sh", program.to_str().unwrap()];
+    let command = |script: &str| {
+        let words = ["sh", "-c", script, "sh", program.to_str().unwrap()];
+        words.map(str::to_owned).to_vec()
+    };
     let spec = Spec::new()
-        .with("process/command", command.to_vec())
+        .with("process/command", command(WAYS))
         // It tries a lot before it listens; one that was started again would have tried twice.
         .with("process/start_timeout_ms", 60_000)
         .env("RESULT", &path(&result))
@@ -65,9 +73,15 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
         .env("FOREVER", &forever().to_string())
         .env("SIDECAR", &pid.to_string());
     let spec = cluster.ours(spec);
-    let spec = ["SEEN_FILE", "STARTED_FILE", "FAIL_FILE"]
-        .into_iter()
-        .fold(spec, |spec, name| spec.env(name, &path(&shared.join(name))));
+    // Each instance is a user of its own, which writes no other's files.
+    let write_to = |spec: Spec, number: u32| {
+        let names = ["SEEN_FILE", "STARTED_FILE", "FAIL_FILE"].into_iter();
+        names.fold(spec, |spec, name| {
+            let file = shared.join(format!("{name}-{number}"));
+            spec.env(name, &path(&file))
+        })
+    };
+    let spec = write_to(spec, 1);
     cluster.api.apply("hostile", &spec).await;
     cluster.settled().await;
     let sidecar = &cluster.sidecars[0];
@@ -79,12 +93,23 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
     let ways: BTreeMap<String, bool> = ways
         .map(|(name, code)| (name.to_owned(), code == "0"))
         .collect();
-    // Before that it still has by what the sidecar finds it.
-    eventually("it has left its session", async || {
-        let left = sleepers();
-        when(!left.is_empty(), left)
-    })
-    .await;
+    have_left(1).await;
+    // A rollout.
+    let plain = spec
+        .clone()
+        .with("process/command", command(r#"exec "$@""#));
+    cluster.api.apply("hostile", &write_to(plain, 2)).await;
+    have_left(0).await;
+    let leaving = spec.with("process/command", command(LEAVE)).scale(1, 1);
+    cluster.api.apply("hostile", &write_to(leaving, 3)).await;
+    cluster.api.wait_ready("hostile").await;
+    have_left(1).await;
+    // Its instance goes on after that, and so does what left it.
+    let before = sleepers();
+    cluster.sidecars[0].restart();
+    cluster.settled().await;
+    let answer = cluster.sidecars[0].public().get("/function/hostile/").await;
+    assert_eq!((answer.status, sleepers()), (200, before), "{level}");
     let path = gateless_tests::Api::path("hostile");
     cluster.api.send(http::Method::DELETE, &path, None).await;
     eventually("its instance is gone", async || {
@@ -92,16 +117,17 @@ async fn outcome(level: &str) -> (BTreeMap<String, bool>, bool) {
         when(left.is_empty(), left)
     })
     .await;
-    if level == "sandbox" {
-        // The kernel ends it with the first process of its namespace, a moment later.
-        eventually("what left its session is gone", async || {
-            let left = sleepers();
-            when(left.is_empty(), left)
-        })
-        .await;
-    }
-    let outlives = end_sleepers();
-    (ways, outlives)
+    have_left(0).await;
+    ways
+}
+
+/// Waits until so many are out of their session, each with nothing by which it could be found.
+async fn have_left(count: usize) {
+    eventually("what left its session is there, or gone", async || {
+        let left = sleepers();
+        when(left.len() == count, left)
+    })
+    .await;
 }
 
 /// Seconds that nobody else on this machine sleeps for.
@@ -114,7 +140,9 @@ struct Sleepers;
 
 impl Drop for Sleepers {
     fn drop(&mut self) {
-        end_sleepers();
+        for pid in sleepers() {
+            gateless_tests::instances::kill(pid, rustix::process::Signal::KILL);
+        }
     }
 }
 
@@ -127,15 +155,6 @@ fn sleepers() -> Vec<u32> {
         fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == ours.as_bytes())
     };
     pids.filter(sleeps).collect()
-}
-
-/// Ends it, and says whether there was any.
-fn end_sleepers() -> bool {
-    let found = sleepers();
-    for pid in &found {
-        gateless_tests::instances::kill(*pid, rustix::process::Signal::KILL);
-    }
-    !found.is_empty()
 }
 
 fn main() -> ExitCode {
@@ -165,15 +184,14 @@ fn main() -> ExitCode {
 }
 
 async fn a_hostile_function_gets_out_nowhere() {
-    let (open, outlives) = outcome("none").await;
+    let open = outcome("none").await;
     for (way, succeeded) in &open {
         assert!(
             succeeded,
             "{way} cannot fail the test: it fails without a sandbox, too"
         );
     }
-    assert!(outlives, "what left its session would end by itself");
-    let (shut, outlives) = outcome("sandbox").await;
+    let shut = outcome("sandbox").await;
     assert_eq!(shut.len(), open.len());
     let out: Vec<&String> = shut
         .iter()
@@ -181,5 +199,4 @@ async fn a_hostile_function_gets_out_nowhere() {
         .map(|(way, _)| way)
         .collect();
     assert!(out.is_empty(), "it got out by {out:?}");
-    assert!(!outlives, "what left its session outlived its function");
 }

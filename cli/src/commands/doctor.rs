@@ -326,11 +326,16 @@ fn check_isolation(sidecar: &Value, name: &str, report: &mut Report) {
             let detail = format!("{name} isolates functions in part, {message}");
             report.warn("isolation", detail, &Missing(missing).remedies());
         }
-        Some("switched_off") => report.warn(
-            "isolation",
-            format!("{name} does not isolate functions"),
-            "start it without --isolation none",
-        ),
+        Some("switched_off") => {
+            let mut detail = format!("{name} does not isolate functions");
+            let mut fix = "start it without --isolation none".to_owned();
+            if !missing.is_empty() {
+                let lacks = gateless_sandbox::list(&missing);
+                detail = format!("{detail}, and this host lacks {lacks}");
+                fix = format!("{fix}; {}", Missing(missing).remedies());
+            }
+            report.warn("isolation", detail, &fix);
+        }
         _ => {}
     }
 }

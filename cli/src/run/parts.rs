@@ -59,7 +59,12 @@ pub(crate) fn not_isolated(sidecar: &gateless_sidecar::Running) -> Option<String
     let isolation = &sidecar.isolation;
     let missing = gateless_sandbox::list(&isolation.missing);
     match isolation.level {
-        Level::None => Some("functions are not isolated: --isolation none".to_owned()),
+        Level::None if missing.is_empty() => {
+            Some("functions are not isolated: --isolation none".to_owned())
+        }
+        Level::None => Some(format!(
+            "functions are not isolated: --isolation none; this host lacks {missing} (gateless doctor says what to do)"
+        )),
         _ if missing.is_empty() => None,
         _ => Some(format!(
             "functions are isolated without what this host lacks: {missing} (gateless doctor says what to do)"

@@ -1,7 +1,7 @@
 //! The launcher: the sidecar's own binary, started once more, that walls itself in and becomes the program.
 //!
-//! With namespaces it forks twice (see `init`); without them it becomes the program itself. Every failure is told to the sidecar by the
-//! step that failed. Has one thread, and must keep to one.
+//! With namespaces it forks twice (see `init`), where it is the only fence once (see `keeper`); else it becomes the program itself. Every
+//! failure is told to the sidecar by the step that failed. Has one thread, and must keep to one.
 
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -18,10 +18,11 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
 use crate::message::{self, Failure};
 use crate::plan::Plan;
-use crate::{filter, identity, init, rules, sys, view};
+use crate::{filter, identity, init, keeper, rules, sys, view};
 
 /// The first argument that makes the binary a launcher; no command of anybody's.
 pub(crate) const ARGUMENT: &str = "__launch-instance";
@@ -41,6 +42,13 @@ pub fn launch_if_asked() {
     {
         launch();
     }
+}
+
+/// Whether a process is a launcher, also one that stands for its program.
+#[must_use]
+pub fn is_launcher(pid: i32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).nth(1) == Some(ARGUMENT.as_bytes())
 }
 
 fn launch() -> ! {
@@ -85,6 +93,9 @@ fn enter(
     for folder in &plan.groups {
         groups.push(join(folder)?);
     }
+    if plan.keeper {
+        return enter_kept(plan, listener, socket);
+    }
     if !plan.namespaces {
         return become_program(plan, listener);
     }
@@ -109,7 +120,7 @@ fn enter(
         init::stand_for(first, ended, &groups);
     }
     drop((ended, groups));
-    init::become_first().map_err(Failure::at("become the first process"))?;
+    init::become_first(report_end.as_fd()).map_err(Failure::at("become the first process"))?;
     view::build(&plan.view)?;
     nix::unistd::sethostname("function").map_err(Failure::at("set the host's name"))?;
     if let Some(program) = sys::fork().map_err(Failure::at("fork the program"))? {
@@ -118,6 +129,28 @@ fn enter(
         init::reap(program, report_end);
     }
     drop(report_end);
+    become_program(plan, listener)
+}
+
+/// Below a keeper, with which it ends, too.
+fn enter_kept(
+    plan: &Plan,
+    listener: Option<OwnedFd>,
+    socket: &UnixStream,
+) -> Result<Infallible, Failure> {
+    keeper::prepare().map_err(Failure::at("become the subreaper of what it starts"))?;
+    let keeper = nix::unistd::getpid();
+    if let Some(program) = sys::fork().map_err(Failure::at("fork the program"))? {
+        close(socket);
+        drop(listener);
+        keeper::keep(program);
+    }
+    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
+        .map_err(Failure::at("lead a process group"))?;
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Failure::at("end with its launcher"))?;
+    if nix::unistd::getppid() != keeper {
+        std::process::exit(CANNOT_RUN);
+    }
     become_program(plan, listener)
 }
 
@@ -136,8 +169,10 @@ fn become_program(plan: &Plan, listener: Option<OwnedFd>) -> Result<Infallible, 
     if plan.rules {
         rules::apply(plan).map_err(|cause| Failure::because("apply landlock", cause))?;
     }
-    identity::drop_capabilities()?;
-    prctl::set_no_new_privs().map_err(Failure::at("forbid new rights"))?;
+    if plan.walls {
+        identity::drop_capabilities()?;
+        prctl::set_no_new_privs().map_err(Failure::at("forbid new rights"))?;
+    }
     std::env::set_current_dir(&plan.folder).map_err(Failure::at("enter the working folder"))?;
     // Whatever whoever started this ignores or blocks is no affair of the program's.
     let changeable =

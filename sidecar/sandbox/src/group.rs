@@ -1,33 +1,29 @@
-//! Control groups: the limits of an instance's whole tree of processes, and the fence by which all of it is killed.
+//! Control groups: where they can be made, and the limits of an instance's whole tree of processes.
 //!
 //! Of version 2 where it has the controllers, else of version 1, or of both as systemd's hybrid setup has them. A group is named
 //! `gateless-NODE-INSTANCE` and lies beside the sidecar, within what the sidecar itself was given. Deliberately no service of its own
-//! that would have to run: the folders are all there is.
+//! that would have to run: the folders are all there is. How all that is in one is ended: `fence`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::fence::{Group, PROCESSES_FILE};
 
 mod detect;
 
 /// Where a sidecar goes that must not stand in the way of its own groups' controllers.
 const SIDECAR: &str = "gateless-sidecar";
 const PREFIX: &str = "gateless-";
-const PROCESSES_FILE: &str = "cgroup.procs";
-/// A process that was killed is gone within moments; who still is not is left to the next sweep.
-const REMOVALS: u32 = 100;
-const REMOVAL_PAUSE: Duration = Duration::from_millis(2);
 /// Microseconds in which a tree may use its CPUs' time: the kernel's own default.
 const CPU_PERIOD_US: u64 = 100_000;
 /// The least quota the kernel takes.
 const MIN_CPU_QUOTA_US: u64 = 1_000;
-/// Rounds of killing, where the kernel has no way to kill a group at once. No new process can be made meanwhile.
-const KILL_ROUNDS: u32 = 50;
+/// Controllers of version 1 that make a fence, the best first: what is frozen starts nothing while it is killed, nor what may have no
+/// process.
+const FENCES: [&str; 4] = ["freezer", "pids", "memory", "cpu"];
 
 /// What an instance's tree may use.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,8 +32,10 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processes and threads.
     pub processes: Option<u64>,
-    /// Thousandths of a CPU; `None`: an equal share with other instances of what is free.
+    /// Thousandths of a CPU; `None`: as much as is free.
     pub cpu: Option<u32>,
+    /// Whether what is free is shared equally between instances, however many processes each has.
+    pub share: bool,
 }
 
 /// A hierarchy and what is done with it.
@@ -52,6 +50,7 @@ struct Hierarchy {
 /// The hierarchies of this host in which the sidecar can make groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hierarchies {
+    /// In which every instance has a group, whatever it is limited to.
     fence: Option<Hierarchy>,
     memory: Option<Hierarchy>,
     processes: Option<Hierarchy>,
@@ -63,7 +62,13 @@ impl Hierarchies {
     #[must_use]
     pub fn detect() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let found = detect::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+        Self::of(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
+    }
+
+    /// Those that the kernel tells this process of in `/proc/self/mountinfo` and `/proc/self/cgroup`, or in a part of these.
+    #[must_use]
+    pub fn of(mounts: &str, own: &str) -> Self {
+        let found = detect::parse(mounts, own);
         let unified = found.unified.map(|base| prepare(&base));
         let of = |controller: &str| {
             if let Some((base, enabled)) = &unified
@@ -89,15 +94,22 @@ impl Hierarchies {
             .as_ref()
             .map(|(base, _)| base.clone())
             .filter(|base| is_usable(base, PROCESSES_FILE));
+        let fence = fence.map(|base| Hierarchy {
+            base,
+            unified: true,
+        });
         Self {
             memory: of("memory"),
             processes: of("pids"),
             cpu: of("cpu"),
-            fence: fence.map(|base| Hierarchy {
-                base,
-                unified: true,
-            }),
+            fence: fence.or_else(|| FENCES.into_iter().find_map(of)),
         }
+    }
+
+    /// Whether all that an instance starts can be ended together.
+    #[must_use]
+    pub fn has_fence(&self) -> bool {
+        self.fence.is_some()
     }
 
     /// Whether the memory of a tree can be bounded.
@@ -126,21 +138,34 @@ impl Hierarchies {
             .collect()
     }
 
-    /// Makes an instance's groups.
+    /// Where an instance that is limited so has a group.
+    fn needed(&self, limits: &Limits) -> BTreeSet<&Path> {
+        let pairs = [
+            (&self.fence, true),
+            (&self.memory, limits.memory.is_some()),
+            (&self.processes, limits.processes.is_some()),
+            (&self.cpu, limits.share || limits.cpu.is_some()),
+        ];
+        let needed = pairs.into_iter().filter(|(_, needed)| *needed);
+        needed
+            .filter_map(|(hierarchy, _)| hierarchy.as_ref())
+            .map(|hierarchy| hierarchy.base.as_path())
+            .collect()
+    }
+
+    /// Makes an instance's groups; none where there is no hierarchy.
     ///
     /// # Errors
     /// When the kernel refuses one; none is left then.
     pub fn create(&self, node: &str, instance: &str, limits: Limits) -> io::Result<Group> {
         let name = format!("{PREFIX}{node}-{instance}");
-        let group = Group {
-            folders: self
-                .bases()
-                .into_iter()
-                .map(|base| base.join(&name))
-                .collect(),
-        };
+        let folders = self
+            .needed(&limits)
+            .into_iter()
+            .map(|base| base.join(&name));
+        let group = Group::again(folders.collect());
         let made = || -> io::Result<()> {
-            for folder in &group.folders {
+            for folder in group.folders() {
                 match fs::create_dir(folder) {
                     Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                     _ => {}
@@ -150,7 +175,7 @@ impl Hierarchies {
         };
         made()
             .inspect_err(|_| {
-                group.remove();
+                group.end();
             })
             .map(|()| group)
     }
@@ -212,11 +237,7 @@ impl Hierarchies {
                 .into_iter()
                 .map(|base| base.join(name))
                 .filter(|folder| folder.is_dir());
-            let group = Group {
-                folders: folders.collect(),
-            };
-            group.kill();
-            group.remove();
+            Group::again(folders.collect()).end();
         }
         gone.len()
     }
@@ -266,79 +287,12 @@ fn prepare(own: &Path) -> (PathBuf, BTreeSet<String>) {
 
 /// Whether groups can be made here, with this file in them.
 fn is_usable(base: &Path, file: &str) -> bool {
-    let probe = base.join(format!("{PREFIX}probe-{}", std::process::id()));
+    static PROBES: AtomicU32 = AtomicU32::new(0);
+    let number = PROBES.fetch_add(1, Ordering::Relaxed);
+    let probe = base.join(format!("{PREFIX}probe-{}-{number}", std::process::id()));
     let usable = fs::create_dir(&probe).is_ok() && probe.join(file).exists();
     fs::remove_dir(&probe).ok();
     usable
-}
-
-/// The groups of one instance, one in each hierarchy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Group {
-    folders: Vec<PathBuf>,
-}
-
-impl Group {
-    /// One that was made before.
-    #[must_use]
-    pub fn again(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
-    }
-
-    /// Kills every process in it, whatever it made of itself.
-    pub fn kill(&self) {
-        let at_once = |folder: &PathBuf| fs::write(folder.join("cgroup.kill"), "1").is_ok();
-        if self.folders.iter().any(at_once) {
-            return;
-        }
-        for folder in &self.folders {
-            fs::write(folder.join("pids.max"), "0").ok();
-        }
-        for _ in 0..KILL_ROUNDS {
-            let members = self.members();
-            if members.is_empty() {
-                return;
-            }
-            for pid in members {
-                kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
-            }
-            std::thread::sleep(REMOVAL_PAUSE);
-        }
-    }
-
-    /// The processes in it.
-    #[must_use]
-    pub fn members(&self) -> BTreeSet<i32> {
-        let of =
-            |folder: &PathBuf| fs::read_to_string(folder.join(PROCESSES_FILE)).unwrap_or_default();
-        let all: Vec<String> = self.folders.iter().map(of).collect();
-        all.iter()
-            .flat_map(|text| text.lines())
-            .filter_map(|line| line.parse().ok())
-            .filter(|pid| *pid > 0)
-            .collect()
-    }
-
-    /// Removes it; whether it is gone. What was killed may take a moment to leave.
-    pub fn remove(&self) -> bool {
-        for _ in 0..REMOVALS {
-            let left = |folder: &&PathBuf| match fs::remove_dir(folder) {
-                Ok(()) => false,
-                Err(error) => error.kind() != ErrorKind::NotFound,
-            };
-            if self.folders.iter().filter(left).count() == 0 {
-                return true;
-            }
-            std::thread::sleep(REMOVAL_PAUSE);
-        }
-        false
-    }
 }
 
 #[cfg(test)]
@@ -358,7 +312,7 @@ mod tests {
             memory: hierarchy("memory"),
             processes: hierarchy("pids"),
             cpu: hierarchy("cpu"),
-            fence: None,
+            fence: hierarchy("pids"),
         }
     }
 
@@ -371,6 +325,7 @@ mod tests {
             memory: Some(1 << 20),
             processes: Some(7),
             cpu: Some(1_500),
+            share: true,
         };
         let group = all.create("node", "one", limits).unwrap();
         let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
@@ -385,6 +340,21 @@ mod tests {
     }
 
     #[test]
+    fn one_without_limits_has_the_fence_alone_and_none_where_there_is_no_hierarchy() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = hierarchies(folder.path());
+        let group = all.create("node", "one", Limits::default()).unwrap();
+        assert_eq!(
+            group.folders(),
+            [folder.path().join("pids/gateless-node-one")]
+        );
+        let none = Hierarchies::of("", "");
+        assert!(!none.has_fence());
+        let group = none.create("node", "one", Limits::default()).unwrap();
+        assert!(group.folders().is_empty());
+    }
+
+    #[test]
     fn a_quota_is_never_less_than_the_kernel_takes() {
         assert_eq!(cpu_quota(500), 50_000);
         assert_eq!(cpu_quota(1), MIN_CPU_QUOTA_US);
@@ -396,7 +366,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = hierarchies(folder.path());
         for (node, instance) in [("a", "old"), ("a", "new"), ("b", "old")] {
-            let made = all.create(node, instance, Limits::default()).unwrap();
+            // Without a limit, which would be a file of a plain folder.
+            let limits = Limits {
+                share: true,
+                ..Limits::default()
+            };
+            let made = all.create(node, instance, limits).unwrap();
+            assert_eq!(made.folders().len(), 2);
             assert!(made.folders().iter().all(|folder| folder.is_dir()));
         }
         assert_eq!(all.sweep("a", |instance| instance == "new"), 1);
@@ -406,14 +382,6 @@ mod tests {
             .map(|entry| entry.file_name())
             .collect();
         left.sort();
-        // The kernel's folders take their files with them; this one has a limit's file in it.
-        assert!(
-            left.contains(&"gateless-a-new".into()) && left.contains(&"gateless-b-old".into()),
-            "{left:?}"
-        );
-        assert!(
-            !left.contains(&"gateless-a-old".into())
-                || folder.path().join("pids/gateless-a-old/pids.max").exists()
-        );
+        assert_eq!(left, ["gateless-a-new", "gateless-b-old"]);
     }
 }

@@ -66,8 +66,10 @@ pub(crate) fn limit(plan: &Plan) -> Result<(), Failure> {
         let limit = limit.min(hard);
         Ok(setrlimit(resource, limit, limit)?)
     };
-    set(Resource::RLIMIT_CORE, 0).map_err(Failure::at("forbid core dumps"))?;
-    set(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES).map_err(Failure::at("limit open files"))?;
+    if plan.walls {
+        set(Resource::RLIMIT_CORE, 0).map_err(Failure::at("forbid core dumps"))?;
+        set(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES).map_err(Failure::at("limit open files"))?;
+    }
     if plan.namespaces {
         set(Resource::RLIMIT_NPROC, MAX_PROCESSES).map_err(Failure::at("limit its processes"))?;
     }

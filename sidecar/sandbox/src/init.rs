@@ -6,11 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::sys::prctl;
-use nix::sys::signal::{SigHandler, Signal, raise};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -19,8 +19,8 @@ use crate::sys;
 /// What a signalled program's launcher would exit with if the signal did not end it.
 const SIGNALLED: i32 = 128;
 
-/// Ignored by the process outside: they are for the program, which is in the same process group.
-const FOR_THE_PROGRAM: [Signal; 7] = [
+/// Not for the process outside, but for the program.
+pub(crate) const FOR_THE_PROGRAM: [Signal; 7] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -32,17 +32,34 @@ const FOR_THE_PROGRAM: [Signal; 7] = [
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Code(i32),
     Signal(i32),
 }
 
 impl End {
-    fn of(status: WaitStatus) -> Option<(Pid, Self)> {
+    pub(crate) fn of(status: WaitStatus) -> Option<(Pid, Self)> {
         match status {
             WaitStatus::Exited(pid, code) => Some((pid, Self::Code(code))),
             WaitStatus::Signaled(pid, signal, _) => Some((pid, Self::Signal(signal as i32))),
             _ => None,
+        }
+    }
+
+    /// Ends this process as the program did.
+    pub(crate) fn repeat(self) -> ! {
+        match self {
+            Self::Code(code) => std::process::exit(code),
+            Self::Signal(number) => {
+                // A dump of this process would say nothing about the program.
+                prctl::set_dumpable(false).ok();
+                if let Ok(signal) = Signal::try_from(number) {
+                    handle([signal], SigHandler::SigDfl);
+                    SigSet::empty().thread_set_mask().ok();
+                    raise(signal).ok();
+                }
+                std::process::exit(SIGNALLED + number)
+            }
         }
     }
 
@@ -108,16 +125,7 @@ pub(crate) fn stand_for(first: Pid, ended: OwnedFd, groups: &[(OwnedFd, String)]
     };
     while let Err(nix::Error::EINTR) = waitpid(first, None) {}
     leave_and_remove(groups);
-    match end {
-        End::Code(code) => std::process::exit(code),
-        End::Signal(number) => {
-            if let Ok(signal) = Signal::try_from(number) {
-                handle([signal], SigHandler::SigDfl);
-                raise(signal).ok();
-            }
-            std::process::exit(SIGNALLED + number)
-        }
-    }
+    end.repeat()
 }
 
 /// This process is in them itself; whoever supervises it removes what cannot be removed from here.
@@ -138,8 +146,12 @@ fn leave_and_remove(groups: &[(OwnedFd, String)]) {
 }
 
 /// No handler of whoever started this stays, and nobody may look into this process from inside.
-pub(crate) fn become_first() -> io::Result<()> {
+/// It ends with the process outside, which reads the other end of this pipe.
+pub(crate) fn become_first(report_end: BorrowedFd<'_>) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if !sys::has_reader(report_end) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
     prctl::set_dumpable(false)?;
     nix::unistd::chdir("/")?;
     sys::close_on_exec_from(3)

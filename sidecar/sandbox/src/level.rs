@@ -63,10 +63,13 @@ pub enum Part {
     Processes,
     /// A control group that gives each instance its share of the CPU.
     Cpu,
+    /// A control group, or a pid namespace, by which all that an instance started is ended. Without either its launcher does that, and only
+    /// as long as that lives.
+    Fence,
 }
 
 impl Part {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::User,
         Self::Namespaces,
         Self::Seccomp,
@@ -74,6 +77,7 @@ impl Part {
         Self::Memory,
         Self::Processes,
         Self::Cpu,
+        Self::Fence,
     ];
 
     #[must_use]
@@ -86,6 +90,7 @@ impl Part {
             Self::Memory => "cgroup controller memory",
             Self::Processes => "cgroup controller pids",
             Self::Cpu => "cgroup controller cpu",
+            Self::Fence => "a cgroup to end all that an instance started",
         }
     }
 
@@ -102,7 +107,7 @@ impl Part {
             Self::Landlock => {
                 "use Linux 5.13 or newer with landlock among its security modules (lsm=)"
             }
-            Self::Memory | Self::Processes | Self::Cpu => {
+            Self::Memory | Self::Processes | Self::Cpu | Self::Fence => {
                 "delegate control groups to the sidecar: Delegate=memory pids cpu in its systemd unit, in a container a writable /sys/fs/cgroup"
             }
         }
@@ -112,7 +117,12 @@ impl Part {
     /// namespaces hold what they would.
     const fn is_needed(self, root: bool) -> bool {
         match self {
-            Self::Namespaces | Self::Seccomp | Self::Memory | Self::Processes | Self::Cpu => true,
+            Self::Namespaces
+            | Self::Seccomp
+            | Self::Memory
+            | Self::Processes
+            | Self::Cpu
+            | Self::Fence => true,
             Self::User => root,
             Self::Landlock => false,
         }
@@ -156,16 +166,6 @@ pub struct Isolation {
 }
 
 impl Isolation {
-    /// There is none.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self {
-            level: Level::None,
-            missing: Vec::new(),
-            whole: false,
-        }
-    }
-
     pub(crate) fn of(level: Level, missing: &[Part], root: bool) -> Self {
         Self {
             level,
@@ -182,7 +182,10 @@ pub(crate) fn choose(
     can: &BTreeSet<Part>,
 ) -> Result<(BTreeSet<Part>, Vec<Part>), Missing> {
     if level == Level::None {
-        return Ok((BTreeSet::new(), Vec::new()));
+        // No wall; that an instance ends whole is no wall, and true of each.
+        let used = BTreeSet::from([Part::Fence]);
+        let missing = used.difference(can).copied().collect();
+        return Ok((&used & can, missing));
     }
     let mut parts = can.clone();
     // Without mounts of its own a process of another user could not reach its bundle in the sidecar's folder.
@@ -266,10 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn none_is_none() {
+    fn none_is_no_wall_but_says_what_it_lacks_besides_walls() {
         assert_eq!(
             choose(Level::None, true, &all_but(&[])),
-            Ok((BTreeSet::new(), Vec::new()))
+            Ok((BTreeSet::from([Part::Fence]), Vec::new()))
+        );
+        assert_eq!(
+            choose(Level::None, true, &all_but(&[Part::Fence])),
+            Ok((BTreeSet::new(), vec![Part::Fence]))
         );
     }
 

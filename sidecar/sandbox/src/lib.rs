@@ -6,10 +6,12 @@
 //! Deliberately knows no function, revision or port range: whoever starts says what may be seen.
 
 mod enter;
+mod fence;
 mod filter;
 mod group;
 mod identity;
 mod init;
+mod keeper;
 mod level;
 mod message;
 mod plan;
@@ -18,8 +20,9 @@ mod spawn;
 mod sys;
 mod view;
 
-pub use enter::launch_if_asked;
-pub use group::{Group, Hierarchies, Limits};
+pub use enter::{is_launcher, launch_if_asked};
+pub use fence::{Fence, Group, Kind};
+pub use group::{Hierarchies, Limits};
 pub use level::{Isolation, Level, Missing, Part, list};
 pub use plan::{Plan, View};
 pub use spawn::{Error, Sandbox, Settings, Started, Usage};

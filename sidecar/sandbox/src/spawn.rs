@@ -1,4 +1,4 @@
-//! The sidecar's half: what this host can do, and the start of a launcher.
+//! The sidecar's half: what this host can do, and the start of a launcher, by which every program is started, with walls or without.
 //!
 //! Blocks for as long as a launch takes, about two milliseconds; call it where blocking is allowed.
 
@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::enter::ARGUMENT;
-use crate::group::{Group, Hierarchies, Limits};
+use crate::fence::{Fence, Kind};
+use crate::group::{Hierarchies, Limits};
 use crate::level::{self, Isolation, Level, Missing, Part};
 use crate::message::{self, Failure};
 use crate::plan::Plan;
@@ -58,8 +59,8 @@ pub enum Error {
     /// The program itself could not be run.
     #[error(transparent)]
     Program(io::Error),
-    /// A wall could not be built.
-    #[error("cannot isolate it: {step}: {cause}")]
+    /// A wall or the fence could not be built.
+    #[error("cannot launch it: cannot {step}: {cause}")]
     Wall { step: String, cause: io::Error },
 }
 
@@ -84,7 +85,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// Starts programs within walls.
+/// Starts programs within a fence, and within walls if the level asks for them.
 #[derive(Debug)]
 pub struct Sandbox {
     settings: Settings,
@@ -106,10 +107,10 @@ pub struct Usage {
 /// A program that runs.
 #[derive(Debug)]
 pub struct Started {
-    /// The launcher that stands for it, or where there are no namespaces the program itself.
+    /// The launcher that stands for it, or the program itself where a control group is all that is round it.
     pub child: Child,
-    /// Its control groups.
-    pub group: Group,
+    /// What it is ended by.
+    pub fence: Fence,
 }
 
 impl Sandbox {
@@ -118,7 +119,14 @@ impl Sandbox {
     /// # Errors
     /// The missing parts, if the level asks for them.
     pub fn open(settings: Settings) -> Result<Self, Missing> {
-        let hierarchies = Hierarchies::detect();
+        Self::within(settings, Hierarchies::detect())
+    }
+
+    /// The same, with control groups in these hierarchies alone.
+    ///
+    /// # Errors
+    /// The missing parts, if the level asks for them.
+    pub fn within(settings: Settings, hierarchies: Hierarchies) -> Result<Self, Missing> {
         let root = nix::unistd::geteuid().is_root();
         let mut can = BTreeSet::new();
         let mut offer = |part, there: bool| {
@@ -130,6 +138,7 @@ impl Sandbox {
         offer(Part::Processes, hierarchies.has_processes());
         offer(Part::Cpu, hierarchies.has_cpu());
         offer(Part::Landlock, rules::is_there());
+        offer(Part::Fence, hierarchies.has_fence());
         if settings.level != Level::None {
             let user = root.then_some(FIRST_USER);
             offer(
@@ -145,6 +154,7 @@ impl Sandbox {
                 ..Plan::default()
             });
             offer(Part::Namespaces, namespaces);
+            offer(Part::Fence, namespaces);
             offer(Part::User, namespaces && root);
         }
         let (parts, missing) = level::choose(settings.level, root, &can)?;
@@ -186,10 +196,47 @@ impl Sandbox {
     /// Whether nobody may see it but the sidecar.
     #[must_use]
     pub fn hides(&self, path: &Path) -> bool {
-        self.settings
+        let mut hidden = self.settings.hidden.iter();
+        self.has_walls() && hidden.any(|hidden| path.starts_with(hidden))
+    }
+
+    /// Whether there are any round what is started.
+    fn has_walls(&self) -> bool {
+        self.settings.level != Level::None
+    }
+
+    fn limits(&self, usage: Usage) -> Limits {
+        if !self.has_walls() {
+            return Limits {
+                cpu: usage.cpu,
+                ..Limits::default()
+            };
+        }
+        Limits {
+            memory: usage.memory.or(self.default_memory),
+            processes: Some(MAX_PROCESSES),
+            cpu: usage.cpu,
+            share: true,
+        }
+    }
+
+    /// What is round it.
+    fn add_walls(&self, plan: &mut Plan) {
+        plan.walls = true;
+        plan.user = self.user(plan.port);
+        plan.namespaces = self.has_namespaces();
+        plan.filter = self.parts.contains(&Part::Seccomp);
+        plan.rules = self.parts.contains(&Part::Landlock);
+        if self.hierarchies.has_memory() {
+            plan.address_space = None;
+        }
+        plan.view
             .hidden
-            .iter()
-            .any(|hidden| path.starts_with(hidden))
+            .extend(self.settings.hidden.iter().cloned());
+        plan.view
+            .writable
+            .extend(self.settings.shared.iter().cloned());
+        plan.view.shown.extend(self.settings.shown.iter().cloned());
     }
 
     /// Starts a program. `plan` names it and what it sees; the walls are added here. `name` is its node and its own.
@@ -205,32 +252,17 @@ impl Sandbox {
         (out, error): (Stdio, Stdio),
         marks: &BTreeMap<&str, String>,
     ) -> Result<Started, Error> {
-        let limits = Limits {
-            memory: usage.memory.or(self.default_memory),
-            processes: Some(MAX_PROCESSES),
-            cpu: usage.cpu,
-        };
         let group = self
             .hierarchies
-            .create(node, instance, limits)
+            .create(node, instance, self.limits(usage))
             .map_err(wall("make its control groups"))?;
         plan.groups = group.folders().to_vec();
-        plan.user = self.user(plan.port);
-        plan.namespaces = self.has_namespaces();
-        plan.filter = self.parts.contains(&Part::Seccomp);
-        plan.rules = self.parts.contains(&Part::Landlock);
-        plan.address_space = if self.hierarchies.has_memory() {
-            None
-        } else {
-            usage.memory
-        };
-        plan.view
-            .hidden
-            .extend(self.settings.hidden.iter().cloned());
-        plan.view
-            .writable
-            .extend(self.settings.shared.iter().cloned());
-        plan.view.shown.extend(self.settings.shown.iter().cloned());
+        plan.address_space = usage.memory;
+        if self.has_walls() {
+            self.add_walls(&mut plan);
+        }
+        let fence = Fence::new(group, plan.namespaces);
+        plan.keeper = fence.kind() == Kind::Subreaper;
         let mut command = Command::new(OWN_BINARY);
         command
             .arg0("gateless-instance")
@@ -241,10 +273,9 @@ impl Sandbox {
             .stdout(out)
             .stderr(error);
         match launch(&mut command, &plan, listener) {
-            Ok(child) => Ok(Started { child, group }),
+            Ok(child) => Ok(Started { child, fence }),
             Err(error) => {
-                group.kill();
-                group.remove();
+                fence.group().end();
                 Err(error)
             }
         }
@@ -265,6 +296,7 @@ fn tries(plan: &Plan) -> bool {
         .stderr(Stdio::null());
     let plan = Plan {
         folder: "/".into(),
+        walls: true,
         ..plan.clone()
     };
     let mut child = match launch(&mut command, &plan, None) {

@@ -1,4 +1,4 @@
-//! System calls for which no wrapper here exists: mounts as descriptors, and fork.
+//! System calls for which no wrapper here exists: mounts and processes as descriptors, and fork.
 //!
 //! The one place of this crate where `unsafe` is allowed. Deliberately decides nothing.
 #![allow(
@@ -11,7 +11,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid};
 
 /// Nothing can be changed through this mount.
@@ -159,4 +161,61 @@ pub(crate) fn replace(new: BorrowedFd<'_>, old: BorrowedFd<'_>) -> io::Result<()
     // SAFETY: numbers only; `old` stays a valid descriptor throughout.
     let result = unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) };
     checked(result.into()).map(drop)
+}
+
+/// Sends a signal to the process that a pidfd stands for, whoever has its number by now.
+pub(crate) fn signal(process: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    // SAFETY: numbers, and a null pointer where the kernel takes one for "as kill(2) does".
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    checked(result).map(drop)
+}
+
+/// Waits until a process has ended, or so long.
+pub(crate) fn await_end(pid: i32, patience: Duration) {
+    // SAFETY: numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let Ok(descriptor) = checked(result) else {
+        return; // gone
+    };
+    let process = own(RawFd::try_from(descriptor).unwrap_or(-1));
+    let mut ended = libc::pollfd {
+        fd: process.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one entry, which lives through the call.
+    unsafe { libc::poll(&raw mut ended, 1, patience) };
+}
+
+/// Waits until a child has ended, or so long; SIGCHLD must be blocked.
+pub(crate) fn await_child(patience: Duration) {
+    let mut child = SigSet::empty();
+    child.add(Signal::SIGCHLD);
+    let patience = libc::timespec {
+        tv_sec: patience.as_secs().cast_signed(),
+        tv_nsec: patience.subsec_nanos().into(),
+    };
+    // SAFETY: the set and the time live through the call, and nothing is asked about the signal.
+    unsafe { libc::sigtimedwait(child.as_ref(), std::ptr::null_mut(), &raw const patience) };
+}
+
+/// Whether anybody still reads what is written to a pipe.
+pub(crate) fn has_reader(pipe: BorrowedFd<'_>) -> bool {
+    let mut state = libc::pollfd {
+        fd: pipe.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one entry, which lives through the call.
+    unsafe { libc::poll(&raw mut state, 1, 0) };
+    state.revents & libc::POLLERR == 0
 }

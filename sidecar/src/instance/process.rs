@@ -2,7 +2,7 @@
 //!
 //! Instances outlive the sidecar and are adopted by the next one, so nothing ties them to it: no
 //! pipe, no inherited lock, no parent-death signal. What is known of them is on disk before they
-//! run. How far an instance is isolated is the sandbox's affair; without one, functions are trusted as their host's users are.
+//! run. How far an instance is isolated, and what it is ended by, is the sandbox's affair.
 
 mod adopt;
 mod bundle;
@@ -25,7 +25,6 @@ use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -46,9 +45,6 @@ pub(super) use manifest::now_ms;
 pub use ports::DEFAULT_RANGE;
 use supervise::Running;
 
-/// Between an instance's end and the look for what it left outside its process group.
-const SWEEP_DELAY: Duration = Duration::from_secs(1);
-
 /// A node's process driver, as it is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -62,14 +58,14 @@ pub struct Config {
     pub max_instances: usize,
     /// Spawned and closely watched at once.
     pub concurrent_starts: usize,
-    /// The walls round each; `None`: there are none.
-    pub sandbox: Option<Arc<Sandbox>>,
+    /// What each is started in.
+    pub sandbox: Arc<Sandbox>,
 }
 
 impl Config {
     /// The defaults: 1000 instances, 4 starts at once, the sidecar's own `PATH`.
     #[must_use]
-    pub fn new(node: NodeId) -> Self {
+    pub fn new(node: NodeId, sandbox: Arc<Sandbox>) -> Self {
         let path = std::env::var("PATH").unwrap_or_default();
         Self {
             node,
@@ -81,7 +77,7 @@ impl Config {
             },
             max_instances: 1000,
             concurrent_starts: 4,
-            sandbox: None,
+            sandbox,
         }
     }
 }
@@ -201,19 +197,16 @@ async fn forward(mut from: mpsc::UnboundedReceiver<Event>, to: mpsc::Sender<Even
     }
 }
 
-/// Kills what left its process group and outlived its instance.
+/// Ends what the kernel did not give up when its instance ended.
 async fn sweep(inner: std::sync::Weak<Inner>) {
     loop {
         let Some(strong) = inner.upgrade() else {
             return;
         };
         strong.swept.notified().await;
-        tokio::time::sleep(SWEEP_DELAY).await;
         let sweep = move || {
             let known = |id: &str| strong.knows(&InstanceId::new(id));
-            let node = strong.config.node.as_str();
-            strong.sweep_groups(node, known);
-            procfs::kill_marked(node, known)
+            strong.sweep_groups(strong.config.node.as_str(), known);
         };
         let _ = tokio::task::spawn_blocking(sweep).await;
     }
@@ -231,9 +224,7 @@ impl Inner {
 
     /// Ends what is left in control groups of a node's instances that `keep` does not know.
     fn sweep_groups(&self, node: &str, keep: impl Fn(&str) -> bool) {
-        if let Some(sandbox) = &self.config.sandbox {
-            sandbox.sweep(node, keep);
-        }
+        self.config.sandbox.sweep(node, keep);
     }
 
     fn knows(&self, id: &InstanceId) -> bool {

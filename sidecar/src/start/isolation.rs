@@ -6,26 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gateless_proto::v1;
-use gateless_sandbox::{Isolation, Level, Missing, Part, Sandbox};
+use gateless_sandbox::{Isolation, Level, Missing, Part, Sandbox, Settings};
 
 use super::Config;
 
-/// The walls round process functions here.
-pub(super) struct Walls {
-    /// `None`: functions are trusted as this host's users are.
-    pub(super) sandbox: Option<Arc<Sandbox>>,
-    pub(super) isolation: Isolation,
+/// What process functions are started in here: walls, or a fence alone.
+pub(super) fn open(config: &Config) -> Result<(Arc<Sandbox>, Isolation), Missing> {
+    let mut settings = config.isolation.clone();
+    if settings.level != Level::None {
+        hide_and_show(&mut settings, config);
+    }
+    let sandbox = Sandbox::open(settings)?;
+    let isolation = sandbox.isolation().clone();
+    Ok((Arc::new(sandbox), isolation))
 }
 
-/// Builds what is asked for of them.
-pub(super) fn open(config: &Config) -> Result<Walls, Missing> {
-    let mut settings = config.isolation.clone();
-    if settings.level == Level::None {
-        return Ok(Walls {
-            sandbox: None,
-            isolation: Isolation::none(),
-        });
-    }
+fn hide_and_show(settings: &mut Settings, config: &Config) {
     settings.hidden.push(config.data.clone());
     for path in settings
         .hidden
@@ -42,12 +38,6 @@ pub(super) fn open(config: &Config) -> Result<Walls, Missing> {
     let folders = std::env::split_paths(&path);
     let programs = programs::folders(folders, &settings.hidden, Path::is_dir);
     settings.shown.extend(programs);
-    let sandbox = Sandbox::open(settings)?;
-    let isolation = sandbox.isolation().clone();
-    Ok(Walls {
-        sandbox: Some(Arc::new(sandbox)),
-        isolation,
-    })
 }
 
 /// The same for the server.

@@ -344,15 +344,14 @@ pub(super) fn open_drivers(
     config: &Config,
     this: &NodeId,
     components: &Components,
-    sandbox: Option<Arc<Sandbox>>,
+    sandbox: Arc<Sandbox>,
 ) -> io::Result<Instances> {
     let (sender, events) = mpsc::channel(1_024);
     let folder = Arc::new(Folder::open(&config.data)?);
     let logs = Logs::open(folder.logs(), Bounds::default())?;
     let mut drivers = Drivers::new(sender.clone());
-    let mut setup = process::Config::new(this.clone());
+    let mut setup = process::Config::new(this.clone(), sandbox);
     setup.max_instances = config.capacity as usize;
-    setup.sandbox = sandbox;
     let process = ProcessDriver::open(setup, folder, logs.clone(), sender.clone())?;
     drivers.register(Arc::new(process));
     components.register(&mut drivers, this, &logs, sender);

@@ -14,11 +14,14 @@ pub fn isolated(level: &str, missing: &[String], whole: bool) -> Finding {
             "not_told",
             "an older sidecar, which does not say".into(),
         ),
-        ("none", _) => finding(
-            Status::False,
-            "switched_off",
-            "functions can do what the sidecar's user can: --isolation none".into(),
-        ),
+        ("none", _) => {
+            let mut message =
+                "functions can do what the sidecar's user can: --isolation none".to_owned();
+            if !missing.is_empty() {
+                message = format!("{message}; this host lacks: {lacks}");
+            }
+            finding(Status::False, "switched_off", message)
+        }
         (_, true) if missing.is_empty() => finding(Status::True, "sandboxed", String::new()),
         (_, true) => finding(
             Status::True,
@@ -79,6 +82,7 @@ mod tests {
             "parts_missing",
         );
         check("none", &[], false, Status::False, "switched_off");
+        check("none", &["a fence"], false, Status::False, "switched_off");
         check("", &[], false, Status::Unknown, "not_told");
     }
 

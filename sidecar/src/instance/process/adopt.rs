@@ -1,9 +1,9 @@
 //! After a restart: which instances of the last sidecar live on, and the end of those that can't.
 //!
-//! Two sources, neither trusted alone: the manifests, and every process that carries this node's
-//! mark. A process is adopted only if its pid, start time and boot are those noted, its port can be
-//! claimed, and no stranger listens there. What an earlier node of the same data folder left, whose id went with the folder's
-//! files, is ended too.
+//! The manifests say what there was, and are not trusted alone: a process is adopted only if its pid, start time and boot are those
+//! noted, its port can be claimed, and no stranger listens there. What is in no adopted one's fence is ended: in control groups of this
+//! node, below its launchers, and, as early versions had neither, with its mark in the environment. What an earlier node of the same
+//! data folder left, whose id went with the folder's files, is ended too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) struct Remains {
     pub id: InstanceId,
 }
 
-/// Sorts what the folders tell, and kills every process of the node that is not going on. Blocks.
+/// Sorts what the folders tell, and ends everything of the node that is not going on. Blocks.
 pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
     let (mut survivors, mut remains) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(inner.folder.instances());
@@ -71,16 +71,18 @@ pub(super) fn take_stock(inner: &Arc<Inner>) -> (Vec<Survivor>, Vec<Remains>) {
         let survives = |kept: &Survivor| kept.spawned.manifest.id == id;
         survivors.iter().any(survives) || inner.knows(&InstanceId::new(id))
     };
+    let end = |node: &str| {
+        inner.sweep_groups(node, keep);
+        procfs::end_launchers(node, keep) + procfs::kill_marked(node, keep)
+    };
     let node = inner.config.node.as_str();
-    inner.sweep_groups(node, keep);
-    let mut killed = procfs::kill_marked(node, keep);
+    let mut killed = end(node);
     for earlier in leftovers::of_folder(inner.folder.mark(), node) {
         tracing::warn!(
             node = earlier,
             "this data folder was another node's, whose instances are ended: its sidecar is not there any more"
         );
-        inner.sweep_groups(&earlier, keep);
-        killed += procfs::kill_marked(&earlier, keep);
+        killed += end(&earlier);
     }
     if killed > 0 {
         tracing::info!(

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gateless_common::io::{PRIVATE, replace_until_reboot, unix_now};
+use gateless_sandbox::{Fence, Kind};
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::probe::Question;
@@ -43,6 +44,9 @@ pub(super) struct Manifest {
     /// Its control groups, if it has any.
     #[serde(default)]
     pub groups: Vec<PathBuf>,
+    /// What it is ended by. Left out: its control groups, or what early versions had without these, which was nothing.
+    #[serde(default)]
+    pub fence: Option<Kind>,
 }
 
 /// A process that cannot be taken for another.
@@ -66,6 +70,11 @@ impl Manifest {
             h2c: self.h2c,
             path: self.ready_path.clone(),
         })
+    }
+
+    /// What it is ended by.
+    pub(super) fn fence(&self) -> Option<Fence> {
+        Fence::again(self.fence, self.groups.clone())
     }
 
     /// Reads it back.
@@ -106,6 +115,7 @@ mod tests {
                 start_time: 5,
             }),
             groups: vec!["/sys/fs/cgroup/gateless-n-i".into()],
+            fence: Some(Kind::Group),
         };
         manifest.write(folder.path()).unwrap();
         assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
@@ -116,11 +126,13 @@ mod tests {
             fs::create_dir_all(kept).unwrap();
             manifest.write(kept).unwrap();
         }
-        // It knew nothing of when a secret was changed.
+        // It knew nothing of when a secret was changed, nor of any fence but control groups.
         let released = Manifest {
             secrets_version: 0,
+            fence: None,
             ..manifest
         };
         assert_eq!(Manifest::read(kept).unwrap(), released);
+        assert_eq!(released.fence().unwrap().kind(), Kind::Group);
     }
 }

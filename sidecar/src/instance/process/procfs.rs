@@ -1,13 +1,15 @@
 //! What the kernel knows of processes, read from /proc.
 //!
-//! Only reads and, in [`kill_marked`], kills what carries our marks; knows nothing of instances' states.
+//! Only reads and, at the start of a sidecar, ends what an earlier one left and carries our marks; knows nothing of instances' states.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use gateless_sandbox::{Fence, Kind};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
@@ -16,6 +18,8 @@ use crate::instance::environment::{INSTANCE_MARK, NODE_MARK};
 const LISTENERS: usize = 5;
 /// Processes looked at below a launcher before all of the host's are.
 const DESCENDANTS: usize = 16;
+/// In which a launcher has ended what it started, at a start of the sidecar.
+const LAUNCHERS_SECONDS: i64 = 10;
 
 /// Identifies this boot; a pid with its start time is unique within one.
 pub(super) use gateless_common::io::boot_id;
@@ -23,6 +27,7 @@ pub(super) use gateless_common::io::boot_id;
 /// One line of /proc/PID/stat, as far as it is of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
+    pub parent: i32,
     pub group: i32,
     /// Clock ticks since boot.
     pub start_time: u64,
@@ -43,9 +48,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    let group = fields.nth(1)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
     let start_time = fields.nth(16)?.parse().ok()?;
     Some(Stat {
+        parent,
         group,
         start_time,
         zombie: matches!(state, "Z" | "X"),
@@ -82,9 +89,36 @@ fn instance_of(pid: i32, node: &str) -> Option<String> {
     variable(&environ, INSTANCE_MARK)
 }
 
+/// Has every launcher of `node` whose instance `keep` does not want end what it started, and waits for that; says how many.
+///
+/// A launcher that stands for an instance keeps the environment it was given, so that one is found that a sidecar started but died before
+/// noting.
+pub(super) fn end_launchers(node: &str, keep: impl Fn(&str) -> bool) -> usize {
+    let unwanted = |pid: &i32| {
+        gateless_sandbox::is_launcher(*pid)
+            && instance_of(*pid, node).is_some_and(|instance| !keep(&instance))
+    };
+    let handle = |pid: i32| open(pid).ok().filter(|_| unwanted(&pid));
+    let launchers = pids().into_iter().flatten().filter(unwanted);
+    let handles: Vec<OwnedFd> = launchers.filter_map(handle).collect();
+    for launcher in &handles {
+        Fence::end_by_launcher(launcher.as_fd());
+    }
+    let patience = Timespec {
+        tv_sec: LAUNCHERS_SECONDS,
+        tv_nsec: 0,
+    };
+    for launcher in &handles {
+        let mut ended = [PollFd::new(launcher, PollFlags::IN)];
+        // All of them work at once; who is not through by then goes on after its sidecar has begun.
+        let _ = rustix::event::poll(&mut ended, Some(&patience));
+    }
+    handles.len()
+}
+
 /// Kills every process of `node` whose instance `keep` does not want; says how many.
 ///
-/// Finds also what left its process group, and what a sidecar started but died before noting.
+/// No fence: it finds what kept its environment. Only for what early versions started, which had nothing better.
 pub(super) fn kill_marked(node: &str, keep: impl Fn(&str) -> bool) -> usize {
     let Ok(pids) = pids() else { return 0 };
     let own = rustix::process::getpid().as_raw_nonzero().get();
@@ -118,8 +152,9 @@ pub(super) enum Owns {
 }
 
 /// Looks at the leader first, which is nearly always the answer and costs a few links; then at
-/// every process of its group or with its mark.
-pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -> Owns {
+/// every process of the instance.
+pub(super) fn owns_socket(instance: &Instance, inode: u64) -> Owns {
+    let leader = instance.leader;
     match has_socket(leader, inode) {
         Ok(true) => return Owns::Yes,
         // A process that forbids being looked at: the claim on the port must do.
@@ -134,10 +169,12 @@ pub(super) fn owns_socket(leader: i32, node: &str, instance: &str, inode: u64) -
     {
         return Owns::Yes;
     }
-    let Ok(mut members) = members(leader, node, instance) else {
+    let Ok(members) = instance.members() else {
         return Owns::Yes;
     };
-    let found = members.any(|pid| has_socket(pid, inode).unwrap_or(false));
+    let found = members
+        .into_iter()
+        .any(|pid| has_socket(pid, inode).unwrap_or(false));
     if found { Owns::Yes } else { Owns::No }
 }
 
@@ -188,13 +225,54 @@ fn children(pid: i32) -> Vec<i32> {
     lists.flat_map(pids).collect()
 }
 
-/// The processes of the leader's group, or with the instance's mark.
-fn members(leader: i32, node: &str, instance: &str) -> io::Result<impl Iterator<Item = i32>> {
-    let is_member = move |pid: &i32| {
-        stat(*pid).is_ok_and(|stat| stat.group == leader)
-            || instance_of(*pid, node).as_deref() == Some(instance)
+/// Whose processes are looked for.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) leader: i32,
+    pub(super) fence: Option<Fence>,
+    pub(super) node: String,
+    pub(super) id: String,
+}
+
+impl Instance {
+    /// Everything in its fence; where it has none, its process group and what has its mark.
+    fn members(&self) -> io::Result<Vec<i32>> {
+        let leader = self.leader;
+        match &self.fence {
+            Some(fence) if fence.kind() == Kind::Group => {
+                Ok(fence.group().members().into_iter().collect())
+            }
+            Some(_) => {
+                let parents = pids()?.filter_map(|pid| Some((pid, stat(pid).ok()?.parent)));
+                Ok(below(leader, &parents.collect()))
+            }
+            None => {
+                let is_member = |pid: &i32| {
+                    stat(*pid).is_ok_and(|stat| stat.group == leader)
+                        || instance_of(*pid, &self.node).as_deref() == Some(&self.id)
+                };
+                Ok(pids()?.filter(is_member).collect())
+            }
+        }
+    }
+
+    /// Where its processes listen, at most [`LISTENERS`] addresses.
+    pub(super) fn listeners(&self) -> Vec<SocketAddr> {
+        let members = self.members().unwrap_or_default();
+        listeners_of(self.leader, members.into_iter())
+    }
+}
+
+/// A process and all that have it among their ancestors, by each one's parent.
+fn below(leader: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
+    let is_below = |pid: &i32| {
+        // Read while they change, so there may be a circle.
+        let mut line = std::iter::successors(Some(*pid), |pid| parents.get(pid).copied());
+        line.by_ref()
+            .take(parents.len() + 1)
+            .any(|pid| pid == leader)
     };
-    Ok(pids()?.filter(is_member))
+    parents.keys().copied().filter(is_below).collect()
 }
 
 fn has_socket(pid: i32, inode: u64) -> io::Result<bool> {
@@ -209,12 +287,6 @@ fn sockets(pid: i32) -> io::Result<impl Iterator<Item = u64>> {
         let inode = link.to_str()?.strip_prefix("socket:[")?;
         inode.strip_suffix(']')?.parse().ok()
     }))
-}
-
-/// Where an instance's processes listen, at most [`LISTENERS`] addresses.
-pub(super) fn listeners(leader: i32, node: &str, instance: &str) -> Vec<SocketAddr> {
-    let members = members(leader, node, instance).into_iter().flatten();
-    listeners_of(leader, members)
 }
 
 fn listeners_of(leader: i32, members: impl Iterator<Item = i32>) -> Vec<SocketAddr> {
@@ -304,6 +376,7 @@ mod tests {
     fn a_command_name_with_parentheses_does_not_confuse_stat() {
         let line = "12 (a) b) Z 1 34 34 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 567 0 0";
         let expected = Stat {
+            parent: 1,
             group: 34,
             start_time: 567,
             zombie: true,
@@ -311,6 +384,14 @@ mod tests {
         };
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("12 (a"), None);
+    }
+
+    #[test]
+    fn what_is_below_a_process_is_found_through_others_and_round_no_circle() {
+        let parents = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 7), (7, 6)];
+        let mut found = below(2, &HashMap::from(parents));
+        found.sort_unstable();
+        assert_eq!(found, [2, 3, 4]);
     }
 
     #[test]

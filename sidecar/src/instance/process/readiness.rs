@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::manifest::Manifest;
 use super::ports::{Listener, Probe};
-use super::procfs::{self, Owns};
+use super::procfs::{self, Instance, Owns};
 use crate::clock;
 use crate::endpoint::probe::Question;
 
@@ -48,9 +48,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Watcher {
     port: u16,
-    leader: i32,
-    node: String,
-    instance: String,
+    instance: Instance,
     /// `None`: that it listens is enough.
     question: Option<Question>,
     /// It was given its listener, so it has one.
@@ -64,9 +62,12 @@ impl Watcher {
     pub(super) fn new(manifest: &Manifest, leader: i32, node: &str, activated: bool) -> Self {
         Self {
             port: manifest.port,
-            leader,
-            node: node.to_owned(),
-            instance: manifest.id.clone(),
+            instance: Instance {
+                leader,
+                fence: manifest.fence(),
+                node: node.to_owned(),
+                id: manifest.id.clone(),
+            },
             question: manifest.question(),
             activated,
             probe: Probe::open().ok(),
@@ -86,12 +87,10 @@ impl Watcher {
         }
         match self.probe.as_ref().map(|probe| probe.listener(self.port)) {
             Some(Ok(Listener::None)) => Look::Silent,
-            Some(Ok(Listener::Socket(inode))) => {
-                match procfs::owns_socket(self.leader, &self.node, &self.instance, inode) {
-                    Owns::Yes => Look::Listening,
-                    Owns::No => Look::Foreign,
-                }
-            }
+            Some(Ok(Listener::Socket(inode))) => match procfs::owns_socket(&self.instance, inode) {
+                Owns::Yes => Look::Listening,
+                Owns::No => Look::Foreign,
+            },
             Some(Err(_)) | None => {
                 match BlockingStream::connect_timeout(&self.address(), CONNECT_TIMEOUT) {
                     Ok(_) => Look::Listening,
@@ -151,7 +150,7 @@ impl Watcher {
     pub(super) fn cause(&self) -> String {
         let cause = self.cause.lock().clone();
         cause.unwrap_or_else(|| {
-            let elsewhere = procfs::listeners(self.leader, &self.node, &self.instance);
+            let elsewhere = self.instance.listeners();
             silence(self.address(), &elsewhere)
         })
     }

@@ -116,7 +116,17 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
         let environment = BTreeMap::from([("LARGE".to_owned(), variable.to_owned())]);
         let mut command = Command::new(&program);
-        let error = command.envs(&environment).spawn().unwrap_err();
+        command.envs(&environment);
+        // A fork of another test may still hold the file open, as it was written just now.
+        let busy = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ExecutableFileBusy;
+        let mut error = command.spawn().unwrap_err();
+        for _ in 0..10_000 {
+            if !busy(&error) {
+                break;
+            }
+            std::thread::yield_now();
+            error = command.spawn().unwrap_err();
+        }
         explain(&error, ("run", &program), &["run".into()], &environment)
     }
 

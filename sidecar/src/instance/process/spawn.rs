@@ -1,23 +1,20 @@
 //! From a start request to a running process: program, folder, environment, port, spawn.
 //!
-//! Everything here blocks for well under a millisecond and runs on a blocking thread. No code runs
-//! between fork and exec, so the standard library may use posix_spawn, which costs a third.
+//! Everything here blocks for about two milliseconds and runs on a blocking thread. No code runs
+//! between fork and exec, so the standard library may use posix_spawn: what is to be done there the launcher does.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Child;
 
 use gateless_common::time::millis;
 use gateless_core::config::{BundleFormat, Process, Protocol, Readiness};
-use gateless_sandbox::Group;
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use gateless_sandbox::Fence;
+use rustix::process::Pid;
 
 use super::Inner;
 use super::bundle::{EXECUTABLE, inner_path};
@@ -27,12 +24,6 @@ use super::{procfs, refusal, walls};
 use crate::instance::StartRequest;
 use crate::instance::environment::{FOLDER_MARK, environment};
 use crate::instance::logs::Source;
-
-/// A freshly written executable is busy while another thread's fork still holds it open.
-const BUSY_RETRIES: u32 = 50;
-const BUSY_PAUSE: Duration = Duration::from_millis(2);
-/// Descriptor 3 is what systemd's protocol names; the listener comes in as standard input.
-const ACTIVATE: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 0</dev/null"#;
 
 /// Why a process could not be started; read by whoever deployed it.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +73,7 @@ pub(super) fn spawn(
     make(&temporary).map_err(step("make the instance's folder"))?;
     let home = working_dir(process, bundle, &folder)?;
     // Where it has files of its own, nothing of the host's is writable, and what is not in its bundle is in memory.
-    let has_own = inner
-        .config
-        .sandbox
-        .as_ref()
-        .is_some_and(|sandbox| sandbox.has_namespaces());
+    let has_own = inner.config.sandbox.has_namespaces();
     let own = has_own.then(|| PathBuf::from(walls::SCRATCH));
     let temporary = own.clone().unwrap_or(temporary);
     let home = match &own {
@@ -106,25 +93,13 @@ pub(super) fn spawn(
     manifest
         .write(&folder)
         .map_err(step("write the manifest"))?;
-    let started = match &inner.config.sandbox {
-        Some(sandbox) => walls::start(
-            sandbox,
-            inner,
-            request,
-            (&home, bundle, &program),
-            &environment,
-            &claim,
-        )?,
-        None => (
-            plainly(process, &program, &home, &environment, &claim, &folder)?,
-            Group::default(),
-        ),
-    };
-    let (mut child, group) = started;
-    manifest.groups = group.folders().to_vec();
+    let found = (home.as_path(), bundle, program.as_path());
+    let (mut child, fence) = walls::start(inner, request, found, &environment, &claim)?;
+    manifest.groups = fence.group().folders().to_vec();
+    manifest.fence = Some(fence.kind());
 
     let pid = Pid::from_child(&child);
-    match attend(inner, process, pid, &mut manifest, &folder) {
+    match attend(inner, pid, &fence, &mut manifest, &folder) {
         Ok(handle) => {
             inner.logs.watch(Source {
                 id: request.id.clone(),
@@ -142,34 +117,10 @@ pub(super) fn spawn(
             })
         }
         Err(error) => {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
             let _ = child.wait();
-            group.kill();
-            group.remove();
             Err(error)
         }
     }
-}
-
-/// As the sidecar's user, with nothing round it.
-fn plainly(
-    process: &Process,
-    program: &Path,
-    home: &Path,
-    environment: &BTreeMap<String, String>,
-    claim: &Claim,
-    folder: &Path,
-) -> Result<Child, Error> {
-    let mut command = command(process, program, claim)?;
-    command
-        .env_clear()
-        .envs(environment)
-        .current_dir(home)
-        .stdout(raw_log(folder, "stdout.log")?)
-        .stderr(raw_log(folder, "stderr.log")?)
-        .process_group(0);
-    let spawned = spawn_unless_busy(&mut command);
-    spawned.map_err(|error| refused(&error, process, program, environment))
 }
 
 /// Why the program was not run.
@@ -188,27 +139,40 @@ pub(super) fn refused(
     ))
 }
 
-/// What must follow a spawn; if it cannot, the process must not live.
+/// What must follow a spawn; if it cannot, nothing of it may live.
 fn attend(
     inner: &Inner,
-    process: &Process,
     pid: Pid,
+    fence: &Fence,
     manifest: &mut Manifest,
     folder: &Path,
 ) -> Result<OwnedFd, Error> {
     let number = pid.as_raw_nonzero().get();
-    let handle = procfs::open(number).map_err(step("watch the process"))?;
-    if let Some(bytes) = process.memory.filter(|_| inner.config.sandbox.is_none()) {
-        limit_memory(pid, bytes);
+    let handle = match procfs::open(number) {
+        Ok(handle) => handle,
+        Err(error) => {
+            // It is not buried, so the number is still its own. A launcher that is a fence takes what is below it along.
+            fence.group().end();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            return Err(Error::Io("watch the process", error));
+        }
+    };
+    let mut noted = || -> Result<(), Error> {
+        let stat = procfs::stat(number).map_err(step("read the process's start time"))?;
+        manifest.process = Some(ProcessId {
+            boot: inner.boot.clone(),
+            pid: number,
+            start_time: stat.start_time,
+        });
+        manifest.write(folder).map_err(step("write the manifest"))
+    };
+    match noted() {
+        Ok(()) => Ok(handle),
+        Err(error) => {
+            fence.end(handle.as_fd());
+            Err(error)
+        }
     }
-    let stat = procfs::stat(number).map_err(step("read the process's start time"))?;
-    manifest.process = Some(ProcessId {
-        boot: inner.boot.clone(),
-        pid: number,
-        start_time: stat.start_time,
-    });
-    manifest.write(folder).map_err(step("write the manifest"))?;
-    Ok(handle)
 }
 
 fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
@@ -231,46 +195,7 @@ fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
         bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
         process: None,
         groups: Vec::new(),
-    }
-}
-
-/// The listener lives on only in the process that takes it over.
-fn command(process: &Process, program: &Path, claim: &Claim) -> Result<Command, Error> {
-    let arguments = process.command.iter().skip(1);
-    let mut command;
-    if process.socket_activation {
-        let listener = TcpListener::bind(claim.address()).map_err(step("listen on its port"))?;
-        command = Command::new("/bin/sh");
-        command.args(["-c", ACTIVATE, "sh"]).arg(program);
-        command.stdin(OwnedFd::from(listener));
-    } else {
-        command = Command::new(program);
-        command.stdin(Stdio::null());
-    }
-    command.args(arguments);
-    Ok(command)
-}
-
-fn spawn_unless_busy(command: &mut Command) -> io::Result<Child> {
-    for _ in 0..BUSY_RETRIES {
-        match command.spawn() {
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(BUSY_PAUSE);
-            }
-            other => return other,
-        }
-    }
-    command.spawn()
-}
-
-fn limit_memory(pid: Pid, bytes: u64) {
-    let limit = Rlimit {
-        current: Some(bytes),
-        maximum: Some(bytes),
-    };
-    // It may be gone already, which its exit will tell.
-    if let Err(error) = rustix::process::prlimit(Some(pid), Resource::As, limit) {
-        tracing::warn!(%error, "cannot limit an instance's memory");
+        fence: None,
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use gateless_core::name::InstanceId;
 use gateless_core::time::Time;
-use gateless_sandbox::Group;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
@@ -88,33 +87,26 @@ impl Running {
         }
     }
 
-    /// Kills what the leader left behind, then lets go of it; in this order, as its number cannot be
-    /// given to another while it is unburied. An adopted one was buried by somebody else: there the
-    /// marks say who was with it.
+    /// Ends what the leader left behind, then lets go of it; in this order, as its number cannot be given to another while it is unburied.
+    /// An adopted one was buried by somebody else.
     async fn bury(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {
-        if let Some(mut child) = self.child.take() {
-            let _ = kill_process_group(self.pid, Signal::KILL);
-            let status = child.wait().ok();
-            self.end_group().await;
-            return status;
-        }
-        self.end_group().await;
-        let (node, own) = (inner.config.node.to_string(), self.manifest.id.clone());
-        let kill = move || procfs::kill_marked(&node, |id| id != own);
-        let _ = tokio::task::spawn_blocking(kill).await;
-        None
+        self.end(inner).await;
+        self.child.take().and_then(|mut child| child.wait().ok())
     }
 
-    /// Whatever left the process group, and the marks, is still in the control group.
-    async fn end_group(&self) {
-        let group = Group::again(self.manifest.groups.clone());
-        let end = move || {
-            group.kill();
-            group.remove()
+    /// Ends everything of it, whatever it made of itself.
+    async fn end(&self, inner: &Arc<Inner>) {
+        let Some(fence) = self.manifest.fence() else {
+            self.end_unfenced(inner).await;
+            return;
         };
-        if !self.manifest.groups.is_empty()
-            && !tokio::task::spawn_blocking(end).await.unwrap_or(false)
-        {
+        let leader = self.exited.get_ref();
+        let gone = match leader.try_clone() {
+            Ok(leader) => tokio::task::spawn_blocking(move || fence.end(leader.as_fd())).await,
+            // Too many open files are no reason to leave it: rather this thread waits.
+            Err(_) => Ok(fence.end(leader.as_fd())),
+        };
+        if !gone.unwrap_or(false) {
             tracing::warn!(
                 instance = self.manifest.id,
                 "its control groups are left to the next sweep"
@@ -122,8 +114,16 @@ impl Running {
         }
     }
 
-    async fn kill(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {
+    /// Of what an early version started without control groups there is no more than its process group and its environment.
+    async fn end_unfenced(&self, inner: &Arc<Inner>) {
         self.signal(Signal::KILL);
+        let (node, own) = (inner.config.node.to_string(), self.manifest.id.clone());
+        let kill = move || procfs::kill_marked(&node, |id| id != own);
+        let _ = tokio::task::spawn_blocking(kill).await;
+    }
+
+    async fn kill(&mut self, inner: &Arc<Inner>) -> Option<ExitStatus> {
+        self.end(inner).await;
         self.exited().await;
         self.bury(inner).await
     }

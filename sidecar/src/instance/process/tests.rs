@@ -1,6 +1,8 @@
 //! The process driver against real processes: the contract, and what only processes can do.
 
 mod adoption;
+mod fence;
+mod launcher;
 mod lifecycle;
 mod output;
 mod program;
@@ -44,7 +46,7 @@ impl Node {
     }
 
     fn config(&self) -> Config {
-        let mut config = Config::new(self.id.clone());
+        let mut config = Config::new(self.id.clone(), fence::usual());
         config.ports = self.ports.clone();
         config
     }
@@ -78,6 +80,10 @@ pub(super) fn open(
 
 impl Drop for Node {
     fn drop(&mut self) {
+        for sandbox in fence::all() {
+            sandbox.sweep(self.id.as_str(), |_| false);
+        }
+        procfs::end_launchers(self.id.as_str(), |_| false);
         procfs::kill_marked(self.id.as_str(), |_| false);
     }
 }

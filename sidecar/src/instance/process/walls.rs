@@ -1,6 +1,6 @@
-//! What an instance within walls sees: its bundle, its program, and nothing of the sidecar's folders.
+//! How an instance is launched: what it is, and what it sees of the host where there are walls.
 //!
-//! The walls themselves are the sandbox's; here is only what is said of one instance.
+//! The walls themselves and the fence are the sandbox's; here is only what is said of one instance.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use gateless_sandbox::{Error as Refusal, Group, Plan, Sandbox, Usage, View};
+use gateless_sandbox::{Error as Refusal, Fence, Plan, Usage, View};
 
 use super::Inner;
 use super::ports::Claim;
@@ -22,13 +22,13 @@ pub(super) const SCRATCH: &str = "/tmp";
 
 /// Starts it; `home` and `program` are what was found of them on the host.
 pub(super) fn start(
-    sandbox: &Sandbox,
     inner: &Inner,
     request: &StartRequest,
     (home, bundle, program): (&Path, Option<&Path>, &Path),
     environment: &BTreeMap<String, String>,
     claim: &Claim,
-) -> Result<(Child, Group), Error> {
+) -> Result<(Child, Fence), Error> {
+    let sandbox = &inner.config.sandbox;
     let process = request.revision.runtime.process().ok_or(Error::NoProcess)?;
     let folder = inner.folder.instance(request.id.as_str());
     for (what, path) in [("working_dir", home), ("command", program)] {
@@ -93,7 +93,7 @@ pub(super) fn start(
     };
     let output = (log("stdout.log")?, log("stderr.log")?);
     match sandbox.start(names, plan, listener.as_ref(), usage, output, &marks) {
-        Ok(started) => Ok((started.child, started.group)),
+        Ok(started) => Ok((started.child, started.fence)),
         Err(Refusal::Program(error)) => Err(refused(&error, process, program, environment)),
         Err(wall) => Err(Error::Refused(wall.to_string())),
     }

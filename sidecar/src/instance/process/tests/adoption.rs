@@ -41,13 +41,14 @@ impl Drop for Bystander {
 }
 
 /// A sidecar with one ready instance, as a process to be killed.
-fn sidecar(node: &Node) -> (Child, SocketAddr) {
+pub(super) fn sidecar(node: &Node, options: &[(&str, &str)]) -> (Child, SocketAddr) {
     let words = program::command();
     let mut child = Command::new(&words[0])
         .args(&words[1..])
         .env(program::MODE, "driver")
         .env(program::DATA, node.data())
         .env(program::NODE, node.id.as_str())
+        .envs(options.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -64,7 +65,7 @@ fn sidecar(node: &Node) -> (Child, SocketAddr) {
 #[tokio::test]
 async fn an_instance_outlives_its_sidecars_sigkill_and_is_adopted() {
     let node = Node::new();
-    let (mut sidecar, address) = sidecar(&node);
+    let (mut sidecar, address) = sidecar(&node, &[]);
     get(address, "/print/before").await.unwrap();
     sidecar.kill().unwrap();
     sidecar.wait().unwrap();
@@ -108,7 +109,7 @@ async fn an_instance_outlives_its_sidecars_sigkill_and_is_adopted() {
 #[tokio::test]
 async fn an_adopted_instance_is_stopped_with_its_group() {
     let node = Node::new();
-    let (mut sidecar, address) = sidecar(&node);
+    let (mut sidecar, address) = sidecar(&node, &[]);
     sidecar.kill().unwrap();
     sidecar.wait().unwrap();
     let pid = get(address, "/pid").await.unwrap().parse().unwrap();
@@ -166,6 +167,7 @@ fn leave_manifest(node: &Node, id: &str, process: Option<ProcessId>) {
         bundle: None,
         process,
         groups: Vec::new(),
+        fence: None,
     };
     manifest.write(&folder).unwrap();
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use gateless_core::name::NodeId;
 use tokio::sync::mpsc;
 
+use super::fence;
 use crate::instance::process::Config;
 use crate::instance::{Driver, Event, StartRequest, contract};
 
@@ -23,6 +24,9 @@ pub(super) const UNREADY: &str = "TEST_UNREADY_ANSWERS";
 /// For the driver mode.
 pub(super) const DATA: &str = "TEST_DATA";
 pub(super) const NODE: &str = "TEST_NODE";
+/// The same: which fence, and the mark of a program that leaves it by every way there is.
+pub(super) const FENCE: &str = "TEST_FENCE";
+pub(super) const HOSTILE: &str = "TEST_HOSTILE";
 
 /// The command line that runs this file's test alone.
 pub(super) fn command() -> Vec<String> {
@@ -101,9 +105,15 @@ fn drive() {
         let data = PathBuf::from(std::env::var(DATA).unwrap());
         let node = NodeId::new(&std::env::var(NODE).unwrap());
         let (sender, mut events) = mpsc::channel(8);
-        let (driver, _logs) = super::open(&data, Config::new(node), sender);
+        let sandbox =
+            std::env::var(FENCE).map_or_else(|_| fence::usual(), |kind| fence::with(&kind));
+        let (driver, _logs) = super::open(&data, Config::new(node, sandbox), sender);
         let id = gateless_core::name::InstanceId::new("survivor");
-        let request: StartRequest = contract::request(&id, super::serving("hello", &[]));
+        let revision = std::env::var(HOSTILE).map_or_else(
+            |_| super::serving("hello", &[]),
+            |mark| fence::hostile(&mark),
+        );
+        let request: StartRequest = contract::request(&id, revision);
         driver.start(request);
         match events.recv().await {
             Some(Event::Ready { target, .. }) => println!("ready {target:?}"),
