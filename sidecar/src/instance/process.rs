@@ -19,7 +19,7 @@ mod supervise;
 mod tests;
 mod walls;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
@@ -40,7 +40,7 @@ use tokio_util::task::TaskTracker;
 use super::folder::Folder;
 use super::logs::Logs;
 use super::{Adopted, Driver, Event, Shutdown, StartRequest, Target};
-use bundle::Bundles;
+use bundle::{Bundles, Unpacked};
 pub(super) use manifest::now_ms;
 pub use ports::DEFAULT_RANGE;
 use supervise::Running;
@@ -91,7 +91,8 @@ pub struct ProcessDriver {
 #[derive(Debug)]
 struct Handle {
     stop: Stop,
-    bundle: Option<String>,
+    /// What it runs from, kept as long as it is here.
+    bundle: Option<Arc<Unpacked>>,
 }
 
 /// Ends an instance from outside, and tells of its process.
@@ -156,7 +157,11 @@ impl ProcessDriver {
     ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
-            bundles: Bundles::open(folder.bundles(), bundle::Bounds::default())?,
+            bundles: Bundles::open(
+                folder.bundles(),
+                bundle::Bounds::default(),
+                config.sandbox.holds_files(),
+            )?,
             logs,
             boot: procfs::boot_id(),
             _alive: leftovers::announce(config.node.as_str())?,
@@ -231,12 +236,11 @@ impl Inner {
         self.instances.lock().contains_key(id)
     }
 
-    fn bundles_in_use(&self) -> HashSet<String> {
-        let instances = self.instances.lock();
-        instances
-            .values()
-            .filter_map(|handle| handle.bundle.clone())
-            .collect()
+    /// Notes what an instance runs from.
+    fn hold(&self, id: &InstanceId, bundle: Arc<Unpacked>) {
+        if let Some(handle) = self.instances.lock().get_mut(id) {
+            handle.bundle = Some(bundle);
+        }
     }
 
     async fn forget(self: &Arc<Self>, id: &InstanceId) {
@@ -272,7 +276,7 @@ impl Inner {
         }
         let handle = Handle {
             stop: Stop::default(),
-            bundle: request.revision.runtime.artifact().map(str::to_owned),
+            bundle: None,
         };
         let stop = handle.stop.clone();
         instances.insert(request.id.clone(), handle);
@@ -335,10 +339,12 @@ impl Driver for ProcessDriver {
                 inner.logs.finish(&id).await;
                 let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
             }
-            survivors
+            let adopted = survivors
                 .into_iter()
                 .filter_map(|survivor| inner.take_over(survivor))
-                .collect()
+                .collect();
+            let _ = tokio::task::spawn_blocking(move || inner.bundles.evict()).await;
+            adopted
         }
         .boxed()
     }
@@ -371,7 +377,10 @@ impl Inner {
             .ok()?;
         let handle = Handle {
             stop: Stop::default(),
-            bundle: manifest.bundle.clone(),
+            bundle: manifest
+                .bundle
+                .as_deref()
+                .map(|name| self.bundles.adopt(name)),
         };
         let stop = handle.stop.clone();
         let adopted = Adopted {

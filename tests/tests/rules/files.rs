@@ -4,7 +4,7 @@ use super::{none, read, rust_files};
 use crate::rooms::{code, is_test};
 
 /// Who moves files without it, and why nothing is lost by that.
-const MOVES: [(&str, &str); 5] = [
+const MOVES: [(&str, &str); 6] = [
     (
         "sidecar/src/catalogue/last_good.rs",
         "puts a damaged file aside for people",
@@ -16,6 +16,10 @@ const MOVES: [(&str, &str); 5] = [
     (
         "sidecar/src/instance/process/bundle.rs",
         "unpacks into a cache that every boot begins anew",
+    ),
+    (
+        "sidecar/src/instance/process/bundle/unpack.rs",
+        "links within that cache",
     ),
     (
         "sidecar/src/queue/local/engine.rs",

@@ -1,27 +1,34 @@
-//! Bundles, unpacked once per digest into `bundles/SHA256/`, whole or not at all.
+//! Bundles, unpacked once into a folder of `bundles/`, whole or not at all, and started only as they were uploaded.
 //!
-//! An archive is somebody else's input: nothing in it may name a place outside its own folder, and
-//! its size and number of files are bounded. Deliberately does not check the digest: whoever fetched
-//! the file has. Instances of a bundle share its folder, so they should write to `$TMPDIR` instead.
+//! Where walls keep an instance from writing to it, all share the folder of a digest. Where nothing does, each function has its own, so
+//! that it can spoil no other's, and before each start the folder must look as it did when it was unpacked ([`marks`]); one that does not
+//! is left to who runs in it, and the bundle is unpacked anew under another name. How it looked is known to this process alone, since what
+//! is on the disk may be written: the next sidecar unpacks anew. Deliberately no protection against a program of the same user that changes
+//! a file between that look and the start.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use flate2::read::MultiGzDecoder;
-use gateless_common::io::touch;
-use gateless_core::config::{Bundle, BundleFormat};
+use gateless_common::name::is_sha256;
+use gateless_core::config::Bundle;
+use gateless_core::name::FunctionName;
 use parking_lot::Mutex;
-use tar::{Archive, Entry, EntryType};
 
 use super::procfs;
+use marks::Marks;
+
+mod marks;
+mod unpack;
 
 /// The file a bundle of one executable becomes.
 pub(super) const EXECUTABLE: &str = "executable";
+const TEMPORARY: &str = ".tmp-";
+const TICK: &str = ".tick-";
 
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +39,8 @@ pub(super) enum Error {
     TooLarge(u64, &'static str),
     #[error("bundle has no valid sha256: {0:?}")]
     Digest(String),
+    #[error("the copy of bundle {0} on this host is not what was uploaded; it is fetched anew")]
+    Changed(String),
     #[error("bundle cannot be unpacked: {0}")]
     Io(#[from] io::Error),
 }
@@ -55,23 +64,82 @@ impl Default for Bounds {
     }
 }
 
+/// Whose folder it is: a digest's, and where nothing keeps a function from writing to it that function's alone.
+type Key = (String, Option<FunctionName>);
+
+/// An unpacked bundle, in use for as long as anybody but [`Bundles`] has it.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    name: String,
+    folder: PathBuf,
+    /// `None`: nobody may write to it.
+    marks: Option<Marks>,
+    /// The order in which they were last used.
+    used: AtomicU64,
+}
+
+impl Unpacked {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it is as it was unpacked.
+    fn is_as_it_was(&self) -> bool {
+        match self.marks {
+            Some(marks) => marks::look(&self.folder).is_ok_and(|found| Marks::of(found) == marks),
+            None => self.folder.is_dir(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    current: HashMap<Key, Arc<Unpacked>>,
+    /// Found changed, or an earlier sidecar's: they go with the last instance in them.
+    former: Vec<Weak<Unpacked>>,
+    /// Names of those on their way.
+    coming: HashSet<String>,
+    uses: u64,
+}
+
+impl Known {
+    fn take(&mut self, key: &Key) -> Option<Arc<Unpacked>> {
+        self.uses += 1;
+        let found = self.current.get(key)?;
+        found.used.store(self.uses, Ordering::Relaxed);
+        Some(found.clone())
+    }
+
+    fn retire(&mut self, key: &Key) {
+        if let Some(changed) = self.current.remove(key) {
+            self.former.push(Arc::downgrade(&changed));
+        }
+    }
+}
+
 /// The unpacked bundles of a node.
 #[derive(Debug)]
 pub(super) struct Bundles {
     root: PathBuf,
     bounds: Bounds,
-    /// One lock per digest being unpacked: the first unpacks, the others find it done.
-    unpacking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// Instances cannot write to them.
+    held: bool,
+    known: Mutex<Known>,
+    /// One lock per bundle being looked at or unpacked: the first unpacks, the others find it done.
+    unpacking: Mutex<HashMap<Key, Arc<Mutex<()>>>>,
 }
 
 impl Bundles {
-    /// Clears what an interrupted unpacking or, after a reboot, a power cut may have left incomplete.
-    pub(super) fn open(root: PathBuf, bounds: Bounds) -> io::Result<Self> {
+    /// Clears what an interrupted unpacking or, after a reboot, a power cut may have left incomplete. `held`: instances cannot write to them.
+    pub(super) fn open(root: PathBuf, bounds: Bounds, held: bool) -> io::Result<Self> {
         let boot = root.join(".boot");
         let same_boot = fs::read_to_string(&boot).is_ok_and(|id| id == procfs::boot_id());
         for entry in fs::read_dir(&root)? {
             let entry = entry?;
-            let temporary = entry.file_name().as_encoded_bytes().starts_with(b".tmp-");
+            let temporary = entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY.as_bytes());
             if entry.file_type()?.is_dir() && (temporary || !same_boot) {
                 fs::remove_dir_all(entry.path())?;
             }
@@ -80,211 +148,169 @@ impl Bundles {
         Ok(Self {
             root,
             bounds,
+            held,
+            known: Mutex::default(),
             unpacking: Mutex::default(),
         })
     }
 
-    /// The folder of a bundle, unpacked from `file` unless it is there. Blocks.
-    pub(super) fn folder(
+    /// The folder of a bundle for an instance of a function, unpacked from `file` unless it is there as it was. Blocks.
+    pub(super) fn unpacked(
         &self,
         bundle: &Bundle,
+        function: &FunctionName,
         file: &Path,
-        in_use: &HashSet<String>,
-    ) -> Result<PathBuf, Error> {
+    ) -> Result<Arc<Unpacked>, Error> {
         let digest = &bundle.sha256;
-        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_sha256(digest) {
             return Err(Error::Digest(digest.chars().take(80).collect()));
         }
-        let folder = self.root.join(digest);
+        let key = (digest.clone(), (!self.held).then(|| function.clone()));
         let lock = self
             .unpacking
             .lock()
-            .entry(digest.clone())
+            .entry(key.clone())
             .or_default()
             .clone();
         let result = {
             let _unpacking = lock.lock();
-            if folder.is_dir() {
-                Ok(())
-            } else {
-                self.evict(in_use);
-                self.unpack(bundle, file, &folder)
-            }
+            self.found(&key, function).map_or_else(
+                || {
+                    self.evict();
+                    self.unpack(bundle, key.clone(), file)
+                },
+                Ok,
+            )
         };
-        self.unpacking.lock().remove(digest);
-        // The order of eviction; a bundle just unpacked has its own new time.
-        let _ = touch(&folder);
-        result.map(|()| folder)
-    }
-
-    fn unpack(&self, bundle: &Bundle, file: &Path, folder: &Path) -> Result<(), Error> {
-        let unique: u64 = rand::random();
-        let temporary = self.root.join(format!(".tmp-{}-{unique:x}", bundle.sha256));
-        fs::create_dir(&temporary)?;
-        fs::set_permissions(&temporary, Permissions::from_mode(0o755))?;
-        let unpacked = match bundle.format {
-            BundleFormat::TarGz => unpack_archive(file, &temporary, self.bounds),
-            BundleFormat::Executable => place_executable(file, &temporary),
-        };
-        match unpacked.and_then(|()| Ok(fs::rename(&temporary, folder)?)) {
-            Err(_) if folder.is_dir() => {}
-            Ok(()) => return Ok(()),
-            Err(error) => {
-                let _ = fs::remove_dir_all(&temporary);
-                return Err(error);
-            }
+        let mut unpacking = self.unpacking.lock();
+        // Ours and the map's: nobody waits.
+        if Arc::strong_count(&lock) == 2 {
+            unpacking.remove(&key);
         }
-        Ok(fs::remove_dir_all(&temporary)?)
+        result
     }
 
-    /// Makes room: the longest unused go first, those in use never.
-    fn evict(&self, in_use: &HashSet<String>) {
+    /// What is there of it, if it is as it was.
+    fn found(&self, key: &Key, function: &FunctionName) -> Option<Arc<Unpacked>> {
+        let found = self.known.lock().take(key)?;
+        if found.is_as_it_was() {
+            return Some(found);
+        }
+        tracing::error!(
+            %function,
+            bundle = key.0,
+            folder = %found.folder.display(),
+            "an instance changed the unpacked bundle of its function; it is unpacked anew and not started as it is"
+        );
+        self.known.lock().retire(key);
+        None
+    }
+
+    fn unpack(&self, bundle: &Bundle, key: Key, file: &Path) -> Result<Arc<Unpacked>, Error> {
+        let unique: u64 = rand::random();
+        let name = format!("{}-{unique:016x}", bundle.sha256);
+        self.known.lock().coming.insert(name.clone());
+        let made = self.unpack_as(&name, bundle, file);
+        let mut known = self.known.lock();
+        known.coming.remove(&name);
+        known.uses += 1;
+        let unpacked = Arc::new(Unpacked {
+            folder: self.root.join(&name),
+            name,
+            marks: made?,
+            used: known.uses.into(),
+        });
+        known.current.insert(key, unpacked.clone());
+        Ok(unpacked)
+    }
+
+    fn unpack_as(&self, name: &str, bundle: &Bundle, file: &Path) -> Result<Option<Marks>, Error> {
+        let temporary = self.root.join(format!("{TEMPORARY}{name}"));
+        let folder = self.root.join(name);
+        let made = || -> Result<Option<Marks>, Error> {
+            fs::create_dir(&temporary)?;
+            fs::set_permissions(&temporary, Permissions::from_mode(0o755))?;
+            unpack::unpack(bundle, file, &temporary, self.bounds)?;
+            fs::rename(&temporary, &folder)?;
+            if self.held {
+                return Ok(None);
+            }
+            let entries = marks::look(&folder)?;
+            marks::await_tick(&entries, &self.root.join(format!("{TICK}{name}")))?;
+            Ok(Some(Marks::of(entries)))
+        };
+        made().inspect_err(|error| {
+            for folder in [&temporary, &folder] {
+                let _ = fs::remove_dir_all(folder);
+            }
+            if matches!(error, Error::Changed(_)) {
+                tracing::error!(bundle = bundle.sha256, file = %file.display(), "{error}");
+                // Whoever needs it next fetches it.
+                let _ = fs::remove_file(file);
+            }
+        })
+    }
+
+    /// One that an instance of an earlier sidecar runs from.
+    pub(super) fn adopt(&self, name: &str) -> Arc<Unpacked> {
+        let unpacked = Arc::new(Unpacked {
+            name: name.to_owned(),
+            folder: self.root.join(name),
+            marks: None,
+            used: AtomicU64::new(0),
+        });
+        let mut known = self.known.lock();
+        known.former.push(Arc::downgrade(&unpacked));
+        unpacked
+    }
+
+    /// Makes room: those that nobody may start any more go once nobody runs in them, and of the others the longest unused. Call it at first
+    /// when all that an earlier sidecar left is adopted.
+    pub(super) fn evict(&self) {
+        self.forget_surplus();
         let Ok(entries) = fs::read_dir(&self.root) else {
             return;
         };
-        let mut idle: Vec<(SystemTime, PathBuf)> = entries
-            .flatten()
-            .filter(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                name.len() == 64 && !in_use.contains(&name)
-            })
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
-        idle.sort();
-        let surplus = (idle.len() + 1).saturating_sub(self.bounds.kept);
-        for (_, path) in idle.into_iter().take(surplus) {
-            if let Err(error) = fs::remove_dir_all(&path) {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        // Listed before it is asked what is in use: what was made since is in no list.
+        let listed: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let in_use = self.in_use();
+        for name in listed.iter().filter(|name| !in_use.contains(*name)) {
+            let path = self.root.join(name);
+            if let Err(error) = fs::remove_dir_all(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
                 tracing::warn!(path = %path.display(), %error, "cannot remove an old bundle");
             }
         }
     }
-}
 
-fn place_executable(file: &Path, folder: &Path) -> Result<(), Error> {
-    let target = folder.join(EXECUTABLE);
-    fs::copy(file, &target)?;
-    Ok(fs::set_permissions(target, Permissions::from_mode(0o755))?)
-}
-
-/// Everything unpacked so far that decides about what may follow.
-struct Unpacking<'a> {
-    root: &'a Path,
-    /// Nothing may be created through one, and none is replaced.
-    links: HashSet<PathBuf>,
-    files: HashSet<PathBuf>,
-}
-
-fn unpack_archive(file: &Path, root: &Path, bounds: Bounds) -> Result<(), Error> {
-    let limit = bounds.bytes;
-    // Bounded where the bytes come out, so headers count too and nothing can hide in them.
-    let stream = MultiGzDecoder::new(io::BufReader::new(File::open(file)?)).take(limit + 1);
-    let mut archive = Archive::new(stream);
-    let mut state = Unpacking {
-        root,
-        links: HashSet::new(),
-        files: HashSet::new(),
-    };
-    let mut count = 0;
-    for entry in archive.entries()? {
-        let unpacked = entry.map_err(Error::from).and_then(|entry| {
-            count += 1;
-            if count > bounds.entries {
-                return Err(Error::TooLarge(bounds.entries, "entries"));
-            }
-            state.entry(entry)
-        });
-        if let Err(error) = unpacked {
-            return Err(archive_error(error, archive, limit));
+    /// Forgets the longest unused, so that with one more as many are kept as may be.
+    fn forget_surplus(&self) {
+        let mut known = self.known.lock();
+        let idle = known
+            .current
+            .iter()
+            .filter(|(_, one)| Arc::strong_count(one) == 1);
+        let mut idle: Vec<(u64, Key)> = idle
+            .map(|(key, one)| (one.used.load(Ordering::Relaxed), key.clone()))
+            .collect();
+        idle.sort_by_key(|(used, _)| *used);
+        let surplus = (idle.len() + 1).saturating_sub(self.bounds.kept);
+        for (_, key) in idle.into_iter().take(surplus) {
+            known.current.remove(&key);
         }
+        known.former.retain(|one| one.strong_count() > 0);
     }
-    let mut stream = archive.into_inner();
-    io::copy(&mut stream, &mut io::sink())?;
-    if stream.limit() == 0 {
-        return Err(Error::TooLarge(limit, "bytes"));
-    }
-    Ok(())
-}
 
-/// A stream cut off at the bound looks like a broken archive: name the true cause.
-fn archive_error<R: Read>(error: Error, archive: Archive<io::Take<R>>, limit: u64) -> Error {
-    match error {
-        Error::Io(_) if archive.into_inner().limit() == 0 => Error::TooLarge(limit, "bytes"),
-        other => other,
+    fn in_use(&self) -> HashSet<String> {
+        let known = self.known.lock();
+        let current = known.current.values().cloned();
+        let former = known.former.iter().filter_map(Weak::upgrade);
+        let unpacked = current.chain(former).map(|one| one.name.clone());
+        unpacked.chain(known.coming.iter().cloned()).collect()
     }
-}
-
-impl Unpacking<'_> {
-    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), Error> {
-        let raw = entry.path()?.into_owned();
-        let refuse = |why| Err(Error::Entry(raw.display().to_string(), why));
-        let Some(path) = inner_path(&raw) else {
-            return refuse("its path leaves the bundle");
-        };
-        if path.as_os_str().is_empty() {
-            return Ok(());
-        }
-        if path.ancestors().any(|part| self.links.contains(part)) {
-            return refuse("its path goes through a symbolic link");
-        }
-        let target = self.root.join(&path);
-        if let Some(parent) = path.parent() {
-            make_folders(self.root, parent)?;
-        }
-        match entry.header().entry_type() {
-            EntryType::Directory => make_folders(self.root, &path)?,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                // 0o777 strips setuid, setgid and sticky.
-                let mode = readable(entry.header().mode()?);
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(&target)?;
-                io::copy(&mut entry, &mut file)?;
-                file.set_permissions(Permissions::from_mode(mode))?;
-                self.files.insert(path);
-            }
-            EntryType::Symlink => {
-                let link = entry.link_name()?.unwrap_or_default().into_owned();
-                if !stays_inside(&path, &link) {
-                    return refuse("it links outside the bundle");
-                }
-                symlink(link, &target)?;
-                self.links.insert(path);
-            }
-            EntryType::Link => {
-                let link = entry.link_name()?.unwrap_or_default().into_owned();
-                let Some(link) = inner_path(&link).filter(|link| self.files.contains(link)) else {
-                    return refuse("it links to what is no file of the bundle");
-                };
-                fs::hard_link(self.root.join(link), &target)?;
-                self.files.insert(path);
-            }
-            EntryType::XGlobalHeader => {}
-            _ => return refuse("only files, folders and links are unpacked"),
-        }
-        Ok(())
-    }
-}
-
-/// An instance may run as a user of its own, which reads a bundle and never writes it.
-fn readable(mode: u32) -> u32 {
-    let executable = if mode & 0o111 == 0 { 0 } else { 0o111 };
-    0o644 | executable
-}
-
-/// A folder that others may read, whatever the umask.
-fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
-    let mut folder = root.to_owned();
-    for part in path.components() {
-        folder.push(part);
-        match fs::create_dir(&folder) {
-            Ok(()) => fs::set_permissions(&folder, Permissions::from_mode(0o755))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// A relative path without `..`; `None` for any other.
@@ -298,22 +324,6 @@ pub(super) fn inner_path(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(inner)
-}
-
-/// Whether a symbolic link at `path` stays inside whatever other links there are: `..` only at the
-/// front, where only true folders can be (nothing is created through a link), and not above the root.
-fn stays_inside(path: &Path, link: &Path) -> bool {
-    let mut above = path.components().count().saturating_sub(1);
-    let mut descended = false;
-    for component in link.components() {
-        match component {
-            Component::Normal(_) => descended = true,
-            Component::CurDir => {}
-            Component::ParentDir if !descended && above > 0 => above -= 1,
-            _ => return false,
-        }
-    }
-    !link.as_os_str().is_empty()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(super) struct Manifest {
     /// The version of the values of its secrets.
     #[serde(default)]
     pub secrets_version: u64,
-    /// The unpacked bundle it runs from.
+    /// The folder of the unpacked bundle it runs from.
     pub bundle: Option<String>,
     /// Known once it is spawned.
     pub process: Option<ProcessId>,

@@ -89,7 +89,7 @@ pub(super) fn spawn(
         .unwrap_or_default();
     let program = program(process, bundle, &home, path)?;
 
-    let mut manifest = manifest(request, process, claim.port());
+    let mut manifest = manifest(request, process, claim.port(), bundle);
     manifest
         .write(&folder)
         .map_err(step("write the manifest"))?;
@@ -175,7 +175,13 @@ fn attend(
     }
 }
 
-fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
+fn manifest(
+    request: &StartRequest,
+    process: &Process,
+    port: u16,
+    bundle: Option<&Path>,
+) -> Manifest {
+    let bundle = bundle.and_then(Path::file_name);
     Manifest {
         id: request.id.to_string(),
         revision: request.revision.name.to_string(),
@@ -192,7 +198,7 @@ fn manifest(request: &StartRequest, process: &Process, port: u16) -> Manifest {
         stop_grace_ms: millis(process.stop_grace),
         was_ready: false,
         secrets_version: request.secrets_version,
-        bundle: process.bundle.as_ref().map(|bundle| bundle.sha256.clone()),
+        bundle: bundle.map(|name| name.to_string_lossy().into_owned()),
         process: None,
         groups: Vec::new(),
         fence: None,
@@ -307,18 +313,24 @@ fn variables(
     port: u16,
 ) -> BTreeMap<String, String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let usual = vec![
+    let mut usual = vec![
         ("PATH", inner.config.path.clone()),
         ("HOME", text(home)),
         ("TMPDIR", text(temporary)),
         ("LANG", "C.UTF-8".to_owned()),
         ("HOST", "127.0.0.1".to_owned()),
     ];
+    let process = request.revision.runtime.process();
+    if !inner.config.sandbox.holds_files()
+        && process.is_some_and(|process| process.bundle.is_some())
+    {
+        // It would write into the bundle, which would then be no longer what was uploaded.
+        usual.push(("PYTHONDONTWRITEBYTECODE", "1".to_owned()));
+    }
     let mut fixed = vec![
         ("PORT", port.to_string()),
         (FOLDER_MARK, inner.folder.mark().to_owned()),
     ];
-    let process = request.revision.runtime.process();
     if process.is_some_and(|process| process.socket_activation) {
         fixed.push(("LISTEN_FDS", "1".to_owned()));
     }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::bundle::Unpacked;
 use super::exit;
 use super::manifest::{Manifest, now_ms};
 use super::ports::Claim;
@@ -175,7 +176,7 @@ pub(super) async fn go_on(inner: Arc<Inner>, running: Running, ready: bool, stop
 async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Stop) -> Exit {
     let asked = clock::now();
     let bundle = match unpack(inner, &request).await {
-        Ok(bundle) => bundle.map(Arc::new),
+        Ok(bundle) => bundle,
         Err(message) => return exit::spawn_failed(message),
     };
     for _ in 0..PORT_ATTEMPTS {
@@ -188,7 +189,11 @@ async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Stop) -> Exi
         let launched = tokio::task::spawn_blocking(move || {
             // Held while it is watched closely, no longer: a slow starter must not hold up the rest.
             let _permit = permit;
-            launch(&shared, &start, folder.as_deref())
+            launch(
+                &shared,
+                &start,
+                folder.as_ref().map(|bundle| bundle.folder()),
+            )
         });
         let running = match launched.await {
             Ok(Ok((spawned, watcher))) => Running::new(spawned, watcher),
@@ -211,9 +216,9 @@ async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Stop) -> Exi
 fn launch(
     inner: &Inner,
     request: &StartRequest,
-    bundle: Option<&PathBuf>,
+    bundle: Option<&Path>,
 ) -> Result<(Spawned, Watcher), spawn::Error> {
-    let spawned = spawn::spawn(inner, request, bundle.map(PathBuf::as_path))?;
+    let spawned = spawn::spawn(inner, request, bundle)?;
     let socket_activation = request.revision.runtime.process();
     let socket_activation = socket_activation.is_some_and(|process| process.socket_activation);
     let watcher = Watcher::new(
@@ -229,7 +234,7 @@ fn launch(
 async fn unpack(
     inner: &Arc<Inner>,
     request: &Arc<StartRequest>,
-) -> Result<Option<PathBuf>, String> {
+) -> Result<Option<Arc<Unpacked>>, String> {
     let process = request.revision.runtime.process();
     let Some(bundle) = process.and_then(|process| process.bundle.clone()) else {
         return Ok(None);
@@ -237,13 +242,14 @@ async fn unpack(
     let Some(file) = request.bundle.clone() else {
         return Err(format!("bundle {} is not here", bundle.sha256));
     };
-    let inner = inner.clone();
-    let unpacked = tokio::task::spawn_blocking(move || {
-        let in_use = inner.bundles_in_use();
-        inner.bundles.folder(&bundle, &file, &in_use)
-    });
+    let (shared, function) = (inner.clone(), request.revision.name.function().clone());
+    let unpacked =
+        tokio::task::spawn_blocking(move || shared.bundles.unpacked(&bundle, &function, &file));
     match unpacked.await {
-        Ok(Ok(folder)) => Ok(Some(folder)),
+        Ok(Ok(unpacked)) => {
+            inner.hold(&request.id, unpacked.clone());
+            Ok(Some(unpacked))
+        }
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateless_core::config::{Bundle, BundleFormat, Readiness};
 use gateless_core::name::InstanceId;
+use sha2::{Digest, Sha256};
 
 use super::{Node, SHORT, is_empty, of, program, serving, shell, wait_gone};
 use crate::instance::contract::{Host, Opened, get, next_line, query, request};
@@ -214,7 +215,10 @@ async fn bundles_run_from_their_own_folder() {
         of(&mut revision).command = vec!["run.sh".into(), "x".into()];
         of(&mut revision).working_dir = working_dir.map(str::to_owned);
         of(&mut revision).bundle = Some(Bundle {
-            sha256: number.to_string().repeat(64),
+            sha256: Sha256::digest(&content)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             format,
             size: content.len() as u64,
         });
