@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gateless_common::name::check_label;
+use gateless_common::spec::millicores;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -319,6 +320,24 @@ impl Draft {
             let detail = "memory; it bounds the address space, not what is resident";
             self.tree.note(pointer, Outcome::Changed, detail);
         }
+    }
+
+    /// The limit of CPU at `pointer`, which a component has none of.
+    fn cpu(&mut self, pointer: &str) {
+        let Some(text) = self.tree.text(pointer) else {
+            return;
+        };
+        let (outcome, detail) = if self.is_component() {
+            let detail = "a component has no share of CPUs; [wasm] cpu_time bounds each call";
+            (Outcome::NotMapped, detail.to_owned())
+        } else if millicores(&text).is_none() {
+            let detail = format!("{text:?} is no quantity such as 500m or 0.5");
+            (Outcome::NotMapped, detail)
+        } else {
+            self.set("cpu", text);
+            (Outcome::Mapped, "cpu".to_owned())
+        };
+        self.tree.note(pointer, outcome, &detail);
     }
 
     /// The function, once its YAML is read; what was not read is noted with `why`.

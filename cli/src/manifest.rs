@@ -26,7 +26,7 @@ pub(crate) use self::sections::Build;
 use self::sections::{
     Access, Async, Hold, Limits, Liveness, Retries, Scaling, Secret, Wasm, written,
 };
-use self::units::{Bytes, Millis};
+use self::units::{Bytes, Millicores, Millis};
 use crate::failure::Failure;
 use crate::pack::Artifact;
 

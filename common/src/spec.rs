@@ -5,10 +5,12 @@
 //! document and of `function.toml`'s schema, the tables of the documentation and of the dashboard's form, and every check of a range.
 //! Deliberately no types of the API here: a field's shape is the server's business.
 
+mod cpu;
 mod settings;
 mod shaped;
 mod show;
 
+pub use self::cpu::{millicores, show_millicores};
 pub use self::show::{DURATIONS, SIZES};
 
 use std::fmt;
@@ -74,6 +76,8 @@ pub enum Unit {
     Bytes,
     /// Bytes; left out there is no limit.
     BytesOrNone,
+    /// Thousandths of a CPU; left out there is no limit.
+    MillicoresOrNone,
     /// A whole number.
     Count,
     /// A whole number; 0: no limit.
@@ -166,6 +170,14 @@ impl<T: Setting> Setting for Option<T> {
 
     fn ends(range: T::Range) -> Option<(Value, Value)> {
         T::ends(range)
+    }
+}
+
+impl Unit {
+    /// Whether a number of 0 stands for none where messages have no other way to leave one out.
+    #[must_use]
+    pub fn is_none_by_zero(self) -> bool {
+        matches!(self, Self::BytesOrNone | Self::MillicoresOrNone)
     }
 }
 
@@ -285,6 +297,9 @@ macro_rules! unit {
     };
     (bytes_or_none) => {
         Unit::BytesOrNone
+    };
+    (millicores_or_none) => {
+        Unit::MillicoresOrNone
     };
     (count) => {
         Unit::Count

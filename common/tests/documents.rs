@@ -107,6 +107,7 @@ fn kind(unit: Unit) -> &'static str {
     match unit {
         Unit::Millis | Unit::MillisOrNone => "duration",
         Unit::Bytes | Unit::BytesOrNone => "size",
+        Unit::MillicoresOrNone => "cpu",
         Unit::Count | Unit::CountOrNone | Unit::Number | Unit::Derived => "number",
         Unit::Flag => "flag",
         Unit::Text => "text",
@@ -121,7 +122,7 @@ fn kind(unit: Unit) -> &'static str {
 fn the_dashboards_table_is_that_of_the_settings() {
     let mut out = String::from(
         "// Made of common/src/spec; UPDATE_SPEC=1 cargo test -p gateless-common --test documents makes it anew.\n\n\
-         export type Kind = \"text\" | \"number\" | \"duration\" | \"size\" | \"flag\" | \"choice\" | \"list\" | \"map\" | \"object\";\n\n\
+         export type Kind = \"text\" | \"number\" | \"duration\" | \"size\" | \"cpu\" | \"flag\" | \"choice\" | \"list\" | \"map\" | \"object\";\n\n\
          export interface Setting {\n  /** Its key in function.toml; empty when it has none. */\n  toml: string;\n  kind: Kind;\n  \
          /** In force when it is left out. */\n  fallback?: number | boolean | string;\n  low?: number;\n  high?: number;\n  \
          /** 0, or nothing, is no limit. */\n  unlimited?: true;\n  options?: readonly string[];\n  text: string;\n}\n\n\
@@ -145,7 +146,7 @@ fn the_dashboards_table_is_that_of_the_settings() {
         }
         if matches!(
             field.unit,
-            Unit::MillisOrNone | Unit::CountOrNone | Unit::BytesOrNone
+            Unit::MillisOrNone | Unit::CountOrNone | Unit::BytesOrNone | Unit::MillicoresOrNone
         ) {
             parts.push("unlimited: true".into());
         }

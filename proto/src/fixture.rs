@@ -9,6 +9,9 @@ macro_rules! sent {
     (bytes_or_none, $default:expr) => {
         0
     };
+    (millicores_or_none, $default:expr) => {
+        0
+    };
     (derived, $default:expr) => {
         gateless_common::spec::CONCURRENCY_TARGET
     };

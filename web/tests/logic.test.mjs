@@ -57,8 +57,11 @@ test("a diff names fields, and takes absent and null for the same", async () => 
   check({ command: ["a"] }, { command: ["a", "b"] }, [{ path: "command", before: ["a"], after: ["a", "b"] }]);
 });
 
-test("durations and sizes read back as they were written", async () => {
-  const { parseDuration, writeDuration, parseSize, writeSize } = await load("logic/units.ts");
+test("durations, sizes and CPUs read back as they were written", async () => {
+  const { parseCpu, parseDuration, writeCpu, writeDuration, parseSize, writeSize } = await load("logic/units.ts");
+  for (const millicores of [0, 10, 500, 1000, 1250]) assert.equal(parseCpu(writeCpu(millicores)), millicores);
+  assert.equal(parseCpu("0.5"), 500);
+  for (const wrong of ["", "m", "0.0005", "0.5m", "-1", "1e3"]) assert.equal(parseCpu(wrong), undefined, wrong);
   for (const ms of [0, 1, 500, 1000, 61_000, 90_000, 3_600_000, 86_400_000, 90_061_001]) assert.equal(parseDuration(writeDuration(ms)), ms);
   for (const size of [0, 1, 1023, 1024, 5 * 1024 ** 2, 3 * 1024 ** 3, 1e7]) assert.equal(parseSize(writeSize(size)), size);
   assert.equal(parseDuration("1m30s"), 90_000);

@@ -74,10 +74,6 @@ const WHY: &[(&str, &str)] = &[
         "nothing is reserved ahead; a sidecar's --capacity says how much it runs",
     ),
     (
-        "/spec/template/spec/containers/0/resources/limits/cpu",
-        "there is no bound on CPU shares; a component has [wasm] cpu_time for each call",
-    ),
-    (
         "/spec/template/spec/containers/0/volumeMounts",
         "a process has its host's file system, a component has none",
     ),
@@ -171,6 +167,7 @@ fn container(draft: &mut Draft, images: &Images) {
         }
     }
     draft.memory(&at("resources/limits/memory"));
+    draft.cpu(&at("resources/limits/cpu"));
     if draft.tree.peek(&at("name")).is_some() {
         draft.tree.mark(&at("name"));
     }

@@ -26,10 +26,6 @@ const WHY: &[(&str, &str)] = &[
         "functions are placed by room and demand only",
     ),
     (
-        "/limits/cpu",
-        "there is no bound on CPU shares; a component has [wasm] cpu_time for each call",
-    ),
-    (
         "/requests",
         "nothing is reserved ahead; a sidecar's --capacity says how much it runs",
     ),
@@ -150,6 +146,7 @@ fn one(
     let mut draft = Draft::new(tree);
     draft.run("/image", images, None);
     draft.memory("/limits/memory");
+    draft.cpu("/limits/cpu");
     let environment = raw.and_then(|r| r.environment.as_ref());
     for (key, pointer, value) in entries(&mut draft.tree, "/environment", environment) {
         let detail = format!("env.{key}");

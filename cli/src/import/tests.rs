@@ -147,6 +147,7 @@ fn a_knative_service_keeps_its_settings() {
                     "command": ["node", "server.js", "--fast"],
                     "ready": {"kind": "http", "path": "/healthz"},
                     "memory_bytes": 268_435_456,
+                    "cpu_millicores": 1_000,
                 },
                 "env": {"MODE": "live"},
                 "secrets": [{"env": "DB_PASSWORD", "secret": "db", "key": "password"}],
@@ -193,7 +194,6 @@ fn what_a_knative_service_has_and_we_have_not_is_named() {
         container("env[2].valueFrom.configMapKeyRef.name"),
         container("livenessProbe.initialDelaySeconds"),
         container("readinessProbe.periodSeconds"),
-        container("resources.limits.cpu"),
         container("resources.requests"),
     ];
     expected.sort_unstable();

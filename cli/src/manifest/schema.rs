@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::units::{Bytes, Millis};
+use super::units::{Bytes, Millicores, Millis};
 use super::{Command, Manifest};
 
 const FILE: &str = concat!(
@@ -51,6 +51,23 @@ impl JsonSchema for Bytes {
             "A size with its unit, or 0.",
             &["512KiB", "64MiB", "1GB"],
         )
+    }
+}
+
+impl JsonSchema for Millicores {
+    fn schema_name() -> Cow<'static, str> {
+        "Cpu".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "CPUs, or thousandths of one with the unit m.",
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*([0-9]+m|[0-9]+(\.[0-9]{1,3})?)\s*$"},
+                {"type": "number", "minimum": 0},
+            ],
+            "examples": ["500m", "0.5", 2],
+        })
     }
 }
 

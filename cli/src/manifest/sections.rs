@@ -52,6 +52,9 @@ macro_rules! written {
     (bytes_or_none) => {
         Bytes
     };
+    (millicores_or_none) => {
+        Millicores
+    };
     (count) => {
         u32
     };

@@ -1,11 +1,11 @@
-//! Durations and sizes as people write them: `"1m30s"`, `"64MiB"`.
+//! Durations, sizes and CPUs as people write them: `"1m30s"`, `"64MiB"`, `"500m"`.
 //!
-//! They serialize as the API wants them (milliseconds, bytes). Deliberately strict: a number
+//! They serialize as the API wants them (milliseconds, bytes, millicores). Deliberately strict: a number
 //! without a unit is an error unless it is 0, because nobody agrees on what it would mean.
 
 use std::fmt;
 
-use gateless_common::spec::{DURATIONS, SIZES};
+use gateless_common::spec::{DURATIONS, SIZES, millicores};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,10 @@ pub(crate) struct Millis(pub(crate) u64);
 /// A size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Bytes(pub(crate) u64);
+
+/// CPUs in thousandths, as Kubernetes writes a quantity of them: `"500m"`, `"0.5"` or 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Millicores(pub(crate) u32);
 
 /// Read besides [`SIZES`].
 const DECIMAL_SIZES: [(&str, u64); 4] = [
@@ -104,6 +108,47 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+impl std::str::FromStr for Millicores {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        millicores(text).map(Self).ok_or_else(|| {
+            format!("{text:?} is no number of CPUs; write it like \"500m\", \"0.5\" or \"2\"")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Millicores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(Cpus)
+            .and_then(|text| text.parse().map_err(de::Error::custom))
+    }
+}
+
+/// A number needs no unit here: everybody agrees on what a CPU is.
+struct Cpus;
+
+impl Visitor<'_> for Cpus {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of CPUs such as \"500m\" or 0.5")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+}
+
 struct Quantity {
     expecting: &'static str,
 }
@@ -162,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_parse_as_written() {
+    fn durations_sizes_and_cpus_parse_as_written() {
         for (text, expected) in [
             ("0", Some(0)),
             ("500ms", Some(500)),
@@ -179,6 +224,8 @@ mod tests {
         ] {
             assert_eq!(parse(text, &[&DURATIONS]), expected, "{text:?}");
         }
+        assert_eq!("0.5".parse(), Ok(Millicores(500)));
+        assert!("0.0005".parse::<Millicores>().is_err());
         for (text, expected) in [
             ("64MiB", Some(67_108_864)),
             ("1 GB", Some(1_000_000_000)),

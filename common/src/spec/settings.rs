@@ -14,6 +14,7 @@
 /// |---|---|---|
 /// | `millis`, `millis_or_none` | a duration | `Duration`; 0 is `None` |
 /// | `bytes`, `bytes_or_none` | a size | `u64`; absent or 0 is `None` |
+/// | `millicores_or_none` | CPUs | `u32`, thousandths of a CPU; absent or 0 is `None` |
 /// | `count`, `count_or_none` | a whole number | `u32`; 0 is `None` |
 /// | `number` | a number | `f64` |
 /// | `derived` | a number; left out it follows from other fields | `f64` |
@@ -31,6 +32,8 @@ macro_rules! settings {
         socket_activation / socket_activation: bool, flag = false, ..;
         /// Address space of an instance.
         memory_bytes / memory: Option<u64>, bytes_or_none = None, 1 << 20..=1 << 44;
+        /// CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation.
+        cpu_millicores / cpu: Option<u32>, millicores_or_none = None, 10..=1_000_000;
     } } };
     (wasm => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* wasm {
         /// Requests follow one another in one instance, which is faster; otherwise each has a fresh one.

@@ -1,6 +1,6 @@
 //! A field's default and range for people, and in `function.toml`'s own spelling.
 
-use super::{Field, Unit, Value};
+use super::{Field, Unit, Value, show_millicores};
 
 /// Units of a duration in milliseconds, the largest first.
 pub const DURATIONS: [(&str, u64); 5] = [
@@ -27,6 +27,7 @@ impl Field {
             (_, Value::Whole(0)) => "0".to_owned(),
             (Unit::Millis | Unit::MillisOrNone, Value::Whole(value)) => duration(value),
             (Unit::Bytes | Unit::BytesOrNone, Value::Whole(value)) => size(value),
+            (Unit::MillicoresOrNone, Value::Whole(value)) => show_millicores(value),
             (_, value) => value.to_string(),
         }
     }

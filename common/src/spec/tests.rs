@@ -24,7 +24,8 @@ fn no_field_is_listed_twice_and_the_toml_name_is_the_json_name_without_its_unit(
         let bare = field
             .json
             .trim_end_matches("_ms")
-            .trim_end_matches("_bytes");
+            .trim_end_matches("_bytes")
+            .trim_end_matches("_millicores");
         let named = [field.json, bare, ""].contains(&field.toml);
         assert!(named, "{} is {} in function.toml", field.path(), field.toml);
     }
@@ -60,6 +61,7 @@ fn values_are_spelt_as_function_toml_reads_them() {
         ("limits.timeout_ms", ("5m", "0 to 1d")),
         ("async.max_result_bytes", ("1MiB", "0 to 1GiB")),
         ("process.memory_bytes", ("none", "1MiB to 16TiB")),
+        ("process.cpu_millicores", ("none", "10m to 1000")),
         ("limits.container_concurrency", ("0: none", "0 to 1000")),
         (
             "scaling.target_burst_capacity",

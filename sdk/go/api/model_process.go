@@ -24,6 +24,8 @@ type Process struct {
 	Bundle *Bundle `json:"bundle,omitempty"`
 	// Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256 parts of 32 KiB.
 	Command []string `json:"command"`
+	// CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation.
+	CpuMillicores NullableInt32 `json:"cpu_millicores,omitempty"`
 	// Address space of an instance.
 	MemoryBytes NullableInt64 `json:"memory_bytes,omitempty"`
 	// When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
@@ -125,6 +127,48 @@ func (o *Process) GetCommandOk() ([]string, bool) {
 // SetCommand sets field value
 func (o *Process) SetCommand(v []string) {
 	o.Command = v
+}
+
+// GetCpuMillicores returns the CpuMillicores field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Process) GetCpuMillicores() int32 {
+	if o == nil || IsNil(o.CpuMillicores.Get()) {
+		var ret int32
+		return ret
+	}
+	return *o.CpuMillicores.Get()
+}
+
+// GetCpuMillicoresOk returns a tuple with the CpuMillicores field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Process) GetCpuMillicoresOk() (*int32, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.CpuMillicores.Get(), o.CpuMillicores.IsSet()
+}
+
+// HasCpuMillicores returns a boolean if a field has been set.
+func (o *Process) HasCpuMillicores() bool {
+	if o != nil && o.CpuMillicores.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCpuMillicores gets a reference to the given NullableInt32 and assigns it to the CpuMillicores field.
+func (o *Process) SetCpuMillicores(v int32) {
+	o.CpuMillicores.Set(&v)
+}
+// SetCpuMillicoresNil sets the value for CpuMillicores to be an explicit nil
+func (o *Process) SetCpuMillicoresNil() {
+	o.CpuMillicores.Set(nil)
+}
+
+// UnsetCpuMillicores ensures that no value is present for CpuMillicores, not even an explicit nil
+func (o *Process) UnsetCpuMillicores() {
+	o.CpuMillicores.Unset()
 }
 
 // GetMemoryBytes returns the MemoryBytes field value if set, zero value otherwise (both if not set or set to explicit null).
@@ -353,6 +397,9 @@ func (o Process) ToMap() (map[string]interface{}, error) {
 		toSerialize["bundle"] = o.Bundle
 	}
 	toSerialize["command"] = o.Command
+	if o.CpuMillicores.IsSet() {
+		toSerialize["cpu_millicores"] = o.CpuMillicores.Get()
+	}
 	if o.MemoryBytes.IsSet() {
 		toSerialize["memory_bytes"] = o.MemoryBytes.Get()
 	}
@@ -416,6 +463,7 @@ func (o *Process) UnmarshalJSON(data []byte) (err error) {
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "bundle")
 		delete(additionalProperties, "command")
+		delete(additionalProperties, "cpu_millicores")
 		delete(additionalProperties, "memory_bytes")
 		delete(additionalProperties, "ready")
 		delete(additionalProperties, "socket_activation")

@@ -1867,6 +1867,9 @@ more with time.*/
         pub bundle: ::std::option::Option<Bundle>,
         ///Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256 parts of 32 KiB.
         pub command: ::std::vec::Vec<::std::string::String>,
+        ///CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cpu_millicores: ::std::option::Option<i32>,
         ///Address space of an instance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub memory_bytes: ::std::option::Option<i64>,
@@ -10562,6 +10565,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
+            cpu_millicores: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
             memory_bytes: ::std::result::Result<
                 ::std::option::Option<i64>,
                 ::std::string::String,
@@ -10586,6 +10593,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     bundle: Ok(Default::default()),
                     command: Err("no value supplied for command".to_string()),
+                    cpu_millicores: Ok(Default::default()),
                     memory_bytes: Ok(Default::default()),
                     ready: Ok(Default::default()),
                     socket_activation: Ok(Default::default()),
@@ -10619,6 +10627,20 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for command: {e}")
+                    });
+                self
+            }
+            pub fn cpu_millicores<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cpu_millicores = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cpu_millicores: {e}"
+                        )
                     });
                 self
             }
@@ -10707,6 +10729,7 @@ shows the condition `FunctionMissing`.*/
                 Ok(Self {
                     bundle: value.bundle?,
                     command: value.command?,
+                    cpu_millicores: value.cpu_millicores?,
                     memory_bytes: value.memory_bytes?,
                     ready: value.ready?,
                     socket_activation: value.socket_activation?,
@@ -10721,6 +10744,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     bundle: Ok(value.bundle),
                     command: Ok(value.command),
+                    cpu_millicores: Ok(value.cpu_millicores),
                     memory_bytes: Ok(value.memory_bytes),
                     ready: Ok(value.ready),
                     socket_activation: Ok(value.socket_activation),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use gateless_common::spec::millicores;
 use serde_json::json;
 
 use super::images::Image;
-use super::{ANNOTATION, Deployment, IMAGE_LABEL, Resources, SECRET_KEY, variable};
+use super::{ANNOTATION, Deployment, IMAGE_LABEL, SECRET_KEY, variable};
 use crate::domain::rollout::Apply;
 use crate::domain::spec::{Metric, SecretRef, Spec};
 
@@ -52,10 +53,13 @@ pub fn apply(
             key: SECRET_KEY.to_owned(),
         })
         .collect();
-    if let Some(limits) = &deployment.limits
-        && !limits.memory.is_empty()
-    {
-        limit_memory(&mut spec, &limits.memory)?;
+    if let Some(limits) = &deployment.limits {
+        if !limits.memory.is_empty() {
+            limit_memory(&mut spec, &limits.memory)?;
+        }
+        if !limits.cpu.is_empty() {
+            limit_cpu(&mut spec, &limits.cpu)?;
+        }
     }
     let empty = BTreeMap::new();
     let labels = deployment.labels.as_ref().unwrap_or(&empty);
@@ -85,13 +89,6 @@ fn without_equal(deployment: &Deployment) -> Result<(), Refused> {
         return refuse(
             "readOnlyRootFilesystem",
             "a process has the host's file system and a component has none; leave it out",
-        );
-    }
-    let cpu = |resources: &Option<Resources>| resources.as_ref().is_some_and(|r| !r.cpu.is_empty());
-    if cpu(&deployment.limits) {
-        return refuse(
-            "limits.cpu",
-            "there is no bound on CPU shares; a component has wasm.cpu_time_ms for each call",
         );
     }
     let asked = deployment.requests.as_ref();
@@ -140,6 +137,23 @@ fn limit_memory(spec: &mut Spec, text: &str) -> Result<(), Refused> {
     if let Some(wasm) = &mut spec.wasm {
         wasm.memory_bytes = bytes;
     }
+    Ok(())
+}
+
+fn limit_cpu(spec: &mut Spec, text: &str) -> Result<(), Refused> {
+    let Some(process) = &mut spec.process else {
+        return refuse(
+            "limits.cpu",
+            "a component has no share of CPUs; wasm.cpu_time_ms bounds each call",
+        );
+    };
+    let Some(millicores) = millicores(text) else {
+        return refuse(
+            "limits.cpu",
+            format!("{text:?} is no quantity such as 500m or 0.5"),
+        );
+    };
+    process.cpu_millicores = Some(millicores);
     Ok(())
 }
 

@@ -76,6 +76,21 @@ fn what_has_no_equal_is_refused_by_name() {
 }
 
 #[test]
+fn a_process_keeps_its_limit_of_cpu() {
+    let process = Image::Process {
+        bundle: None,
+        command: vec!["serve".into()],
+    };
+    let made = |cpu: &str| {
+        let sent = deployment(serde_json::json!({"limits": {"cpu": cpu}}));
+        apply(&sent, &process, None)
+    };
+    let limited = made("500m").unwrap().spec.process.unwrap();
+    assert_eq!(limited.cpu_millicores, Some(500));
+    assert_eq!(made("lots").unwrap_err().field, "limits.cpu");
+}
+
+#[test]
 fn without_labels_one_instance_stays() {
     let made = apply(&deployment(serde_json::json!({})), &component(), Some("d")).unwrap();
     assert_eq!(

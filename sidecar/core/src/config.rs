@@ -163,12 +163,16 @@ impl Runtime {
 /// Bytes, in fields whose names do not say so.
 pub type ByteCount = u64;
 
+/// Thousandths of a CPU, in fields whose names do not say so.
+pub type Millicores = u32;
+
 /// What a setting is inside of a sidecar, by its unit.
 macro_rules! kept {
     (millis) => { Duration };
     (millis_or_none) => { Option<Duration> };
     (bytes) => { ByteCount };
     (bytes_or_none) => { Option<ByteCount> };
+    (millicores_or_none) => { Option<Millicores> };
     (count) => { u32 };
     (count_or_none) => { Option<u32> };
     (number) => { f64 };

@@ -108,6 +108,7 @@ pub fn revision(name: &str, number: u32, scaling: Scaling) -> Revision {
             stop_grace: Duration::from_secs(10),
             socket_activation: false,
             memory: None,
+            cpu: None,
         }),
         env: BTreeMap::new(),
         secrets: Vec::new(),

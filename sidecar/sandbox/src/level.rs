@@ -182,8 +182,8 @@ pub(crate) fn choose(
     can: &BTreeSet<Part>,
 ) -> Result<(BTreeSet<Part>, Vec<Part>), Missing> {
     if level == Level::None {
-        // No wall; that an instance ends whole is no wall, and true of each.
-        let used = BTreeSet::from([Part::Fence]);
+        // No wall; that an instance ends whole, and uses no more CPU than its function says, is none.
+        let used = BTreeSet::from([Part::Cpu, Part::Fence]);
         let missing = used.difference(can).copied().collect();
         return Ok((&used & can, missing));
     }
@@ -272,11 +272,11 @@ mod tests {
     fn none_is_no_wall_but_says_what_it_lacks_besides_walls() {
         assert_eq!(
             choose(Level::None, true, &all_but(&[])),
-            Ok((BTreeSet::from([Part::Fence]), Vec::new()))
+            Ok((BTreeSet::from([Part::Cpu, Part::Fence]), Vec::new()))
         );
         assert_eq!(
             choose(Level::None, true, &all_but(&[Part::Fence])),
-            Ok((BTreeSet::new(), vec![Part::Fence]))
+            Ok((BTreeSet::from([Part::Cpu]), vec![Part::Fence]))
         );
     }
 

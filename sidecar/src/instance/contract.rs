@@ -129,6 +129,7 @@ pub(crate) fn process(command: &[&str]) -> config::Process {
         stop_grace: PATIENCE,
         socket_activation: false,
         memory: None,
+        cpu: None,
     }
 }
 

@@ -289,7 +289,8 @@ impl Driver for ProcessDriver {
         Kind::Process
     }
 
-    /// A slot. Its memory is a limit and no reservation, as `container_concurrency` calls rarely all need it at once.
+    /// A slot. Its memory is a limit and no reservation, as `container_concurrency` calls rarely all need it at once; so is its CPU, of
+    /// which a limit above what a host has means no more than all of it. Only what a function asked to have kept free would be placed by.
     fn cost(&self, _: &Revision) -> Resources {
         Resources::SLOT
     }

@@ -1,6 +1,6 @@
 // Made of common/src/spec; UPDATE_SPEC=1 cargo test -p gateless-common --test documents makes it anew.
 
-export type Kind = "text" | "number" | "duration" | "size" | "flag" | "choice" | "list" | "map" | "object";
+export type Kind = "text" | "number" | "duration" | "size" | "cpu" | "flag" | "choice" | "list" | "map" | "object";
 
 export interface Setting {
   /** Its key in function.toml; empty when it has none. */
@@ -31,6 +31,7 @@ export const SETTINGS = {
   "process.stop_grace_ms": { toml: "stop_grace", kind: "duration", fallback: 30000, low: 0, high: 3600000, text: "From SIGTERM to SIGKILL." },
   "process.socket_activation": { toml: "socket_activation", kind: "flag", fallback: false, text: "Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`." },
   "process.memory_bytes": { toml: "memory", kind: "size", low: 1048576, high: 17592186044416, unlimited: true, text: "Address space of an instance." },
+  "process.cpu_millicores": { toml: "cpu", kind: "cpu", low: 10, high: 1000000, unlimited: true, text: "CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation." },
   "wasm.component": { toml: "component", kind: "object", text: "The uploaded component." },
   "wasm.allowed_hosts": { toml: "wasm.allowed_hosts", kind: "list", text: "Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry." },
   "wasm.reuse": { toml: "wasm.reuse", kind: "flag", fallback: false, text: "Requests follow one another in one instance, which is faster; otherwise each has a fresh one." },

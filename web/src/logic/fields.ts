@@ -2,7 +2,7 @@
 // used when it is left out come from the table every part is made of.
 
 import { SETTINGS, type Kind, type Setting } from "../generated/spec.ts";
-import { writeDuration, writeSize } from "./units.ts";
+import { writeCpu, writeDuration, writeSize } from "./units.ts";
 
 /** Those with a shape of their own have parts of the form to themselves. */
 export type FieldKind = Exclude<Kind, "map" | "object">;
@@ -46,6 +46,7 @@ export function fallbackOf({ kind, fallback, unlimited }: Setting): string {
   if (unlimited && !fallback) return "no limit";
   if (typeof fallback !== "number") return fallback === undefined ? "" : String(fallback);
   if (kind === "duration") return writeDuration(fallback);
+  if (kind === "cpu") return writeCpu(fallback);
   return kind === "size" ? writeSize(fallback) : String(fallback);
 }
 
@@ -81,6 +82,7 @@ export const SECTIONS: Section[] = [
     fields: [
       field("process.working_dir", "Working folder", { fallback: "the bundle’s root" }),
       field("process.memory_bytes", "Memory", { hint: "Address space, such as 512MiB." }),
+      field("process.cpu_millicores", "CPU", { hint: "Of all its processes together, such as 500m or 0.5; a limit, no reservation." }),
       field("process.start_timeout_ms", "Time to get ready"),
       field("process.stop_grace_ms", "Time to stop"),
       field("process.socket_activation", "Pass a listening socket besides $PORT"),

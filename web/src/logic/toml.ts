@@ -4,7 +4,7 @@
 import type { Data } from "./paths.ts";
 import { isData } from "./paths.ts";
 import { SETTINGS, type Setting } from "../generated/spec.ts";
-import { parseDuration, parseSize } from "./units.ts";
+import { parseCpu, parseDuration, parseSize } from "./units.ts";
 
 export interface Imported {
   name: string;
@@ -17,7 +17,7 @@ export interface Imported {
   notes: string[];
 }
 
-type Kind = "text" | "number" | "flag" | "duration" | "size" | "list" | "command" | "ready" | "map";
+type Kind = "text" | "number" | "flag" | "duration" | "size" | "cpu" | "list" | "command" | "ready" | "map";
 type Table = Record<string, [to: string, kind: Kind]>;
 
 /** Keys whose values have a shape of their own; every other one is of the kind the table says. */
@@ -106,6 +106,7 @@ const MUST_BE: Record<Kind, string> = {
   flag: "true or false",
   duration: 'a duration such as "30s"',
   size: 'a size such as "64MiB"',
+  cpu: 'a number of CPUs such as "500m" or 0.5',
   list: "a list",
   command: "a text or a list of texts",
   ready: '"answer", "tcp" or a path',
@@ -128,6 +129,8 @@ function convert(value: unknown, kind: Kind): unknown {
       return number === 0 ? 0 : (text ? parseDuration(text) : undefined);
     case "size":
       return number === 0 ? 0 : (text ? parseSize(text) : undefined);
+    case "cpu":
+      return parseCpu(text ?? String(number));
     case "list":
       return list;
     case "command":

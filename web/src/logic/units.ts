@@ -1,4 +1,4 @@
-// Durations and sizes as function.toml and the forms write them ("1m30s", "64MiB"), to and from milliseconds and bytes.
+// Durations, sizes and CPUs as function.toml and the forms write them ("1m30s", "64MiB", "500m"), to and from milliseconds, bytes and millicores.
 
 const DURATION: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZE: Record<string, number> = {
@@ -26,6 +26,17 @@ export function parseSize(text: string): number | undefined {
   if (trimmed === "0") return 0;
   const [, value, unit] = /^(\d+(?:\.\d+)?)\s*(B|[KMG]i?B|TiB)$/.exec(trimmed) ?? [];
   return value === undefined ? undefined : Math.round(Number(value) * (SIZE[unit ?? ""] ?? 1));
+}
+
+/** CPUs as Kubernetes writes them: "500m", "0.5", "2". undefined: it is none, or finer than a thousandth. */
+export function parseCpu(text: string): number | undefined {
+  const trimmed = text.trim();
+  if (/^\d+m$/.test(trimmed)) return Number(trimmed.slice(0, -1));
+  return /^\d+(\.\d{1,3})?$/.test(trimmed) ? Math.round(Number(trimmed) * 1000) : undefined;
+}
+
+export function writeCpu(millicores: number): string {
+  return millicores % 1000 === 0 ? String(millicores / 1000) : `${millicores}m`;
 }
 
 /** The shortest text that reads back as the same. */

@@ -3,7 +3,7 @@
 import type { GatelessError } from "../api/client.ts";
 import { SECTIONS, type SpecField } from "../logic/fields.ts";
 import { get, pointer, put, type Data } from "../logic/paths.ts";
-import { parseDuration, parseSize, writeDuration, writeSize } from "../logic/units.ts";
+import { parseCpu, parseDuration, parseSize, writeCpu, writeDuration, writeSize } from "../logic/units.ts";
 import { errorAt, ParsedField, SelectField, TextField } from "./Field.tsx";
 
 interface Props {
@@ -60,6 +60,8 @@ function OneField({ field, spec, onChange, problem }: Props & { field: SpecField
       return <ParsedField {...common} value={amount} placeholder={placeholder} onChange={set} write={writeDuration} read={parseDuration} wrong='Write it as "500ms", "30s" or "5m"' />;
     case "size":
       return <ParsedField {...common} value={amount} placeholder={placeholder} onChange={set} write={writeSize} read={parseSize} wrong='Write it as "64MiB" or "1GiB"' />;
+    case "cpu":
+      return <ParsedField {...common} value={amount} placeholder={placeholder} onChange={set} write={writeCpu} read={parseCpu} wrong='Write it as "500m", "0.5" or "2"' />;
     case "list":
       return (
         <ParsedField

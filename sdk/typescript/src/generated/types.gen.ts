@@ -1668,6 +1668,10 @@ export type Process = {
      */
     command: Array<string>;
     /**
+     * CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation.
+     */
+    cpu_millicores?: number | null;
+    /**
      * Address space of an instance.
      */
     memory_bytes?: number | null;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gateless_common::spec::{Unit, Value, settings};
+use gateless_common::spec::{Value, settings};
 
 use super::Error;
 
@@ -38,7 +38,7 @@ kept! {
 /// Refuses a section with a value outside of its range, naming the first.
 pub(super) fn check<const N: usize>(section: &str, values: [Value; N]) -> Result<(), Error> {
     for (field, value) in settings(section).iter().zip(values) {
-        let none = field.unit == Unit::BytesOrNone && value.is_zero();
+        let none = field.unit.is_none_by_zero() && value.is_zero();
         let value = if none { Value::None } else { value };
         field
             .check(value)

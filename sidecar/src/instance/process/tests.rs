@@ -1,6 +1,7 @@
 //! The process driver against real processes: the contract, and what only processes can do.
 
 mod adoption;
+mod cpu;
 mod fence;
 mod launcher;
 mod lifecycle;

@@ -89,7 +89,7 @@ pub(super) fn start(
     ]);
     let usage = Usage {
         memory: process.memory,
-        cpu: None,
+        cpu: process.cpu,
     };
     let output = (log("stdout.log")?, log("stderr.log")?);
     match sandbox.start(names, plan, listener.as_ref(), usage, output, &marks) {

@@ -23,6 +23,8 @@ class Process:
         command (list[str]): Program and arguments; in `function.toml` also one text for `/bin/sh -c`. Bound: 1 to 256
             parts of 32 KiB. Example: ['python3', 'main.py'].
         bundle (Bundle | Unset): An uploaded artifact and how it is packed.
+        cpu_millicores (int | None | Unset): CPU that all processes of an instance may use together, in every tenth of a
+            second anew; a limit, no reservation.
         memory_bytes (int | None | Unset): Address space of an instance.
         ready (Readiness | Unset): When an instance counts as ready.
         socket_activation (bool | Unset): Pass a listening socket (`LISTEN_FDS=1`) besides `$PORT`. Default: False.
@@ -33,6 +35,7 @@ class Process:
 
     command: list[str]
     bundle: Bundle | Unset = UNSET
+    cpu_millicores: int | None | Unset = UNSET
     memory_bytes: int | None | Unset = UNSET
     ready: Readiness | Unset = UNSET
     socket_activation: bool | Unset = False
@@ -46,6 +49,12 @@ class Process:
         bundle: dict[str, Any] | Unset = UNSET
         if not isinstance(self.bundle, Unset):
             bundle = self.bundle.to_dict()
+
+        cpu_millicores: int | None | Unset
+        if isinstance(self.cpu_millicores, Unset):
+            cpu_millicores = UNSET
+        else:
+            cpu_millicores = self.cpu_millicores
 
         memory_bytes: int | None | Unset
         if isinstance(self.memory_bytes, Unset):
@@ -78,6 +87,8 @@ class Process:
         )
         if bundle is not UNSET:
             field_dict["bundle"] = bundle
+        if cpu_millicores is not UNSET:
+            field_dict["cpu_millicores"] = cpu_millicores
         if memory_bytes is not UNSET:
             field_dict["memory_bytes"] = memory_bytes
         if ready is not UNSET:
@@ -107,6 +118,15 @@ class Process:
             bundle = UNSET
         else:
             bundle = Bundle.from_dict(_bundle)
+
+        def _parse_cpu_millicores(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        cpu_millicores = _parse_cpu_millicores(d.pop("cpu_millicores", UNSET))
 
         def _parse_memory_bytes(data: object) -> int | None | Unset:
             if data is None:
@@ -142,6 +162,7 @@ class Process:
         process = cls(
             command=command,
             bundle=bundle,
+            cpu_millicores=cpu_millicores,
             memory_bytes=memory_bytes,
             ready=ready,
             socket_activation=socket_activation,
