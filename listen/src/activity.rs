@@ -27,15 +27,16 @@ pub(crate) enum Order {
 /// Where a door waits for a place: a connection that ends gives one, and so does one that has become idle.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    waited_for: AtomicBool,
+    /// Doors that wait: those that share their connections.
+    waiting: AtomicU32,
     notify: Notify,
 }
 
 impl Room {
-    /// The door waits for as long as the answer lives. It is to ask after this, and then to wait for [`Room::given`].
+    /// A door waits for as long as the answer lives. It is to ask after this, and then to wait for [`Room::given`].
     pub(crate) fn wait(&self) -> Waiting<'_> {
         // In one order with what calls end by: either the door sees that one has ended, or that sees the door.
-        self.waited_for.store(true, Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(self)
     }
 
@@ -45,12 +46,12 @@ impl Room {
     }
 
     #[cfg(test)]
-    pub(crate) fn is_waited_for(&self) -> bool {
-        self.waited_for.load(Ordering::SeqCst)
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     pub(crate) fn give(&self) {
-        if self.waited_for.load(Ordering::SeqCst) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
             self.notify.notify_one();
         }
     }
@@ -61,7 +62,7 @@ pub(crate) struct Waiting<'a>(&'a Room);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waited_for.store(false, Ordering::SeqCst);
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

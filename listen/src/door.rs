@@ -86,7 +86,7 @@ impl Keepalive {
     }
 }
 
-type Exempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+type Exempt = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 pub struct Door {
     name: &'static str,
@@ -115,8 +115,19 @@ impl Door {
         Self {
             name,
             bounds,
-            exempt: Box::new(exempt),
+            exempt: Arc::new(exempt),
             connections: Arc::new(connections),
+        }
+    }
+
+    /// Another way in to the same: both have their connections from one bound, and give places up for each other.
+    #[must_use]
+    pub fn beside(&self, name: &'static str) -> Self {
+        Self {
+            name,
+            bounds: self.bounds,
+            exempt: self.exempt.clone(),
+            connections: self.connections.clone(),
         }
     }
 
@@ -284,7 +295,7 @@ impl Connections {
 
     #[cfg(test)]
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.room.is_waited_for()
+        self.room.waiting() > 0
     }
 
     /// A place, at once or when there is one; none if its client has as many as it may.
@@ -293,6 +304,10 @@ impl Connections {
         loop {
             match self.ask(client, activity) {
                 Verdict::Admit { id, .. } => {
+                    if waiting.take().is_some() {
+                        // Two places that came free at once wake one door: it wakes the next.
+                        self.room.give();
+                    }
                     return Some(Ticket {
                         id,
                         connections: self.clone(),
@@ -361,6 +376,38 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A connection in a call.
+    async fn admitted(connections: Arc<Connections>) -> Ticket {
+        let activity = Arc::new(Activity::new(connections.room.clone()));
+        activity.begin_call(false);
+        let client = Client::new(IpAddr::from([192, 0, 2, 1]), true);
+        connections.admit(client, &activity).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn doors_beside_each_other_have_one_bound_and_wait_for_the_same_places() {
+        let bounds = Bounds {
+            connections: 2,
+            timeouts: Timeouts::default(),
+            keepalive: Keepalive::default(),
+        };
+        let door = Door::new("one", bounds, |_| true, TaskTracker::new());
+        let (one, two) = (door.connections(), door.beside("two").connections());
+        let first = admitted(one.clone()).await;
+        let second = admitted(two.clone()).await;
+        assert_eq!((one.open(), two.open()), (2, 2));
+        let third = tokio::spawn(admitted(one.clone()));
+        let fourth = tokio::spawn(admitted(two.clone()));
+        while one.room.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop((first, second));
+        let both = (third.await.unwrap(), fourth.await.unwrap());
+        assert_eq!(one.open(), 2);
+        assert_eq!(one.room.waiting(), 0);
+        drop(both);
+    }
 
     #[tokio::test]
     async fn the_kernel_finds_out_that_the_other_end_is_gone() {
