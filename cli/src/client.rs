@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use gateless_common::problem::Code;
-use gateless_sdk::{Error, Gateless, Policy};
+use gateless_sdk::{Error, Gateless, Policy, Trust};
 pub(crate) use gateless_sdk::{Listing, segment};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
+use crate::login::trust::parse;
 use crate::login::{Remote, Target};
 
 /// How often somebody without a login asks whether the server is there: 3 s on average, in which `gateless up` has started.
@@ -49,7 +50,8 @@ impl Client {
         if target.has_login() {
             return Self::at(target);
         }
-        let patient = Gateless::builder(&target.server).retry(PATIENCE).build()?;
+        let patient = Gateless::builder(&target.server).retry(PATIENCE);
+        let patient = patient.trust(trust(&target)?).build()?;
         match patient.get::<Value>("/livez", &[]).await {
             Err(Error::Unreachable { .. }) => Self::at(target),
             _ => Self::at(remote.resolve()?),
@@ -182,9 +184,15 @@ impl Client {
     }
 }
 
+fn trust(target: &Target) -> Result<Trust, Failure> {
+    let given = target.authorities.as_deref().map(parse);
+    Ok(given.transpose()?.unwrap_or_default())
+}
+
 fn build(target: &Target, sidecar: Option<&str>) -> Result<Gateless, Failure> {
     let mut builder = Gateless::builder(&target.server)
         .namespace(&target.namespace)
+        .trust(trust(target)?)
         .user_agent(concat!("gateless/", env!("CARGO_PKG_VERSION")));
     if let Some(token) = &target.token {
         builder = builder.token(token);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gateless_sandbox::Level;
+use gateless_tls::Options;
 use serde_json::json;
 
 use self::session::Session;
@@ -22,6 +23,7 @@ use crate::manifest::units::Millis;
 use crate::output::{Format, Output};
 use crate::project::ProjectArgs;
 use crate::run::IsolationArgs;
+use crate::run::args::tls::{self, CertificateArgs};
 use crate::run::parts::{
     self, Signals, object, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
@@ -47,6 +49,8 @@ pub(crate) struct DevArgs {
     #[arg(long, default_value = "1m", value_name = "DURATION")]
     timeout: Millis,
     #[command(flatten)]
+    certificates: CertificateArgs,
+    #[command(flatten)]
     isolation: IsolationArgs,
 }
 
@@ -64,7 +68,16 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
     parts::block_on_with("warn", async {
         let mut signals = Signals::new()?;
         let listen = listen_at(args.listen, USUAL_API);
-        let mut server = start_server(parts::loopback_server(data, listen)).await?;
+        let certificates = args.certificates.open()?;
+        let secure = |usual| {
+            certificates.clone().map(|certificates| Options {
+                listen: listen_at(None, usual),
+                certificates,
+                redirect: None,
+            })
+        };
+        let config = parts::loopback_server(data, listen, secure(tls::USUAL_API));
+        let mut server = start_server(config).await?;
         let listen = listen_at(args.function_listen, USUAL_CALLS);
         let mut isolation = args.isolation.settings(Level::BestEffort);
         // The server's folder, too.
@@ -72,7 +85,14 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
         let started = async {
             let join = parts::join(&server).await?;
             let grpc = parts::secure_url(server.grpc);
-            let config = parts::loopback_sidecar(grpc, data, listen, join, isolation);
+            let config = parts::loopback_sidecar(
+                grpc,
+                data,
+                listen,
+                join,
+                isolation,
+                secure(tls::USUAL_CALLS),
+            );
             start_sidecar(config).await
         };
         let sidecar = match started.await {
@@ -143,6 +163,7 @@ fn target(server: &str, token: String, namespace: &str) -> Target {
         token_source: "this process",
         namespace: namespace.to_owned(),
         namespace_is_explicit: true,
+        authorities: None,
     }
 }
 

@@ -4,7 +4,9 @@
 //! server is never sent to another.
 
 pub(crate) mod file;
+pub(crate) mod trust;
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use clap::Args;
 use serde_json::json;
 
 use self::file::{DEFAULT_CONTEXT, Login, Logins};
+use self::trust::Fingerprint;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -45,6 +48,10 @@ pub(crate) struct Remote {
         global = true
     )]
     namespace: Option<String>,
+    /// Whose certificates to believe over https, PEM: an authority's, or the server's own [default: the login's, or this
+    /// host's authorities].
+    #[arg(long, env = "GATELESS_CA", value_name = "FILE", global = true)]
+    ca: Option<PathBuf>,
 }
 
 /// What [`Remote`] comes to.
@@ -57,6 +64,8 @@ pub(crate) struct Target {
     pub(crate) token_source: &'static str,
     pub(crate) namespace: String,
     pub(crate) namespace_is_explicit: bool,
+    /// Whose certificates are believed, PEM; `None`: those of this host's authorities.
+    pub(crate) authorities: Option<String>,
 }
 
 impl Target {
@@ -90,6 +99,19 @@ impl Remote {
         self.over(server, login)
     }
 
+    /// What is in the file that `--ca` names.
+    fn authorities(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.ca else {
+            return Ok(None);
+        };
+        let shown = path.display();
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::io(format!("cannot read {shown}"), &error))?;
+        trust::parse(&text)
+            .map_err(|failure| failure.cause(format!("--ca or GATELESS_CA names {shown}")))?;
+        Ok(Some(text))
+    }
+
     /// Flags and environment over `login` over the defaults.
     fn over(&self, given: Option<String>, login: Login) -> Result<Target, Failure> {
         let saved = login.server.as_deref().map(check_url).transpose()?;
@@ -106,7 +128,10 @@ impl Remote {
             (None, Some(_)) => (None, "nowhere: the context's login is for another server"),
             (None, None) => (None, "nowhere: there is none"),
         };
+        let saved_ca = login.ca.filter(|_| is_saved_server);
+        let authorities = self.authorities()?.or(saved_ca);
         Ok(Target {
+            authorities,
             server,
             server_source,
             token,
@@ -121,19 +146,16 @@ impl Remote {
     }
 }
 
-/// An `http://` address in its one spelling: host in lower case, no default port, no trailing slash.
+/// An address of http or https in its one spelling: host in lower case, no default port, no trailing slash.
 pub(crate) fn check_url(url: &str) -> Result<String, Failure> {
-    if url.starts_with("https://") {
-        return Err(Failure::usage(format!("{url} is not an http:// address"))
-            .cause("this build speaks plain HTTP only")
-            .hint("use the server's own http:// address, or a TLS tunnel on this host"));
-    }
     match reqwest::Url::parse(url) {
-        Ok(parsed) if parsed.scheme() == "http" && parsed.has_host() => {
+        Ok(parsed) if ["http", "https"].contains(&parsed.scheme()) && parsed.has_host() => {
             Ok(parsed.as_str().trim_end_matches('/').to_owned())
         }
-        _ => Err(Failure::usage(format!("{url:?} is not an http:// address"))
-            .hint("write it like http://127.0.0.1:7780")),
+        _ => Err(Failure::usage(format!(
+            "{url:?} is neither an http:// nor an https:// address"
+        ))
+        .hint("write it like http://127.0.0.1:7780")),
     }
 }
 
@@ -155,19 +177,43 @@ pub(crate) fn user_folder(variable: &str, fallback: &str) -> Result<PathBuf, Fai
 /// `gateless login`
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
+    /// Management API, as --server says it.
+    #[arg(value_name = "URL")]
+    url: Option<String>,
     #[command(flatten)]
     remote: Remote,
+    /// SHA-256 of a certificate that the server shows, or of its authority's, which is believed and saved with the login.
+    ///
+    /// Asked for at a terminal where this host believes no authority of the server's.
+    #[arg(long, value_name = "sha256:HEX")]
+    ca_fingerprint: Option<Fingerprint>,
     /// Save without asking the server whether the token is good.
     #[arg(long)]
     no_check: bool,
 }
 
-/// Checks the token and saves it with the server's address.
+/// Checks the token and saves it with the server's address, and with whom to believe there.
 pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Failure> {
     let mut remote = args.remote.clone();
+    if args.url.is_some() {
+        remote.server.clone_from(&args.url);
+    }
     let path = Logins::path()?;
     let mut logins = Logins::load(&path)?;
     let named = remote.context.take();
+    let given = remote.server.as_deref().map(check_url).transpose()?;
+    let context = context_of_login(&logins, named, given.as_deref())?;
+    let before = logins.contexts.get(&context).cloned().unwrap_or_default();
+    let mut target = remote.over(given, before)?;
+    // Before anything that is secret is asked for.
+    target.authorities = trust::settle(
+        &target.server,
+        target.authorities.take(),
+        args.ca_fingerprint.as_ref(),
+        !args.no_check,
+        out,
+    )
+    .await?;
     if remote.token.is_none() {
         out.note("token (from `gateless up` or `gateless token create`), then Enter:");
         let mut line = String::new();
@@ -176,27 +222,25 @@ pub(crate) async fn login(args: &LoginArgs, out: &mut Output) -> Result<(), Fail
             .map_err(|e| Failure::io("cannot read the token from stdin", &e))?;
         remote.token = Some(line.trim().to_owned()).filter(|t| !t.is_empty());
     }
-    let given = remote.server.as_deref().map(check_url).transpose()?;
-    let context = context_of_login(&logins, named, given.as_deref())?;
-    let before = logins.contexts.get(&context).cloned().unwrap_or_default();
-    let target = remote.over(given, before)?;
-    let (server, namespace) = (target.server.clone(), target.namespace.clone());
     if remote.token.is_none() {
         return Err(
             Failure::usage("no token given").hint("pass --token, set GATELESS_TOKEN or pipe it in")
         );
     }
+    target.token.clone_from(&remote.token);
+    let login = Login {
+        server: Some(target.server.clone()),
+        token: remote.token,
+        namespace: Some(target.namespace.clone()),
+        ca: target.authorities.clone(),
+    };
+    let (server, namespace) = (target.server.clone(), target.namespace.clone());
     if !args.no_check {
         let client = crate::client::Client::at(target)?;
         client
             .get(&client.path(&["functions"]), &[("limit", "1".into())])
             .await?;
     }
-    let login = Login {
-        server: Some(server.clone()),
-        token: remote.token,
-        namespace: Some(namespace.clone()),
-    };
     logins.contexts.insert(context.clone(), login);
     logins.current = Some(context.clone());
     logins.save(&path)?;
@@ -227,7 +271,7 @@ fn context_of_login(
     if !logins.contexts.contains_key(DEFAULT_CONTEXT) {
         return Ok(DEFAULT_CONTEXT.into());
     }
-    let host = server.trim_start_matches("http://");
+    let host = server.split_once("://").map_or(server, |(_, host)| host);
     Ok(host.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
 }
 
@@ -240,7 +284,7 @@ mod tests {
         let login = |server: &str, token: &str| Login {
             server: Some(server.into()),
             token: Some(token.into()),
-            namespace: None,
+            ..Login::default()
         };
         Logins {
             current: Some(current.into()),
@@ -299,13 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_addresses_are_taken() {
+    fn addresses_of_http_and_https_are_taken_and_no_others() {
         assert_eq!(check_url("http://h:1/").unwrap(), "http://h:1");
         assert_eq!(
             check_url("http://LocalHost:80").unwrap(),
             "http://localhost"
         );
-        for bad in ["https://h", "h:1", "ftp://h", ""] {
+        assert_eq!(check_url("https://H:443/").unwrap(), "https://h");
+        for bad in ["h:1", "ftp://h", "https://", ""] {
             assert_eq!(check_url(bad).unwrap_err().exit(), Exit::Usage, "{bad}");
         }
     }

@@ -4,7 +4,7 @@
 //! instances; with `--keep-instances` they stay up and the next sidecar on the same data folder
 //! adopts them, as after a crash. A second signal ends the process at once.
 
-mod args;
+pub(crate) mod args;
 pub(crate) mod parts;
 
 use std::path::Path;
@@ -14,6 +14,7 @@ use gateless_sidecar::Join;
 use serde_json::json;
 
 use self::args::RecoverArgs;
+use self::args::tls::{Opened, USUAL_CALLS};
 pub(crate) use self::args::{
     IsolationArgs, ServerArgs, ServerCommand, SidecarArgs, SidecarCommand, SidecarRun, UpArgs,
 };
@@ -35,11 +36,11 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
     block_on(async {
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
-        let config = args
-            .listen
-            .config(data.join("server"), identity, connections);
+        let tls = args.tls.open()?;
+        let folder = data.join("server");
+        let config = args.listen.config(folder, identity, &tls, connections)?;
         let mut server = start_server(config).await?;
-        let sidecar = match beside(args, &data, &server).await {
+        let sidecar = match beside(args, &data, &tls, &server).await {
             Ok(sidecar) => sidecar,
             Err(failure) => {
                 server.shutdown().await;
@@ -48,7 +49,13 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
         };
         // Last: a start that fails before it has made no token.
         let admin = admin_token(&server, out).await;
-        if let Some(admin) = &admin
+        if let (Some(admin), Some(port)) = (&admin, server.redirect()) {
+            // Whom to believe there is for people to say.
+            out.note(format!(
+                "the API takes https only: gateless login https://HOST:{port} < {}",
+                admin.file.display()
+            ));
+        } else if let Some(admin) = &admin
             && let Err(failure) = save_first_login(out, &url(server.api), &admin.token)
         {
             // A login that cannot be kept is no reason to run nothing.
@@ -86,6 +93,7 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
 async fn beside(
     args: &UpArgs,
     data: &Path,
+    tls: &Opened,
     server: &gateless_server::Running,
 ) -> Result<gateless_sidecar::Running, Failure> {
     let mut config = args.host.config(
@@ -95,6 +103,12 @@ async fn beside(
         join(server).await?,
         args.connections.options(),
         Level::BestEffort,
+    )?;
+    config.tls = tls.listener(
+        "--function-tls-listen",
+        args.function_tls_listen,
+        USUAL_CALLS,
+        args.function_https_port,
     )?;
     // The server's folder, too.
     config.isolation.hidden.push(data.to_owned());
@@ -108,7 +122,9 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
     block_on(async {
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
-        let mut server = start_server(args.listen.config(data, identity, connections)).await?;
+        let tls = args.tls.open()?;
+        let config = args.listen.config(data, identity, &tls, connections)?;
+        let mut server = start_server(config).await?;
         let admin = admin_token(&server, out).await;
         server.answer();
         match announce(out, server_ready(&server, admin.as_ref())) {
@@ -161,6 +177,12 @@ pub(crate) fn sidecar(args: &SidecarRun, out: &mut Output) -> Result<(), Failure
     config.isolation.hidden.extend(token);
     block_on(async {
         let mut signals = Signals::new()?;
+        config.tls = args.tls.open()?.listener(
+            "--tls-listen",
+            args.tls_listen,
+            USUAL_CALLS,
+            args.https_port,
+        )?;
         // Joining waits for the server, however long it takes.
         let sidecar = tokio::select! {
             started = start_sidecar(config) => started?,
@@ -184,7 +206,7 @@ fn save_first_login(out: &mut Output, server: &str, token: &str) -> Result<(), F
     let login = Login {
         server: Some(server.to_owned()),
         token: Some(token.to_owned()),
-        namespace: None,
+        ..Login::default()
     };
     // The token's file stays, so this may be a later start, at another address perhaps.
     if let Some(saved) = logins

@@ -20,11 +20,32 @@ impl Transport for TcpStream {
     }
 }
 
+/// How somebody from outside came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// In clear, or over TLS that ended before it came here.
+    #[default]
+    Http,
+    /// Over TLS that ends here.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands before a URL's colon.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// Turns a TCP connection into one that carries HTTP.
 pub trait Handshake: Send + Sync + 'static {
     /// What HTTP is spoken over.
     type Stream: Transport;
-    /// What the other end proved; `()` where nothing is asked for.
+    /// What the other end proved; [`Scheme`] where nothing is asked for.
     type Identity: Send + 'static;
 
     /// Need not watch the time: who takes too long is dropped.
@@ -46,13 +67,13 @@ pub struct Plain;
 
 impl Handshake for Plain {
     type Stream = TcpStream;
-    type Identity = ();
+    type Identity = Scheme;
 
-    async fn shake(&self, tcp: TcpStream) -> io::Result<(TcpStream, ())> {
-        Ok((tcp, ()))
+    async fn shake(&self, tcp: TcpStream) -> io::Result<(TcpStream, Scheme)> {
+        Ok((tcp, Scheme::Http))
     }
 
-    fn is_exempt(&self, (): &()) -> bool {
+    fn is_exempt(&self, _: &Scheme) -> bool {
         false
     }
 }

@@ -22,5 +22,5 @@ mod supervisor;
 pub use self::activity::Handle;
 pub use self::deadlines::Timeouts;
 pub use self::door::{Accepted, Bounds, Door, Keepalive, Options};
-pub use self::handshake::{Handshake, Plain, Transport};
+pub use self::handshake::{Handshake, Plain, Scheme, Transport};
 pub use self::stream::Stream;

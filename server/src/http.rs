@@ -50,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::problem::Problem;
+pub(crate) use self::session::is_https;
 use crate::audit::Log;
 use crate::auth::Auth;
 use crate::identity::Identities;

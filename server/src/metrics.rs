@@ -109,6 +109,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Shows how the certificates are that the API's clients are shown.
+    pub fn watch_certificates(&mut self, certificates: gateless_tls::Certificates) {
+        let numbers = gateless_tls::Numbers(certificates);
+        self.registry.register_collector(Box::new(numbers));
+    }
+
     /// A message was sent on a config stream.
     pub fn pushed(&self) {
         self.pushes.inc();

@@ -1,6 +1,7 @@
 //! Starting and stopping a server: the store, two listeners, and a few chores.
 
 mod listeners;
+mod secure;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use gateless_identity::{JoinToken, Optional};
 use gateless_listen::{Door, Plain};
+use gateless_tls::Tls;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -53,6 +55,8 @@ pub struct Config {
     pub identity: identity::Settings,
     /// Table of what image names stand for; none: no image can be deployed.
     pub images: Option<PathBuf>,
+    /// A second listener of the API, with TLS; `None`: there is none.
+    pub tls: Option<gateless_tls::Options>,
     /// Bounds of connections; how many is meant of the API's, by itself at most 2,048.
     pub connections: gateless_listen::Options,
 }
@@ -95,10 +99,13 @@ pub enum Error {
 pub struct Running {
     /// Where the REST API listens.
     pub api: SocketAddr,
+    /// Where the REST API listens with TLS.
+    pub api_tls: Option<SocketAddr>,
     /// Where the config stream listens.
     pub grpc: SocketAddr,
     /// Set when the store was broken and restored from an export.
     pub restored: Option<Restored>,
+    tls: Option<gateless_tls::Options>,
     data: PathBuf,
     store: Arc<SledStore>,
     auth: Arc<Auth>,
@@ -113,22 +120,53 @@ pub struct Running {
 }
 
 /// The API while it takes connections and answers nobody.
-struct Unanswered(TcpListener, Door, Router);
+struct Unanswered {
+    plain: TcpListener,
+    secure: Option<TcpListener>,
+    door: Door,
+    router: Router,
+}
 
 impl Running {
     /// From now on the API answers.
     pub fn answer(&mut self) {
-        if let Some(Unanswered(listener, door, router)) = self.unanswered.take() {
-            let serve = listeners::serve(
-                door,
-                listener,
-                Plain,
-                router,
-                listeners::API,
-                self.stop.clone(),
-            );
+        let Some(unanswered) = self.unanswered.take() else {
+            return;
+        };
+        let Unanswered {
+            plain,
+            secure,
+            door,
+            router,
+        } = unanswered;
+        let redirect = self.redirect();
+        let router = secure::layer(router, redirect);
+        let (bounds, stop) = (listeners::API, &self.stop);
+        if let (Some(listener), Some(tls)) = (secure, &self.tls) {
+            let beside = door.beside("api over TLS");
+            let handshake = Tls::only(tls.certificates.clone());
+            let router = router.clone();
+            let serve = listeners::serve(beside, listener, handshake, router, bounds, stop.clone());
             self.tasks.spawn(serve);
         }
+        match &self.tls {
+            Some(tls) if redirect.is_some() => {
+                let handshake = Tls::or_plain(tls.certificates.clone());
+                let serve = listeners::serve(door, plain, handshake, router, bounds, stop.clone());
+                self.tasks.spawn(serve);
+            }
+            _ => {
+                let serve = listeners::serve(door, plain, Plain, router, bounds, stop.clone());
+                self.tasks.spawn(serve);
+            }
+        }
+    }
+
+    /// The port with TLS, as others reach it, that everybody who comes without is sent to.
+    #[must_use]
+    pub fn redirect(&self) -> Option<u16> {
+        let redirect = self.tls.as_ref()?.redirect?;
+        redirect.port.or(self.api_tls.map(|bound| bound.port()))
     }
 
     /// A join token for one sidecar in this very process, good for a minute.
@@ -180,7 +218,16 @@ impl Running {
             true => self.api.to_string(),
             false => format!("localhost:{}", self.api.port()),
         };
-        Ok(Some(format!("http://{at}/#login={code}")))
+        let base = match (&self.tls, self.redirect()) {
+            (Some(tls), Some(port)) => {
+                let names = tls.certificates.default_names();
+                let name = names.iter().find(|name| !name.starts_with('*'));
+                let name = name.map_or_else(|| "localhost".to_owned(), String::clone);
+                format!("https://{name}:{port}")
+            }
+            _ => format!("http://{at}"),
+        };
+        Ok(Some(format!("{base}/#login={code}")))
     }
 
     /// Says at `/readyz` that it ends, and ends what has no end of its own: followed logs, events, waits.
@@ -231,6 +278,8 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
     match start(&config, catalogue).await {
         Ok(started) => Ok(Running {
             api: started.api,
+            api_tls: started.api_tls,
+            tls: config.tls,
             grpc: started.grpc,
             restored,
             data: config.data,
@@ -254,6 +303,7 @@ pub async fn prepare(config: Config) -> Result<Running, Error> {
 
 struct Started {
     api: SocketAddr,
+    api_tls: Option<SocketAddr>,
     grpc: SocketAddr,
     auth: Arc<Auth>,
     identities: Arc<Identities>,
@@ -270,6 +320,10 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let blobs = FileBlobs::open(config.data.join("artifacts")).await?;
     let artifacts = Artifacts::new(Arc::new(blobs));
     let (api_listener, api) = listeners::bind(config.listen).await?;
+    let (tls_listener, api_tls) = match &config.tls {
+        Some(tls) => Some(listeners::bind(tls.listen).await?).unzip(),
+        None => (None, None),
+    };
     let (grpc_listener, grpc) = listeners::bind(config.grpc_listen).await?;
     let audit = Log::open(config.data.join("audit")).map_err(Error::Audit)?;
     let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
@@ -288,7 +342,11 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     let registry = Arc::new(registry);
     let service = Arc::new(Service::new(store, artifacts, registry, changes));
     service.set_api_port(api.port());
-    let metrics = Arc::new(Metrics::default());
+    let mut metrics = Metrics::default();
+    if let Some(tls) = &config.tls {
+        metrics.watch_certificates(tls.certificates.clone());
+    }
+    let metrics = Arc::new(metrics);
 
     let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
@@ -322,11 +380,17 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,
+        api_tls,
         grpc,
         auth,
         audit,
         identities,
-        unanswered: Unanswered(api_listener, doors.api, router),
+        unanswered: Unanswered {
+            plain: api_listener,
+            secure: tls_listener,
+            door: doors.api,
+            router,
+        },
         ending,
         stop,
         tasks,

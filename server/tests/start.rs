@@ -16,6 +16,7 @@ fn config(data: &Path) -> Config {
         grpc_listen: any,
         data: data.to_owned(),
         images: None,
+        tls: None,
         connections: gateless_listen::Options::default(),
         identity: gateless_server::identity::Settings::default(),
     }

@@ -16,6 +16,7 @@ pub mod openfaas;
 mod peer;
 mod prove;
 mod route;
+mod secure;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;

@@ -69,6 +69,8 @@ pub struct Config {
     pub egress: Egress,
     /// Authorities whose certificates are believed there, for callbacks and issuers, besides those of the public web; in PEM.
     pub egress_ca: Option<PathBuf>,
+    /// A second listener for calls from outside, with TLS; `None`: there is none.
+    pub tls: Option<gateless_tls::Options>,
     /// Bounds of connections; how many is meant of those from outside, by itself at most 16,384.
     pub connections: gateless_listen::Options,
 }
@@ -116,6 +118,8 @@ pub enum Error {
 pub struct Running {
     /// Calls from outside.
     pub public: SocketAddr,
+    /// Calls from outside over TLS.
+    pub public_tls: Option<SocketAddr>,
     /// Calls from functions here.
     pub local: SocketAddr,
     pub peer: SocketAddr,
@@ -152,7 +156,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let here = parts::Here(&config, &node, &addresses, &identity);
     let (peers, peer_events, peer_service) = parts::join(&here, gates).await?;
     let gossip = peers.gossip_address();
-    identity::watch(&metrics, &peers, &identity, &components);
+    identity::watch(&metrics, &peers, &identity, &components, &config);
     let control = parts::follow_server(&here, gossip, &components, &isolation).await?;
     parts::use_catalogue(&control, &registry, &peers, &metrics);
     let later = parts::open_queue(&config, &node, &peers).await?;

@@ -136,6 +136,7 @@ async fn sidecar(
         isolation: gateless_sandbox::Settings::none(),
         egress: gateless_core::egress::Egress::default(),
         egress_ca: None,
+        tls: None,
         connections: gateless_listen::Options::default(),
     })
     .await

@@ -14,7 +14,8 @@ pub struct Api {
     /// For example `http://127.0.0.1:7780`.
     pub base: String,
     pub token: String,
-    client: reqwest::Client,
+    /// With what it is asked.
+    pub client: reqwest::Client,
 }
 
 impl Api {
@@ -24,9 +25,8 @@ impl Api {
     /// When no client can be made.
     #[must_use]
     pub fn new(base: String, token: String) -> Self {
-        let client = reqwest::Client::builder()
+        let client = crate::http::client()
             .timeout(Duration::from_secs(60))
-            .no_proxy()
             .build();
         Self {
             base,

@@ -114,9 +114,8 @@ impl Caller {
     /// When no client can be made.
     #[must_use]
     pub fn new(base: String) -> Self {
-        let client = Client::builder()
+        let client = crate::http::client()
             .http1_only()
-            .no_proxy()
             .timeout(Duration::from_secs(60));
         Self {
             base,
@@ -130,9 +129,8 @@ impl Caller {
     /// When no client can be made.
     #[must_use]
     pub fn h2c(&self) -> Self {
-        let client = Client::builder()
+        let client = crate::http::client()
             .http2_prior_knowledge()
-            .no_proxy()
             .timeout(Duration::from_secs(60));
         Self {
             base: self.base.clone(),
@@ -146,9 +144,8 @@ impl Caller {
     /// When no client can be made.
     #[must_use]
     pub fn once(&self, patience: Duration) -> Self {
-        let client = Client::builder()
+        let client = crate::http::client()
             .http1_only()
-            .no_proxy()
             .pool_max_idle_per_host(0)
             .timeout(patience);
         Self {

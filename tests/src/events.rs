@@ -33,7 +33,7 @@ impl Events {
     /// # Panics
     /// When the server refuses.
     pub async fn open(api: &Api, path: &str, last: Option<&str>) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::http::client().build().unwrap();
         let mut request = client
             .get(format!("{}/v1{path}", api.base))
             .bearer_auth(&api.token);

@@ -19,6 +19,7 @@ pub mod events;
 pub mod fake_server;
 pub mod fsync_gate;
 pub mod history;
+pub mod http;
 pub mod instances;
 pub mod load;
 pub mod network;

@@ -190,7 +190,9 @@ async fn up_is_a_cluster_of_its_own() {
         .pid();
     // An open stream is no reason to stay until all that remains is cut off.
     let path = "/v1/namespaces/default/functions/hello/logs?follow=true";
-    let followed = reqwest::Client::new()
+    let followed = gateless_tests::http::client()
+        .build()
+        .unwrap()
         .get(format!("{}{path}", up.address("api")))
         .bearer_auth(up.admin_token())
         .send()

@@ -167,7 +167,9 @@ async fn ports_of_the_cluster_speak_to_nobody_without_a_certificate() {
     let grpc = cluster.server.as_ref().unwrap().address("grpc");
     let grpc = grpc.split("://").last().unwrap().to_owned();
     for address in [cluster.sidecars[0].address("peer"), grpc] {
-        let plain = reqwest::get(format!("http://{address}/_gateless/metrics")).await;
+        let client = gateless_tests::http::client().build().unwrap();
+        let plain = client.get(format!("http://{address}/_gateless/metrics"));
+        let plain = plain.send().await;
         assert!(plain.is_err(), "{address} answers in clear");
         // Silence is not waited for.
         let mut silent = TcpStream::connect(&address).await.unwrap();

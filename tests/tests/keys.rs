@@ -162,7 +162,7 @@ async fn an_id_of_a_call_opens_nothing() {
         made.push(key["key"].as_str().unwrap().to_owned());
     }
     cluster.settled().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = gateless_tests::http::client().build().unwrap();
     let read = async |at: &Caller, id: &str, shown: Option<(&str, &str)>| {
         let mut answers = Vec::new();
         for rest in ["", "/result"] {

@@ -93,6 +93,7 @@ fn constants(sources: &[(String, String)]) -> BTreeMap<(String, String), (String
             "sidecar/core/src/",
             "sidecar/sandbox/src/",
             "sidecar/wasm/src/",
+            "tls/src/",
         ];
         if !shipped.iter().any(|folder| file.starts_with(folder)) || file.contains("test") {
             continue;

@@ -49,7 +49,7 @@ async fn management_requests_are_bounded_and_take_nothing_from_calls() {
     server.set_api_port(endless_api().await);
     let cluster = small(&server).await;
     let base = cluster.sidecars[0].public().base.clone();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = gateless_tests::http::client().build().unwrap();
     let follow = async || {
         let url = format!("{base}/system/logs?name=app&follow=true");
         client.get(url).send().await.unwrap()

@@ -228,7 +228,7 @@ async fn session_of_the_dashboard_reaches_no_function_and_none_can_set_one() {
 async fn management_relay_takes_tokens_and_no_session() {
     let cluster = Cluster::small().await;
     let api = &cluster.api;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = gateless_tests::http::client().build().unwrap();
     let login = client.post(format!("{}/v1/session", api.base));
     let login = login.json(&serde_json::json!({"token": api.token}));
     let login = login.send().await.unwrap();

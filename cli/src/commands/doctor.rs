@@ -2,6 +2,8 @@
 //!
 //! Deliberately changes nothing and asks only what any user may ask.
 
+mod certificate;
+
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -90,6 +92,7 @@ pub(crate) async fn doctor(client: &Client, out: &mut Output) -> Result<(), Fail
         ),
     );
     out.status("asking the server");
+    certificate::check("the server", &target.server, &mut report).await;
     if check_server(client, &mut report).await {
         check_token(client, &mut report).await;
         out.status("asking the sidecars");
@@ -288,6 +291,7 @@ async fn check_sidecar(client: &Client, sidecar: &Value, report: &mut Report) {
     let Some(url) = sidecar["public_url"].as_str() else {
         return;
     };
+    certificate::check(&name, url, report).await;
     // Whatever it answers about a call nobody made, it is there.
     let Ok(sdk) = client.sdk(Some(url)) else {
         return;

@@ -29,6 +29,9 @@ pub(crate) struct Login {
     pub(crate) token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
+    /// Whose certificates are believed at that server, PEM; the host's authorities where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<String>,
 }
 
 /// All of them.
@@ -165,7 +168,7 @@ mod tests {
         let login = |server: &str, token: &str| Login {
             server: Some(server.into()),
             token: Some(token.into()),
-            namespace: None,
+            ..Login::default()
         };
         let mut logins = Logins::default();
         let mut check = |server, token, expected: &str| {
@@ -192,7 +195,7 @@ mod tests {
         let login = Login {
             server: Some("http://127.0.0.1:1".into()),
             token: Some("t".into()),
-            namespace: None,
+            ..Login::default()
         };
         let logins = Logins {
             current: Some("a".into()),

@@ -2,11 +2,12 @@
 //!
 //! Deliberately no starting: that is `parts`.
 
+mod connections;
 mod identity;
+pub(crate) mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gateless_common::network::Network;
@@ -16,13 +17,14 @@ use gateless_sandbox::Level;
 use gateless_server::IdentitySettings;
 use gateless_sidecar::Join;
 
+use self::connections::ConnectionArgs;
 use self::identity::IdentityArgs;
+use self::tls::{Opened, TlsArgs};
 use crate::args::{Nothing, Scoped};
 use crate::commands::catalogue::RestoreArgs;
 use crate::commands::join_tokens::JoinTokenArgs;
 use crate::failure::Failure;
 use crate::login::user_folder;
-use crate::manifest::units::Millis;
 
 /// Suffix of functions' host names unless another is given. Names below `localhost` are this host's everywhere
 /// (RFC 6761, 6.3), so that an address opens in a browser with no name server asked.
@@ -45,6 +47,14 @@ pub(crate) struct UpArgs {
         value_name = "ADDR"
     )]
     pub(super) function_listen: SocketAddr,
+    /// Calls from outside over TLS [default: 127.0.0.1:7743, where there is a certificate].
+    #[arg(long, env = "GATELESS_FUNCTION_TLS_LISTEN", value_name = "ADDR")]
+    pub(super) function_tls_listen: Option<SocketAddr>,
+    /// Port that others reach the one for calls over TLS by [default: that of --function-tls-listen].
+    #[arg(long, env = "GATELESS_FUNCTION_HTTPS_PORT", value_name = "PORT")]
+    pub(super) function_https_port: Option<u16>,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
     #[command(flatten)]
@@ -63,6 +73,8 @@ pub(crate) struct ServerArgs {
     pub(super) listen: ServerListen,
     #[command(flatten)]
     pub(super) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
 }
@@ -131,6 +143,14 @@ pub(crate) struct SidecarRun {
         value_name = "ADDR"
     )]
     pub(super) listen: SocketAddr,
+    /// Calls from outside over TLS [default: 127.0.0.1:7743, where there is a certificate].
+    #[arg(long, env = "GATELESS_TLS_LISTEN", value_name = "ADDR")]
+    pub(super) tls_listen: Option<SocketAddr>,
+    /// Port that others reach the one for calls over TLS by [default: that of --tls-listen].
+    #[arg(long, env = "GATELESS_HTTPS_PORT", value_name = "PORT")]
+    pub(super) https_port: Option<u16>,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     /// File with a join token, for the first start; made by gateless sidecar join-token create.
     #[arg(long, env = "GATELESS_JOIN_TOKEN_FILE", value_name = "FILE")]
     pub(super) join_token_file: Option<PathBuf>,
@@ -160,53 +180,6 @@ impl DataArgs {
     }
 }
 
-/// Bounds of connections, at every listener.
-#[derive(Debug, Args)]
-pub(super) struct ConnectionArgs {
-    /// A connection is closed when the head of a request is not whole by then.
-    #[arg(
-        long,
-        env = "GATELESS_HEAD_TIMEOUT",
-        default_value = "10s",
-        value_name = "TIME",
-        value_parser = more_than_nothing
-    )]
-    head_timeout: Millis,
-    /// A connection is closed when it has had no call for so long; longer than what a load balancer in front keeps its
-    /// idle ones.
-    #[arg(
-        long,
-        env = "GATELESS_IDLE_TIMEOUT",
-        default_value = "75s",
-        value_name = "TIME",
-        value_parser = more_than_nothing
-    )]
-    idle_timeout: Millis,
-    /// Connections at once from outside [default: by the limit on open files].
-    #[arg(long, env = "GATELESS_MAX_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_connections: Option<u32>,
-}
-
-/// A duration; 0 would close every connection.
-fn more_than_nothing(text: &str) -> Result<Millis, String> {
-    match text.parse()? {
-        Millis(0) => Err("it must be more than 0".to_owned()),
-        millis => Ok(millis),
-    }
-}
-
-impl ConnectionArgs {
-    pub(super) fn options(&self) -> gateless_listen::Options {
-        gateless_listen::Options {
-            timeouts: gateless_listen::Timeouts {
-                head: Duration::from_millis(self.head_timeout.0),
-                idle: Duration::from_millis(self.idle_timeout.0),
-            },
-            most: self.max_connections.map(|most| most as usize),
-        }
-    }
-}
-
 /// Where the server listens.
 #[derive(Debug, Args)]
 pub(super) struct ServerListen {
@@ -218,6 +191,12 @@ pub(super) struct ServerListen {
         value_name = "ADDR"
     )]
     listen: SocketAddr,
+    /// Management API over TLS [default: 127.0.0.1:7783, where there is a certificate].
+    #[arg(long, env = "GATELESS_TLS_LISTEN", value_name = "ADDR")]
+    tls_listen: Option<SocketAddr>,
+    /// Port that others reach the API over TLS by [default: that of --tls-listen].
+    #[arg(long, env = "GATELESS_HTTPS_PORT", value_name = "PORT")]
+    https_port: Option<u16>,
     /// Config push to sidecars.
     #[arg(
         long,
@@ -237,16 +216,20 @@ impl ServerListen {
         &self,
         data: PathBuf,
         identity: IdentitySettings,
+        tls: &Opened,
         connections: gateless_listen::Options,
-    ) -> gateless_server::Config {
-        gateless_server::Config {
+    ) -> Result<gateless_server::Config, Failure> {
+        let port = self.https_port;
+        let tls = tls.listener("--tls-listen", self.tls_listen, tls::USUAL_API, port)?;
+        Ok(gateless_server::Config {
+            tls,
             connections,
             listen: self.listen,
             grpc_listen: self.grpc_listen,
             data,
             identity,
             images: self.images.clone(),
-        }
+        })
     }
 }
 
@@ -430,6 +413,7 @@ impl HostArgs {
             isolation: self.isolation.settings(usual),
             egress: self.egress()?,
             egress_ca: self.egress_ca.clone(),
+            tls: None,
             connections,
         })
     }

@@ -73,8 +73,13 @@ pub(crate) fn not_isolated(sidecar: &gateless_sidecar::Running) -> Option<String
 }
 
 /// A server for this user alone.
-pub(crate) fn loopback_server(data: &Path, listen: SocketAddr) -> gateless_server::Config {
+pub(crate) fn loopback_server(
+    data: &Path,
+    listen: SocketAddr,
+    tls: Option<gateless_tls::Options>,
+) -> gateless_server::Config {
     gateless_server::Config {
+        tls,
         listen,
         grpc_listen: any_port(),
         data: data.join("server"),
@@ -91,8 +96,10 @@ pub(crate) fn loopback_sidecar(
     listen: SocketAddr,
     identity: gateless_sidecar::Join,
     isolation: gateless_sandbox::Settings,
+    tls: Option<gateless_tls::Options>,
 ) -> gateless_sidecar::Config {
     gateless_sidecar::Config {
+        tls,
         server: Some(server),
         data: data.join("sidecar"),
         listen,
@@ -146,7 +153,7 @@ pub(crate) async fn login_link(
         return None;
     }
     let link = server.login_link(&admin.token).await.ok()??;
-    if !server.api.ip().is_loopback() {
+    if server.redirect().is_none() && !server.api.ip().is_loopback() {
         let port = server.api.port();
         let at = match server.api.ip().is_unspecified() {
             true => format!("localhost:{port}"),
@@ -177,6 +184,9 @@ pub(crate) fn server_ready(
     admin: Option<&AdminToken>,
 ) -> Map<String, Value> {
     let mut ready = object(&json!({"api": url(server.api), "grpc": secure_url(server.grpc)}));
+    if let Some(api) = server.api_tls {
+        ready.insert("api_tls".into(), json!(secure_url(api)));
+    }
     if let Some(admin) = admin {
         ready.insert("admin_token_file".into(), json!(absolute(&admin.file)));
     }
@@ -190,13 +200,17 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 
 /// Where the sidecar listens, for [`announce`].
 pub(crate) fn sidecar_ready(sidecar: &gateless_sidecar::Running) -> Map<String, Value> {
-    object(&json!({
+    let mut ready = object(&json!({
         "public": url(sidecar.public),
         "local": url(sidecar.local),
         "peer": secure_url(sidecar.peer),
         "metrics": url(sidecar.metrics),
         "gossip": sidecar.gossip.to_string(),
-    }))
+    }));
+    if let Some(public) = sidecar.public_tls {
+        ready.insert("public_tls".into(), json!(secure_url(public)));
+    }
+    ready
 }
 
 /// One JSON line for programs; for people at a terminal the same as text.
@@ -300,7 +314,7 @@ pub(crate) async fn join(
     Ok(gateless_sidecar::Join::Token(token))
 }
 
-/// The address as a URL where only proven connections are taken.
+/// The address as a URL where connections are over TLS.
 pub(crate) fn secure_url(address: SocketAddr) -> String {
     format!("https://{address}")
 }

@@ -16,12 +16,13 @@ use crate::error::{Error, Problem};
 use crate::generated;
 use crate::invoke::Sidecars;
 use crate::retry::{self, IDEMPOTENCY_KEY, Policy};
+use crate::tls::Trust;
 
 /// Long enough for a slow disk, short enough that a dead server is noticed.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Of a whole upload or download: 256 MiB at about 1 MiB/s.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Items asked for at once.
 const PAGE: usize = 200;
 
@@ -51,6 +52,7 @@ pub struct Builder {
     policy: Policy,
     timeout: Option<Duration>,
     user_agent: Option<String>,
+    trust: Trust,
 }
 
 impl Builder {
@@ -96,6 +98,13 @@ impl Builder {
         self
     }
 
+    /// Whose certificates are believed over https; the authorities of this host if nothing is given.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
     /// The client: no proxy from the environment, no redirects. Nothing is connected yet.
     ///
     /// # Errors
@@ -109,6 +118,7 @@ impl Builder {
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_backend_preconfigured(self.trust.config()?)
             .build()
             .map_err(|error| Error::transport("the HTTP client", &error))?;
         let authorization = self.token.map(|token| {

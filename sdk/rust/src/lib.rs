@@ -13,6 +13,7 @@ mod error;
 mod invoke;
 mod retry;
 mod stream;
+mod tls;
 mod wait;
 
 #[allow(
@@ -36,4 +37,5 @@ pub use generated::types;
 pub use invoke::Invoke;
 pub use retry::Policy;
 pub use stream::{Event, EventQuery, Events, Lines, LogQuery};
+pub use tls::{Trust, certificates_of};
 pub use wait::Condition;

@@ -189,7 +189,7 @@ async fn end(api: &Api, scheme: Scheme, headers: &HeaderMap) -> Result<(), Error
 /// How a browser came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
-    /// Over https, as a proxy in front of this server says.
+    /// Over https, as this server's own listener or a proxy in front of it says.
     Https,
     /// Over http, and no further than its own machine.
     Loopback,
@@ -233,8 +233,8 @@ fn cookie(scheme: Scheme, id: &str, seconds: i64) -> HeaderValue {
     value
 }
 
-/// Whether the browser came over https, as a proxy in front of this server says.
-fn is_https(headers: &HeaderMap) -> bool {
+/// Whether the browser came over https, as this server's own listener or a proxy in front of it says.
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let first = |list: HeaderName| text(list).and_then(|text| text.split(',').next());
     first(header::FORWARDED_PROTO).is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))

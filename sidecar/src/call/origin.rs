@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use gateless_core::trusted::TrustedProxies;
+use gateless_listen::Scheme;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -18,11 +19,18 @@ use super::headers::{
 /// Headers the proxy adds to a request; room for them is made in one step.
 const ADDED: usize = 9;
 
+/// Who called: from where, and over what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    pub scheme: Scheme,
+}
+
 /// Says where a call came from: who called, through whom, and in which trace. Once, where it came in.
 ///
 /// # Errors
 /// When it has come through here too often.
-pub fn add(headers: &mut HeaderMap, version: Version, client: IpAddr) -> Result<(), Error> {
+pub fn add(headers: &mut HeaderMap, version: Version, client: Client) -> Result<(), Error> {
     add_forwarded(headers, client);
     ensure_traceparent(headers);
     add_via(headers, version)
@@ -81,7 +89,11 @@ fn add_via(headers: &mut HeaderMap, version: Version) -> Result<(), Error> {
 }
 
 /// Adds who called, as RFC 7239 and as everybody writes it.
-fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
+fn add_forwarded(headers: &mut HeaderMap, client: Client) {
+    let Client {
+        address: from,
+        scheme,
+    } = client;
     headers.reserve(ADDED);
     let host = headers.get(header::HOST).cloned();
     let is_first = !headers
@@ -93,17 +105,18 @@ fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
         put_lines(&mut text, headers, &FORWARDED_FOR);
     }
     let list = text.len();
-    put_address(&mut text, client);
+    put_address(&mut text, from);
     let for_ = text.split().freeze();
     let address = &for_[list..];
     if !is_first {
         put_lines(&mut text, headers, &header::FORWARDED);
     }
-    let (before, after): (&[u8], &[u8]) = match client {
-        IpAddr::V4(_) => (b"for=", b";proto=http"),
-        IpAddr::V6(_) => (b"for=\"[", b"]\";proto=http"),
+    let (before, after): (&[u8], &[u8]) = match from {
+        IpAddr::V4(_) => (b"for=", b";proto="),
+        IpAddr::V6(_) => (b"for=\"[", b"]\";proto="),
     };
-    for part in [before, address, after] {
+    let scheme = scheme.as_str();
+    for part in [before, address, after, scheme.as_bytes()] {
         text.extend_from_slice(part);
     }
     if let Some(host) = host.as_ref().filter(|host| host.to_str().is_ok()) {
@@ -115,7 +128,7 @@ fn add_forwarded(headers: &mut HeaderMap, client: IpAddr) {
     set_bytes(headers, header::FORWARDED, text.freeze());
     set_bytes(headers, FORWARDED_FOR, for_);
     if is_first || !headers.contains_key(&FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
     if let Some(host) = host
         && (is_first || !headers.contains_key(&FORWARDED_HOST))
@@ -207,6 +220,11 @@ mod tests {
     use super::super::headers::tests::map;
     use super::*;
 
+    fn http(address: IpAddr) -> Client {
+        let scheme = Scheme::Http;
+        Client { address, scheme }
+    }
+
     #[test]
     fn source_is_who_called_the_first_proxy_that_is_believed() {
         let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
@@ -236,13 +254,38 @@ mod tests {
     #[test]
     fn forwarded_names_the_caller_and_keeps_earlier_hops() {
         let mut headers = map(&[("host", "f.example"), ("x-forwarded-for", "1.1.1.1")]);
-        add_forwarded(&mut headers, IpAddr::from([10, 0, 0, 1]));
+        add_forwarded(&mut headers, http(IpAddr::from([10, 0, 0, 1])));
         assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 10.0.0.1");
         assert_eq!(
             headers["forwarded"],
             "for=10.0.0.1;proto=http;host=\"f.example\""
         );
         assert_eq!(headers["x-forwarded-host"], "f.example");
+    }
+
+    #[test]
+    fn function_is_told_that_its_caller_came_over_tls() {
+        let client = |scheme| Client {
+            address: IpAddr::from([192, 0, 2, 1]),
+            scheme,
+        };
+        let told = |scheme, before: &[(&'static str, &'static str)]| {
+            let mut headers = map(before);
+            add_forwarded(&mut headers, client(scheme));
+            let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+            (text("x-forwarded-proto"), text("forwarded"))
+        };
+        let (proto, forwarded) = told(Scheme::Https, &[]);
+        assert_eq!(
+            (&*proto, &*forwarded),
+            ("https", "for=192.0.2.1;proto=https")
+        );
+        // What a proxy in front said, which is all that comes here, is about who called that one.
+        let (proto, forwarded) = told(Scheme::Http, &[("x-forwarded-proto", "https")]);
+        assert_eq!(
+            (&*proto, &*forwarded),
+            ("https", "for=192.0.2.1;proto=http")
+        );
     }
 
     #[test]
@@ -327,7 +370,7 @@ mod tests {
             ("x-forwarded-for", ""),
             ("x-forwarded-for", "192.0.2.2"),
         ]);
-        add_forwarded(&mut headers, IpAddr::from([10, 0, 0, 1]));
+        add_forwarded(&mut headers, http(IpAddr::from([10, 0, 0, 1])));
         let all = |name: &str| {
             let values = headers.get_all(name).iter();
             values
@@ -367,7 +410,7 @@ mod tests {
     #[test]
     fn callers_of_either_family_are_written_as_rfc_7239_says() {
         let mut headers = map(&[("forwarded", "for=1.1.1.1"), ("host", "a\"b")]);
-        add_forwarded(&mut headers, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
+        add_forwarded(&mut headers, http(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
         assert_eq!(headers["x-forwarded-for"], "::1");
         let expected = "for=1.1.1.1, for=\"[::1]\";proto=http;host=\"ab\"";
         assert_eq!(headers["forwarded"], expected);

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::bodies::{Bodies, Memory};
 use super::error::Error;
 use super::headers::Hops;
+use super::origin::Client;
 use super::payload::{Payload, SMALL};
 use crate::clock;
 use crate::endpoint::body::Body;
@@ -40,7 +41,7 @@ pub struct Call {
     pub class: Class,
     pub caller: Caller,
     /// Whose address goes into `forwarded`; `None` when it is in there already.
-    pub client: Option<IpAddr>,
+    pub client: Option<Client>,
     /// Where it comes from as far as proxies in front of the sidecar are believed, or where what it is made on behalf of came from;
     /// `None`: from this process or another sidecar.
     pub source: Option<IpAddr>,

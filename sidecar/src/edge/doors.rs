@@ -13,11 +13,11 @@ use ::http::{Request, Response};
 use gateless_common::session;
 use gateless_core::policy::Identity;
 use gateless_identity::Peer;
-use gateless_listen::{Accepted, Transport, http};
+use gateless_listen::{Accepted, Scheme, Transport, http};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 
-use super::{Edge, host, openfaas, peer, route};
+use super::{Edge, host, openfaas, peer, route, secure};
 use crate::call::headers::Speaker;
 use crate::call::{grpc, headers, origin};
 use crate::endpoint::body::Body;
@@ -61,12 +61,40 @@ impl Door {
     }
 }
 
-/// Answers what is asked on a connection, until it ends; `peer` is who proved to be at the other end of it.
+/// How the other end of a connection came.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Came {
+    /// Who proved to be there.
+    pub(crate) peer: Option<Arc<Peer>>,
+    pub(crate) scheme: Scheme,
+    /// The port with TLS that who came without is sent to.
+    pub(crate) redirect: Option<u16>,
+}
+
+impl Came {
+    pub(crate) fn proven(peer: Peer) -> Self {
+        Self {
+            peer: Some(Arc::new(peer)),
+            scheme: Scheme::Https,
+            redirect: None,
+        }
+    }
+
+    pub(crate) fn from_outside(scheme: Scheme, redirect: Option<u16>) -> Self {
+        Self {
+            peer: None,
+            scheme,
+            redirect,
+        }
+    }
+}
+
+/// Answers what is asked on a connection, until it ends.
 pub(crate) async fn serve<T: Transport, I>(
     edge: Arc<Edge>,
     accepted: Accepted<T, I>,
     door: Door,
-    peer: Option<Peer>,
+    came: Came,
 ) {
     let client = accepted.client;
     if door == Door::Peer
@@ -75,11 +103,10 @@ pub(crate) async fn serve<T: Transport, I>(
         tracing::debug!(%error, "a peer's connection was gone before it began");
         return;
     }
-    let peer = peer.map(Arc::new);
     let service = service_fn(move |request| {
-        let (edge, peer) = (edge.clone(), peer.clone());
+        let (edge, came) = (edge.clone(), came.clone());
         async move {
-            let mut response = answer(&edge, request, client, door, peer.as_deref()).await;
+            let mut response = answer(&edge, request, client, door, &came).await;
             // Whatever answered: a function, a result that was kept, the server behind the relay.
             session::strip_answer(response.headers_mut());
             Ok::<_, Infallible>(response)
@@ -99,12 +126,12 @@ async fn answer(
     mut request: Request<Incoming>,
     client: SocketAddr,
     door: Door,
-    peer: Option<&Peer>,
+    came: &Came,
 ) -> Response<Body> {
     if door == Door::Metrics {
         return edge.metrics_page(request.uri().path());
     }
-    if let Some(peer) = peer {
+    if let Some(peer) = &came.peer {
         return match request.uri().path().starts_with("/_gateless/") {
             true => Box::pin(edge.internal(request)).await,
             false => peer::answer(edge, peer, request).await,
@@ -117,6 +144,12 @@ async fn answer(
     };
     headers::strip(request.headers_mut(), speaker(edge, client, door));
     session::strip_request(request.headers_mut());
+    if let Some(port) = came.redirect
+        && came.scheme == Scheme::Http
+        && let Some(answer) = secure::redirect(&request, port)
+    {
+        return answer;
+    }
     match host::forwards(&mut request) {
         Some(Ok(())) => return Response::new(Body::empty()),
         Some(Err(refused)) => return refused.respond(kind),
@@ -136,9 +169,9 @@ async fn answer(
         && openfaas::is_gateways(request.uri().path())
         && !route::is_named(edge, &host)
     {
-        return Box::pin(edge.openfaas.answer(&edge.catalogue, request)).await;
+        return Box::pin(edge.openfaas.answer(&edge.catalogue, request, came.scheme)).await;
     }
-    let answered = route::outside(edge, request, &host, client, door).await;
+    let answered = route::outside(edge, request, &host, client, (door, came.scheme)).await;
     answered.unwrap_or_else(|error| error.respond(kind))
 }
 

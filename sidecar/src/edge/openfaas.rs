@@ -8,7 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_common::header::FORWARDED_PROTO;
 use gateless_core::name::FunctionName;
+use gateless_listen::Scheme;
+use http::header::HeaderValue;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -60,7 +63,8 @@ impl Relay {
     pub(crate) async fn answer(
         &self,
         control: &catalogue::Handle,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
+        scheme: Scheme,
     ) -> Response<Body> {
         if request.uri().path() == "/healthz" {
             return Response::new(Body::from("OK".to_owned()));
@@ -71,6 +75,10 @@ impl Relay {
         let Ok(slot) = slots.clone().try_acquire_owned() else {
             return Error::from(Own::ManagementBusy).into_response();
         };
+        // The server hears how its caller came here, as from any proxy.
+        let headers = request.headers_mut();
+        let proto = HeaderValue::from_static(scheme.as_str());
+        headers.entry(FORWARDED_PROTO).or_insert(proto);
         match tokio::time::timeout(HEAD_TIMEOUT, relay(control, request)).await {
             // Until the last byte, since logs are followed for long.
             Ok(response) => response.map(|body| {

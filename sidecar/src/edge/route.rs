@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gateless_core::hold::Caller;
 use gateless_core::policy::{Admitted, Identity};
 use gateless_core::router;
+use gateless_listen::Scheme;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -19,6 +20,7 @@ use super::life;
 use super::openfaas;
 use super::prove::{self, Proven};
 use crate::call::error::Error;
+use crate::call::origin::Client;
 use crate::call::{Call, Payload, grpc, headers, limits, origin, pick};
 use crate::clock;
 use crate::endpoint::body::{Body, Inbound};
@@ -31,8 +33,8 @@ pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Who makes a call.
 struct Sender {
     identity: Identity,
-    /// Whose address goes into `forwarded`.
-    client: IpAddr,
+    /// Who goes into `forwarded`.
+    client: Client,
     /// Where it comes from, or where whoever it is made for is; `None`: nobody knows.
     source: Option<IpAddr>,
 }
@@ -48,7 +50,7 @@ pub(super) async fn outside(
     mut request: Request<Incoming>,
     host: &Host,
     client: SocketAddr,
-    door: Door,
+    (door, scheme): (Door, Scheme),
 ) -> Result<Response<Body>, Error> {
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let client = client.ip();
@@ -62,7 +64,10 @@ pub(super) async fn outside(
             Door::Local => Identity::Function,
             Door::Peer => Identity::Sidecar(None),
         },
-        client,
+        client: Client {
+            address: client,
+            scheme,
+        },
         source: Some(source),
     };
     route(edge, Inbound::request(request), host, sender, on_upgrade).await
@@ -77,7 +82,10 @@ pub(crate) async fn within(
 ) -> Response<Body> {
     let sender = Sender {
         identity,
-        client: HERE,
+        client: Client {
+            address: HERE,
+            scheme: Scheme::Http,
+        },
         source,
     };
     let answered = match host::settle(&mut request) {

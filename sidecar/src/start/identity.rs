@@ -35,8 +35,12 @@ pub(super) fn watch(
     peers: &cluster::Handle,
     identity: &Identity,
     components: &Components,
+    config: &Config,
 ) {
     metrics.watch_members(peers.members());
     metrics.watch_identity(identity.clone());
     components.watch(metrics);
+    if let Some(tls) = &config.tls {
+        metrics.watch_certificates(tls.certificates.clone());
+    }
 }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use gateless_identity::{Mutual, Peer};
-use gateless_listen::{Accepted, Bounds, Keepalive, Plain, descriptors};
+use gateless_listen::{Accepted, Bounds, Keepalive, Plain, Scheme, descriptors};
 use gateless_sandbox::Isolation;
-use tokio::net::TcpListener;
+use gateless_tls::Tls;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +15,7 @@ use super::shutdown::Stop;
 use super::{Config, Error, Running};
 use crate::cluster::Member;
 use crate::edge::Edge;
-use crate::edge::doors::{self, Door};
+use crate::edge::doors::{self, Came, Door};
 
 /// Connections of the public listener, at most.
 const MAX_PUBLIC: usize = 16_384;
@@ -30,31 +31,54 @@ const PUBLIC_PERCENT: u64 = 20;
 const INSIDE_PERCENT: u64 = 10;
 const METRICS_PERCENT: u64 = 1;
 
-/// Every listener, with what stands behind it.
-pub(super) type Listeners = [(TcpListener, Door); 4];
+/// Every listener.
+pub(super) struct Listeners {
+    public: TcpListener,
+    public_tls: Option<TcpListener>,
+    local: TcpListener,
+    peer: TcpListener,
+    metrics: TcpListener,
+    /// The port with TLS that callers without are sent to.
+    redirect: Option<u16>,
+}
 
 pub(super) async fn bind_all(config: &Config) -> Result<(Listeners, Addresses), Error> {
     let (public_listener, public) = bind("calls", config.listen).await?;
+    let (tls_listener, tls) = match &config.tls {
+        Some(tls) => Some(bind("calls over TLS", tls.listen).await?).unzip(),
+        None => (None, None),
+    };
     let (local_listener, local) = bind("local calls", config.local_listen).await?;
     let (peer_listener, peer) = bind("peers", config.peer_listen).await?;
     let (metrics_listener, metrics) = bind_metrics(config.metrics_listen).await?;
-    let listeners = [
-        (public_listener, Door::Public),
-        (local_listener, Door::Local),
-        (peer_listener, Door::Peer),
-        (metrics_listener, Door::Metrics),
-    ];
+    let redirect = redirect(config, tls);
+    let listeners = Listeners {
+        public: public_listener,
+        public_tls: tls_listener,
+        local: local_listener,
+        peer: peer_listener,
+        metrics: metrics_listener,
+        redirect,
+    };
     let host = config.advertise_host.clone();
     Ok((
         listeners,
         Addresses {
             public,
+            public_tls: tls,
+            redirect,
             local,
             peer,
             metrics,
             host,
         },
     ))
+}
+
+/// The port of the listener with TLS, as others reach it, if everybody is to come there.
+fn redirect(config: &Config, bound: Option<SocketAddr>) -> Option<u16> {
+    let redirect = config.tls.as_ref()?.redirect?;
+    redirect.port.or(bound.map(|bound| bound.port()))
 }
 
 /// Several sidecars on one host are no reason to name a port that few ask.
@@ -82,6 +106,8 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
 /// Where this sidecar can be reached.
 pub(super) struct Addresses {
     pub(super) public: SocketAddr,
+    public_tls: Option<SocketAddr>,
+    redirect: Option<u16>,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
     pub(super) metrics: SocketAddr,
@@ -92,6 +118,7 @@ impl Addresses {
     pub(super) fn running(self, gossip: SocketAddr, isolation: Isolation, stop: Stop) -> Running {
         Running {
             public: self.public,
+            public_tls: self.public_tls,
             local: self.local,
             peer: self.peer,
             metrics: self.metrics,
@@ -102,7 +129,10 @@ impl Addresses {
     }
 
     pub(super) fn public_url(&self) -> String {
-        format!("http://{}:{}", self.host, self.public.port())
+        match self.redirect {
+            Some(port) => format!("https://{}:{port}", self.host),
+            None => format!("http://{}:{}", self.host, self.public.port()),
+        }
     }
 
     pub(super) fn peer_address(&self) -> String {
@@ -118,26 +148,63 @@ pub(super) fn serve(
     files: u64,
 ) -> (TaskTracker, CancellationToken) {
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-    for (listener, door) in listeners {
-        let accepting = gateless_listen::Door::new(
+    let accepting = |door| {
+        gateless_listen::Door::new(
             name(door),
             bounds(config, door, files),
             exempt(edge, door),
             connections.clone(),
-        );
-        let (edge, stop) = (edge.clone(), stop.clone());
-        if door == Door::Peer {
-            let handshake = Arc::new(Mutual(edge.identity.clone()));
-            let serve = move |accepted: Accepted<_, Peer>| {
-                let peer = Some(accepted.identity.clone());
-                doors::serve(edge.clone(), accepted, door, peer)
-            };
-            connections.spawn(accepting.run(listener, handshake, serve, stop));
-        } else {
-            let serve = move |accepted| doors::serve(edge.clone(), accepted, door, None);
-            connections.spawn(accepting.run(listener, Arc::new(Plain), serve, stop));
+        )
+    };
+    let public = accepting(Door::Public);
+    let plain = |door| {
+        let edge = edge.clone();
+        move |accepted: Accepted<TcpStream, Scheme>| {
+            let came = Came::from_outside(accepted.identity, None);
+            doors::serve(edge.clone(), accepted, door, came)
+        }
+    };
+    // Over TLS, and for who comes without to a listener that takes either.
+    let secure = |redirect| {
+        let edge = edge.clone();
+        move |accepted: Accepted<gateless_tls::Stream, Scheme>| {
+            let came = Came::from_outside(accepted.identity, redirect);
+            doors::serve(edge.clone(), accepted, Door::Public, came)
+        }
+    };
+    if let (Some(listener), Some(tls)) = (listeners.public_tls, &config.tls) {
+        let handshake = Arc::new(Tls::only(tls.certificates.clone()));
+        let door = public.beside("public over TLS");
+        connections.spawn(door.run(listener, handshake, secure(None), stop.clone()));
+    }
+    match (listeners.redirect, &config.tls) {
+        (Some(port), Some(tls)) => {
+            let handshake = Arc::new(Tls::or_plain(tls.certificates.clone()));
+            let serve = secure(Some(port));
+            connections.spawn(public.run(listeners.public, handshake, serve, stop.clone()));
+        }
+        _ => {
+            let serve = plain(Door::Public);
+            let handshake = Arc::new(Plain);
+            connections.spawn(public.run(listeners.public, handshake, serve, stop.clone()));
         }
     }
+    let inside = [
+        (listeners.local, Door::Local),
+        (listeners.metrics, Door::Metrics),
+    ];
+    for (listener, door) in inside {
+        let serve = plain(door);
+        let run = accepting(door).run(listener, Arc::new(Plain), serve, stop.clone());
+        connections.spawn(run);
+    }
+    let handshake = Arc::new(Mutual(edge.identity.clone()));
+    let to_peers = edge.clone();
+    let serve = move |accepted: Accepted<_, Peer>| {
+        let came = Came::proven(accepted.identity.clone());
+        doors::serve(to_peers.clone(), accepted, Door::Peer, came)
+    };
+    connections.spawn(accepting(Door::Peer).run(listeners.peer, handshake, serve, stop.clone()));
     (connections, stop)
 }
 

@@ -179,6 +179,12 @@ impl Metrics {
         self.with_registry(|registry| registry.register_collector(numbers));
     }
 
+    /// Shows how the certificates are that outsiders are shown.
+    pub fn watch_certificates(&self, certificates: gateless_tls::Certificates) {
+        let numbers = Box::new(gateless_tls::Numbers(certificates));
+        self.with_registry(|registry| registry.register_collector(numbers));
+    }
+
     /// Shows whether the server's catalogue is not taken, for as long as anybody tells.
     pub fn watch_refused<R: Send + Sync + 'static>(&self, mut refused: watch::Receiver<Option<R>>) {
         let kept: Gauge = Gauge::default();

@@ -50,12 +50,13 @@ const OTHER_WORDS: [(&str, &str, &str); 5] = [
 ];
 
 /// Statuses of answers that are no problem.
-const FINE: [&str; 6] = [
+const FINE: [&str; 7] = [
     "OK",
     "CREATED",
     "ACCEPTED",
     "NO_CONTENT",
     "NOT_MODIFIED",
+    "PERMANENT_REDIRECT",
     "SWITCHING_PROTOCOLS",
 ];
 

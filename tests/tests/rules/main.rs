@@ -174,7 +174,7 @@ fn core_is_pure() {
 }
 
 /// Every crate of ours by the name in its manifest.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "gateless",
     "gateless-core",
     "gateless-identity",
@@ -184,6 +184,7 @@ const OURS: [&str; 10] = [
     "gateless-sdk",
     "gateless-server",
     "gateless-sidecar",
+    "gateless-tls",
     "gateless-wasm",
 ];
 
@@ -216,6 +217,16 @@ fn layers_point_one_way() {
     check_layer(
         "identity/Cargo.toml",
         &["gateless-core", "gateless-sidecar", "gateless-server"],
+    );
+    check_layer(
+        "tls/Cargo.toml",
+        &[
+            "gateless-core",
+            "gateless-identity",
+            "gateless-proto",
+            "gateless-sidecar",
+            "gateless-server",
+        ],
     );
     let mine = &["gateless-core", "gateless-sidecar", "gateless-server"];
     check_layer("tests/Cargo.toml", mine);
