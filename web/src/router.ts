@@ -72,14 +72,79 @@ const here = () => parse(location.pathname, location.search);
 
 export const route = signal<Route>(here());
 
-/** Called before leaving; false stays. Set by screens with unsaved work. */
-let mayLeave: () => boolean = () => true;
-export function guard(check: () => boolean): () => void {
-  mayLeave = check;
-  return () => void (mayLeave = () => true);
+/** What the page knows of an entry of the browser's history, beside its address. */
+interface Entry {
+  /** Its number, counted from where this document began: the way back to it from another one. */
+  at: number;
+  /** The dialog that is shown there. */
+  overlay?: string;
 }
 
-/** Set while an entry of a dialog is being left (parts/overlay.ts): what comes meanwhile waits, or it would be left as well. */
+const entry = (): Partial<Entry> => (history.state as Partial<Entry> | null) ?? {};
+
+/** The number of the entry that is shown. */
+let current = entry().at ?? 0;
+
+type How = "push" | "replace";
+
+/** The one place that changes the history. A dialog's entry is taken over by what comes next. */
+function write(how: How, to: string, dialog?: string): void {
+  const push = how === "push" && overlay() === null;
+  if (push) current += 1;
+  const kept = how === "replace" ? overlay() : null;
+  const shownThere = dialog ?? kept;
+  const state: Entry = { at: current, ...(shownThere === null ? {} : { overlay: shownThere }) };
+  history[push ? "pushState" : "replaceState"](state, "", to);
+}
+
+/** The address becomes another without a place of its own in the history, and without anything being drawn for it. */
+export function rename(to: string): void {
+  write("replace", to);
+}
+
+/** What would be lost by leaving, as a question; null: nothing. Set by screens with unsaved work. */
+let unsaved: string | null = null;
+
+/** The browser's own question, where the whole page goes: reload, another site, the tab. */
+const holdOn = (event: BeforeUnloadEvent) => event.preventDefault();
+
+export function guard(question: string | null): () => void {
+  unsaved = question;
+  // Only while there is something to lose: with it, browsers keep no page ready to go back to.
+  if (question === null) removeEventListener("beforeunload", holdOn);
+  else addEventListener("beforeunload", holdOn);
+  return () => {
+    if (question !== null) guard(null);
+  };
+}
+
+const mayLeave = () => unsaved === null || confirm(unsaved);
+
+/** Dialogs that are shown, by their entries in the history. */
+const dialogs = new Set<string>();
+
+/** The entry that a dialog has in the history. */
+export const overlay = (): string | null => entry().overlay ?? null;
+
+/** Gives a dialog an entry, or the one of the dialog before it; the answer takes it away again. */
+export function enterDialog(name: string): () => void {
+  dialogs.add(name);
+  write("push", location.href, name);
+  return () => {
+    dialogs.delete(name);
+    leaveIfEmpty();
+  };
+}
+
+/** An entry of a dialog that is not shown has nothing of its own: it is left. What takes it over does so in the same drawing. */
+function leaveIfEmpty(): void {
+  setTimeout(() => {
+    const there = overlay();
+    if (there !== null && !dialogs.has(there)) leaveEntry();
+  });
+}
+
+/** Set while an entry of a dialog is being left: what comes meanwhile waits, or it would be left as well. */
 let afterwards: (() => void)[] | null = null;
 
 /** How long leaving it may take; there is nothing to come where the browser has lost what was before. */
@@ -98,17 +163,8 @@ function left(): void {
   for (const next of waiting) next();
 }
 
-/** The entry that a dialog has in the history. */
-export const overlay = (): string | null => (history.state as { overlay?: string } | null)?.overlay ?? null;
-
-/** `open`: an entry for the dialog that is shown there. */
-type How = "push" | "replace" | "open";
-
-function enter(to: string, how: How): void {
-  // A dialog that leads elsewhere leaves nothing of itself in the history.
-  const push = how !== "replace" && overlay() === null;
-  const state = how === "open" ? { overlay: to } : how === "push" ? null : history.state;
-  history[push ? "pushState" : "replaceState"](state, "", to);
+function enter(to: string, how: How, dialog?: string): void {
+  write(how, to, dialog);
   arrive();
 }
 
@@ -117,7 +173,7 @@ function arrive(): void {
   route.value = here();
 }
 
-export function go(to: string, how: "push" | "replace" = "push"): void {
+export function go(to: string, how: How = "push"): void {
   if (afterwards) return void afterwards.push(() => go(to, how));
   if (how === "push" && !mayLeave()) return;
   enter(to, how);
@@ -132,10 +188,23 @@ export function go(to: string, how: "push" | "replace" = "push"): void {
 const address = () => location.pathname + location.search;
 let shown = address();
 
+// The entry this document began with.
+if (entry().at === undefined) rename(location.href);
+
 addEventListener("popstate", () => {
+  // An entry without a number was made by a fragment that somebody typed: it is the newest.
+  const { at = current + 1 } = entry();
   // An entry of a dialog has the address of what is under it, which stays as it is.
-  if (address() !== shown) arrive();
+  if (address() !== shown) {
+    // The browser has gone already; whoever would rather stay goes back the same way, and this page was never left.
+    if (!mayLeave()) return history.go(current - at);
+    arrive();
+  }
+  current = at;
+  if (entry().at === undefined) rename(location.href);
   left();
+  // Back has closed the dialog of the entry that Forward leads to.
+  leaveIfEmpty();
 });
 
 /** Links stay plain anchors, so that they can be opened in a tab and copied. */
@@ -153,12 +222,24 @@ export function useRoute(): Route {
 
 /** Changes parts of the query, as filters do. What is chosen can be gone back from; what is being typed or dragged is not worth an entry. */
 export function refine(changes: Record<string, string>, how: How = "push"): void {
-  if (afterwards) return void afterwards.push(() => refine(changes, how));
+  refineFor(changes, how);
+}
+
+/** As `refine`, for a dialog: its entry in the history is this one. */
+export function openAt(changes: Record<string, string>): void {
+  refineFor(changes, "push", OPENING);
+}
+
+/** Until the dialog is drawn, and takes the entry over. */
+const OPENING = "opening";
+
+function refineFor(changes: Record<string, string>, how: How, dialog?: string): void {
+  if (afterwards) return void afterwards.push(() => refineFor(changes, how, dialog));
   const query = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(changes)) {
     if (value === "") query.delete(key);
     else query.set(key, value);
   }
   const search = query.toString() === "" ? "" : `?${query.toString()}`;
-  if (search !== location.search) enter(location.pathname + search, how);
+  if (search !== location.search) enter(location.pathname + search, how, dialog);
 }

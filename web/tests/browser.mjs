@@ -76,6 +76,8 @@ export class Browser {
   }
 
   async go(path, heading) {
+    // A dialog that was just closed may still be taking its entry out of the history, which would end this navigation.
+    await this.page.waitForFunction(() => document.querySelector("dialog[open]") !== null || !history.state?.overlay);
     await this.page.goto(this.url + path);
     if (heading) await this.heading(heading);
   }

@@ -2,7 +2,7 @@
 // dialog is open for.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { leaveEntry, overlay, refine, useRoute } from "../router.ts";
+import { leaveEntry, openAt, overlay, refine, useRoute } from "../router.ts";
 
 /** After the last key: browsers refuse to change the address at every one. */
 const WRITE_MS = 300;
@@ -32,7 +32,7 @@ export function useInAddress(name: string): [text: string, set: (text: string) =
 export function useChosen(name: string): [chosen: string, choose: (what: string) => void] {
   const chosen = useRoute().query.get(name) ?? "";
   const choose = (what: string) => {
-    if (what !== "") refine({ [name]: what }, "open");
+    if (what !== "") openAt({ [name]: what });
     else if (overlay() !== null) leaveEntry();
     else refine({ [name]: "" }, "replace");
   };

@@ -2,7 +2,7 @@
 // One that is closed otherwise takes its entry along, unless what came next has taken the entry over: another dialog, or another page.
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { leaveEntry, overlay } from "../router.ts";
+import { enterDialog, overlay } from "../router.ts";
 
 let count = 0;
 
@@ -12,15 +12,14 @@ export function useOverlay(close: () => void): void {
   useLayoutEffect(() => {
     // Of this visit: an entry that a reload has kept belongs to no dialog.
     const own = `${performance.timeOrigin} ${(count += 1)}`;
-    history[overlay() === null ? "pushState" : "replaceState"]({ overlay: own }, "", location.href);
+    const closed = enterDialog(own);
     const moved = () => {
       if (overlay() !== own) latest.current();
     };
     addEventListener("popstate", moved);
     return () => {
       removeEventListener("popstate", moved);
-      // What takes the entry over does it in the same drawing.
-      setTimeout(() => overlay() === own && leaveEntry());
+      closed();
     };
   }, []);
 }

@@ -61,7 +61,7 @@ function Editor({ ns, base }: { ns: string; base: GatelessFunction | undefined }
     setDraft(next);
     setPlanned(undefined);
   };
-  useEffect(() => guard(() => !changed || confirm("Leave without saving what you changed?")), [changed]);
+  useEffect(() => guard(changed ? "Leave without saving what you changed?" : null), [changed]);
 
   const request: ApplyRequest = { labels: draft.labels, spec: draft.spec as unknown as ApplyRequest["spec"] };
   const path = { namespace: ns, name: draft.name };
@@ -96,7 +96,7 @@ function Editor({ ns, base }: { ns: string; base: GatelessFunction | undefined }
   const apply = () =>
     run(async () => {
       const now = await applyFunction({ client, path, body: request, headers });
-      guard(() => true);
+      guard(null);
       said(base ? `${now.status.latest_revision} is on its way` : `${now.name} is registered`);
       go(href("function", { ns, name: now.name }));
     });

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { client, problemOf, unauthorized, type GatelessError } from "../api/client.ts";
 import { createSession, deleteSession, getSession } from "../api/sdk.ts";
 import type { Session } from "../api/sdk.ts";
+import { rename } from "../router.ts";
 import { recall, remember } from "./remember.ts";
 
 /** undefined: not known yet; null: nobody. */
@@ -37,7 +38,7 @@ export function codeHere(): string | undefined {
 
 /** So that it stays in no history. */
 function dropCode(): void {
-  if (codeHere()) history.replaceState(null, "", location.pathname + location.search);
+  if (codeHere()) rename(location.pathname + location.search);
 }
 
 /** Never throws: a link that is no longer good leaves whoever is signed in as they are. */

@@ -144,6 +144,88 @@ export function convenience(the) {
     browser.noFaults();
   });
 
+  test("leads forward to no dialog that is closed, and to one that the address opens", async () => {
+    await browser.go("/n/default/queues", "Queues");
+    await page.getByRole("link", { name: "Triggers" }).click();
+    await browser.heading("Triggers");
+    const closed = () => page.waitForFunction(() => !document.querySelector("dialog[open]") && !history.state?.overlay);
+    // The shortcuts are in no address: there is nothing to come forward to.
+    for (let times = 0; times < 2; times += 1) {
+      await page.keyboard.press("?");
+      await dialog().waitFor();
+      await page.goBack();
+      await dialog().waitFor({ state: "detached" });
+      await page.goForward();
+      await closed();
+      await browser.heading("Triggers");
+    }
+    await page.goBack();
+    await browser.heading("Queues");
+    await page.goForward();
+    await browser.heading("Triggers");
+    await page.getByRole("button", { name: "Create trigger" }).click();
+    await dialog().waitFor();
+    await page.goBack();
+    await dialog().waitFor({ state: "detached" });
+    await page.goForward();
+    await dialog().getByRole("heading", { name: "Create a trigger" }).waitFor();
+    assert.match(page.url(), /\?new=trigger$/);
+    await page.keyboard.press("Escape");
+    await closed();
+    assert.match(page.url(), /\/triggers$/);
+    await page.goBack();
+    await browser.heading("Queues");
+    browser.noFaults();
+  });
+
+  test("asks before work that is not saved is left by the browser's buttons, and stays as it was", async () => {
+    const asked = [];
+    const answer = (how) => page.once("dialog", (question) => void (asked.push([question.type(), question.message()]), question[how]()));
+    await browser.go("/n/default/queues", "Queues");
+    await page.getByRole("link", { name: "Functions" }).click();
+    await browser.heading("Functions");
+    await page.getByRole("link", { name: "Register" }).click();
+    await browser.heading("Register a function");
+    const name = page.getByLabel("Name", { exact: true });
+    await name.click();
+    await name.pressSequentially("half-done");
+    for (const way of ["goBack", "goBack"]) {
+      answer("dismiss");
+      await page[way]();
+      await page.waitForURL(/functions\/new$/);
+      assert.equal(await name.inputValue(), "half-done");
+    }
+    assert.deepEqual(asked.splice(0), Array(2).fill(["confirm", "Leave without saving what you changed?"]));
+    // A dialog over it is no leaving.
+    await button("Import function.toml").click();
+    await dialog().waitFor();
+    await page.goBack();
+    await dialog().waitFor({ state: "detached" });
+    assert.equal(await name.inputValue(), "half-done");
+    assert.deepEqual(asked, []);
+    // The page as a whole goes only when that is wanted, too.
+    const question = page.waitForEvent("dialog");
+    await page.evaluate(() => void setTimeout(() => location.reload()));
+    const unload = await question;
+    assert.equal(unload.type(), "beforeunload");
+    await unload.dismiss();
+    assert.equal(await name.inputValue(), "half-done");
+    answer("accept");
+    await page.goBack();
+    await browser.heading("Functions");
+    assert.equal(asked.length, 1);
+    // Nothing is left to ask about, and the history is as it was.
+    await page.goForward();
+    await browser.heading("Register a function");
+    assert.equal(await name.inputValue(), "");
+    await page.goBack();
+    await browser.heading("Functions");
+    await page.goBack();
+    await browser.heading("Queues");
+    assert.equal(asked.length, 1);
+    browser.noFaults();
+  });
+
   test("says where a function is called, host name first", async () => {
     await browser.go("/n/default/functions/anything", /anything/);
     const address = page.getByRole("region", { name: "Address" });
@@ -197,6 +279,13 @@ export function convenience(the) {
     const hello = page.getByRole("region", { name: "Your first function" });
     await hello.getByLabel("Program").waitFor();
     await browser.accessible("onboarding");
+    // What was written is not left unasked.
+    const program = await hello.getByLabel("Program").inputValue();
+    await hello.getByLabel("Program").fill(`${program}# mine`);
+    page.once("dialog", (asked) => void asked.dismiss());
+    await page.getByRole("link", { name: "Queues" }).click();
+    assert.equal(await hello.getByLabel("Program").inputValue(), `${program}# mine`);
+    await hello.getByLabel("Program").fill(program);
     await hello.getByLabel("Name").fill("Not A Label");
     await hello.getByRole("button", { name: "Deploy" }).click();
     await hello.getByRole("alert").or(hello.locator(".field.wrong")).first().waitFor();

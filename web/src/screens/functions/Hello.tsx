@@ -1,6 +1,6 @@
 // The first function, from an editor to a cold and a warm call, where a namespace has none yet.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { client, problemOf, type GatelessError } from "../../api/client.ts";
 import { applyFunction, invokeFunction, type ApplyRequest, type InvokeResponse } from "../../api/sdk.ts";
 import { Badge, Command, Problem } from "../../parts/basic.tsx";
@@ -10,7 +10,7 @@ import { clock, millis } from "../../logic/format.ts";
 import { staleSince } from "../../events.ts";
 import { RUNTIMES, type Runtime } from "../../logic/hello.ts";
 import { addressOf } from "../../logic/address.ts";
-import { href } from "../../router.ts";
+import { guard, href } from "../../router.ts";
 import { useLive } from "../../store/live.ts";
 import * as resources from "../../store/resources.ts";
 
@@ -29,9 +29,12 @@ export function Hello({ ns, onDeployed }: Props) {
   const [deployed, setDeployed] = useState<string>();
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<GatelessError>();
+  const written = !RUNTIMES.some((one) => one.code === code);
+  const lost = written && deployed === undefined;
+  useEffect(() => guard(lost ? "Leave without deploying what you wrote?" : null), [lost]);
   const choose = (next: Runtime) => {
     // What was written is kept; what was offered is replaced.
-    if (RUNTIMES.some((one) => one.code === code)) setCode(next.code);
+    if (!written) setCode(next.code);
     setRuntime(next);
   };
   const deploy = async (event: Event) => {
