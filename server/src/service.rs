@@ -23,6 +23,7 @@ mod pushed;
 pub mod quotas;
 pub mod reconcile;
 pub mod references;
+mod rehearsal;
 pub mod resources;
 pub mod secrets;
 pub mod triggers;

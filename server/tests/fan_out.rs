@@ -226,6 +226,21 @@ async fn queues_are_summed_and_dead_letters_purged_and_replayed_everywhere() {
         .await;
     assert_eq!(queues.body["items"][0]["queued"], 4);
     assert_eq!(queues.body["items"][0]["oldest_age_ms"], 5);
+    // First only counted, as often as one likes: nothing changes by it.
+    let replay = format!("{HELLO}/dead-letters/replay");
+    let ask = async |body: Value| server.admin_call("POST", &replay, Some(body)).await;
+    for _ in 0..2 {
+        let counted = ask(json!({"dry_run": true})).await.expect(200);
+        assert_eq!(counted.body["count"], 2);
+        assert_eq!(missing(&counted.body), ["cccc0003", "dddd0004"]);
+    }
+    let named = json!({"ids": ["01-aaaa0001", "04-aaaa0001", "09-aaaa0001"], "dry_run": true});
+    let counted = ask(named).await.expect(200);
+    assert_eq!(counted.body["count"], 1);
+    assert_eq!(counted.body["failed"][0]["code"], "wrong_state");
+    assert_eq!(counted.body["failed"][1]["code"], "invocation_not_found");
+    let misspelt = ask(json!({"dryrun": true})).await;
+    assert_eq!(misspelt.status, 422);
     let replayed = server
         .admin_call("POST", &format!("{HELLO}/dead-letters/replay"), None)
         .await;
@@ -269,17 +284,21 @@ async fn dead_letters_outlive_their_function_and_can_be_listed_and_purged_by_its
     // What could not be delivered is not put back where it would die again.
     for (path, body) in [
         (format!("{letters}/replay"), None),
+        (format!("{letters}/replay"), Some(json!({"dry_run": true}))),
         (format!("{HELLO}/invocations/01-aaaa0001/replay"), None),
     ] {
         let refused = server.admin_call("POST", &path, body).await;
         refused.problem(409, "function_deleted");
     }
-    let named = json!({"ids": ["01-aaaa0001"]});
-    let replayed = server
-        .admin_call("POST", &format!("{letters}/replay"), Some(named))
-        .await
-        .expect(200);
-    assert_eq!(replayed.body["failed"][0]["code"], "function_deleted");
+    for dry_run in [true, false] {
+        let named = json!({"ids": ["01-aaaa0001"], "dry_run": dry_run});
+        let replayed = server
+            .admin_call("POST", &format!("{letters}/replay"), Some(named))
+            .await
+            .expect(200);
+        assert_eq!(replayed.body["count"], 0, "{dry_run}");
+        assert_eq!(replayed.body["failed"][0]["code"], "function_deleted");
+    }
     server
         .admin_call("PUT", HELLO, Some(empty_spec("a")))
         .await

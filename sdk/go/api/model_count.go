@@ -20,7 +20,7 @@ var _ MappedNullable = &Count{}
 
 // Count How many calls something was done to.
 type Count struct {
-	// How many.
+	// How many; of a dry run: how many it would be.
 	Count int64 `json:"count"`
 	// Calls asked for by id that it was not done to.
 	Failed []BulkFailure `json:"failed"`

@@ -19,6 +19,8 @@ var _ MappedNullable = &ReplayRequest{}
 
 // ReplayRequest Which dead letters.
 type ReplayRequest struct {
+	// Only say how many it would be, and which of those named could not be put back.
+	DryRun *bool `json:"dry_run,omitempty"`
 	// At most 1000 ids; left out: all.
 	Ids []string `json:"ids,omitempty"`
 	AdditionalProperties map[string]interface{}
@@ -32,6 +34,8 @@ type _ReplayRequest ReplayRequest
 // will change when the set of required properties is changed
 func NewReplayRequest() *ReplayRequest {
 	this := ReplayRequest{}
+	var dryRun bool = false
+	this.DryRun = &dryRun
 	return &this
 }
 
@@ -40,7 +44,41 @@ func NewReplayRequest() *ReplayRequest {
 // but it doesn't guarantee that properties required by API are set
 func NewReplayRequestWithDefaults() *ReplayRequest {
 	this := ReplayRequest{}
+	var dryRun bool = false
+	this.DryRun = &dryRun
 	return &this
+}
+
+// GetDryRun returns the DryRun field value if set, zero value otherwise.
+func (o *ReplayRequest) GetDryRun() bool {
+	if o == nil || IsNil(o.DryRun) {
+		var ret bool
+		return ret
+	}
+	return *o.DryRun
+}
+
+// GetDryRunOk returns a tuple with the DryRun field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *ReplayRequest) GetDryRunOk() (*bool, bool) {
+	if o == nil || IsNil(o.DryRun) {
+		return nil, false
+	}
+	return o.DryRun, true
+}
+
+// HasDryRun returns a boolean if a field has been set.
+func (o *ReplayRequest) HasDryRun() bool {
+	if o != nil && !IsNil(o.DryRun) {
+		return true
+	}
+
+	return false
+}
+
+// SetDryRun gets a reference to the given bool and assigns it to the DryRun field.
+func (o *ReplayRequest) SetDryRun(v bool) {
+	o.DryRun = &v
 }
 
 // GetIds returns the Ids field value if set, zero value otherwise (both if not set or set to explicit null).
@@ -86,6 +124,9 @@ func (o ReplayRequest) MarshalJSON() ([]byte, error) {
 
 func (o ReplayRequest) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if !IsNil(o.DryRun) {
+		toSerialize["dry_run"] = o.DryRun
+	}
 	if o.Ids != nil {
 		toSerialize["ids"] = o.Ids
 	}
@@ -111,6 +152,7 @@ func (o *ReplayRequest) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "dry_run")
 		delete(additionalProperties, "ids")
 		o.AdditionalProperties = additionalProperties
 	}

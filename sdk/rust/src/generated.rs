@@ -699,7 +699,7 @@ of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.*/
     ///How many calls something was done to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Count {
-        ///How many.
+        ///How many; of a dry run: how many it would be.
         pub count: i64,
         ///Calls asked for by id that it was not done to.
         pub failed: ::std::vec::Vec<BulkFailure>,
@@ -2135,6 +2135,9 @@ accepts a connection, although nobody may be behind it yet.*/
     ///Which dead letters.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct ReplayRequest {
+        ///Only say how many it would be, and which of those named could not be put back.
+        #[serde(default)]
+        pub dry_run: bool,
         ///At most 1000 ids; left out: all.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
@@ -11383,6 +11386,7 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct ReplayRequest {
+            dry_run: ::std::result::Result<bool, ::std::string::String>,
             ids: ::std::result::Result<
                 ::std::option::Option<::std::vec::Vec<::std::string::String>>,
                 ::std::string::String,
@@ -11391,11 +11395,24 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for ReplayRequest {
             fn default() -> Self {
                 Self {
+                    dry_run: Ok(Default::default()),
                     ids: Ok(Default::default()),
                 }
             }
         }
         impl ReplayRequest {
+            pub fn dry_run<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dry_run = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dry_run: {e}")
+                    });
+                self
+            }
             pub fn ids<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<
@@ -11416,12 +11433,18 @@ shows the condition `FunctionMissing`.*/
             fn try_from(
                 value: ReplayRequest,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
-                Ok(Self { ids: value.ids? })
+                Ok(Self {
+                    dry_run: value.dry_run?,
+                    ids: value.ids?,
+                })
             }
         }
         impl ::std::convert::From<super::ReplayRequest> for ReplayRequest {
             fn from(value: super::ReplayRequest) -> Self {
-                Self { ids: Ok(value.ids) }
+                Self {
+                    dry_run: Ok(value.dry_run),
+                    ids: Ok(value.ids),
+                }
             }
         }
         #[derive(Clone, Debug)]

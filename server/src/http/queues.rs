@@ -57,7 +57,7 @@ list!(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Count, example = json!({"count": 2, "warnings": []}))]
 struct CountBody {
-    /// How many.
+    /// How many; of a dry run: how many it would be.
     count: u64,
     /// Sidecars where it was not done.
     warnings: Vec<WarningBody>,
@@ -72,6 +72,9 @@ struct ReplayRequest {
     /// At most 1000 ids; left out: all.
     #[schema(max_items = 1000, example = json!(["0192f0c1a2b37c4d8e9f0a1b2c3d4e5f-1a2b3c4d"]))]
     ids: Option<Vec<String>>,
+    /// Only say how many it would be, and which of those named could not be put back.
+    // Here and not in the query: a server that does not know it refuses the field, and would not heed a parameter.
+    dry_run: bool,
 }
 
 impl From<Gathered<u64>> for CountBody {
@@ -183,15 +186,23 @@ async fn replay_dead_letters(
     path: FunctionPath,
     OptionalBody(request): OptionalBody<ReplayRequest>,
 ) -> Result<Json<CountBody>, Problem> {
+    let (service, name) = (&api.service, path.as_name());
     let Some(ids) = request.ids else {
-        let replayed = api.service.dead_letters(path.as_name(), true).await?;
-        return Ok(Json(replayed.into()));
+        let counted = match request.dry_run {
+            true => service.would_replay_all(name).await?,
+            false => service.dead_letters(name, true).await?,
+        };
+        return Ok(Json(counted.into()));
     };
-    let which = Which::Ids(bulk::ids(ids)?);
-    let done = api
-        .service
-        .act_on_all(path.as_name(), which, Act::Replay, Some("dead"));
-    let mut done = done.await?;
+    let ids = bulk::ids(ids)?;
+    let mut done = match request.dry_run {
+        true => service.would_replay(name, ids).await?,
+        false => {
+            let which = Which::Ids(ids);
+            let done = service.act_on_all(name, which, Act::Replay, Some("dead"));
+            done.await?
+        }
+    };
     Ok(Json(CountBody {
         count: done.count,
         warnings: Vec::new(),

@@ -3,6 +3,8 @@
 //! Each call is acted on by itself, as it is with one; what fails is told by id. One request handles at
 //! most [`MAX_CALLS`]; whoever has more asks again.
 
+use std::future::Future;
+
 use futures_util::{StreamExt, stream};
 
 use super::calls::{Act, Filter};
@@ -47,11 +49,9 @@ impl Service {
         only: Option<&'static str>,
     ) -> Result<Done> {
         let (ids, more) = match which {
-            Which::Ids(mut ids) => {
+            Which::Ids(ids) => {
                 self.must_be_known(name).await?;
-                ids.sort_unstable();
-                ids.dedup();
-                (ids, false)
+                (distinct(ids), false)
             }
             Which::States(states) => {
                 let filter = Filter {
@@ -64,23 +64,14 @@ impl Service {
                 (ids.collect(), found.value.next.is_some())
             }
         };
-        let mut done = Done {
-            more,
-            ..Done::default()
-        };
-        let acted = ids.into_iter().map(|id| async move {
+        let acts = ids.into_iter().map(|id| async move {
             let acted = self.act_if(name, &id, act, only).await;
             (id, acted)
         });
-        let mut acted = stream::iter(acted).buffer_unordered(AT_ONCE);
-        while let Some((id, acted)) = acted.next().await {
-            match acted {
-                Ok(()) => done.count += 1,
-                Err(error) => done.failed.push((id, error)),
-            }
-        }
-        done.failed.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(done)
+        Ok(Done {
+            more,
+            ..each(acts).await
+        })
     }
 
     async fn act_if(
@@ -91,15 +82,50 @@ impl Service {
         only: Option<&'static str>,
     ) -> Result<()> {
         if let Some(wanted) = only {
-            let call = self.call(name, id).await?;
-            if call.state != wanted {
-                return Err(Error::WrongState {
-                    id: call.id,
-                    state: call.state,
-                    wanted,
-                });
-            }
+            self.must_be(name, id, wanted).await?;
         }
         self.act(name, id, act).await.map(drop)
     }
+
+    /// A call in this state.
+    pub(super) async fn must_be(
+        &self,
+        name: Name<'_>,
+        id: &str,
+        wanted: &'static str,
+    ) -> Result<()> {
+        let call = self.call(name, id).await?;
+        match call.state == wanted {
+            true => Ok(()),
+            false => Err(Error::WrongState {
+                id: call.id,
+                state: call.state,
+                wanted,
+            }),
+        }
+    }
+}
+
+/// Each of them once.
+pub(super) fn distinct(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// So many at a time, and what became of all of them.
+pub(super) async fn each<F>(acts: impl Iterator<Item = F>) -> Done
+where
+    F: Future<Output = (String, Result<()>)>,
+{
+    let mut done = Done::default();
+    let mut acted = stream::iter(acts).buffer_unordered(AT_ONCE);
+    while let Some((id, acted)) = acted.next().await {
+        match acted {
+            Ok(()) => done.count += 1,
+            Err(error) => done.failed.push((id, error)),
+        }
+    }
+    done.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    done
 }

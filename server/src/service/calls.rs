@@ -163,7 +163,7 @@ impl Service {
     }
 
     /// A function to make calls of again.
-    async fn must_be_callable(&self, name: Name<'_>) -> Result<()> {
+    pub(super) async fn must_be_callable(&self, name: Name<'_>) -> Result<()> {
         match self.function_record(name).await {
             Err(Error::NotFound { .. }) => {
                 self.must_be_known(name).await?;

@@ -327,10 +327,13 @@ impl SidecarAdmin for Admin {
         &self,
         request: Request<ListQueuesRequest>,
     ) -> Result<Response<ListQueuesResponse>, Status> {
+        let is_dead = |call: &&Call| call.function == "hello" && call.state == "dead";
+        let dead = self.calls.lock().iter().filter(is_dead).count() as u64;
         let queue = QueueStatus {
             namespace: request.into_inner().namespace,
             function: "hello".into(),
             queued: 2,
+            dead,
             oldest_age_ms: 5,
             ..QueueStatus::default()
         };

@@ -62,11 +62,13 @@ interface ConfirmProps {
   /** Has to be typed first, for what cannot be undone. */
   typed?: string;
   danger?: boolean;
+  /** There is nothing to do, or not yet. */
+  disabled?: boolean;
   onClose(): void;
   run(): Promise<void>;
 }
 
-export function Confirm({ title, children, action, typed, danger, onClose, run }: ConfirmProps) {
+export function Confirm({ title, children, action, typed, danger, disabled, onClose, run }: ConfirmProps) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<GatelessError>();
@@ -99,7 +101,7 @@ export function Confirm({ title, children, action, typed, danger, onClose, run }
           <button type="button" class="quiet" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class={danger ? "danger" : "primary"} disabled={busy || (typed !== undefined && text !== typed)}>
+          <button type="submit" class={danger ? "danger" : "primary"} disabled={busy || disabled === true || (typed !== undefined && text !== typed)}>
             {action}
           </button>
         </footer>

@@ -1,24 +1,24 @@
 // Calls that failed for good, by what they died of or one by one: look, replay once the cause is gone, or purge.
 
-import { purgeDeadLetters, replayDeadLetters } from "../api/sdk.ts";
+import { useState } from "preact/hooks";
 import { CallTable } from "../parts/CallTable.tsx";
-import { Confirm } from "../parts/Dialog.tsx";
 import { Empty, Loading, Problem, Warnings } from "../parts/basic.tsx";
 import { FunctionSelect, useNames } from "../parts/FunctionSelect.tsx";
 import { useChosen } from "../parts/inAddress.ts";
 import { Page } from "../parts/Shell.tsx";
-import { attempt, saidOf } from "../parts/Toasts.tsx";
 import { useSelection } from "../parts/selection.ts";
 import { byFunction, type Part } from "../logic/bulk.ts";
 import { plural } from "../logic/format.ts";
 import { refine, type Route } from "../router.ts";
+import { AskPurge, AskReplay } from "./deadLetters/Asked.tsx";
 import { Groups } from "./deadLetters/Groups.tsx";
-import { actOnCalls } from "../store/bulk.ts";
 import { useLive } from "../store/live.ts";
 import * as resources from "../store/resources.ts";
 import { useMay } from "../store/session.ts";
 
 const NONE: string[] = [];
+/** Functions; more are counted. */
+const MAX_NAMED = 3;
 
 export function DeadLetters({ route }: { route: Route }) {
   const ns = route.params.ns ?? "default";
@@ -33,15 +33,8 @@ export function DeadLetters({ route }: { route: Route }) {
   const selection = useSelection(items.map((call) => call.id));
   const names = name ? [name] : [...new Set(items.map((call) => call.function))];
   const every = names.map((fn): Part => [fn, null]);
-
-  const replay = (all: boolean) =>
-    attempt(async () => {
-      const parts = all ? every : byFunction(items.filter((call) => selection.has(call.id)));
-      const outcome = await actOnCalls(replayDeadLetters, ns, parts);
-      selection.clear();
-      calls.reload();
-      saidOf(outcome, "dead letter", "put back into the queue");
-    });
+  const of = names.length > MAX_NAMED ? `of ${names.length} functions` : `of ${names.join(", ")}`;
+  const [replaying, replay] = useState<{ parts: Part[]; which: string } | null>(null);
 
   return (
     <Page
@@ -57,11 +50,11 @@ export function DeadLetters({ route }: { route: Route }) {
                 Purge all
               </button>
               {selection.size > 0 ? (
-                <button type="button" class="primary" onClick={() => void replay(false)}>
+                <button type="button" class="primary" onClick={() => replay({ parts: byFunction(items.filter((call) => selection.has(call.id))), which: "that are chosen" })}>
                   Replay {selection.size}
                 </button>
               ) : (
-                <button type="button" class="primary" onClick={() => void replay(true)}>
+                <button type="button" class="primary" onClick={() => replay({ parts: every, which: of })}>
                   Replay all
                 </button>
               )}
@@ -91,22 +84,19 @@ export function DeadLetters({ route }: { route: Route }) {
       )}
       {!single && calls.value && <Groups ns={ns} items={items} mayInvoke={mayInvoke} onChanged={calls.reload} />}
       {single && items.length > 0 && <CallTable ns={ns} items={items} selection={mayInvoke ? selection : null} showFunction={name === null} />}
-      {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one of {names.join(", ")}.</p>}
-      {purging && mayInvoke && items.length > 0 && (
-        <Confirm
-          title="Purge dead letters?"
-          action="Purge"
-          typed="purge"
-          danger
-          onClose={() => purge("")}
-          run={async () => {
-            const outcome = await actOnCalls(({ client, path }) => purgeDeadLetters({ client, path }), ns, every);
+      {calls.value?.next && <p class="hint more">The newest {items.length} are shown. Replay all and purge go for every one {of}.</p>}
+      {purging && mayInvoke && items.length > 0 && <AskPurge ns={ns} parts={every} which={of} onClose={() => purge("")} onDone={calls.reload} />}
+      {replaying && (
+        <AskReplay
+          ns={ns}
+          parts={replaying.parts}
+          which={replaying.which}
+          onClose={() => replay(null)}
+          onDone={() => {
+            selection.clear();
             calls.reload();
-            saidOf(outcome, "dead letter", "purged");
           }}
-        >
-          <p>Every dead letter of {names.join(", ")} is deleted, with its body. This cannot be undone.</p>
-        </Confirm>
+        />
       )}
     </Page>
   );

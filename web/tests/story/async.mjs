@@ -53,7 +53,13 @@ export function queued(the) {
       await route.fulfill({ response: answer, json: body });
     });
     await group.getByRole("button", { name: /^Replay 1 of/ }).click();
+    // What would come of it is said before it is done.
+    await dialog().getByText("1 dead letter would be put back into the queue").waitFor();
+    await dialog().getByText("1 dead letter left as it was: it is gone").waitFor();
+    await browser.accessible("replay of a group, asked");
+    await dialog().getByRole("button", { name: "Replay 1", exact: true }).click();
     await page.getByText("1 dead letter put back").waitFor();
+    await dialog().waitFor({ state: "detached" });
     await page.getByText("1 dead letter left as it was: it is gone").waitFor();
     await page.unroute("**/dead-letters/replay");
     // A group with nothing left still leads to the call that was tried.
@@ -189,7 +195,17 @@ export function queued(the) {
     await gateless.call("/async-function/refuser/x", { method: "POST", body: "x" });
     await browser.go("/n/default/dead-letters?function=refuser", "Dead letters");
     await row("refuser").waitFor({ timeout: 60_000 });
+    // Counting changes nothing, however often it is done.
+    for (let times = 0; times < 2; times += 1) {
+      await button("Replay all").click();
+      await dialog().getByText("1 dead letter would be put back").waitFor();
+      await dialog().getByRole("button", { name: "Cancel" }).click();
+      await dialog().waitFor({ state: "detached" });
+      await row("refuser").waitFor();
+    }
     await button("Purge all").click();
+    await dialog().getByText("1 dead letter of refuser would be deleted, with its body").waitFor();
+    await browser.accessible("purge, asked");
     await dialog().getByRole("textbox").fill("purge");
     await dialog().getByRole("button", { name: "Purge" }).click();
     await page.getByText("1 dead letter purged").waitFor();

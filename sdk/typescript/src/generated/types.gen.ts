@@ -576,7 +576,7 @@ export type Cors = {
  */
 export type Count = {
     /**
-     * How many.
+     * How many; of a dry run: how many it would be.
      */
     count: number;
     /**
@@ -1854,6 +1854,10 @@ export type Rejection = {
  * Which dead letters.
  */
 export type ReplayRequest = {
+    /**
+     * Only say how many it would be, and which of those named could not be put back.
+     */
+    dry_run?: boolean;
     /**
      * At most 1000 ids; left out: all.
      */

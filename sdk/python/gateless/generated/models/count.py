@@ -22,7 +22,7 @@ class Count:
         {'count': 2, 'warnings': []}
 
     Attributes:
-        count (int): How many.
+        count (int): How many; of a dry run: how many it would be.
         failed (list[BulkFailure]): Calls asked for by id that it was not done to.
         warnings (list[Warning_]): Sidecars where it was not done.
     """

@@ -15,13 +15,18 @@ class ReplayRequest:
     """Which dead letters.
 
     Attributes:
+        dry_run (bool | Unset): Only say how many it would be, and which of those named could not be put back. Default:
+            False.
         ids (list[str] | None | Unset): At most 1000 ids; left out: all. Example:
             ['0192f0c1a2b37c4d8e9f0a1b2c3d4e5f-1a2b3c4d'].
     """
 
+    dry_run: bool | Unset = False
     ids: list[str] | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        dry_run = self.dry_run
+
         ids: list[str] | None | Unset
         if isinstance(self.ids, Unset):
             ids = UNSET
@@ -34,6 +39,8 @@ class ReplayRequest:
         field_dict: dict[str, Any] = {}
 
         field_dict.update({})
+        if dry_run is not UNSET:
+            field_dict["dry_run"] = dry_run
         if ids is not UNSET:
             field_dict["ids"] = ids
 
@@ -42,6 +49,7 @@ class ReplayRequest:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+        dry_run = d.pop("dry_run", UNSET)
 
         def _parse_ids(data: object) -> list[str] | None | Unset:
             if data is None:
@@ -61,6 +69,7 @@ class ReplayRequest:
         ids = _parse_ids(d.pop("ids", UNSET))
 
         replay_request = cls(
+            dry_run=dry_run,
             ids=ids,
         )
 
