@@ -7,6 +7,8 @@ import { Marked, type Token, type Tokens } from "marked";
 import type { Plugin } from "vite";
 
 const ID = "virtual:guides";
+/** Their names and titles alone, for whoever only leads to them. */
+const TITLES = "virtual:guide-titles";
 
 interface Section {
   id: string;
@@ -31,6 +33,8 @@ function target(href: string, names: string[]): string | null {
   const guide = /^(?:\.\/)?([\w-]+)\.md(#.*)?$/.exec(href);
   return guide && names.includes(guide[1] ?? "") ? `/docs/${guide[1]}${guide[2] ?? ""}` : null;
 }
+
+const attribute = (text: string) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
 
 function plain(token: Token): string {
   if ("tokens" in token && token.tokens) return token.tokens.map(plain).join("");
@@ -58,7 +62,13 @@ function render(markdown: string, names: string[]): { title: string; html: strin
       },
       image: ({ text }) => text,
       table(token) {
-        const row = (cells: Tokens.TableCell[], tag: string) => `<tr>${cells.map((cell) => `<${tag}>${this.parser.parseInline(cell.tokens)}</${tag}>`).join("")}</tr>`;
+        // On a phone a row is a card, and each of its cells says its column's name (src/styles/tables.css).
+        const names = token.header.map((cell) => attribute(cell.tokens.map(plain).join("")));
+        const cell = ({ tokens }: Tokens.TableCell, tag: string, name: string | undefined) => {
+          const text = this.parser.parseInline(tokens);
+          return `<${tag}${name === undefined ? "" : ` data-label="${name}"`}>${text === "" ? "" : `<span>${text}</span>`}</${tag}>`;
+        };
+        const row = (cells: Tokens.TableCell[], tag: string) => `<tr>${cells.map((one, index) => cell(one, tag, tag === "td" ? names[index] : undefined)).join("")}</tr>`;
         return `<div class="table"><table><thead>${row(token.header, "th")}</thead><tbody>${token.rows.map((cells) => row(cells, "td")).join("")}</tbody></table></div>\n`;
       },
       code: ({ text }) => `<pre tabindex="0"><code>${text.replace(/&/g, "&amp;").replace(/</g, "&lt;")}</code></pre>\n`,
@@ -82,9 +92,9 @@ function render(markdown: string, names: string[]): { title: string; html: strin
 export function guides(folder: string): Plugin {
   return {
     name: "gateless-guides",
-    resolveId: (id) => (id === ID ? `\0${ID}` : undefined),
+    resolveId: (id) => (id === ID || id === TITLES ? `\0${id}` : undefined),
     load(id) {
-      if (id !== `\0${ID}`) return undefined;
+      if (id !== `\0${ID}` && id !== `\0${TITLES}`) return undefined;
       const names = readdirSync(folder).filter((file) => file.endsWith(".md")).map((file) => file.slice(0, -3)).sort();
       const all = names.map((name) => {
         const path = join(folder, `${name}.md`);
@@ -95,6 +105,7 @@ export function guides(folder: string): Plugin {
           throw new Error(`${path}: ${(error as Error).message}`);
         }
       });
+      if (id === `\0${TITLES}`) return `export const titles = ${JSON.stringify(all.map(({ name, title }) => [name, title]))};`;
       return `export const guides = JSON.parse(${JSON.stringify(JSON.stringify(all))});`;
     },
   };

@@ -19,6 +19,7 @@ export interface Schema {
   maximum?: number;
   maxLength?: number;
   pattern?: string;
+  example?: unknown;
 }
 
 export interface Parameter {

@@ -1,5 +1,6 @@
-// Ctrl-K: functions, calls, namespaces and what can be done, by a few letters of their names. Enter goes there.
+// Ctrl-K: functions, calls, namespaces, guides and what can be done, by a few letters of their names. Enter goes there.
 
+import { titles } from "virtual:guide-titles";
 import { useEffect, useId, useMemo, useState } from "preact/hooks";
 import { find, index, type Entry, type Indexed } from "../logic/palette.ts";
 import { ANY } from "../logic/callFilter.ts";
@@ -125,6 +126,9 @@ function entriesOf(ns: string, who: typeof session.value, functions: GatelessFun
     ]),
     ...calls.map((call) => to("call", shortId(call.id), () => href("call", { ns, name: call.function, id: call.id }), `${call.function} ${call.state} ${call.method} ${call.path} ${call.id}`)),
     ...(others.length > 0 ? [{ kind: "action", name: "Switch namespace", run: () => void (namespacesShown.value = true) }] : []),
+    to("documentation", "Documentation", () => href("docs"), "guides, search"),
+    to("documentation", "API reference", () => href("guide", { page: "api" }), "documentation"),
+    ...titles.map(([page, title]) => to("documentation", title, () => href("guide", { page }), "guide")),
     { kind: "action", name: "Dark or light", run: toggleTheme },
     { kind: "action", name: "Keyboard shortcuts", run: () => void (helpShown.value = true) },
     { kind: "action", name: "Sign out", note: "log out", run: () => void attempt(signOut) },

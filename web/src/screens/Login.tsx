@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { problemOf, type GatelessError } from "../api/client.ts";
 import { Command, Problem } from "../parts/basic.tsx";
 import { TextField } from "../parts/Field.tsx";
+import { href } from "../router.ts";
 import { linkProblem, signIn } from "../store/session.ts";
 
 export function Login() {
@@ -41,6 +42,9 @@ export function Login() {
           <p>For others, make one:</p>
           <Command text="gateless token create --role admin --ttl 30d" />
         </details>
+        <p class="hint">
+          Guides and the API’s reference need no token: <a href={href("docs")}>Documentation</a>.
+        </p>
       </form>
     </main>
   );

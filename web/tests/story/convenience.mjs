@@ -44,6 +44,13 @@ export function convenience(the) {
     await page.keyboard.press("Enter");
     assert.match(page.url(), /\/calls\/flaky\//);
     await page.keyboard.press("Control+k");
+    await question().fill("guide security");
+    await page.getByRole("option", { name: /^Security/, selected: true }).waitFor();
+    await page.keyboard.press("Enter");
+    await browser.heading("Security");
+    assert.match(page.url(), /\/docs\/security$/);
+    await page.goBack();
+    await page.keyboard.press("Control+k");
     await question().fill("no such thing at all");
     await dialog().getByText("Nothing is called so here").waitFor();
     await page.keyboard.press("Escape");
@@ -341,7 +348,16 @@ export function convenience(the) {
   test("shows the guides and the API's reference to anybody, and finds in both", async () => {
     const visitor = await Browser.open(the.line.url);
     try {
-      await visitor.go("/docs", "Documentation");
+      // The way in leads there, and it is as strictly served.
+      const login = await visitor.page.goto(the.line.url);
+      await visitor.page.getByRole("button", { name: "Sign in" }).waitFor();
+      await visitor.page.getByRole("link", { name: "Documentation" }).click();
+      await visitor.heading("Documentation");
+      const served = await visitor.page.reload();
+      const policy = served.headers()["content-security-policy"];
+      assert.match(policy, /default-src 'self'/);
+      assert.equal(policy, login.headers()["content-security-policy"]);
+      await visitor.heading("Documentation");
       await visitor.accessible("documentation");
       await visitor.page.getByRole("main").getByRole("link", { name: "API reference" }).click();
       await visitor.heading("API reference");
@@ -361,6 +377,7 @@ export function convenience(the) {
         }
       }
       assert.deepEqual(Object.keys(document.components.schemas).filter((name) => !drawn.includes(`type-${name}`)), []);
+      await visitor.page.locator("#type-Queue pre", { hasText: '"oldest_age_ms": 120' }).waitFor();
       await visitor.accessible("reference");
       // Both kinds of hits lead to their place, also to another place of the page that is shown.
       const { summary } = Object.values(document.paths).flatMap((item) => Object.values(item)).find((one) => one.operationId === "rollbackFunction");
@@ -451,6 +468,7 @@ export function convenience(the) {
         ["/n/default/functions/anything?tab=settings", /anything/, null],
         ["/docs", "Documentation", null],
         ["/docs/api", "API reference", null],
+        ["/docs/function-toml", "function.toml", "default"],
         ["/n/default/functions/anything?tab=revisions", /anything/, "Share"],
         ["/n/default/functions/anything", /anything/, null],
       ]) {

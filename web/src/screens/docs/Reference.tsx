@@ -14,13 +14,13 @@ export function Reference({ title }: { title: string }) {
   return (
     <article class="reference">
       <h1 tabIndex={-1}>{title}</h1>
-      <p>{api.info.description}</p>
+      <p><Prose text={api.info.description ?? ""} /></p>
       <p>
         Every request carries <code>Authorization: Bearer TOKEN</code>, with a token from <code>gateless token create</code>. The document itself is at{" "}
         <code>/v1/openapi.json</code>. Version {api.info.version}.
       </p>
       <Servers servers={api.servers} />
-      <p>{sidecar.info.description}</p>
+      <p><Prose text={sidecar.info.description ?? ""} /></p>
       <Servers servers={sidecar.servers} />
       <nav aria-label="Operations">
         {reference.map(([tag, operations]) => (
@@ -83,6 +83,7 @@ function Operation({ operation }: { operation: Shown }) {
         />
       )}
       {requestBody && <Bodies title="Body" content={requestBody.content} />}
+      {requestBody?.description && <p><Prose text={requestBody.description} /></p>}
       <h4>Answers</h4>
       <dl>
         {Object.entries(responses).map(([status, response]) => (
@@ -161,6 +162,14 @@ function Type({ name, schema }: { name: string; schema: Schema }) {
       <h3>{name}</h3>
       {schema.description && <p><Prose text={schema.description} /></p>}
       {fields.length > 0 ? <Fields fields={fields} /> : <p>{typeOf(schema)}</p>}
+      {schema.example !== undefined && (
+        <>
+          <h4>For example</h4>
+          <pre tabIndex={0}>
+            <code>{JSON.stringify(schema.example, null, 2)}</code>
+          </pre>
+        </>
+      )}
     </section>
   );
 }

@@ -9,3 +9,7 @@ declare module "virtual:guides" {
   }
   export const guides: Guide[];
 }
+
+declare module "virtual:guide-titles" {
+  export const titles: [name: string, title: string][];
+}
