@@ -129,7 +129,9 @@ export const overlay = (): string | null => entry().overlay ?? null;
 /** Gives a dialog an entry, or the one of the dialog before it; the answer takes it away again. */
 export function enterDialog(name: string): () => void {
   dialogs.add(name);
-  write("push", location.href, name);
+  const take = () => dialogs.has(name) && write("push", location.href, name);
+  if (afterwards) afterwards.push(take);
+  else take();
   return () => {
     dialogs.delete(name);
     leaveIfEmpty();

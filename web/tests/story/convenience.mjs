@@ -153,7 +153,7 @@ export function convenience(the) {
 
   test("leads forward to no dialog that is closed, and to one that the address opens", async () => {
     await browser.go("/n/default/queues", "Queues");
-    await page.getByRole("link", { name: "Triggers" }).click();
+    await page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name: "Triggers" }).click();
     await browser.heading("Triggers");
     const closed = () => page.waitForFunction(() => !document.querySelector("dialog[open]") && !history.state?.overlay);
     // The shortcuts are in no address: there is nothing to come forward to.
@@ -166,6 +166,28 @@ export function convenience(the) {
       await closed();
       await browser.heading("Triggers");
     }
+    // One that is opened while the entry of another is being left is not left with it.
+    await page.keyboard.press("Control+k");
+    await question().waitFor();
+    await page.evaluate(async () => {
+      const leaving = new Promise((done) => {
+        const { back } = history;
+        history.back = () => {
+          delete history.back;
+          back.call(history);
+          done();
+        };
+      });
+      const left = new Promise((done) => addEventListener("popstate", done, { once: true }));
+      document.querySelector("dialog [aria-label=Close]").click();
+      await leaving;
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true }));
+      await left;
+    });
+    await dialog().getByText("Search this screen").waitFor();
+    await page.waitForFunction(() => typeof history.state?.overlay === "string");
+    await page.goBack();
+    await closed();
     await page.goBack();
     await browser.heading("Queues");
     await page.goForward();
@@ -189,9 +211,9 @@ export function convenience(the) {
     const asked = [];
     const answer = (how) => page.once("dialog", (question) => void (asked.push([question.type(), question.message()]), question[how]()));
     await browser.go("/n/default/queues", "Queues");
-    await page.getByRole("link", { name: "Functions" }).click();
+    await page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name: "Functions" }).click();
     await browser.heading("Functions");
-    await page.getByRole("link", { name: "Register" }).click();
+    await page.getByRole("link", { name: "Register", exact: true }).click();
     await browser.heading("Register a function");
     const name = page.getByLabel("Name", { exact: true });
     await name.click();
@@ -290,7 +312,7 @@ export function convenience(the) {
     const program = await hello.getByLabel("Program").inputValue();
     await hello.getByLabel("Program").fill(`${program}# mine`);
     page.once("dialog", (asked) => void asked.dismiss());
-    await page.getByRole("link", { name: "Queues" }).click();
+    await page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name: "Queues" }).click();
     assert.equal(await hello.getByLabel("Program").inputValue(), `${program}# mine`);
     await hello.getByLabel("Program").fill(program);
     await hello.getByLabel("Name").fill("Not A Label");
