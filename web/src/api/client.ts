@@ -14,12 +14,15 @@ client.interceptors.response.use((response) => {
 });
 client.interceptors.error.use((error, response) => GatelessError.fromAnswer(response, error));
 
+/** The code of a problem that no server told. */
+export const UNREACHABLE = "unreachable";
+
 /** Whatever was thrown, as a problem that can be shown. */
 export function problemOf(error: unknown): GatelessError {
   if (error instanceof GatelessError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   if (error instanceof TypeError && /fetch/i.test(detail)) {
-    return new GatelessError(0, "unreachable", "The server does not answer.", { title: "No answer", hint: "It may be restarting. Calls of functions do not need it." });
+    return new GatelessError(0, UNREACHABLE, "The server does not answer.", { title: "No answer", hint: "It may be restarting. Calls of functions do not need it." });
   }
   return new GatelessError(0, "dashboard", detail, { title: "Something went wrong in this page" });
 }

@@ -60,6 +60,9 @@ export function keptCatalogue(sidecar: Sidecar): string | undefined {
   return taken?.status === "false" ? taken.message : undefined;
 }
 
+/** After every number of a page that lost its server. */
+const old = () => (staleSince.value === null ? "" : " · old");
+
 function Link({ from, box, sidecar }: { from: { x: number; y: number }; box: Box; sidecar: Sidecar }) {
   const to = { x: box.x + box.width / 2, y: box.y };
   const middle = from.y + 40;
@@ -70,7 +73,7 @@ function Link({ from, box, sidecar }: { from: { x: number; y: number }; box: Box
     <g class={`link ${state.tone}`}>
       <path d={straight} />
       <text x={to.x + 8} y={to.y - 14} class="note">
-        {sidecar.connected ? (sidecar.lag === 0 ? `config ${sidecar.catalogue_version}` : `lag ${sidecar.lag}`) : "gone"}
+        {sidecar.connected ? (sidecar.lag === 0 ? `config ${sidecar.catalogue_version}` : `lag ${sidecar.lag}`) : "gone"}{old()}
       </text>
     </g>
   );
@@ -93,7 +96,7 @@ function Host({ box, sidecar, lit, onEnter, onLeave }: HostProps) {
       <rect x={x} y={y} width={width} height={height} rx={9} />
       <circle cx={x + 18} cy={y + 21} r={4} class="dot" />
       <text x={x + 30} y={y + 25} class="name mono">{sidecar.id}</text>
-      <text x={x + 14} y={y + 45} class="note">{state.text} · {plural(sidecar.held, "call")} held · {sidecar.async_queued} queued{staleSince.value !== null && " · old"}</text>
+      <text x={x + 14} y={y + 45} class="note">{state.text} · {plural(sidecar.held, "call")} held · {sidecar.async_queued} queued{old()}</text>
       {Array.from({ length: dots }, (_, index) => (
         <rect key={index} class="instance" x={x + 14 + index * 11} y={y + 56} width={8} height={8} rx={2} />
       ))}

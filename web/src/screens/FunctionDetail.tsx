@@ -34,6 +34,8 @@ export function FunctionDetail({ route }: { route: Route }) {
   const asked = route.query.get("tab");
   const tab = TABS.find(([key]) => key === asked)?.[0] ?? "overview";
   const value = fn.value;
+  // One that was deleted is not shown as if it were there; without an answer, what was is shown as old.
+  const shown = fn.problem?.status === 404 ? undefined : value;
   const health = value && healthOf(value);
   return (
     <Page
@@ -81,10 +83,10 @@ export function FunctionDetail({ route }: { route: Route }) {
       <Tabs label="Parts of the function" tabs={[...TABS]} open={tab} />
       <Problem problem={fn.problem} retry={fn.reload} />
       {fn.loading && !value && <Loading what="the function" />}
-      {value && !fn.problem && <LeftOut fn={value} />}
-      {value && !fn.problem && tab === "overview" && <Overview fn={value} />}
-      {value && !fn.problem && tab === "revisions" && <Revisions fn={value} />}
-      {value && !fn.problem && tab === "settings" && <Settings fn={value} />}
+      {shown && <LeftOut fn={shown} />}
+      {shown && tab === "overview" && <Overview fn={shown} />}
+      {shown && tab === "revisions" && <Revisions fn={shown} />}
+      {shown && tab === "settings" && <Settings fn={shown} />}
       {deleting && value && (
         <Confirm
           title={`Delete ${name}?`}

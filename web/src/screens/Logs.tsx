@@ -89,7 +89,7 @@ export function Logs({ route }: { route: Route }) {
       <Lines found={found} ns={ns} name={name} words={words} raw={raw} nothing={nothingOf(logs, search !== "" || level !== "", live)} />
       <p class="hint lines-foot">
         <State tone={frozen ? "warn" : logs.state === "following" || logs.state === "read" ? "ok" : "busy"}>{frozen ? "paused" : logs.state}</State>
-        <span>
+        <span class={live ? "count" : ""}>
           {count(found.length)} {found.length === buffer.lines.length ? "lines" : `of ${count(buffer.lines.length)} lines`}
           {found.length > MAX_DRAWN && `, the last ${MAX_DRAWN} shown`}
           {buffer.dropped > 0 && (filter.since === "" ? `; ${count(buffer.dropped)} older ones went` : "; older ones of that time are not here: end it earlier")}

@@ -3,8 +3,8 @@
 
 import { batch, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { batches, resets } from "../events.ts";
-import { problemOf, type GatelessError } from "../api/client.ts";
+import { batches, connection, resets } from "../events.ts";
+import { problemOf, UNREACHABLE, type GatelessError } from "../api/client.ts";
 import { session } from "./session.ts";
 import { Again, RELOAD, type ServerEvent } from "./event.ts";
 
@@ -31,6 +31,8 @@ export interface Live<T> {
 }
 
 const RELOAD_MS = 250;
+/** After a reading that no server answered, while the stream is there; where that is broken, its return says when. */
+const UNANSWERED_MS = 2000;
 /** Events kept while an answer is on its way; past it the answer is asked for once more instead. */
 const MAX_MISSED = 5000;
 /** Resources no component follows are kept, so that going back is instant; the oldest go first. */
@@ -78,6 +80,13 @@ class Entry<T> {
     this.missed = [];
     if (this.again) this.soon();
     this.again = false;
+    if (part.problem?.code === UNREACHABLE && connection.peek() === "live") this.soon(UNANSWERED_MS);
+  }
+
+  /** It may be answered by now: there was no server, or it was not well. */
+  get unanswered(): boolean {
+    const { problem } = this.state.peek();
+    return problem !== undefined && (problem.code === UNREACHABLE || problem.status >= 500);
   }
 
   receive(events: ServerEvent[]): void {
@@ -103,11 +112,11 @@ class Entry<T> {
   }
 
   /** A burst of events is one reading. */
-  soon(): void {
+  soon(after = this.resource.pace ?? RELOAD_MS): void {
     this.timer ||= window.setTimeout(() => {
       this.timer = 0;
       if (this.followers > 0) void this.read();
-    }, this.resource.pace ?? RELOAD_MS);
+    }, after);
   }
 }
 
@@ -120,6 +129,10 @@ batches.on((events) => {
   batch(() => followed().forEach((entry) => entry.receive(events)));
 });
 resets.on(() => followed().forEach((entry) => void entry.read()));
+// A stream that is resumed where it was says nothing of what could not be read meanwhile.
+connection.subscribe((state) => {
+  if (state === "live") followed().forEach((entry) => entry.unanswered && void entry.read());
+});
 // Another may sign in on the same page; nothing of the one before may show.
 session.subscribe((who) => {
   if (!who) entries.clear();

@@ -431,6 +431,9 @@ export function convenience(the) {
   });
 
   test("says in every number that a page is old", async () => {
+    const yearly = { kind: "cron", function: "flaky", cron: { schedule: "0 3 1 1 *" } };
+    await gateless.api("PUT", "/v1/namespaces/default/triggers/yearly", { spec: yearly });
+    await gateless.call("/async-function/anything/old", { method: "POST", body: "x" });
     await browser.go("/n/default/functions", "Functions");
     await page.getByText("Live").waitFor();
     await row("anything").waitFor();
@@ -451,6 +454,48 @@ export function convenience(the) {
     await page.context().setOffline(false);
     await page.getByText("The connection to the server is lost").waitFor({ state: "detached" });
     assert.deepEqual(await marks(), ["none"]);
+    // On every page that shows what is, whatever it shows it in: but for names, and for what was and stays so.
+    const unmarked = () => {
+      const names = "caption, code, pre, .mono, .notice, select, h1, h2, dt, label, button, a, .name, .owned, .from, th:not(:has(time)), td[data-label=Revision], td[data-label=Version]";
+      const past = ".decisions, .marks, .attempts, .line, .badge.ok, .badge.bad";
+      const isMarked = (element) => getComputedStyle(element, "::after").content.includes("as of") || (element.closest("svg") && element.textContent.includes("· old"));
+      const found = [];
+      const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+      for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+        if (!/\d/.test(text.textContent) || text.parentElement.closest(`${names}, ${past}`)) continue;
+        let around = text.parentElement;
+        while (around.tagName !== "MAIN" && !isMarked(around)) around = around.parentElement;
+        if (around.tagName === "MAIN") found.push(`${text.parentElement.outerHTML.slice(0, 80)}`);
+      }
+      return found.length > 0 ? found : null;
+    };
+    for (const [path, heading, there] of [
+      ["/n/default/functions/anything", /anything/, "main .figure dd"],
+      ["/n/default/functions/anything?tab=revisions", /anything/, "main td time"],
+      ["/n/default/calls", "Async calls", "main td time"],
+      ["/n/default/triggers", "Triggers", "main td.num"],
+      ["/n/default/logs?function=anything", "Logs", "main .lines-foot"],
+      ["/sidecars", "Sidecars", "main .topology text"],
+      ["/tokens", "Tokens", "main td time"],
+      ["/audit", "Audit", "main th time"],
+    ]) {
+      await browser.go(path, heading);
+      await page.getByTitle("The stream of events").getByText("Live").waitFor();
+      await page.locator(there).first().waitFor();
+      await page.context().setOffline(true);
+      try {
+        the.line.cut();
+        await page.getByText("The connection to the server is lost").waitFor();
+        assert.equal(await page.evaluate(unmarked), null, path);
+        await browser.accessible(`${path}, old`);
+      } finally {
+        await page.context().setOffline(false);
+      }
+      await page.getByText("The connection to the server is lost").waitFor({ state: "detached" });
+      // It has numbers that could be old.
+      await page.waitForFunction(unmarked);
+    }
+    await gateless.api("DELETE", "/v1/namespaces/default/triggers/yearly");
     browser.noFaults();
   });
 

@@ -285,6 +285,18 @@ h.ThreadingHTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     await gateless.api("PUT", "/v1/namespaces/default/functions/newcomer", { spec });
     await page.getByText("Live").waitFor();
     await row("newcomer").waitFor();
+    // What could not be read meanwhile is read again by itself, and until then stays as it was.
+    await browser.go("/n/default/functions/newcomer", /newcomer/);
+    await page.locator("main .figure dd").first().waitFor();
+    const one = /\/functions\/newcomer$/;
+    await page.route(one, (route) => (route.request().resourceType() === "fetch" ? route.abort() : route.continue()));
+    await gateless.api("PUT", "/v1/namespaces/default/functions/newcomer", { labels: { team: "late" }, spec });
+    await page.getByText("The server does not answer").waitFor();
+    assert.ok((await page.locator("main .figure dd").count()) > 0);
+    await page.unroute(one);
+    await page.getByText("The server does not answer").waitFor({ state: "detached" });
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByText("team", { exact: true }).waitFor();
     browser.noFaults();
   });
 
