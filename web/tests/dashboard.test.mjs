@@ -11,6 +11,7 @@ import { Gateless, ROOT } from "./gateless.mjs";
 import { convenience } from "./story/convenience.mjs";
 import { queued } from "./story/async.mjs";
 import { functions } from "./story/functions.mjs";
+import { history } from "./story/history.mjs";
 import { platform } from "./story/platform.mjs";
 
 const ends = [];
@@ -60,5 +61,6 @@ describe("the dashboard", { concurrency: 1 }, () => {
   functions(the);
   queued(the);
   convenience(the);
+  history(the);
   platform(the);
 });

@@ -1,6 +1,7 @@
 // The frame round every screen: where one can go, which namespace one looks at, whether the page is live, who one is.
 
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { connection, staleSince } from "../events.ts";
 import { helpShown, here, paletteShown } from "../keys.ts";
 import { href, useRoute, type Screen } from "../router.ts";
@@ -51,6 +52,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const who = session.value;
   const active = route.screen && (UNDER[route.screen] ?? route.screen);
   const ns = here();
+  useEffect(showCurrent, [active]);
   return (
     <div class="shell">
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>("main h1")?.focus(); }}>
@@ -109,6 +111,15 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <Namespaces />
     </div>
   );
+}
+
+/** On a phone the screens are a strip: it is moved to where one is, and the page is not. */
+function showCurrent() {
+  const current = document.querySelector<HTMLElement>("aside nav [aria-current=page]");
+  const strip = current?.closest("nav");
+  if (!current || !strip || strip.scrollWidth <= strip.clientWidth) return;
+  const [inner, outer] = [current.getBoundingClientRect(), strip.getBoundingClientRect()];
+  strip.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
 }
 
 /** Since when every number is old: shown at figures, said at each (states.css). */
