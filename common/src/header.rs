@@ -83,6 +83,8 @@ names! {
     QUEUE_US = "x-gateless-queue-us";
     /// To the function: the name of the key that its caller has, or the subject of its token.
     CALLER = "x-gateless-caller";
+    /// To the function: the function that calls it, `NAME.NAMESPACE`, where it asks which ones do (`access.allow`).
+    CALLER_FUNCTION = "x-gateless-caller-function";
     /// A caller's key, for those who have other uses for `authorization`.
     API_KEY = "x-api-key";
     /// Components the call came through, one calling the other.
@@ -179,7 +181,7 @@ fn remove(headers: &mut HeaderMap, is_one: impl Fn(&HeaderName) -> bool) {
 /// Whether a header says what a caller proved: for no one to say but a sidecar that has seen the proof.
 #[must_use]
 pub fn is_proof(name: &HeaderName) -> bool {
-    *name == CALLER || name.as_str().starts_with(CLAIM_PREFIX)
+    *name == CALLER || *name == CALLER_FUNCTION || name.as_str().starts_with(CLAIM_PREFIX)
 }
 
 /// Headers that only sidecars may set; dropped from what others send.

@@ -6,6 +6,7 @@
 #![deny(missing_docs, reason = "others read it")]
 
 pub mod backoff;
+pub mod callers;
 #[cfg(feature = "http")]
 pub mod header;
 #[cfg(feature = "http")]

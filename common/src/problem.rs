@@ -136,6 +136,7 @@ codes! {
     NoFunctionNamed = "no_function_named", 404, Calls, "neither path nor Host names a function";
     BadFunctionName = "bad_function_name", 404, Calls, "what is named cannot be a function's name";
     FunctionClusterOnly = "function_cluster_only", 403, Calls, "only other functions may call this one";
+    CallerNotAllowed = "caller_not_allowed", 403, Calls, "the function is for some functions only, and the calling one is none of them or not known";
     CallerUnproven = "caller_unproven", 401, Calls, "the function is for callers with one of its keys, or with a token of its issuer";
     IssuerUnavailable = "issuer_unavailable", 503, Calls, "the keys of the issuer whose tokens the function takes cannot be had now";
     NetworkNotAllowed = "network_not_allowed", 403, Calls, "the function takes no calls from the caller's network";

@@ -55,6 +55,8 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
             networks: Vec::new(),
             cors: None,
             needs_key: false,
+            needs_no_key: false,
+            allow: Vec::new(),
             jwt: None,
             keys: Vec::new(),
         })),

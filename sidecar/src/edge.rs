@@ -12,6 +12,7 @@ pub mod doors;
 mod host;
 mod internal;
 mod life;
+pub mod local;
 pub mod openfaas;
 mod peer;
 mod prove;
@@ -54,6 +55,8 @@ pub struct Edge {
     pub triggers: trigger::Handle,
     /// Services of the peer port.
     pub grpc: tonic::service::Routes,
+    /// Tells which function of this host calls.
+    pub callers: local::Callers,
     /// What the server told, and where it is.
     pub catalogue: Arc<catalogue::Handle>,
     /// Who this sidecar is, and whom it lets in at the peer port.

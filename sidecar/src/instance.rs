@@ -15,6 +15,7 @@ use gateless_core::resources::Resources;
 
 pub use crate::endpoint::target::Target;
 pub use registry::Drivers;
+use socket::Socket;
 
 mod environment;
 pub mod fake;
@@ -22,6 +23,7 @@ pub mod folder;
 pub mod logs;
 pub mod process;
 pub mod registry;
+pub mod socket;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
@@ -58,6 +60,11 @@ pub trait Driver: Send + Sync + 'static {
     /// `false` where that cannot be known. It may block: it reads about every thread of every process that is asked of.
     fn is_stopped(&self, _: &InstanceId) -> bool {
         false
+    }
+
+    /// The function whose instance has this socket; `None`: it is no instance's, or nobody can tell. It may block.
+    fn function_of(&self, _: &Socket) -> Option<FunctionName> {
+        None
     }
 
     /// What an earlier driver on the same data left running, now watched by this one; call it once,

@@ -182,6 +182,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         issuers: Issuers::new(&outside, control.catalogue()),
         egress: outside.egress,
         metrics,
+        callers: parts::callers(&instances.drivers),
         forwarded: Notify::new(),
     });
     parts::open_ways(&edge, &components, &callbacks, addresses.local);

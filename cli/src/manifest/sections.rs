@@ -113,6 +113,8 @@ settings!(access => section
         auth: String,
         /// Whose tokens it takes, with auth = "jwt".
         jwt: Jwt,
+        /// Functions that may call it, for example "orders" or "*.shop", with visibility = "cluster_only" [default: every one].
+        allow: Vec<String>,
         /// Where a call from outside may come from, for example "10.0.0.0/8" [default: anywhere].
         networks: Vec<String>,
         /// Pages of other sites that may call it [default: none].

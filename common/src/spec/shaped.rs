@@ -148,7 +148,7 @@ pub(super) static WASM: [Field; 2] = [
 ];
 
 /// Fields of `access`.
-pub(super) static ACCESS: [Field; 4] = [
+pub(super) static ACCESS: [Field; 5] = [
     or(
         Value::Text("none"),
         field(
@@ -165,6 +165,16 @@ pub(super) static ACCESS: [Field; 4] = [
         "jwt",
         Unit::Object,
         "Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`.",
+    ),
+    bounded(
+        "at most 64; empty: every one",
+        field(
+            "access",
+            "allow",
+            "allow",
+            Unit::List,
+            "Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`.",
+        ),
     ),
     bounded(
         "at most 64; empty: anywhere",

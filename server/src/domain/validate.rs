@@ -85,7 +85,7 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     for (field, value) in spec.settings() {
         faults.check(field.pointer(), field.check(value));
     }
-    access::check(&mut faults, &spec.access);
+    access::check(&mut faults, &spec.access, spec.visibility);
     if spec.kind == Kind::Wasm && spec.liveness != Liveness::default() {
         let why = "is for kind \"process\" only: a component cannot hang alone";
         faults.add("/spec/liveness", why);

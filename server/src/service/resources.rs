@@ -184,7 +184,9 @@ fn access(function: &Function) -> proto::Access {
     let cors = access.cors.clone();
     let jwt = access.jwt.clone().filter(|_| access.auth == Auth::Jwt);
     gateless_common::settings!(access => message Access, access, {
-        needs_key: access.auth != Auth::None,
+        needs_key: access.auth != Auth::None || !access.allow.is_empty(),
+        needs_no_key: access.auth == Auth::None && !access.allow.is_empty(),
+        allow: access.allow.clone(),
         jwt: jwt.map(|jwt| proto::TokenIssuer {
             issuer: jwt.issuer,
             jwks_uri: jwt.jwks_uri.unwrap_or_default(),

@@ -5,7 +5,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::callers::Allowed;
 use crate::limit::Rate;
+use crate::name::FunctionName;
 use crate::network::Network;
 
 /// A function's rules for its callers. The default asks nothing.
@@ -13,6 +15,8 @@ use crate::network::Network;
 pub struct Access {
     /// What a caller has to prove that it is.
     pub auth: Auth,
+    /// Which functions may call it, where it is for functions alone; empty: every one.
+    pub callers: Vec<Allowed>,
     /// Where a call from outside may come from; empty: anywhere.
     pub networks: Vec<Network>,
     /// How many calls all callers together may make at one sidecar.
@@ -116,6 +120,19 @@ impl Auth {
 }
 
 impl Access {
+    /// Whether it has to be known which function calls.
+    #[must_use]
+    pub fn tells_functions_apart(&self) -> bool {
+        !self.callers.is_empty()
+    }
+
+    /// Whether this function may call; `None`: one of which nobody knows which it is.
+    #[must_use]
+    pub fn allows_function(&self, caller: Option<&FunctionName>) -> bool {
+        let named = |caller| self.callers.iter().any(|known| known.includes(caller));
+        self.callers.is_empty() || caller.is_some_and(named)
+    }
+
     /// Whether a call from outside may come from this address. IPv4 within IPv6 counts as IPv4.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {

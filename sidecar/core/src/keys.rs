@@ -22,11 +22,11 @@ pub const MAX_ASKED: usize = 2;
 /// One that proved a key of the function is its name. Of others no more is known than where they came in.
 #[must_use]
 pub fn scope(principal: &Principal) -> String {
-    match (&principal.key, principal.maker) {
+    match (&principal.key, &principal.maker) {
         (Some(key), _) => format!("key:{key}"),
         (None, Maker::Unknown) => "unknown".to_owned(),
         (None, Maker::Anonymous) => "anonymous".to_owned(),
-        (None, Maker::Function) => "function".to_owned(),
+        (None, Maker::Function(_)) => "function".to_owned(),
         (None, Maker::Trigger) => "trigger".to_owned(),
     }
 }
@@ -137,13 +137,13 @@ mod tests {
         let mut scopes = vec![
             of(Maker::Unknown, None),
             of(Maker::Anonymous, None),
-            of(Maker::Function, None),
+            of(Maker::Function(None), None),
             of(Maker::Trigger, None),
             of(Maker::Anonymous, Some("ann")),
             of(Maker::Anonymous, Some("bob")),
         ];
         // Whoever has the key is the same caller, wherever it calls from.
-        assert_eq!(scopes[4], of(Maker::Function, Some("ann")));
+        assert_eq!(scopes[4], of(Maker::Function(None), Some("ann")));
         scopes.sort();
         scopes.dedup();
         assert_eq!(scopes.len(), 6);

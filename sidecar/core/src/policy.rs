@@ -12,7 +12,7 @@ use gateless_common::stable_hash;
 use crate::access::{Auth, Key};
 use crate::config::{Function, Visibility};
 use crate::limit::{Buckets, Caller, Left};
-use crate::name::NodeId;
+use crate::name::{FunctionName, NodeId};
 use crate::time::Time;
 
 /// Who makes a call, as the connection or the task it came from proves.
@@ -20,8 +20,9 @@ use crate::time::Time;
 pub enum Identity {
     /// Anyone: it came through the public door.
     Anonymous,
-    /// A function on this host: through the local door, or a component in the sidecar itself.
-    Function,
+    /// A function on this host: through the local door, or a component in the sidecar itself. Which one, where that is known: it is
+    /// asked only for functions that tell their callers apart.
+    Function(Option<FunctionName>),
     /// Another sidecar, which has admitted the call; its node, where it said it.
     Sidecar(Option<NodeId>),
     /// This sidecar's queue: the call was admitted when it was accepted, and is again when it is delivered, with the
@@ -44,15 +45,15 @@ pub struct Principal {
 }
 
 /// What is kept of an [`Identity`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Maker {
     /// It was taken by a version that did not write it down. Its delivery was admitted then; its callback has nobody's rights.
     #[default]
     Unknown,
     /// A caller from outside, of whom nothing is proved.
     Anonymous,
-    /// A function of the cluster.
-    Function,
+    /// A function of the cluster; which one, where that was known.
+    Function(Option<FunctionName>),
     /// A trigger of the catalogue.
     Trigger,
 }
@@ -121,10 +122,10 @@ impl From<Maker> for Principal {
 impl Maker {
     /// Who a call to another function is made by that is made on behalf of this one: its callback, for example.
     #[must_use]
-    pub const fn acts_as(self) -> Identity {
+    pub fn acts_as(self) -> Identity {
         match self {
             Self::Unknown | Self::Anonymous => Identity::Anonymous,
-            Self::Function => Identity::Function,
+            Self::Function(name) => Identity::Function(name),
             Self::Trigger => Identity::Trigger,
         }
     }
@@ -133,13 +134,22 @@ impl Maker {
 impl Identity {
     /// What is kept of it with a call for later.
     #[must_use]
-    pub const fn maker(&self) -> Maker {
+    pub fn maker(&self) -> Maker {
         match self {
             // Whose call another sidecar forwards is not said: so it has nobody's rights.
             Self::Anonymous | Self::Sidecar(_) => Maker::Anonymous,
-            Self::Function => Maker::Function,
+            Self::Function(name) => Maker::Function(name.clone()),
             Self::Trigger => Maker::Trigger,
-            Self::Queue(maker) => *maker,
+            Self::Queue(maker) => maker.clone(),
+        }
+    }
+
+    /// The function that calls, if it is one and known.
+    #[must_use]
+    pub const fn function(&self) -> Option<&FunctionName> {
+        match self {
+            Self::Function(name) | Self::Queue(Maker::Function(name)) => name.as_ref(),
+            _ => None,
         }
     }
 
@@ -164,11 +174,19 @@ pub trait Subject {
 }
 
 /// Why a call is not admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The function is for other functions only.
     #[error("is cluster-only: other functions may call it, nobody outside")]
     ClusterOnly,
+    /// The function is for some functions only, and this is none of them.
+    #[error("is for the functions in its access.allow, and {0} is none of them")]
+    Function(FunctionName),
+    /// The function is for some functions only, and nobody knows which one this is.
+    #[error(
+        "is for the functions in its access.allow, and which function this call comes from is not known here"
+    )]
+    UnknownFunction,
     /// The function is for those who prove who they are.
     #[error("is for callers who prove who they are, by a key or a token as its access.auth says")]
     Unproven,
@@ -248,10 +266,16 @@ impl Policy {
     pub fn admit<C: Subject>(&self, call: C, now: Time) -> Result<Admitted<C>, Refused> {
         self.check(&call)?;
         let left = match (call.identity(), call.source()) {
-            (Identity::Anonymous | Identity::Function, Some(client)) => {
-                let caller = match call.proof() {
-                    Some(proof) => Caller::Proven(stable_hash(&[proof.key.as_bytes()])),
-                    None => Caller::at(client),
+            (identity @ (Identity::Anonymous | Identity::Function(_)), Some(client)) => {
+                let caller = match (call.proof(), identity.function()) {
+                    (Some(proof), _) => Caller::Proven(stable_hash(&[proof.key.as_bytes()])),
+                    (None, Some(name)) => Caller::Proven(stable_hash(&[
+                        b"function\0",
+                        name.namespace().as_bytes(),
+                        b"/",
+                        name.name().as_bytes(),
+                    ])),
+                    (None, None) => Caller::at(client),
                 };
                 call.buckets(|buckets| buckets.take(caller, now))
             }
@@ -270,6 +294,13 @@ impl Policy {
         let is_from_outside = call.identity().is_from_outside();
         if is_from_outside && function.visibility == Visibility::ClusterOnly {
             return Err(Refused::ClusterOnly);
+        }
+        if let Identity::Function(name) | Identity::Queue(Maker::Function(name)) = call.identity()
+            && !function.access.allows_function(name.as_ref())
+        {
+            return Err(name
+                .clone()
+                .map_or(Refused::UnknownFunction, Refused::Function));
         }
         match (&function.access.auth, call.identity()) {
             (Auth::None, _) => {}

@@ -182,6 +182,14 @@ const fn denied(refused: &policy::Refused) -> (Code, &'static str) {
             Code::FunctionClusterOnly,
             "set visibility to public to open it",
         ),
+        policy::Refused::Function(_) => (
+            Code::CallerNotAllowed,
+            "access.allow names the functions that may call",
+        ),
+        policy::Refused::UnknownFunction => (
+            Code::CallerNotAllowed,
+            "functions are known by the user and the processes of their instances: call from one of these, through GATELESS_URL",
+        ),
         policy::Refused::Unproven => (
             Code::CallerUnproven,
             "send authorization: Bearer KEY or TOKEN as its access.auth says, or a key as x-api-key",

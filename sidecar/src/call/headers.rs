@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_common::hop;
 use gateless_common::time::millis;
+use gateless_core::access::Access;
+use gateless_core::policy::Identity;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 pub use gateless_common::header::*;
@@ -39,6 +41,16 @@ pub(super) fn set_bytes(headers: &mut HeaderMap, name: HeaderName, text: Bytes) 
 pub fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
+    }
+}
+
+/// Tells a function that asks which functions call it which one does.
+pub fn set_calling(headers: &mut HeaderMap, called: &Access, caller: &Identity) {
+    if called.tells_functions_apart()
+        && let Some(name) = caller.function()
+    {
+        let text = format!("{}.{}", name.name(), name.namespace());
+        set(headers, CALLER_FUNCTION, &text);
     }
 }
 

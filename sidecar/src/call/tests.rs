@@ -116,7 +116,13 @@ fn proxy(target: Target) -> (Proxy, RevisionName) {
 fn call(function: Arc<Function>, payload: Payload) -> Call {
     let request = Request::post("/path?query").header("x-kept", "yes");
     let parts = request.body(()).unwrap().into_parts().0;
-    Call::new(function, Identity::Function, parts, payload, Caller(1))
+    Call::new(
+        function,
+        Identity::Function(None),
+        parts,
+        payload,
+        Caller(1),
+    )
 }
 
 async fn told(busy: u32, payload: Payload) -> String {
@@ -187,7 +193,13 @@ async fn request_that_ends_its_connections_is_sent_again_once_and_then_as_retrie
         let function = proxy.registry.function(name.function()).unwrap();
         let parts = Request::get(path).body(()).unwrap().into_parts().0;
         let payload = Payload::Whole(Bytes::new());
-        let call = Call::new(function, Identity::Function, parts, payload, Caller(1));
+        let call = Call::new(
+            function,
+            Identity::Function(None),
+            parts,
+            payload,
+            Caller(1),
+        );
         let sent = proxy.send(&revision, &mut proxy.admit(call).unwrap()).await;
         Ok::<_, Error>(sent?.into_body().collect().await.unwrap())
     };

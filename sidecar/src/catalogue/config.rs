@@ -130,6 +130,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         v1::Visibility::ClusterOnly => Visibility::ClusterOnly,
         v1::Visibility::Unspecified => return Err(Error::new("visibility", "is not known")),
     };
+    let access = access::access(wire.access.as_ref(), name.namespace())?;
     Ok(Function {
         name,
         uid: wire.uid.as_str().into(),
@@ -139,7 +140,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         settle: Duration::from_millis(wire.candidate_settle_ms),
         gave_back_at_ms: wire.gave_back_at_ms,
         visibility,
-        access: access::access(wire.access.as_ref())?,
+        access,
         async_policy: async_policy(required(wire.r#async.as_ref(), "async")?)?,
     })
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use gateless_core::authority::Authority;
 use gateless_core::egress::Egress;
+use gateless_core::name::FunctionName;
 use gateless_core::policy::Identity;
 use gateless_wasm::{Body, Caller, Outgoing, OutgoingError, Routed};
 use http::{Request, Response, Uri, header};
@@ -79,10 +80,16 @@ impl Outgoing for Router {
             let left = left.as_millis().to_string();
             headers::set(request.headers_mut(), headers::TIMEOUT_MS, &left);
         }
+        let function = FunctionName::new(&from.identity.namespace, &from.identity.function).ok();
         Routed::Taken(Box::pin(async move {
             let request = request.map(|body| Inbound::Boxed(Box::pin(body)));
-            let response: Response<_> =
-                route::within(&edge, request, Identity::Function, Some(route::HERE)).await;
+            let response: Response<_> = route::within(
+                &edge,
+                request,
+                Identity::Function(function),
+                Some(route::HERE),
+            )
+            .await;
             Ok(response.map(BodyExt::boxed_unsync))
         }))
     }

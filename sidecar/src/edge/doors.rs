@@ -17,6 +17,7 @@ use gateless_listen::{Accepted, Scheme, Transport, http};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 
+use super::local::Connection;
 use super::{Edge, host, openfaas, peer, route, secure};
 use crate::call::headers::Speaker;
 use crate::call::{grpc, headers, origin};
@@ -69,6 +70,8 @@ pub(crate) struct Came {
     pub(crate) scheme: Scheme,
     /// The port with TLS that who came without is sent to.
     pub(crate) redirect: Option<u16>,
+    /// Tells which function it is, at the local door.
+    pub(super) local: Option<Arc<Connection>>,
 }
 
 impl Came {
@@ -76,15 +79,15 @@ impl Came {
         Self {
             peer: Some(Arc::new(peer)),
             scheme: Scheme::Https,
-            redirect: None,
+            ..Self::default()
         }
     }
 
     pub(crate) fn from_outside(scheme: Scheme, redirect: Option<u16>) -> Self {
         Self {
-            peer: None,
             scheme,
             redirect,
+            ..Self::default()
         }
     }
 }
@@ -94,7 +97,7 @@ pub(crate) async fn serve<T: Transport, I>(
     edge: Arc<Edge>,
     accepted: Accepted<T, I>,
     door: Door,
-    came: Came,
+    mut came: Came,
 ) {
     let client = accepted.client;
     if door == Door::Peer
@@ -102,6 +105,11 @@ pub(crate) async fn serve<T: Transport, I>(
     {
         tracing::debug!(%error, "a peer's connection was gone before it began");
         return;
+    }
+    if door == Door::Local {
+        // One that is gone already is nobody's.
+        let here = accepted.stream.tcp().local_addr().ok();
+        came.local = here.map(|to| Arc::new(Connection::new(client, to)));
     }
     let service = service_fn(move |request| {
         let (edge, came) = (edge.clone(), came.clone());
@@ -171,14 +179,14 @@ async fn answer(
     {
         return Box::pin(edge.openfaas.answer(&edge.catalogue, request, came.scheme)).await;
     }
-    let answered = route::outside(edge, request, &host, client, (door, came.scheme)).await;
+    let answered = route::outside(edge, request, &host, client, (door, came)).await;
     answered.unwrap_or_else(|error| error.respond(kind))
 }
 
 /// Who sends an event or a message.
 fn poster(edge: &Edge, request: &Request<Incoming>, client: SocketAddr, door: Door) -> Poster {
     let (identity, source) = match door {
-        Door::Local => (Identity::Function, client.ip()),
+        Door::Local => (Identity::Function(None), client.ip()),
         _ => {
             let source = origin::source(request.headers(), client.ip(), &edge.trusted);
             (Identity::Anonymous, source)

@@ -14,9 +14,10 @@ use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
 use super::cors::{self, Foreign};
-use super::doors::Door;
+use super::doors::{Came, Door};
 use super::host::{self, Host};
 use super::life;
+use super::local::Connection;
 use super::openfaas;
 use super::prove::{self, Proven};
 use crate::call::error::Error;
@@ -37,6 +38,8 @@ struct Sender {
     client: Client,
     /// Where it comes from, or where whoever it is made for is; `None`: nobody knows.
     source: Option<IpAddr>,
+    /// Tells which function it is, where that is not known yet.
+    local: Option<Arc<Connection>>,
 }
 
 /// Whether the host names a function, whose paths are its own.
@@ -50,7 +53,7 @@ pub(super) async fn outside(
     mut request: Request<Incoming>,
     host: &Host,
     client: SocketAddr,
-    (door, scheme): (Door, Scheme),
+    (door, came): (Door, &Came),
 ) -> Result<Response<Body>, Error> {
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let client = client.ip();
@@ -61,14 +64,15 @@ pub(super) async fn outside(
     let sender = Sender {
         identity: match door {
             Door::Public | Door::Metrics => Identity::Anonymous,
-            Door::Local => Identity::Function,
+            Door::Local => Identity::Function(None),
             Door::Peer => Identity::Sidecar(None),
         },
         client: Client {
             address: client,
-            scheme,
+            scheme: came.scheme,
         },
         source: Some(source),
+        local: came.local.clone(),
     };
     route(edge, Inbound::request(request), host, sender, on_upgrade).await
 }
@@ -87,6 +91,7 @@ pub(crate) async fn within(
             scheme: Scheme::Http,
         },
         source,
+        local: None,
     };
     let answered = match host::settle(&mut request) {
         // It is a task here that reads the answer, not the connection of the caller that led to it.
@@ -128,10 +133,17 @@ async fn route(
         return answer;
     }
     let Sender {
-        identity,
+        mut identity,
         client,
         source,
+        local,
     } = sender;
+    if let (Identity::Function(None), Some(local)) = (&identity, &local)
+        && wants_function(&known, &parts.headers)
+    {
+        identity = Identity::Function(Box::pin(local.function(&edge.callers)).await);
+    }
+    headers::set_calling(&mut parts.headers, &known.config.access, &identity);
     let (mut proof, mut refused) = (None, None);
     match prove::prove(&known.config, &mut parts.headers) {
         Proven::Now(proven) => proof = proven,
@@ -192,6 +204,11 @@ async fn answer<F: Future<Output = Result<Response<Body>, Error>>>(
 ) -> Result<Response<Body>, Error> {
     let proof = call.get().proof.clone();
     life::bound(function, proof, answering(call)).await
+}
+
+/// Whether it has to be known which function calls: the called one tells them apart, or one that is called back may.
+fn wants_function(called: &Function, request: &HeaderMap) -> bool {
+    called.config.access.tells_functions_apart() || request.contains_key(headers::CALLBACK_URL)
 }
 
 /// Picks the revision and waits for its answer, or for as long as the caller prefers to wait.

@@ -29,7 +29,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateless_core::config::{Kind, Revision};
-use gateless_core::name::{InstanceId, NodeId};
+use gateless_core::name::{FunctionName, InstanceId, NodeId};
 use gateless_core::resources::Resources;
 use gateless_sandbox::Sandbox;
 use parking_lot::Mutex;
@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use super::folder::Folder;
 use super::logs::Logs;
+use super::socket::Socket;
 use super::{Adopted, Driver, Event, Shutdown, StartRequest, Target};
 use bundle::{Bundles, Unpacked};
 pub(super) use manifest::now_ms;
@@ -90,6 +91,7 @@ pub struct ProcessDriver {
 
 #[derive(Debug)]
 struct Handle {
+    function: FunctionName,
     stop: Stop,
     /// What it runs from, kept as long as it is here.
     bundle: Option<Arc<Unpacked>>,
@@ -104,6 +106,8 @@ struct Stop {
     cause: Arc<OnceLock<String>>,
     /// Of its process; 0 before there is one.
     leader: Arc<AtomicI32>,
+    /// That it runs as; 0 before it has one of its own.
+    user: Arc<AtomicU32>,
 }
 
 impl Stop {
@@ -116,6 +120,14 @@ impl Stop {
     fn cause(&self) -> &str {
         self.cause.get().map_or("", String::as_str)
     }
+}
+
+/// An instance that runs.
+struct One {
+    function: FunctionName,
+    leader: i32,
+    /// 0: it has none of its own.
+    user: u32,
 }
 
 #[derive(Debug)]
@@ -243,6 +255,16 @@ impl Inner {
         }
     }
 
+    fn running(&self) -> Vec<One> {
+        let instances = self.instances.lock();
+        let all = instances.values().map(|Handle { function, stop, .. }| One {
+            function: function.clone(),
+            leader: stop.leader.load(Ordering::Acquire),
+            user: stop.user.load(Ordering::Relaxed),
+        });
+        all.filter(|one| one.leader > 0).collect()
+    }
+
     async fn forget(self: &Arc<Self>, id: &InstanceId) {
         let folder = self.folder.instance(id.as_str());
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
@@ -275,6 +297,7 @@ impl Inner {
             return Err(format!("the sidecar already has {count} instances"));
         }
         let handle = Handle {
+            function: request.revision.name.function().clone(),
             stop: Stop::default(),
             bundle: None,
         };
@@ -330,6 +353,16 @@ impl Driver for ProcessDriver {
         leader > 0 && procfs::is_stopped(leader)
     }
 
+    fn function_of(&self, socket: &Socket) -> Option<FunctionName> {
+        let running = self.inner.running();
+        // Where each has a user of its own that says it; else it is below the process that was started.
+        let is_its = |one: &One| match one.user {
+            0 => procfs::has_below(one.leader, socket.inode),
+            user => user == socket.user,
+        };
+        running.into_iter().find(is_its).map(|one| one.function)
+    }
+
     fn adopt(&self) -> BoxFuture<'_, Vec<Adopted>> {
         let inner = self.inner.clone();
         async move {
@@ -377,6 +410,7 @@ impl Inner {
             .inspect_err(|error| tracing::error!(instance = %id, %error, "cannot watch it"))
             .ok()?;
         let handle = Handle {
+            function: survivor.revision.function().clone(),
             stop: Stop::default(),
             bundle: manifest
                 .bundle

@@ -4,14 +4,17 @@
 //! opens the drivers gives each the same store.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use gateless_core::config::{Kind, Revision};
-use gateless_core::name::InstanceId;
+use gateless_core::name::{FunctionName, InstanceId};
 use gateless_core::resources::{Costs, Resources};
 use tokio::sync::mpsc;
 
+use super::socket;
 use super::{Adopted, Driver, Event, Exit, ExitReason, Shutdown, StartRequest};
 
 /// Drivers by kind. All tell their events to the channel this was made with.
@@ -75,6 +78,20 @@ impl Drivers {
     #[must_use]
     pub fn is_stopped(&self, id: &InstanceId) -> bool {
         self.by_kind.values().any(|driver| driver.is_stopped(id))
+    }
+
+    /// The function of this host that made a connection from one address to another. Blocks.
+    ///
+    /// # Errors
+    /// When the kernel does not say whose it is.
+    pub fn function_of(
+        &self,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> io::Result<Option<FunctionName>> {
+        let found = socket::find(from, to)?;
+        let asked = |socket| self.by_kind.values().find_map(|d| d.function_of(&socket));
+        Ok(found.and_then(asked))
     }
 
     /// As [`Driver::stop`]; only the driver that has it knows the id.

@@ -4,16 +4,19 @@
 //! *body* are written once, the small *state* at every step. Protobuf, because fields can be
 //! added without a migration; the version byte is for what can't.
 
+mod maker;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
 use gateless_core::keys;
 use gateless_core::name::FunctionName;
-use gateless_core::policy::{Maker, Principal};
+use gateless_core::policy::Principal;
 use gateless_core::time::Time;
 use prost::Message;
 
+pub(super) use self::maker::{calling, maker_number, maker_of};
 use super::Error;
 use super::types::{self, CallResult, CallbackState, Header, KeyName, Record};
 
@@ -47,6 +50,9 @@ pub(super) struct Head {
     /// The address it came from, if it is known.
     #[prost(string, tag = "11")]
     source: String,
+    /// The function that made it, if it was one and known.
+    #[prost(string, tag = "12")]
+    calling: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -203,7 +209,8 @@ impl Head {
             callback: record.callback.clone(),
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
-            maker: maker_number(record.principal.maker),
+            maker: maker_number(&record.principal.maker),
+            calling: calling(&record.principal.maker),
             key: record.principal.key.as_deref().unwrap_or("").to_owned(),
             source: record
                 .principal
@@ -215,7 +222,7 @@ impl Head {
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
     pub(super) fn principal(&self) -> Principal {
         Principal {
-            maker: maker_of(self.maker),
+            maker: maker_of(self.maker, &self.calling),
             key: (!self.key.is_empty()).then(|| self.key.as_str().into()),
             source: self.source.parse().ok(),
         }
@@ -255,26 +262,6 @@ impl Head {
             // What it stands for is kept with the key.
             idempotency: None,
         })
-    }
-}
-
-/// A maker as it is written.
-pub(super) const fn maker_number(maker: Maker) -> u32 {
-    match maker {
-        Maker::Unknown => 0,
-        Maker::Anonymous => 1,
-        Maker::Function => 2,
-        Maker::Trigger => 3,
-    }
-}
-
-/// And as it is read: one of a later version has nobody's rights.
-pub(super) const fn maker_of(number: u32) -> Maker {
-    match number {
-        0 | 4 => Maker::Unknown,
-        2 => Maker::Function,
-        3 => Maker::Trigger,
-        _ => Maker::Anonymous,
     }
 }
 

@@ -5,17 +5,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateless_common::header::{CALLER, is_for_sidecar, is_proof};
+use gateless_common::header::{CALLER, CALLER_FUNCTION, is_for_sidecar, is_proof};
 use gateless_common::hop;
 use gateless_common::time::UnixMillis;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::types::Header;
 
 /// Those to keep, in order. Who made the call is kept with its rights, and said again when it is delivered.
 pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
     hop::end_to_end(headers)
-        .filter(|(name, _)| !is_for_sidecar(name) || (is_proof(name) && *name != CALLER))
+        .filter(|(name, _)| !is_for_sidecar(name) || (is_proof(name) && !is_said_again(name)))
         .map(|(name, value)| {
             (
                 name.as_str().to_owned(),
@@ -23,6 +23,11 @@ pub(super) fn kept(headers: &HeaderMap) -> Vec<Header> {
             )
         })
         .collect()
+}
+
+/// Whether it is made anew from what is kept of the call's maker.
+fn is_said_again(name: &HeaderName) -> bool {
+    [CALLER, CALLER_FUNCTION].contains(name)
 }
 
 /// How long after `now` to try again: seconds, or an HTTP date (RFC 9110, 10.2.3).
@@ -53,6 +58,7 @@ mod tests {
             ("te", "trailers"),
             ("x-gateless-async", "true"),
             ("x-gateless-caller", "ann"),
+            ("x-gateless-caller-function", "orders.shop"),
             ("x-gateless-claim-email", "ann@example.com"),
             ("accept", "a"),
             ("accept", "b"),

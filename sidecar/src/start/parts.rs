@@ -25,6 +25,7 @@ use crate::cluster::drain::Draining;
 use crate::cluster::identity;
 use crate::edge::Edge;
 use crate::edge::callback::Router;
+use crate::edge::local::Callers;
 use crate::endpoint::egress::{Outside, authorities};
 use crate::instance::Drivers;
 use crate::instance::folder::Folder;
@@ -331,6 +332,18 @@ pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::
         policy: Arc::new(Policy::default()),
         bodies: Bodies::default(),
     }
+}
+
+/// Tells which function's instance made a connection to this host.
+pub(super) fn callers(drivers: &Arc<Drivers>) -> Callers {
+    let drivers = drivers.clone();
+    Arc::new(move |from, to| {
+        let found = drivers.function_of(from, to);
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%from, %error, "cannot tell which function calls");
+            None
+        })
+    })
 }
 
 /// What runs instances here, what they say, and what happens to them.

@@ -42,6 +42,7 @@ export const SETTINGS = {
   "wasm.max_outgoing_requests": { toml: "wasm.max_outgoing_requests", kind: "number", fallback: 32, low: 1, high: 1000, text: "Outgoing requests of one request at a time." },
   "access.auth": { toml: "access.auth", kind: "choice", fallback: "none", options: ["none", "key", "jwt"], text: "What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`)." },
   "access.jwt": { toml: "access.jwt", kind: "object", text: "Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`." },
+  "access.allow": { toml: "access.allow", kind: "list", text: "Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`." },
   "access.networks": { toml: "access.networks", kind: "list", text: "Where a call from outside may come from: `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`." },
   "access.cors": { toml: "access.cors", kind: "object", text: "Which pages of other sites browsers let call it: `origins`, `methods`, `headers`, `exposed_headers`, `credentials`, `max_age_seconds`." },
   "access.rate": { toml: "access.rate", kind: "number", fallback: 0, low: 0, high: 1000000, text: "Calls a second that all callers together may make at each sidecar; 0: no limit." },

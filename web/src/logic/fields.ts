@@ -137,6 +137,7 @@ export const SECTIONS: Section[] = [
     hint: "What it asks of its callers. In force for all revisions as soon as it is applied.",
     fields: [
       field("access.auth", "A caller proves", { options: [["none", "nothing"], ["key", "that it has a key of the function"], ["jwt", "that it has a token of an issuer"]] }),
+      field("access.allow", "Functions that may call it", { fallback: "every one" }),
       field("access.networks", "Networks it may be called from", { fallback: "anywhere" }),
       field("access.rate", "Calls a second, of all callers"),
       field("access.burst", "Of these at once"),

@@ -84,6 +84,8 @@ gateless_common::settings!(access => object
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         jwt: Option<Jwt> = None,
+        /// Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (of its namespace), `*.NAMESPACE`; at most 64. Empty: every one.
+        allow: Vec<String> = Vec::new(),
         /// Where a call from outside may come from; at most 64. Empty: anywhere.
         networks: Vec<String> = Vec::new(),
         /// Which pages of other sites browsers let call it.

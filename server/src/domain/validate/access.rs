@@ -1,11 +1,12 @@
 //! Whom a function takes calls from: who has a token of its issuer, networks, and pages of other sites.
 
+use gateless_common::callers::Allowed;
 use gateless_common::network::Network;
 use gateless_common::url::check_confidential;
 
 use super::Faults;
 use crate::domain::document::pointer_segment;
-use crate::domain::spec::{Access, Auth, Cors, Jwt};
+use crate::domain::spec::{Access, Auth, Cors, Jwt, Visibility};
 
 /// Entries of each list.
 const MAX_ENTRIES: usize = 64;
@@ -14,7 +15,17 @@ const MAX_ENTRY_BYTES: usize = 256;
 /// A day: browsers ask again sooner than this, whatever is written.
 const MAX_AGE_SECONDS: u32 = 86_400;
 
-pub(super) fn check(faults: &mut Faults, access: &Access) {
+pub(super) fn check(faults: &mut Faults, access: &Access, visibility: Visibility) {
+    // Which namespace a name without one is of makes no difference to its form.
+    let caller = |text: &str| match Allowed::parse(text, "default") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    entries(faults, "/spec/access/allow", &access.allow, caller);
+    if !access.allow.is_empty() && visibility == Visibility::Public {
+        let why = "names functions, but anyone may call this one: set visibility to cluster_only";
+        faults.add("/spec/access/allow", why);
+    }
     let network = |text: &str| text.parse::<Network>().map(drop).map_err(|e| e.to_string());
     entries(faults, "/spec/access/networks", &access.networks, network);
     if let Some(cors) = &access.cors {
@@ -192,6 +203,7 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let access = Access {
+            allow: vec!["orders".into(), "*.shop".into(), "a.b.c".into()],
             networks: vec!["10.0.0.0/8".into(), "nowhere".into()],
             cors: Some(Cors {
                 origins: vec!["*".into(), String::new()],
@@ -203,7 +215,7 @@ mod tests {
             ..Access::default()
         };
         let mut faults = Faults::default();
-        check(&mut faults, &access);
+        check(&mut faults, &access, Visibility::Public);
         let pointers: Vec<_> = faults
             .0
             .iter()
@@ -212,6 +224,8 @@ mod tests {
         assert_eq!(
             pointers,
             [
+                "/spec/access/allow/2",
+                "/spec/access/allow",
                 "/spec/access/networks/1",
                 "/spec/access/cors/origins/1",
                 "/spec/access/cors/methods/0",
@@ -220,7 +234,13 @@ mod tests {
             ]
         );
         let mut none = Faults::default();
-        check(&mut none, &Access::default());
+        check(&mut none, &Access::default(), Visibility::Public);
+        let allow = vec!["orders".into(), "*".into()];
+        let some = Access {
+            allow,
+            ..Access::default()
+        };
+        check(&mut none, &some, Visibility::ClusterOnly);
         assert!(none.finish().is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::access::{Access, Issuer};
+use crate::callers::Allowed;
 use crate::config::Scaling;
 use crate::fixture;
 use crate::limit::Rate;
@@ -44,11 +45,11 @@ const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 fn every_identity() -> Vec<Identity> {
     vec![
         Identity::Anonymous,
-        Identity::Function,
+        Identity::Function(None),
         Identity::Sidecar(None),
         Identity::Sidecar(Some(NodeId::new("a"))),
         Identity::Queue(Maker::Anonymous),
-        Identity::Queue(Maker::Function),
+        Identity::Queue(Maker::Function(None)),
         Identity::Queue(Maker::Trigger),
         Identity::Queue(Maker::Unknown),
         Identity::Trigger,
@@ -85,9 +86,9 @@ fn cluster_only_function_is_out_of_reach_from_outside_alone() {
         check(Visibility::ClusterOnly, outside, Err(Refused::ClusterOnly));
     }
     for identity in [
-        Identity::Function,
+        Identity::Function(None),
         Identity::Sidecar(Some(NodeId::new("a"))),
-        Identity::Queue(Maker::Function),
+        Identity::Queue(Maker::Function(None)),
         Identity::Queue(Maker::Unknown),
         Identity::Trigger,
     ] {
@@ -102,7 +103,7 @@ fn what_is_done_on_a_callers_behalf_has_that_callers_rights() {
         let kept = Identity::Queue(identity.maker());
         assert_eq!(kept.maker().acts_as(), Identity::Anonymous);
     }
-    for identity in [Identity::Function, Identity::Trigger] {
+    for identity in [Identity::Function(None), Identity::Trigger] {
         assert_eq!(identity.maker().acts_as(), identity);
     }
     assert_eq!(Maker::Unknown.acts_as(), Identity::Anonymous);
@@ -161,7 +162,7 @@ fn call_is_counted_where_it_comes_in_and_nowhere_else() {
         policy.check(first.get()).unwrap();
         let second = policy.admit(call(), now);
         match identity {
-            Identity::Anonymous | Identity::Function => {
+            Identity::Anonymous | Identity::Function(_) => {
                 assert_eq!(first.left().unwrap().calls, 0);
                 let refused = Refused::Rate(Left {
                     limit: 1,
@@ -268,4 +269,73 @@ fn what_a_key_opened_ends_with_the_key_and_what_a_token_opened_with_its_issuer()
     check(&issuer("https://a.example"), &token, Standing::Good);
     check(&issuer("https://b.example"), &token, Standing::Over);
     check(&keys, &token, Standing::Over);
+}
+
+#[test]
+fn function_for_some_functions_is_called_by_these_and_by_none_that_is_not_known() {
+    let name = |text: &str| text.parse::<FunctionName>().unwrap();
+    let check = |identity: Identity, expected: Result<(), Refused>| {
+        let access = Access {
+            callers: vec![
+                Allowed::parse("orders", "shop").unwrap(),
+                Allowed::parse("*.billing", "shop").unwrap(),
+            ],
+            ..Access::default()
+        };
+        let function = Function {
+            access,
+            visibility: Visibility::ClusterOnly,
+            ..fixture::function("hello", Scaling::default())
+        };
+        let call = Call {
+            function,
+            identity: identity.clone(),
+            client: None,
+            proof: None,
+            buckets: None,
+        };
+        let admitted = Policy::default().admit(call, Time::ZERO).map(|_| ());
+        assert_eq!(admitted, expected, "{identity:?}");
+    };
+    let refused = |text| Err(Refused::Function(name(text)));
+    for (caller, expected) in [
+        ("shop/orders", Ok(())),
+        ("billing/any", Ok(())),
+        ("billing/orders", Ok(())),
+        ("default/orders", refused("default/orders")),
+        ("shop/orders-2", refused("shop/orders-2")),
+    ] {
+        check(Identity::Function(Some(name(caller))), expected.clone());
+        // It is the same for a call of it that waited in the queue.
+        check(
+            Identity::Queue(Maker::Function(Some(name(caller)))),
+            expected,
+        );
+    }
+    check(Identity::Function(None), Err(Refused::UnknownFunction));
+    check(
+        Identity::Queue(Maker::Function(None)),
+        Err(Refused::UnknownFunction),
+    );
+    check(Identity::Anonymous, Err(Refused::ClusterOnly));
+    // Whoever wrote the trigger, and the sidecar that the call came to, have said so.
+    check(Identity::Trigger, Ok(()));
+    check(Identity::Sidecar(None), Ok(()));
+}
+
+#[test]
+fn known_functions_are_counted_each_for_itself() {
+    let buckets = RefCell::new(Buckets::new(None, Rate::new(1.0, 1)).unwrap());
+    let call = |caller: &str| Call {
+        function: fixture::function("hello", Scaling::default()),
+        identity: Identity::Function(Some(caller.parse().unwrap())),
+        client: Some(CLIENT),
+        proof: None,
+        buckets: Some(&buckets),
+    };
+    let policy = Policy::default();
+    let passes = |caller| policy.admit(call(caller), Time::ZERO).is_ok();
+    assert!(passes("shop/orders"));
+    assert!(passes("shop/billing"));
+    assert!(!passes("shop/orders"));
 }

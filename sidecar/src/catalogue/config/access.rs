@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gateless_common::settings;
 use gateless_core::access::{Access, Auth, Cors, Issuer, Key};
+use gateless_core::callers::Allowed;
 use gateless_core::limit::Rate;
 use gateless_core::network::Network;
 use gateless_proto::v1;
@@ -23,7 +24,7 @@ macro_rules! ranges {
 }
 
 /// Converts them; a server that says none asks nothing.
-pub(super) fn access(wire: Option<&v1::Access>) -> Result<Access, Error> {
+pub(super) fn access(wire: Option<&v1::Access>, namespace: &str) -> Result<Access, Error> {
     let Some(wire) = wire else {
         return Ok(Access::default());
     };
@@ -35,9 +36,16 @@ pub(super) fn access(wire: Option<&v1::Access>) -> Result<Access, Error> {
         };
         text.parse::<Network>().map_err(bad)
     };
+    let caller = |(index, text): (usize, &String)| {
+        let bad = |e: gateless_core::callers::Invalid| {
+            Error::new(format!("allow[{index}]"), e.to_string())
+        };
+        Allowed::parse(text, namespace).map_err(bad)
+    };
+    let callers = wire.allow.iter().enumerate().map(caller);
     let networks = wire.networks.iter().enumerate().map(network);
     Ok(Access {
-        auth: match (&wire.jwt, wire.needs_key) {
+        auth: match (&wire.jwt, wire.needs_key && !wire.needs_no_key) {
             (Some(jwt), _) => Auth::Jwt(Arc::new(issuer(jwt).map_err(at)?)),
             (None, true) => Auth::Key(
                 wire.keys
@@ -48,6 +56,7 @@ pub(super) fn access(wire: Option<&v1::Access>) -> Result<Access, Error> {
             ),
             (None, false) => Auth::None,
         },
+        callers: callers.collect::<Result<_, _>>().map_err(at)?,
         networks: networks.collect::<Result<_, _>>().map_err(at)?,
         rate: Rate::new(wire.rate, wire.burst),
         caller_rate: Rate::new(wire.caller_rate, wire.caller_burst),

@@ -21,6 +21,9 @@ const DESCENDANTS: usize = 16;
 /// In which a launcher has ended what it started, at a start of the sidecar.
 const LAUNCHERS_SECONDS: i64 = 10;
 
+/// Processes looked at below a leader for one that has a socket.
+const MOST_BELOW: usize = 1_024;
+
 /// Identifies this boot; a pid with its start time is unique within one.
 pub(super) use gateless_common::io::boot_id;
 
@@ -273,6 +276,19 @@ fn below(leader: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
             .any(|pid| pid == leader)
     };
     parents.keys().copied().filter(is_below).collect()
+}
+
+/// Whether a leader or a process below it has this socket open. What has left it, for the host's first process, is not found.
+pub(super) fn has_below(leader: i32, inode: u64) -> bool {
+    let (mut next, mut seen) = (vec![leader], 0);
+    while let Some(pid) = next.pop().filter(|_| seen < MOST_BELOW) {
+        if has_socket(pid, inode).unwrap_or(false) {
+            return true;
+        }
+        next.extend(children(pid));
+        seen += 1;
+    }
+    false
 }
 
 fn has_socket(pid: i32, inode: u64) -> io::Result<bool> {

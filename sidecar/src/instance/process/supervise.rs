@@ -263,7 +263,11 @@ async fn watch(
     asked: Time,
 ) -> End {
     let leader = running.pid.as_raw_nonzero().get();
-    stop.leader.store(leader, Ordering::Relaxed);
+    if let Some(user) = inner.config.sandbox.user(running.manifest.port) {
+        stop.user.store(user, Ordering::Relaxed);
+    }
+    // Whoever finds the one finds the other.
+    stop.leader.store(leader, Ordering::Release);
     if let Some(watcher) = running.watcher.take().filter(|_| !ready)
         && let Some(end) = until_ready(inner, &mut running, watcher, stop, asked).await
     {

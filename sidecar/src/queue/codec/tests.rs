@@ -1,5 +1,7 @@
 //! What is written is read again, also as earlier versions wrote it, and what is no value is damage.
 
+use gateless_core::policy::Maker;
+
 use super::*;
 
 #[test]
@@ -55,11 +57,13 @@ fn who_made_a_call_is_read_again_also_as_earlier_versions_wrote_it() {
     for maker in [
         Maker::Unknown,
         Maker::Anonymous,
-        Maker::Function,
+        Maker::Function(None),
+        Maker::Function(Some(FunctionName::new("shop", "orders").unwrap())),
         Maker::Trigger,
     ] {
         for key in [None, Some("ann".into())] {
             let source = Some("2001:db8::1".parse().unwrap());
+            let maker = maker.clone();
             let principal = Principal { maker, key, source };
             let head = Head::new(&record(principal.clone()), Time::ZERO).to_bytes();
             let head = Head::from_bytes(&head).unwrap();

@@ -90,7 +90,7 @@ pub(in crate::queue) async fn same_key_is_the_same_call_and_another_body_is_refu
     // And so is another caller's, whatever it is used for.
     for (key, digest) in [(None, 2), (Some("ann".into()), 3), (Some("bob".into()), 1)] {
         let principal = Principal {
-            maker: Maker::Function,
+            maker: Maker::Function(None),
             key,
             source: None,
         };

@@ -42,7 +42,13 @@ fn admitted(parts: request::Parts, body: &'static str) -> Admitted<Call> {
     registry.change([Arc::new(function())], []);
     let function = registry.function(&function().name).unwrap();
     let payload = Payload::Whole(body.into());
-    let call = Call::new(function, Identity::Function, parts, payload, Caller(0));
+    let call = Call::new(
+        function,
+        Identity::Function(None),
+        parts,
+        payload,
+        Caller(0),
+    );
     Policy::default().admit(call, Time::ZERO).unwrap()
 }
 

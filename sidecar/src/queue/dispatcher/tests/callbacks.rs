@@ -145,7 +145,7 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
         source,
         ..Maker::Anonymous.into()
     };
-    for principal in [outsider.clone(), Maker::Function.into()] {
+    for principal in [outsider.clone(), Maker::Function(None).into()] {
         let record = Record {
             callback: Some("/function/inner".into()),
             principal,
@@ -156,7 +156,7 @@ async fn callback_to_a_function_has_the_rights_of_whoever_made_the_call() {
         assert_eq!(view.callback_error, "it was answered with 403");
     }
     let path = || "/function/inner".to_owned();
-    let expected = [(outsider, path()), (Maker::Function.into(), path())];
+    let expected = [(outsider, path()), (Maker::Function(None).into(), path())];
     assert_eq!(*functions.0.lock().unwrap(), expected);
     dispatcher.stop(Duration::from_secs(9)).await;
 }
