@@ -65,6 +65,16 @@ names! {
     DURATION_SECONDS = "x-duration-seconds";
 }
 
+// With a callback that is signed (Standard Webhooks).
+names! {
+    /// The call's id, the same at every try.
+    WEBHOOK_ID = "webhook-id";
+    /// Seconds since 1970 when it was sent.
+    WEBHOOK_TIMESTAMP = "webhook-timestamp";
+    /// `v1,` and a MAC in base64, for each key.
+    WEBHOOK_SIGNATURE = "webhook-signature";
+}
+
 // Between sidecars, and between server and sidecar.
 names! {
     /// The node that holds a call which comes through another, to be told of room for it: no proof of anything.

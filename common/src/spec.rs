@@ -379,7 +379,7 @@ pub static SECTIONS: LazyLock<[Section; 10]> = LazyLock::new(|| {
         section(
             "async",
             "How queued (asynchronous) calls are delivered.",
-            &[],
+            &shaped::ASYNC,
             crate::settings!(async => table),
         ),
     ]

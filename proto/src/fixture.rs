@@ -63,7 +63,9 @@ pub fn function(name: &str, command: &[&str]) -> v1::Function {
         candidate_settle_ms: 0,
         gave_back_at_ms: 0,
         visibility: v1::Visibility::Public.into(),
-        r#async: Some(gateless_common::settings!(async => message AsyncPolicy {})),
+        r#async: Some(gateless_common::settings!(async => message AsyncPolicy {
+            callback_signing: String::new(),
+        })),
         generation: 1,
     }
 }

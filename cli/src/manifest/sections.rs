@@ -202,7 +202,10 @@ settings!(scaling => section
 
 settings!(async => section
     /// `[async]`
-    Async {}
+    Async {
+        /// "SECRET/KEY" whose keys sign callbacks [default: they are not signed].
+        callback_signing: String,
+    }
 );
 
 settings!(wasm => section

@@ -92,6 +92,17 @@ pub fn check_secret_key(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A secret and one of its keys, written `SECRET/KEY`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn secret_and_key(text: &str) -> Result<(&str, &str), &'static str> {
+    let (secret, key) = text.split_once('/').ok_or("must be SECRET/KEY")?;
+    check_label(secret)?;
+    check_secret_key(key)?;
+    Ok((secret, key))
+}
+
 /// Whether `text` is `digits` lower-case hex digits and nothing else.
 #[must_use]
 pub fn is_hex(text: &str, digits: usize) -> bool {

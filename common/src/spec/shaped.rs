@@ -207,6 +207,18 @@ pub(super) static LIVENESS: [Field; 1] = [bounded(
     ),
 )];
 
+/// Fields of `async`.
+pub(super) static ASYNC: [Field; 1] = [bounded(
+    "a secret of the namespace",
+    field(
+        "async",
+        "callback_signing",
+        "callback_signing",
+        Unit::Text,
+        "`SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed.",
+    ),
+)];
+
 /// Fields of `scaling`.
 pub(super) static SCALING: [Field; 1] = [or(
     Value::Text("concurrency"),

@@ -302,6 +302,19 @@ impl Spec {
         spec
     }
 
+    /// Every secret that it names.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let own = self.secrets.iter().map(|reference| &*reference.secret);
+        own.chain(self.callback_signing().map(|(secret, _)| secret))
+    }
+
+    /// The secret, and the key of it, that callbacks are signed by.
+    #[must_use]
+    pub fn callback_signing(&self) -> Option<(&str, &str)> {
+        let signing = self.async_policy.callback_signing.as_deref()?;
+        gateless_common::name::secret_and_key(signing).ok()
+    }
+
     /// Every setting with its value, in the table's order.
     pub fn settings(&self) -> impl Iterator<Item = (&'static Field, Value)> {
         let process = self.process.iter().flat_map(Process::settings);

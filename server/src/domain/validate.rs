@@ -231,6 +231,10 @@ fn check_secrets(faults: &mut Faults, secrets: &[SecretRef], env: &BTreeMap<Stri
 }
 
 fn check_backoff(faults: &mut Faults, policy: &AsyncPolicy) {
+    if let Some(signing) = &policy.callback_signing {
+        let named = name::secret_and_key(signing).map(drop);
+        faults.check("/spec/async/callback_signing", named);
+    }
     if policy.backoff_base_ms > policy.backoff_max_ms {
         faults.add(
             "/spec/async/backoff_base_ms",

@@ -45,6 +45,22 @@ impl Service {
             }
             rests_on.push(Check::new(key, Expect::At(entry.revision)));
         }
+        if let Some((secret, key)) = spec.callback_signing() {
+            let stored = keys::secret(namespace, secret);
+            let pointer = "/spec/async/callback_signing";
+            match self.store.get(&stored).await? {
+                None => faults.add(
+                    pointer,
+                    format_args!("there is no secret {secret} in {namespace}"),
+                ),
+                Some(entry) => {
+                    if !parse::<SecretRecord>(&entry)?.value.data.contains_key(key) {
+                        faults.add(pointer, format_args!("secret {secret} has no key {key}"));
+                    }
+                    rests_on.push(Check::new(stored, Expect::At(entry.revision)));
+                }
+            }
+        }
         if environment > MAX_ENVIRONMENT_BYTES {
             let detail = format_args!(
                 "with /spec/env they make an environment of {environment} bytes; at most \

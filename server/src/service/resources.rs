@@ -295,5 +295,7 @@ fn scaling(spec: &Spec) -> proto::Scaling {
 }
 
 fn async_policy(spec: &Spec) -> proto::AsyncPolicy {
-    gateless_common::settings!(async => message AsyncPolicy, spec.async_policy, {})
+    gateless_common::settings!(async => message AsyncPolicy, spec.async_policy, {
+        callback_signing: spec.async_policy.callback_signing.clone().unwrap_or_default(),
+    })
 }

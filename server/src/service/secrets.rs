@@ -196,7 +196,7 @@ impl Service {
                 let found = self.load::<Revision>(&key).await?;
                 specs.extend(found.map(|revision| revision.value.spec));
             }
-            let named = |spec: &Spec| spec.secrets.iter().any(|s| s.secret == secret);
+            let named = |spec: &Spec| spec.secret_names().any(|name| name == secret);
             if specs.iter().any(named) {
                 users.push(function.name);
             }

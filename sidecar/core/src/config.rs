@@ -45,6 +45,8 @@ pub struct Function {
     pub access: Access,
     /// How queued calls are delivered.
     pub async_policy: AsyncPolicy,
+    /// The secret, and the key of it, that its callbacks are signed by; `None`: they are not.
+    pub callback_signing: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl Function {

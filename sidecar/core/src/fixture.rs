@@ -90,6 +90,7 @@ pub fn function(name: &str, scaling: Scaling) -> Function {
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,
+        callback_signing: None,
     }
 }
 

@@ -90,6 +90,7 @@ fn function(revision: config::Revision) -> config::Function {
         visibility: config::Visibility::Public,
         access: Access::default(),
         async_policy: config::AsyncPolicy::DEFAULT,
+        callback_signing: None,
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateless_common::settings;
 use gateless_core::config::{AsyncPolicy, Function, TrafficTarget, Visibility};
-use gateless_core::name::{FunctionName, RevisionName, check_label};
+use gateless_core::name::{FunctionName, RevisionName, check_label, secret_and_key};
 use gateless_proto::v1;
 
 use self::setting::{Kept, check, read};
@@ -142,6 +142,7 @@ pub fn function(wire: &v1::Function) -> Result<Function, Error> {
         visibility,
         access,
         async_policy: async_policy(required(wire.r#async.as_ref(), "async")?)?,
+        callback_signing: callback_signing(wire.r#async.as_ref())?,
     })
 }
 
@@ -177,6 +178,17 @@ fn traffic(wire: &v1::Function) -> Result<Vec<TrafficTarget>, Error> {
         format!("percentages sum to {sum}, not 100")
     })?;
     Ok(targets)
+}
+
+fn callback_signing(wire: Option<&v1::AsyncPolicy>) -> Result<Option<(Arc<str>, Arc<str>)>, Error> {
+    match wire.map_or("", |wire| &wire.callback_signing) {
+        "" => Ok(None),
+        text => {
+            let at = |why: &str| Error::new("async.callback_signing", why.to_owned());
+            let (secret, key) = secret_and_key(text).map_err(at)?;
+            Ok(Some((secret.into(), key.into())))
+        }
+    }
 }
 
 fn async_policy(wire: &v1::AsyncPolicy) -> Result<AsyncPolicy, Error> {

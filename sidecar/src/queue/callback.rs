@@ -12,6 +12,7 @@
 //! with the rights of whoever made the call it tells of.
 
 mod request;
+mod sign;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,9 +20,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use gateless_common::io::unix_now;
 use gateless_core::call::callback::Sent;
 use gateless_core::call::{ERROR_BYTES, retryable_status};
 use gateless_core::egress::Egress;
+use gateless_core::name::FunctionName;
 use gateless_core::policy::Principal;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
@@ -35,6 +38,7 @@ use super::types::Callback;
 use super::work::{Delivery, Update};
 use super::{Error, Work, attempt, lifecycle};
 use crate::endpoint::egress::{self, Client, Outside};
+pub use sign::Signing;
 
 /// Callbacks under way at once.
 const IN_FLIGHT: usize = 32;
@@ -112,6 +116,8 @@ pub struct Destinations {
     pub functions: Arc<dyn Functions>,
     /// Others.
     pub outside: Outside,
+    /// What a function's callbacks are signed by.
+    pub signing: Arc<dyn Fn(&FunctionName) -> Signing + Send + Sync>,
 }
 
 struct Sender {
@@ -243,7 +249,10 @@ impl Sender {
         check_url(&callback.url, &self.destinations.outside.egress)
             .map_err(|error| Failed::unmade(error.to_string()))?;
         let request = request::of(&callback.url, callback);
-        let request = request.map_err(|error| Failed::made(error.to_string()))?;
+        let mut request = request.map_err(|error| Failed::made(error.to_string()))?;
+        let signing = (self.destinations.signing)(&callback.function);
+        let (id, now) = (callback.id.to_string(), unix_now().0 / 1_000);
+        sign::sign(&mut request, &signing, &id, now).map_err(Failed::unmade)?;
         if callback.url.starts_with('/') {
             return self.call(callback, request).await;
         }

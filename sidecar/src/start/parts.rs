@@ -31,7 +31,7 @@ use crate::instance::Drivers;
 use crate::instance::folder::Folder;
 use crate::instance::logs::{Bounds, Logs};
 use crate::instance::process::{self, ProcessDriver};
-use crate::queue::callback::Destinations;
+use crate::queue::callback::{Destinations, Signing};
 use crate::queue::clock::Clock;
 use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
@@ -164,6 +164,7 @@ pub(super) fn deliver(
     let callbacks = Destinations {
         functions: functions.clone(),
         outside: outside.clone(),
+        signing: signing(control),
     };
     let catalogue = control.catalogue();
     let mut changes = catalogue.clone();
@@ -189,6 +190,23 @@ pub(super) fn deliver(
         }
     });
     (dispatcher, functions)
+}
+
+/// What a function's callbacks are signed by, with the values that its secrets have now.
+fn signing(control: &catalogue::Handle) -> Arc<dyn Fn(&FunctionName) -> Signing + Send + Sync> {
+    let catalogue = control.catalogue();
+    Arc::new(move |name| {
+        let catalogue = catalogue.borrow();
+        let function = catalogue.functions.get(name);
+        let named = function.and_then(|function| function.callback_signing.clone());
+        let Some((secret, key)) = named else {
+            return Signing::None;
+        };
+        match catalogue.secret(name.namespace(), &secret, &key) {
+            Some(value) => Signing::by(value),
+            None => Signing::Missing(format!("there is no {secret}/{key}")),
+        }
+    })
 }
 
 /// From now on what this process sends itself, without a connection, is routed.

@@ -156,6 +156,7 @@ export const SECTIONS: Section[] = [
       field("async.max_age_ms", "Age"),
       field("async.attempt_timeout_ms", "One attempt"),
       field("async.result_ttl_ms", "Results are kept"),
+      field("async.callback_signing", "Callbacks are signed by", { hint: "SECRET/KEY", fallback: "nobody" }),
     ],
   },
 ];

@@ -128,5 +128,10 @@ gateless_common::settings!(scaling => object
 
 gateless_common::settings!(async => object
     /// How queued calls are delivered.
-    AsyncPolicy {}
+    AsyncPolicy {
+        /// `SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        callback_signing: Option<String> = None,
+    }
 );

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 use crate::endpoint::egress::Outside;
-use crate::queue::callback::Functions;
+use crate::queue::callback::{Functions, Signing};
 use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
 use crate::queue::invoke::{Answer, Slot};
 use crate::queue::types::{CallbackState, View};
@@ -63,6 +63,7 @@ fn with_functions(
     let callbacks = Destinations {
         functions,
         outside: Outside::new(Arc::new(Egress::new(vec![loopback])), &[]),
+        signing: Arc::new(|_: &FunctionName| Signing::None),
     };
     Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks, None)
 }

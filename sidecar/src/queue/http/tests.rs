@@ -33,6 +33,7 @@ fn function() -> config::Function {
         visibility: Visibility::Public,
         access: Access::default(),
         async_policy: AsyncPolicy::DEFAULT,
+        callback_signing: None,
     }
 }
 
