@@ -68,7 +68,10 @@ function render(markdown: string, names: string[]): { title: string; html: strin
           const text = this.parser.parseInline(tokens);
           return `<${tag}${name === undefined ? "" : ` data-label="${name}"`}>${text === "" ? "" : `<span>${text}</span>`}</${tag}>`;
         };
-        const row = (cells: Tokens.TableCell[], tag: string) => `<tr>${cells.map((one, index) => cell(one, tag, tag === "td" ? names[index] : undefined)).join("")}</tr>`;
+        const row = (cells: Tokens.TableCell[], tag: string) => {
+          const drawn = cells.map((one, index) => cell(one, tag, tag === "td" ? names[index] : undefined));
+          return `<tr>${drawn.join("")}</tr>`;
+        };
         return `<div class="table"><table><thead>${row(token.header, "th")}</thead><tbody>${token.rows.map((cells) => row(cells, "td")).join("")}</tbody></table></div>\n`;
       },
       code: ({ text }) => `<pre tabindex="0"><code>${text.replace(/&/g, "&amp;").replace(/</g, "&lt;")}</code></pre>\n`,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gateless_tests::{Api, Caller, Process, Spec};
+use gateless_tests::{Api, Caller, Process, Spec, instances};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
@@ -83,6 +83,16 @@ pub(crate) struct Up {
     pub(crate) process: Process,
     pub(crate) authority: Authority,
     pub(crate) folder: TempDir,
+    mark: String,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.process.kill();
+        // What it ran outlives it else, as after any crash.
+        instances::end_all(&self.mark);
+        instances::end_below(self.folder.path());
+    }
 }
 
 const LISTENERS: [&str; 9] = [
@@ -114,11 +124,13 @@ impl Up {
         }
         args.extend(more.iter().map(ToString::to_string));
         let log = folder.path().join("up.log");
-        let process = Process::start("up", &log, &args, &[]).unwrap();
+        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let process = Process::start(&mark, &log, &args, &[]).unwrap();
         Self {
             process,
             authority,
             folder,
+            mark,
         }
     }
 

@@ -31,6 +31,7 @@ export function DeadLetters({ route }: { route: Route }) {
   // One that was replayed stays in the list until it is read again; it is no dead letter any more.
   const items = (calls.value?.items ?? []).filter((call) => call.state === "dead");
   const selection = useSelection(items.map((call) => call.id));
+  const chosen = items.filter((call) => selection.has(call.id));
   const names = name ? [name] : [...new Set(items.map((call) => call.function))];
   const every = names.map((fn): Part => [fn, null]);
   const of = names.length > MAX_NAMED ? `of ${names.length} functions` : `of ${names.join(", ")}`;
@@ -50,7 +51,7 @@ export function DeadLetters({ route }: { route: Route }) {
                 Purge all
               </button>
               {selection.size > 0 ? (
-                <button type="button" class="primary" onClick={() => replay({ parts: byFunction(items.filter((call) => selection.has(call.id))), which: "that are chosen" })}>
+                <button type="button" class="primary" onClick={() => replay({ parts: byFunction(chosen), which: "that are chosen" })}>
                   Replay {selection.size}
                 </button>
               ) : (

@@ -12,7 +12,8 @@ export function Attempts({ call }: { call: Invocation }) {
     <section class="card" aria-labelledby="attempts">
       <header>
         <h2 id="attempts">Attempts</h2>
-        {call.finished_at ? <span class="hint">over after {millis(Date.parse(call.finished_at) - begin)}</span> : <span class="hint count">goes on</span>}
+        {call.finished_at && <span class="hint">over after {millis(Date.parse(call.finished_at) - begin)}</span>}
+        {!call.finished_at && <span class="hint count">goes on</span>}
       </header>
       {call.attempts.length === 0 && <p class="nothing">None yet.</p>}
       <ol class="attempts">

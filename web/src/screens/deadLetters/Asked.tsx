@@ -67,7 +67,8 @@ export function AskPurge({ ns, parts, which, onClose, onDone }: Props) {
       }}
     >
       <p role="status">
-        {dead === undefined ? "Every one" : plural(dead, NOUN)} {which} would be deleted, with {dead === 1 ? "its body" : "their bodies"}. This cannot be undone.
+        {dead === undefined ? "Every one" : plural(dead, NOUN)} {which} would be deleted, with {dead === 1 ? "its body" : "their bodies"}. This
+        cannot be undone.
       </p>
     </Confirm>
   );

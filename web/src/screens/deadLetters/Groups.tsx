@@ -78,7 +78,13 @@ export function Groups({ ns, items, mayInvoke, onChanged }: Props) {
         })}
       </Table>
       {rest && (
-        <AskReplay ns={ns} parts={byFunction(rest.calls)} which={`of ${rest.function} that died of the same`} onClose={() => askFor(null)} onDone={onChanged} />
+        <AskReplay
+          ns={ns}
+          parts={byFunction(rest.calls)}
+          which={`of ${rest.function} that died of the same`}
+          onClose={() => askFor(null)}
+          onDone={onChanged}
+        />
       )}
     </>
   );
