@@ -171,6 +171,9 @@ impl Homes {
         if names.iter().all(Option::is_none) || live.len() < 2 {
             return self.take_here(group.calls, false).await;
         }
+        if self.are_settled_here(&names).await? {
+            return self.take_here(group.calls, false).await;
+        }
         let order = keys::order(&group.home, &live);
         let mut passed = Vec::new();
         while let Next::Forward(home) = keys::next(&order, &self.node, &passed) {
@@ -306,6 +309,15 @@ impl Homes {
     ) -> Result<Taken, Error> {
         let accepted = self.queue.inbox.accept_many(calls).await?;
         Ok(Taken { accepted, unsure })
+    }
+
+    /// Whether calls of these keys were begun here, as by a version for which a key was its sidecar's: they never yield, so
+    /// nobody else needs to be asked, and who is the home by now may not know them.
+    async fn are_settled_here(&self, names: &[Option<KeyName>]) -> Result<bool, Error> {
+        let known = self.find_here(names).await?;
+        let is_begun = |known: Option<Known>| known.is_some_and(|known| known.begun);
+        let mut keyed = names.iter().zip(known).filter(|(name, _)| name.is_some());
+        Ok(keyed.all(|(_, known)| is_begun(known)))
     }
 
     async fn find_here(&self, names: &[Option<KeyName>]) -> Result<Vec<Option<Known>>, Error> {

@@ -338,8 +338,12 @@ impl Inbox for Local {
             let taken = self.take_in(accepts);
             let limit = self.shared.config.commit_timeout;
             let taken = tokio::time::timeout(limit, taken).await;
-            let taken =
-                taken.map_err(|_| Error::Unavailable("its disk does not answer".into()))??;
+            let taken = taken.map_err(|_| {
+                Error::Unavailable(
+                    "its disk does not answer; the calls may be taken all the same once it does"
+                        .into(),
+                )
+            })??;
             let accepted = |taken: Taken| self.accepted(taken.key, taken.replayed);
             Ok(taken.into_iter().map(accepted).collect())
         })

@@ -244,3 +244,18 @@ async fn a_call_is_made_when_nobody_can_be_asked() {
     assert!(!cluster.yields(0, &call.id).await);
     assert_eq!(cluster.calls(), 1);
 }
+
+#[tokio::test]
+async fn a_call_that_was_begun_where_its_key_comes_in_again_is_that_keys_whoever_the_home_is() {
+    let cluster = Cluster::of(4);
+    // As a version took it for which a key was its sidecar's.
+    let there = cluster.at(3);
+    let taken = vec![(admitted(keyed("a", "k", 1)), AsyncPolicy::DEFAULT)];
+    let before = there.queue.inbox.accept_many(taken).await.unwrap();
+    let id = &before[0].id;
+    there.queue.calls.cancel(id).await.unwrap();
+    let (again, unsure) = cluster.send(3, 1).await.unwrap();
+    assert_eq!((&again.id, again.replayed, unsure), (id, true, false));
+    let error = cluster.send(3, 2).await.unwrap_err();
+    assert_eq!(error.code(), Code::IdempotencyKeyReused);
+}

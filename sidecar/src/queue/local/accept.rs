@@ -181,6 +181,12 @@ impl Batch<'_> {
         self.batch.insert(&engine.open, key, stored.to_bytes());
         if let Some((name, digest)) = accept.idempotency {
             let value = [&key[..], &digest].concat();
+            let former = former_idempotency_key(&name);
+            // A version before this one looks there, should the sidecar be set back to it. What it wrote itself stays.
+            if found(engine, &former).is_ok_and(|other| other.is_none()) {
+                self.batch
+                    .insert(&engine.idempotency, former, value.clone());
+            }
             self.batch
                 .insert(&engine.idempotency, idempotency_key(&name), value);
             self.idempotency.insert(name, Some((key, digest)));

@@ -86,3 +86,15 @@ async fn the_queue_of_a_released_version_goes_on() {
     drop(due);
     queue.close().await;
 }
+
+#[tokio::test]
+async fn a_released_version_finds_the_call_of_a_key_that_this_one_took() {
+    let fixture = Fixture::new(|_| {});
+    let call = keyed("a", "key", 7);
+    let name = call.key_name().unwrap();
+    let id = fixture.accept(call).await.unwrap().id;
+    let engine = fixture.queue.shared.engine.load_full().unwrap();
+    let former = engine::former_idempotency_key(&name);
+    let found = accept::found(&engine, &former).unwrap();
+    assert_eq!(found, Some((id.key(), [7; 32])));
+}
