@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use gateless_tests::call::send;
-use gateless_tests::{Caller, Cluster, Spec};
+use gateless_tests::fsync_gate::FsyncGate;
+use gateless_tests::{Caller, Cluster, Load, Spec};
 use http::Method;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -170,4 +171,47 @@ async fn invariant_11_a_deadline_holds_whoever_stalls() {
         another || [502, 503, 504].contains(&answer.status),
         "{answer:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_that_stalls_takes_no_call_to_keep_and_stops_no_other() {
+    let mut cluster = Cluster::small().await;
+    cluster.deploy("job", Spec::new()).await;
+    let gate = FsyncGate::new(cluster.folder(), &cluster.sidecars[0].data().join("queue"));
+    cluster.sidecars[0].env = gate.env();
+    cluster.sidecars[0].restart();
+    cluster.settled().await;
+    let caller = cluster.sidecars[0].public();
+    let path = "/async-function/job/";
+    let before = caller.try_post(path, "before", Vec::new()).await;
+    let before = before.unwrap().expect(202);
+    assert_eq!(caller.ended(before.header("x-call-id")).await, "succeeded");
+    gate.close();
+    let kept = (0..5).map(|n| {
+        let (caller, id) = (caller.clone(), format!("stalled-{n}"));
+        tokio::spawn(async move { caller.try_post(path, &id, Vec::new()).await })
+    });
+    let kept: Vec<_> = kept.collect();
+    let others = std::slice::from_ref(&caller);
+    let sync = Load::start(&Method::POST, others, "/function/job/", 2);
+    // Its bound is its own: the client here waits for twice as long.
+    for call in kept {
+        let answer = call.await.unwrap().unwrap();
+        let refused = answer.problem(503, "queue_unavailable");
+        assert!(refused.text().contains("disk"), "{}", refused.text());
+        assert_eq!(refused.header("x-call-id"), "");
+    }
+    assert!(gate.was_hit(), "nothing was synced at all");
+    // Calls that need no disk went on all the while, and do.
+    sync.more(50).await;
+    for outcome in sync.stop().await {
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+    gate.open();
+    let after = gateless_tests::eventually("the queue takes calls again", async || {
+        let answer = caller.try_post(path, "after", Vec::new()).await;
+        answer.ok().filter(|a| a.status == 202).ok_or("none")
+    });
+    let after = after.await;
+    assert_eq!(caller.ended(after.header("x-call-id")).await, "succeeded");
 }
