@@ -171,7 +171,9 @@ async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<B
     if HUNG.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
-    if let Some(id) = test_id(&request) {
+    let id = test_id(&request);
+    let began = since_epoch();
+    if let Some(id) = &id {
         let revision = env("K_REVISION").unwrap_or_default();
         let line = format!("{id} {} {revision} {now}\n", std::process::id());
         append("SEEN_FILE", &line);
@@ -181,12 +183,21 @@ async fn serve(load: Arc<Load>, request: Request<Incoming>) -> Result<Response<B
         "/work" => work(request, in_flight).await,
         _ => answer(&load, request, &in_flight).await,
     };
+    if id.is_some() {
+        append("BUSY_FILE", &format!("{began} {}\n", since_epoch()));
+    }
     let headers = response.headers_mut();
     headers.insert("x-test-pid", HeaderValue::from(std::process::id()));
     if let Ok(value) = HeaderValue::from_str(&env("GATELESS_NODE").unwrap_or_default()) {
         headers.insert("x-test-node", value);
     }
     Ok(response)
+}
+
+/// Microseconds of the wall clock.
+fn since_epoch() -> u128 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_micros()
 }
 
 /// What a test calls the request by; one a trigger made, by its trigger and idempotency key.
