@@ -6,6 +6,10 @@ PROFILE ?= demo
 # Of `make chaos`.
 SEEDS ?= 20
 FROM ?= 1
+# Of `make chaos` and `make upgrade`: `DOCS=--update-docs` writes what they print into docs/faults.md.
+DOCS ?=
+# Of `make upgrade`: the version before this one, a commit of this repository.
+PREVIOUS ?= $(shell cat tests/previous-version)
 DASHBOARD := --features gateless/dashboard
 GATELESS := $(TARGET)/debug/gateless
 SDK_PACKAGES := sdk/typescript/node_modules/.package-lock.json
@@ -15,7 +19,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json openapi/sidecar.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
 
-.PHONY: demo build dist packages test chaos test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
+.PHONY: demo build dist packages test chaos upgrade test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -37,11 +41,27 @@ test: check tools-test fault-tools debug
 	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
 
-## chaos: SEEDS=20 seeds of faults from FROM=1 on, every scenario and the overload, on a network of hosts (docs/faults.md)
+## chaos: SEEDS=20 seeds of faults from FROM=1 on, every scenario and the overload on a network of hosts; fails when a goal is missed (docs/faults.md)
 chaos: fault-tools
 	$(NEED) cc cargo
 	$(CARGO) build -p gateless -p gateless-tests
-	$(TARGET)/debug/chaos --seeds $(SEEDS) --from $(FROM)
+	$(TARGET)/debug/chaos --seeds $(SEEDS) --from $(FROM) $(DOCS)
+
+## upgrade: every host from the version before (tests/previous-version, or PREVIOUS=COMMIT) to this one and back, under load (docs/faults.md)
+upgrade: fault-tools target/previous/$(PREVIOUS)/gateless
+	$(NEED) cc cargo
+	$(CARGO) build -p gateless -p gateless-tests
+	$(TARGET)/debug/upgrade --previous target/previous/$(PREVIOUS)/gateless --name $(PREVIOUS) $(DOCS)
+
+# In this version's folder of compiled dependencies, most of which are the same; the next build puts its own binary back.
+target/previous/%/gateless:
+	$(NEED) cc cargo
+	mkdir -p $(@D)
+	rm -rf $(@D)/source
+	git worktree add --force --detach $(@D)/source $*
+	cd $(@D)/source && CARGO_TARGET_DIR=$(abspath $(TARGET)) $(CARGO) build -p gateless
+	cp $(TARGET)/debug/gateless $@
+	git worktree remove --force $(@D)/source
 
 ## test-fresh: both commands of the README on a new Debian 12 that has nothing but git, make, curl and rustup (or FRESH="web build")
 test-fresh:

@@ -98,6 +98,20 @@ impl Api {
         self.get(&path).await
     }
 
+    /// The state of an async call as the server tells it; `unknown` when no sidecar has it, and what was said instead
+    /// when it cannot tell.
+    pub async fn state_of(&self, function: &str, id: &str) -> String {
+        let path = format!("{}/invocations/{id}", Self::path(function));
+        match self.try_send(Method::GET, &path, None).await {
+            Ok((404, _)) => "unknown".to_owned(),
+            Ok((_, answer)) => match answer["state"].as_str() {
+                Some(state) => state.to_owned(),
+                None => answer.to_string(),
+            },
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// The function's document.
     pub async fn function(&self, name: &str) -> Value {
         self.get(&Self::path(name)).await

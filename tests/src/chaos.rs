@@ -4,21 +4,27 @@
 //! Everything here runs in the test's own [`world`](crate::world). A seed gives the plan, never the
 //! interleaving: the same seed does the same things at the same times to processes that are as free as ever.
 
+mod document;
 mod fault;
+mod goal;
 mod injector;
 mod overload;
 mod plan;
 mod run;
 mod scenario;
 mod table;
+mod upgrade;
 mod workload;
 
+pub use self::document::write;
 pub use self::fault::Fault;
+pub use self::goal::{Goal, of_fault, of_overload};
 pub use self::overload::{Overload, overload};
 pub use self::plan::{Plan, Step};
 pub use self::run::{Report, run_seed};
 pub use self::scenario::{SCENARIOS, Scenario, run_scenario};
-pub use self::table::{Figures, table};
+pub use self::table::{Figures, Row, faults, overloads, seeds, upgrades};
+pub use self::upgrade::{Upgrade, upgrade};
 
 /// Sidecars of every cluster here, a host each.
 pub const SIDECARS: usize = 4;

@@ -36,8 +36,8 @@ pub fn check(history: &History) -> Vec<Violation> {
     let mut found = Vec::new();
     for call in &history.calls {
         let verdict = match call.kind {
-            Kind::Async => accepted(history, call, times(call)),
-            Kind::Get | Kind::Post => served(history, call, times(call)),
+            Kind::Async | Kind::Keyed => accepted(history, call, times(call)),
+            Kind::Get | Kind::Post | Kind::Stream => served(history, call, times(call)),
             Kind::Flood => None,
         };
         found.extend(
@@ -84,11 +84,12 @@ fn accepted(history: &History, call: &Call, times: usize) -> Option<Violation> {
 
 /// 4: the function never saw what was refused, and nothing twice that may not be repeated.
 fn refused(history: &History, call: &Call, times: usize) -> Option<Violation> {
-    let may_be_repeated = call.kind == Kind::Get && hit(history, call).next().is_some();
-    let is_sync = call.kind != Kind::Async;
+    let is_get = matches!(call.kind, Kind::Get | Kind::Stream);
+    let may_be_repeated = is_get && hit(history, call).next().is_some();
+    let is_sync = !call.kind.is_queued();
     let what = if call.outcome.is_refusal() && times > 0 && !may_be_repeated {
         format!("{} was refused and seen: {:?}", call.id, call.outcome)
-    } else if is_sync && call.kind != Kind::Get && times > 1 {
+    } else if is_sync && !is_get && times > 1 {
         format!("{} was seen {times} times", call.id)
     } else {
         return None;

@@ -17,10 +17,11 @@ use crate::disk::Disk;
 use crate::fake_server::FakeServer;
 use crate::instances::{self, Instance};
 use crate::network::{Network, Place};
-use crate::process::{MARK, Process};
+use crate::process::{MARK, Process, gateless_bin};
 use crate::sidecar::Sidecar;
 use crate::spec::Spec;
 use crate::wait::{eventually, when};
+use crate::wall_clock::{WallClock, WallClocks};
 
 /// What a cluster is made of.
 #[derive(Debug, Clone, Copy)]
@@ -50,10 +51,14 @@ pub struct Cluster {
     pub server: Option<Process>,
     /// The management API with the first admin's token.
     pub api: Api,
+    /// What the server runs, from its next start on.
+    pub server_program: PathBuf,
     mark: String,
     server_args: Vec<String>,
     /// Of the sidecars, in their order; none on loopback.
     pub disks: Vec<Disk>,
+    /// Wall clocks of the sidecars, in their order, and of the server last; none on loopback.
+    pub clocks: Vec<WallClock>,
     /// What connects the hosts; none on loopback.
     pub network: Option<Network>,
     folder: TempDir,
@@ -65,7 +70,7 @@ impl Cluster {
     /// # Panics
     /// When it does not come up.
     pub async fn start(setup: Setup) -> Self {
-        Self::begin(setup, None).await
+        Self::begin(setup, None, gateless_bin()).await
     }
 
     /// Starts one whose sidecars and server have a host each, the server the last, and whose sidecars
@@ -74,10 +79,18 @@ impl Cluster {
     /// # Panics
     /// When it does not come up, and outside a test's own world.
     pub async fn on_network(setup: Setup) -> Self {
-        Self::begin(setup, Some(Network::new(setup.sidecars + 1))).await
+        Self::of_program(setup, gateless_bin()).await
     }
 
-    async fn begin(setup: Setup, network: Option<Network>) -> Self {
+    /// [`Cluster::on_network`] of a program that may be another version.
+    ///
+    /// # Panics
+    /// When it does not come up, and outside a test's own world.
+    pub async fn of_program(setup: Setup, program: PathBuf) -> Self {
+        Self::begin(setup, Some(Network::new(setup.sidecars + 1)), program).await
+    }
+
+    async fn begin(setup: Setup, network: Option<Network>, program: PathBuf) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("gateless-")
             .tempdir()
@@ -87,7 +100,9 @@ impl Cluster {
         let free = place.free_port();
         let log = folder.path().join("server.log");
         let args = server_args(folder.path(), setup, &free, &free);
-        let server = Process::start_at(&place, &mark, &log, &args, &[]);
+        let clocks = clocks(network.as_ref(), folder.path(), setup.sidecars);
+        let env = clocks.last().map(WallClock::env).unwrap_or_default();
+        let server = Process::start_at(&program, &place, &mark, &log, &args, &env);
         let server = server.unwrap_or_else(|e| panic!("{e}"));
         let (api, grpc) = (server.address("api"), server.address("grpc"));
         let plain = |url: &str| url.split("://").last().unwrap_or_default().to_owned();
@@ -95,9 +110,11 @@ impl Cluster {
             sidecars: Vec::new(),
             api: Api::new(api.clone(), server.admin_token()),
             server: Some(server),
+            server_program: program,
             mark,
             server_args: server_args(folder.path(), setup, &plain(&api), &plain(&grpc)),
             disks: Vec::new(),
+            clocks,
             network,
             folder,
         };
@@ -167,9 +184,14 @@ impl Cluster {
             place: place(self.network.as_ref(), index),
             folder,
             mark: self.mark.clone(),
+            program: self.server_program.clone(),
             common,
             addresses: BTreeMap::new(),
-            env: Vec::new(),
+            env: self
+                .clocks
+                .get(index)
+                .map(WallClock::env)
+                .unwrap_or_default(),
             process: None,
         };
         sidecar.start();
@@ -334,7 +356,15 @@ impl Cluster {
     pub fn start_server(&mut self) {
         let log = self.folder.path().join("server.log");
         let place = place(self.network.as_ref(), self.sidecars.len());
-        let server = Process::start_at(&place, &self.mark, &log, &self.server_args, &[]);
+        let env = self.clocks.last().map(WallClock::env).unwrap_or_default();
+        let server = Process::start_at(
+            &self.server_program,
+            &place,
+            &self.mark,
+            &log,
+            &self.server_args,
+            &env,
+        );
         self.server = Some(server.unwrap_or_else(|e| panic!("{e}")));
     }
 
@@ -352,6 +382,17 @@ impl Cluster {
 /// Of the host with this number, or here where there are none.
 fn place(network: Option<&Network>, host: usize) -> Place {
     network.map_or(Place::Here, |network| network.place(host))
+}
+
+/// Of every sidecar and the server, where each has a host.
+fn clocks(network: Option<&Network>, folder: &Path, sidecars: usize) -> Vec<WallClock> {
+    if network.is_none() {
+        return Vec::new();
+    }
+    let clocks = WallClocks::new(folder);
+    let names = (0..sidecars).map(|n| format!("sidecar-{n}"));
+    let names = names.chain(["server".to_owned()]);
+    names.map(|name| clocks.of(&name)).collect()
 }
 
 fn server_args(folder: &Path, setup: Setup, listen: &str, grpc: &str) -> Vec<String> {

@@ -1,11 +1,11 @@
 //! Holds back every fsync of files below a folder, to see what a process does meanwhile.
 //!
-//! A library to preload, compiled with the C compiler that links Rust programs anyway.
-//! Deliberately changes nothing but when fsync, fdatasync and sync_file_range return.
+//! A library to preload. Deliberately changes nothing but when fsync, fdatasync and sync_file_range return.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use crate::preload;
 
 const SOURCE: &str = r#"
 #define _GNU_SOURCE
@@ -55,16 +55,7 @@ impl FsyncGate {
     /// When there is no C compiler.
     #[must_use]
     pub fn new(folder: &Path, below: &Path) -> Self {
-        let source = folder.join("fsync_gate.c");
-        let library = folder.join("fsync_gate.so");
-        fs::write(&source, SOURCE).unwrap();
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-o"])
-            .args([&library, &source])
-            .arg("-ldl")
-            .status()
-            .unwrap();
-        assert!(compiled.success());
+        let library = preload::compile(folder, "fsync_gate", SOURCE);
         Self {
             library,
             gate: folder.join("fsync-gate"),

@@ -17,8 +17,20 @@ pub enum Kind {
     Post,
     /// Wants a 202 and no more.
     Async,
+    /// As `Async`, with an idempotency key, and made again later with the same.
+    Keyed,
+    /// A GET whose answer goes on for seconds.
+    Stream,
     /// One of a flood, which is meant to be turned away.
     Flood,
+}
+
+impl Kind {
+    /// Whether a 202 is all that is wanted, and the call is for the platform to end.
+    #[must_use]
+    pub fn is_queued(self) -> bool {
+        matches!(self, Self::Async | Self::Keyed)
+    }
 }
 
 /// What a caller got.
@@ -32,6 +44,8 @@ pub enum Outcome {
         detail: String,
         /// `x-call-id`.
         call: String,
+        /// `x-gateless-idempotency`: whether the key may have made another call.
+        unsure: bool,
     },
     /// None: it was broken off, or the caller lost patience.
     Nothing(String),
@@ -57,6 +71,7 @@ impl Outcome {
             code: text("code"),
             detail: text("detail"),
             call: answer.header("x-call-id").to_owned(),
+            unsure: answer.header("x-gateless-idempotency") == "unsure",
         }
     }
 
@@ -120,6 +135,8 @@ impl Call {
 /// What an incident may do to calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Harm {
+    /// Nothing: no call's path leads there.
+    Nothing,
     /// Nothing: the server is no part of a call's path.
     ServerAway,
     /// Nothing, but to calls at the entrance that ends.
@@ -160,6 +177,30 @@ pub struct ColdStart {
     pub computed: (usize, usize),
 }
 
+/// A schedule that fires every so many seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Name of its trigger.
+    pub trigger: String,
+    /// Seconds from one time to the next.
+    pub every: u64,
+    /// The first and the last time that must have been fired, in seconds since the epoch.
+    pub due: (u64, u64),
+}
+
+/// A time in which an entrance was of the version before, for which a key is its sidecar's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Older {
+    /// Number of the sidecar.
+    pub entrance: usize,
+    /// Its node id, which the ids of its calls end in.
+    pub node: String,
+    /// Since the run began.
+    pub from: Duration,
+    /// Since the run began.
+    pub to: Duration,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -176,4 +217,8 @@ pub struct History {
     pub cold: Option<ColdStart>,
     /// Instances started after that.
     pub started: usize,
+    /// When entrances were of the version before.
+    pub older: Vec<Older>,
+    /// What fired meanwhile.
+    pub schedule: Option<Schedule>,
 }

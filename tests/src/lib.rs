@@ -23,10 +23,12 @@ pub mod http;
 pub mod instances;
 pub mod load;
 pub mod network;
+pub mod preload;
 pub mod process;
 pub mod sidecar;
 pub mod spec;
 pub mod wait;
+pub mod wall_clock;
 pub mod world;
 
 pub use api::Api;

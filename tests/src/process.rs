@@ -86,10 +86,10 @@ impl Process {
         args: &[String],
         env: &[(String, String)],
     ) -> Result<Self, String> {
-        Self::start_at(&Place::Here, mark, log, args, env)
+        Self::start_at(&gateless_bin(), &Place::Here, mark, log, args, env)
     }
 
-    /// [`Process::start`] on a host.
+    /// [`Process::start`] of a program, which may be another version, on a host.
     ///
     /// # Errors
     /// The end of its log, when it ends or says nothing.
@@ -97,13 +97,14 @@ impl Process {
     /// # Panics
     /// When it cannot be run at all.
     pub fn start_at(
+        program: &Path,
         place: &Place,
         mark: &str,
         log: &Path,
         args: &[String],
         env: &[(String, String)],
     ) -> Result<Self, String> {
-        let mut child = Self::command(place, mark, log, args)
+        let mut child = Self::command(program, place, mark, log, args)
             .envs(env.iter().cloned())
             .stdout(Stdio::piped())
             .spawn()
@@ -139,7 +140,7 @@ impl Process {
     /// When it cannot be run, or does not end.
     #[must_use]
     pub fn run_to_end(mark: &str, log: &Path, args: &[String]) -> (ExitStatus, String) {
-        let child = Self::command(&Place::Here, mark, log, args)
+        let child = Self::command(&gateless_bin(), &Place::Here, mark, log, args)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -152,10 +153,10 @@ impl Process {
         (status, process.log_tail())
     }
 
-    fn command(place: &Place, mark: &str, log: &Path, args: &[String]) -> Command {
+    fn command(program: &Path, place: &Place, mark: &str, log: &Path, args: &[String]) -> Command {
         let log_file = OpenOptions::new().create(true).append(true).open(log);
         let home = log.parent().unwrap();
-        let mut command = place.command(&gateless_bin());
+        let mut command = place.command(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GATELESS_") && name != "GATELESS_LOG" {
                 command.env_remove(name);

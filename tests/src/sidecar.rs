@@ -17,6 +17,8 @@ pub struct Sidecar {
     pub(crate) place: Place,
     pub(crate) folder: PathBuf,
     pub(crate) mark: String,
+    /// What is run, from the next start on.
+    pub program: PathBuf,
     /// Arguments but for the listeners.
     pub common: Vec<String>,
     pub(crate) addresses: BTreeMap<&'static str, String>,
@@ -57,7 +59,7 @@ impl Sidecar {
         // Functions of tests write down what they saw where tests read it. `isolation` and `calls` try what is the default.
         let mut env = vec![("GATELESS_ISOLATION".to_owned(), "none".to_owned())];
         env.extend(self.env.iter().cloned());
-        let process = Process::start_at(&self.place, &self.mark, &log, &args, &env);
+        let process = Process::start_at(&self.program, &self.place, &self.mark, &log, &args, &env);
         let process = process.unwrap_or_else(|e| panic!("{e}"));
         for (_, name) in LISTENERS {
             let address = process.address(name);

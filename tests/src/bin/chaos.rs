@@ -1,26 +1,29 @@
-//! `make chaos`: hundreds of seeds, every scenario and the overload, with the table of what was tried.
+//! `make chaos`: hundreds of seeds, every scenario and the overload, with the tables of what was tried.
 //!
-//! A seed that fails is printed with its plan; `chaos --from SEED --seeds 1` does it again. Deliberately no
-//! more than printing: what is done is in `gateless_tests::chaos`.
+//! It fails when a seed violates an invariant or a goal is missed. A seed that fails is printed with its plan;
+//! `chaos --from SEED --seeds 1` does it again. Deliberately no more than printing: what is done and what may be is
+//! in `gateless_tests::chaos`.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use gateless_tests::chaos::{
-    Figures, Plan, SCENARIOS, attempt, overload, run_scenario, run_seed, table,
+    self, Goal, Overload, Plan, Row, SCENARIOS, Scenario, attempt, overload, run_scenario, run_seed,
 };
 use gateless_tests::world::{self, World};
 
-const USAGE: &str =
-    "usage: chaos [--seeds N] [--from SEED] [--scenarios TEXT|all|none] [--overload SECONDS]";
+const USAGE: &str = "usage: chaos [--seeds N] [--from SEED] [--scenarios TEXT|all|none] [--overload SECONDS] [--update-docs]";
 
 struct Options {
     seeds: u64,
     from: u64,
     scenarios: String,
     overload: u64,
+    /// Write what is printed into docs/faults.md, whatever it says.
+    update_docs: bool,
 }
 
 impl Options {
@@ -30,9 +33,14 @@ impl Options {
             from: 1,
             scenarios: "all".to_owned(),
             overload: 30,
+            update_docs: false,
         };
         let mut args = std::env::args().skip(1);
         while let Some(flag) = args.next() {
+            if flag == "--update-docs" {
+                options.update_docs = true;
+                continue;
+            }
             let value = args
                 .next()
                 .with_context(|| format!("{flag} needs a value; {USAGE}"))?;
@@ -51,6 +59,16 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// Prints a table, and puts it into the document where that is wanted.
+    fn publish(&self, of: &str, table: &str) -> anyhow::Result<()> {
+        say(table);
+        if !self.update_docs {
+            return Ok(());
+        }
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/faults.md");
+        chaos::write(&document, &format!("make chaos: {of}"), table)
+    }
 }
 
 fn say(text: &str) {
@@ -64,68 +82,69 @@ fn main() -> anyhow::Result<ExitCode> {
     match world::enter() {
         World::Back(code) => return Ok(code),
         World::Unavailable(reason) => {
-            say(&format!(
-                "skipped: no network of hosts can be made here: {reason}"
-            ));
+            let reason = format!("no network of hosts can be made here: {reason}");
+            anyhow::ensure!(!options.update_docs, "{reason}");
+            say(&format!("skipped: {reason}"));
             return Ok(ExitCode::SUCCESS);
         }
         World::Inside => {}
     }
-    let mut failed = scenarios(&options.scenarios);
-    failed += seeds(options.from, options.seeds);
-    if options.overload > 0 {
-        let lasts = Duration::from_secs(options.overload);
-        let seen = attempt(move || overload(lasts));
-        say(&format!(
-            "overload, ten times the capacity for {} s: {seen:?}",
-            options.overload
-        ));
-        let kept = seen.is_ok_and(|seen| seen.goodput >= 0.9 && seen.other_failed == 0);
-        failed += usize::from(!kept);
+    let kept = [
+        scenarios(&options)?,
+        seeds(&options)?,
+        overloaded(&options)?,
+    ];
+    if kept == [true; 3] {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    say("not everything that is promised was kept");
+    Ok(ExitCode::FAILURE)
 }
 
-fn scenarios(wanted: &str) -> usize {
-    let (mut rows, mut failed) = (Vec::new(), 0);
-    let wanted = |name: &str| wanted == "all" || name.contains(wanted);
-    for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.name)) {
-        say(&format!("scenario: {}", scenario.name));
-        match attempt(|| run_scenario(scenario)) {
-            Ok(report) => {
-                report
-                    .violations
-                    .iter()
-                    .for_each(|violation| say(&format!("  {violation}")));
-                let count = report.violations.len();
-                failed += usize::from(count > 0);
-                let mut remark = Vec::new();
-                remark.extend((count > 0).then(|| format!("{count} violations")));
-                remark
-                    .extend((!report.figures.is_within_goal()).then(|| "over the goal".to_owned()));
-                let remark = remark.join(", ");
-                rows.push((scenario.name, report.figures, remark));
-            }
-            Err(error) => {
-                say(&format!("  {error}"));
-                failed += 1;
-                rows.push((scenario.name, Figures::default(), error));
+/// Whether all that was tried was kept.
+fn scenarios(options: &Options) -> anyhow::Result<bool> {
+    let wanted = |name: &str| options.scenarios == "all" || name.contains(&options.scenarios);
+    let rows = SCENARIOS.iter().filter(|scenario| wanted(scenario.name));
+    let rows: Vec<Row> = rows.map(scenario).collect();
+    if options.scenarios == "all" {
+        options.publish("single faults", &chaos::faults(&rows))?;
+    } else if !rows.is_empty() {
+        say(&chaos::faults(&rows));
+    }
+    Ok(rows.iter().all(Row::is_kept))
+}
+
+fn scenario(scenario: &'static Scenario) -> Row {
+    say(&format!("scenario: {}", scenario.name));
+    let name = scenario.name.to_owned();
+    match attempt(|| run_scenario(scenario)) {
+        Ok(report) => {
+            let violations = report.violations.iter().map(ToString::to_string);
+            let violations: Vec<String> = violations.collect();
+            violations.iter().for_each(|v| say(&format!("  {v}")));
+            Row {
+                name,
+                missed: chaos::of_fault(&report.figures),
+                figures: Some(report.figures),
+                wrong: match violations.len() {
+                    0 => Vec::new(),
+                    count => vec![format!("{count} violations")],
+                },
             }
         }
+        Err(error) => Row {
+            name,
+            figures: None,
+            missed: Vec::new(),
+            wrong: vec![error],
+        },
     }
-    say(&table(rows.iter().map(|(name, figures, remark)| {
-        (*name, figures, remark.as_str())
-    })));
-    failed
 }
 
-fn seeds(from: u64, seeds: u64) -> usize {
+/// Whether no seed failed.
+fn seeds(options: &Options) -> anyhow::Result<bool> {
     let (mut failed, mut calls, mut accepted) = (Vec::new(), 0, 0);
-    for seed in from..from + seeds {
+    for seed in options.from..options.from + options.seeds {
         say(&format!("seed {seed}: {}", Plan::from_seed(seed)));
         match attempt(move || run_seed(seed)) {
             Ok(report) => {
@@ -143,8 +162,29 @@ fn seeds(from: u64, seeds: u64) -> usize {
             }
         }
     }
-    say(&format!(
-        "{seeds} seeds, {calls} calls, {accepted} accepted; seeds that failed: {failed:?}"
-    ));
-    failed.len()
+    if options.seeds > 0 {
+        let table = chaos::seeds(options.from, options.seeds, calls, accepted, &failed);
+        options.publish("seeds", &table)?;
+    }
+    Ok(failed.is_empty())
+}
+
+/// Whether an overload was borne.
+fn overloaded(options: &Options) -> anyhow::Result<bool> {
+    let seconds = options.overload;
+    if seconds == 0 {
+        return Ok(true);
+    }
+    say("overload");
+    let seen = attempt(move || overload(Duration::from_secs(seconds)));
+    let seen: Overload = match seen {
+        Ok(seen) => seen,
+        Err(error) => {
+            say(&format!("  {error}"));
+            return Ok(false);
+        }
+    };
+    let missed: Vec<Goal> = chaos::of_overload(&seen);
+    options.publish("overload", &chaos::overloads(seconds, &seen, &missed))?;
+    Ok(missed.is_empty())
 }

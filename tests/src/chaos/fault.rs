@@ -36,6 +36,14 @@ pub enum Fault {
     FullDisk(usize),
     /// SIGKILL to the server; started again afterwards.
     KillServer,
+    /// A sidecar's wall clock says two hours more than it is; set right afterwards.
+    ClockForward(usize),
+    /// The same, two hours less.
+    ClockBack(usize),
+    /// The server's wall clock says two hours more than it is; set right afterwards.
+    ServerClockForward,
+    /// The same, two hours less.
+    ServerClockBack,
     /// SIGTERM to a sidecar; started again afterwards.
     Restart(usize),
     /// A new revision.
@@ -61,9 +69,15 @@ impl Fault {
             | Self::CutServer(host)
             | Self::Loss(host)
             | Self::FullDisk(host)
+            | Self::ClockForward(host)
+            | Self::ClockBack(host)
             | Self::Restart(host) => vec![host],
             Self::CutPair(one, other) => vec![one, other],
-            Self::KillServer | Self::Rollout | Self::Flood => Vec::new(),
+            Self::KillServer
+            | Self::Rollout
+            | Self::Flood
+            | Self::ServerClockForward
+            | Self::ServerClockBack => Vec::new(),
         }
     }
 
@@ -74,6 +88,10 @@ impl Fault {
             Self::KillServer | Self::CutServer(_) => Harm::ServerAway,
             Self::Restart(_) | Self::Rollout => Harm::Planned,
             Self::Flood => Harm::Flood,
+            Self::ClockForward(_)
+            | Self::ClockBack(_)
+            | Self::ServerClockForward
+            | Self::ServerClockBack => Harm::Nothing,
             _ => Harm::Fault,
         }
     }
@@ -95,6 +113,10 @@ impl fmt::Display for Fault {
             Self::CutServer(host) => write!(f, "cut {host} <-> server"),
             Self::Loss(host) => write!(f, "loss at {host}"),
             Self::FullDisk(host) => write!(f, "full disk at {host}"),
+            Self::ClockForward(host) => write!(f, "clock of {host} forward 2 h"),
+            Self::ClockBack(host) => write!(f, "clock of {host} back 2 h"),
+            Self::ServerClockForward => write!(f, "clock of server forward 2 h"),
+            Self::ServerClockBack => write!(f, "clock of server back 2 h"),
             Self::KillServer => write!(f, "kill server"),
             Self::Restart(host) => write!(f, "restart sidecar {host}"),
             Self::Rollout => write!(f, "rollout"),

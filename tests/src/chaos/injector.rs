@@ -4,6 +4,7 @@
 //! call a sidecar that is not there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,10 +17,15 @@ use super::fault::Fault;
 use super::workload::{Workload, work};
 use crate::cluster::Cluster;
 use crate::instances;
+use crate::process::Process;
+use crate::wall_clock::{Step, WallClock};
 
 /// Longer than a sidecar may take to end: 5 s for its peers, 30 s for calls, 30 s for attempts. Calls here are
 /// short, but one to a host that is silent takes all of that.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How far clocks are set wrong.
+const STEP: Duration = Duration::from_secs(2 * 3600);
 
 /// Whether each sidecar can be called at all.
 pub(super) type Doors = Arc<[AtomicBool; SIDECARS]>;
@@ -78,18 +84,14 @@ impl Injector {
                 self.frozen = instances.iter().find(|i| i.node == node).map(|i| i.pid);
                 self.signal_frozen(Signal::STOP);
             }
-            Fault::Restart(host) => {
-                self.close(host);
-                let process = self.cluster.sidecars[host].process.as_ref();
-                process.unwrap().signal(Signal::TERM);
-            }
+            Fault::Restart(host) => self.ask_to_end(host),
             Fault::FullDisk(host) => self.cluster.disks[host].fill(),
+            Fault::ClockForward(host) => self.clock(host).set(Step::Forward(STEP)),
+            Fault::ClockBack(host) => self.clock(host).set(Step::Back(STEP)),
+            Fault::ServerClockForward => self.clock(SIDECARS).set(Step::Forward(STEP)),
+            Fault::ServerClockBack => self.clock(SIDECARS).set(Step::Back(STEP)),
             Fault::KillServer => self.cluster.kill_server(),
-            Fault::Rollout => {
-                self.version += 1;
-                let spec = work(self.version);
-                self.cluster.deploy("work", spec).await;
-            }
+            Fault::Rollout => self.roll_out().await,
             Fault::Flood => workload.flood(),
             Fault::Loss(host) => self.network().make_lossy(host),
             cut => self.each_cut(cut, |from, to| self.network().cut(from, to)),
@@ -117,6 +119,8 @@ impl Injector {
                 self.frozen = None;
             }
             Fault::FullDisk(host) => self.cluster.disks[host].empty(),
+            Fault::ClockForward(host) | Fault::ClockBack(host) => self.clock(host).right(),
+            Fault::ServerClockForward | Fault::ServerClockBack => self.clock(SIDECARS).right(),
             Fault::KillServer => self.cluster.start_server(),
             Fault::Loss(host) => self.network().make_reliable(host),
             Fault::KillInstances(_) | Fault::Rollout | Fault::Flood => {}
@@ -126,6 +130,16 @@ impl Injector {
 
     fn network(&self) -> &crate::network::Network {
         self.cluster.network.as_ref().unwrap()
+    }
+
+    fn clock(&self, host: usize) -> &WallClock {
+        let clock = &self.cluster.clocks[host];
+        let sidecar = self.cluster.sidecars.get(host);
+        let server = self.cluster.server.as_ref();
+        let process = sidecar.map_or(server, |sidecar| sidecar.process.as_ref());
+        // One that is away starts with the clock as it is set then.
+        assert!(process.is_none_or(|process| clock.is_in(process.pid())));
+        clock
     }
 
     fn close(&self, host: usize) {
@@ -141,14 +155,41 @@ impl Injector {
         self.open(host);
     }
 
+    fn ask_to_end(&self, host: usize) {
+        self.close(host);
+        let process = self.cluster.sidecars[host].process.as_ref();
+        process.unwrap().signal(Signal::TERM);
+    }
+
     /// What was told to end has ended, and is there again.
     async fn restart(&mut self, host: usize) {
-        let process = self.cluster.sidecars[host].process.take();
-        let ended = tokio::task::spawn_blocking(move || {
-            process.map(|mut process| process.wait_for_end(DRAIN_PATIENCE))
-        });
-        assert!(ended.await.unwrap().is_some_and(|status| status.success()));
+        end(self.cluster.sidecars[host].process.take()).await;
         self.start(host);
+    }
+
+    /// Ends a sidecar as an operator does, and starts a program, which may be another version, on what it had.
+    pub(super) async fn replace(&mut self, host: usize, program: &Path) {
+        self.ask_to_end(host);
+        self.cluster.sidecars[host].program = program.to_owned();
+        self.restart(host).await;
+        self.cluster.meshed().await;
+    }
+
+    /// The same with the server.
+    pub(super) async fn replace_server(&mut self, program: &Path) {
+        let server = self.cluster.server.take();
+        server.as_ref().unwrap().signal(Signal::TERM);
+        end(server).await;
+        self.cluster.server_program = program.to_owned();
+        self.cluster.start_server();
+        self.cluster.settled().await;
+    }
+
+    /// A new revision of the function that most calls are for.
+    pub(super) async fn roll_out(&mut self) {
+        self.version += 1;
+        let spec = work(self.version);
+        self.cluster.deploy("work", spec).await;
     }
 
     /// Every direction between hosts that a fault cuts.
@@ -214,4 +255,12 @@ impl Injector {
         });
         join_all(doors).await;
     }
+}
+
+/// Waits until a process that was told to end has ended well.
+async fn end(process: Option<Process>) {
+    let ended = tokio::task::spawn_blocking(move || {
+        process.map(|mut process| process.wait_for_end(DRAIN_PATIENCE))
+    });
+    assert!(ended.await.unwrap().is_some_and(|status| status.success()));
 }

@@ -30,6 +30,8 @@ pub struct Overload {
     pub failed: usize,
     /// 99th percentile of another function's calls, before and meanwhile.
     pub other: (Duration, Duration),
+    /// Calls of the other function meanwhile.
+    pub other_calls: usize,
     /// Failures of the other function.
     pub other_failed: usize,
 }
@@ -51,8 +53,8 @@ pub async fn overload(lasts: Duration) -> Overload {
         .deploy("other", Spec::new().concurrency(4).scale(1, 0))
         .await;
     let doors: Vec<Caller> = cluster.sidecars.iter().map(|s| s.public()).collect();
-    let (before, failed_before) = other(&doors, Duration::from_secs(3)).await;
-    let (calls, (meanwhile, failed_meanwhile)) =
+    let (before, _, failed_before) = other(&doors, Duration::from_secs(3)).await;
+    let (calls, (meanwhile, other_calls, failed_meanwhile)) =
         tokio::join!(flood(&doors, lasts), other(&doors, lasts));
     let count = |wanted: fn(&u16) -> bool| calls.iter().filter(|status| wanted(status)).count();
     let room = f64::from(CAPACITY) * lasts.as_secs_f64();
@@ -65,6 +67,7 @@ pub async fn overload(lasts: Duration) -> Overload {
         refused,
         failed: calls.len() - good - refused,
         other: (before, meanwhile),
+        other_calls,
         other_failed: failed_before + failed_meanwhile,
     }
 }
@@ -89,8 +92,8 @@ async fn flood(doors: &[Caller], lasts: Duration) -> Vec<u16> {
     in_time.map(|(status, _)| status).collect()
 }
 
-/// 99th percentile of what calls of another function take, and how many fail.
-async fn other(doors: &[Caller], lasts: Duration) -> (Duration, usize) {
+/// 99th percentile of what calls of another function take, how many there are, and how many fail.
+async fn other(doors: &[Caller], lasts: Duration) -> (Duration, usize, usize) {
     let began = Instant::now();
     let (mut times, mut failed) = (Vec::new(), 0);
     while began.elapsed() < lasts {
@@ -102,5 +105,5 @@ async fn other(doors: &[Caller], lasts: Duration) -> (Duration, usize) {
     }
     times.sort_unstable();
     let p99 = times.get(times.len() * 99 / 100).copied();
-    (p99.unwrap_or_default(), failed)
+    (p99.unwrap_or_default(), times.len(), failed)
 }

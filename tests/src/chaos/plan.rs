@@ -75,23 +75,27 @@ fn is_alone(one: Fault, other: Fault) -> bool {
 fn any(random: &mut StdRng, harmless: bool) -> Fault {
     let host = random.random_range(0..SIDECARS);
     let other = (host + random.random_range(1..SIDECARS)) % SIDECARS;
-    match random.random_range(0..if harmless { 5 } else { 17 }) {
+    match random.random_range(0..if harmless { 9 } else { 21 }) {
         0 => Fault::Restart(host),
         1 => Fault::Rollout,
         2 => Fault::Flood,
         3 => Fault::KillServer,
         4 => Fault::CutServer(host),
-        5 => Fault::KillSidecar(host),
-        6 => Fault::KillInstances(host),
-        7 => Fault::PowerOff(host),
-        8 => Fault::Silence(host),
-        9 => Fault::Freeze(host),
-        10 => Fault::FreezeInstance(host),
-        11 => Fault::CutFrom(host),
-        12 => Fault::CutTo(host),
-        13 => Fault::CutOff(host),
-        14 => Fault::CutPair(host, other),
-        15 => Fault::Loss(host),
+        5 => Fault::ClockForward(host),
+        6 => Fault::ClockBack(host),
+        7 => Fault::ServerClockForward,
+        8 => Fault::ServerClockBack,
+        9 => Fault::KillSidecar(host),
+        10 => Fault::KillInstances(host),
+        11 => Fault::PowerOff(host),
+        12 => Fault::Silence(host),
+        13 => Fault::Freeze(host),
+        14 => Fault::FreezeInstance(host),
+        15 => Fault::CutFrom(host),
+        16 => Fault::CutTo(host),
+        17 => Fault::CutOff(host),
+        18 => Fault::CutPair(host, other),
+        19 => Fault::Loss(host),
         _ => Fault::FullDisk(host),
     }
 }

@@ -11,10 +11,10 @@ use super::fault::Fault;
 use super::injector::Injector;
 use super::plan::{Plan, Step};
 use super::table::Figures;
-use super::workload::{self, Calls, USUAL, Workload};
+use super::workload::{self, Mix, USUAL, Workload};
 use crate::checker::{Violation, check};
 use crate::cluster::{Cluster, Setup};
-use crate::history::{Call, Harm, History, Incident, Kind, Outcome};
+use crate::history::{Call, Harm, History, Incident, Outcome};
 use crate::wait::when;
 
 /// Until a fault that made a noise (connections reset) has no effect any longer.
@@ -42,15 +42,15 @@ pub async fn run_seed(seed: u64) -> Report {
 }
 
 /// Runs a plan on a new cluster while calls are made.
-pub(super) async fn run(calls: Calls, plan: impl FnOnce(&Cluster) -> Vec<Step>) -> Report {
-    let cluster = begin().await;
+pub(super) async fn run(mix: Mix, plan: impl FnOnce(&Cluster) -> Vec<Step>) -> Report {
+    let cluster = begin(mix).await;
     let cold = workload::cold_start(&cluster).await;
     let before = cluster.started();
     let steps = plan(&cluster);
     let mut injector = Injector::new(cluster);
-    let called: BTreeSet<&str> = calls.iter().map(|(_, function, _)| *function).collect();
+    let called: BTreeSet<&str> = mix.functions();
     injector.whole(&called).await;
-    let load = Workload::start(&injector.cluster, injector.doors(), calls);
+    let load = Workload::start(&injector.cluster, injector.doors(), mix);
     let incidents = inject(&mut injector, &load, &steps).await;
     injector.whole(&called).await;
     let quiet = incidents.iter().map(|incident| incident.to).max();
@@ -67,6 +67,8 @@ pub(super) async fn run(calls: Calls, plan: impl FnOnce(&Cluster) -> Vec<Step>) 
         calls,
         incidents,
         ends,
+        older: Vec::new(),
+        schedule: None,
     };
     Report {
         violations: check(&history),
@@ -75,14 +77,14 @@ pub(super) async fn run(calls: Calls, plan: impl FnOnce(&Cluster) -> Vec<Step>) 
     }
 }
 
-async fn begin() -> Cluster {
+async fn begin(mix: Mix) -> Cluster {
     let cluster = Cluster::on_network(Setup {
         sidecars: SIDECARS,
         capacity: 40,
         ..Setup::default()
     })
     .await;
-    workload::deploy(&cluster).await;
+    workload::deploy(&cluster, mix).await;
     cluster
 }
 
@@ -118,7 +120,7 @@ async fn inject(injector: &mut Injector, load: &Workload, steps: &[Step]) -> Vec
 
 fn aftermath(fault: Fault) -> Duration {
     match fault.harm() {
-        Harm::ServerAway | Harm::Planned | Harm::Flood => Duration::ZERO,
+        Harm::Nothing | Harm::ServerAway | Harm::Planned | Harm::Flood => Duration::ZERO,
         Harm::Fault => match fault {
             Fault::KillSidecar(_) | Fault::KillInstances(_) | Fault::FullDisk(_) => LOUD,
             _ => SILENT,
@@ -127,21 +129,29 @@ fn aftermath(fault: Fault) -> Duration {
 }
 
 /// What became of accepted calls, once they have ended or should have.
-async fn ends(cluster: &Cluster, calls: &[Call]) -> BTreeMap<String, String> {
-    let accepted = calls.iter().filter(|call| call.kind == Kind::Async);
-    let accepted = accepted.filter_map(|call| match &call.outcome {
-        Outcome::Answered {
-            status: 202, call, ..
-        } => Some(call.clone()),
-        _ => None,
-    });
+pub(super) async fn ends(cluster: &Cluster, calls: &[Call]) -> BTreeMap<String, String> {
+    let accepted = calls.iter().filter(|call| call.kind.is_queued());
+    let accepted: BTreeMap<String, String> = accepted
+        .filter_map(|call| match &call.outcome {
+            Outcome::Answered {
+                status: 202,
+                call: id,
+                ..
+            } => Some((id.clone(), call.function.clone())),
+            _ => None,
+        })
+        .collect();
     let deadline = tokio::time::Instant::now() + END;
     let callers: Vec<_> = cluster.sidecars.iter().map(|s| s.public()).collect();
-    let ask = accepted.enumerate().map(|(n, id)| {
+    let ask = accepted.into_iter().enumerate().map(|(n, (id, function))| {
         let caller = callers[n % callers.len()].clone();
         async move {
             loop {
-                let state = caller.state_of(&id).await;
+                let mut state = caller.state_of(&id).await;
+                if state == "unknown" {
+                    // Versions before calls had tokens gave none, and this one tells of such calls to roles alone.
+                    state = cluster.api.state_of(&function, &id).await;
+                }
                 let over = when(matches!(state.as_str(), "succeeded" | "dead"), ());
                 if over.is_ok() || tokio::time::Instant::now() >= deadline {
                     return (id, state);

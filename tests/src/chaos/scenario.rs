@@ -8,7 +8,7 @@ use super::SIDECARS;
 use super::fault::Fault;
 use super::plan::Step;
 use super::run::{Report, run};
-use super::workload::{Calls, USUAL};
+use super::workload::{COLD, Calls, Mix, USUAL};
 use crate::cluster::Cluster;
 use crate::history::Kind;
 
@@ -24,7 +24,7 @@ pub struct Scenario {
     pub name: &'static str,
     /// The function whose first instance's host it is done to.
     function: &'static str,
-    calls: Calls,
+    mix: Mix,
     fault: fn(usize) -> Fault,
 }
 
@@ -32,7 +32,7 @@ const fn usual(name: &'static str, fault: fn(usize) -> Fault) -> Scenario {
     Scenario {
         name,
         function: "work",
-        calls: USUAL,
+        mix: USUAL,
         fault,
     }
 }
@@ -65,11 +65,20 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "two hosts cut from each other, one has the only instance there may be",
         function: "single",
-        calls: SINGLE,
+        mix: Mix {
+            calls: SINGLE,
+            cold: COLD,
+        },
         ..usual("", |host| Fault::CutPair(host, neighbour(host)))
     },
     usual("one instance frozen", Fault::FreezeInstance),
     usual("a fifth of a host's frames lost", Fault::Loss),
+    usual("clock of a host forward 2 h", Fault::ClockForward),
+    usual("clock of a host back 2 h", Fault::ClockBack),
+    usual("clock of the server forward 2 h", |_| {
+        Fault::ServerClockForward
+    }),
+    usual("clock of the server back 2 h", |_| Fault::ServerClockBack),
     usual("host cut from the server", Fault::CutServer),
     usual("server killed", |_| Fault::KillServer),
 ];
@@ -86,5 +95,5 @@ pub async fn run_scenario(scenario: &Scenario) -> Report {
             fault,
         }]
     };
-    run(scenario.calls, steps).await
+    run(scenario.mix, steps).await
 }

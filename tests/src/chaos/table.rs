@@ -1,59 +1,46 @@
-//! Figures of runs, and the table they are printed in.
+//! Figures of runs, and the tables they are printed in.
 //!
-//! Deliberately asserts nothing: how long something took says as much of the machine as of the program.
+//! Deliberately no judgement; what may be is said by [`goal`](super::goal).
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::goal::{GOODPUT_PERCENT, Goal, LONGEST};
+use super::overload::Overload;
+use super::upgrade::Upgrade;
 use crate::history::{Call, Harm, History, Kind};
 
-/// What callers at entrances that nothing was done to saw of faults elsewhere.
+/// What callers saw of what was done to a cluster; of a fault, those at entrances it was not done to.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     /// Calls answered before anything was done: 99th percentile, longest.
-    quiet: (Duration, Duration),
+    pub(super) quiet: (Duration, Duration),
     /// Calls while it was done: 99th percentile, longest.
-    during: (Duration, Duration),
+    pub(super) during: (Duration, Duration),
     /// How many those were.
-    calls: usize,
+    pub(super) calls: usize,
     /// Of those, how many may be repeated and failed all the same.
-    failed_gets: usize,
+    pub(super) failed_gets: usize,
     /// Of those, how many others failed.
-    failed_posts: usize,
-    /// Of those, how many took more than 3 s.
-    slow: usize,
-    started: usize,
+    pub(super) failed_posts: usize,
+    /// Of those, how many took longer than any may.
+    pub(super) slow: usize,
 }
 
 impl Figures {
-    /// Whether callers elsewhere noticed less than they may of a single fault: every call that may be
-    /// repeated answered, the 99th percentile less than 1.5 s later, and nothing over 3 s.
-    #[must_use]
-    pub fn is_within_goal(&self) -> bool {
-        let added = |during: Duration, quiet: Duration| during.saturating_sub(quiet);
-        self.failed_gets == 0
-            && self.slow == 0
-            && added(self.during.0, self.quiet.0) < Duration::from_millis(1_500)
-    }
-
     /// Of one run.
     #[must_use]
     pub fn of(history: &History) -> Self {
-        let faults: Vec<_> = history
-            .incidents
-            .iter()
-            .filter(|i| i.harm == Harm::Fault)
-            .collect();
         let sync = history.calls.iter();
         let sync = sync.filter(|call| matches!(call.kind, Kind::Get | Kind::Post));
         let (during, rest): (Vec<&Call>, Vec<&Call>) =
-            sync.partition(|call| faults.iter().any(|fault| fault.touches(call)));
+            sync.partition(|call| history.incidents.iter().any(|i| i.touches(call)));
         let elsewhere = |call: &&Call| {
+            let faults = history.incidents.iter().filter(|i| i.harm == Harm::Fault);
             // Of two hosts that are cut from each other, one goes on for its callers.
             let at = |hosts: &[usize]| hosts.first() == Some(&call.entrance);
-            !faults
-                .iter()
-                .any(|fault| fault.touches(call) && at(&fault.hosts))
+            let mut faults = faults.filter(|fault| fault.touches(call));
+            !faults.any(|fault| at(&fault.hosts))
         };
         let during: Vec<&Call> = during.into_iter().filter(elsewhere).collect();
         let first = history.incidents.iter().map(|incident| incident.from).min();
@@ -69,12 +56,20 @@ impl Figures {
             calls: during.len(),
             failed_gets: failed(Kind::Get),
             failed_posts: failed(Kind::Post),
-            slow: during
-                .iter()
-                .filter(|c| c.took() > Duration::from_secs(3))
-                .count(),
-            started: history.started,
+            slow: during.iter().filter(|c| c.took() > LONGEST).count(),
         }
+    }
+
+    /// How much later the 99th percentile is than before.
+    #[must_use]
+    pub fn added_p99(&self) -> Duration {
+        self.during.0.saturating_sub(self.quiet.0)
+    }
+
+    /// How much longer the longest call is than before.
+    #[must_use]
+    pub fn added_longest(&self) -> Duration {
+        self.during.1.saturating_sub(self.quiet.1)
     }
 }
 
@@ -88,28 +83,138 @@ fn worst(calls: &[&Call]) -> (Duration, Duration) {
     (time(99), time(100))
 }
 
-/// As Markdown, one row a run.
+/// What came of one thing that was tried.
+#[derive(Debug)]
+pub struct Row {
+    /// What was tried.
+    pub name: String,
+    /// None: the run itself failed.
+    pub figures: Option<Figures>,
+    /// Goals that were missed.
+    pub missed: Vec<Goal>,
+    /// What was wrong besides: violated invariants, a run that failed.
+    pub wrong: Vec<String>,
+}
+
+impl Row {
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.missed.is_empty() && self.wrong.is_empty()
+    }
+
+    fn verdict(&self) -> String {
+        verdict(&self.missed, &self.wrong)
+    }
+}
+
+fn verdict(missed: &[Goal], wrong: &[String]) -> String {
+    let missed = missed.iter().map(ToString::to_string);
+    let all: Vec<String> = missed.chain(wrong.iter().cloned()).collect();
+    if all.is_empty() {
+        return "kept".to_owned();
+    }
+    format!("**missed**: {}", all.join(", "))
+}
+
+/// Single faults as Markdown, a row each.
 #[must_use]
-pub fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Figures, &'a str)>) -> String {
+pub fn faults(rows: &[Row]) -> String {
     let mut text = String::from(
         "| what was done | calls at other entrances | GET failed | POST failed | p99 before, ms | p99 added, ms \
-         | max added, ms | over 3 s | instances started | remark |\n|---|---|---|---|---|---|---|---|---|---|\n",
+         | max added, ms | over 3 s | verdict |\n|---|---|---|---|---|---|---|---|---|\n",
     );
-    for (name, figures, remark) in rows {
-        let added = |during: Duration, quiet: Duration| during.saturating_sub(quiet).as_millis();
+    for row in rows {
+        let (name, verdict) = (&row.name, row.verdict());
+        let figures = row.figures.clone().unwrap_or_default();
         writeln!(
             text,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {remark} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {verdict} |",
             figures.calls,
             figures.failed_gets,
             figures.failed_posts,
             figures.quiet.0.as_millis(),
-            added(figures.during.0, figures.quiet.0),
-            added(figures.during.1, figures.quiet.1),
+            figures.added_p99().as_millis(),
+            figures.added_longest().as_millis(),
             figures.slow,
-            figures.started,
         )
         .unwrap();
     }
     text
+}
+
+/// An overload as Markdown.
+#[must_use]
+pub fn overloads(seconds: u64, seen: &Overload, missed: &[Goal]) -> String {
+    let (before, meanwhile) = seen.other;
+    format!(
+        "| ten times the capacity for | goodput, % (goal {GOODPUT_PERCENT}) | turned away | failed otherwise \
+         | another function's p99 before, ms | meanwhile, ms | its failures | verdict |\n\
+         |---|---|---|---|---|---|---|---|\n\
+         | {seconds} s | {:.1} | {} | {} | {} | {} | {} | {} |\n",
+        seen.goodput * 100.0,
+        seen.refused,
+        seen.failed,
+        before.as_millis(),
+        meanwhile.as_millis(),
+        seen.other_failed,
+        verdict(missed, &[]),
+    )
+}
+
+/// Seeds as Markdown: which, how many calls, and which of them failed.
+#[must_use]
+pub fn seeds(from: u64, seeds: u64, calls: usize, accepted: usize, failed: &[u64]) -> String {
+    let failed: Vec<String> = failed.iter().map(|seed| format!("seed {seed}")).collect();
+    format!(
+        "| seeds | calls | accepted | verdict |\n|---|---|---|---|\n| {from} to {} | {calls} | {accepted} | {} |\n",
+        (from + seeds).saturating_sub(1),
+        verdict(&[], &failed),
+    )
+}
+
+/// A change of the version as Markdown.
+#[must_use]
+pub fn upgrades(previous: &str, seen: &Upgrade) -> String {
+    let losses = seen.losses.len();
+    let wrong = (losses > 0).then(|| format!("{losses} lost, doubled or failed"));
+    let wrong: Vec<String> = wrong.into_iter().collect();
+    format!(
+        "| version before | parts replaced | calls | of these accepted | times of a schedule | lost, doubled or failed \
+         | p99 before, ms | p99 added, ms | max added, ms | verdict |\n|---|---|---|---|---|---|---|---|---|---|\n\
+         | `{previous}` | {} | {} | {} | {} | {losses} | {} | {} | {} | {} |\n",
+        seen.replaced,
+        seen.calls,
+        seen.accepted,
+        seen.fired,
+        seen.figures.quiet.0.as_millis(),
+        seen.figures.added_p99().as_millis(),
+        seen.figures.added_longest().as_millis(),
+        verdict(&[], &wrong),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_says_what_was_missed() {
+        let row = |missed, wrong| Row {
+            name: "host silent".to_owned(),
+            figures: Some(Figures::default()),
+            missed,
+            wrong,
+        };
+        let kept = row(Vec::new(), Vec::new());
+        let missed = row(vec![Goal::P99], vec!["2 violations".to_owned()]);
+        assert!(kept.is_kept() && !missed.is_kept());
+        let table = faults(&[kept, missed]);
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows[0],
+            "| host silent | 0 | 0 | 0 | 0 | 0 | 0 | 0 | kept |"
+        );
+        assert!(rows[1].ends_with("| **missed**: p99 added is too much, 2 violations |"));
+    }
 }

@@ -11,6 +11,7 @@ fn answered(status: u16, code: &str) -> Outcome {
         code: code.to_owned(),
         detail: String::new(),
         call: String::new(),
+        unsure: false,
     }
 }
 
@@ -54,6 +55,7 @@ fn queued(id: &str, state: Option<&str>, times: usize) -> History {
         code: String::new(),
         detail: String::new(),
         call: format!("call-{id}"),
+        unsure: false,
     };
     history.calls.push(call(id, Kind::Async, 1, outcome));
     let state = state.map(|state| (format!("call-{id}"), state.to_owned()));
@@ -79,6 +81,8 @@ fn sound() -> History {
             computed: (2, 4),
         }),
         started: 0,
+        older: Vec::new(),
+        schedule: None,
     }
 }
 
