@@ -136,10 +136,7 @@ pub struct Running {
 /// # Errors
 /// See [`Error`].
 pub async fn run(config: Config) -> Result<Running, Error> {
-    let data_error = |cause| Error::Data {
-        folder: config.data.clone(),
-        cause,
-    };
+    let data_error = |cause| unusable(&config, cause);
     let files = gateless_listen::descriptors::raise_limit();
     let node = node::id(&config.data).map_err(data_error)?;
     let identity = identity::open(&config, &node).await?;
@@ -215,6 +212,11 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         catalogue: control,
     };
     Ok(addresses.running(gossip, isolation, stop))
+}
+
+fn unusable(config: &Config, cause: std::io::Error) -> Error {
+    let folder = config.data.clone();
+    Error::Data { folder, cause }
 }
 
 impl Running {

@@ -24,7 +24,7 @@ use gateless_core::config::AsyncPolicy;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::{Maker, Principal};
-use gateless_sidecar::queue::callback::{Destinations, Functions};
+use gateless_sidecar::queue::callback::{Destinations, Functions, Signing};
 use gateless_sidecar::queue::invoke::{Answer, Exchange, Slot};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
@@ -108,6 +108,7 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
         Arc::new(policies),
         Destinations {
             functions: Arc::new(Nowhere),
+            signing: Arc::new(|_: &FunctionName| Signing::None),
             outside: gateless_sidecar::endpoint::egress::Outside::new(Arc::default(), &[]),
         },
         None,

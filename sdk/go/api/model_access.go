@@ -19,6 +19,8 @@ var _ MappedNullable = &Access{}
 
 // Access What a function asks of its callers. In force for all revisions as soon as it is applied.
 type Access struct {
+	// Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`. Bound: at most 64; empty: every one.
+	Allow []string `json:"allow,omitempty"`
 	// What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
 	Auth *Auth `json:"auth,omitempty"`
 	// How many of these may come at once; 0: as many as may in a second.
@@ -71,6 +73,38 @@ func NewAccessWithDefaults() *Access {
 	var rate float64 = 0
 	this.Rate = &rate
 	return &this
+}
+
+// GetAllow returns the Allow field value if set, zero value otherwise.
+func (o *Access) GetAllow() []string {
+	if o == nil || IsNil(o.Allow) {
+		var ret []string
+		return ret
+	}
+	return o.Allow
+}
+
+// GetAllowOk returns a tuple with the Allow field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Access) GetAllowOk() ([]string, bool) {
+	if o == nil || IsNil(o.Allow) {
+		return nil, false
+	}
+	return o.Allow, true
+}
+
+// HasAllow returns a boolean if a field has been set.
+func (o *Access) HasAllow() bool {
+	if o != nil && !IsNil(o.Allow) {
+		return true
+	}
+
+	return false
+}
+
+// SetAllow gets a reference to the given []string and assigns it to the Allow field.
+func (o *Access) SetAllow(v []string) {
+	o.Allow = v
 }
 
 // GetAuth returns the Auth field value if set, zero value otherwise.
@@ -339,6 +373,9 @@ func (o Access) MarshalJSON() ([]byte, error) {
 
 func (o Access) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if !IsNil(o.Allow) {
+		toSerialize["allow"] = o.Allow
+	}
 	if !IsNil(o.Auth) {
 		toSerialize["auth"] = o.Auth
 	}
@@ -385,6 +422,7 @@ func (o *Access) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "allow")
 		delete(additionalProperties, "auth")
 		delete(additionalProperties, "burst")
 		delete(additionalProperties, "caller_burst")

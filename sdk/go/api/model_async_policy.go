@@ -25,6 +25,8 @@ type AsyncPolicy struct {
 	BackoffBaseMs *int64 `json:"backoff_base_ms,omitempty"`
 	// Upper bound of any delay between attempts.
 	BackoffMaxMs *int64 `json:"backoff_max_ms,omitempty"`
+	// `SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed. Bound: a secret of the namespace.
+	CallbackSigning *string `json:"callback_signing,omitempty"`
 	// Of a call since it was accepted; an older one is a dead letter.
 	MaxAgeMs *int64 `json:"max_age_ms,omitempty"`
 	// Attempts before the dead-letter queue.
@@ -189,6 +191,38 @@ func (o *AsyncPolicy) HasBackoffMaxMs() bool {
 // SetBackoffMaxMs gets a reference to the given int64 and assigns it to the BackoffMaxMs field.
 func (o *AsyncPolicy) SetBackoffMaxMs(v int64) {
 	o.BackoffMaxMs = &v
+}
+
+// GetCallbackSigning returns the CallbackSigning field value if set, zero value otherwise.
+func (o *AsyncPolicy) GetCallbackSigning() string {
+	if o == nil || IsNil(o.CallbackSigning) {
+		var ret string
+		return ret
+	}
+	return *o.CallbackSigning
+}
+
+// GetCallbackSigningOk returns a tuple with the CallbackSigning field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *AsyncPolicy) GetCallbackSigningOk() (*string, bool) {
+	if o == nil || IsNil(o.CallbackSigning) {
+		return nil, false
+	}
+	return o.CallbackSigning, true
+}
+
+// HasCallbackSigning returns a boolean if a field has been set.
+func (o *AsyncPolicy) HasCallbackSigning() bool {
+	if o != nil && !IsNil(o.CallbackSigning) {
+		return true
+	}
+
+	return false
+}
+
+// SetCallbackSigning gets a reference to the given string and assigns it to the CallbackSigning field.
+func (o *AsyncPolicy) SetCallbackSigning(v string) {
+	o.CallbackSigning = &v
 }
 
 // GetMaxAgeMs returns the MaxAgeMs field value if set, zero value otherwise.
@@ -402,6 +436,9 @@ func (o AsyncPolicy) ToMap() (map[string]interface{}, error) {
 	if !IsNil(o.BackoffMaxMs) {
 		toSerialize["backoff_max_ms"] = o.BackoffMaxMs
 	}
+	if !IsNil(o.CallbackSigning) {
+		toSerialize["callback_signing"] = o.CallbackSigning
+	}
 	if !IsNil(o.MaxAgeMs) {
 		toSerialize["max_age_ms"] = o.MaxAgeMs
 	}
@@ -445,6 +482,7 @@ func (o *AsyncPolicy) UnmarshalJSON(data []byte) (err error) {
 		delete(additionalProperties, "attempt_timeout_ms")
 		delete(additionalProperties, "backoff_base_ms")
 		delete(additionalProperties, "backoff_max_ms")
+		delete(additionalProperties, "callback_signing")
 		delete(additionalProperties, "max_age_ms")
 		delete(additionalProperties, "max_attempts")
 		delete(additionalProperties, "max_in_flight")

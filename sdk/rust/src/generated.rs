@@ -21,6 +21,9 @@ pub mod types {
     ///What a function asks of its callers. In force for all revisions as soon as it is applied.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Access {
+        ///Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`. Bound: at most 64; empty: every one.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub allow: ::std::vec::Vec<::std::string::String>,
         ///What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub auth: ::std::option::Option<Auth>,
@@ -49,6 +52,7 @@ pub mod types {
     impl ::std::default::Default for Access {
         fn default() -> Self {
             Self {
+                allow: Default::default(),
                 auth: Default::default(),
                 burst: Default::default(),
                 caller_burst: Default::default(),
@@ -110,6 +114,9 @@ pub mod types {
         ///Upper bound of any delay between attempts.
         #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 60000>")]
         pub backoff_max_ms: ::std::num::NonZeroU64,
+        ///`SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed. Bound: a secret of the namespace.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub callback_signing: ::std::option::Option<::std::string::String>,
         ///Of a call since it was accepted; an older one is a dead letter.
         #[serde(default = "defaults::default_u64::<i64, 3600000>")]
         pub max_age_ms: i64,
@@ -144,6 +151,7 @@ pub mod types {
                     ::std::num::NonZeroU64,
                     60000,
                 >(),
+                callback_signing: Default::default(),
                 max_age_ms: defaults::default_u64::<i64, 3600000>(),
                 max_attempts: defaults::default_nzu64::<::std::num::NonZeroU32, 5>(),
                 max_in_flight: defaults::default_nzu64::<::std::num::NonZeroU32, 100>(),
@@ -3459,6 +3467,10 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct Access {
+            allow: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
             auth: ::std::result::Result<
                 ::std::option::Option<super::Auth>,
                 ::std::string::String,
@@ -3483,6 +3495,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for Access {
             fn default() -> Self {
                 Self {
+                    allow: Ok(Default::default()),
                     auth: Ok(Default::default()),
                     burst: Ok(Default::default()),
                     caller_burst: Ok(Default::default()),
@@ -3495,6 +3508,18 @@ shows the condition `FunctionMissing`.*/
             }
         }
         impl Access {
+            pub fn allow<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.allow = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for allow: {e}")
+                    });
+                self
+            }
             pub fn auth<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<super::Auth>>,
@@ -3598,6 +3623,7 @@ shows the condition `FunctionMissing`.*/
                 value: Access,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    allow: value.allow?,
                     auth: value.auth?,
                     burst: value.burst?,
                     caller_burst: value.caller_burst?,
@@ -3612,6 +3638,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::Access> for Access {
             fn from(value: super::Access) -> Self {
                 Self {
+                    allow: Ok(value.allow),
                     auth: Ok(value.auth),
                     burst: Ok(value.burst),
                     caller_burst: Ok(value.caller_burst),
@@ -3764,6 +3791,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::num::NonZeroU64,
                 ::std::string::String,
             >,
+            callback_signing: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             max_age_ms: ::std::result::Result<i64, ::std::string::String>,
             max_attempts: ::std::result::Result<
                 ::std::num::NonZeroU32,
@@ -3795,6 +3826,7 @@ shows the condition `FunctionMissing`.*/
                     backoff_max_ms: Ok(
                         super::defaults::default_nzu64::<::std::num::NonZeroU64, 60000>(),
                     ),
+                    callback_signing: Ok(Default::default()),
                     max_age_ms: Ok(super::defaults::default_u64::<i64, 3600000>()),
                     max_attempts: Ok(
                         super::defaults::default_nzu64::<::std::num::NonZeroU32, 5>(),
@@ -3852,6 +3884,20 @@ shows the condition `FunctionMissing`.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for backoff_max_ms: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn callback_signing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.callback_signing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for callback_signing: {e}"
                         )
                     });
                 self
@@ -3940,6 +3986,7 @@ shows the condition `FunctionMissing`.*/
                     attempt_timeout_ms: value.attempt_timeout_ms?,
                     backoff_base_ms: value.backoff_base_ms?,
                     backoff_max_ms: value.backoff_max_ms?,
+                    callback_signing: value.callback_signing?,
                     max_age_ms: value.max_age_ms?,
                     max_attempts: value.max_attempts?,
                     max_in_flight: value.max_in_flight?,
@@ -3955,6 +4002,7 @@ shows the condition `FunctionMissing`.*/
                     attempt_timeout_ms: Ok(value.attempt_timeout_ms),
                     backoff_base_ms: Ok(value.backoff_base_ms),
                     backoff_max_ms: Ok(value.backoff_max_ms),
+                    callback_signing: Ok(value.callback_signing),
                     max_age_ms: Ok(value.max_age_ms),
                     max_attempts: Ok(value.max_attempts),
                     max_in_flight: Ok(value.max_in_flight),

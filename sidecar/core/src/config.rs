@@ -46,7 +46,16 @@ pub struct Function {
     /// How queued calls are delivered.
     pub async_policy: AsyncPolicy,
     /// The secret, and the key of it, that its callbacks are signed by; `None`: they are not.
-    pub callback_signing: Option<(Arc<str>, Arc<str>)>,
+    pub callback_signing: Option<SecretKey>,
+}
+
+/// A secret of a function's namespace, and a key of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretKey {
+    /// The secret's name.
+    pub secret: Arc<str>,
+    /// Of the value in it.
+    pub key: Arc<str>,
 }
 
 impl Function {

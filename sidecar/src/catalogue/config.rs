@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_common::settings;
-use gateless_core::config::{AsyncPolicy, Function, TrafficTarget, Visibility};
+use gateless_core::config::{AsyncPolicy, Function, SecretKey, TrafficTarget, Visibility};
 use gateless_core::name::{FunctionName, RevisionName, check_label, secret_and_key};
 use gateless_proto::v1;
 
@@ -180,13 +180,16 @@ fn traffic(wire: &v1::Function) -> Result<Vec<TrafficTarget>, Error> {
     Ok(targets)
 }
 
-fn callback_signing(wire: Option<&v1::AsyncPolicy>) -> Result<Option<(Arc<str>, Arc<str>)>, Error> {
+fn callback_signing(wire: Option<&v1::AsyncPolicy>) -> Result<Option<SecretKey>, Error> {
     match wire.map_or("", |wire| &wire.callback_signing) {
         "" => Ok(None),
         text => {
             let at = |why: &str| Error::new("async.callback_signing", why.to_owned());
             let (secret, key) = secret_and_key(text).map_err(at)?;
-            Ok(Some((secret.into(), key.into())))
+            Ok(Some(SecretKey {
+                secret: secret.into(),
+                key: key.into(),
+            }))
         }
     }
 }

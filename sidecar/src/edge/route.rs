@@ -38,7 +38,7 @@ struct Sender {
     client: Client,
     /// Where it comes from, or where whoever it is made for is; `None`: nobody knows.
     source: Option<IpAddr>,
-    /// Tells which function it is, where that is not known yet.
+    /// Tells which function it is, where it is one that came by a connection.
     local: Option<Arc<Connection>>,
 }
 
@@ -138,9 +138,7 @@ async fn route(
         source,
         local,
     } = sender;
-    if let (Identity::Function(None), Some(local)) = (&identity, &local)
-        && wants_function(&known, &parts.headers)
-    {
+    if let Some(local) = local.filter(|_| wants_function(&known, &parts.headers)) {
         identity = Identity::Function(Box::pin(local.function(&edge.callers)).await);
     }
     headers::set_calling(&mut parts.headers, &known.config.access, &identity);

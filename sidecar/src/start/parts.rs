@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateless_core::config::SecretKey;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_identity::Identity;
@@ -199,7 +200,7 @@ fn signing(control: &catalogue::Handle) -> Arc<dyn Fn(&FunctionName) -> Signing 
         let catalogue = catalogue.borrow();
         let function = catalogue.functions.get(name);
         let named = function.and_then(|function| function.callback_signing.clone());
-        let Some((secret, key)) = named else {
+        let Some(SecretKey { secret, key }) = named else {
             return Signing::None;
         };
         match catalogue.secret(name.namespace(), &secret, &key) {

@@ -79,6 +79,7 @@ export const SETTINGS = {
   "scaling.scale_to_zero_grace_ms": { toml: "scaling.scale_to_zero_grace", kind: "duration", fallback: 30000, low: 0, high: 3600000, text: "How long the last instance is kept for the network to learn of it." },
   "scaling.scale_to_zero_retention_ms": { toml: "scaling.scale_to_zero_retention", kind: "duration", fallback: 0, low: 0, high: 86400000, text: "How long the last instance is kept at least." },
   "scaling.target_burst_capacity": { toml: "scaling.target_burst_capacity", kind: "number", fallback: 211, low: -1, high: 1000000000, text: "Spare capacity wanted: calls that may come at once without being held; -1: unlimited." },
+  "async.callback_signing": { toml: "async.callback_signing", kind: "text", text: "`SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed." },
   "async.max_attempts": { toml: "async.max_attempts", kind: "number", fallback: 5, low: 1, high: 100, text: "Attempts before the dead-letter queue." },
   "async.backoff_base_ms": { toml: "async.backoff_base", kind: "duration", fallback: 1000, low: 1, high: 86400000, text: "Upper bound of the first delay between attempts; doubled for each one after." },
   "async.backoff_max_ms": { toml: "async.backoff_max", kind: "duration", fallback: 60000, low: 1, high: 86400000, text: "Upper bound of any delay between attempts." },

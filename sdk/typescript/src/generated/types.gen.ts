@@ -19,6 +19,10 @@ export type AcceptedCatalogue = {
  */
 export type Access = {
     /**
+     * Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`. Bound: at most 64; empty: every one.
+     */
+    allow?: Array<string>;
+    /**
      * What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`).
      */
     auth?: Auth;
@@ -98,6 +102,10 @@ export type AsyncPolicy = {
      * Upper bound of any delay between attempts.
      */
     backoff_max_ms?: number;
+    /**
+     * `SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has it. Left out: they are not signed. Bound: a secret of the namespace.
+     */
+    callback_signing?: string;
     /**
      * Of a call since it was accepted; an older one is a dead letter.
      */

@@ -21,6 +21,8 @@ class Access:
     """What a function asks of its callers. In force for all revisions as soon as it is applied.
 
     Attributes:
+        allow (list[str] | Unset): Which functions may call it, with `visibility` = `cluster_only`: `NAME`,
+            `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`. Bound: at most 64; empty: every one.
         auth (Auth | Unset): What a caller of a function has to prove.
         burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
         caller_burst (int | Unset): How many of these may come at once; 0: as many as may in a second. Default: 0.
@@ -36,6 +38,7 @@ class Access:
             0.0.
     """
 
+    allow: list[str] | Unset = UNSET
     auth: Auth | Unset = UNSET
     burst: int | Unset = 0
     caller_burst: int | Unset = 0
@@ -46,6 +49,10 @@ class Access:
     rate: float | Unset = 0.0
 
     def to_dict(self) -> dict[str, Any]:
+        allow: list[str] | Unset = UNSET
+        if not isinstance(self.allow, Unset):
+            allow = self.allow
+
         auth: str | Unset = UNSET
         if not isinstance(self.auth, Unset):
             auth = self.auth
@@ -73,6 +80,8 @@ class Access:
         field_dict: dict[str, Any] = {}
 
         field_dict.update({})
+        if allow is not UNSET:
+            field_dict["allow"] = allow
         if auth is not UNSET:
             field_dict["auth"] = auth
         if burst is not UNSET:
@@ -98,6 +107,8 @@ class Access:
         from ..models.jwt import Jwt
 
         d = dict(src_dict)
+        allow = cast(list[str], d.pop("allow", UNSET))
+
         _auth = d.pop("auth", UNSET)
         auth: Auth | Unset
         if isinstance(_auth, Unset):
@@ -130,6 +141,7 @@ class Access:
         rate = d.pop("rate", UNSET)
 
         access = cls(
+            allow=allow,
             auth=auth,
             burst=burst,
             caller_burst=caller_burst,

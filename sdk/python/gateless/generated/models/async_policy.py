@@ -19,6 +19,8 @@ class AsyncPolicy:
         backoff_base_ms (int | Unset): Upper bound of the first delay between attempts; doubled for each one after.
             Default: 1000.
         backoff_max_ms (int | Unset): Upper bound of any delay between attempts. Default: 60000.
+        callback_signing (str | Unset): `SECRET/KEY`: callbacks are signed by the keys in it, as Standard Webhooks has
+            it. Left out: they are not signed. Bound: a secret of the namespace.
         max_age_ms (int | Unset): Of a call since it was accepted; an older one is a dead letter. Default: 3600000.
         max_attempts (int | Unset): Attempts before the dead-letter queue. Default: 5.
         max_in_flight (int | Unset): Attempts in flight per sidecar. Default: 100.
@@ -30,6 +32,7 @@ class AsyncPolicy:
     attempt_timeout_ms: int | Unset = 300000
     backoff_base_ms: int | Unset = 1000
     backoff_max_ms: int | Unset = 60000
+    callback_signing: str | Unset = UNSET
     max_age_ms: int | Unset = 3600000
     max_attempts: int | Unset = 5
     max_in_flight: int | Unset = 100
@@ -43,6 +46,8 @@ class AsyncPolicy:
         backoff_base_ms = self.backoff_base_ms
 
         backoff_max_ms = self.backoff_max_ms
+
+        callback_signing = self.callback_signing
 
         max_age_ms = self.max_age_ms
 
@@ -65,6 +70,8 @@ class AsyncPolicy:
             field_dict["backoff_base_ms"] = backoff_base_ms
         if backoff_max_ms is not UNSET:
             field_dict["backoff_max_ms"] = backoff_max_ms
+        if callback_signing is not UNSET:
+            field_dict["callback_signing"] = callback_signing
         if max_age_ms is not UNSET:
             field_dict["max_age_ms"] = max_age_ms
         if max_attempts is not UNSET:
@@ -89,6 +96,8 @@ class AsyncPolicy:
 
         backoff_max_ms = d.pop("backoff_max_ms", UNSET)
 
+        callback_signing = d.pop("callback_signing", UNSET)
+
         max_age_ms = d.pop("max_age_ms", UNSET)
 
         max_attempts = d.pop("max_attempts", UNSET)
@@ -105,6 +114,7 @@ class AsyncPolicy:
             attempt_timeout_ms=attempt_timeout_ms,
             backoff_base_ms=backoff_base_ms,
             backoff_max_ms=backoff_max_ms,
+            callback_signing=callback_signing,
             max_age_ms=max_age_ms,
             max_attempts=max_attempts,
             max_in_flight=max_in_flight,

@@ -215,7 +215,7 @@ async fn a_start_that_was_interrupted_leaves_no_process() {
 #[tokio::test]
 async fn instances_of_a_node_whose_folder_was_wiped_end_and_nobody_elses() {
     let mut node = Node::new();
-    let (mut sidecar, address) = sidecar(&node);
+    let (mut sidecar, address) = sidecar(&node, &[]);
     let pid = get(address, "/pid").await.unwrap().parse().unwrap();
     let mark = get(address, "/env/GATELESS_FOLDER").await.unwrap();
     let spawn = |node: &str, mark: &str| {
