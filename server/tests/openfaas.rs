@@ -156,7 +156,7 @@ async fn what_cannot_be_had_is_said_in_plain_words() {
     let refused = cli.ask("POST", "/system/functions", Some(unknown)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(Cli::text(&refused).contains("--images"));
-    let limited = json!({"service": "x", "image": "acme/echo:1", "limits": {"cpu": "100m"}});
+    let limited = json!({"service": "x", "image": "acme/echo:1", "limits": {"cpu": "little"}});
     let refused = cli.ask("POST", "/system/functions", Some(limited)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(Cli::text(&refused).starts_with("limits.cpu: "));
