@@ -221,7 +221,11 @@ async fn upload(cluster: &Cluster, program: &str) -> String {
     let sha256 = summed.split_whitespace().next().unwrap().to_owned();
     let api = &cluster.api;
     let url = format!("{}/v1/namespaces/default/artifacts/{sha256}", api.base);
-    let put = reqwest::Client::new().put(url).bearer_auth(&api.token);
+    let put = gateless_tests::http::client()
+        .build()
+        .unwrap()
+        .put(url)
+        .bearer_auth(&api.token);
     let put = put.body(program.to_owned()).send().await.unwrap();
     assert!(put.status().is_success(), "{put:?}");
     sha256

@@ -6,16 +6,24 @@
 //! what is exact and what is not is in docs/adr/0016.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use gateless_common::stable_hash;
 
 use crate::name::{FunctionName, NodeId};
 use crate::policy::{Maker, Principal};
+use crate::time::Time;
 
 /// Sidecars that are passed over before a call is taken where it came in.
 pub const MAX_PASSED: usize = 2;
 /// Sidecars that are asked whether they know a key.
 pub const MAX_ASKED: usize = 2;
+
+/// So long a sidecar that left is missed as the home of its keys: callers repeat a call sooner than that, or not at all.
+pub const MISSED_FOR: Duration = Duration::from_secs(3_600);
+/// Sidecars that left and are missed; beyond it the one that left first is not.
+pub const MAX_MISSED: usize = 256;
 
 /// Who used a key: callers with different scopes use different keys.
 ///
@@ -41,11 +49,49 @@ pub fn home(function: &FunctionName, scope: &str, key: &str) -> Vec<u8> {
 /// Every sidecar, the home first: [`stable_hash`] over node, a zero byte and what the home is chosen by.
 #[must_use]
 pub fn order<'a>(home: &[u8], nodes: impl IntoIterator<Item = &'a NodeId>) -> Vec<NodeId> {
-    let weight = |node: &NodeId| stable_hash(&[node.as_str().as_bytes(), b"\0", home]);
     let ranked = nodes.into_iter();
-    let mut ranked: Vec<_> = ranked.map(|node| (Reverse(weight(node)), node)).collect();
+    let mut ranked: Vec<_> = ranked.map(|node| (rank(home, node), node)).collect();
     ranked.sort();
     ranked.into_iter().map(|(_, node)| node.clone()).collect()
+}
+
+/// The lowest is first in order.
+fn rank(home: &[u8], node: &NodeId) -> Reverse<u64> {
+    Reverse(stable_hash(&[node.as_str().as_bytes(), b"\0", home]))
+}
+
+/// The sidecars that were seen to leave: what they know of keys can be asked of nobody.
+#[derive(Debug, Default)]
+pub struct Missed {
+    live: BTreeSet<NodeId>,
+    left: BTreeMap<NodeId, Time>,
+}
+
+impl Missed {
+    /// These live, `now`.
+    pub fn look(&mut self, live: impl IntoIterator<Item = NodeId>, now: Time) {
+        let live: BTreeSet<NodeId> = live.into_iter().collect();
+        for gone in self.live.difference(&live) {
+            self.left.insert(gone.clone(), now);
+        }
+        self.left
+            .retain(|node, since| !live.contains(node) && now.since(*since) < MISSED_FOR);
+        while self.left.len() > MAX_MISSED {
+            let first = self.left.iter().min_by_key(|(_, since)| **since);
+            let Some(first) = first.map(|(node, _)| node.clone()) else {
+                break;
+            };
+            self.left.remove(&first);
+        }
+        self.live = live;
+    }
+
+    /// Whether one of them comes before `this` in order, so that it may have taken a call that `this` takes now.
+    #[must_use]
+    pub fn is_ahead(&self, home: &[u8], this: &NodeId) -> bool {
+        let own = (rank(home, this), this);
+        self.left.keys().any(|node| (rank(home, node), node) < own)
+    }
 }
 
 /// Where a call with a key goes.
@@ -106,6 +152,48 @@ mod tests {
     fn key(n: u32) -> Vec<u8> {
         let function = FunctionName::new("default", "hello").unwrap();
         home(&function, "anonymous", &n.to_string())
+    }
+
+    #[test]
+    fn who_left_is_missed_where_it_was_first_until_it_is_back_or_long_gone() {
+        let all = nodes(4);
+        let home = key(1);
+        let order = order(&home, &all);
+        let mut missed = Missed::default();
+        let (start, hour) = (Time::from_millis(0), MISSED_FOR);
+        let without = |gone: &NodeId| {
+            let gone = gone.clone();
+            all.clone().into_iter().filter(move |node| *node != gone)
+        };
+        missed.look(all.clone(), start);
+        assert!(order.iter().all(|node| !missed.is_ahead(&home, node)));
+        // Seen twice without it, it left the first time.
+        missed.look(without(&order[1]), start);
+        missed.look(without(&order[1]), start + hour / 2);
+        let found: Vec<bool> = order
+            .iter()
+            .map(|node| missed.is_ahead(&home, node))
+            .collect();
+        assert_eq!(found, [false, false, true, true]);
+        missed.look(without(&order[1]), start + hour);
+        assert!(!missed.is_ahead(&home, &order[3]));
+        // Back, and gone again.
+        missed.look(all.clone(), start + hour);
+        missed.look(without(&order[0]), start + hour * 2);
+        assert!(missed.is_ahead(&home, &order[1]));
+        missed.look(all.clone(), start + hour * 2);
+        assert!(!missed.is_ahead(&home, &order[1]));
+    }
+
+    #[test]
+    fn no_more_are_missed_than_may_be() {
+        let mut missed = Missed::default();
+        let all = nodes(u32::try_from(MAX_MISSED).unwrap() + 2);
+        missed.look(all.clone(), Time::from_millis(0));
+        missed.look(all[1..].to_vec(), Time::from_millis(1));
+        missed.look([], Time::from_millis(2));
+        assert_eq!(missed.left.len(), MAX_MISSED);
+        assert!(!missed.left.contains_key(&all[0]));
     }
 
     #[test]

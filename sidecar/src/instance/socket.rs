@@ -54,7 +54,7 @@ pub fn find(from: SocketAddr, to: SocketAddr) -> io::Result<Option<Socket>> {
     rustix::net::sendto(&socket, &question(family, &id), SendFlags::empty(), &kernel)?;
     let mut answer = [0; 1_024];
     let (_, bytes) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    read(answer.get(..bytes).unwrap_or_default(), &id)
+    read(answer.get(..bytes).unwrap_or_default(), (from, to))
 }
 
 /// A client may write an IPv4 address as one of IPv6.
@@ -100,8 +100,8 @@ fn question(family: u8, id: &[u8; ID]) -> Vec<u8> {
     bytes
 }
 
-/// What the kernel answered about the socket with this id.
-fn read(answer: &[u8], id: &[u8; ID]) -> io::Result<Option<Socket>> {
+/// What the kernel answered about the socket with these two ends.
+fn read(answer: &[u8], ends: (SocketAddr, SocketAddr)) -> io::Result<Option<Socket>> {
     let short = || io::Error::new(ErrorKind::InvalidData, "a short answer about a socket");
     let word = |bytes: &[u8], at: usize| {
         let word = bytes.get(at..at + 4)?;
@@ -120,20 +120,33 @@ fn read(answer: &[u8], id: &[u8; ID]) -> io::Result<Option<Socket>> {
             other => Err(other.into()),
         };
     }
-    let (Some(found), Some(user), Some(inode)) = (
-        body.get(4..4 + ADDRESSES),
-        word(body, ANSWER - 8),
-        word(body, ANSWER - 4),
-    ) else {
+    let (Some(found), Some(user), Some(inode)) =
+        (found(body), word(body, ANSWER - 8), word(body, ANSWER - 4))
+    else {
         return Err(short());
     };
     // Where the socket is gone, the kernel finds one that listens on its port, which may be another's; and of one that is closed it
     // remembers neither user nor inode.
-    let is_it = found == &id[..ADDRESSES] && inode != 0;
+    let is_it = found == ends && inode != 0;
     Ok(is_it.then_some(Socket {
         user,
         inode: inode.into(),
     }))
+}
+
+/// The two ends that an `inet_diag_msg` says. A socket of IPv6 may be connected to an address of IPv4.
+fn found(message: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let id = message.get(4..4 + ADDRESSES)?;
+    let port = |at: usize| Some(u16::from_be_bytes(id.get(at..at + 2)?.try_into().ok()?));
+    let is_v4 = u16::from(*message.first()?) == AddressFamily::INET.as_raw();
+    let address = |at: usize| -> Option<IpAddr> {
+        Some(match is_v4 {
+            true => <[u8; 4]>::try_from(id.get(at..at + 4)?).ok()?.into(),
+            false => <[u8; 16]>::try_from(id.get(at..at + 16)?).ok()?.into(),
+        })
+    };
+    let end = |address, port| canonical(SocketAddr::new(address, port));
+    Some((end(address(4)?, port(0)?), end(address(20)?, port(2)?)))
 }
 
 #[cfg(test)]
@@ -181,13 +194,10 @@ mod tests {
 
     #[test]
     fn garbage_is_an_error() {
-        let (_, id) = id(
-            "127.0.0.1:1".parse().unwrap(),
-            "127.0.0.1:2".parse().unwrap(),
-        )
-        .unwrap();
+        let end = |port| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port);
+        let ends = (end(1), end(2));
         for answer in [&[][..], &[0; 10], &[0; 18], &[0xff; 30]] {
-            assert!(read(answer, &id).is_err(), "{answer:?}");
+            assert!(read(answer, ends).is_err(), "{answer:?}");
         }
     }
 }

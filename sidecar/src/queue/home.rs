@@ -14,10 +14,11 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
-use gateless_core::keys::{self, Next, Standing};
+use gateless_core::keys::{self, Missed, Next, Standing};
 use gateless_core::name::NodeId;
 use gateless_core::policy::Admitted;
 use gateless_proto::v1;
+use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -28,6 +29,7 @@ pub use self::wire::{accepted_response, find, passed, record};
 use super::clock::Clock;
 use super::types::{Accepted, CallId, KeyName, Known, Record};
 use super::{Error, Queue};
+use crate::clock;
 
 /// Calls forwarded to their keys' homes that are under way at one sidecar.
 pub const MAX_FORWARDS: u32 = 256;
@@ -135,6 +137,7 @@ pub struct Homes {
     queue: Queue,
     others: Arc<dyn Others>,
     doubts: Doubts,
+    missed: Mutex<Missed>,
     forwards: Semaphore,
     bytes: Semaphore,
 }
@@ -148,6 +151,7 @@ impl Homes {
             queue,
             others,
             doubts: Doubts::new(clock),
+            missed: Mutex::default(),
             forwards: Semaphore::new(MAX_FORWARDS as usize),
             bytes: Semaphore::new(MAX_FORWARD_BYTES as usize),
         });
@@ -168,8 +172,10 @@ impl Homes {
     pub async fn accept(&self, group: Group) -> Result<Taken, Error> {
         let names = group.names();
         let live = self.others.live();
-        if names.iter().all(Option::is_none) || live.len() < 2 {
-            return self.take_here(group.calls, false).await;
+        let keyless = names.iter().all(Option::is_none);
+        if keyless || live.len() < 2 {
+            let unsure = !keyless && self.misses(&group.home, &live);
+            return self.take_here(group.calls, unsure).await;
         }
         if self.are_settled_here(&names).await? {
             return self.take_here(group.calls, false).await;
@@ -197,7 +203,7 @@ impl Homes {
     pub async fn take(&self, group: Group, passed: &[NodeId]) -> Result<Taken, Error> {
         let names = group.names();
         let mut known = self.find_here(&names).await?;
-        let mut unsure = !passed.is_empty();
+        let mut unsure = !passed.is_empty() || self.misses(&group.home, &self.others.live());
         let missing = |at: &usize| names[*at].is_some() && known[*at].is_none();
         let missing: Vec<usize> = (0..names.len()).filter(missing).collect();
         if !missing.is_empty() {
@@ -308,7 +314,16 @@ impl Homes {
         unsure: bool,
     ) -> Result<Taken, Error> {
         let accepted = self.queue.inbox.accept_many(calls).await?;
+        // What was known before is certain.
+        let unsure = unsure && accepted.iter().any(|accepted| !accepted.replayed);
         Ok(Taken { accepted, unsure })
+    }
+
+    /// Whether a sidecar that left may have taken calls of this home before, which are about to be taken here.
+    fn misses(&self, home: &[u8], live: &[NodeId]) -> bool {
+        let mut missed = self.missed.lock();
+        missed.look(live.iter().cloned(), clock::now());
+        missed.is_ahead(home, &self.node)
     }
 
     /// Whether calls of these keys were begun here, as by a version for which a key was its sidecar's: they never yield, so

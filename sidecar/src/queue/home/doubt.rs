@@ -74,14 +74,18 @@ impl Doubts {
     }
 }
 
-/// Looks at the time until `homes` are gone.
+/// Looks at the time, and at who lives, until `homes` are gone.
 pub(super) fn watch(homes: &Arc<Homes>) {
     let homes: Weak<Homes> = Arc::downgrade(homes);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
             match homes.upgrade() {
-                Some(homes) => drop(homes.doubts.look(clock::now())),
+                Some(homes) => {
+                    let now = clock::now();
+                    homes.doubts.look(now);
+                    homes.missed.lock().look(homes.others.live(), now);
+                }
                 None => return,
             }
         }

