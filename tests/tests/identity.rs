@@ -214,7 +214,13 @@ async fn sidecar_that_lost_its_disk_leaves_no_process_and_is_removed_for_good() 
     cluster.settled().await;
     cluster.meshed().await;
     let status = format!("/_gateless/calls/{id}");
-    let away = cluster.sidecars[0].public().get(&status).await;
+    // Until gossip misses it, its address is that of who came after it.
+    let away = eventually("the lost one is missed", async || {
+        let away = cluster.sidecars[0].public().get(&status).await;
+        let is_missed = away.json()["code"] == "sidecar_away";
+        when(is_missed, away.clone()).map(|()| away)
+    })
+    .await;
     away.problem(503, "sidecar_away");
 
     let (code, problem) = remove(&cluster, &new).await;
