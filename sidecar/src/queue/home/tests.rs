@@ -194,9 +194,8 @@ async fn what_a_sidecar_that_left_may_have_taken_is_unsure_elsewhere() {
         (&taken.id, true, false)
     );
     // The last one there still misses the others.
-    let mut gone = cluster.world.gone.lock();
-    gone.extend([cluster.order[2].clone(), cluster.order[3].clone()]);
-    drop(gone);
+    let others = [cluster.order[2].clone(), cluster.order[3].clone()];
+    cluster.world.gone.lock().extend(others);
     let group = Group::of(admitted(keyed("a", "another", 1)), AsyncPolicy::DEFAULT);
     let is_ahead = stands_in.misses(&group.home, &stands_in.others.live());
     let taken = stands_in.accept(group).await.unwrap();
