@@ -10,6 +10,27 @@ use utoipa::ToSchema;
 use super::{Auth, Bundle, Component, Cors, Jwt, Metric, Readiness};
 
 /// A struct of a section's settings, after the fields given.
+/// A setting that the version before this one does not know and refuses: it is written where it is set, and left out elsewhere, so that
+/// a server which goes back to that version reads every function that does not use it.
+trait Later {
+    fn is_unset(&self) -> bool {
+        false
+    }
+}
+
+impl Later for bool {}
+impl Later for u32 {}
+impl Later for u64 {}
+impl Later for f64 {}
+impl Later for Option<u64> {}
+impl Later for Option<f64> {}
+
+impl Later for Option<u32> {
+    fn is_unset(&self) -> bool {
+        self.is_none()
+    }
+}
+
 macro_rules! object {
     (
         $(#[$attribute:meta])* $name:ident { $(
@@ -25,7 +46,7 @@ macro_rules! object {
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             $($(#[$shaped_attribute])* pub $shaped: $shaped_type,)*
-            $($(#[doc = $doc])+ pub $json: $type,)*
+            $($(#[doc = $doc])+ #[serde(skip_serializing_if = "Later::is_unset")] pub $json: $type,)*
         }
 
         impl Default for $name {
@@ -85,6 +106,7 @@ gateless_common::settings!(access => object
         #[schema(nullable = false)]
         jwt: Option<Jwt> = None,
         /// Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (of its namespace), `*.NAMESPACE`; at most 64. Empty: every one.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         allow: Vec<String> = Vec::new(),
         /// Where a call from outside may come from; at most 64. Empty: anywhere.
         networks: Vec<String> = Vec::new(),
