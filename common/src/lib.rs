@@ -5,8 +5,8 @@
 
 #![deny(missing_docs, reason = "others read it")]
 
+pub mod allow;
 pub mod backoff;
-pub mod callers;
 #[cfg(feature = "http")]
 pub mod header;
 #[cfg(feature = "http")]

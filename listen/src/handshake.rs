@@ -7,6 +7,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 /// A connection's bytes, in clear on this side.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -17,6 +19,27 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 impl Transport for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+impl<T: Transport> Transport for Box<T> {
+    fn tcp(&self) -> &TcpStream {
+        (**self).tcp()
+    }
+}
+
+impl<L: Transport, R: Transport> Transport for Either<L, R> {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Left(stream) => stream.tcp(),
+            Self::Right(stream) => stream.tcp(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use gateless_server::auth::Role;
 use gateless_server::store::blobs::MemoryBlobs;
 use gateless_server::store::sled::Options;
 use gateless_server::store::{MemoryStore, SledStore, Store, list};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 const HELLO: &str = "/v1/namespaces/default/functions/hello";
@@ -117,6 +118,39 @@ async fn what_a_released_version_exported_is_served() {
         ("triggers/default/nightly", true),
     ];
     assert_eq!(names(&sidecar.next().await), expected);
+}
+
+/// Every field of a document, by the way to it.
+fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| {
+            let at = format!("{at}/{name}");
+            fields(value, &at, found);
+            found.insert(at);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| fields(item, at, found)),
+        _ => {}
+    }
+}
+
+/// The version before refuses a field that it does not know, and a server may go back to it.
+#[tokio::test]
+async fn function_that_uses_nothing_new_is_written_with_the_fields_of_the_version_before() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let server = Server::over(store.clone(), Arc::new(MemoryBlobs::default())).await;
+    let admin = server.admin().await;
+    let made = empty_spec("true");
+    let put = server.call("PUT", HELLO, Some(&admin), Some(made)).await;
+    assert!(put.status.is_success(), "{:#}", put.body);
+    let written = list(&*store, "functions/").await.unwrap().entries;
+    let written: Value = serde_json::from_slice(&written[0].value).unwrap();
+    let before = std::fs::read(fixture("function-1b60580.json")).unwrap();
+    let before: Value = serde_json::from_slice(&before).unwrap();
+    let (mut ours, mut known) = (BTreeSet::new(), BTreeSet::new());
+    fields(&written, "", &mut ours);
+    fields(&before, "", &mut known);
+    let unknown: Vec<_> = ours.difference(&known).collect();
+    assert!(unknown.is_empty() && ours.len() > 50, "{unknown:?}");
 }
 
 #[tokio::test]

@@ -18,15 +18,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-extern "C" fn launch() {
-    gateless_sandbox::launch_if_asked();
-}
-
-// This binary is also the launcher of instances, as the `gateless` binary is; before the harness has threads.
-// SAFETY: the loader calls what is listed there once, before `main`; the standard library's own entry comes first.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static LAUNCH: extern "C" fn() = launch;
+// This binary is also the launcher of instances.
+gateless_sandbox::launch_before_main!();
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::new);
 const FUNCTION: &str = "import http.server,os\nclass H(http.server.BaseHTTPRequestHandler):\n protocol_version='HTTP/1.1'\n def do_GET(s):\n  b=(s.path+' '+os.environ['K_REVISION']).encode();s.send_response(200);s.send_header('content-length',str(len(b)));s.end_headers();s.wfile.write(b)\n def log_message(*a):pass\nhttp.server.ThreadingHTTPServer(('127.0.0.1',int(os.environ['PORT'])),H).serve_forever()";

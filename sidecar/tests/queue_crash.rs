@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use gateless_core::config::AsyncPolicy;
+use gateless_core::egress::Egress;
 use gateless_core::fixture::admitted;
 use gateless_core::name::{FunctionName, NodeId};
-use gateless_core::policy::{Maker, Principal};
-use gateless_sidecar::queue::callback::{Destinations, Functions, Signing};
-use gateless_sidecar::queue::invoke::{Answer, Exchange, Slot};
+use gateless_core::policy::Maker;
+use gateless_sidecar::queue::callback::fake::{self, Nowhere};
+use gateless_sidecar::queue::invoke::{Answer, Exchange};
 use gateless_sidecar::queue::local::Config;
 use gateless_sidecar::queue::types::{CallId, Record};
 use gateless_sidecar::queue::{Calls, Dispatcher, Inbox, InvokeError, Local, Lookup, Queue};
@@ -73,20 +73,6 @@ fn answer(status: u16) -> Result<Answer, InvokeError> {
         .unwrap())
 }
 
-/// No function can be called.
-struct Nowhere;
-
-impl Functions for Nowhere {
-    fn call(
-        &self,
-        _: Principal,
-        _: Request<Bytes>,
-        _: Slot,
-    ) -> BoxFuture<'static, Result<Answer, String>> {
-        Box::pin(std::future::ready(Err("there is no way".to_owned())))
-    }
-}
-
 fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
     let invoke = move |_: &FunctionName, _: Request<Bytes>, _: Duration| -> Exchange {
         Box::pin(async move {
@@ -106,11 +92,7 @@ fn dispatch(queue: &Local, failing: bool) -> Dispatcher {
         queue.config().clock.clone(),
         Arc::new(invoke),
         Arc::new(policies),
-        Destinations {
-            functions: Arc::new(Nowhere),
-            signing: Arc::new(|_: &FunctionName| Signing::None),
-            outside: gateless_sidecar::endpoint::egress::Outside::new(Arc::default(), &[]),
-        },
+        fake::destinations(Arc::new(Nowhere), Egress::default()),
         None,
     )
 }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cluster::Cluster;
 use crate::preload;
 
 const SOURCE: &str = r#"
@@ -49,6 +50,18 @@ pub struct FsyncGate {
 }
 
 impl FsyncGate {
+    /// One in front of the queue of a cluster's first sidecar, which is started anew behind it.
+    ///
+    /// # Panics
+    /// As [`FsyncGate::new`], and when the sidecar does not come up.
+    pub async fn before_queue(cluster: &mut Cluster) -> Self {
+        let gate = Self::new(cluster.folder(), &cluster.sidecars[0].data().join("queue"));
+        cluster.sidecars[0].env = gate.env();
+        cluster.sidecars[0].restart();
+        cluster.settled().await;
+        gate
+    }
+
     /// Makes an open one for files below a folder; `folder` keeps its own files.
     ///
     /// # Panics

@@ -19,6 +19,29 @@ pub const MARK: &str = "TEST_CLUSTER";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const TAIL_BYTES: u64 = 6_000;
 
+/// What `gateless up` is started with for a test, but for its address of TLS: its data in this folder, ports that are free, and functions that
+/// are not isolated, as the pid that an instance tells is else that of its own namespace.
+#[must_use]
+pub fn up_args(data: &Path) -> Vec<String> {
+    let data = data.to_string_lossy().into_owned();
+    let mut args = ["up", "--isolation", "none", "--data"]
+        .map(str::to_owned)
+        .to_vec();
+    args.push(data);
+    let others = [
+        "grpc-",
+        "function-",
+        "local-",
+        "peer-",
+        "gossip-",
+        "metrics-",
+    ];
+    for listener in std::iter::once("").chain(others) {
+        args.extend([format!("--{listener}listen"), "127.0.0.1:0".to_owned()]);
+    }
+    args
+}
+
 /// A program of the same build as the running one: `target/<profile>/NAME`.
 ///
 /// # Panics

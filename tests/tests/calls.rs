@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gateless_tests::call::send;
+use gateless_tests::process::up_args;
 use gateless_tests::{Api, Caller, Cluster, Process, Spec, eventually, instances};
 use http::Method;
 use serde_json::{Value, json};
@@ -162,21 +163,7 @@ async fn refusal_gets_through_to_a_caller_that_still_sends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn up_is_a_cluster_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data").to_string_lossy().into_owned();
-    let mut args = vec!["up".to_owned(), "--data".to_owned(), data];
-    // Else the pid that an instance tells is that of its own namespace.
-    args.extend(["--isolation".to_owned(), "none".to_owned()]);
-    for flag in [
-        "listen",
-        "grpc-listen",
-        "function-listen",
-        "local-listen",
-        "peer-listen",
-        "gossip-listen",
-        "metrics-listen",
-    ] {
-        args.extend([format!("--{flag}"), "127.0.0.1:0".to_owned()]);
-    }
+    let args = up_args(&folder.path().join("data"));
     let log = folder.path().join("up.log");
     let mut up = Process::start("up", &log, &args, &[]).unwrap();
     let api = Api::new(up.address("api"), up.admin_token());

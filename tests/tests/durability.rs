@@ -69,10 +69,7 @@ async fn invariant_01_accepted_calls_reach_an_end_after_sigkill_of_anything() {
 async fn invariant_02_nothing_answers_202_before_its_fsync() {
     let mut cluster = Cluster::small().await;
     cluster.deploy("job", Spec::new()).await;
-    let gate = FsyncGate::new(cluster.folder(), &cluster.sidecars[0].data().join("queue"));
-    cluster.sidecars[0].env = gate.env();
-    cluster.sidecars[0].restart();
-    cluster.settled().await;
+    let gate = FsyncGate::before_queue(&mut cluster).await;
     let sidecar = cluster.sidecars[0].public();
     let path = "/async-function/job/";
     let before = sidecar.try_post(path, "before", Vec::new()).await;

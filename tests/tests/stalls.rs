@@ -177,10 +177,7 @@ async fn invariant_11_a_deadline_holds_whoever_stalls() {
 async fn disk_that_stalls_takes_no_call_to_keep_and_stops_no_other() {
     let mut cluster = Cluster::small().await;
     cluster.deploy("job", Spec::new()).await;
-    let gate = FsyncGate::new(cluster.folder(), &cluster.sidecars[0].data().join("queue"));
-    cluster.sidecars[0].env = gate.env();
-    cluster.sidecars[0].restart();
-    cluster.settled().await;
+    let gate = FsyncGate::before_queue(&mut cluster).await;
     let caller = cluster.sidecars[0].public();
     let path = "/async-function/job/";
     let before = caller.try_post(path, "before", Vec::new()).await;

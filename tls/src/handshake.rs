@@ -3,21 +3,22 @@
 //! How many handshakes there are at once and how long one may take is the door's: a handshake is part of the time for the
 //! first head, and has its place among the door's connections from its first byte.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 
-use gateless_listen::{Handshake, Scheme, Transport};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use gateless_listen::{Handshake, Scheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use crate::certificates::{Certificates, Counts};
 
 /// The first byte of a handshake (RFC 8446, 5.1), which no request begins with.
 const HANDSHAKE: u8 = 22;
+
+/// A connection of an outsider: in clear, or over TLS; boxed, as that is large.
+pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// TLS with these certificates.
 pub struct Tls {
@@ -54,12 +55,12 @@ impl Handshake for Tls {
 
     async fn shake(&self, tcp: TcpStream) -> io::Result<(Stream, Scheme)> {
         if self.either && !begins_tls(&tcp).await? {
-            return Ok((Stream::Plain(tcp), Scheme::Http));
+            return Ok((Either::Left(tcp), Scheme::Http));
         }
         let attempt = Attempt::new(&self.certificates);
         let stream = self.acceptor.accept(tcp).await?;
         attempt.completed();
-        Ok((Stream::Tls(Box::new(stream)), Scheme::Https))
+        Ok((Either::Right(Box::new(stream)), Scheme::Https))
     }
 
     fn is_exempt(&self, _: &Scheme) -> bool {
@@ -99,81 +100,5 @@ impl Drop for Attempt<'_> {
             false => &self.counts.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection of an outsider.
-#[derive(Debug)]
-pub enum Stream {
-    /// In clear.
-    Plain(TcpStream),
-    /// Over TLS; boxed, as it is large.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Transport for Stream {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(stream) => stream.get_ref().0,
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(tcp) => tcp.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::callers::Allowed;
+use crate::allow::Allowed;
 use crate::limit::Rate;
 use crate::name::FunctionName;
 use crate::network::Network;
@@ -16,7 +16,7 @@ pub struct Access {
     /// What a caller has to prove that it is.
     pub auth: Auth,
     /// Which functions may call it, where it is for functions alone; empty: every one.
-    pub callers: Vec<Allowed>,
+    pub allow: Vec<Allowed>,
     /// Where a call from outside may come from; empty: anywhere.
     pub networks: Vec<Network>,
     /// How many calls all callers together may make at one sidecar.
@@ -123,14 +123,14 @@ impl Access {
     /// Whether it has to be known which function calls.
     #[must_use]
     pub fn tells_functions_apart(&self) -> bool {
-        !self.callers.is_empty()
+        !self.allow.is_empty()
     }
 
     /// Whether this function may call; `None`: one of which nobody knows which it is.
     #[must_use]
     pub fn allows_function(&self, caller: Option<&FunctionName>) -> bool {
-        let named = |caller| self.callers.iter().any(|known| known.includes(caller));
-        self.callers.is_empty() || caller.is_some_and(named)
+        let named = |caller| self.allow.iter().any(|known| known.includes(caller));
+        self.allow.is_empty() || caller.is_some_and(named)
     }
 
     /// Whether a call from outside may come from this address. IPv4 within IPv6 counts as IPv4.

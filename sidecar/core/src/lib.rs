@@ -48,4 +48,4 @@ pub mod window;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 
-pub use gateless_common::{callers, name, network};
+pub use gateless_common::{allow, name, network};

@@ -78,33 +78,33 @@ pub struct Proof {
 
 /// For how long what was proved opens the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Validity {
     /// Until the function's rules change.
-    Good,
+    Valid,
     /// So long at most: milliseconds since 1970.
     Until(u64),
     /// No more: the key was revoked or has expired, or the function takes tokens of another issuer.
-    Over,
+    Ended,
 }
 
 impl Proof {
     /// Whether it still opens a function of these rules, `now` milliseconds after 1970. A token proved who calls when the call
     /// came, and its own end does not end what it opened: it lives for minutes, and nobody can renew one in mid-stream.
     #[must_use]
-    pub fn standing(&self, auth: &Auth, now: u64) -> Standing {
+    pub fn validity(&self, auth: &Auth, now: u64) -> Validity {
         match auth {
-            Auth::None => Standing::Good,
+            Auth::None => Validity::Valid,
             Auth::Key(keys) => {
                 let is_it = |key: &&Key| {
                     key.name == self.key && self.digest.is_none_or(|digest| digest == key.digest)
                 };
                 let found = keys.iter().find(is_it).filter(|key| key.is_good(now));
-                found.map_or(Standing::Over, |key| {
-                    key.expires_at_ms.map_or(Standing::Good, Standing::Until)
+                found.map_or(Validity::Ended, |key| {
+                    key.expires_at_ms.map_or(Validity::Valid, Validity::Until)
                 })
             }
-            Auth::Jwt(_) if auth.by_principal(&self.key, now).is_some() => Standing::Good,
-            Auth::Jwt(_) => Standing::Over,
+            Auth::Jwt(_) if auth.by_principal(&self.key, now).is_some() => Validity::Valid,
+            Auth::Jwt(_) => Validity::Ended,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The launcher: the sidecar's own binary, started once more, that walls itself in and becomes the program.
 //!
-//! With namespaces it forks twice (see `init`), where it is the only fence once (see `keeper`); else it becomes the program itself. Every
+//! With namespaces it forks twice (see `init`), where it is the only fence once (see `subreaper`); else it becomes the program itself. Every
 //! failure is told to the sidecar by the step that failed. Has one thread, and must keep to one.
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 
 use crate::message::{self, Failure};
 use crate::plan::Plan;
-use crate::{filter, identity, init, keeper, rules, sys, view};
+use crate::{filter, identity, init, rules, subreaper, sys, view};
 
 /// The first argument that makes the binary a launcher; no command of anybody's.
 pub(crate) const ARGUMENT: &str = "__launch-instance";
@@ -93,7 +93,7 @@ fn enter(
     for folder in &plan.groups {
         groups.push(join(folder)?);
     }
-    if plan.keeper {
+    if plan.subreaper {
         return enter_kept(plan, listener, socket);
     }
     if !plan.namespaces {
@@ -132,23 +132,23 @@ fn enter(
     become_program(plan, listener)
 }
 
-/// Below a keeper, with which it ends, too.
+/// Below a subreaper, with which it ends, too.
 fn enter_kept(
     plan: &Plan,
     listener: Option<OwnedFd>,
     socket: &UnixStream,
 ) -> Result<Infallible, Failure> {
-    keeper::prepare().map_err(Failure::at("become the subreaper of what it starts"))?;
-    let keeper = nix::unistd::getpid();
+    subreaper::prepare().map_err(Failure::at("become the subreaper of what it starts"))?;
+    let subreaper = nix::unistd::getpid();
     if let Some(program) = sys::fork().map_err(Failure::at("fork the program"))? {
         close(socket);
         drop(listener);
-        keeper::keep(program);
+        subreaper::keep(program);
     }
     nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
         .map_err(Failure::at("lead a process group"))?;
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Failure::at("end with its launcher"))?;
-    if nix::unistd::getppid() != keeper {
+    if nix::unistd::getppid() != subreaper {
         std::process::exit(CANNOT_RUN);
     }
     become_program(plan, listener)

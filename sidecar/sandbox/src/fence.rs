@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::keeper::END;
+use crate::subreaper::END;
 use crate::sys;
 
 pub(crate) const PROCESSES_FILE: &str = "cgroup.procs";

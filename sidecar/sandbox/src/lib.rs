@@ -11,12 +11,12 @@ mod filter;
 mod group;
 mod identity;
 mod init;
-mod keeper;
 mod level;
 mod message;
 mod plan;
 mod rules;
 mod spawn;
+mod subreaper;
 mod sys;
 mod view;
 
@@ -26,6 +26,23 @@ pub use group::{Hierarchies, Limits};
 pub use level::{Isolation, Level, Missing, Part, list};
 pub use plan::{Plan, View};
 pub use spawn::{Error, Sandbox, Settings, Started, Usage};
+
+/// Makes a test binary a launcher when it is started as one, as `gateless` makes itself one first thing in `main`. A test harness has a
+/// `main` of its own, and threads: this runs before both. Whoever uses it allows `unsafe_code` with that reason.
+#[macro_export]
+macro_rules! launch_before_main {
+    () => {
+        extern "C" fn launch() {
+            $crate::launch_if_asked();
+        }
+
+        // SAFETY: the loader calls what is listed there once, before `main`; the standard library's own entry, which notes the
+        // arguments, comes first.
+        #[used]
+        #[unsafe(link_section = ".init_array")]
+        static LAUNCH: extern "C" fn() = launch;
+    };
+}
 
 /// Bytes of a sandboxed instance's `/tmp`, its only disk; kept in memory and charged to it.
 pub const MAX_SCRATCH_BYTES: u64 = 256 << 20;

@@ -27,7 +27,7 @@ pub struct Plan {
     /// Walls round it at all: no capabilities, no new rights, limits of what it has open. `false`: it may do what the sidecar's user may.
     pub walls: bool,
     /// The launcher stays over it as a subreaper and ends all that it started, as nothing else would.
-    pub keeper: bool,
+    pub subreaper: bool,
     /// Namespaces of its own: processes, mounts, ipc, names, users.
     pub namespaces: bool,
     /// Refuse system calls no function needs.

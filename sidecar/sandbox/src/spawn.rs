@@ -262,7 +262,7 @@ impl Sandbox {
             self.add_walls(&mut plan);
         }
         let fence = Fence::new(group, plan.namespaces);
-        plan.keeper = fence.kind() == Kind::Subreaper;
+        plan.subreaper = fence.kind() == Kind::Subreaper;
         let mut command = Command::new(OWN_BINARY);
         command
             .arg0("gateless-instance")

@@ -45,7 +45,7 @@ pub fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 }
 
 /// Tells a function that asks which functions call it which one does.
-pub fn set_calling(headers: &mut HeaderMap, called: &Access, caller: &Identity) {
+pub fn set_caller_function(headers: &mut HeaderMap, called: &Access, caller: &Identity) {
     if called.tells_functions_apart()
         && let Some(name) = caller.function()
     {

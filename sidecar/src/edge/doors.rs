@@ -62,9 +62,9 @@ impl Door {
     }
 }
 
-/// How the other end of a connection came.
+/// What is known of a connection besides its address.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Came {
+pub(crate) struct ConnectInfo {
     /// Who proved to be there.
     pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) scheme: Scheme,
@@ -74,7 +74,7 @@ pub(crate) struct Came {
     pub(super) local: Option<Arc<Connection>>,
 }
 
-impl Came {
+impl ConnectInfo {
     pub(crate) fn proven(peer: Peer) -> Self {
         Self {
             peer: Some(Arc::new(peer)),
@@ -97,7 +97,7 @@ pub(crate) async fn serve<T: Transport, I>(
     edge: Arc<Edge>,
     accepted: Accepted<T, I>,
     door: Door,
-    mut came: Came,
+    mut info: ConnectInfo,
 ) {
     let client = accepted.client;
     if door == Door::Peer
@@ -109,12 +109,12 @@ pub(crate) async fn serve<T: Transport, I>(
     if door == Door::Local {
         // One that is gone already is nobody's.
         let here = accepted.stream.tcp().local_addr().ok();
-        came.local = here.map(|to| Arc::new(Connection::new(client, to)));
+        info.local = here.map(|to| Arc::new(Connection::new(client, to)));
     }
     let service = service_fn(move |request| {
-        let (edge, came) = (edge.clone(), came.clone());
+        let (edge, info) = (edge.clone(), info.clone());
         async move {
-            let mut response = answer(&edge, request, client, door, &came).await;
+            let mut response = answer(&edge, request, client, door, &info).await;
             // Whatever answered: a function, a result that was kept, the server behind the relay.
             session::strip_answer(response.headers_mut());
             Ok::<_, Infallible>(response)
@@ -134,12 +134,12 @@ async fn answer(
     mut request: Request<Incoming>,
     client: SocketAddr,
     door: Door,
-    came: &Came,
+    info: &ConnectInfo,
 ) -> Response<Body> {
     if door == Door::Metrics {
         return edge.metrics_page(request.uri().path());
     }
-    if let Some(peer) = &came.peer {
+    if let Some(peer) = &info.peer {
         return match request.uri().path().starts_with("/_gateless/") {
             true => Box::pin(edge.internal(request)).await,
             false => peer::answer(edge, peer, request).await,
@@ -152,8 +152,8 @@ async fn answer(
     };
     headers::strip(request.headers_mut(), speaker(edge, client, door));
     session::strip_request(request.headers_mut());
-    if let Some(port) = came.redirect
-        && came.scheme == Scheme::Http
+    if let Some(port) = info.redirect
+        && info.scheme == Scheme::Http
         && let Some(answer) = secure::redirect(&request, port)
     {
         return answer;
@@ -177,9 +177,9 @@ async fn answer(
         && openfaas::is_gateways(request.uri().path())
         && !route::is_named(edge, &host)
     {
-        return Box::pin(edge.openfaas.answer(&edge.catalogue, request, came.scheme)).await;
+        return Box::pin(edge.openfaas.answer(&edge.catalogue, request, info.scheme)).await;
     }
-    let answered = route::outside(edge, request, &host, client, (door, came)).await;
+    let answered = route::outside(edge, request, &host, client, (door, info)).await;
     answered.unwrap_or_else(|error| error.respond(kind))
 }
 

@@ -2,7 +2,7 @@
 //! and an answer that is still being sent breaks off.
 //!
 //! Here and at no other place, at the sidecar that the call came in at: whatever a call leads to elsewhere ends with it.
-//! What ends a proof is [`gateless_core::policy::Proof::standing`]'s to say.
+//! What ends a proof is [`gateless_core::policy::Proof::validity`]'s to say.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::Edge;
 use super::cors::{self, Foreign};
-use super::doors::{Came, Door};
+use super::doors::{ConnectInfo, Door};
 use super::host::{self, Host};
 use super::life;
 use super::local::Connection;
@@ -53,7 +53,7 @@ pub(super) async fn outside(
     mut request: Request<Incoming>,
     host: &Host,
     client: SocketAddr,
-    (door, came): (Door, &Came),
+    (door, info): (Door, &ConnectInfo),
 ) -> Result<Response<Body>, Error> {
     let on_upgrade = headers::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let client = client.ip();
@@ -69,10 +69,10 @@ pub(super) async fn outside(
         },
         client: Client {
             address: client,
-            scheme: came.scheme,
+            scheme: info.scheme,
         },
         source: Some(source),
-        local: came.local.clone(),
+        local: info.local.clone(),
     };
     route(edge, Inbound::request(request), host, sender, on_upgrade).await
 }
@@ -141,7 +141,7 @@ async fn route(
     if let Some(local) = local.filter(|_| wants_function(&known, &parts.headers)) {
         identity = Identity::Function(Box::pin(local.function(&edge.callers)).await);
     }
-    headers::set_calling(&mut parts.headers, &known.config.access, &identity);
+    headers::set_caller_function(&mut parts.headers, &known.config.access, &identity);
     let (mut proof, mut refused) = (None, None);
     match prove::prove(&known.config, &mut parts.headers) {
         Proven::Now(proven) => proof = proven,

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use gateless_core::time::Time;
+use gateless_listen::Transport;
 use parking_lot::Mutex;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connector::Wire;
+use super::connector::{Wire, has_ended};
 use super::permit::{Permit, keep_until_closed};
 
 /// Unacknowledged bytes, or probes of an idle connection, for so long: the kernel gives it up.
@@ -229,7 +230,7 @@ impl Connection {
         if !looks.is_some_and(|uses| uses.looks.swap(false, Ordering::AcqRel)) {
             return false;
         }
-        self.stream.has_ended()
+        has_ended(&mut self.stream)
     }
 }
 

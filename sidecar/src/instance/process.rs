@@ -123,7 +123,7 @@ impl Stop {
 }
 
 /// An instance that runs.
-struct One {
+struct Live {
     function: FunctionName,
     leader: i32,
     /// 0: it has none of its own.
@@ -255,13 +255,15 @@ impl Inner {
         }
     }
 
-    fn running(&self) -> Vec<One> {
+    fn running(&self) -> Vec<Live> {
         let instances = self.instances.lock();
-        let all = instances.values().map(|Handle { function, stop, .. }| One {
-            function: function.clone(),
-            leader: stop.leader.load(Ordering::Acquire),
-            user: stop.user.load(Ordering::Relaxed),
-        });
+        let all = instances
+            .values()
+            .map(|Handle { function, stop, .. }| Live {
+                function: function.clone(),
+                leader: stop.leader.load(Ordering::Acquire),
+                user: stop.user.load(Ordering::Relaxed),
+            });
         all.filter(|one| one.leader > 0).collect()
     }
 
@@ -356,7 +358,7 @@ impl Driver for ProcessDriver {
     fn function_of(&self, socket: &Socket) -> Option<FunctionName> {
         let running = self.inner.running();
         // Where each has a user of its own that says it; else it is below the process that was started.
-        let is_its = |one: &One| match one.user {
+        let is_its = |one: &Live| match one.user {
             0 => procfs::has_below(one.leader, socket.inode),
             user => user == socket.user,
         };

@@ -11,6 +11,7 @@
 //! checked on the address really connected to. A callback to a function of this cluster is a call like any other,
 //! with the rights of whoever made the call it tells of.
 
+pub mod fake;
 mod request;
 mod sign;
 

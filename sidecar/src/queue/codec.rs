@@ -16,7 +16,7 @@ use gateless_core::policy::Principal;
 use gateless_core::time::Time;
 use prost::Message;
 
-pub(super) use self::maker::{calling, maker_number, maker_of};
+pub(super) use self::maker::{caller_function, maker_number, maker_of};
 use super::Error;
 use super::types::{self, CallResult, CallbackState, Header, KeyName, Record};
 
@@ -52,7 +52,7 @@ pub(super) struct Head {
     source: String,
     /// The function that made it, if it was one and known.
     #[prost(string, tag = "12")]
-    calling: String,
+    caller_function: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -210,7 +210,7 @@ impl Head {
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
             maker: maker_number(&record.principal.maker),
-            calling: calling(&record.principal.maker),
+            caller_function: caller_function(&record.principal.maker),
             key: record.principal.key.as_deref().unwrap_or("").to_owned(),
             source: record
                 .principal
@@ -222,7 +222,7 @@ impl Head {
     /// On whose behalf it was accepted. A number of a later version has nobody's rights.
     pub(super) fn principal(&self) -> Principal {
         Principal {
-            maker: maker_of(self.maker, &self.calling),
+            maker: maker_of(self.maker, &self.caller_function),
             key: (!self.key.is_empty()).then(|| self.key.as_str().into()),
             source: self.source.parse().ok(),
         }

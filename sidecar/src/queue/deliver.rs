@@ -95,7 +95,7 @@ async fn deliver(
         Some(Proof { key, digest: None })
     });
     let identity = Identity::Queue(maker);
-    headers::set_calling(&mut parts.headers, &function.config.access, &identity);
+    headers::set_caller_function(&mut parts.headers, &function.config.access, &identity);
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
     (call.class, call.queued) = (Class::Async, Some(queued));
     (call.proof, call.source) = (proof, source);

@@ -29,7 +29,6 @@ pub use self::wire::{accepted_response, find, passed, record};
 use super::clock::Clock;
 use super::types::{Accepted, CallId, KeyName, Known, Record};
 use super::{Error, Queue};
-use crate::clock;
 
 /// Calls forwarded to their keys' homes that are under way at one sidecar.
 pub const MAX_FORWARDS: u32 = 256;
@@ -174,7 +173,7 @@ impl Homes {
         let live = self.others.live();
         let keyless = names.iter().all(Option::is_none);
         if keyless || live.len() < 2 {
-            let unsure = !keyless && self.misses(&group.home, &live);
+            let unsure = !keyless && self.misses(&group.home);
             return self.take_here(group.calls, unsure).await;
         }
         if self.are_settled_here(&names).await? {
@@ -203,7 +202,7 @@ impl Homes {
     pub async fn take(&self, group: Group, passed: &[NodeId]) -> Result<Taken, Error> {
         let names = group.names();
         let mut known = self.find_here(&names).await?;
-        let mut unsure = !passed.is_empty() || self.misses(&group.home, &self.others.live());
+        let mut unsure = !passed.is_empty() || self.misses(&group.home);
         let missing = |at: &usize| names[*at].is_some() && known[*at].is_none();
         let missing: Vec<usize> = (0..names.len()).filter(missing).collect();
         if !missing.is_empty() {
@@ -320,10 +319,8 @@ impl Homes {
     }
 
     /// Whether a sidecar that left may have taken calls of this home before, which are about to be taken here.
-    fn misses(&self, home: &[u8], live: &[NodeId]) -> bool {
-        let mut missed = self.missed.lock();
-        missed.look(live.iter().cloned(), clock::now());
-        missed.is_ahead(home, &self.node)
+    fn misses(&self, home: &[u8]) -> bool {
+        self.look_at_others().is_ahead(home, &self.node)
     }
 
     /// Whether calls of these keys were begun here, as by a version for which a key was its sidecar's: they never yield, so

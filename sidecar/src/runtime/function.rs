@@ -11,7 +11,7 @@ use gateless_core::access::{Access, Auth};
 use gateless_core::config;
 use gateless_core::limit::Buckets;
 use gateless_core::name::RevisionName;
-use gateless_core::policy::{Proof, Standing};
+use gateless_core::policy::{Proof, Validity};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -149,10 +149,10 @@ impl Function {
             };
             loop {
                 let now = unix_now().0;
-                let left = match proof.standing(&rules.borrow_and_update(), now) {
-                    Standing::Over => return,
-                    Standing::Good => None,
-                    Standing::Until(end) => Some(Duration::from_millis(end.saturating_sub(now))),
+                let left = match proof.validity(&rules.borrow_and_update(), now) {
+                    Validity::Ended => return,
+                    Validity::Valid => None,
+                    Validity::Until(end) => Some(Duration::from_millis(end.saturating_sub(now))),
                 };
                 // The wall clock may be set meanwhile.
                 let look = tokio::time::sleep(left.unwrap_or_default().min(LOOK_EVERY));

@@ -15,7 +15,7 @@ use super::shutdown::Stop;
 use super::{Config, Error, Running};
 use crate::cluster::Member;
 use crate::edge::Edge;
-use crate::edge::doors::{self, Came, Door};
+use crate::edge::doors::{self, ConnectInfo, Door};
 
 /// Connections of the public listener, at most.
 const MAX_PUBLIC: usize = 16_384;
@@ -160,7 +160,7 @@ pub(super) fn serve(
     let plain = |door| {
         let edge = edge.clone();
         move |accepted: Accepted<TcpStream, Scheme>| {
-            let came = Came::from_outside(accepted.identity, None);
+            let came = ConnectInfo::from_outside(accepted.identity, None);
             doors::serve(edge.clone(), accepted, door, came)
         }
     };
@@ -168,7 +168,7 @@ pub(super) fn serve(
     let secure = |redirect| {
         let edge = edge.clone();
         move |accepted: Accepted<gateless_tls::Stream, Scheme>| {
-            let came = Came::from_outside(accepted.identity, redirect);
+            let came = ConnectInfo::from_outside(accepted.identity, redirect);
             doors::serve(edge.clone(), accepted, Door::Public, came)
         }
     };
@@ -201,7 +201,7 @@ pub(super) fn serve(
     let handshake = Arc::new(Mutual(edge.identity.clone()));
     let to_peers = edge.clone();
     let serve = move |accepted: Accepted<_, Peer>| {
-        let came = Came::proven(accepted.identity.clone());
+        let came = ConnectInfo::proven(accepted.identity.clone());
         doors::serve(to_peers.clone(), accepted, Door::Peer, came)
     };
     connections.spawn(accepting(Door::Peer).run(listeners.peer, handshake, serve, stop.clone()));

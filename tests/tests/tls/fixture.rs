@@ -4,23 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use gateless_tests::process::up_args;
 use gateless_tests::{Api, Caller, Process, Spec, instances};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
-
-/// As files have it.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let encoded = STANDARD.encode(der);
-    let lines: Vec<&str> = (0..encoded.len())
-        .step_by(64)
-        .map(|at| &encoded[at..encoded.len().min(at + 64)])
-        .collect();
-    let text = lines.join("\n");
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
-}
 
 /// Issues certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -48,7 +36,7 @@ impl Authority {
     }
 
     pub(crate) fn pem(&self) -> String {
-        pem("CERTIFICATE", self.0.der())
+        self.0.pem()
     }
 
     /// For these names; the chain has the authority in it, as operators are used to.
@@ -59,8 +47,8 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let made = params.signed_by(&key, &self.0).unwrap();
         Issued {
-            chain: format!("{}{}", pem("CERTIFICATE", made.der()), self.pem()),
-            key: pem("PRIVATE KEY", &key.serialize_der()),
+            chain: made.pem() + &self.pem(),
+            key: key.serialize_pem(),
             der: made.der().clone(),
         }
     }
@@ -95,18 +83,6 @@ impl Drop for Up {
     }
 }
 
-const LISTENERS: [&str; 9] = [
-    "listen",
-    "grpc-listen",
-    "function-listen",
-    "local-listen",
-    "peer-listen",
-    "gossip-listen",
-    "metrics-listen",
-    "tls-listen",
-    "function-tls-listen",
-];
-
 impl Up {
     pub(crate) fn start(more: &[&str]) -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
@@ -114,13 +90,13 @@ impl Up {
         fs::create_dir(&certificates).unwrap();
         let issued = authority.issue(&["localhost", "127.0.0.1"]);
         issued.write(&certificates, "default");
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let data = text(&folder.path().join("data"));
-        let mut args = vec!["up".to_owned(), "--data".to_owned(), data];
-        args.extend(["--isolation".to_owned(), "none".to_owned()]);
-        args.extend(["--tls-folder".to_owned(), text(&certificates)]);
-        for flag in LISTENERS {
-            args.extend([format!("--{flag}"), "127.0.0.1:0".to_owned()]);
+        let mut args = up_args(&folder.path().join("data"));
+        args.extend([
+            "--tls-folder".to_owned(),
+            certificates.to_string_lossy().into_owned(),
+        ]);
+        for flag in ["--tls-listen", "--function-tls-listen"] {
+            args.extend([flag.to_owned(), "127.0.0.1:0".to_owned()]);
         }
         args.extend(more.iter().map(ToString::to_string));
         let log = folder.path().join("up.log");

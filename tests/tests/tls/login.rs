@@ -10,7 +10,7 @@ use gateless_tests::{eventually, wait::when};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
-use crate::fixture::{Authority, Up, pem};
+use crate::fixture::{Authority, Up};
 use crate::wire::{Asks, connect, shown};
 
 /// A command line with a configuration of its own.
@@ -58,6 +58,18 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Logging in where whoever shows this certificate is believed.
+fn pinning<'a>(url: &'a str, token: &'a str, fingerprint: &'a str) -> [&'a str; 6] {
+    [
+        "login",
+        url,
+        "--token",
+        token,
+        "--ca-fingerprint",
+        fingerprint,
+    ]
+}
+
 fn fingerprint(der: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, der);
     let hex: Vec<String> = digest
@@ -84,16 +96,9 @@ async fn login_believes_a_private_authority_that_was_vouched_for_and_saves_it() 
     );
     assert!(!line.config.exists(), "nothing is saved");
     let other = fingerprint(&Authority::new().der());
-    let refused = line.fails(&["login", &url, "--token", &token, "--ca-fingerprint", &other]);
+    let refused = line.fails(&pinning(&url, &token, &other));
     assert_eq!(refused["code"], "not_believed", "{refused}");
-    line.works(&[
-        "login",
-        &url,
-        "--token",
-        &token,
-        "--ca-fingerprint",
-        &pinned,
-    ]);
+    line.works(&pinning(&url, &token, &pinned));
     let mode = fs::metadata(&line.config).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(
@@ -136,12 +141,8 @@ async fn certificate_that_signed_itself_is_believed_by_its_own_fingerprint() {
     let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     let own = params.self_signed(&key).unwrap();
     let folder = up.certificates();
-    fs::write(
-        folder.join("default.key"),
-        pem("PRIVATE KEY", &key.serialize_der()),
-    )
-    .unwrap();
-    fs::write(folder.join("default.crt"), pem("CERTIFICATE", own.der())).unwrap();
+    fs::write(folder.join("default.key"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("default.crt"), own.pem()).unwrap();
     eventually("it is shown", async || {
         let metrics = up.metrics().await;
         let taken = metrics.contains("tls_certificate_loads_total{result=\"taken\"} 2");
@@ -152,25 +153,11 @@ async fn certificate_that_signed_itself_is_believed_by_its_own_fingerprint() {
     let token = up.process.admin_token();
     let line = Line::new(&up, "a");
     let pinned = fingerprint(own.der());
-    line.works(&[
-        "login",
-        &url,
-        "--token",
-        &token,
-        "--ca-fingerprint",
-        &pinned,
-    ]);
+    line.works(&pinning(&url, &token, &pinned));
     line.works(&["ls"]);
     // It is for one name alone.
     let by_address = format!("https://127.0.0.1:{}", up.port("api_tls"));
-    let refused = line.fails(&[
-        "login",
-        &by_address,
-        "--token",
-        &token,
-        "--ca-fingerprint",
-        &pinned,
-    ]);
+    let refused = line.fails(&pinning(&by_address, &token, &pinned));
     assert_eq!(refused["code"], "not_believed", "{refused}");
 }
 
@@ -181,14 +168,7 @@ async fn token_goes_to_nobody_who_is_not_believed() {
     let token = up.process.admin_token();
     let line = Line::new(&up, "a");
     let pinned = fingerprint(&up.authority.der());
-    line.works(&[
-        "login",
-        &url,
-        "--token",
-        &token,
-        "--ca-fingerprint",
-        &pinned,
-    ]);
+    line.works(&pinning(&url, &token, &pinned));
     // Somebody with a certificate of another authority for the same name.
     let stranger = Authority::new().issue(&["localhost"]);
     stranger.write(&up.certificates(), "default");

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gateless_tests::{eventually, wait::when};
 
-use crate::fixture::{Authority, Up, pem};
+use crate::fixture::{Authority, Up};
 use crate::wire::{Asks, connect, shown};
+
+/// As a file has a key, and it is none.
+const NO_KEY: &str = "-----BEGIN PRIVATE KEY-----\nbm8ga2V5\n-----END PRIVATE KEY-----\n";
 
 /// Calls that are made one after the other until they are stopped: how many, and which were lost.
 struct Calls {
@@ -133,7 +136,7 @@ async fn what_is_no_good_is_refused_and_the_last_good_one_stays() {
         fs::write(folder.join("default.crt"), &good).unwrap();
         refused(0).await;
     }
-    for broken in [&other.key, "", &pem("PRIVATE KEY", b"no key")] {
+    for broken in [&other.key, "", NO_KEY] {
         fs::write(folder.join("default.key"), broken).unwrap();
         refused(1).await;
         assert_eq!(see().await, first);

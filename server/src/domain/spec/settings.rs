@@ -12,20 +12,20 @@ use super::{Auth, Bundle, Component, Cors, Jwt, Metric, Readiness};
 /// A struct of a section's settings, after the fields given.
 /// A setting that the version before this one does not know and refuses: it is written where it is set, and left out elsewhere, so that
 /// a server which goes back to that version reads every function that does not use it.
-trait Later {
+trait LeftOut {
     fn is_unset(&self) -> bool {
         false
     }
 }
 
-impl Later for bool {}
-impl Later for u32 {}
-impl Later for u64 {}
-impl Later for f64 {}
-impl Later for Option<u64> {}
-impl Later for Option<f64> {}
+impl LeftOut for bool {}
+impl LeftOut for u32 {}
+impl LeftOut for u64 {}
+impl LeftOut for f64 {}
+impl LeftOut for Option<u64> {}
+impl LeftOut for Option<f64> {}
 
-impl Later for Option<u32> {
+impl LeftOut for Option<u32> {
     fn is_unset(&self) -> bool {
         self.is_none()
     }
@@ -46,7 +46,7 @@ macro_rules! object {
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             $($(#[$shaped_attribute])* pub $shaped: $shaped_type,)*
-            $($(#[doc = $doc])+ #[serde(skip_serializing_if = "Later::is_unset")] pub $json: $type,)*
+            $($(#[doc = $doc])+ #[serde(skip_serializing_if = "LeftOut::is_unset")] pub $json: $type,)*
         }
 
         impl Default for $name {

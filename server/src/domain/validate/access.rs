@@ -1,6 +1,6 @@
 //! Whom a function takes calls from: who has a token of its issuer, networks, and pages of other sites.
 
-use gateless_common::callers::Allowed;
+use gateless_common::allow::Allowed;
 use gateless_common::network::Network;
 use gateless_common::url::check_confidential;
 

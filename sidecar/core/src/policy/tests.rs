@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::access::{Access, Issuer};
-use crate::callers::Allowed;
+use crate::allow::Allowed;
 use crate::config::Scaling;
 use crate::fixture;
 use crate::limit::Rate;
@@ -242,18 +242,18 @@ fn what_a_key_opened_ends_with_the_key_and_what_a_token_opened_with_its_issuer()
         digest: digest.map(|digest| [digest; 32]),
     };
     let check = |auth: &Auth, proof: &Proof, expected| {
-        assert_eq!(proof.standing(auth, 100), expected, "{proof:?}");
+        assert_eq!(proof.validity(auth, 100), expected, "{proof:?}");
     };
     let keys = Auth::Key(vec![key("ann", 1, None), key("bob", 2, Some(101))]);
-    check(&keys, &of("ann", Some(1)), Standing::Good);
-    check(&keys, &of("bob", Some(2)), Standing::Until(101));
-    check(&keys, &of("eve", Some(3)), Standing::Over);
+    check(&keys, &of("ann", Some(1)), Validity::Valid);
+    check(&keys, &of("bob", Some(2)), Validity::Until(101));
+    check(&keys, &of("eve", Some(3)), Validity::Ended);
     // Another key of the same name is another key.
-    check(&keys, &of("ann", Some(4)), Standing::Over);
-    check(&keys, &of("ann", None), Standing::Good);
+    check(&keys, &of("ann", Some(4)), Validity::Ended);
+    check(&keys, &of("ann", None), Validity::Valid);
     let expired = Auth::Key(vec![key("bob", 2, Some(100))]);
-    check(&expired, &of("bob", Some(2)), Standing::Over);
-    check(&Auth::None, &of("ann", Some(1)), Standing::Good);
+    check(&expired, &of("bob", Some(2)), Validity::Ended);
+    check(&Auth::None, &of("ann", Some(1)), Validity::Valid);
 
     let issuer = |name: &str| {
         Auth::Jwt(Arc::new(Issuer {
@@ -266,9 +266,9 @@ fn what_a_key_opened_ends_with_the_key_and_what_a_token_opened_with_its_issuer()
         }))
     };
     let token = of("https://a.example ann", None);
-    check(&issuer("https://a.example"), &token, Standing::Good);
-    check(&issuer("https://b.example"), &token, Standing::Over);
-    check(&keys, &token, Standing::Over);
+    check(&issuer("https://a.example"), &token, Validity::Valid);
+    check(&issuer("https://b.example"), &token, Validity::Ended);
+    check(&keys, &token, Validity::Ended);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn function_for_some_functions_is_called_by_these_and_by_none_that_is_not_known(
     let name = |text: &str| text.parse::<FunctionName>().unwrap();
     let check = |identity: Identity, expected: Result<(), Refused>| {
         let access = Access {
-            callers: vec![
+            allow: vec![
                 Allowed::parse("orders", "shop").unwrap(),
                 Allowed::parse("*.billing", "shop").unwrap(),
             ],

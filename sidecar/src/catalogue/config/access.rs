@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gateless_common::settings;
 use gateless_core::access::{Access, Auth, Cors, Issuer, Key};
-use gateless_core::callers::Allowed;
+use gateless_core::allow::Allowed;
 use gateless_core::limit::Rate;
 use gateless_core::network::Network;
 use gateless_proto::v1;
@@ -37,12 +37,11 @@ pub(super) fn access(wire: Option<&v1::Access>, namespace: &str) -> Result<Acces
         text.parse::<Network>().map_err(bad)
     };
     let caller = |(index, text): (usize, &String)| {
-        let bad = |e: gateless_core::callers::Invalid| {
-            Error::new(format!("allow[{index}]"), e.to_string())
-        };
+        let bad =
+            |e: gateless_core::allow::Invalid| Error::new(format!("allow[{index}]"), e.to_string());
         Allowed::parse(text, namespace).map_err(bad)
     };
-    let callers = wire.allow.iter().enumerate().map(caller);
+    let allow = wire.allow.iter().enumerate().map(caller);
     let networks = wire.networks.iter().enumerate().map(network);
     Ok(Access {
         auth: match (&wire.jwt, wire.needs_key && !wire.needs_no_key) {
@@ -56,7 +55,7 @@ pub(super) fn access(wire: Option<&v1::Access>, namespace: &str) -> Result<Acces
             ),
             (None, false) => Auth::None,
         },
-        callers: callers.collect::<Result<_, _>>().map_err(at)?,
+        allow: allow.collect::<Result<_, _>>().map_err(at)?,
         networks: networks.collect::<Result<_, _>>().map_err(at)?,
         rate: Rate::new(wire.rate, wire.burst),
         caller_rate: Rate::new(wire.caller_rate, wire.caller_burst),

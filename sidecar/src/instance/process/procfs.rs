@@ -2,7 +2,7 @@
 //!
 //! Only reads and, at the start of a sidecar, ends what an earlier one left and carries our marks; knows nothing of instances' states.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -165,7 +165,7 @@ pub(super) fn owns_socket(instance: &Instance, inode: u64) -> Owns {
         _ => {}
     }
     // A launcher has the program below it, which costs less to find than all of its group.
-    let below = family(leader).into_iter().skip(1);
+    let below = family(leader).take(DESCENDANTS).skip(1);
     if below
         .map(|(pid, _)| pid)
         .any(|pid| has_socket(pid, inode).unwrap_or(false))
@@ -181,25 +181,21 @@ pub(super) fn owns_socket(instance: &Instance, inode: u64) -> Owns {
     if found { Owns::Yes } else { Owns::No }
 }
 
-/// A leader, the processes that it started, and those that they did, each with the one that did: about [`DESCENDANTS`].
-fn family(leader: i32) -> Vec<(i32, Option<i32>)> {
-    let mut found = vec![(leader, None)];
-    let mut next = 0;
-    while let Some((pid, _)) = found
-        .get(next)
-        .copied()
-        .filter(|_| found.len() < DESCENDANTS)
-    {
-        found.extend(children(pid).into_iter().map(|child| (child, Some(pid))));
-        next += 1;
-    }
-    found
+/// A leader, the processes that it started, and those that they did, each with the one that did. Looks no further than it is asked.
+fn family(leader: i32) -> impl Iterator<Item = (i32, Option<i32>)> {
+    let mut next = VecDeque::from([(leader, None)]);
+    std::iter::from_fn(move || {
+        let one = next.pop_front()?;
+        let below = children(one.0).into_iter();
+        next.extend(below.map(|child| (child, Some(one.0))));
+        Some(one)
+    })
 }
 
 /// Whether everything that could do an instance's work is stopped: its processes that have none below them. One that is
 /// traced is not: somebody looks at it.
 pub(super) fn is_stopped(leader: i32) -> bool {
-    let all = family(leader);
+    let all: Vec<_> = family(leader).take(DESCENDANTS).collect();
     if all.len() >= DESCENDANTS {
         return false; // there may be others
     }
@@ -280,15 +276,8 @@ fn below(leader: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
 
 /// Whether a leader or a process below it has this socket open. What has left it, for the host's first process, is not found.
 pub(super) fn has_below(leader: i32, inode: u64) -> bool {
-    let (mut next, mut seen) = (vec![leader], 0);
-    while let Some(pid) = next.pop().filter(|_| seen < MOST_BELOW) {
-        if has_socket(pid, inode).unwrap_or(false) {
-            return true;
-        }
-        next.extend(children(pid));
-        seen += 1;
-    }
-    false
+    let mut family = family(leader).take(MOST_BELOW);
+    family.any(|(pid, _)| has_socket(pid, inode).unwrap_or(false))
 }
 
 fn has_socket(pid: i32, inode: u64) -> io::Result<bool> {

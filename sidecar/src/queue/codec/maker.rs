@@ -13,7 +13,7 @@ pub(in crate::queue) const fn maker_number(maker: &Maker) -> u32 {
 }
 
 /// The function that a maker is, as it is written; empty where it is none, or not known.
-pub(in crate::queue) fn calling(maker: &Maker) -> String {
+pub(in crate::queue) fn caller_function(maker: &Maker) -> String {
     match maker {
         Maker::Function(Some(name)) => name.to_string(),
         _ => String::new(),
@@ -21,10 +21,10 @@ pub(in crate::queue) fn calling(maker: &Maker) -> String {
 }
 
 /// And as both are read: one of a later version has nobody's rights.
-pub(in crate::queue) fn maker_of(number: u32, calling: &str) -> Maker {
+pub(in crate::queue) fn maker_of(number: u32, caller_function: &str) -> Maker {
     match number {
         0 | 4 => Maker::Unknown,
-        2 => Maker::Function(calling.parse().ok()),
+        2 => Maker::Function(caller_function.parse().ok()),
         3 => Maker::Trigger,
         _ => Maker::Anonymous,
     }

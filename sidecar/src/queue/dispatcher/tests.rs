@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
-use crate::endpoint::egress::Outside;
-use crate::queue::callback::{Functions, Signing};
+use crate::queue::callback::Functions;
+use crate::queue::callback::fake::{self, Nowhere};
 use crate::queue::contract::fixture::{Fixture, admitted, function, keyed, record};
 use crate::queue::invoke::{Answer, Slot};
 use crate::queue::types::{CallbackState, View};
@@ -48,7 +48,7 @@ fn now(result: Result<Answer, InvokeError>) -> Exchange {
 }
 
 fn dispatch(fixture: &Fixture, invoke: Arc<dyn Invoke>, policies: impl Policies) -> Dispatcher {
-    with_functions(fixture, invoke, policies, Arc::new(Away))
+    with_functions(fixture, invoke, policies, Arc::new(Nowhere))
 }
 
 fn with_functions(
@@ -60,26 +60,8 @@ fn with_functions(
     let clock = Clock::Manual(fixture.clock.clone());
     let queue = fixture.queue.clone();
     let loopback = "127.0.0.1".parse().unwrap();
-    let callbacks = Destinations {
-        functions,
-        outside: Outside::new(Arc::new(Egress::new(vec![loopback])), &[]),
-        signing: Arc::new(|_: &FunctionName| Signing::None),
-    };
+    let callbacks = fake::destinations(functions, Egress::new(vec![loopback]));
     Dispatcher::start(queue, clock, invoke, Arc::new(policies), callbacks, None)
-}
-
-/// No function can be called.
-struct Away;
-
-impl Functions for Away {
-    fn call(
-        &self,
-        _: Principal,
-        _: Request<Bytes>,
-        _: Slot,
-    ) -> BoxFuture<'static, Result<Answer, String>> {
-        Box::pin(std::future::ready(Err("there is no way".to_owned())))
-    }
 }
 
 async fn accept(fixture: &Fixture, record: Record) -> CallId {

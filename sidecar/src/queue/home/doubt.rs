@@ -6,8 +6,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use gateless_core::keys::Missed;
 use gateless_core::time::Time;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Homes;
 use crate::clock;
@@ -74,6 +75,15 @@ impl Doubts {
     }
 }
 
+impl Homes {
+    /// Notes who has left.
+    pub(super) fn look_at_others(&self) -> MutexGuard<'_, Missed> {
+        let mut missed = self.missed.lock();
+        missed.look(self.others.live(), clock::now());
+        missed
+    }
+}
+
 /// Looks at the time, and at who lives, until `homes` are gone.
 pub(super) fn watch(homes: &Arc<Homes>) {
     let homes: Weak<Homes> = Arc::downgrade(homes);
@@ -82,9 +92,8 @@ pub(super) fn watch(homes: &Arc<Homes>) {
             tokio::time::sleep(EVERY).await;
             match homes.upgrade() {
                 Some(homes) => {
-                    let now = clock::now();
-                    homes.doubts.look(now);
-                    homes.missed.lock().look(homes.others.live(), now);
+                    homes.doubts.look(clock::now());
+                    drop(homes.look_at_others());
                 }
                 None => return,
             }

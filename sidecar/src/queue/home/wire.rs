@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::{Group, Taken};
 use crate::queue::Inbox;
-use crate::queue::codec::{calling, maker_number, maker_of};
+use crate::queue::codec::{caller_function, maker_number, maker_of};
 use crate::queue::types::{Accepted, CallId, Header, Idempotency, KeyName, Known, Record};
 use crate::queue::wire::function;
 
@@ -42,7 +42,7 @@ fn keyed(record: &Record) -> v1::KeyedCall {
         idempotency_key: key,
         digest,
         maker: maker_number(&principal.maker),
-        calling: calling(&principal.maker),
+        caller_function: caller_function(&principal.maker),
         caller_key: principal.key.as_deref().unwrap_or_default().to_owned(),
         source: principal
             .source
@@ -78,7 +78,7 @@ pub fn record(call: v1::KeyedCall) -> Result<Record, Status> {
         callback: Some(call.callback_url).filter(|url| !url.is_empty()),
         idempotency,
         principal: Principal {
-            maker: maker_of(call.maker, &call.calling),
+            maker: maker_of(call.maker, &call.caller_function),
             key: (!call.caller_key.is_empty()).then(|| call.caller_key.as_str().into()),
             source: call.source.parse().ok(),
         },

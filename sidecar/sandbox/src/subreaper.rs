@@ -1,9 +1,9 @@
 //! The fence where the host has no other: the launcher stays, as the subreaper of its program and of all that this starts.
 //!
-//! Whoever loses its parent becomes the keeper's child, whatever it did to its session, its process group or its environment, so all of
+//! Whoever loses its parent becomes the subreaper's child, whatever it did to its session, its process group or its environment, so all of
 //! them are found among its children sooner or later, and killed there until it has none. It is alone in its process group, since a
 //! program may signal its own. It needs no sidecar: with its program all ends, and a sidecar that comes later ends it by [`END`].
-//! Deliberately holds against no program that kills its keeper, which may be the same user: then only the program itself ends with it.
+//! Deliberately holds against no program that kills its subreaper, which may be the same user: then only the program itself ends with it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use crate::init::{End, FOR_THE_PROGRAM, handle};
 use crate::sys;
 
-/// Tells a keeper to end all. No program sends it, and a launcher that is not that far ends by it, too.
+/// Tells a subreaper to end all. No program sends it, and a launcher that is not that far ends by it, too.
 pub(crate) const END: Signal = Signal::SIGPWR;
 /// Between two looks while those that were killed are on their way out.
 const PAUSE: Duration = Duration::from_millis(1);
