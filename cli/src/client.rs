@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use gateless_common::header::PREFER;
 use gateless_common::problem::Code;
 use gateless_sdk::{Error, Gateless, Policy, Trust};
 pub(crate) use gateless_sdk::{Listing, segment};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::failure::{Exit, Failure};
 use crate::login::trust::parse;
 use crate::login::{Remote, Target};
+use crate::reach;
 
 /// How often somebody without a login asks whether the server is there: 3 s on average, in which `gateless up` has started.
 const PATIENCE: Policy = Policy {
@@ -98,9 +100,14 @@ impl Client {
         self.sdk.path(segments)
     }
 
-    /// A request with the token.
+    /// A request with the token. One that changes something is answered when the change holds, if that is soon.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.sdk.request(method, path)
+        let reads = matches!(method, Method::GET | Method::HEAD);
+        let request = self.sdk.request(method, path);
+        if reads {
+            return request;
+        }
+        request.header(PREFER, reach::preference())
     }
 
     /// GET of a JSON resource.
@@ -136,6 +143,7 @@ impl Client {
     ) -> Result<Reply, Failure> {
         let answer = self.sdk.json(request.timeout(timeout)).await;
         let (headers, body) = answer.map_err(|error| self.failure(error))?;
+        reach::note(&headers);
         Ok(Reply { headers, body })
     }
 

@@ -16,6 +16,7 @@ mod manifest;
 mod output;
 mod pack;
 mod project;
+mod reach;
 #[cfg(test)]
 mod reference;
 mod replay;
@@ -47,7 +48,9 @@ fn main() -> ExitCode {
         Err(error) => return bad_arguments(&error),
     };
     let mut out = Output::new(cli.output, cli.quiet);
-    match dispatch(cli.command, &mut out) {
+    let done = dispatch(cli.command, &mut out);
+    reach::report(&mut out);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.stdout_closed() => ExitCode::SUCCESS,
         Err(failure) => {

@@ -107,6 +107,14 @@ names! {
 names! {
     /// On a list: the sidecars that could not be asked.
     UNREACHABLE = "x-gateless-unreachable";
+    /// On a change whose caller prefers to wait: how many connected sidecars have applied it.
+    APPLIED = "x-gateless-applied";
+    /// On such a change: the connected sidecars that have not, yet; the first of them, and how many there are besides.
+    BEHIND = "x-gateless-behind";
+    /// On such a change: the sidecars that are away, and may go on as before.
+    AWAY = "x-gateless-away";
+    /// Which preference was followed (RFC 7240).
+    PREFERENCE_APPLIED = "preference-applied";
     /// What its caller has left of a function's limits.
     RATE_LIMIT = "ratelimit";
     /// A function's limits.

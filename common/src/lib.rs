@@ -16,6 +16,8 @@ pub mod io;
 pub mod limits;
 pub mod name;
 pub mod network;
+#[cfg(feature = "http")]
+pub mod prefer;
 pub mod problem;
 #[cfg(feature = "schedule")]
 pub mod schedule;

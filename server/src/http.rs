@@ -26,6 +26,7 @@ mod openapi;
 mod openfaas;
 mod page;
 pub mod problem;
+mod propagation;
 mod queues;
 mod quotas;
 mod revisions;
@@ -135,6 +136,7 @@ pub fn router(
         .merge(openfaas::router())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn_with_state(api.clone(), propagation::wait))
         .layer(from_fn_with_state(api.clone(), idempotency::replay))
         .layer(from_fn_with_state(api.clone(), access::check))
         .layer(from_fn_with_state(api.clone(), audit::record))

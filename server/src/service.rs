@@ -20,6 +20,7 @@ pub mod lineage;
 pub mod logs;
 pub mod namespaces;
 pub mod observe;
+mod propagation;
 mod pushed;
 pub mod quotas;
 pub mod reconcile;

@@ -5,6 +5,7 @@
 
 pub mod clients;
 mod connection;
+mod propagation;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 
 use self::clients::{Client, Clients};
 pub use self::connection::Connection;
+pub use self::propagation::{Group, Propagation};
 use crate::changes::Changes;
 use crate::domain::conditions::Seen;
 use crate::events::{Action, Bus};

@@ -1,11 +1,10 @@
 //! What people bring from Knative and OpenFaaS, imported into a real server and called at a real sidecar.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
-use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use gateless_tests::Cluster;
-use gateless_tests::process::{gateless_bin, test_function_bin};
+use gateless_tests::process::test_function_bin;
+use gateless_tests::{Cluster, Shell};
 use serde_json::{Value, json};
 
 const SERVICE: &str = r#"
@@ -42,25 +41,6 @@ functions:
     image: acme/nobody:1
 "#;
 
-struct Shell<'a>(&'a Cluster);
-
-impl Shell<'_> {
-    fn file(&self, name: &str, text: &str) -> String {
-        let file = self.0.file(name);
-        fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(gateless_bin());
-        command.args(arguments).current_dir(self.0.folder());
-        command.env_clear().env("HOME", self.0.folder());
-        command.env("GATELESS_SERVER", &self.0.api.base);
-        command.env("GATELESS_TOKEN", &self.0.api.token);
-        command.output().unwrap()
-    }
-}
-
 /// The one document it printed, and its exit code.
 fn document(output: &Output) -> (Value, i32) {
     let document = serde_json::from_slice(&output.stdout);
@@ -79,7 +59,7 @@ fn outcome<'a>(function: &'a Value, field: &str) -> &'a Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn knative_service_is_applied_called_and_reported_on() {
     let cluster = Cluster::small().await;
-    let shell = Shell(&cluster);
+    let shell = Shell::of(&cluster);
     let program = test_function_bin();
     let service = shell.file("service.yaml", SERVICE);
     let image = format!(
@@ -126,7 +106,7 @@ async fn knative_service_is_applied_called_and_reported_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn openfaas_stack_is_written_deployed_and_called() {
     let cluster = Cluster::small().await;
-    let shell = Shell(&cluster);
+    let shell = Shell::of(&cluster);
     let stack = shell.file("stack.yml", STACK);
     let image = format!("acme/resize:9={}", test_function_bin().display());
     let arguments = [

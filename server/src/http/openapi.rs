@@ -64,7 +64,10 @@ pub(super) fn base() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "The management API: functions, revisions, traffic, calls, secrets, artifacts, sidecars and \
-             tokens. Calls of functions do not go through here: any sidecar takes them.",
+             tokens. Calls of functions do not go through here: any sidecar takes them.\n\nA change is made when it is answered, and \
+             holds at a sidecar once that has applied it. With `Prefer: wait=SECONDS` (RFC 7240) every change is answered when all \
+             connected sidecars have, or after those seconds, 30 at most; `x-gateless-applied` says how many have, \
+             `x-gateless-behind` and `x-gateless-away` which have not.",
         ))
         .license(Some(
             LicenseBuilder::new()

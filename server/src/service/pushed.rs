@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -28,6 +29,8 @@ const MOST: usize = 10_000;
 #[derive(Clone)]
 pub(super) struct Pushed {
     versions: Arc<Mutex<BTreeSet<Revision>>>,
+    /// The version up to which the store was followed.
+    followed: Arc<watch::Sender<Revision>>,
     /// Of every secret that was changed since this server started, by key.
     secrets: Arc<Mutex<BTreeMap<String, Revision>>>,
     /// For how long revisions have had their calls.
@@ -40,6 +43,7 @@ impl Default for Pushed {
     fn default() -> Self {
         Self {
             versions: Arc::default(),
+            followed: Arc::default(),
             secrets: Arc::default(),
             ages: Arc::new(Mutex::new(Ages::new(clock::now()))),
             started: clock::instant(),
@@ -101,6 +105,16 @@ impl Pushed {
         versions.range(later).count() as u64
     }
 
+    /// The last of them; 0: none since this server started.
+    pub(super) fn last(&self) -> Revision {
+        self.versions.lock().last().copied().unwrap_or_default()
+    }
+
+    /// Up to which version they are known.
+    pub(super) fn followed(&self) -> watch::Receiver<Revision> {
+        self.followed.subscribe()
+    }
+
     fn add(&self, version: Revision) {
         let mut versions = self.versions.lock();
         versions.insert(version);
@@ -119,17 +133,19 @@ impl Pushed {
                 if let Update::Changed(batch) = &update {
                     batch.events.iter().for_each(|event| pushed.learn(event));
                 }
-                match update {
-                    Update::Changed(batch) if batch.events.iter().any(concerns) => {
-                        pushed.add(batch.revision);
-                    }
-                    Update::Changed(_) => continue,
+                let (concerns, version) = match update {
+                    Update::Changed(batch) => (batch.events.iter().any(concerns), batch.revision),
                     // After a gap: something that concerns them may have been in it.
-                    Update::Reset(listing) if !first => pushed.add(listing.revision),
-                    Update::Reset(_) => {}
+                    Update::Reset(listing) => (!first, listing.revision),
+                };
+                if concerns {
+                    pushed.add(version);
+                }
+                pushed.followed.send_replace(version);
+                if concerns || first {
+                    changes.bump();
                 }
                 first = false;
-                changes.bump();
             }
         };
         AbortOnDropHandle::new(tokio::spawn(task))

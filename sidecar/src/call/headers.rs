@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_common::hop;
+use gateless_common::prefer::Preferences;
 use gateless_common::time::millis;
 use gateless_core::access::Access;
 use gateless_core::policy::Identity;
@@ -65,7 +66,7 @@ pub fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 pub struct Wishes {
     /// Time the call has left.
     pub timeout: Option<Duration>,
-    /// As [`respond_async`] says it.
+    /// `Prefer: respond-async` (RFC 7240), with the seconds of `wait` where there are some.
     pub respond_async: Option<Option<u64>>,
 }
 
@@ -81,36 +82,12 @@ pub fn wishes(headers: &HeaderMap) -> Wishes {
     if !headers.keys().any(wish) {
         return Wishes::default();
     }
+    let preferences = Preferences::of(headers);
     let millis = number(headers, &TIMEOUT_MS).or_else(|| grpc_timeout_ms(headers));
     Wishes {
         timeout: millis.map(Duration::from_millis),
-        respond_async: respond_async(headers),
+        respond_async: preferences.respond_async.then_some(preferences.wait),
     }
-}
-
-/// The wait of `Prefer: respond-async, wait=N` (RFC 7240), in seconds; `Some(None)` when
-/// `respond-async` comes without `wait`.
-fn respond_async(headers: &HeaderMap) -> Option<Option<u64>> {
-    let tokens: Vec<&str> = headers
-        .get_all(PREFER)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split([',', ';']))
-        .map(str::trim)
-        .collect();
-    if !tokens
-        .iter()
-        .any(|token| token.eq_ignore_ascii_case("respond-async"))
-    {
-        return None;
-    }
-    let wait = tokens.iter().find_map(|token| {
-        let (name, value) = token.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("wait")
-            .then(|| value.trim().parse().ok())?
-    });
-    Some(wait)
 }
 
 /// What is left of a call's time, as whoever gets it now is to know it: in gRPC's header too, where its caller gave one.
@@ -163,23 +140,6 @@ pub(super) mod tests {
         assert_eq!(wishes.respond_async, Some(None));
         let plain = super::wishes(&map(&[("accept", "*/*")]));
         assert_eq!(plain, Wishes::default());
-    }
-
-    #[test]
-    fn preference_for_async_is_read_as_rfc_7240_writes_it() {
-        assert_eq!(
-            respond_async(&map(&[("prefer", "respond-async, wait=10")])),
-            Some(Some(10))
-        );
-        assert_eq!(
-            respond_async(&map(&[("prefer", "wait=10; Respond-Async")])),
-            Some(Some(10))
-        );
-        assert_eq!(
-            respond_async(&map(&[("prefer", "respond-async")])),
-            Some(None)
-        );
-        assert_eq!(respond_async(&map(&[("prefer", "wait=10")])), None);
     }
 
     #[test]

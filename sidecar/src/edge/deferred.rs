@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateless_common::header::IDEMPOTENCY_KEY;
+use gateless_common::header::{IDEMPOTENCY_KEY, PREFERENCE_APPLIED};
 use gateless_core::policy::Admitted;
 use gateless_proto::v1::CallRequest;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
@@ -103,7 +103,7 @@ impl Edge {
                 };
                 let mut response = to_response(queue::http::accepted_response(&accepted, false));
                 let applied = HeaderValue::from_static("respond-async");
-                response.headers_mut().insert("preference-applied", applied);
+                response.headers_mut().insert(PREFERENCE_APPLIED, applied);
                 Ok(response)
             }
             // The queue won't have it: then the caller waits after all.

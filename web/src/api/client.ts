@@ -8,8 +8,21 @@ import { listeners } from "../store/listeners.ts";
 /** Told when the server no longer knows the session. */
 export const unauthorized = listeners<void>();
 
+/** Told of sidecars at which a change that was just made does not hold yet: their ids, at most a few of them. */
+export const notApplied = listeners<{ behind: string[]; away: string[] }>();
+
+/** How long a change is waited for (RFC 7240): sidecars apply one within milliseconds. */
+const PREFERENCE = "wait=2";
+
+client.interceptors.request.use((request) => {
+  if (request.method !== "GET") request.headers.set("prefer", PREFERENCE);
+  return request;
+});
 client.interceptors.response.use((response) => {
   if (response.status === 401) unauthorized.emit();
+  const names = (header: string) => response.headers.get(header)?.split(",") ?? [];
+  const [behind, away] = [names("x-gateless-behind"), names("x-gateless-away")];
+  if (behind.length + away.length > 0) notApplied.emit({ behind, away });
   return response;
 });
 client.interceptors.error.use((error, response) => GatelessError.fromAnswer(response, error));

@@ -1,6 +1,6 @@
 // Short notes of what was done. Said to screen readers; gone by themselves, unless they are problems.
 
-import { problemOf, type GatelessError } from "../api/client.ts";
+import { notApplied, problemOf, type GatelessError } from "../api/client.ts";
 import { signal } from "@preact/signals";
 import { wordsOf, type Outcome } from "../logic/bulk.ts";
 import { Icon } from "./Icon.tsx";
@@ -32,6 +32,11 @@ export function said(text: string): void {
 export function complained(problem: GatelessError): void {
   add({ text: problem.detail, detail: problem.hint, bad: true });
 }
+
+notApplied.on(({ behind, away }) => {
+  const text = `Not applied yet at ${[...behind, ...away].join(", ")}`;
+  add({ text, detail: away.length > 0 ? "Who is away goes on as it last knew." : "Until it is, all is as before there.", bad: true });
+});
 
 /** Runs an action of a button; what goes wrong is shown. Returns whether it went well. */
 export async function attempt(action: () => Promise<string | void>): Promise<boolean> {
