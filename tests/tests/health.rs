@@ -163,6 +163,35 @@ async fn a_revision_that_listens_and_ends_gets_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_listens_and_never_answers_gets_no_call() {
+    let cluster = Cluster::small().await;
+    cluster.deploy("mute", version(1)).await;
+    let caller = cluster.sidecars[0].public();
+    let mute = version(2).env("NEVER_ANSWERS", "1");
+    let mute = mute.with("process/start_timeout_ms", 1_000);
+    cluster.api.apply("mute", &cluster.ours(mute)).await;
+    let told = eventually("its failure is told", async || {
+        let answer = caller.get("/function/mute/").await.expect(200);
+        assert_eq!(answer.header("x-gateless-revision"), "mute-00001");
+        let rollout = cluster.api.function("mute").await["status"]["rollout"].clone();
+        if rollout["state"] == "failing" {
+            Ok(rollout["message"].as_str().unwrap().to_owned())
+        } else {
+            Err(rollout)
+        }
+    })
+    .await;
+    assert!(
+        told.contains("it listens, and OPTIONS * has no answer"),
+        "{told}"
+    );
+    assert_eq!(
+        cluster.api.function("mute").await["status"]["latest_ready_revision"],
+        "mute-00001"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revision_that_dies_soon_after_gives_its_calls_back() {
     let cluster = Cluster::small().await;
     cluster.deploy("brief", version(1)).await;

@@ -91,6 +91,9 @@ enum DlqCommand {
         function: String,
         /// Ids [default: all].
         ids: Vec<String>,
+        /// Only say how many could be, and which not.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Delete them all.
     Purge {
@@ -244,16 +247,19 @@ pub(crate) async fn dlq(client: &Client, out: &mut Output, args: &DlqArgs) -> Re
             let path = client.path(&["functions", function, "dead-letters"]);
             list_calls(client, out, &path, &[], *limit).await
         }
-        DlqCommand::Replay { function, ids } if ids.is_empty() => {
+        DlqCommand::Replay {
+            function,
+            ids,
+            dry_run,
+        } => {
             let path = client.path(&["functions", function, "dead-letters", "replay"]);
-            let body = client.call(Method::POST, &path, None).await?;
-            counted(out, &body, "replayed")
-        }
-        DlqCommand::Replay { function, ids } => {
-            let path = client.path(&["functions", function, "dead-letters", "replay"]);
-            let which = json!({"ids": ids});
+            let mut which = json!({"dry_run": dry_run});
+            if !ids.is_empty() {
+                which["ids"] = json!(ids);
+            }
             let body = client.call(Method::POST, &path, Some(&which)).await?;
-            counted(out, &body, "replayed")
+            let verb = if *dry_run { "replayable" } else { "replayed" };
+            counted(out, &body, verb)
         }
         DlqCommand::Purge { function } => {
             let path = client.path(&["functions", function, "dead-letters"]);

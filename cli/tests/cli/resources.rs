@@ -160,6 +160,12 @@ fn many_calls_are_one_request_and_those_that_failed_are_told() {
     assert_eq!(last().line, format!("{functions}/invocations/a/replay"));
     assert_eq!(code(&run(&fake, &["dlq", "replay", "hello", "a"])), 0);
     assert_eq!(last().line, format!("{functions}/dead-letters/replay"));
+    assert_eq!(body(&last()), json!({"ids": ["a"], "dry_run": false}));
+    assert_eq!(
+        code(&run(&fake, &["dlq", "replay", "hello", "--dry-run"])),
+        0
+    );
+    assert_eq!(body(&last()), json!({"dry_run": true}));
     assert_eq!(code(&run(&fake, &["invocations", "purge", "hello"])), 0);
     let purge = format!("{functions}/invocations").replace("POST", "DELETE");
     assert_eq!(last().line, purge);

@@ -25,7 +25,9 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	// The one namespace the token is good for; `*`: all.
 	Namespace string `json:"namespace"`
-	// What its holder may do.
+	// What its holder may do, in the namespaces it is good for.
+	Rights []Right `json:"rights"`
+	// Its role.
 	Role Role `json:"role"`
 	// The token's id.
 	TokenId string `json:"token_id"`
@@ -38,10 +40,11 @@ type _Session Session
 // This constructor will assign default values to properties that have it defined,
 // and makes sure properties required by API are set, but the set of arguments
 // will change when the set of required properties is changed
-func NewSession(expiresAt time.Time, namespace string, role Role, tokenId string) *Session {
+func NewSession(expiresAt time.Time, namespace string, rights []Right, role Role, tokenId string) *Session {
 	this := Session{}
 	this.ExpiresAt = expiresAt
 	this.Namespace = namespace
+	this.Rights = rights
 	this.Role = role
 	this.TokenId = tokenId
 	return &this
@@ -101,6 +104,30 @@ func (o *Session) GetNamespaceOk() (*string, bool) {
 // SetNamespace sets field value
 func (o *Session) SetNamespace(v string) {
 	o.Namespace = v
+}
+
+// GetRights returns the Rights field value
+func (o *Session) GetRights() []Right {
+	if o == nil {
+		var ret []Right
+		return ret
+	}
+
+	return o.Rights
+}
+
+// GetRightsOk returns a tuple with the Rights field value
+// and a boolean to check if the value has been set.
+func (o *Session) GetRightsOk() ([]Right, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.Rights, true
+}
+
+// SetRights sets field value
+func (o *Session) SetRights(v []Right) {
+	o.Rights = v
 }
 
 // GetRole returns the Role field value
@@ -163,6 +190,7 @@ func (o Session) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
 	toSerialize["expires_at"] = o.ExpiresAt
 	toSerialize["namespace"] = o.Namespace
+	toSerialize["rights"] = o.Rights
 	toSerialize["role"] = o.Role
 	toSerialize["token_id"] = o.TokenId
 
@@ -180,6 +208,7 @@ func (o *Session) UnmarshalJSON(data []byte) (err error) {
 	requiredProperties := []string{
 		"expires_at",
 		"namespace",
+		"rights",
 		"role",
 		"token_id",
 	}
@@ -213,6 +242,7 @@ func (o *Session) UnmarshalJSON(data []byte) (err error) {
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "expires_at")
 		delete(additionalProperties, "namespace")
+		delete(additionalProperties, "rights")
 		delete(additionalProperties, "role")
 		delete(additionalProperties, "token_id")
 		o.AdditionalProperties = additionalProperties

@@ -2284,6 +2284,77 @@ accepts a connection, although nobody may be behind it yet.*/
             Default::default()
         }
     }
+    ///What a holder of a token may do at all, for programs that offer people nothing in vain; each route is decided by itself.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum Right {
+        #[serde(rename = "read")]
+        Read,
+        #[serde(rename = "internals")]
+        Internals,
+        #[serde(rename = "invoke")]
+        Invoke,
+        #[serde(rename = "deploy")]
+        Deploy,
+        #[serde(rename = "admin")]
+        Admin,
+        #[serde(rename = "cluster")]
+        Cluster,
+    }
+    impl ::std::fmt::Display for Right {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Read => f.write_str("read"),
+                Self::Internals => f.write_str("internals"),
+                Self::Invoke => f.write_str("invoke"),
+                Self::Deploy => f.write_str("deploy"),
+                Self::Admin => f.write_str("admin"),
+                Self::Cluster => f.write_str("cluster"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for Right {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "read" => Ok(Self::Read),
+                "internals" => Ok(Self::Internals),
+                "invoke" => Ok(Self::Invoke),
+                "deploy" => Ok(Self::Deploy),
+                "admin" => Ok(Self::Admin),
+                "cluster" => Ok(Self::Cluster),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Right {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Right {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///What a token's holder may do.
     #[derive(
         ::serde::Deserialize,
@@ -2647,7 +2718,9 @@ accepts a connection, although nobody may be behind it yet.*/
         pub expires_at: ::jiff::Timestamp,
         ///The one namespace the token is good for; `*`: all.
         pub namespace: ::std::string::String,
-        ///What its holder may do.
+        ///What its holder may do, in the namespaces it is good for.
+        pub rights: ::std::vec::Vec<Right>,
+        ///Its role.
         pub role: Role,
         ///The token's id.
         pub token_id: ::std::string::String,
@@ -13268,6 +13341,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::string::String,
                 ::std::string::String,
             >,
+            rights: ::std::result::Result<
+                ::std::vec::Vec<super::Right>,
+                ::std::string::String,
+            >,
             role: ::std::result::Result<super::Role, ::std::string::String>,
             token_id: ::std::result::Result<
                 ::std::string::String,
@@ -13279,6 +13356,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     expires_at: Err("no value supplied for expires_at".to_string()),
                     namespace: Err("no value supplied for namespace".to_string()),
+                    rights: Err("no value supplied for rights".to_string()),
                     role: Err("no value supplied for role".to_string()),
                     token_id: Err("no value supplied for token_id".to_string()),
                 }
@@ -13306,6 +13384,18 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn rights<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Right>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rights = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rights: {e}")
                     });
                 self
             }
@@ -13342,6 +13432,7 @@ shows the condition `FunctionMissing`.*/
                 Ok(Self {
                     expires_at: value.expires_at?,
                     namespace: value.namespace?,
+                    rights: value.rights?,
                     role: value.role?,
                     token_id: value.token_id?,
                 })
@@ -13352,6 +13443,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     expires_at: Ok(value.expires_at),
                     namespace: Ok(value.namespace),
+                    rights: Ok(value.rights),
                     role: Ok(value.role),
                     token_id: Ok(value.token_id),
                 }

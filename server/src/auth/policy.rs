@@ -4,6 +4,8 @@
 //! OpenAPI document with every role.
 
 use http::Method;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Role, TokenInfo};
 
@@ -78,6 +80,42 @@ pub fn need(method: &Method, path: &str) -> Option<Need> {
         _ if read => Need::Read,
         _ => Need::Deploy,
     })
+}
+
+/// What a holder of a token may do at all, for programs that offer people nothing in vain; each route is decided by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// See functions, calls and logs.
+    Read,
+    /// See the names of secrets, and artifacts.
+    Internals,
+    /// Call functions, and cancel, replay and purge calls.
+    Invoke,
+    /// Change functions, secrets and triggers.
+    Deploy,
+    /// Make and revoke tokens, and read the audit log.
+    Admin,
+    /// Change what concerns all namespaces: sidecars, identities, quotas.
+    Cluster,
+}
+
+impl Right {
+    const ALL: [(Self, Need); 6] = [
+        (Self::Read, Need::Read),
+        (Self::Internals, Need::ReadInternals),
+        (Self::Invoke, Need::Invoke),
+        (Self::Deploy, Need::Deploy),
+        (Self::Admin, Need::Admin),
+        (Self::Cluster, Need::ClusterAdmin),
+    ];
+
+    /// Those of a token, in the namespaces it is good for.
+    pub fn of(token: &TokenInfo) -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        let enough = all.filter(|(_, need)| check(token, *need, None).is_ok());
+        enough.map(|(right, _)| right).collect()
+    }
 }
 
 /// Why a valid token is not enough.

@@ -24,6 +24,27 @@ fn later(seconds: i64) -> Timestamp {
 }
 
 #[tokio::test]
+async fn a_token_has_the_rights_that_its_role_and_namespace_give() {
+    use crate::auth::policy::Right::{self, Admin, Cluster, Deploy, Internals, Invoke, Read};
+    let auth = auth().await;
+    let all = [Read, Internals, Invoke, Deploy, Admin, Cluster];
+    for (role, namespace, rights) in [
+        (Role::Admin, "*", &all[..]),
+        (Role::Admin, "default", &all[..5]),
+        (Role::Deployer, "*", &all[..4]),
+        (Role::Invoker, "default", &[Read, Invoke]),
+        (Role::Viewer, "*", &[Read, Internals]),
+    ] {
+        let grant = Grant {
+            namespace: namespace.into(),
+            ..grant(role, 10)
+        };
+        let (_, info) = auth.issue(grant, NOW).await.unwrap();
+        assert_eq!(Right::of(&info), rights, "{role:?} of {namespace}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_good_until_it_expires_or_is_revoked() {
     let auth = auth().await;
     let (token, info) = auth.issue(grant(Role::Viewer, 10), NOW).await.unwrap();

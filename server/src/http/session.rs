@@ -23,6 +23,7 @@ use super::audit::Who;
 use super::extract::Body;
 use super::openapi::Problems;
 use super::problem::Problem;
+use crate::auth::policy::Right;
 use crate::auth::{Error, Principal, Role};
 use crate::clock;
 use crate::domain::{self, FieldError};
@@ -65,8 +66,10 @@ struct SessionBody {
     /// The one namespace the token is good for; `*`: all.
     #[schema(example = "default")]
     namespace: String,
-    /// What its holder may do.
+    /// Its role.
     role: Role,
+    /// What its holder may do, in the namespaces it is good for.
+    rights: Vec<Right>,
     /// When the token stops being valid, or the session ends at the latest; one that is not used for two hours ends then.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
@@ -146,6 +149,7 @@ async fn get_session(Extension(principal): Extension<Principal>) -> Json<Session
         token_id: token.id.clone(),
         namespace: token.namespace.clone(),
         role: token.role,
+        rights: Right::of(token),
         expires_at: principal.expires_at(),
     })
 }

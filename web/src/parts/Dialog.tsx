@@ -12,13 +12,20 @@ interface DialogProps {
   onClose(): void;
   children: ComponentChildren;
   wide?: boolean;
+  /** What was typed is asked about before Escape or a click beside it takes the dialog away; both happen by accident. */
+  guarded?: boolean;
 }
 
-export function Dialog({ title, onClose, children, wide }: DialogProps) {
+export function Dialog({ title, onClose, children, wide, guarded }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const typed = useRef(false);
   // What is in the dialog may take the focus before the browser notes who had it.
   const before = useRef(document.activeElement);
   const id = useId();
+  const mayClose = () => guarded !== true || !typed.current || confirm("Close without saving what you typed?");
+  const dismiss = () => {
+    if (mayClose()) onClose();
+  };
   useOverlay(onClose);
   useEffect(() => {
     const shown = dialog.current;
@@ -29,7 +36,7 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
     };
   }, []);
   const outside = (event: MouseEvent) => {
-    if (event.target === dialog.current) onClose();
+    if (event.target === dialog.current) dismiss();
   };
   return (
     <dialog
@@ -37,9 +44,10 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
       class={wide ? "wide" : ""}
       aria-labelledby={id}
       onClick={outside}
+      onInput={() => (typed.current = true)}
       onCancel={(event) => {
         event.preventDefault();
-        onClose();
+        dismiss();
       }}
     >
       <div class="dialog-body">

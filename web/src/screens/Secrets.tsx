@@ -114,7 +114,7 @@ function Edit({ ns, secret, onClose, onDone }: EditProps) {
     }
   };
   return (
-    <Dialog title={secret ? `Replace ${secret.name}` : "Set a secret"} onClose={onClose}>
+    <Dialog title={secret ? `Replace ${secret.name}` : "Set a secret"} onClose={onClose} guarded>
       <form onSubmit={(event) => void submit(event)}>
         {!secret && <TextField label="Name" value={name} onChange={setName} required error={errorAt(problem, "name")} placeholder="store" />}
         {rows.map((row, index) => (

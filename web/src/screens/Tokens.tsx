@@ -115,7 +115,7 @@ function Create({ namespace, onClose, onDone }: { namespace: string; onClose(): 
     );
   }
   return (
-    <Dialog title="Create token" onClose={onClose}>
+    <Dialog title="Create token" onClose={onClose} guarded>
       <form onSubmit={(event) => void submit(event)}>
         <TextField label="What for" value={description} onChange={setDescription} placeholder="deployments from CI" error={errorAt(problem, "/description")} />
         <SelectField label="Role" value={role} onChange={(value) => setRole(value as Role)} options={ROLES} error={errorAt(problem, "/role")} />

@@ -60,20 +60,11 @@ export async function signOut(): Promise<void> {
   session.value = null;
 }
 
-export type Right = "read" | "internals" | "invoke" | "deploy" | "admin" | "cluster";
+export type Right = Session["rights"][number];
 
-/** What the server would allow; it decides, this only keeps people from asking in vain. */
+/** What the server says it would allow; it decides, this only keeps people from asking in vain. */
 export function may(who: Session | null | undefined, right: Right): boolean {
-  if (!who) return false;
-  const roles: Record<Right, string[]> = {
-    read: ["admin", "deployer", "invoker", "viewer"],
-    internals: ["admin", "deployer", "viewer"],
-    invoke: ["admin", "deployer", "invoker"],
-    deploy: ["admin", "deployer"],
-    admin: ["admin"],
-    cluster: ["admin"],
-  };
-  return roles[right].includes(who.role) && (right !== "cluster" || who.namespace === "*");
+  return who?.rights.includes(right) ?? false;
 }
 
 export function useMay(right: Right): boolean {

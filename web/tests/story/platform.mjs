@@ -149,6 +149,46 @@ h.ThreadingHTTPServer(("127.0.0.1",int(os.environ["PORT"])),H).serve_forever()`;
     browser.noFaults();
   });
 
+  test("asks before a key pressed by accident takes away what was typed, and names who has not applied a change", async () => {
+    await browser.go("/n/default/secrets", "Secrets");
+    const escape = async (how) => {
+      const asked = page.waitForEvent("dialog");
+      await Promise.all([page.keyboard.press("Escape"), asked.then((question) => question[how]())]);
+      assert.equal((await asked).message(), "Close without saving what you typed?");
+    };
+    await button("Set a secret").click();
+    await dialog().waitFor();
+    // Nothing was typed, so nothing is asked.
+    await page.keyboard.press("Escape");
+    await dialog().waitFor({ state: "detached" });
+    await button("Set a secret").click();
+    await dialog().getByLabel("Name").pressSequentially("half-done");
+    await escape("dismiss");
+    assert.equal(await dialog().getByLabel("Name").inputValue(), "half-done");
+    await escape("accept");
+    await dialog().waitFor({ state: "detached" });
+
+    let preferred;
+    await page.route(/\/secrets\/far$/, async (route) => {
+      preferred = await route.request().headerValue("prefer");
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, headers: { ...answer.headers(), "x-gateless-behind": "s7", "x-gateless-away": "s8" } });
+    });
+    await button("Set a secret").click();
+    await dialog().getByLabel("Name").fill("far");
+    await dialog().getByLabel("Key").fill("key");
+    await dialog().getByLabel("Value").fill("hunter2");
+    await button("Set").click();
+    await page.getByText("Not applied yet at s7, s8").waitFor();
+    assert.equal(preferred, "wait=2");
+    await page.getByRole("button", { name: "Dismiss" }).first().click();
+    await page.unroute(/\/secrets\/far$/);
+    await button("Delete far").click();
+    await dialog().getByRole("button", { name: "Delete secret" }).click();
+    await page.getByText("No secret yet").waitFor();
+    browser.noFaults();
+  });
+
   test("makes a token, shows it once, and what it may not do is not offered", async () => {
     await browser.go("/tokens", "Tokens");
     await button("Create token").click();

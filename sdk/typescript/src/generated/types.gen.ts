@@ -2019,6 +2019,11 @@ export type RevisionShare = {
 };
 
 /**
+ * What a holder of a token may do at all, for programs that offer people nothing in vain; each route is decided by itself.
+ */
+export type Right = 'read' | 'internals' | 'invoke' | 'deploy' | 'admin' | 'cluster';
+
+/**
  * What a token's holder may do.
  */
 export type Role = 'admin' | 'deployer' | 'invoker' | 'viewer';
@@ -2297,7 +2302,11 @@ export type Session = {
      */
     namespace: string;
     /**
-     * What its holder may do.
+     * What its holder may do, in the namespaces it is good for.
+     */
+    rights: Array<Right>;
+    /**
+     * Its role.
      */
     role: Role;
     /**

@@ -126,7 +126,10 @@ impl Watcher {
         let mut foreign = 0;
         loop {
             match self.look() {
-                Look::Silent => foreign = 0,
+                Look::Silent => {
+                    foreign = 0;
+                    *self.cause.lock() = None;
+                }
                 Look::Foreign => {
                     foreign += 1;
                     if foreign >= FOREIGN_LOOKS {
@@ -159,8 +162,10 @@ impl Watcher {
         let Some(question) = &self.question else {
             return true;
         };
-        let answer = tokio::time::timeout(ASK_TIMEOUT, question.ask(self.address())).await;
         let asked = question.text();
+        // Whoever waits may give up before there is an answer.
+        *self.cause.lock() = Some(format!("it listens, and {asked} has no answer"));
+        let answer = tokio::time::timeout(ASK_TIMEOUT, question.ask(self.address())).await;
         let failure = match answer {
             Ok(Ok(_)) if question.path.is_none() => return true,
             Ok(Ok(Some(status))) if status.is_success() || status.is_redirection() => return true,

@@ -112,6 +112,10 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         std::process::exit(6);
     }
+    if env("NEVER_ANSWERS").is_some() {
+        // As a master whose workers cannot be started: connections wait where nobody takes them.
+        std::future::pending::<()>().await;
+    }
     let load = Arc::<Load>::default();
     loop {
         let Ok((stream, _)) = listener.accept().await else {

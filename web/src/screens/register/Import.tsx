@@ -38,7 +38,7 @@ function ImportDialog({ onClose, onImported }: { onClose(): void; onImported(imp
     }
   };
   return (
-    <Dialog title="Import function.toml" onClose={onClose} wide>
+    <Dialog title="Import function.toml" onClose={onClose} wide guarded>
       <form onSubmit={(event) => void take(event)}>
         <Field label="File">
           {({ id }) => (

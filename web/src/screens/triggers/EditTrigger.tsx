@@ -62,7 +62,7 @@ export function EditTrigger({ ns, trigger, onClose, onDone }: Props) {
     }
   };
   return (
-    <Dialog title={trigger ? `Edit ${trigger.name}` : "Create a trigger"} onClose={onClose} wide>
+    <Dialog title={trigger ? `Edit ${trigger.name}` : "Create a trigger"} onClose={onClose} wide guarded>
       <form onSubmit={(event) => void submit(event)}>
         <div class="row">
           {!trigger && <TextField label="Name" value={name} onChange={setName} required placeholder="nightly" error={errorAt(problem, "name")} />}

@@ -93,6 +93,7 @@ from .retries import Retries
 from .revision import Revision
 from .revision_list import RevisionList
 from .revision_share import RevisionShare
+from .right import Right
 from .role import Role
 from .rollback_request import RollbackRequest
 from .rollout_state import RolloutState
@@ -230,6 +231,7 @@ __all__ = (
     "Revision",
     "RevisionList",
     "RevisionShare",
+    "Right",
     "Role",
     "RollbackRequest",
     "RolloutState",

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.right import Right, check_right
 from ..models.role import Role, check_role
 
 T = TypeVar("T", bound="Session")
@@ -20,12 +21,14 @@ class Session:
         expires_at (datetime.datetime): When the token stops being valid, or the session ends at the latest; one that is
             not used for two hours ends then.
         namespace (str): The one namespace the token is good for; `*`: all. Example: default.
+        rights (list[Right]): What its holder may do, in the namespaces it is good for.
         role (Role): What a token's holder may do.
         token_id (str): The token's id.
     """
 
     expires_at: datetime.datetime
     namespace: str
+    rights: list[Right]
     role: Role
     token_id: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -34,6 +37,11 @@ class Session:
         expires_at = self.expires_at.isoformat()
 
         namespace = self.namespace
+
+        rights = []
+        for rights_item_data in self.rights:
+            rights_item: str = rights_item_data
+            rights.append(rights_item)
 
         role: str = self.role
 
@@ -45,6 +53,7 @@ class Session:
             {
                 "expires_at": expires_at,
                 "namespace": namespace,
+                "rights": rights,
                 "role": role,
                 "token_id": token_id,
             }
@@ -59,6 +68,13 @@ class Session:
 
         namespace = d.pop("namespace")
 
+        rights = []
+        _rights = d.pop("rights")
+        for rights_item_data in _rights:
+            rights_item = check_right(rights_item_data)
+
+            rights.append(rights_item)
+
         role = check_role(d.pop("role"))
 
         token_id = d.pop("token_id")
@@ -66,6 +82,7 @@ class Session:
         session = cls(
             expires_at=expires_at,
             namespace=namespace,
+            rights=rights,
             role=role,
             token_id=token_id,
         )
