@@ -20,8 +20,8 @@ async fn apply(server: &Server, namespace: &str, name: &str, more: Value) -> Ans
     for (section, value) in more.as_object().unwrap() {
         spec["spec"][section] = value.clone();
     }
-    if let Some(command) = spec["spec"]["process"].get("memory_bytes").cloned() {
-        spec["spec"]["process"] = json!({"command": ["x"], "memory_bytes": command});
+    if more.get("process").is_some() {
+        spec["spec"]["process"]["command"] = json!(["x"]);
     }
     server.admin_call("PUT", &uri, Some(spec)).await
 }
@@ -88,6 +88,30 @@ async fn each_bound_of_a_namespace_is_held_and_named() {
     apply(&server, "a", "two", json!({})).await.expect(201);
     server.admin_call("DELETE", QUOTA, None).await.expect(204);
     apply(&server, "a", "three", json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn cpu_is_bounded_as_functions_declare_it() {
+    let server = Server::start().await;
+    let of = |scale: u32, cpu: u32| json!({"scaling": {"max_scale": scale}, "process": {"cpu_millicores": cpu}});
+    set(&server, json!({"cpu_millicores": 2_000}))
+        .await
+        .expect(200);
+    let undeclared = apply(&server, "a", "one", json!({"scaling": {"max_scale": 1}})).await;
+    let undeclared = undeclared.problem(422, "invalid");
+    assert_eq!(undeclared.pointers(), ["/spec/process/cpu_millicores"]);
+    apply(&server, "a", "one", of(3, 500)).await.expect(201);
+    exceeds(
+        apply(&server, "a", "two", of(1, 501)).await,
+        "cpu_millicores",
+    );
+    apply(&server, "a", "two", of(1, 500)).await.expect(201);
+    let used = server.admin_call("GET", QUOTA, None).await.expect(200).body;
+    assert_eq!(used["used"]["cpu_millicores"], 2_000);
+    assert_eq!(used["quota"]["cpu_millicores"], 2_000);
+    // What is not set is not written: a server of the version before refuses a field it does not know.
+    let other = set(&server, json!({"functions": 9})).await.expect(200);
+    assert_eq!(other.body["quota"].get("cpu_millicores"), None);
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use crate::failure::Failure;
 use crate::manifest::units::Bytes;
 use crate::output::Output;
 
-const BOUNDS: [&str; 5] = [
+const BOUNDS: [&str; 6] = [
     "functions",
     "instances",
     "memory_bytes",
+    "cpu_millicores",
     "tokens",
     "secrets",
 ];
@@ -60,6 +61,9 @@ struct Bounds {
     /// Memory of those instances; each function must bound its own then.
     #[arg(long, value_name = "SIZE")]
     memory: Option<Bytes>,
+    /// CPU of those instances, 500m or 2; each function must bound its own then.
+    #[arg(long, value_name = "CPU", value_parser = cpu)]
+    cpu: Option<u64>,
     /// Live tokens.
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
@@ -75,6 +79,7 @@ impl Bounds {
             self.functions,
             self.instances,
             self.memory.map(|bytes| bytes.0),
+            self.cpu,
             self.tokens,
             self.secrets,
         ];
@@ -85,6 +90,11 @@ impl Bounds {
         }
         quota
     }
+}
+
+fn cpu(text: &str) -> Result<u64, String> {
+    let millicores = gateless_common::spec::millicores(text).map(u64::from);
+    millicores.ok_or_else(|| "CPU is written as 500m, 0.5 or 2".to_owned())
 }
 
 /// `gateless ns`
@@ -143,6 +153,7 @@ mod tests {
             functions: Some(3),
             instances: None,
             memory: Some(Bytes(1 << 20)),
+            cpu: None,
             tokens: None,
             secrets: None,
         };

@@ -19,6 +19,8 @@ var _ MappedNullable = &Quota{}
 
 // Quota A namespace's bounds; one that is left out or null is none.
 type Quota struct {
+	// Thousandths of a CPU of those instances; each function has to bound its own then, so that none may be a component.
+	CpuMillicores NullableInt64 `json:"cpu_millicores,omitempty"`
 	// Functions.
 	Functions NullableInt64 `json:"functions,omitempty"`
 	// Instances of all functions, as `scaling.max_scale` of their revisions with calls or a tag allows; each has to have one then.
@@ -49,6 +51,48 @@ func NewQuota() *Quota {
 func NewQuotaWithDefaults() *Quota {
 	this := Quota{}
 	return &this
+}
+
+// GetCpuMillicores returns the CpuMillicores field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *Quota) GetCpuMillicores() int64 {
+	if o == nil || IsNil(o.CpuMillicores.Get()) {
+		var ret int64
+		return ret
+	}
+	return *o.CpuMillicores.Get()
+}
+
+// GetCpuMillicoresOk returns a tuple with the CpuMillicores field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *Quota) GetCpuMillicoresOk() (*int64, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.CpuMillicores.Get(), o.CpuMillicores.IsSet()
+}
+
+// HasCpuMillicores returns a boolean if a field has been set.
+func (o *Quota) HasCpuMillicores() bool {
+	if o != nil && o.CpuMillicores.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCpuMillicores gets a reference to the given NullableInt64 and assigns it to the CpuMillicores field.
+func (o *Quota) SetCpuMillicores(v int64) {
+	o.CpuMillicores.Set(&v)
+}
+// SetCpuMillicoresNil sets the value for CpuMillicores to be an explicit nil
+func (o *Quota) SetCpuMillicoresNil() {
+	o.CpuMillicores.Set(nil)
+}
+
+// UnsetCpuMillicores ensures that no value is present for CpuMillicores, not even an explicit nil
+func (o *Quota) UnsetCpuMillicores() {
+	o.CpuMillicores.Unset()
 }
 
 // GetFunctions returns the Functions field value if set, zero value otherwise (both if not set or set to explicit null).
@@ -271,6 +315,9 @@ func (o Quota) MarshalJSON() ([]byte, error) {
 
 func (o Quota) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if o.CpuMillicores.IsSet() {
+		toSerialize["cpu_millicores"] = o.CpuMillicores.Get()
+	}
 	if o.Functions.IsSet() {
 		toSerialize["functions"] = o.Functions.Get()
 	}
@@ -308,6 +355,7 @@ func (o *Quota) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "cpu_millicores")
 		delete(additionalProperties, "functions")
 		delete(additionalProperties, "instances")
 		delete(additionalProperties, "memory_bytes")

@@ -20,6 +20,8 @@ var _ MappedNullable = &QuotaUse{}
 
 // QuotaUse What a namespace has. Without a bound of a function's own there is no sum.
 type QuotaUse struct {
+	// Thousandths of a CPU that those instances may use; null: there is no bound.
+	CpuMillicores NullableInt64 `json:"cpu_millicores,omitempty"`
 	// Functions.
 	Functions int64 `json:"functions"`
 	// Instances that may run at once; null: there is no bound.
@@ -53,6 +55,48 @@ func NewQuotaUse(functions int64, secrets int64, tokens int64) *QuotaUse {
 func NewQuotaUseWithDefaults() *QuotaUse {
 	this := QuotaUse{}
 	return &this
+}
+
+// GetCpuMillicores returns the CpuMillicores field value if set, zero value otherwise (both if not set or set to explicit null).
+func (o *QuotaUse) GetCpuMillicores() int64 {
+	if o == nil || IsNil(o.CpuMillicores.Get()) {
+		var ret int64
+		return ret
+	}
+	return *o.CpuMillicores.Get()
+}
+
+// GetCpuMillicoresOk returns a tuple with the CpuMillicores field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+// NOTE: If the value is an explicit nil, `nil, true` will be returned
+func (o *QuotaUse) GetCpuMillicoresOk() (*int64, bool) {
+	if o == nil {
+		return nil, false
+	}
+	return o.CpuMillicores.Get(), o.CpuMillicores.IsSet()
+}
+
+// HasCpuMillicores returns a boolean if a field has been set.
+func (o *QuotaUse) HasCpuMillicores() bool {
+	if o != nil && o.CpuMillicores.IsSet() {
+		return true
+	}
+
+	return false
+}
+
+// SetCpuMillicores gets a reference to the given NullableInt64 and assigns it to the CpuMillicores field.
+func (o *QuotaUse) SetCpuMillicores(v int64) {
+	o.CpuMillicores.Set(&v)
+}
+// SetCpuMillicoresNil sets the value for CpuMillicores to be an explicit nil
+func (o *QuotaUse) SetCpuMillicoresNil() {
+	o.CpuMillicores.Set(nil)
+}
+
+// UnsetCpuMillicores ensures that no value is present for CpuMillicores, not even an explicit nil
+func (o *QuotaUse) UnsetCpuMillicores() {
+	o.CpuMillicores.Unset()
 }
 
 // GetFunctions returns the Functions field value
@@ -221,6 +265,9 @@ func (o QuotaUse) MarshalJSON() ([]byte, error) {
 
 func (o QuotaUse) ToMap() (map[string]interface{}, error) {
 	toSerialize := map[string]interface{}{}
+	if o.CpuMillicores.IsSet() {
+		toSerialize["cpu_millicores"] = o.CpuMillicores.Get()
+	}
 	toSerialize["functions"] = o.Functions
 	if o.Instances.IsSet() {
 		toSerialize["instances"] = o.Instances.Get()
@@ -275,6 +322,7 @@ func (o *QuotaUse) UnmarshalJSON(data []byte) (err error) {
 	additionalProperties := make(map[string]interface{})
 
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
+		delete(additionalProperties, "cpu_millicores")
 		delete(additionalProperties, "functions")
 		delete(additionalProperties, "instances")
 		delete(additionalProperties, "memory_bytes")

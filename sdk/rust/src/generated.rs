@@ -2010,6 +2010,9 @@ more with time.*/
     ///A namespace's bounds; one that is left out or null is none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct Quota {
+        ///Thousandths of a CPU of those instances; each function has to bound its own then, so that none may be a component.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cpu_millicores: ::std::option::Option<i64>,
         ///Functions.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub functions: ::std::option::Option<i64>,
@@ -2034,6 +2037,9 @@ more with time.*/
     ///What a namespace has. Without a bound of a function's own there is no sum.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct QuotaUse {
+        ///Thousandths of a CPU that those instances may use; null: there is no bound.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cpu_millicores: ::std::option::Option<i64>,
         ///Functions.
         pub functions: i64,
         ///Instances that may run at once; null: there is no bound.
@@ -11149,6 +11155,10 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct Quota {
+            cpu_millicores: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             functions: ::std::result::Result<
                 ::std::option::Option<i64>,
                 ::std::string::String,
@@ -11173,6 +11183,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for Quota {
             fn default() -> Self {
                 Self {
+                    cpu_millicores: Ok(Default::default()),
                     functions: Ok(Default::default()),
                     instances: Ok(Default::default()),
                     memory_bytes: Ok(Default::default()),
@@ -11182,6 +11193,20 @@ shows the condition `FunctionMissing`.*/
             }
         }
         impl Quota {
+            pub fn cpu_millicores<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cpu_millicores = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cpu_millicores: {e}"
+                        )
+                    });
+                self
+            }
             pub fn functions<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<i64>>,
@@ -11249,6 +11274,7 @@ shows the condition `FunctionMissing`.*/
                 value: Quota,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    cpu_millicores: value.cpu_millicores?,
                     functions: value.functions?,
                     instances: value.instances?,
                     memory_bytes: value.memory_bytes?,
@@ -11260,6 +11286,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::Quota> for Quota {
             fn from(value: super::Quota) -> Self {
                 Self {
+                    cpu_millicores: Ok(value.cpu_millicores),
                     functions: Ok(value.functions),
                     instances: Ok(value.instances),
                     memory_bytes: Ok(value.memory_bytes),
@@ -11270,6 +11297,10 @@ shows the condition `FunctionMissing`.*/
         }
         #[derive(Clone, Debug)]
         pub struct QuotaUse {
+            cpu_millicores: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             functions: ::std::result::Result<i64, ::std::string::String>,
             instances: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -11285,6 +11316,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::default::Default for QuotaUse {
             fn default() -> Self {
                 Self {
+                    cpu_millicores: Ok(Default::default()),
                     functions: Err("no value supplied for functions".to_string()),
                     instances: Ok(Default::default()),
                     memory_bytes: Ok(Default::default()),
@@ -11294,6 +11326,20 @@ shows the condition `FunctionMissing`.*/
             }
         }
         impl QuotaUse {
+            pub fn cpu_millicores<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cpu_millicores = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cpu_millicores: {e}"
+                        )
+                    });
+                self
+            }
             pub fn functions<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -11361,6 +11407,7 @@ shows the condition `FunctionMissing`.*/
                 value: QuotaUse,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    cpu_millicores: value.cpu_millicores?,
                     functions: value.functions?,
                     instances: value.instances?,
                     memory_bytes: value.memory_bytes?,
@@ -11372,6 +11419,7 @@ shows the condition `FunctionMissing`.*/
         impl ::std::convert::From<super::QuotaUse> for QuotaUse {
             fn from(value: super::QuotaUse) -> Self {
                 Self {
+                    cpu_millicores: Ok(value.cpu_millicores),
                     functions: Ok(value.functions),
                     instances: Ok(value.instances),
                     memory_bytes: Ok(value.memory_bytes),

@@ -1,7 +1,7 @@
-//! What one namespace may have of what all share: how many, and how much memory.
+//! What one namespace may have of what all share: how many, and how much memory and CPU.
 //!
-//! Instances and memory are counted as revisions declare them (`scaling.max_scale`, times their memory), all of a function that may
-//! run at once: so a quota holds whatever the autoscalers of all hosts do at once, without anybody asking anybody. While one
+//! Instances, memory and CPU are counted as revisions declare them (`scaling.max_scale`, times what each has), all of a function that
+//! may run at once: so a quota holds whatever the autoscalers of all hosts do at once, without anybody asking anybody. While one
 //! revision replaces another the larger of them counts, so that a namespace that has all it may can still deploy.
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const MAX_QUOTA: u64 = 1 << 50;
 /// A namespace's bounds; one that is left out or null is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(example = json!({"functions": 20, "instances": 100, "memory_bytes": 8_589_934_592_u64, "tokens": 50, "secrets": 50}))]
+#[schema(example = json!({"functions": 20, "instances": 100, "memory_bytes": 8_589_934_592_u64, "cpu_millicores": 16_000, "tokens": 50, "secrets": 50}))]
 pub struct Quota {
     /// Functions.
     pub functions: Option<u64>,
@@ -25,6 +25,10 @@ pub struct Quota {
     pub instances: Option<u64>,
     /// Memory of those instances; each function has to bound its own then.
     pub memory_bytes: Option<u64>,
+    /// Thousandths of a CPU of those instances; each function has to bound its own then, so that none may be a component.
+    // The version before refuses a field it does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millicores: Option<u64>,
     /// Live tokens.
     pub tokens: Option<u64>,
     /// Secrets.
@@ -40,6 +44,8 @@ pub struct QuotaUse {
     pub instances: Option<u64>,
     /// Memory of those instances; null: there is no bound.
     pub memory_bytes: Option<u64>,
+    /// Thousandths of a CPU that those instances may use; null: there is no bound.
+    pub cpu_millicores: Option<u64>,
     /// Live tokens.
     pub tokens: u64,
     /// Secrets.
@@ -60,34 +66,60 @@ pub struct Exceeded {
     pub wanted: u64,
 }
 
-/// Instances and bytes of memory.
-pub type Demand = (Option<u64>, Option<u64>);
-
-/// The most one revision may run at once, and with how much memory; `None`: it has no bound.
-pub fn demand(spec: &Spec) -> Demand {
-    let instances = match spec.scaling.max_scale {
-        0 => None,
-        most => Some(u64::from(most)),
-    };
-    let each = match (&spec.process, &spec.wasm) {
-        (Some(process), _) => process.memory_bytes,
-        (None, Some(wasm)) => Some(wasm.memory_bytes),
-        (None, None) => None,
-    };
-    let memory = instances.and_then(|n| each.map(|each| n.saturating_mul(each)));
-    (instances, memory)
+/// The most that may run at once; `None`: it has no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Instances.
+    pub instances: Option<u64>,
+    /// Their memory in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Thousandths of a CPU that they may use.
+    pub cpu_millicores: Option<u64>,
 }
 
-/// The most one function may run at once, by what each of its revisions may.
-pub fn of_function(function: &Function, of: impl Fn(&str) -> Demand) -> Demand {
-    let sets = rollout::may_run(function);
-    let most = |part: fn(Demand) -> Option<u64>| {
-        let mut sums = sets
-            .iter()
-            .map(|set| sum(set.iter().map(|revision| part(of(revision)))));
-        sums.try_fold(0_u64, |most, sum| Some(most.max(sum?)))
+impl Demand {
+    /// Of what runs nothing.
+    pub const NOTHING: Self = Self {
+        instances: Some(0),
+        memory_bytes: Some(0),
+        cpu_millicores: Some(0),
     };
-    (most(|(instances, _)| instances), most(|(_, memory)| memory))
+
+    /// Of one revision.
+    pub fn of(spec: &Spec) -> Self {
+        let instances = match spec.scaling.max_scale {
+            0 => None,
+            most => Some(u64::from(most)),
+        };
+        let (memory, cpu) = match (&spec.process, &spec.wasm) {
+            (Some(process), _) => (process.memory_bytes, process.cpu_millicores.map(u64::from)),
+            (None, Some(wasm)) => (Some(wasm.memory_bytes), None),
+            (None, None) => (None, None),
+        };
+        let all =
+            |each: Option<u64>| instances.and_then(|n| each.map(|each| n.saturating_mul(each)));
+        Self {
+            instances,
+            memory_bytes: all(memory),
+            cpu_millicores: all(cpu),
+        }
+    }
+
+    /// Of one function, by what each of its revisions may.
+    pub fn of_function(function: &Function, of: impl Fn(&str) -> Self) -> Self {
+        let sets = rollout::may_run(function);
+        let most = |part: fn(Self) -> Option<u64>| {
+            let mut sums = sets
+                .iter()
+                .map(|set| sum(set.iter().map(|revision| part(of(revision)))));
+            sums.try_fold(0_u64, |most, sum| Some(most.max(sum?)))
+        };
+        Self {
+            instances: most(|demand| demand.instances),
+            memory_bytes: most(|demand| demand.memory_bytes),
+            cpu_millicores: most(|demand| demand.cpu_millicores),
+        }
+    }
 }
 
 /// The sum of what functions may run; `None` as soon as one has no bound.
@@ -102,6 +134,7 @@ impl Quota {
             ("/functions", self.functions),
             ("/instances", self.instances),
             ("/memory_bytes", self.memory_bytes),
+            ("/cpu_millicores", self.cpu_millicores),
             ("/tokens", self.tokens),
             ("/secrets", self.secrets),
         ];
@@ -115,21 +148,37 @@ impl Quota {
 
     /// Whether it bounds what functions may run.
     pub fn counts_instances(&self) -> bool {
-        self.instances.is_some() || self.memory_bytes.is_some()
+        self.instances.is_some() || self.memory_bytes.is_some() || self.cpu_millicores.is_some()
     }
 
     /// The bounds that a function must have, as the namespace has one for all.
     pub fn undeclared(&self, spec: &Spec) -> Vec<FieldError> {
-        let (instances, memory) = demand(spec);
+        let demand = Demand::of(spec);
         let mut missing = Vec::new();
-        if self.counts_instances() && instances.is_none() {
+        if self.counts_instances() && demand.instances.is_none() {
             let detail =
-                "must be set (and not 0): this namespace has a quota of instances or memory";
+                "must be set (and not 0): this namespace has a quota of instances, memory or CPU";
             missing.push(FieldError::new("/spec/scaling/max_scale", detail));
         }
-        if self.memory_bytes.is_some() && instances.is_some() && memory.is_none() {
+        if demand.instances.is_none() {
+            return missing;
+        }
+        if self.memory_bytes.is_some() && demand.memory_bytes.is_none() {
             let detail = "must be set: this namespace has a quota of memory";
             missing.push(FieldError::new("/spec/process/memory_bytes", detail));
+        }
+        if self.cpu_millicores.is_some() && demand.cpu_millicores.is_none() {
+            let (pointer, detail) = match spec.wasm {
+                Some(_) => (
+                    "/spec/kind",
+                    "must be a process: this namespace has a quota of CPU, and a component's has no bound",
+                ),
+                None => (
+                    "/spec/process/cpu_millicores",
+                    "must be set: this namespace has a quota of CPU",
+                ),
+            };
+            missing.push(FieldError::new(pointer, detail));
         }
         missing
     }
@@ -173,12 +222,17 @@ mod tests {
     fn a_function_takes_what_it_may_run_at_most() {
         let memory = json!({"process": {"memory_bytes": 1 << 20}});
         let scale = json!({"scaling": {"max_scale": 3}});
-        assert_eq!(demand(&spec(json!({}))), (None, None));
-        assert_eq!(demand(&spec(memory.clone())), (None, None));
-        assert_eq!(demand(&spec(scale.clone())), (Some(3), None));
-        let mut both = memory;
-        json_patch::merge(&mut both, &scale);
-        assert_eq!(demand(&spec(both)), (Some(3), Some(3 << 20)));
+        let of = |more| {
+            let demand = Demand::of(&spec(more));
+            (demand.instances, demand.memory_bytes, demand.cpu_millicores)
+        };
+        assert_eq!(of(json!({})), (None, None, None));
+        assert_eq!(of(memory.clone()), (None, None, None));
+        assert_eq!(of(scale.clone()), (Some(3), None, None));
+        let mut all = memory;
+        json_patch::merge(&mut all, &scale);
+        json_patch::merge(&mut all, &json!({"process": {"cpu_millicores": 500}}));
+        assert_eq!(of(all), (Some(3), Some(3 << 20), Some(1_500)));
         assert_eq!(sum([Some(1), Some(2)].into_iter()), Some(3));
         assert_eq!(sum([Some(1), None].into_iter()), None);
     }
@@ -206,6 +260,19 @@ mod tests {
         assert!(pointers(instances(), &scaled).is_empty());
         assert_eq!(pointers(memory(), &plain), ["/spec/scaling/max_scale"]);
         assert_eq!(pointers(memory(), &scaled), ["/spec/process/memory_bytes"]);
+        let cpu = Quota {
+            cpu_millicores: Some(1),
+            ..Quota::default()
+        };
+        assert_eq!(
+            pointers(cpu.clone(), &scaled),
+            ["/spec/process/cpu_millicores"]
+        );
+        let component = json!({
+            "kind": "wasm", "wasm": {"component": {"sha256": "0".repeat(64)}}, "scaling": {"max_scale": 1},
+        });
+        let component = serde_json::from_value(component).unwrap();
+        assert_eq!(pointers(cpu, &component), ["/spec/kind"]);
     }
 
     #[test]

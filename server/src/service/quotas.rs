@@ -127,11 +127,12 @@ impl Service {
         for function in &functions {
             demands.push(demand(function, &self.specs(function).await?));
         }
-        let demands = || demands.iter();
+        let sum = |part: fn(&Demand) -> Option<u64>| quota::sum(demands.iter().map(part));
         Ok(QuotaUse {
             functions: functions.len() as u64,
-            instances: quota::sum(demands().map(|(instances, _)| *instances)),
-            memory_bytes: quota::sum(demands().map(|(_, memory)| *memory)),
+            instances: sum(|demand| demand.instances),
+            memory_bytes: sum(|demand| demand.memory_bytes),
+            cpu_millicores: sum(|demand| demand.cpu_millicores),
             tokens,
             secrets: self.count(&keys::secrets(namespace)).await?,
         })
@@ -190,20 +191,27 @@ impl Service {
             });
             refuse(faults.collect())?;
         }
-        let mut others: (u64, u64) = (0, 0);
+        let mut others = Vec::new();
         for other in functions.iter().filter(|other| other.name != after.name) {
-            let (instances, memory) = counted(demand(other, &self.specs(other).await?));
-            others.0 = others.0.saturating_add(instances);
-            others.1 = others.1.saturating_add(memory);
+            others.push(demand(other, &self.specs(other).await?));
         }
-        let now = before.map_or((0, 0), |before| counted(demand(before, &had)));
-        let then = counted(demand(after, &will_have));
-        let check = |of, limit, others: u64, now, then| {
-            let totals = (others.saturating_add(now), others.saturating_add(then));
-            quota::check(namespace, of, limit, totals)
+        let now = before.map_or(Demand::NOTHING, |before| demand(before, &had));
+        let then = demand(after, &will_have);
+        let check = |of, limit, part: fn(&Demand) -> Option<u64>| {
+            // Those without a bound are older than the quota; they count once they are changed.
+            let counted = |demand: &Demand| part(demand).unwrap_or(0);
+            let others = others.iter().map(counted);
+            let others = others.fold(0_u64, u64::saturating_add);
+            let totals = [&now, &then].map(|demand| others.saturating_add(counted(demand)));
+            quota::check(namespace, of, limit, totals.into())
         };
-        check("instances", quota.instances, others.0, now.0, then.0)?;
-        check("memory_bytes", quota.memory_bytes, others.1, now.1, then.1)?;
+        check("instances", quota.instances, |demand| demand.instances)?;
+        check("memory_bytes", quota.memory_bytes, |demand| {
+            demand.memory_bytes
+        })?;
+        check("cpu_millicores", quota.cpu_millicores, |demand| {
+            demand.cpu_millicores
+        })?;
         Ok(())
     }
 
@@ -265,13 +273,7 @@ fn refuse(faults: Vec<FieldError>) -> Result<()> {
 }
 
 fn demand(function: &Function, specs: &BTreeMap<String, Spec>) -> Demand {
-    let nothing = (Some(0), Some(0));
-    quota::of_function(function, |name| {
-        specs.get(name).map_or(nothing, quota::demand)
+    Demand::of_function(function, |name| {
+        specs.get(name).map_or(Demand::NOTHING, Demand::of)
     })
-}
-
-/// Those without a bound are older than the quota; they count once they are changed.
-fn counted((instances, memory): Demand) -> (u64, u64) {
-    (instances.unwrap_or(0), memory.unwrap_or(0))
 }

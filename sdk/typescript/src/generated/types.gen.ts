@@ -1777,6 +1777,10 @@ export type QueueTrigger = {
  */
 export type Quota = {
     /**
+     * Thousandths of a CPU of those instances; each function has to bound its own then, so that none may be a component.
+     */
+    cpu_millicores?: number | null;
+    /**
      * Functions.
      */
     functions?: number | null;
@@ -1802,6 +1806,10 @@ export type Quota = {
  * What a namespace has. Without a bound of a function's own there is no sum.
  */
 export type QuotaUse = {
+    /**
+     * Thousandths of a CPU that those instances may use; null: there is no bound.
+     */
+    cpu_millicores?: number | null;
     /**
      * Functions.
      */

@@ -164,7 +164,8 @@ impl Watcher {
         };
         let asked = question.text();
         // Whoever waits may give up before there is an answer.
-        *self.cause.lock() = Some(format!("it listens, and {asked} has no answer"));
+        let silent = || format!("it listens, and {asked} has no answer");
+        self.cause.lock().get_or_insert_with(silent);
         let answer = tokio::time::timeout(ASK_TIMEOUT, question.ask(self.address())).await;
         let failure = match answer {
             Ok(Ok(_)) if question.path.is_none() => return true,

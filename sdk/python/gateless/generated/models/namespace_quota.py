@@ -20,8 +20,8 @@ class NamespaceQuota:
 
     Attributes:
         namespace (str): The namespace.
-        quota (Quota): A namespace's bounds; one that is left out or null is none. Example: {'functions': 20,
-            'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens': 50}.
+        quota (Quota): A namespace's bounds; one that is left out or null is none. Example: {'cpu_millicores': 16000,
+            'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens': 50}.
         used (QuotaUse): What a namespace has. Without a bound of a function's own there is no sum.
         version (int): The etag's number; 0: none was set.
     """

@@ -15,9 +15,12 @@ class Quota:
     """A namespace's bounds; one that is left out or null is none.
 
     Example:
-        {'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens': 50}
+        {'cpu_millicores': 16000, 'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50,
+            'tokens': 50}
 
     Attributes:
+        cpu_millicores (int | None | Unset): Thousandths of a CPU of those instances; each function has to bound its own
+            then, so that none may be a component.
         functions (int | None | Unset): Functions.
         instances (int | None | Unset): Instances of all functions, as `scaling.max_scale` of their revisions with calls
             or a tag allows; each has to have one then.
@@ -26,6 +29,7 @@ class Quota:
         tokens (int | None | Unset): Live tokens.
     """
 
+    cpu_millicores: int | None | Unset = UNSET
     functions: int | None | Unset = UNSET
     instances: int | None | Unset = UNSET
     memory_bytes: int | None | Unset = UNSET
@@ -33,6 +37,12 @@ class Quota:
     tokens: int | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        cpu_millicores: int | None | Unset
+        if isinstance(self.cpu_millicores, Unset):
+            cpu_millicores = UNSET
+        else:
+            cpu_millicores = self.cpu_millicores
+
         functions: int | None | Unset
         if isinstance(self.functions, Unset):
             functions = UNSET
@@ -66,6 +76,8 @@ class Quota:
         field_dict: dict[str, Any] = {}
 
         field_dict.update({})
+        if cpu_millicores is not UNSET:
+            field_dict["cpu_millicores"] = cpu_millicores
         if functions is not UNSET:
             field_dict["functions"] = functions
         if instances is not UNSET:
@@ -82,6 +94,15 @@ class Quota:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_cpu_millicores(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        cpu_millicores = _parse_cpu_millicores(d.pop("cpu_millicores", UNSET))
 
         def _parse_functions(data: object) -> int | None | Unset:
             if data is None:
@@ -129,6 +150,7 @@ class Quota:
         tokens = _parse_tokens(d.pop("tokens", UNSET))
 
         quota = cls(
+            cpu_millicores=cpu_millicores,
             functions=functions,
             instances=instances,
             memory_bytes=memory_bytes,

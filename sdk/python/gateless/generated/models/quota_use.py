@@ -19,6 +19,7 @@ class QuotaUse:
         functions (int): Functions.
         secrets (int): Secrets.
         tokens (int): Live tokens.
+        cpu_millicores (int | None | Unset): Thousandths of a CPU that those instances may use; null: there is no bound.
         instances (int | None | Unset): Instances that may run at once; null: there is no bound.
         memory_bytes (int | None | Unset): Memory of those instances; null: there is no bound.
     """
@@ -26,6 +27,7 @@ class QuotaUse:
     functions: int
     secrets: int
     tokens: int
+    cpu_millicores: int | None | Unset = UNSET
     instances: int | None | Unset = UNSET
     memory_bytes: int | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -36,6 +38,12 @@ class QuotaUse:
         secrets = self.secrets
 
         tokens = self.tokens
+
+        cpu_millicores: int | None | Unset
+        if isinstance(self.cpu_millicores, Unset):
+            cpu_millicores = UNSET
+        else:
+            cpu_millicores = self.cpu_millicores
 
         instances: int | None | Unset
         if isinstance(self.instances, Unset):
@@ -58,6 +66,8 @@ class QuotaUse:
                 "tokens": tokens,
             }
         )
+        if cpu_millicores is not UNSET:
+            field_dict["cpu_millicores"] = cpu_millicores
         if instances is not UNSET:
             field_dict["instances"] = instances
         if memory_bytes is not UNSET:
@@ -73,6 +83,15 @@ class QuotaUse:
         secrets = d.pop("secrets")
 
         tokens = d.pop("tokens")
+
+        def _parse_cpu_millicores(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        cpu_millicores = _parse_cpu_millicores(d.pop("cpu_millicores", UNSET))
 
         def _parse_instances(data: object) -> int | None | Unset:
             if data is None:
@@ -96,6 +115,7 @@ class QuotaUse:
             functions=functions,
             secrets=secrets,
             tokens=tokens,
+            cpu_millicores=cpu_millicores,
             instances=instances,
             memory_bytes=memory_bytes,
         )

@@ -104,8 +104,8 @@ def sync_detailed(
         if_match (str | Unset):
         if_none_match (str | Unset):
         body (Quota): A namespace's bounds; one that is left out or null is none. Example:
-            {'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens':
-            50}.
+            {'cpu_millicores': 16000, 'functions': 20, 'instances': 100, 'memory_bytes': 8589934592,
+            'secrets': 50, 'tokens': 50}.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -150,8 +150,8 @@ def sync(
         if_match (str | Unset):
         if_none_match (str | Unset):
         body (Quota): A namespace's bounds; one that is left out or null is none. Example:
-            {'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens':
-            50}.
+            {'cpu_millicores': 16000, 'functions': 20, 'instances': 100, 'memory_bytes': 8589934592,
+            'secrets': 50, 'tokens': 50}.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -191,8 +191,8 @@ async def asyncio_detailed(
         if_match (str | Unset):
         if_none_match (str | Unset):
         body (Quota): A namespace's bounds; one that is left out or null is none. Example:
-            {'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens':
-            50}.
+            {'cpu_millicores': 16000, 'functions': 20, 'instances': 100, 'memory_bytes': 8589934592,
+            'secrets': 50, 'tokens': 50}.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -235,8 +235,8 @@ async def asyncio(
         if_match (str | Unset):
         if_none_match (str | Unset):
         body (Quota): A namespace's bounds; one that is left out or null is none. Example:
-            {'functions': 20, 'instances': 100, 'memory_bytes': 8589934592, 'secrets': 50, 'tokens':
-            50}.
+            {'cpu_millicores': 16000, 'functions': 20, 'instances': 100, 'memory_bytes': 8589934592,
+            'secrets': 50, 'tokens': 50}.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
