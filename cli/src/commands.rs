@@ -23,6 +23,7 @@ pub(crate) mod namespaces;
 pub(crate) mod new;
 pub(crate) mod rollout;
 pub(crate) mod secrets;
+pub(crate) mod secrets_key;
 pub(crate) mod sidecars;
 pub(crate) mod tokens;
 pub(crate) mod top;

@@ -36,7 +36,7 @@ use self::commands::{catalogue, contexts, join_tokens, new};
 use self::dispatch::client_command;
 use self::failure::{Exit, Failure};
 use self::output::{Format, Output};
-use self::run::{ServerCommand, SidecarCommand};
+use self::run::{SecretsKeyCommand, ServerCommand, SidecarCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -105,12 +105,25 @@ fn asked_format() -> Option<Format> {
     }
 }
 
+fn secrets_key(command: SecretsKeyCommand, out: &mut Output) -> Result<(), Failure> {
+    use commands::secrets_key::{Ask, ask};
+    let (remote, what) = match command {
+        SecretsKeyCommand::Seal(args) => return run::rewrite(&args, true, out),
+        SecretsKeyCommand::Unseal(args) => return run::rewrite(&args, false, out),
+        SecretsKeyCommand::Show(Scoped { remote, .. }) => (remote, Ask::Show),
+        SecretsKeyCommand::Rotate(Scoped { remote, .. }) => (remote, Ask::Rotate),
+        SecretsKeyCommand::Retire(Scoped { remote, .. }) => (remote, Ask::Retire),
+    };
+    block_on(async { ask(&Client::new(&remote).await?, out, what).await })
+}
+
 fn dispatch(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Up(args) => run::up(&args, out),
         Command::Server(args) => match args.command {
             None => run::server(&args, out),
             Some(ServerCommand::Recover(args)) => run::recover(&args, out),
+            Some(ServerCommand::SecretsKey(command)) => secrets_key(command, out),
             Some(ServerCommand::Catalogue(Scoped { remote, .. })) => {
                 block_on(async { catalogue::catalogue(&Client::new(&remote).await?, out).await })
             }

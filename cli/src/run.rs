@@ -7,16 +7,18 @@
 pub(crate) mod args;
 pub(crate) mod parts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateless_sandbox::Level;
+use gateless_server::SecretsKeySource;
 use gateless_sidecar::Join;
 use serde_json::json;
 
 use self::args::RecoverArgs;
 use self::args::tls::{Opened, USUAL_CALLS};
 pub(crate) use self::args::{
-    IsolationArgs, ServerArgs, ServerCommand, SidecarArgs, SidecarCommand, SidecarRun, UpArgs,
+    IsolationArgs, SecretsKeyCommand, ServerArgs, ServerCommand, SidecarArgs, SidecarCommand,
+    SidecarRun, UpArgs,
 };
 use self::parts::{
     Signals, admin_token, announce, block_on, block_on_with, join, login_link, not_isolated,
@@ -38,7 +40,8 @@ pub(crate) fn up(args: &UpArgs, out: &mut Output) -> Result<(), Failure> {
         let connections = args.connections.options();
         let tls = args.tls.open()?;
         let folder = data.join("server");
-        let config = args.listen.config(folder, identity, &tls, connections)?;
+        let sealing = args.secrets_key.source(&folder);
+        let config = (args.listen).config(folder, (identity, sealing), &tls, connections)?;
         let mut server = start_server(config).await?;
         let sidecar = match beside(args, &data, &tls, &server).await {
             Ok(sidecar) => sidecar,
@@ -123,7 +126,8 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
         let mut signals = Signals::new()?;
         let connections = args.connections.options();
         let tls = args.tls.open()?;
-        let config = args.listen.config(data, identity, &tls, connections)?;
+        let sealing = args.secrets_key.source(&data);
+        let config = (args.listen).config(data, (identity, sealing), &tls, connections)?;
         let mut server = start_server(config).await?;
         let admin = admin_token(&server, out).await;
         server.answer();
@@ -139,6 +143,22 @@ pub(crate) fn server(args: &ServerArgs, out: &mut Output) -> Result<(), Failure>
 
 /// `gateless server recover`
 pub(crate) fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failure> {
+    let (data, source) = stopped(args)?;
+    block_on_with("warn", async {
+        let recovered = gateless_server::recover(&data, &source).await;
+        let path = recovered.map_err(|error| {
+            Failure::new(Exit::Failure, "recover", "no admin token was made")
+                .cause(error)
+                .hint("stop the server first; --data names its folder, or that of gateless up")
+        })?;
+        let path = path.display().to_string();
+        out.note("an admin token, good for a year; log in with it and delete the file");
+        out.item(&json!({"token_file": path}), |_| path.clone())
+    })
+}
+
+/// The folder of a server that is stopped, and where its keys come from.
+fn stopped(args: &RecoverArgs) -> Result<(PathBuf, SecretsKeySource), Failure> {
     let given = args.data.folder("server")?;
     // The folder of `gateless up` has the server's in it.
     let of_up = given.join("server");
@@ -147,15 +167,31 @@ pub(crate) fn recover(args: &RecoverArgs, out: &mut Output) -> Result<(), Failur
     } else {
         given
     };
+    let source = args.secrets_key.source(&data);
+    Ok((data, source))
+}
+
+/// `gateless server secrets-key seal` and `unseal`
+pub(crate) fn rewrite(args: &RecoverArgs, seal: bool, out: &mut Output) -> Result<(), Failure> {
+    let (data, source) = stopped(args)?;
     block_on_with("warn", async {
-        let path = gateless_server::recover(&data).await.map_err(|error| {
-            Failure::new(Exit::Failure, "recover", "no admin token was made")
+        let rewritten = match seal {
+            true => gateless_server::secrets_key::seal(&data, &source).await,
+            false => gateless_server::secrets_key::unseal(&data, &source).await,
+        };
+        let rewritten = rewritten.map_err(|error| {
+            Failure::new(Exit::Failure, "secrets-key", "the catalogue is as it was")
                 .cause(error)
                 .hint("stop the server first; --data names its folder, or that of gateless up")
         })?;
-        let path = path.display().to_string();
-        out.note("an admin token, good for a year; log in with it and delete the file");
-        out.item(&json!({"token_file": path}), |_| path.clone())
+        let (key, from) = (rewritten.key, rewritten.source);
+        let item = json!({"sealed": seal, "key": key, "source": from});
+        out.item(&item, |_| match seal {
+            true => format!("the catalogue's secrets are sealed by key {key} of {from}"),
+            false => "the catalogue's secrets are plain: the version before reads them, and a start of this one after seven \
+                days seals them"
+                .to_owned(),
+        })
     })
 }
 

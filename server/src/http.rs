@@ -31,6 +31,7 @@ mod queues;
 mod quotas;
 mod revisions;
 mod secrets;
+mod secrets_key;
 mod session;
 mod sidecars;
 mod stats;
@@ -57,6 +58,7 @@ use crate::auth::Auth;
 use crate::identity::Identities;
 use crate::metrics::{self, Metrics};
 use crate::openfaas::images::Images;
+use crate::secrets_key::SecretsKey;
 use crate::service::Service;
 use crate::web;
 
@@ -66,6 +68,7 @@ pub struct Api {
     service: Arc<Service>,
     auth: Arc<Auth>,
     identities: Arc<Identities>,
+    secrets_key: Arc<SecretsKey>,
     metrics: Arc<Metrics>,
     answers: Arc<idempotency::Answers>,
     document: bytes::Bytes,
@@ -93,6 +96,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(catalogue::routes())
         .merge(join_tokens::routes())
         .merge(identity::routes())
+        .merge(secrets_key::routes())
         .merge(events::routes())
         .merge(stats::routes())
         .merge(session::routes())
@@ -114,6 +118,7 @@ pub fn router(
     service: Arc<Service>,
     auth: Arc<Auth>,
     identities: Arc<Identities>,
+    secrets_key: Arc<SecretsKey>,
     metrics: Arc<Metrics>,
     images: Arc<Images>,
     audit: Arc<Log>,
@@ -125,6 +130,7 @@ pub fn router(
         service,
         auth,
         identities,
+        secrets_key,
         metrics: Arc::clone(&metrics),
         answers: Arc::default(),
         document: document.to_json().unwrap_or_default().into(),

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::audit::Log;
 use crate::auth::Auth;
 use crate::clock;
+use crate::secrets_key::{self, Opened, Source};
 use crate::store::recorded::Recorded;
-use crate::store::sled::Options;
-use crate::store::{self, SledStore, Store};
+use crate::store::{self, Store};
 use crate::token_file;
 
 /// Why there is no token.
@@ -20,6 +20,9 @@ pub enum Error {
     #[error("there is no catalogue in {0}")]
     NoCatalogue(PathBuf),
     /// The catalogue does not open; a server that runs has it open.
+    #[error(transparent)]
+    Catalogue(#[from] secrets_key::Error),
+    /// The catalogue failed.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The token cannot be made or written.
@@ -31,14 +34,14 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`].
-pub async fn recover(data: &Path) -> Result<PathBuf, Error> {
+pub async fn recover(data: &Path, source: &Source) -> Result<PathBuf, Error> {
     let catalogue = data.join("catalogue");
     if !catalogue.is_dir() {
         return Err(Error::NoCatalogue(data.to_owned()));
     }
-    let store = Arc::new(SledStore::open(catalogue, Options::default()).await?);
-    let made = make(data, store.clone()).await;
-    let closed = store.close().await;
+    let Opened { engine, store, .. } = secrets_key::open(data, source).await?;
+    let made = make(data, store).await;
+    let closed = engine.close().await;
     let path = made?;
     closed?;
     Ok(path)

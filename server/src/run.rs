@@ -26,12 +26,13 @@ use crate::clock;
 use crate::identity::{self, Identities, JoinTokenGrant};
 use crate::metrics::Metrics;
 use crate::openfaas::images::Images;
+use crate::secrets_key::{self, Opened, SecretsKey};
 use crate::service::{self, Service, lineage};
 use crate::sidecars::Registry;
 use crate::store::artifacts::Artifacts;
 use crate::store::blobs::{self, FileBlobs};
 use crate::store::recorded::Recorded;
-use crate::store::sled::{Options, Restored};
+use crate::store::sled::Restored;
 use crate::store::{self, SledStore, Store};
 use crate::token_file::AdminToken;
 use crate::{grpc, http, observer, token_file, web};
@@ -53,6 +54,8 @@ pub struct Config {
     pub data: PathBuf,
     /// How sidecars get their identities.
     pub identity: identity::Settings,
+    /// Where the keys come from that secrets are sealed by.
+    pub secrets_key: secrets_key::Source,
     /// Table of what image names stand for; none: no image can be deployed.
     pub images: Option<PathBuf>,
     /// A second listener of the API, with TLS; `None`: there is none.
@@ -64,7 +67,10 @@ pub struct Config {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The catalogue does not open.
+    /// The catalogue does not open, or the keys of its secrets are not there.
+    #[error(transparent)]
+    Catalogue(#[from] secrets_key::Error),
+    /// The catalogue failed.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The artifacts' folder does not open.
@@ -271,11 +277,13 @@ pub async fn run(config: Config) -> Result<Running, Error> {
 /// # Errors
 /// [`Error`]; nothing runs then.
 pub async fn prepare(config: Config) -> Result<Running, Error> {
-    let store = SledStore::open(config.data.join("catalogue"), Options::default()).await?;
-    let restored = store.restored().cloned();
-    let store = Arc::new(store);
-    let catalogue: Arc<dyn Store> = store.clone();
-    match start(&config, catalogue).await {
+    let Opened {
+        engine: store,
+        store: catalogue,
+        keys,
+        restored,
+    } = secrets_key::open(&config.data, &config.secrets_key).await?;
+    match start(&config, catalogue, keys).await {
         Ok(started) => Ok(Running {
             api: started.api,
             api_tls: started.api_tls,
@@ -315,7 +323,11 @@ struct Started {
     connections: TaskTracker,
 }
 
-async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error> {
+async fn start(
+    config: &Config,
+    store: Arc<dyn Store>,
+    keys: Arc<SecretsKey>,
+) -> Result<Started, Error> {
     let images = config.images.as_deref().map(Images::load).transpose()?;
     let blobs = FileBlobs::open(config.data.join("artifacts")).await?;
     let artifacts = Artifacts::new(Arc::new(blobs));
@@ -354,6 +366,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
         Arc::clone(&service),
         Arc::clone(&auth),
         Arc::clone(&identities),
+        Arc::clone(&keys),
         Arc::clone(&metrics),
         Arc::new(images.unwrap_or_default()),
         Arc::clone(&audit),
@@ -377,6 +390,7 @@ async fn start(config: &Config, store: Arc<dyn Store>) -> Result<Started, Error>
     tasks.spawn(serve);
     tasks.spawn(observer::run(Arc::clone(&service), stop.clone()));
     tasks.spawn(Arc::clone(&identities).run(stop.clone()));
+    tasks.spawn(keys.run(stop.clone()));
     tasks.spawn(chores(service, Arc::clone(&auth), stop.clone()));
     Ok(Started {
         api,

@@ -21,6 +21,7 @@ mod follow;
 pub mod memory;
 mod plan;
 pub mod recorded;
+pub mod sealed;
 mod shared;
 pub mod sled;
 mod space;
@@ -189,6 +190,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::NotEmpty`], [`Error::Format`] when another version wrote the export, or [`Error::Export`] when it is
     /// torn or altered. Nothing is written then.
     fn import(&self, from: Box<dyn io::BufRead + Send>) -> BoxFuture<'_, Result<ExportSummary>>;
+
+    /// Puts what there is now where the store would be restored from, where it keeps such a copy by itself.
+    fn back_up(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Finishes waiting writes, writes what is written on shutdown, ends watches. Later writes
     /// answer [`Error::Closed`]. Safe to call twice.

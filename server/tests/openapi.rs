@@ -147,6 +147,7 @@ fn allowed(method: &str, path: &str) -> Vec<Role> {
         "/v1/join-tokens",
         "/v1/identity",
         "/v1/catalogue",
+        "/v1/secrets-key",
     ];
     if path == "/metrics"
         || path == "/v1/keys/rotate"

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use gateless_server::{Config, Error, RecoverError, Running, run};
+use gateless_server::{
+    Config, Error, RecoverError, Running, SecretsKeyError, SecretsKeySource, run,
+};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -19,6 +21,7 @@ fn config(data: &Path) -> Config {
         tls: None,
         connections: gateless_listen::Options::default(),
         identity: gateless_server::identity::Settings::default(),
+        secrets_key: SecretsKeySource::own_in(data),
     }
 }
 
@@ -50,7 +53,9 @@ async fn the_first_token_is_made_once_and_outlives_a_restart() {
     assert_eq!(read(&file), token);
     assert!(!format!("{first:?}").contains(&token));
     assert_eq!(status(&server, "/v1/version", &token).await, 200);
-    assert!(matches!(run(config.clone()).await, Err(Error::Store(_))));
+    let second = run(config.clone()).await;
+    let locked = |error: &Error| matches!(error, Error::Catalogue(SecretsKeyError::Store(_)));
+    assert!(second.as_ref().is_err_and(locked));
     server.shutdown().await;
 
     let again = run(config).await.unwrap();
@@ -130,16 +135,19 @@ async fn who_has_the_folder_of_a_stopped_server_gets_back_in() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
-    let none = gateless_server::recover(folder.path()).await.unwrap_err();
+    let keys = SecretsKeySource::own_in(folder.path());
+    let recover = || gateless_server::recover(folder.path(), &keys);
+    let none = recover().await.unwrap_err();
     assert!(matches!(none, RecoverError::NoCatalogue(_)), "{none}");
     let config = config(folder.path());
     let server = run(config.clone()).await.unwrap();
-    let busy = gateless_server::recover(folder.path()).await.unwrap_err();
-    assert!(matches!(busy, RecoverError::Store(_)), "{busy}");
+    let busy = recover().await.unwrap_err();
+    let locked = matches!(busy, RecoverError::Catalogue(SecretsKeyError::Store(_)));
+    assert!(locked, "{busy}");
     server.shutdown().await;
 
     for _ in 0..2 {
-        let path = gateless_server::recover(folder.path()).await.unwrap();
+        let path = recover().await.unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let token = std::fs::read_to_string(path).unwrap();

@@ -4,6 +4,7 @@
 
 mod connections;
 mod identity;
+mod secrets_key;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,11 +15,13 @@ use gateless_common::network::Network;
 use gateless_core::egress::{Egress, Exception, MAX_EXCEPTIONS};
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
-use gateless_server::IdentitySettings;
+use gateless_server::{IdentitySettings, SecretsKeySource};
 use gateless_sidecar::Join;
 
 use self::connections::ConnectionArgs;
 use self::identity::IdentityArgs;
+use self::secrets_key::SecretsKeyArgs;
+pub(crate) use self::secrets_key::SecretsKeyCommand;
 use self::tls::{Opened, TlsArgs};
 use crate::args::{Nothing, Scoped};
 use crate::commands::catalogue::RestoreArgs;
@@ -39,6 +42,8 @@ pub(crate) struct UpArgs {
     pub(super) listen: ServerListen,
     #[command(flatten)]
     pub(super) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(super) secrets_key: SecretsKeyArgs,
     /// Calls from outside.
     #[arg(
         long,
@@ -74,6 +79,8 @@ pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(super) identity: IdentityArgs,
     #[command(flatten)]
+    pub(super) secrets_key: SecretsKeyArgs,
+    #[command(flatten)]
     pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
@@ -96,6 +103,9 @@ pub(crate) enum ServerCommand {
     /// For when nobody has one any more. The token is written to a file only its owner can read; its path is
     /// printed.
     Recover(RecoverArgs),
+    /// The keys that the catalogue's secrets are sealed by: show, rotate, retire, and seal or unseal all of it.
+    #[command(subcommand)]
+    SecretsKey(SecretsKeyCommand),
 }
 
 /// `gateless server recover`
@@ -103,6 +113,8 @@ pub(crate) enum ServerCommand {
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
     pub(super) data: DataArgs,
+    #[command(flatten)]
+    pub(super) secrets_key: SecretsKeyArgs,
 }
 
 /// Run a sidecar, or do something about those that are to come.
@@ -215,7 +227,7 @@ impl ServerListen {
     pub(super) fn config(
         &self,
         data: PathBuf,
-        identity: IdentitySettings,
+        (identity, secrets_key): (IdentitySettings, SecretsKeySource),
         tls: &Opened,
         connections: gateless_listen::Options,
     ) -> Result<gateless_server::Config, Failure> {
@@ -228,6 +240,7 @@ impl ServerListen {
             grpc_listen: self.grpc_listen,
             data,
             identity,
+            secrets_key,
             images: self.images.clone(),
         })
     }

@@ -83,6 +83,7 @@ pub(crate) fn loopback_server(
         listen,
         grpc_listen: any_port(),
         data: data.join("server"),
+        secrets_key: gateless_server::SecretsKeySource::own_in(&data.join("server")),
         identity: gateless_server::IdentitySettings::default(),
         images: None,
         connections: gateless_listen::Options::default(),

@@ -2717,6 +2717,27 @@ accepts a connection, although nobody may be behind it yet.*/
             Default::default()
         }
     }
+    ///How the catalogue's secrets are sealed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SecretsKey {
+        ///The keys; the first one wraps.
+        pub keys: ::std::vec::Vec<WrappingKey>,
+        ///Whether data keys are still wrapped by a key before the current one; they are wrapped anew in the background.
+        pub rotating: bool,
+        /**Whether what the catalogue keeps is sealed. One that an earlier version made is plain at first, so that this version can
+be gone back to.*/
+        pub sealed: bool,
+        ///The first start of the server after this seals it; left out: it is sealed.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub seals_at: ::std::option::Option<::jiff::Timestamp>,
+        ///Where the keys come from.
+        pub source: ::std::string::String,
+    }
+    impl SecretsKey {
+        pub fn builder() -> builder::SecretsKey {
+            Default::default()
+        }
+    }
     ///Who asks.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Session {
@@ -3496,6 +3517,19 @@ shows the condition `FunctionMissing`.*/
     }
     impl Wasm {
         pub fn builder() -> builder::Wasm {
+            Default::default()
+        }
+    }
+    ///A key that data keys are wrapped by.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WrappingKey {
+        ///How many data keys it wraps: of each namespace one, and one of the cluster.
+        pub data_keys: u64,
+        ///Names it, and tells nothing of it.
+        pub id: ::std::string::String,
+    }
+    impl WrappingKey {
+        pub fn builder() -> builder::WrappingKey {
             Default::default()
         }
     }
@@ -13383,6 +13417,118 @@ shows the condition `FunctionMissing`.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SecretsKey {
+            keys: ::std::result::Result<
+                ::std::vec::Vec<super::WrappingKey>,
+                ::std::string::String,
+            >,
+            rotating: ::std::result::Result<bool, ::std::string::String>,
+            sealed: ::std::result::Result<bool, ::std::string::String>,
+            seals_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            source: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SecretsKey {
+            fn default() -> Self {
+                Self {
+                    keys: Err("no value supplied for keys".to_string()),
+                    rotating: Err("no value supplied for rotating".to_string()),
+                    sealed: Err("no value supplied for sealed".to_string()),
+                    seals_at: Ok(Default::default()),
+                    source: Err("no value supplied for source".to_string()),
+                }
+            }
+        }
+        impl SecretsKey {
+            pub fn keys<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WrappingKey>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.keys = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for keys: {e}")
+                    });
+                self
+            }
+            pub fn rotating<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rotating = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rotating: {e}")
+                    });
+                self
+            }
+            pub fn sealed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sealed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sealed: {e}")
+                    });
+                self
+            }
+            pub fn seals_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.seals_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for seals_at: {e}")
+                    });
+                self
+            }
+            pub fn source<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.source = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for source: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SecretsKey> for super::SecretsKey {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SecretsKey,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    keys: value.keys?,
+                    rotating: value.rotating?,
+                    sealed: value.sealed?,
+                    seals_at: value.seals_at?,
+                    source: value.source?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SecretsKey> for SecretsKey {
+            fn from(value: super::SecretsKey) -> Self {
+                Self {
+                    keys: Ok(value.keys),
+                    rotating: Ok(value.rotating),
+                    sealed: Ok(value.sealed),
+                    seals_at: Ok(value.seals_at),
+                    source: Ok(value.source),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Session {
             expires_at: ::std::result::Result<::jiff::Timestamp, ::std::string::String>,
             namespace: ::std::result::Result<
@@ -16462,6 +16608,62 @@ shows the condition `FunctionMissing`.*/
                 }
             }
         }
+        #[derive(Clone, Debug)]
+        pub struct WrappingKey {
+            data_keys: ::std::result::Result<u64, ::std::string::String>,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for WrappingKey {
+            fn default() -> Self {
+                Self {
+                    data_keys: Err("no value supplied for data_keys".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                }
+            }
+        }
+        impl WrappingKey {
+            pub fn data_keys<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<u64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data_keys = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data_keys: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WrappingKey> for super::WrappingKey {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WrappingKey,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data_keys: value.data_keys?,
+                    id: value.id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WrappingKey> for WrappingKey {
+            fn from(value: super::WrappingKey) -> Self {
+                Self {
+                    data_keys: Ok(value.data_keys),
+                    id: Ok(value.id),
+                }
+            }
+        }
     }
     /// Generation of default values for serde.
     pub mod defaults {
@@ -18015,6 +18217,54 @@ let response = client.get_openapi()
 ```*/
     pub fn get_openapi(&self) -> builder::GetOpenapi<'_> {
         builder::GetOpenapi::new(self)
+    }
+    /**How the catalogue's secrets are sealed
+
+Where the keys come from, whether all is sealed, and how many data keys each of them wraps. No key is in it.
+
+Sends a `GET` request to `/v1/secrets-key`
+
+```ignore
+let response = client.get_secrets_key()
+    .send()
+    .await;
+```*/
+    pub fn get_secrets_key(&self) -> builder::GetSecretsKey<'_> {
+        builder::GetSecretsKey::new(self)
+    }
+    /**Forget the keys before the current one
+
+Refused while one of them wraps a data key. An export that was made before needs its key: keep that with it.
+
+Sends a `POST` request to `/v1/secrets-key/retire`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+```ignore
+let response = client.retire_secrets_keys()
+    .idempotency_key(idempotency_key)
+    .send()
+    .await;
+```*/
+    pub fn retire_secrets_keys(&self) -> builder::RetireSecretsKeys<'_> {
+        builder::RetireSecretsKeys::new(self)
+    }
+    /**Seal the catalogue's secrets by another key
+
+A new key where the server keeps the file itself, else the one that stands first at the source by now. Data keys are wrapped by it in the background; no secret changes, and no instance is replaced. The keys before stay until they are retired.
+
+Sends a `POST` request to `/v1/secrets-key/rotate`
+
+Arguments:
+- `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
+```ignore
+let response = client.rotate_secrets_key()
+    .idempotency_key(idempotency_key)
+    .send()
+    .await;
+```*/
+    pub fn rotate_secrets_key(&self) -> builder::RotateSecretsKey<'_> {
+        builder::RotateSecretsKey::new(self)
     }
     /**Who the token or session is of
 
@@ -26066,6 +26316,234 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "get_openapi",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_secrets_key`]
+
+[`Client::get_secrets_key`]: super::Client::get_secrets_key*/
+    #[derive(Debug, Clone)]
+    pub struct GetSecretsKey<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> GetSecretsKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/v1/secrets-key`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SecretsKey>, Error<types::Problem>> {
+            let Self { client } = self;
+            let url = format!("{}/v1/secrets-key", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_secrets_key",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::retire_secrets_keys`]
+
+[`Client::retire_secrets_keys`]: super::Client::retire_secrets_keys*/
+    #[derive(Debug, Clone)]
+    pub struct RetireSecretsKeys<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> RetireSecretsKeys<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/secrets-key/retire`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SecretsKey>, Error<types::Problem>> {
+            let Self { client, idempotency_key } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/secrets-key/retire", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "retire_secrets_keys",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::rotate_secrets_key`]
+
+[`Client::rotate_secrets_key`]: super::Client::rotate_secrets_key*/
+    #[derive(Debug, Clone)]
+    pub struct RotateSecretsKey<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+    }
+    impl<'a> RotateSecretsKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/secrets-key/rotate`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SecretsKey>, Error<types::Problem>> {
+            let Self { client, idempotency_key } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/secrets-key/rotate", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "rotate_secrets_key",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -48,7 +48,7 @@ pub fn namespace(change: &Change) -> Option<String> {
     let mut parts = change.key.split('/');
     let (first, second) = (parts.next()?, parts.next()?);
     match first {
-        "identity" | "catalogue" => None,
+        "identity" | "catalogue" | "sealing" => None,
         "auth" => {
             let record = change.after.as_deref().or(change.before.as_deref());
             let record = value(record);

@@ -16,6 +16,7 @@ use crate::domain::document::Fault;
 use crate::domain::quota::Exceeded;
 use crate::domain::{self, FieldError};
 use crate::identity;
+use crate::secrets_key;
 use crate::service::{self, Kind};
 use crate::sidecars::clients::CallError;
 use crate::store::{self, blobs};
@@ -301,6 +302,23 @@ impl From<identity::Error> for Problem {
             | E::File { .. } => return Self::internal(&text),
         };
         Self::new(code, text).hint(hint)
+    }
+}
+
+impl From<secrets_key::Error> for Problem {
+    fn from(error: secrets_key::Error) -> Self {
+        use secrets_key::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Store(error) => error.into(),
+            E::State(_)
+            | E::Wrong { .. }
+            | E::Gone { .. }
+            | E::Malformed { .. }
+            | E::Command { .. } => Self::new(Code::WrongState, text)
+                .hint("GET /v1/secrets-key says which keys there are"),
+            E::File { .. } => Self::internal(&text),
+        }
     }
 }
 

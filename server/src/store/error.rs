@@ -97,6 +97,14 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// Something sealed does not open, or cannot be sealed.
+    #[error("{what} cannot be opened: {reason}")]
+    Sealed {
+        /// A key of the store, or whose data key.
+        what: String,
+        /// Why; nothing of the content is in it.
+        reason: String,
+    },
     /// The operating system refused a file operation.
     #[error("{what}: {source}")]
     Io {

@@ -8,8 +8,8 @@
 //! {"sha256":"<of every byte before this line>"}
 //! ```
 //!
-//! It holds the entries as of one revision, secrets included: whoever writes it to a file keeps it
-//! private. It does not hold the change log; who follows a restored store lists again.
+//! It holds the entries as of one revision as they lie in the engine: what is secret is sealed (`sealed.rs`), and an older one
+//! has it in the clear, so whoever writes it to a file keeps it private. It does not hold the change log; who follows a restored store lists again.
 
 use std::io::{self, BufRead, Read, Write};
 

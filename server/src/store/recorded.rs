@@ -162,6 +162,10 @@ impl Store for Recorded {
         self.0.import(from)
     }
 
+    fn back_up(&self) -> BoxFuture<'_, Result<()>> {
+        self.0.back_up()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         self.0.close()
     }

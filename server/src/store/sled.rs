@@ -8,6 +8,7 @@ mod codec;
 mod disk;
 mod exports;
 mod open;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
@@ -131,6 +132,21 @@ impl SledStore {
         })
     }
 
+    /// Replaces the entries of a store that nobody has open by what `change` makes of them at the store's revision, which
+    /// stays: a new database in place of the one there was, without a change log, and a new export in place of all
+    /// there were. Interrupted, the store is the old one or the new one.
+    ///
+    /// # Errors
+    /// Those of `change`, or of [`SledStore::open`]; then the old store stays.
+    pub async fn rewrite(
+        dir: impl Into<PathBuf>,
+        options: Options,
+        change: impl FnOnce(Vec<Entry>, Revision) -> Result<Vec<Entry>> + Send + 'static,
+    ) -> Result<()> {
+        let dir = dir.into();
+        blocking(move || rewrite::rewrite(&dir, &options, change)).await
+    }
+
     /// Whether opening it meant restoring it.
     pub fn restored(&self) -> Option<&Restored> {
         self.restored.as_ref()
@@ -207,6 +223,15 @@ impl Store for SledStore {
             self.request(|reply| Request::Import(export, reply)).await
         }
         .boxed()
+    }
+
+    fn back_up(&self) -> BoxFuture<'_, Result<()>> {
+        let running = self.running.lock();
+        let asker = running
+            .as_ref()
+            .and_then(|running| running.exporter.asker());
+        drop(running);
+        async move { asker.ok_or(Error::Closed)?.export().await }.boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -20,11 +20,13 @@ use gateless_server::auth::{Auth, Grant, Role};
 use gateless_server::changes::Changes;
 use gateless_server::identity::{self, Identities, JoinTokenGrant};
 use gateless_server::metrics::Metrics;
+use gateless_server::secrets_key::{self, SecretsKey, Source};
 use gateless_server::service::Service;
 use gateless_server::sidecars::Registry;
 use gateless_server::store::artifacts::Artifacts;
 use gateless_server::store::blobs::{Blobs, MemoryBlobs};
 use gateless_server::store::recorded::Recorded;
+use gateless_server::store::sealed::{Keyring, Sealed, Vault};
 use gateless_server::store::{LogBounds, MemoryStore, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -47,6 +49,8 @@ pub(crate) struct Server {
     pub(crate) metrics: Arc<Metrics>,
     /// The catalogue.
     pub(crate) store: Arc<dyn Store>,
+    /// The same as it lies, with what is secret sealed.
+    pub(crate) raw: Arc<dyn Store>,
     /// The same, to break it.
     memory: Option<Arc<MemoryStore>>,
     /// The artifacts' content.
@@ -125,7 +129,9 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("identity")).unwrap();
         std::fs::copy(copied, folder.path().join("identity/authority.json")).unwrap();
-        let (store, blobs) = (Arc::clone(&self.store), Arc::clone(&self.blobs));
+        let keys = self.folder.path().join("secrets-key");
+        std::fs::copy(keys, folder.path().join("secrets-key")).unwrap();
+        let (store, blobs) = (Arc::clone(&self.raw), Arc::clone(&self.blobs));
         let mut beside = Self::over_in(folder, store, blobs).await;
         beside.joined = self.joined();
         beside
@@ -141,7 +147,18 @@ impl Server {
         store: Arc<dyn Store>,
         blobs: Arc<dyn Blobs>,
     ) -> Self {
-        let store: Arc<dyn Store> = Arc::new(Recorded::new(store));
+        let raw = Arc::clone(&store);
+        let source = Source::own_in(folder.path());
+        let file = folder.path().join("secrets-key");
+        if !file.exists() {
+            std::fs::write(&file, &*Keyring::generate().to_text()).unwrap();
+        }
+        let keyring = Keyring::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let vault = Vault::open(Arc::clone(&raw), keyring).await.unwrap();
+        let keys = SecretsKey::new(source, Arc::clone(&vault), Arc::clone(&raw), None);
+        let sealed = Sealed::new(store, vault, secrets_key::scope, true);
+        let store: Arc<dyn Store> = Arc::new(Recorded::new(Arc::new(sealed)));
+        let keys = Arc::new(keys);
         let artifacts = Artifacts::new(Arc::clone(&blobs));
         let auth = Arc::new(Auth::open(Arc::clone(&store)).await.unwrap());
         let changes = Changes::default();
@@ -162,11 +179,13 @@ impl Server {
             Arc::clone(&service),
             Arc::clone(&auth),
             Arc::clone(&identities),
+            Arc::clone(&keys),
             Arc::clone(&metrics),
             Arc::new(images(folder.path())),
             Log::open(folder.path().join("audit")).unwrap(),
             shutdown.clone(),
         );
+        tokio::spawn(keys.run(shutdown.clone()));
         Self {
             service,
             auth,
@@ -174,6 +193,7 @@ impl Server {
             identities,
             metrics,
             store,
+            raw,
             memory: None,
             blobs,
             shutdown,

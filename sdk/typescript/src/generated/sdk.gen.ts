@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { AcceptCatalogueData, AcceptCatalogueErrors, AcceptCatalogueResponses, ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CheckAuditLogData, CheckAuditLogErrors, CheckAuditLogResponses, CreateJoinTokenData, CreateJoinTokenErrors, CreateJoinTokenResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionLinkData, CreateSessionLinkErrors, CreateSessionLinkResponses, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteQuotaData, DeleteQuotaErrors, DeleteQuotaResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteSidecarData, DeleteSidecarErrors, DeleteSidecarResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetIdentityData, GetIdentityErrors, GetIdentityResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetQuotaData, GetQuotaErrors, GetQuotaResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListJoinTokensData, ListJoinTokensErrors, ListJoinTokensResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PurgeInvocationsData, PurgeInvocationsErrors, PurgeInvocationsResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutQuotaData, PutQuotaErrors, PutQuotaResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, RestoreCatalogueData, RestoreCatalogueErrors, RestoreCatalogueResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RetireAuthorityData, RetireAuthorityErrors, RetireAuthorityResponses, RevokeJoinTokenData, RevokeJoinTokenErrors, RevokeJoinTokenResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeSidecarData, RevokeSidecarErrors, RevokeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateAuthorityData, RotateAuthorityErrors, RotateAuthorityResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
+import type { AcceptCatalogueData, AcceptCatalogueErrors, AcceptCatalogueResponses, ApplyFunctionData, ApplyFunctionErrors, ApplyFunctionResponses, CancelInvocationData, CancelInvocationErrors, CancelInvocationResponses, CancelInvocationsData, CancelInvocationsErrors, CancelInvocationsResponses, CheckAuditLogData, CheckAuditLogErrors, CheckAuditLogResponses, CreateJoinTokenData, CreateJoinTokenErrors, CreateJoinTokenResponses, CreateKeyData, CreateKeyErrors, CreateKeyResponses, CreateSessionData, CreateSessionErrors, CreateSessionLinkData, CreateSessionLinkErrors, CreateSessionLinkResponses, CreateSessionResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteFunctionData, DeleteFunctionErrors, DeleteFunctionResponses, DeleteQuotaData, DeleteQuotaErrors, DeleteQuotaResponses, DeleteSecretData, DeleteSecretErrors, DeleteSecretResponses, DeleteSessionData, DeleteSessionErrors, DeleteSessionResponses, DeleteSidecarData, DeleteSidecarErrors, DeleteSidecarResponses, DeleteTriggerData, DeleteTriggerErrors, DeleteTriggerResponses, DrainSidecarData, DrainSidecarErrors, DrainSidecarResponses, GetArtifactData, GetArtifactErrors, GetArtifactResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetFunctionData, GetFunctionErrors, GetFunctionResponses, GetIdentityData, GetIdentityErrors, GetIdentityResponses, GetInvocationData, GetInvocationErrors, GetInvocationRequestData, GetInvocationRequestErrors, GetInvocationRequestResponses, GetInvocationResponses, GetInvocationResultData, GetInvocationResultErrors, GetInvocationResultResponses, GetLivezData, GetLivezErrors, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetNamespaceInvocationData, GetNamespaceInvocationErrors, GetNamespaceInvocationResponses, GetOpenapiData, GetOpenapiErrors, GetOpenapiResponses, GetQuotaData, GetQuotaErrors, GetQuotaResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRevisionData, GetRevisionErrors, GetRevisionResponses, GetSecretData, GetSecretErrors, GetSecretResponses, GetSecretsKeyData, GetSecretsKeyErrors, GetSecretsKeyResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTrafficData, GetTrafficErrors, GetTrafficResponses, GetTriggerData, GetTriggerErrors, GetTriggerResponses, GetVersionData, GetVersionErrors, GetVersionResponses, HeadArtifactData, HeadArtifactErrors, HeadArtifactResponses, InvokeFunctionData, InvokeFunctionErrors, InvokeFunctionResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListFunctionsData, ListFunctionsErrors, ListFunctionsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvocationsData, ListInvocationsErrors, ListInvocationsResponses, ListJoinTokensData, ListJoinTokensErrors, ListJoinTokensResponses, ListKeysData, ListKeysErrors, ListKeysResponses, ListNamespaceInvocationsData, ListNamespaceInvocationsErrors, ListNamespaceInvocationsResponses, ListQueuesData, ListQueuesErrors, ListQueuesResponses, ListRevisionsData, ListRevisionsErrors, ListRevisionsResponses, ListSecretsData, ListSecretsErrors, ListSecretsResponses, ListSidecarsData, ListSidecarsErrors, ListSidecarsResponses, ListStatsData, ListStatsErrors, ListStatsResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListTriggersData, ListTriggersErrors, ListTriggersResponses, PatchFunctionData, PatchFunctionErrors, PatchFunctionResponses, PurgeDeadLettersData, PurgeDeadLettersErrors, PurgeDeadLettersResponses, PurgeInvocationsData, PurgeInvocationsErrors, PurgeInvocationsResponses, PutArtifactData, PutArtifactErrors, PutArtifactResponses, PutQuotaData, PutQuotaErrors, PutQuotaResponses, PutSecretData, PutSecretErrors, PutSecretResponses, PutTriggerData, PutTriggerErrors, PutTriggerResponses, ReplayDeadLettersData, ReplayDeadLettersErrors, ReplayDeadLettersResponses, ReplayInvocationData, ReplayInvocationErrors, ReplayInvocationResponses, ReplayInvocationsData, ReplayInvocationsErrors, ReplayInvocationsResponses, RestoreCatalogueData, RestoreCatalogueErrors, RestoreCatalogueResponses, ResumeSidecarData, ResumeSidecarErrors, ResumeSidecarResponses, RetireAuthorityData, RetireAuthorityErrors, RetireAuthorityResponses, RetireSecretsKeysData, RetireSecretsKeysErrors, RetireSecretsKeysResponses, RevokeJoinTokenData, RevokeJoinTokenErrors, RevokeJoinTokenResponses, RevokeKeyData, RevokeKeyErrors, RevokeKeyResponses, RevokeSidecarData, RevokeSidecarErrors, RevokeSidecarResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackFunctionData, RollbackFunctionErrors, RollbackFunctionResponses, RotateAuthorityData, RotateAuthorityErrors, RotateAuthorityResponses, RotateKeysData, RotateKeysErrors, RotateKeysResponses, RotateSecretsKeyData, RotateSecretsKeyErrors, RotateSecretsKeyResponses, SetTrafficData, SetTrafficErrors, SetTrafficResponses, StreamEventsData, StreamEventsErrors, StreamEventsResponses, StreamLogsData, StreamLogsErrors, StreamLogsResponses, StreamNamespaceEventsData, StreamNamespaceEventsErrors, StreamNamespaceEventsResponses, WaitForFunctionData, WaitForFunctionErrors, WaitForFunctionResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -1317,6 +1317,63 @@ export const getOpenapi = <ThrowOnError extends boolean = true>(options?: Option
             }
         ],
         url: '/v1/openapi.json',
+        ...options
+    });
+};
+
+/**
+ * How the catalogue's secrets are sealed
+ *
+ * Where the keys come from, whether all is sealed, and how many data keys each of them wraps. No key is in it.
+ */
+export const getSecretsKey = <ThrowOnError extends boolean = true>(options?: Options<GetSecretsKeyData, ThrowOnError>) => {
+    return (options?.client ?? client).get<GetSecretsKeyResponses, GetSecretsKeyErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/secrets-key',
+        ...options
+    });
+};
+
+/**
+ * Forget the keys before the current one
+ *
+ * Refused while one of them wraps a data key. An export that was made before needs its key: keep that with it.
+ */
+export const retireSecretsKeys = <ThrowOnError extends boolean = true>(options?: Options<RetireSecretsKeysData, ThrowOnError>) => {
+    return (options?.client ?? client).post<RetireSecretsKeysResponses, RetireSecretsKeysErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/secrets-key/retire',
+        ...options
+    });
+};
+
+/**
+ * Seal the catalogue's secrets by another key
+ *
+ * A new key where the server keeps the file itself, else the one that stands first at the source by now. Data keys are wrapped by it in the background; no secret changes, and no instance is replaced. The keys before stay until they are retired.
+ */
+export const rotateSecretsKey = <ThrowOnError extends boolean = true>(options?: Options<RotateSecretsKeyData, ThrowOnError>) => {
+    return (options?.client ?? client).post<RotateSecretsKeyResponses, RotateSecretsKeyErrors, ThrowOnError, 'data'>({
+        responseStyle: 'data',
+        security: [
+            {
+                scheme: 'bearer',
+                type: 'http'
+            }
+        ],
+        url: '/v1/secrets-key/rotate',
         ...options
     });
 };

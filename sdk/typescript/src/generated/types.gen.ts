@@ -2298,6 +2298,33 @@ export type SecretRequest = {
 };
 
 /**
+ * How the catalogue's secrets are sealed.
+ */
+export type SecretsKey = {
+    /**
+     * The keys; the first one wraps.
+     */
+    keys: Array<WrappingKey>;
+    /**
+     * Whether data keys are still wrapped by a key before the current one; they are wrapped anew in the background.
+     */
+    rotating: boolean;
+    /**
+     * Whether what the catalogue keeps is sealed. One that an earlier version made is plain at first, so that this version can
+     * be gone back to.
+     */
+    sealed: boolean;
+    /**
+     * The first start of the server after this seals it; left out: it is sealed.
+     */
+    seals_at?: string;
+    /**
+     * Where the keys come from.
+     */
+    source: string;
+};
+
+/**
  * Who asks.
  */
 export type Session = {
@@ -2941,6 +2968,20 @@ export type Wasm = {
      * Requests follow one another in one instance, which is faster; otherwise each has a fresh one.
      */
     reuse?: boolean;
+};
+
+/**
+ * A key that data keys are wrapped by.
+ */
+export type WrappingKey = {
+    /**
+     * How many data keys it wraps: of each namespace one, and one of the cluster.
+     */
+    data_keys: number;
+    /**
+     * Names it, and tells nothing of it.
+     */
+    id: string;
 };
 
 export type GetLivezData = {
@@ -5774,6 +5815,105 @@ export type GetOpenapiResponses = {
      */
     200: unknown;
 };
+
+export type GetSecretsKeyData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/secrets-key';
+};
+
+export type GetSecretsKeyErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetSecretsKeyError = GetSecretsKeyErrors[keyof GetSecretsKeyErrors];
+
+export type GetSecretsKeyResponses = {
+    /**
+     * Source and keys.
+     */
+    200: SecretsKey;
+};
+
+export type GetSecretsKeyResponse = GetSecretsKeyResponses[keyof GetSecretsKeyResponses];
+
+export type RetireSecretsKeysData = {
+    body?: never;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/secrets-key/retire';
+};
+
+export type RetireSecretsKeysErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RetireSecretsKeysError = RetireSecretsKeysErrors[keyof RetireSecretsKeysErrors];
+
+export type RetireSecretsKeysResponses = {
+    /**
+     * The one key.
+     */
+    200: SecretsKey;
+};
+
+export type RetireSecretsKeysResponse = RetireSecretsKeysResponses[keyof RetireSecretsKeysResponses];
+
+export type RotateSecretsKeyData = {
+    body?: never;
+    headers?: {
+        /**
+         * A second request with the same key gets the first one's answer, for 24 hours.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/secrets-key/rotate';
+};
+
+export type RotateSecretsKeyErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type RotateSecretsKeyError = RotateSecretsKeyErrors[keyof RotateSecretsKeyErrors];
+
+export type RotateSecretsKeyResponses = {
+    /**
+     * All keys.
+     */
+    200: SecretsKey;
+};
+
+export type RotateSecretsKeyResponse = RotateSecretsKeyResponses[keyof RotateSecretsKeyResponses];
 
 export type DeleteSessionData = {
     body?: never;

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gateless_common::io::{PRIVATE, replacement};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::store::export::{self, Export};
@@ -91,6 +92,16 @@ impl Exports {
         Ok(path)
     }
 
+    /// Removes every export but the newest.
+    pub(super) fn keep_newest(&self) -> Result<()> {
+        let mut numbered = self.numbered()?;
+        numbered.pop();
+        for (_, old) in numbered {
+            fs::remove_file(&old).map_err(Error::io(format!("removing {}", old.display())))?;
+        }
+        Ok(())
+    }
+
     fn paths(&self) -> Result<Vec<PathBuf>> {
         let what = || format!("listing {}", self.dir.display());
         let mut paths = Vec::new();
@@ -116,9 +127,30 @@ impl Exports {
     }
 }
 
+/// What the thread is asked for.
+enum Ask {
+    /// An export now, if anything changed; answers when it is written.
+    Now(oneshot::Sender<Result<()>>),
+    /// A last export, and an end.
+    End,
+}
+
+/// Asks the thread. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Asker(mpsc::Sender<Ask>);
+
+impl Asker {
+    /// Exports what there is now.
+    pub(super) async fn export(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Ask::Now(reply)).map_err(|_| Error::Closed)?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
 /// The thread that exports on a schedule. Dropping it ends the thread without an export.
 pub(super) struct Exporter {
-    stop: Option<mpsc::Sender<()>>,
+    asker: Option<Asker>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -130,7 +162,7 @@ impl Exporter {
         interval: Duration,
         last: Option<(Uuid, Revision)>,
     ) -> Result<Self> {
-        let (stop, stopped) = mpsc::channel();
+        let (asker, asked) = mpsc::channel();
         let mut last = last;
         let mut export = move || {
             let (identity, revision) = {
@@ -139,44 +171,53 @@ impl Exporter {
             };
             // A catalogue that was never written to has nothing to lose.
             if revision == 0 || last == Some((identity, revision)) {
-                return;
+                return Ok(());
             }
             let export = shared.snapshot();
-            match exports.write(&export) {
+            let written = exports.write(&export);
+            match &written {
                 Ok(_) => last = Some((export.catalogue, export.revision)),
                 Err(error) => tracing::error!(%error, "exporting the catalogue failed"),
             }
+            written.map(|_| ())
         };
         let thread = thread::Builder::new()
             .name("catalogue-export".to_owned())
             .spawn(move || {
                 loop {
-                    match stopped.recv_timeout(interval) {
-                        Err(RecvTimeoutError::Timeout) => export(),
+                    // What failed is in the log, and is tried again at the next turn.
+                    match asked.recv_timeout(interval) {
+                        Err(RecvTimeoutError::Timeout) => drop(export()),
                         Err(RecvTimeoutError::Disconnected) => return,
-                        Ok(()) => return export(),
+                        Ok(Ask::Now(reply)) => drop(reply.send(export())),
+                        Ok(Ask::End) => return drop(export()),
                     }
                 }
             })
             .map_err(Error::io("starting the export thread"))?;
         Ok(Self {
-            stop: Some(stop),
+            asker: Some(Asker(asker)),
             thread: Some(thread),
         })
     }
 
+    /// To ask it between its turns.
+    pub(super) fn asker(&self) -> Option<Asker> {
+        self.asker.clone()
+    }
+
     /// Exports a last time and waits for it.
     pub(super) fn finish(mut self) {
-        if let Some(stop) = self.stop.take() {
+        if let Some(Asker(asker)) = self.asker.take() {
             // It fails only if the thread is gone, and then there is nothing to wait for.
-            let _gone = stop.send(());
+            let _gone = asker.send(Ask::End);
         }
     }
 }
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.stop = None;
+        self.asker = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

@@ -4,6 +4,7 @@
 //! DIR/lock                       one process at a time
 //! DIR/db/                        the store; only ever renamed into place complete
 //! DIR/db.new/                    a store being made; removed at start
+//! DIR/db.replaced/               the store before it was rewritten (`rewrite.rs`); removed, or the store again, at start
 //! DIR/db.corrupt-<time>/         a store that did not open, set aside; never deleted by us
 //! DIR/exports/catalogue-N.jsonl  the last few exports
 //! ```
@@ -45,6 +46,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Folder> {
         fs::remove_dir_all(&unfinished)
             .map_err(Error::io(format!("removing {}", unfinished.display())))?;
     }
+    settle_rewrite(dir)?;
     let newest = exports.newest()?;
     let last_export = newest
         .as_ref()
@@ -106,6 +108,25 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Folder> {
     })
 }
 
+/// The store that was moved aside for one that was rewritten.
+pub(super) fn replaced(dir: &Path) -> PathBuf {
+    dir.join("db.replaced")
+}
+
+/// A rewrite that broke off: the new store is in its place and the old one goes, or the old one is the store again.
+fn settle_rewrite(dir: &Path) -> Result<()> {
+    let (db, old) = (dir.join("db"), replaced(dir));
+    if !old.exists() {
+        return Ok(());
+    }
+    let what = format!("settling {}", old.display());
+    if db.exists() {
+        fs::remove_dir_all(&old).map_err(Error::io(what))
+    } else {
+        move_into_place(&old, &db).map_err(Error::io(what))
+    }
+}
+
 /// How long a lock may be held by somebody who is about to let go.
 const LOCK_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -150,7 +171,7 @@ fn make(dir: &Path, state: &State) -> Result<()> {
     put_in_place(dir, &new)
 }
 
-fn put_in_place(dir: &Path, new: &Path) -> Result<()> {
+pub(super) fn put_in_place(dir: &Path, new: &Path) -> Result<()> {
     let db = dir.join("db");
     move_into_place(new, &db).map_err(Error::io(format!("moving a new store to {}", db.display())))
 }

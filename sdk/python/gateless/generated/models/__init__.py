@@ -106,6 +106,7 @@ from .secret_list import SecretList
 from .secret_ref import SecretRef
 from .secret_request import SecretRequest
 from .secret_request_data import SecretRequestData
+from .secrets_key import SecretsKey
 from .session import Session
 from .session_link import SessionLink
 from .session_request import SessionRequest
@@ -136,6 +137,7 @@ from .visibility import Visibility
 from .wait_for_function_condition import WaitForFunctionCondition
 from .warning import Warning_
 from .wasm import Wasm
+from .wrapping_key import WrappingKey
 
 __all__ = (
     "AcceptedCatalogue",
@@ -244,6 +246,7 @@ __all__ = (
     "SecretRef",
     "SecretRequest",
     "SecretRequestData",
+    "SecretsKey",
     "Session",
     "SessionLink",
     "SessionRequest",
@@ -274,4 +277,5 @@ __all__ = (
     "WaitForFunctionCondition",
     "Warning_",
     "Wasm",
+    "WrappingKey",
 )
