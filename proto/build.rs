@@ -12,6 +12,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:rerun-if-changed={file}");
     }
     let descriptors = protox::compile(files, ["."])?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // What has secrets in it is not shown: `src/lib.rs` says how.
+    let hidden = ["Secret", "Record", "GossipKey"].map(|name| format!("gateless.v1.{name}"));
+    tonic_prost_build::configure()
+        .skip_debug(hidden)
+        .compile_fds(descriptors)?;
     Ok(())
 }

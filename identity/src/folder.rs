@@ -1,4 +1,5 @@
-//! What a sidecar keeps of its identity: `identity.json` (key and certificates) and `trust` in a private folder.
+//! What a sidecar keeps of its identity: `identity.json` (key and certificates), `trust` and `secrets-key` in a private
+//! folder.
 
 use std::fs;
 use std::io;
@@ -6,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gateless_common::io::{PRIVATE, private_dir, replace};
+use gateless_common::io::{PRIVATE, create, private_dir, replace};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::trust::Trust;
-use crate::{Credentials, Error};
+use crate::{Credentials, Error, OpeningKey};
 
 const VERSION: u32 = 1;
 
@@ -78,6 +80,22 @@ impl Folder {
     pub fn save_trust(&self, trust: &Trust) -> Result<(), Error> {
         let bytes = trust.signed().encode_to_vec();
         Ok(replace(&self.trust(), &bytes, PRIVATE)?)
+    }
+
+    /// What this sidecar's secrets are opened by; made when there is none. What was sealed to one that is lost, the server
+    /// seals anew. Blocking.
+    ///
+    /// # Errors
+    /// When it is not readable, or the disk refuses.
+    pub fn opening_key(&self) -> Result<OpeningKey, Error> {
+        private_dir(&self.0)?;
+        let path = self.0.join("secrets-key");
+        if !path.try_exists()? {
+            create(&path, &*OpeningKey::generate().to_bytes(), PRIVATE)?;
+        }
+        let bytes = Zeroizing::new(fs::read(&path)?);
+        let unreadable = Error::Malformed("identity/secrets-key is not readable");
+        OpeningKey::from_bytes(&bytes).ok_or(unreadable)
     }
 
     fn credentials(&self) -> PathBuf {

@@ -5,6 +5,8 @@
 #[cfg(feature = "fixture")]
 pub mod fixture;
 
+use std::fmt;
+
 /// Package `gateless.v1`.
 #[allow(
     missing_docs,
@@ -16,4 +18,28 @@ pub mod fixture;
 )]
 pub mod v1 {
     tonic::include_proto!("gateless.v1");
+}
+
+impl fmt::Debug for v1::Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("namespace", &self.namespace)
+            .field("name", &self.name)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::GossipKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GossipKey({:08x}, ..)", self.id)
+    }
 }

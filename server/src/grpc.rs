@@ -3,6 +3,7 @@
 //! Who asks is proven by the connection's certificate; only who joins has none yet.
 
 mod identity;
+mod sealed;
 mod watch;
 
 use std::sync::Arc;

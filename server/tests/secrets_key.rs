@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::Server;
+use common::fake::{Sidecar, hello, serve_config};
 use flate2::read::GzDecoder;
+use gateless_proto::v1::{WatchHello, WatchResponse, resource};
 use gateless_server::secrets_key::{self, Source};
 use gateless_server::store::sled::Options;
 use gateless_server::store::{SledStore, Store, Write};
@@ -318,4 +320,66 @@ async fn an_admin_sees_the_keys_and_rotates_them() {
         .expect(200)
         .body;
     assert_eq!(retired["keys"].as_array().unwrap().len(), 1);
+}
+
+/// `UPDATE_FIXTURES=1` makes it of this version, once: what is committed stays, and every later version reads it.
+#[tokio::test]
+async fn what_a_released_version_sealed_is_opened_with_its_key() {
+    let data = tempfile::tempdir().unwrap();
+    let source = Source::own_in(data.path());
+    let exports = data.path().join("catalogue/exports");
+    let (key, export) = (fixture("sealed-1.key"), fixture("sealed-1.jsonl"));
+    if std::env::var_os("UPDATE_FIXTURES").is_some() && !export.exists() {
+        let opened = secrets_key::open(data.path(), &source).await.unwrap();
+        write(&*opened.store).await;
+        opened.engine.close().await.unwrap();
+        fs::copy(exports.join("catalogue-0000000001.jsonl"), &export).unwrap();
+        fs::copy(data.path().join("secrets-key"), &key).unwrap();
+        fs::remove_dir_all(data.path().join("catalogue")).unwrap();
+    }
+    fs::create_dir_all(&exports).unwrap();
+    fs::copy(export, exports.join("catalogue-0000000001.jsonl")).unwrap();
+    fs::copy(key, data.path().join("secrets-key")).unwrap();
+    assert!(reads(data.path(), &source).await);
+    is_nowhere(data.path());
+}
+
+#[tokio::test]
+async fn a_secret_leaves_sealed_to_the_sidecar_that_told_a_key() {
+    let server = Server::start().await;
+    let address = serve_config(&server).await;
+    let secret = "/v1/namespaces/default/secrets/s";
+    let put = json!({"data": {"k": "hunter2"}});
+    server
+        .admin_call("PUT", secret, Some(put))
+        .await
+        .expect(201);
+    let name = "secrets/default/s";
+    let key = gateless_identity::OpeningKey::generate();
+    let told = WatchHello {
+        sealing_key: key.recipient().to_bytes(),
+        ..hello("aaaa0001", "127.0.0.1:1")
+    };
+    let mut sidecar = Sidecar::open(&address, told).await;
+    let check = |message: WatchResponse| {
+        let sealed = message.changes[0].resource.clone().unwrap();
+        assert!(sealed.kind.is_none() && sealed.records.is_empty());
+        let opened = key.open(name, &sealed).unwrap().unwrap();
+        let Some(resource::Kind::Secret(secret)) = opened.kind else {
+            unreachable!("{:?}", opened.kind)
+        };
+        String::from_utf8(secret.data["k"].clone()).unwrap()
+    };
+    assert_eq!(check(sidecar.next().await), "hunter2");
+    let put = json!({"data": {"k": "swordfish"}});
+    server
+        .admin_call("PUT", secret, Some(put))
+        .await
+        .expect(200);
+    assert_eq!(check(sidecar.next().await), "swordfish");
+    // The version before tells none.
+    let before = hello("aaaa0002", "127.0.0.1:2");
+    let mut before = Sidecar::open(&address, before).await;
+    let plain = before.next().await.changes[0].resource.clone().unwrap();
+    assert!(matches!(plain.kind, Some(resource::Kind::Secret(_))) && plain.sealed.is_none());
 }

@@ -108,8 +108,8 @@ impl SidecarAdmin for Admin {
         &self,
         request: Request<v1::GetCatalogueRequest>,
     ) -> Result<Response<Self::GetCatalogueStream>, Status> {
-        let holds = request.into_inner().holds;
-        let parts = self.host.peers.passes_on()?.catalogue(holds.as_ref());
+        let request = request.into_inner();
+        let parts = self.host.peers.passes_on()?.catalogue(&request);
         Ok(Response::new(parts))
     }
 

@@ -13,6 +13,7 @@ mod pass;
 pub(crate) mod peers;
 mod persist;
 pub(crate) mod prefetch;
+mod sealed;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::NodeId;
-use gateless_identity::{Expect, Identity};
+use gateless_identity::{Expect, Folder, Identity};
 use gateless_proto::v1::{CatalogueRefusal, Isolation, StatusReport, WatchHello};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ pub struct Config {
     /// The server's gRPC address, for example `https://10.0.0.1:7781`; without one the saved
     /// catalogue is all there is.
     pub server: Option<String>,
-    /// Data folder: `catalogue` and `artifacts/` live in it.
+    /// Data folder: `catalogue`, `artifacts/` and `identity/secrets-key` live in it.
     pub data: PathBuf,
     /// Who this is and whom it trusts.
     pub identity: Identity,
@@ -126,6 +127,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         folder: config.data,
         cause,
     })?;
+    let sealing_key = state.own().recipient();
     let saver = Arc::new(Saver::new(state));
     let hello = WatchHello {
         node_id: config.node.to_string(),
@@ -138,6 +140,7 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
         catalogue_version: 0,
         isolation: Some(config.isolation),
         holds: None,
+        sealing_key,
     };
     let watcher = Arc::new(Watcher::new(
         connect(),
@@ -183,8 +186,10 @@ pub async fn spawn(config: Config) -> Result<Handle, Error> {
 }
 
 fn load(folder: &std::path::Path) -> io::Result<(LastGood, State)> {
+    let key = Folder::new(folder).opening_key();
+    let own = sealed::Own::new(key.map_err(io::Error::other)?);
     let (log, records) = LastGood::open(folder)?;
-    let mut state = State::default();
+    let mut state = State::new(own);
     for record in records {
         match record {
             Record::Changes(changes) => {

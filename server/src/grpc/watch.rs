@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
-use gateless_identity::Identity;
+use gateless_identity::{Identity, Recipient};
 use gateless_proto::v1::watch_request::Kind;
 use gateless_proto::v1::{
     Ancestry, Change, StatusReport, WatchAck, WatchHello, WatchRequest, WatchResponse,
@@ -24,6 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use super::sealed::seal;
 use crate::clock;
 use crate::events::Action;
 use crate::metrics::Metrics;
@@ -108,6 +109,8 @@ struct Feed {
     /// The version of what is trusted, which is sent when it is another than what was sent.
     trusted: tokio::sync::watch::Receiver<u64>,
     trust_sent: u64,
+    /// Whom secrets are sealed to; `None`: a sidecar of the version before.
+    sealed_to: Option<Recipient>,
     connection: Connection,
     /// What versions count in, and where it comes from.
     lineage: Lineage,
@@ -160,6 +163,7 @@ impl Feed {
                 .map_err(|error| failed(&error))?,
         };
         let sent_version = if snapshot { 0 } else { had };
+        let sealed_to = Recipient::from_bytes(&hello.sealing_key);
         let now = clock::now();
         let connection = service.registry().connect(hello, sent_version, now);
         let connection = connection.map_err(|refused| match refused {
@@ -181,6 +185,7 @@ impl Feed {
             last_report: None,
             trusted: identity.changes(),
             trust_sent: 0,
+            sealed_to,
             service,
             identity,
             metrics,
@@ -406,7 +411,8 @@ impl Feed {
         for prefix in PUSHED {
             for entry in store::list(&**self.service.store(), prefix).await?.entries {
                 let change = self.service.resource(&entry.key).await?;
-                changes.extend(change.filter(|change| change.resource.is_some()));
+                let change = change.filter(|change| change.resource.is_some());
+                changes.extend(change.and_then(|change| seal(self.sealed_to.as_ref(), change)));
             }
         }
         Ok(changes)
@@ -418,7 +424,8 @@ impl Feed {
             let Some(name) = self.dirty.pop_first() else {
                 break;
             };
-            if let Some(change) = self.service.resource(&name).await? {
+            let change = self.service.resource(&name).await?;
+            if let Some(change) = change.and_then(|change| seal(self.sealed_to.as_ref(), change)) {
                 size += change.encoded_len();
                 changes.push(change);
             }

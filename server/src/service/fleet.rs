@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use gateless_identity::OpeningKey;
 use gateless_proto::v1::{CatalogueMark, FetchArtifactRequest, GetCatalogueRequest};
 use tonic::Status;
 
@@ -205,7 +206,12 @@ async fn catalogue_of(
             status,
         })
     };
-    let request = GetCatalogueRequest { holds: None };
+    // For this answer alone.
+    let own = OpeningKey::generate();
+    let request = GetCatalogueRequest {
+        holds: None,
+        sealing_key: own.recipient().to_bytes(),
+    };
     let asked = client.ask(|mut admin| async move { admin.get_catalogue(request).await });
     let mut parts = asked.await?;
     let (mut entries, mut mark) = (BTreeMap::new(), None);
@@ -223,11 +229,14 @@ async fn catalogue_of(
                 lineage: ancestry.lineage.clone(),
             });
         }
-        let resources = part
-            .changes
-            .into_iter()
-            .filter_map(|change| change.resource);
-        for resource in resources {
+        for change in part.changes {
+            let Some(resource) = change.resource else {
+                continue;
+            };
+            let opened = own.open(&change.name, &resource);
+            let opened =
+                opened.map_err(|_| Error::Fleet("a secret of the sidecar's does not open"))?;
+            let resource = opened.unwrap_or(resource);
             if resource.records.is_empty() {
                 return Err(Error::Fleet(
                     "the sidecar took its catalogue from an earlier version of the server, and cannot give it back",

@@ -40,6 +40,7 @@ impl Service {
                 resource: kind.map(|(kind, records)| proto::Resource {
                     kind: Some(kind),
                     records,
+                    sealed: None,
                 }),
             })),
             Err(Error::Record { key, reason }) => {

@@ -20,6 +20,7 @@ use gateless_common::settings;
 use gateless_core::config::{AsyncPolicy, Function, SecretKey, TrafficTarget, Visibility};
 use gateless_core::name::{FunctionName, RevisionName, check_label, secret_and_key};
 use gateless_proto::v1;
+use zeroize::Zeroizing;
 
 use self::setting::{Kept, check, read};
 pub use self::trigger::{Source, Trigger, trigger};
@@ -217,7 +218,11 @@ pub fn secret(wire: &v1::Secret) -> Result<Secret, Error> {
     ensure(data.keys().all(|key| !key.is_empty()), "data", || {
         "a key is empty".into()
     })?;
-    let value = |(key, value): (&String, &Vec<u8>)| (key.clone(), Bytes::copy_from_slice(value));
+    // Wiped when nobody has it any more.
+    let value = |(key, value): (&String, &Vec<u8>)| {
+        let value = Zeroizing::new(value.clone());
+        (key.clone(), Bytes::from_owner(value))
+    };
     Ok(Secret {
         name: SecretName {
             namespace: wire.namespace.clone(),

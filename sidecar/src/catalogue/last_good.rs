@@ -3,7 +3,7 @@
 //! One file, `DATA/catalogue`: a log of accepted changes, each framed with its length and
 //! a checksum, rewritten as a snapshot when it has grown. A tail torn by a crash is dropped:
 //! the server has it. Anything else that does not read is kept aside for people, and what
-//! reads before it is used. Mode 0600, since secrets are in it. Blocking: not for async tasks.
+//! reads before it is used. Mode 0600; what is secret in it is sealed all the same (`sealed.rs`). Blocking: not for async tasks.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

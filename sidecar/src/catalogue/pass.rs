@@ -2,7 +2,8 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use gateless_proto::v1::{ArtifactChunk, CatalogueMark, WatchResponse};
+use gateless_identity::Recipient;
+use gateless_proto::v1::{ArtifactChunk, GetCatalogueRequest, WatchResponse};
 use tokio::io::AsyncReadExt;
 use tonic::Status;
 
@@ -13,11 +14,16 @@ use crate::cluster::pass::{Parts, PassOn};
 const CHUNK_BYTES: usize = 64 * 1024;
 
 impl PassOn for Handle {
-    fn catalogue(&self, holds: Option<&CatalogueMark>) -> Parts<WatchResponse> {
-        let (own, good, rejected) = self
-            .saver
-            .with_state(|s| (s.catalogue.clone(), s.good(), s.rejections()));
-        if !lineage::is_of_use(&own, holds) {
+    fn catalogue(&self, request: &GetCatalogueRequest) -> Parts<WatchResponse> {
+        let (own, good, rejected, key) = self.saver.with_state(|s| {
+            (
+                s.catalogue.clone(),
+                s.good(),
+                s.rejections(),
+                s.own().clone(),
+            )
+        });
+        if !lineage::is_of_use(&own, request.holds.as_ref()) {
             return stream::empty().boxed();
         }
         let mut parts = persist::snapshot((&own.id, own.version), &own.ancestry, &good);
@@ -28,7 +34,15 @@ impl PassOn for Handle {
             ..first
         });
         let rest: Vec<_> = parts.collect();
-        stream::iter(first.into_iter().chain(rest).map(Ok)).boxed()
+        let to = Recipient::from_bytes(&request.sealing_key);
+        // A part at a time, as it is asked for: each secret in it is sealed anew.
+        let passed_on = move |mut part: WatchResponse| {
+            let changes = std::mem::take(&mut part.changes).into_iter();
+            let changes = changes.filter_map(|change| key.passed_on(change, to.as_ref()));
+            part.changes = changes.collect();
+            Ok(part)
+        };
+        stream::iter(first.into_iter().chain(rest).map(passed_on)).boxed()
     }
 
     fn artifact(&self, sha256: String) -> BoxFuture<'static, Result<Parts<ArtifactChunk>, Status>> {

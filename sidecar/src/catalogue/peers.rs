@@ -76,9 +76,13 @@ async fn ask(handle: &Handle, peers: &cluster::Handle, node: &NodeId) -> Result<
     let Some(channel) = peers.channel(node) else {
         return Ok(false);
     };
-    let holds = handle.saver.with_state(|s| lineage::holds(&s.catalogue));
+    let (holds, sealing_key) = handle.saver.with_state(|s| {
+        // Who cannot open what is here has nothing, and is given everything.
+        let holds = lineage::holds(&s.catalogue).filter(|_| !s.has_unopened());
+        (holds, s.own().recipient())
+    });
     let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let request = GetCatalogueRequest { holds };
+    let request = GetCatalogueRequest { holds, sealing_key };
     let mut parts = client.get_catalogue(request).await?.into_inner();
     let mut whole: Option<WatchResponse> = None;
     while let Some(part) = parts.message().await? {

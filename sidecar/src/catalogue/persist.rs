@@ -60,13 +60,19 @@ pub(super) enum NotApplied {
 impl Saver {
     pub(super) fn new(state: State) -> Self {
         let version = state.catalogue.version;
+        // The version before saved it with its secrets in the clear.
+        let rewrite = state.came_plain();
+        let dirty = Notify::new();
+        if rewrite {
+            dirty.notify_one();
+        }
         Self {
             inner: Mutex::new(Inner {
                 state,
                 pending: Vec::new(),
-                rewrite: false,
+                rewrite,
             }),
-            dirty: Notify::new(),
+            dirty,
             saved_version: watch::channel(version).0,
         }
     }

@@ -10,6 +10,7 @@ use gateless_core::config::Function;
 use gateless_core::lineage::{Ancestry, Mark};
 use gateless_core::name::FunctionName;
 use gateless_core::trigger::TriggerName;
+use gateless_identity::wipe;
 use gateless_proto::v1;
 use gateless_proto::v1::Rejection;
 use gateless_proto::v1::resource::Kind;
@@ -17,6 +18,7 @@ use imbl::{OrdMap, OrdSet};
 use prost::Message;
 
 use super::lineage;
+use super::sealed::Own;
 use crate::catalogue::config::{self, Secret, SecretName, Trigger};
 
 /// Everything a sidecar may have to run, at one moment. Versions share what they have in common, so
@@ -79,10 +81,15 @@ pub(super) struct Foreign {
 }
 
 /// The catalogue with what it was made of.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) catalogue: Catalogue,
-    /// Good resources by name, encoded: to be written to disk.
+    /// What secrets are kept sealed to.
+    own: Own,
+    /// Something came plain that is kept sealed.
+    came_plain: bool,
+    /// Something does not open that is sealed to a key of this sidecar's, which is lost: everything is asked for again.
+    unopened: bool,
+    /// Good resources by name, encoded, secrets sealed: to be written to disk.
     good: OrdMap<Arc<str>, Arc<[u8]>>,
     /// Reason by resource name. Level: all that are refused now.
     rejected: BTreeMap<String, String>,
@@ -95,7 +102,28 @@ enum Parsed {
 }
 
 impl State {
-    /// Applies a snapshot or changes. Returns the accepted part of it.
+    pub(super) fn new(own: Own) -> Self {
+        Self {
+            catalogue: Catalogue::default(),
+            own,
+            came_plain: false,
+            unopened: false,
+            good: OrdMap::new(),
+            rejected: BTreeMap::new(),
+        }
+    }
+
+    /// What secrets are kept sealed to.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// Whether something came plain that is kept sealed: where it was read from, it is still plain.
+    pub(super) fn came_plain(&self) -> bool {
+        self.came_plain
+    }
+
+    /// Applies a snapshot or changes. Returns the accepted part of it, as it is kept.
     pub(super) fn apply(
         &mut self,
         response: v1::WatchResponse,
@@ -103,6 +131,7 @@ impl State {
         let replaces = !self.catalogue.id.is_empty() && response.catalogue_id != self.catalogue.id;
         let before = replaces.then(|| self.catalogue.functions.clone());
         if response.snapshot {
+            self.unopened = false;
             let names: BTreeSet<_> = response.changes.iter().map(|c| c.name.as_str()).collect();
             let gone = self.names_not_in(&names);
             gone.iter().for_each(|name| self.remove(name));
@@ -127,9 +156,7 @@ impl State {
             ..response
         };
         for change in response.changes {
-            if self.change(&change) {
-                accepted.changes.push(change);
-            }
+            accepted.changes.extend(self.change(change));
         }
         let had = before.into_iter().flatten().map(|(name, _)| name);
         let told = response
@@ -148,13 +175,19 @@ impl State {
         Ok(accepted)
     }
 
-    fn change(&mut self, change: &v1::Change) -> bool {
-        let Some(resource) = &change.resource else {
+    /// The change as it is kept; `None`: it is refused.
+    fn change(&mut self, mut change: v1::Change) -> Option<v1::Change> {
+        let Some(resource) = &mut change.resource else {
             self.remove(&change.name);
-            return true;
+            return Some(change);
         };
-        match parse(&change.name, resource) {
-            Ok(parsed) => {
+        match read(&self.own, &change.name, resource) {
+            Ok((parsed, kept)) => {
+                if let Some(kept) = kept {
+                    wipe(resource);
+                    *resource = kept;
+                    self.came_plain = true;
+                }
                 match parsed {
                     Parsed::Function(mut f) => {
                         if let Some(old) = self.catalogue.functions.get(&f.name) {
@@ -175,13 +208,14 @@ impl State {
                 self.rejected.remove(&change.name);
                 let name = change.name.as_str().into();
                 self.good.insert(name, resource.encode_to_vec().into());
-                true
+                Some(change)
             }
             Err(reason) => {
+                self.unopened |= resource.sealed.is_some();
                 tracing::warn!(resource = %change.name, %reason,
                     "resource refused, the last good one stays");
-                self.rejected.insert(change.name.clone(), reason);
-                false
+                self.rejected.insert(change.name, reason);
+                None
             }
         }
     }
@@ -233,7 +267,12 @@ impl State {
     }
 
     pub(super) fn has_rejections(&self) -> bool {
-        !self.rejected.is_empty()
+        !self.rejected.is_empty() || self.unopened
+    }
+
+    /// Whether something that is kept does not open.
+    pub(super) fn has_unopened(&self) -> bool {
+        self.unopened
     }
 
     /// All good resources by name, encoded; cheap to clone and to hold while they are written.
@@ -250,6 +289,20 @@ fn share_revisions(old: &Function, new: &mut Function) {
             *revision = known.clone();
         }
     }
+}
+
+/// A resource, and how it is kept if that is not as it came.
+fn read(
+    own: &Own,
+    name: &str,
+    came: &v1::Resource,
+) -> Result<(Parsed, Option<v1::Resource>), String> {
+    let text = |e: gateless_identity::Unopened| e.to_string();
+    if let Some(opened) = own.open(name, came).map_err(text)? {
+        return Ok((parse(name, opened.resource())?, None));
+    }
+    let parsed = parse(name, came)?;
+    Ok((parsed, own.kept(name, came).map_err(text)?))
 }
 
 fn parse(name: &str, resource: &v1::Resource) -> Result<Parsed, String> {
@@ -280,134 +333,4 @@ fn parse(name: &str, resource: &v1::Resource) -> Result<Parsed, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::catalogue::config::tests::sample;
-
-    pub(in crate::catalogue) fn change(function: v1::Function) -> v1::Change {
-        let name = format!("functions/{}/{}", function.namespace, function.name);
-        let kind = Some(Kind::Function(function));
-        let resource = Some(v1::Resource {
-            kind,
-            ..v1::Resource::default()
-        });
-        v1::Change { name, resource }
-    }
-
-    fn response(id: &str, version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
-        v1::WatchResponse {
-            api_port: 0,
-            trust: None,
-            catalogue_id: id.into(),
-            version,
-            snapshot: false,
-            changes,
-            ..Default::default()
-        }
-    }
-
-    fn snapshot(version: u64, changes: Vec<v1::Change>) -> v1::WatchResponse {
-        v1::WatchResponse {
-            api_port: 0,
-            trust: None,
-            snapshot: true,
-            ..response("c1", version, changes)
-        }
-    }
-
-    fn names(state: &State) -> Vec<String> {
-        let functions = state.catalogue.functions.keys();
-        functions.map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn changes_add_replace_and_remove() {
-        let mut state = State::default();
-        let all = vec![change(sample("a")), change(sample("b"))];
-        state.apply(snapshot(1, all)).unwrap();
-        let mut newer = sample("b");
-        newer.uid = "again".into();
-        let mut gone = change(sample("a"));
-        gone.resource = None;
-        let changes = vec![gone, change(newer), change(sample("c"))];
-        state.apply(response("c1", 2, changes)).unwrap();
-        assert_eq!(names(&state), ["default/b", "default/c"]);
-        let b = "default/b".parse::<FunctionName>().unwrap();
-        let b = &state.catalogue.functions[&b];
-        assert_eq!((&*b.uid, state.catalogue.version), ("again", 2));
-        state.apply(snapshot(3, vec![change(sample("c"))])).unwrap();
-        assert_eq!(names(&state), ["default/c"]);
-        assert_eq!(state.good().len(), 1);
-    }
-
-    #[test]
-    fn bad_resource_is_refused_alone_and_the_last_good_one_stays() {
-        let mut state = State::default();
-        state.apply(snapshot(1, vec![change(sample("a"))])).unwrap();
-        let mut bad = sample("a");
-        bad.traffic[0].percent = 50;
-        let mut misnamed = change(sample("x"));
-        misnamed.name = "functions/default/y".into();
-        let unknown = v1::Change {
-            name: "triggers/default/t".into(),
-            resource: Some(v1::Resource::default()),
-        };
-        let changes = vec![change(bad.clone()), misnamed, unknown, change(sample("b"))];
-        let accepted = state.apply(response("c1", 2, changes)).unwrap();
-        assert_eq!(accepted.changes.len(), 1);
-        assert_eq!(names(&state), ["default/a", "default/b"]);
-        let rejected = state.rejections();
-        assert_eq!(rejected.len(), 3);
-        assert_eq!(rejected[0].resource, "functions/default/a");
-        assert_eq!(
-            rejected[0].reason,
-            "traffic: percentages sum to 50, not 100"
-        );
-        // A snapshot that still has the bad one keeps the last good one as well.
-        state.apply(snapshot(3, vec![change(bad)])).unwrap();
-        assert_eq!(names(&state), ["default/a"]);
-        assert_eq!(state.rejections().len(), 1);
-        state
-            .apply(response("c1", 4, vec![change(sample("a"))]))
-            .unwrap();
-        assert!(!state.has_rejections());
-    }
-
-    #[test]
-    fn bad_trigger_is_refused_alone_and_the_last_good_one_stays() {
-        use crate::catalogue::config::trigger::tests::{cron, sample as trigger, topic};
-        let named = |kind| v1::Change {
-            name: "triggers/default/t".into(),
-            resource: Some(v1::Resource {
-                kind: Some(Kind::Trigger(kind)),
-                ..Default::default()
-            }),
-        };
-        let mut state = State::default();
-        let good = named(trigger("t", cron("* * * * *")));
-        state.apply(snapshot(1, vec![good])).unwrap();
-        let bad = vec![named(trigger("t", cron("soon"))), change(sample("b"))];
-        state.apply(response("c1", 2, bad)).unwrap();
-        assert_eq!(names(&state), ["default/b"]);
-        let name = TriggerName::new("default", "t").unwrap();
-        assert!(state.catalogue.triggers[&name].cron().is_some());
-        assert_eq!(state.rejections()[0].resource, "triggers/default/t");
-        let better = vec![named(trigger("t", topic("orders")))];
-        state.apply(response("c1", 3, better)).unwrap();
-        assert!(state.catalogue.triggers[&name].cron().is_none());
-        assert!(!state.has_rejections());
-        let mut gone = named(trigger("t", topic("orders")));
-        gone.resource = None;
-        state.apply(response("c1", 4, vec![gone])).unwrap();
-        assert!(state.catalogue.triggers.is_empty());
-    }
-
-    #[test]
-    fn changes_to_another_catalogue_are_not_mixed_in() {
-        let mut state = State::default();
-        state.apply(snapshot(1, vec![change(sample("a"))])).unwrap();
-        let foreign = response("c2", 2, vec![change(sample("b"))]);
-        assert!(state.apply(foreign).is_err());
-        assert_eq!(names(&state), ["default/a"]);
-    }
-}
+pub(super) mod tests;

@@ -1,5 +1,7 @@
 //! The control client against a real gRPC server on loopback.
 
+mod secrets;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

@@ -4,7 +4,7 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use gateless_proto::v1::{ArtifactChunk, CatalogueMark, WatchResponse};
+use gateless_proto::v1::{ArtifactChunk, GetCatalogueRequest, WatchResponse};
 use tonic::Status;
 
 /// Answers in parts, which end with an error if something breaks.
@@ -13,7 +13,7 @@ pub(crate) type Parts<T> = BoxStream<'static, Result<T, Status>>;
 /// Has something to pass on.
 pub(crate) trait PassOn: Send + Sync + 'static {
     /// The catalogue, if it may replace what the other has; else nothing.
-    fn catalogue(&self, holds: Option<&CatalogueMark>) -> Parts<WatchResponse>;
+    fn catalogue(&self, request: &GetCatalogueRequest) -> Parts<WatchResponse>;
 
     /// An artifact that is here.
     fn artifact(&self, sha256: String) -> BoxFuture<'static, Result<Parts<ArtifactChunk>, Status>>;

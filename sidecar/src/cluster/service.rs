@@ -56,8 +56,8 @@ impl PeerService for Service {
         &self,
         request: Request<GetCatalogueRequest>,
     ) -> Result<Response<Self::GetCatalogueStream>, Status> {
-        let holds = request.into_inner().holds;
-        let parts = self.shared.passes_on()?.catalogue(holds.as_ref());
+        let request = request.into_inner();
+        let parts = self.shared.passes_on()?.catalogue(&request);
         Ok(Response::new(parts))
     }
 
