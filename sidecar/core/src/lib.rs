@@ -34,6 +34,7 @@ pub mod ownership;
 pub mod placement;
 pub mod policy;
 pub mod pulse;
+pub mod record;
 pub mod replay;
 pub mod resources;
 pub mod retry;

@@ -264,7 +264,27 @@ impl Policy {
     /// # Errors
     /// Which rule refused it. Nothing of the call was kept.
     pub fn admit<C: Subject>(&self, call: C, now: Time) -> Result<Admitted<C>, Refused> {
-        self.check(&call)?;
+        self.admit_or(call, now, |_, refused| refused)
+    }
+
+    /// As [`Policy::admit`]; `refuse` makes an error of the refusal, and has the call for that.
+    ///
+    /// # Errors
+    /// What `refuse` makes.
+    pub fn admit_or<C: Subject, E>(
+        &self,
+        call: C,
+        now: Time,
+        refuse: impl FnOnce(C, Refused) -> E,
+    ) -> Result<Admitted<C>, E> {
+        match self.left(&call, now) {
+            Ok(left) => Ok(Admitted { call, left }),
+            Err(refused) => Err(refuse(call, refused)),
+        }
+    }
+
+    fn left(&self, call: &impl Subject, now: Time) -> Result<Option<Left>, Refused> {
+        self.check(call)?;
         let left = match (call.identity(), call.source()) {
             (identity @ (Identity::Anonymous | Identity::Function(_)), Some(client)) => {
                 let caller = match (call.proof(), identity.function()) {
@@ -281,8 +301,7 @@ impl Policy {
             }
             _ => None,
         };
-        let left = left.transpose().map_err(Refused::Rate)?;
-        Ok(Admitted { call, left })
+        left.transpose().map_err(Refused::Rate)
     }
 
     /// Whether an admitted call may still be sent: its function's rules may have changed while it waited.
