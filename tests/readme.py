@@ -30,6 +30,7 @@ SECONDS = 600
 # Per document, what its reader has done before.
 DOCUMENTS = {
     "README.md": [],
+    "docs/calls.md": ["gateless up &", "gateless new report -t python", "gateless deploy report"],
     "docs/cli.md": [],
     "docs/function-toml.md": ["gateless up &", "mkdir site"],
     "docs/triggers.md": ["gateless up &", "gateless new report -t python", "gateless deploy report"],

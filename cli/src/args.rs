@@ -17,6 +17,7 @@ use crate::commands::keys::KeyArgs;
 use crate::commands::logs::LogsArgs;
 use crate::commands::namespaces::NsArgs;
 use crate::commands::new::NewArgs;
+use crate::commands::records::CallsArgs;
 use crate::commands::secrets::SecretArgs;
 use crate::commands::sidecars::SidecarsArgs;
 use crate::commands::tokens::TokenArgs;
@@ -166,6 +167,8 @@ pub(crate) enum ClientCommand {
     Events(Scoped<EventsArgs>),
     /// Check that everything is there that a call needs.
     Doctor(Scoped<Nothing>),
+    /// Calls on record: list, show where the time of one went.
+    Calls(Scoped<CallsArgs>),
     /// Async calls: list, inspect, cancel, replay.
     Invocations(Scoped<InvocationsArgs>),
     /// Dead letters: list, replay, purge.

@@ -21,6 +21,7 @@ pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod namespaces;
 pub(crate) mod new;
+pub(crate) mod records;
 pub(crate) mod rollout;
 pub(crate) mod secrets;
 pub(crate) mod secrets_key;

@@ -6,7 +6,7 @@ use crate::args::{ClientCommand, Scoped};
 use crate::client::Client;
 use crate::commands::{
     audit, calls, dashboard, deploy, doctor, events, functions, identity, import, invoke, keys,
-    logs, namespaces, secrets, sidecars, tokens, top, traffic, triggers,
+    logs, namespaces, records, secrets, sidecars, tokens, top, traffic, triggers,
 };
 use crate::failure::Failure;
 use crate::login::Remote;
@@ -61,6 +61,7 @@ pub(crate) async fn client_command(
         C::Trigger(Scoped { args, remote }) => {
             triggers::trigger(&client(&remote).await?, out, &args).await
         }
+        C::Calls(Scoped { args, remote }) => records::calls(&remote, out, &args).await,
         C::Invocations(Scoped { args, remote }) => {
             calls::invocations(&client(&remote).await?, out, &args).await
         }

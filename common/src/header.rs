@@ -91,6 +91,8 @@ names! {
     RELAY_TO = "x-gateless-relay-to";
     /// On an answer: microseconds in the gate's queue.
     QUEUE_US = "x-gateless-queue-us";
+    /// On an answer: the instance that made it.
+    INSTANCE = "x-gateless-instance";
     /// To the function: the name of the key that its caller has, or the subject of its token.
     CALLER = "x-gateless-caller";
     /// To the function: the function that calls it, `NAME.NAMESPACE`, where it asks which ones do (`access.allow`).
@@ -203,8 +205,8 @@ pub fn is_proof(name: &HeaderName) -> bool {
 }
 
 /// Headers that only sidecars may set; dropped from what others send.
-const INTERNAL: [HeaderName; 8] = [
-    NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO,
+const INTERNAL: [HeaderName; 9] = [
+    NODE, CLASS, PERMIT, REFUSED, FAILED, QUEUE_US, HOPS, RELAY_TO, INSTANCE,
 ];
 
 /// Whether a header is one of our own, for callers or for sidecars.

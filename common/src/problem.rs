@@ -101,6 +101,7 @@ codes! {
     SidecarNotFound = "sidecar_not_found", 404, Management, "there is no such sidecar";
     SidecarConnected = "sidecar_connected", 409, Management, "the sidecar is connected, so it is not gone";
     InvocationNotFound = "invocation_not_found", 404, Management, "there is no such invocation: it never was, or its result has expired";
+    CallNotOnRecord = "call_not_on_record", 404, Management, "no such call is on record: it never was, or has made way for others";
     PreconditionFailed = "precondition_failed", 412, Management, "the resource is at another version than `if-match` or `if-none-match` expects";
     PreconditionRequired = "precondition_required", 428, Management, "the request must say which version it changes";
     Contended = "contended", 409, Management, "others change the same thing again and again";

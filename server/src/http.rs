@@ -7,6 +7,7 @@ mod access;
 mod artifacts;
 mod audit;
 mod bulk;
+mod calls;
 mod catalogue;
 mod conditional;
 mod credential;
@@ -86,6 +87,7 @@ fn collected() -> OpenApiRouter<Api> {
         .merge(instances::routes())
         .merge(logs::routes())
         .merge(invocations::routes())
+        .merge(calls::routes())
         .merge(bulk::routes())
         .merge(invoke::routes())
         .merge(queues::routes())

@@ -24,6 +24,7 @@ mod propagation;
 mod pushed;
 pub mod quotas;
 pub mod reconcile;
+pub mod records;
 pub mod references;
 pub mod resources;
 pub mod secrets;

@@ -94,6 +94,40 @@ fn missing(body: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn records_are_merged_and_paged_and_their_sidecar_is_asked_for_one() {
+    let (server, _sidecars) = cluster().await;
+    let calls = "/v1/namespaces/default/calls";
+    let uri = format!("{calls}?function=hello&limit=3");
+    let page = server.admin_call("GET", &uri, None).await.expect(200);
+    assert_eq!(
+        ids(&page.body),
+        ["04-aaaa0001", "03-bbbb0002", "02-bbbb0002"]
+    );
+    assert_eq!(missing(&page.body), ["cccc0003", "dddd0004"]);
+    let token = page.body["next_page_token"].as_str().unwrap();
+    let uri = format!("{uri}&page_token={token}");
+    let rest = server.admin_call("GET", &uri, None).await;
+    assert_eq!(ids(&rest.body), ["01-aaaa0001"]);
+    assert_eq!(rest.body["next_page_token"], Value::Null);
+    let one = format!("{calls}/02-bbbb0002");
+    let one = server.admin_call("GET", &one, None).await.expect(200);
+    assert_eq!(one.body["function"], "hello");
+    for gone in ["02-aaaa0001", "nobody", "02-eeee0005"] {
+        let uri = format!("{calls}/{gone}");
+        let none = server.admin_call("GET", &uri, None).await;
+        none.problem(404, "call_not_on_record");
+    }
+    // An id opens nothing: it is the namespace that one may read.
+    let other = "/v1/namespaces/other/calls/02-bbbb0002";
+    let other = server.admin_call("GET", other, None).await;
+    other.problem(404, "call_not_on_record");
+    let wrong = server
+        .admin_call("GET", &format!("{calls}?state=x"), None)
+        .await;
+    wrong.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
 async fn calls_are_merged_paged_and_filtered() {
     let (server, _sidecars) = cluster().await;
     let uri = format!("{HELLO}/invocations?limit=3");

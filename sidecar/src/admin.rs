@@ -29,6 +29,7 @@ use crate::queue::wire::{filter, function, input_messages, result_messages, stat
 use crate::queue::{self, Calls, Homes, Inbox, reading};
 use crate::runtime::Registry;
 use crate::telemetry::observe::Observer;
+use crate::telemetry::records::Records;
 use crate::trigger;
 
 /// The log lines of this host's instances.
@@ -45,6 +46,7 @@ pub(crate) struct Host {
     pub(crate) draining: Arc<Draining>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) peers: cluster::Handle,
+    pub(crate) records: Arc<Records>,
 }
 
 /// Where calls of other sidecars are taken in.
@@ -321,6 +323,13 @@ impl SidecarAdmin for Admin {
     ) -> Result<Response<v1::FindKeysResponse>, Status> {
         let found = home::find(&*self.keys.inbox, request.into_inner()).await?;
         Ok(Response::new(found))
+    }
+
+    async fn list_records(
+        &self,
+        request: Request<v1::ListRecordsRequest>,
+    ) -> Result<Response<v1::ListRecordsResponse>, Status> {
+        Ok(Response::new(self.host.records.list(request.into_inner())?))
     }
 }
 

@@ -19,13 +19,16 @@ mod forward;
 mod leave;
 mod payload;
 mod prepare;
+mod record;
 mod request;
 mod send;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod trail;
 mod upgrade;
 
 pub use payload::Payload;
 pub use request::{Call, Queued, Slot, Told};
 pub use send::{Proxy, Reserve, pick};
+pub use trail::Delivered;

@@ -16,6 +16,7 @@ pub mod local;
 pub mod openfaas;
 mod peer;
 mod prove;
+mod records;
 mod route;
 mod secure;
 

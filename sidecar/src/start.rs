@@ -55,6 +55,8 @@ pub struct Config {
     pub identity: Join,
     /// Suffix of function hosts.
     pub domain: String,
+    /// Which calls are put on record.
+    pub record: gateless_core::record::pick::Settings,
     /// Proxies in front of it, whose word on a call's origin is passed on.
     pub trusted_proxies: TrustedProxies,
     /// Instances this host may run.
@@ -146,7 +148,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (sandbox, isolation) = isolation::open(&config)?;
     let instances = parts::open_drivers(&config, &node, &components, sandbox);
     let instances = instances.map_err(data_error)?;
-    let metrics = Metrics::shared();
+    let metrics = Arc::new(Metrics::recording(config.record));
     let (registry, signals) = identity::registry(&node, &metrics, &identity);
     let reservations = Arc::<Reservations>::default();
     let gates = parts::Gates::new(&registry, &reservations);
@@ -159,7 +161,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);
-    let host = parts::host(&config, &dispatcher, &registry, &later, &peers).map_err(data_error)?;
+    let host = parts::host(&config, &dispatcher, &registry, &later, &peers, &metrics);
+    let host = host.map_err(data_error)?;
     let triggers = parts::triggers(&config, &proxy, &control, &later, &host, &metrics).await;
     let admin = parts::admin(&proxy, &later, instances.logs, &host, &triggers);
     let edge = Arc::new(Edge {

@@ -122,6 +122,7 @@ async fn sidecar(
         join,
         identity: gateless_sidecar::Join::No,
         domain: "gateless.local".into(),
+        record: gateless_core::record::pick::Settings::default(),
         capacity: 10,
         trusted_proxies: TrustedProxies::default(),
         management_relay: true,

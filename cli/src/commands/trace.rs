@@ -20,6 +20,18 @@ pub(crate) struct Phase {
     note: String,
 }
 
+impl Phase {
+    /// One that began and took so many milliseconds, and what there is to say of it.
+    pub(crate) fn new(name: &str, start: f64, duration: f64, note: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            start,
+            duration,
+            note: note.to_owned(),
+        }
+    }
+}
+
 /// The phases of a `Server-Timing` header; each begins where the one before it ended.
 pub(crate) fn phases(header: &str) -> Vec<Phase> {
     let mut start = 0.0;
@@ -132,7 +144,7 @@ fn scale(ms: f64, end: f64) -> usize {
     }
 }
 
-fn took(ms: f64) -> String {
+pub(crate) fn took(ms: f64) -> String {
     if ms < 1000.0 {
         return format!("{ms:.1} ms");
     }

@@ -5,6 +5,7 @@
 mod connections;
 mod identity;
 mod secrets_key;
+mod record;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,7 @@ use self::connections::ConnectionArgs;
 use self::identity::IdentityArgs;
 use self::secrets_key::SecretsKeyArgs;
 pub(crate) use self::secrets_key::SecretsKeyCommand;
+use self::record::RecordArgs;
 use self::tls::{Opened, TlsArgs};
 use crate::args::{Nothing, Scoped};
 use crate::commands::catalogue::RestoreArgs;
@@ -265,7 +267,7 @@ pub(super) struct HostArgs {
         value_name = "ADDR"
     )]
     peer_listen: SocketAddr,
-    /// Prometheus metrics at /metrics, with every tenant's names [default: 127.0.0.1:7704, or a free port].
+    /// Prometheus metrics at /metrics and calls on record at /calls, with every tenant's names [default: 127.0.0.1:7704, or a free port].
     #[arg(long, env = "GATELESS_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
     /// Membership, UDP.
@@ -316,6 +318,8 @@ pub(super) struct HostArgs {
     wasi_0_3: bool,
     #[command(flatten)]
     isolation: IsolationArgs,
+    #[command(flatten)]
+    record: RecordArgs,
     /// Addresses nearer than the public internet that callbacks and components may connect to all the same.
     ///
     /// ADDRESS, NETWORK/BITS, or one of them with :PORT; IPv6 in brackets where a port follows.
@@ -419,6 +423,7 @@ impl HostArgs {
             join: self.join.clone(),
             identity,
             domain: self.domain.clone(),
+            record: self.record.settings(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             capacity: self.capacity,
             management_relay: !self.no_management_relay,

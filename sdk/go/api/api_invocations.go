@@ -52,7 +52,7 @@ Not started: at once. In flight: the attempt is aborted. 409 when it is finished
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
- @param id The call's id, as `x-call-id` gave it.
+ @param id The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
  @return ApiCancelInvocationRequest
 */
 func (a *InvocationsAPIService) CancelInvocation(ctx context.Context, namespace string, name string, id string) ApiCancelInvocationRequest {
@@ -348,7 +348,7 @@ Its state, every attempt with its answer or error, and how far its callback is. 
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
- @param id The call's id, as `x-call-id` gave it.
+ @param id The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
  @return ApiGetInvocationRequest
 */
 func (a *InvocationsAPIService) GetInvocation(ctx context.Context, namespace string, name string, id string) ApiGetInvocationRequest {
@@ -486,7 +486,7 @@ Credentials among its headers (authorization, cookie, proxy-authorization, x-api
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
- @param id The call's id, as `x-call-id` gave it.
+ @param id The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
  @return ApiGetInvocationRequestRequest
 */
 func (a *InvocationsAPIService) GetInvocationRequest(ctx context.Context, namespace string, name string, id string) ApiGetInvocationRequestRequest {
@@ -624,7 +624,7 @@ The function's own status is in x-function-status, its content-type is kept, its
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
- @param id The call's id, as `x-call-id` gave it.
+ @param id The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
  @return ApiGetInvocationResultRequest
 */
 func (a *InvocationsAPIService) GetInvocationResult(ctx context.Context, namespace string, name string, id string) ApiGetInvocationResultRequest {
@@ -1455,7 +1455,7 @@ With fresh attempts. 409 when it is not finished.
  @param ctx context.Context - for authentication, logging, cancellation, deadlines, tracing, etc. Passed from http.Request or context.Background().
  @param namespace The namespace, a DNS label.
  @param name The function.
- @param id The call's id, as `x-call-id` gave it.
+ @param id The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
  @return ApiReplayInvocationRequest
 */
 func (a *InvocationsAPIService) ReplayInvocation(ctx context.Context, namespace string, name string, id string) ApiReplayInvocationRequest {

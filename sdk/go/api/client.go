@@ -53,6 +53,8 @@ type APIClient struct {
 
 	AuditAPI *AuditAPIService
 
+	CallsAPI *CallsAPIService
+
 	DeadLettersAPI *DeadLettersAPIService
 
 	EventsAPI *EventsAPIService
@@ -106,6 +108,7 @@ func NewAPIClient(cfg *Configuration) *APIClient {
 	// API Services
 	c.ArtifactsAPI = (*ArtifactsAPIService)(&c.common)
 	c.AuditAPI = (*AuditAPIService)(&c.common)
+	c.CallsAPI = (*CallsAPIService)(&c.common)
 	c.DeadLettersAPI = (*DeadLettersAPIService)(&c.common)
 	c.EventsAPI = (*EventsAPIService)(&c.common)
 	c.FunctionsAPI = (*FunctionsAPIService)(&c.common)

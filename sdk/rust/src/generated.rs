@@ -511,6 +511,119 @@ pub mod types {
             value.parse()
         }
     }
+    ///Where a call's time went, in milliseconds, one after the other.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CallPhases {
+        ///Until its answer was through.
+        pub answer_ms: f64,
+        ///The first part of `run_ms`: a connection was made.
+        pub connect_ms: f64,
+        ///It waited while no instance was ready.
+        pub hold_ms: f64,
+        ///It waited while every instance was full.
+        pub queue_ms: f64,
+        ///Until its sidecar asked for a place in an instance.
+        pub route_ms: f64,
+        ///Until the head of its answer came.
+        pub run_ms: f64,
+        ///The last part of that: an instance started.
+        pub start_ms: f64,
+    }
+    impl CallPhases {
+        pub fn builder() -> builder::CallPhases {
+            Default::default()
+        }
+    }
+    ///A call that is over, or one attempt of an asynchronous call.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CallRecord {
+        ///When it came.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub arrived_at: ::std::option::Option<::jiff::Timestamp>,
+        ///Which attempt, from 1.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub attempt: ::std::option::Option<i32>,
+        ///The answer did not come to its end: it broke off, or its caller left.
+        pub broken_off: bool,
+        ///The asynchronous call whose attempt it is; null: its caller waited for it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub call_id: ::std::option::Option<::std::string::String>,
+        ///Who made it: `outside`, `key:NAME`, `function`, `function:NAME.NAMESPACE` or `trigger`.
+        pub caller: ::std::string::String,
+        ///What led to it: `direct`, `parent` (it came with a trace), `trigger`, `trigger:NAME` or `replay`.
+        pub cause: ::std::string::String,
+        ///The problem's code, where the sidecar answered in the function's place.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub code: ::std::option::Option<::std::string::String>,
+        ///From then to the end of its answer, in milliseconds.
+        pub duration_ms: f64,
+        ///The function.
+        pub function: ::std::string::String,
+        ///What it was held for: an `instance` (none was ready) or `room` (all were full); null: it was not held.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub held_for: ::std::option::Option<::std::string::String>,
+        ///The sidecar on whose host that instance was.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub host: ::std::option::Option<::std::string::String>,
+        ///Its id; ends in its sidecar's.
+        pub id: ::std::string::String,
+        ///The instance that had it last; null: none had.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub instance: ::std::option::Option<::std::string::String>,
+        ///Why it is on record: `error`, `cold`, `slow`, or as a `sample`.
+        pub kept: ::std::string::String,
+        ///Of the call.
+        pub method: ::std::string::String,
+        ///The function's namespace.
+        pub namespace: ::std::string::String,
+        ///The span of that trace that it is a child of.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub parent_span_id: ::std::option::Option<::std::string::String>,
+        ///Of the call, below the function, without its query; cut at 256 bytes.
+        pub path: ::std::string::String,
+        ///Where that time went.
+        pub phases: CallPhases,
+        ///Bytes of its body; null: nobody said how many there were.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub request_bytes: ::std::option::Option<i64>,
+        ///Bytes of its answer's body.
+        pub response_bytes: i64,
+        ///The revision; null: none was chosen.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub revision: ::std::option::Option<::std::string::String>,
+        ///How often it was sent.
+        pub sends: i32,
+        ///The sidecar that it came in at.
+        pub sidecar: ::std::string::String,
+        ///`answered`, `failed` (with 5xx, or its answer broke off) or `refused` (the function never saw it).
+        pub state: ::std::string::String,
+        ///What its caller was answered.
+        pub status: i32,
+        ///Its trace (W3C Trace Context); null: it was refused before it had one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub trace_id: ::std::option::Option<::std::string::String>,
+    }
+    impl CallRecord {
+        pub fn builder() -> builder::CallRecord {
+            Default::default()
+        }
+    }
+    ///Calls on record, newest first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CallRecordList {
+        ///The items of this page.
+        pub items: ::std::vec::Vec<CallRecord>,
+        ///Send it as `page_token` for the next page; null: this is the last.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next_page_token: ::std::option::Option<::std::string::String>,
+        ///Sidecars whose part of the answer is missing.
+        pub warnings: ::std::vec::Vec<Warning>,
+    }
+    impl CallRecordList {
+        pub fn builder() -> builder::CallRecordList {
+            Default::default()
+        }
+    }
     ///This server's catalogue, and what sidecars have.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Catalogue {
@@ -5338,6 +5451,730 @@ shows the condition `FunctionMissing`.*/
                     format: Ok(value.format),
                     sha256: Ok(value.sha256),
                     size: Ok(value.size),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CallPhases {
+            answer_ms: ::std::result::Result<f64, ::std::string::String>,
+            connect_ms: ::std::result::Result<f64, ::std::string::String>,
+            hold_ms: ::std::result::Result<f64, ::std::string::String>,
+            queue_ms: ::std::result::Result<f64, ::std::string::String>,
+            route_ms: ::std::result::Result<f64, ::std::string::String>,
+            run_ms: ::std::result::Result<f64, ::std::string::String>,
+            start_ms: ::std::result::Result<f64, ::std::string::String>,
+        }
+        impl ::std::default::Default for CallPhases {
+            fn default() -> Self {
+                Self {
+                    answer_ms: Err("no value supplied for answer_ms".to_string()),
+                    connect_ms: Err("no value supplied for connect_ms".to_string()),
+                    hold_ms: Err("no value supplied for hold_ms".to_string()),
+                    queue_ms: Err("no value supplied for queue_ms".to_string()),
+                    route_ms: Err("no value supplied for route_ms".to_string()),
+                    run_ms: Err("no value supplied for run_ms".to_string()),
+                    start_ms: Err("no value supplied for start_ms".to_string()),
+                }
+            }
+        }
+        impl CallPhases {
+            pub fn answer_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.answer_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for answer_ms: {e}")
+                    });
+                self
+            }
+            pub fn connect_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.connect_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for connect_ms: {e}")
+                    });
+                self
+            }
+            pub fn hold_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hold_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hold_ms: {e}")
+                    });
+                self
+            }
+            pub fn queue_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queue_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queue_ms: {e}")
+                    });
+                self
+            }
+            pub fn route_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.route_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for route_ms: {e}")
+                    });
+                self
+            }
+            pub fn run_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.run_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for run_ms: {e}")
+                    });
+                self
+            }
+            pub fn start_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.start_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for start_ms: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CallPhases> for super::CallPhases {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CallPhases,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    answer_ms: value.answer_ms?,
+                    connect_ms: value.connect_ms?,
+                    hold_ms: value.hold_ms?,
+                    queue_ms: value.queue_ms?,
+                    route_ms: value.route_ms?,
+                    run_ms: value.run_ms?,
+                    start_ms: value.start_ms?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CallPhases> for CallPhases {
+            fn from(value: super::CallPhases) -> Self {
+                Self {
+                    answer_ms: Ok(value.answer_ms),
+                    connect_ms: Ok(value.connect_ms),
+                    hold_ms: Ok(value.hold_ms),
+                    queue_ms: Ok(value.queue_ms),
+                    route_ms: Ok(value.route_ms),
+                    run_ms: Ok(value.run_ms),
+                    start_ms: Ok(value.start_ms),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CallRecord {
+            arrived_at: ::std::result::Result<
+                ::std::option::Option<::jiff::Timestamp>,
+                ::std::string::String,
+            >,
+            attempt: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            broken_off: ::std::result::Result<bool, ::std::string::String>,
+            call_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            caller: ::std::result::Result<::std::string::String, ::std::string::String>,
+            cause: ::std::result::Result<::std::string::String, ::std::string::String>,
+            code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            duration_ms: ::std::result::Result<f64, ::std::string::String>,
+            function: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            held_for: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            host: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            instance: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            kept: ::std::result::Result<::std::string::String, ::std::string::String>,
+            method: ::std::result::Result<::std::string::String, ::std::string::String>,
+            namespace: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            parent_span_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            path: ::std::result::Result<::std::string::String, ::std::string::String>,
+            phases: ::std::result::Result<super::CallPhases, ::std::string::String>,
+            request_bytes: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            response_bytes: ::std::result::Result<i64, ::std::string::String>,
+            revision: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            sends: ::std::result::Result<i32, ::std::string::String>,
+            sidecar: ::std::result::Result<::std::string::String, ::std::string::String>,
+            state: ::std::result::Result<::std::string::String, ::std::string::String>,
+            status: ::std::result::Result<i32, ::std::string::String>,
+            trace_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CallRecord {
+            fn default() -> Self {
+                Self {
+                    arrived_at: Ok(Default::default()),
+                    attempt: Ok(Default::default()),
+                    broken_off: Err("no value supplied for broken_off".to_string()),
+                    call_id: Ok(Default::default()),
+                    caller: Err("no value supplied for caller".to_string()),
+                    cause: Err("no value supplied for cause".to_string()),
+                    code: Ok(Default::default()),
+                    duration_ms: Err("no value supplied for duration_ms".to_string()),
+                    function: Err("no value supplied for function".to_string()),
+                    held_for: Ok(Default::default()),
+                    host: Ok(Default::default()),
+                    id: Err("no value supplied for id".to_string()),
+                    instance: Ok(Default::default()),
+                    kept: Err("no value supplied for kept".to_string()),
+                    method: Err("no value supplied for method".to_string()),
+                    namespace: Err("no value supplied for namespace".to_string()),
+                    parent_span_id: Ok(Default::default()),
+                    path: Err("no value supplied for path".to_string()),
+                    phases: Err("no value supplied for phases".to_string()),
+                    request_bytes: Ok(Default::default()),
+                    response_bytes: Err(
+                        "no value supplied for response_bytes".to_string(),
+                    ),
+                    revision: Ok(Default::default()),
+                    sends: Err("no value supplied for sends".to_string()),
+                    sidecar: Err("no value supplied for sidecar".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                    status: Err("no value supplied for status".to_string()),
+                    trace_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl CallRecord {
+            pub fn arrived_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::jiff::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.arrived_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for arrived_at: {e}")
+                    });
+                self
+            }
+            pub fn attempt<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attempt = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attempt: {e}")
+                    });
+                self
+            }
+            pub fn broken_off<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.broken_off = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for broken_off: {e}")
+                    });
+                self
+            }
+            pub fn call_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.call_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for call_id: {e}")
+                    });
+                self
+            }
+            pub fn caller<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.caller = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for caller: {e}")
+                    });
+                self
+            }
+            pub fn cause<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cause = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for cause: {e}")
+                    });
+                self
+            }
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
+            pub fn duration_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<f64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for duration_ms: {e}")
+                    });
+                self
+            }
+            pub fn function<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.function = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for function: {e}")
+                    });
+                self
+            }
+            pub fn held_for<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.held_for = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for held_for: {e}")
+                    });
+                self
+            }
+            pub fn host<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.host = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for host: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn instance<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.instance = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for instance: {e}")
+                    });
+                self
+            }
+            pub fn kept<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kept = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kept: {e}")
+                    });
+                self
+            }
+            pub fn method<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.method = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for method: {e}")
+                    });
+                self
+            }
+            pub fn namespace<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.namespace = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for namespace: {e}")
+                    });
+                self
+            }
+            pub fn parent_span_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.parent_span_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for parent_span_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn path<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.path = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for path: {e}")
+                    });
+                self
+            }
+            pub fn phases<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::CallPhases>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.phases = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for phases: {e}")
+                    });
+                self
+            }
+            pub fn request_bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.request_bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for request_bytes: {e}")
+                    });
+                self
+            }
+            pub fn response_bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.response_bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for response_bytes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn sends<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sends = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sends: {e}")
+                    });
+                self
+            }
+            pub fn sidecar<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sidecar = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sidecar: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn trace_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trace_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for trace_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CallRecord> for super::CallRecord {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CallRecord,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    arrived_at: value.arrived_at?,
+                    attempt: value.attempt?,
+                    broken_off: value.broken_off?,
+                    call_id: value.call_id?,
+                    caller: value.caller?,
+                    cause: value.cause?,
+                    code: value.code?,
+                    duration_ms: value.duration_ms?,
+                    function: value.function?,
+                    held_for: value.held_for?,
+                    host: value.host?,
+                    id: value.id?,
+                    instance: value.instance?,
+                    kept: value.kept?,
+                    method: value.method?,
+                    namespace: value.namespace?,
+                    parent_span_id: value.parent_span_id?,
+                    path: value.path?,
+                    phases: value.phases?,
+                    request_bytes: value.request_bytes?,
+                    response_bytes: value.response_bytes?,
+                    revision: value.revision?,
+                    sends: value.sends?,
+                    sidecar: value.sidecar?,
+                    state: value.state?,
+                    status: value.status?,
+                    trace_id: value.trace_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CallRecord> for CallRecord {
+            fn from(value: super::CallRecord) -> Self {
+                Self {
+                    arrived_at: Ok(value.arrived_at),
+                    attempt: Ok(value.attempt),
+                    broken_off: Ok(value.broken_off),
+                    call_id: Ok(value.call_id),
+                    caller: Ok(value.caller),
+                    cause: Ok(value.cause),
+                    code: Ok(value.code),
+                    duration_ms: Ok(value.duration_ms),
+                    function: Ok(value.function),
+                    held_for: Ok(value.held_for),
+                    host: Ok(value.host),
+                    id: Ok(value.id),
+                    instance: Ok(value.instance),
+                    kept: Ok(value.kept),
+                    method: Ok(value.method),
+                    namespace: Ok(value.namespace),
+                    parent_span_id: Ok(value.parent_span_id),
+                    path: Ok(value.path),
+                    phases: Ok(value.phases),
+                    request_bytes: Ok(value.request_bytes),
+                    response_bytes: Ok(value.response_bytes),
+                    revision: Ok(value.revision),
+                    sends: Ok(value.sends),
+                    sidecar: Ok(value.sidecar),
+                    state: Ok(value.state),
+                    status: Ok(value.status),
+                    trace_id: Ok(value.trace_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CallRecordList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::CallRecord>,
+                ::std::string::String,
+            >,
+            next_page_token: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            warnings: ::std::result::Result<
+                ::std::vec::Vec<super::Warning>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CallRecordList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next_page_token: Ok(Default::default()),
+                    warnings: Err("no value supplied for warnings".to_string()),
+                }
+            }
+        }
+        impl CallRecordList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CallRecord>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next_page_token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_page_token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for next_page_token: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn warnings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Warning>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.warnings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for warnings: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CallRecordList> for super::CallRecordList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CallRecordList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next_page_token: value.next_page_token?,
+                    warnings: value.warnings?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CallRecordList> for CallRecordList {
+            fn from(value: super::CallRecordList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next_page_token: Ok(value.next_page_token),
+                    warnings: Ok(value.warnings),
                 }
             }
         }
@@ -17161,6 +17998,71 @@ let response = client.head_artifact()
     pub fn head_artifact(&self) -> builder::HeadArtifact<'_> {
         builder::HeadArtifact::new(self)
     }
+    /**List calls on record
+
+Sync calls and attempts of asynchronous ones that are over: all that failed, waited for an instance or took long, and a share of the rest, for as long as sidecars have room. Every connected sidecar is asked; `warnings` names those that could not be. All conditions given have to hold.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/calls`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `call`: Only the attempts of this asynchronous call.
+- `caller`: Only those of callers from `outside`, with any `key` or the one called `key:NAME`, of any `function` or the one called
+`function:NAME.NAMESPACE`, or of a `trigger`.
+- `cause`: Only those made `direct`ly, by a `parent` call, by any `trigger`, by the one called `trigger:NAME`, or by a `replay`.
+- `cold`: Only those that waited for an instance, or only the others.
+- `function`: Only those of this function.
+- `kept`: Only those on record for being an `error`, `cold`, `slow` or a `sample`; several separated by commas.
+- `limit`: Calls per page, 1 to 1000; default 100.
+- `min_duration_ms`: Only those that took so long at least, in milliseconds.
+- `page_token`: From the page before.
+- `since`: Only those that came then or later.
+- `state`: Only those that were `answered`, `failed` or `refused`; several separated by commas.
+- `status`: Only those answered with this status, or one of a hundred: `503`, `5xx`.
+- `trace`: Only those of this trace: 32 hexadecimal digits.
+- `until`: Only those that came before.
+```ignore
+let response = client.list_calls()
+    .namespace(namespace)
+    .call(call)
+    .caller(caller)
+    .cause(cause)
+    .cold(cold)
+    .function(function)
+    .kept(kept)
+    .limit(limit)
+    .min_duration_ms(min_duration_ms)
+    .page_token(page_token)
+    .since(since)
+    .state(state)
+    .status(status)
+    .trace(trace)
+    .until(until)
+    .send()
+    .await;
+```*/
+    pub fn list_calls(&self) -> builder::ListCalls<'_> {
+        builder::ListCalls::new(self)
+    }
+    /**Get a call on record
+
+The sidecar that it came in at is asked. 404 when it is on record no more.
+
+Sends a `GET` request to `/v1/namespaces/{namespace}/calls/{id}`
+
+Arguments:
+- `namespace`: The namespace, a DNS label.
+- `id`: The call's id, as `x-call-id` gave it.
+```ignore
+let response = client.get_call()
+    .namespace(namespace)
+    .id(id)
+    .send()
+    .await;
+```*/
+    pub fn get_call(&self) -> builder::GetCall<'_> {
+        builder::GetCall::new(self)
+    }
     /**Follow what happens in a namespace
 
 Server-sent events, as /v1/events.
@@ -17498,7 +18400,7 @@ Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocation
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function.
-- `id`: The call's id, as `x-call-id` gave it.
+- `id`: The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
 ```ignore
 let response = client.get_invocation()
     .namespace(namespace)
@@ -17519,7 +18421,7 @@ Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocatio
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function.
-- `id`: The call's id, as `x-call-id` gave it.
+- `id`: The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
 - `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
 ```ignore
 let response = client.cancel_invocation()
@@ -17542,7 +18444,7 @@ Sends a `POST` request to `/v1/namespaces/{namespace}/functions/{name}/invocatio
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function.
-- `id`: The call's id, as `x-call-id` gave it.
+- `id`: The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
 - `idempotency_key`: A second request with the same key gets the first one's answer, for 24 hours.
 ```ignore
 let response = client.replay_invocation()
@@ -17565,7 +18467,7 @@ Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocation
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function.
-- `id`: The call's id, as `x-call-id` gave it.
+- `id`: The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
 ```ignore
 let response = client.get_invocation_request()
     .namespace(namespace)
@@ -17586,7 +18488,7 @@ Sends a `GET` request to `/v1/namespaces/{namespace}/functions/{name}/invocation
 Arguments:
 - `namespace`: The namespace, a DNS label.
 - `name`: The function.
-- `id`: The call's id, as `x-call-id` gave it.
+- `id`: The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
 ```ignore
 let response = client.get_invocation_result()
     .namespace(namespace)
@@ -20178,6 +21080,439 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_calls`]
+
+[`Client::list_calls`]: super::Client::list_calls*/
+    #[derive(Debug, Clone)]
+    pub struct ListCalls<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        call: Result<Option<::std::string::String>, String>,
+        caller: Result<Option<::std::string::String>, String>,
+        cause: Result<Option<::std::string::String>, String>,
+        cold: Result<Option<bool>, String>,
+        function: Result<Option<::std::string::String>, String>,
+        kept: Result<Option<::std::string::String>, String>,
+        limit: Result<Option<::std::num::NonZeroU32>, String>,
+        min_duration_ms: Result<Option<i64>, String>,
+        page_token: Result<Option<::std::string::String>, String>,
+        since: Result<Option<::jiff::Timestamp>, String>,
+        state: Result<Option<::std::string::String>, String>,
+        status: Result<Option<::std::string::String>, String>,
+        trace: Result<Option<::std::string::String>, String>,
+        until: Result<Option<::jiff::Timestamp>, String>,
+    }
+    impl<'a> ListCalls<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                call: Ok(None),
+                caller: Ok(None),
+                cause: Ok(None),
+                cold: Ok(None),
+                function: Ok(None),
+                kept: Ok(None),
+                limit: Ok(None),
+                min_duration_ms: Ok(None),
+                page_token: Ok(None),
+                since: Ok(None),
+                state: Ok(None),
+                status: Ok(None),
+                trace: Ok(None),
+                until: Ok(None),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn call<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.call = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for call failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn caller<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.caller = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for caller failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn cause<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.cause = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for cause failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn cold<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.cold = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for cold failed".to_string());
+            self
+        }
+        pub fn function<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.function = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for function failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn kept<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.kept = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for kept failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU32>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU32` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn min_duration_ms<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.min_duration_ms = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for min_duration_ms failed".to_string()
+                });
+            self
+        }
+        pub fn page_token<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.page_token = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for page_token failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for since failed".to_string()
+                });
+            self
+        }
+        pub fn state<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.state = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for state failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for status failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn trace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.trace = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for trace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn until<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::jiff::Timestamp>,
+        {
+            self.until = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: jiff :: Timestamp` for until failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/calls`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CallRecordList>, Error<types::Problem>> {
+            let Self {
+                client,
+                namespace,
+                call,
+                caller,
+                cause,
+                cold,
+                function,
+                kept,
+                limit,
+                min_duration_ms,
+                page_token,
+                since,
+                state,
+                status,
+                trace,
+                until,
+            } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let call = call.map_err(Error::InvalidRequest)?;
+            let caller = caller.map_err(Error::InvalidRequest)?;
+            let cause = cause.map_err(Error::InvalidRequest)?;
+            let cold = cold.map_err(Error::InvalidRequest)?;
+            let function = function.map_err(Error::InvalidRequest)?;
+            let kept = kept.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let min_duration_ms = min_duration_ms.map_err(Error::InvalidRequest)?;
+            let page_token = page_token.map_err(Error::InvalidRequest)?;
+            let since = since.map_err(Error::InvalidRequest)?;
+            let state = state.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let trace = trace.map_err(Error::InvalidRequest)?;
+            let until = until.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/calls", client.baseurl, encode_path(& namespace
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("call", &call))
+                .query(&progenitor_client::QueryParam::new("caller", &caller))
+                .query(&progenitor_client::QueryParam::new("cause", &cause))
+                .query(&progenitor_client::QueryParam::new("cold", &cold))
+                .query(&progenitor_client::QueryParam::new("function", &function))
+                .query(&progenitor_client::QueryParam::new("kept", &kept))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "min_duration_ms",
+                        &min_duration_ms,
+                    ),
+                )
+                .query(&progenitor_client::QueryParam::new("page_token", &page_token))
+                .query(&progenitor_client::QueryParam::new("since", &since))
+                .query(&progenitor_client::QueryParam::new("state", &state))
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .query(&progenitor_client::QueryParam::new("trace", &trace))
+                .query(&progenitor_client::QueryParam::new("until", &until))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "list_calls",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_call`]
+
+[`Client::get_call`]: super::Client::get_call*/
+    #[derive(Debug, Clone)]
+    pub struct GetCall<'a> {
+        client: &'a super::Client,
+        namespace: Result<::std::string::String, String>,
+        id: Result<::std::string::String, String>,
+    }
+    impl<'a> GetCall<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                namespace: Err("namespace was not initialized".to_string()),
+                id: Err("id was not initialized".to_string()),
+            }
+        }
+        pub fn namespace<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.namespace = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for namespace failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for id failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/namespaces/{namespace}/calls/{id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CallRecord>, Error<types::Problem>> {
+            let Self { client, namespace, id } = self;
+            let namespace = namespace.map_err(Error::InvalidRequest)?;
+            let id = id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/namespaces/{}/calls/{}", client.baseurl, encode_path(& namespace
+                .to_string()), encode_path(& id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "get_call",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

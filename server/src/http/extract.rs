@@ -224,7 +224,7 @@ path! {
         /// The function.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 52)]
         name: name::check_function,
-        /// The call's id, as `x-call-id` gave it.
+        /// The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
         id: any,
     }
 }
@@ -243,7 +243,7 @@ path! {
     }
 }
 path! {
-    /// One asynchronous call, of whichever function.
+    /// One call, of whichever function.
     CallPath {
         /// The namespace, a DNS label.
         #[param(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]

@@ -18,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::query::CallQuery;
+pub(super) use self::query::status;
 use super::Api;
 use super::conditional::IdempotencyKey;
 use super::extract::{CallPath, FunctionPath, InvocationPath, NamespacePath, Query};

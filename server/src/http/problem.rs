@@ -175,6 +175,7 @@ fn not_found(kind: Kind) -> Code {
         Kind::Trigger => Code::TriggerNotFound,
         Kind::Artifact => Code::ArtifactNotFound,
         Kind::Invocation => Code::InvocationNotFound,
+        Kind::Record => Code::CallNotOnRecord,
         Kind::Sidecar => Code::SidecarNotFound,
     }
 }

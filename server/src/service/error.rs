@@ -18,6 +18,7 @@ pub enum Kind {
     Trigger,
     Artifact,
     Invocation,
+    Record,
     Sidecar,
 }
 
@@ -31,6 +32,7 @@ impl fmt::Display for Kind {
             Self::Trigger => "trigger",
             Self::Artifact => "artifact",
             Self::Invocation => "invocation",
+            Self::Record => "call on record",
             Self::Sidecar => "sidecar",
         })
     }

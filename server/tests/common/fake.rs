@@ -6,8 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use gateless_identity::fixture::incoming;
-use gateless_identity::{Expect, Peer, Role, channel};
-use gateless_proto::v1::config_service_client::ConfigServiceClient;
+use gateless_identity::{Peer, Role};
 use gateless_proto::v1::sidecar_admin_server::{SidecarAdmin, SidecarAdminServer};
 use gateless_proto::v1::watch_request::Kind;
 use gateless_proto::v1::*;
@@ -15,48 +14,14 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Joined, Server};
+mod served;
 
-/// Where a config service is, and who may speak to it.
-#[derive(Clone)]
-pub(crate) struct Served {
-    pub(crate) address: SocketAddr,
-    joined: Joined,
-}
+#[allow(unused_imports, reason = "every test binary uses its own part of it")]
+pub(crate) use served::{Served, serve_config};
 
-/// Serves a config service on a free port until the token is cancelled.
-pub(crate) async fn serve_config(server: &Server) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes = gateless_server::grpc::routes(
-        Arc::clone(&server.service),
-        Arc::clone(&server.identities),
-        Arc::clone(&server.metrics),
-        server.shutdown.clone(),
-    );
-    let stop = server.shutdown.clone().cancelled_owned();
-    let incoming = incoming(listener, server.identities.identity().clone());
-    let builder = tonic::transport::Server::builder().add_routes(routes);
-    tokio::spawn(builder.serve_with_incoming_shutdown(incoming, stop));
-    let joined = server.joined();
-    Served { address, joined }
-}
-
-impl Served {
-    /// Where it listens.
-    pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
-    }
-
-    /// A client of the config service for a sidecar that has joined.
-    pub(crate) async fn connect(&self, node: &str) -> ConfigServiceClient<Channel> {
-        let identity = self.joined.node(node).await;
-        ConfigServiceClient::new(channel(&self.endpoint(), &identity, Expect::Server))
-    }
-}
+use super::Server;
 
 /// A config stream.
 pub(crate) struct Sidecar {
@@ -444,5 +409,33 @@ impl SidecarAdmin for Admin {
         _: Request<FindKeysRequest>,
     ) -> Result<Response<FindKeysResponse>, Status> {
         Err(Status::unimplemented("sidecars ask each other"))
+    }
+
+    /// One record of each call.
+    async fn list_records(
+        &self,
+        request: Request<ListRecordsRequest>,
+    ) -> Result<Response<ListRecordsResponse>, Status> {
+        let asked = request.into_inner();
+        let calls = self.calls.lock().clone();
+        let records = calls.into_iter().map(|call| CallRecord {
+            id: call.id,
+            namespace: call.namespace,
+            function: call.function,
+            state: "answered".to_owned(),
+            status: 200,
+            ..CallRecord::default()
+        });
+        let mut records: Vec<_> = records
+            .filter(|record| {
+                record.namespace == asked.namespace
+                    && (asked.function.is_empty() || record.function == asked.function)
+                    && (asked.before.is_empty() || record.id < asked.before)
+                    && (asked.id.is_empty() || record.id == asked.id)
+            })
+            .collect();
+        records.sort_by(|a, b| b.id.cmp(&a.id));
+        records.truncate(asked.limit as usize);
+        Ok(Response::new(ListRecordsResponse { records }))
     }
 }

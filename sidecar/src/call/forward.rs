@@ -21,14 +21,14 @@ use super::leave::Exchange;
 use super::payload::{SMALL, UPLOAD_STALL};
 use super::request::Call;
 use super::send::{Proxy, Way, is_h2};
-use super::timing::Timing;
+use super::trail::Trail;
 use super::{headers, relay, upgrade};
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::alarm::Alarm;
 use crate::endpoint::body::{Body, Inbound};
 use crate::endpoint::patience::{Cut, Patience, Upload};
-use crate::endpoint::pool::{Conn, How, Pool};
+use crate::endpoint::pool::{Conn, Connected, How, Pool};
 use crate::endpoint::unprocessed::Unprocessed;
 use crate::runtime::{Endpoint, Lease, Relay};
 
@@ -86,13 +86,14 @@ pub(super) async fn forward(
     proxy: &Proxy,
     mut lease: Lease,
     way: Way,
-    call: &mut Call,
+    (call, trail): (&mut Call, &mut Trail),
     began: Time,
 ) -> Result<Sent, Error> {
     let revision = lease.revision().clone();
     let limits = revision.config.limits;
     let (body, upload) = call.lend(limits.max_request_body, &proxy.bodies);
     let size = http_body::Body::size_hint(&body).exact();
+    trail.bytes_in = size;
     let long = size.is_none_or(|size| size > SMALL);
     let relay = way.relay.clone();
     let mut request = write(proxy, &lease, way, call, body, began);
@@ -375,8 +376,8 @@ impl Answer {
     /// The response as the caller shall see it.
     pub(super) fn finish(
         self,
-        call: &Call,
-        timing: &mut Timing,
+        call: &mut Call,
+        trail: &mut Trail,
         forwarded: Time,
     ) -> Response<Body> {
         let Self {
@@ -389,8 +390,12 @@ impl Answer {
         let queued = if held.lease.is_local() {
             None // an instance has no say in this
         } else {
+            trail.instance = response.headers().get(headers::INSTANCE).cloned();
             headers::number(response.headers(), &headers::QUEUE_US)
         };
+        let timing = &mut trail.timing;
+        let connected = response.extensions().get::<Connected>();
+        timing.connect = connected.map_or(Duration::ZERO, |connected| connected.0);
         timing.answered(forwarded, at, Duration::from_micros(queued.unwrap_or(0)));
         let revision = held.lease.revision().clone();
         let limits = revision.config.limits;
@@ -399,7 +404,7 @@ impl Answer {
             headers::strip_hop_by_hop(response.headers_mut());
         }
         headers::strip(response.headers_mut(), Speaker::Function);
-        annotate(&mut response, call, timing, revision.label());
+        annotate(&mut response, call, trail, revision.label());
         if switching && let Some(caller) = caller_upgrade {
             let instance = hyper::upgrade::on(&mut response);
             let over = call.until_over();
@@ -425,9 +430,12 @@ impl Answer {
     }
 }
 
-fn annotate(response: &mut Response<Inbound>, call: &Call, timing: &Timing, revision: HeaderValue) {
-    let map = response.headers_mut();
+fn annotate(response: &mut Response<Inbound>, call: &Call, trail: &Trail, revision: HeaderValue) {
+    let (map, timing) = (response.headers_mut(), &trail.timing);
     if call.origin() == Origin::Peer {
+        if let Some(instance) = trail.instance_here() {
+            headers::set(map, headers::INSTANCE, instance.as_str());
+        }
         let queued = (timing.queue + timing.hold).as_micros();
         headers::set(map, headers::QUEUE_US, &queued.to_string());
         return;

@@ -26,14 +26,22 @@ pub struct Client {
     pub scheme: Scheme,
 }
 
-/// Says where a call came from: who called, through whom, and in which trace. Once, where it came in.
+/// The trace of a call, as its header says it.
+pub struct Traced {
+    pub text: HeaderValue,
+    /// Whoever called began it.
+    pub came_with_it: bool,
+}
+
+/// Says where a call came from: who called, through whom, and in which trace, which it answers. Once, where it came in.
 ///
 /// # Errors
 /// When it has come through here too often.
-pub fn add(headers: &mut HeaderMap, version: Version, client: Client) -> Result<(), Error> {
+pub fn add(headers: &mut HeaderMap, version: Version, client: Client) -> Result<Traced, Error> {
     add_forwarded(headers, client);
-    ensure_traceparent(headers);
-    add_via(headers, version)
+    let traced = ensure_traceparent(headers);
+    add_via(headers, version)?;
+    Ok(traced)
 }
 
 /// The address a call comes from: that of the last one it came through who is no proxy of the operator's.
@@ -167,19 +175,32 @@ fn put_address(text: &mut BytesMut, address: IpAddr) {
 
 /// Starts a trace where the caller has none, or one that cannot be (W3C Trace Context, version 00). It is sampled: whoever
 /// calls without a trace leaves it to the function whether to record.
-pub fn ensure_traceparent(headers: &mut HeaderMap) {
+pub fn ensure_traceparent(headers: &mut HeaderMap) -> Traced {
     let mut lines = headers.get_all(&TRACEPARENT).iter();
     let (line, more) = (lines.next(), lines.next());
-    if more.is_none() && line.is_some_and(|line| is_trace(line.as_bytes())) {
-        return;
+    if more.is_none()
+        && let Some(line) = line
+        && is_trace(line.as_bytes())
+    {
+        return Traced {
+            text: line.clone(),
+            came_with_it: true,
+        };
     }
     let (trace, span): (u128, u64) = (rand::random(), rand::random());
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
     put_hex(&mut text[3..35], &trace.max(1).to_be_bytes());
     put_hex(&mut text[36..52], &span.max(1).to_be_bytes());
-    set_bytes(headers, TRACEPARENT, Bytes::copy_from_slice(&text));
+    let text = Bytes::copy_from_slice(&text);
+    // Digits and dashes are a header value.
+    let text = HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""));
+    headers.insert(TRACEPARENT, text.clone());
     // It belongs to the trace that ends here (4.3).
     headers.remove(&TRACESTATE);
+    Traced {
+        text,
+        came_with_it: false,
+    }
 }
 
 /// Whether a `traceparent` is valid (3.2); of versions to come, as far as this one knows (4.3).

@@ -7,13 +7,14 @@ use http::header::{self, HeaderValue};
 use super::headers;
 use super::origin;
 use super::request::Call;
+use super::trail::Trail;
 use crate::call::error::Error;
 
 /// Cleans the head once, for every attempt.
 ///
 /// # Errors
 /// When it goes round in a loop.
-pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
+pub(super) fn prepare(call: &mut Call, trail: &mut Trail, domain: &str) -> Result<(), Error> {
     let asked = headers::upgrade(&call.parts.headers);
     let map = &mut call.parts.headers;
     headers::strip_hop_by_hop(map);
@@ -28,8 +29,14 @@ pub(super) fn prepare(call: &mut Call, domain: &str) -> Result<(), Error> {
         let host = format!("{}.{}.{domain}", name.name(), name.namespace());
         headers::set(map, header::HOST, &host);
     }
-    match call.client {
-        Some(client) => origin::add(map, call.parts.version, client),
-        None => Ok(()),
-    }
+    let Some(client) = call.client else {
+        // Of the queue it has one since it was taken; what came from another sidecar is on record there.
+        if call.delivered.is_some() {
+            trail.trace = map.get(headers::TRACEPARENT).cloned();
+        }
+        return Ok(());
+    };
+    let trace = origin::add(map, call.parts.version, client)?;
+    (trail.trace, trail.has_parent) = (Some(trace.text), trace.came_with_it);
+    Ok(())
 }

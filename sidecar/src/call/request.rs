@@ -20,6 +20,7 @@ use super::error::Error;
 use super::headers::Hops;
 use super::origin::Client;
 use super::payload::{Payload, SMALL};
+use super::trail::Delivered;
 use crate::clock;
 use crate::endpoint::body::Body;
 use crate::endpoint::patience::Upload;
@@ -57,6 +58,8 @@ pub struct Call {
     pub permit: Option<Lease>,
     /// From the own queue, and waiting for its first permit.
     pub queued: Option<Queued>,
+    /// Which attempt it is, if it comes from the own queue.
+    pub delivered: Option<Box<Delivered>>,
     /// Whether its caller has its address for itself: no proxy and no other function has it, too.
     pub has_own_address: bool,
     /// It was sent again because a connection that had served others ended under it. No other time is free.
@@ -159,6 +162,7 @@ impl Call {
             holder: None,
             permit: None,
             queued: None,
+            delivered: None,
             has_own_address: false,
             resent: false,
             memory: None,

@@ -19,6 +19,7 @@ use super::headers::MAX_HOPS;
 use super::prepare;
 use super::request::Call;
 use super::timing::Timing;
+use super::trail::Trail;
 use crate::call::error::{Error, Phase};
 use crate::clock;
 use crate::endpoint::body::Body;
@@ -60,9 +61,11 @@ impl Proxy {
     /// # Errors
     /// Which rule refused it.
     pub fn admit(&self, call: Call) -> Result<Admitted<Call>, Error> {
-        let name = call.function.config.name.clone();
-        let admitted = self.policy.admit(call, clock::now());
-        admitted.map_err(|refused| Error::NotAdmitted(name, refused))
+        let refused = |call: Call, refused| {
+            let error = Error::NotAdmitted(call.function.config.name.clone(), refused);
+            self.turn_away(&call, error)
+        };
+        self.policy.admit_or(call, clock::now(), refused)
     }
 
     /// Sends a call to a revision of its function and gives back what the caller shall see.
@@ -75,11 +78,22 @@ impl Proxy {
         call: &mut Admitted<Call>,
     ) -> Result<Response<Body>, Error> {
         let call = call.get_mut();
+        let mut trail = Trail::default();
+        let sent = self.send_on(revision, call, &mut trail).await;
+        sent.inspect_err(|error| self.failed(call, &trail, Some(revision.name()), error))
+    }
+
+    async fn send_on(
+        &self,
+        revision: &Arc<Revision>,
+        call: &mut Call,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Error> {
         if call.hops().0 > MAX_HOPS {
             return Err(Error::Loop(MAX_HOPS));
         }
-        prepare::prepare(call, &self.domain)?;
-        let mut next = self.send_to(revision, call).await;
+        prepare::prepare(call, trail, &self.domain)?;
+        let mut next = self.send_to(revision, call, trail).await;
         for _ in 0..MAX_SUCCESSORS {
             // A rollout took the revision away while the call waited for it.
             let gone = matches!(next, Err(Error::UnknownFunction(_)));
@@ -100,7 +114,7 @@ impl Proxy {
                 return Err(Error::NoRevision(name.clone()));
             };
             let revision = revision.clone();
-            next = Box::pin(self.send_to(&revision, call)).await;
+            next = Box::pin(self.send_to(&revision, call, trail)).await;
         }
         next
     }
@@ -109,6 +123,7 @@ impl Proxy {
         &self,
         revision: &Arc<Revision>,
         call: &mut Call,
+        trail: &mut Trail,
     ) -> Result<Response<Body>, Error> {
         check_size(call, revision.config.limits.max_request_body)?;
         let few = revision.config.limits.container_concurrency.is_some();
@@ -117,7 +132,7 @@ impl Proxy {
         }
         let from_here = call.origin() == Origin::Here;
         let now = clock::now();
-        let mut timing = Timing {
+        trail.timing = Timing {
             route: now.since(call.arrived),
             ..Timing::default()
         };
@@ -129,7 +144,7 @@ impl Proxy {
             let (lease, granted) = match call.permit.take() {
                 Some(lease) => (lease, now),
                 None => {
-                    self.permit(revision, call, &mut attempts, &mut timing)
+                    self.permit(revision, call, &mut attempts, &mut trail.timing)
                         .await?
                 }
             };
@@ -145,17 +160,15 @@ impl Proxy {
                 };
                 (way, clock::now())
             };
-            match forward::forward(self, lease, way, call, forwarded).await? {
+            trail.goes_to(lease.endpoint());
+            match forward::forward(self, lease, way, (call, trail), forwarded).await? {
                 Sent::Answer(answer) => {
-                    let took = answer.at.since(call.arrived);
-                    let response = answer.finish(call, &mut timing, forwarded);
-                    if from_here {
-                        let cold = timing.cold.then_some(timing.hold);
-                        call.function
-                            .metrics()
-                            .answered(response.status(), took, cold);
-                    }
-                    return Ok(response);
+                    let at = answer.at;
+                    let response = answer.finish(call, trail, forwarded);
+                    return Ok(match from_here {
+                        true => self.answered(revision.name(), (call, trail), at, response),
+                        false => response,
+                    });
                 }
                 failed => {
                     call.payload.come_back().await;
@@ -264,6 +277,7 @@ async fn wait_for_permit(
             biased;
             granted = wait.granted() => break granted,
             () = &mut timeout => {
+                timing.waited(wait.cold, clock::now().since(began));
                 return Err(Error::Deadline(match wait.cold {
                     // It has been tried, and could be no more.
                     _ if attempts.seen > 0 => Phase::Run,

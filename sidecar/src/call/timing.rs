@@ -21,6 +21,8 @@ pub(super) struct Timing {
     pub(super) queue: Duration,
     /// From forwarding to the response head.
     pub(super) run: Duration,
+    /// Part of `run` in which a connection was made.
+    pub(super) connect: Duration,
     /// Whether any instance had to be waited for.
     pub(super) cold: bool,
 }

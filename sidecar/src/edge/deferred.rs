@@ -36,13 +36,22 @@ impl Edge {
     /// # Errors
     /// When it could not be queued.
     pub(super) async fn accept(&self, mut call: Admitted<Call>) -> Result<Response<Body>, Error> {
-        self.check_room(call.get())?;
+        let ready = self.make_ready(call.get_mut()).await;
+        let taken = match ready.and_then(|()| Ok(queue::http::group(&call, &self.egress)?)) {
+            Ok(group) => queue::http::accept(&self.homes, group)
+                .await
+                .map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        let taken = taken.map_err(|error| self.proxy.turn_away(call.get(), error));
+        Ok(to_response(taken?))
+    }
+
+    async fn make_ready(&self, call: &mut Call) -> Result<(), Error> {
+        self.check_room(call)?;
         let limit = self.queue.inbox.max_body();
-        let bodies = &self.proxy.bodies;
-        call.get_mut().make_whole(limit, bodies).await?;
-        add_origin_headers(call.get_mut())?;
-        let accepted = queue::http::accept(&self.homes, call, &self.egress).await?;
-        Ok(to_response(accepted))
+        call.make_whole(limit, &self.proxy.bodies).await?;
+        add_origin_headers(call)
     }
 
     /// Before its body is read. One that has an idempotency key may have been taken in already, which its body says.
@@ -179,7 +188,7 @@ impl Edge {
 fn add_origin_headers(call: &mut Call) -> Result<(), Error> {
     headers::strip_internal(&mut call.parts.headers);
     match call.client {
-        Some(client) => origin::add(&mut call.parts.headers, call.parts.version, client),
+        Some(client) => origin::add(&mut call.parts.headers, call.parts.version, client).map(drop),
         None => Ok(()),
     }
 }

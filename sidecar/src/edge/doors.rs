@@ -137,7 +137,7 @@ async fn answer(
     info: &ConnectInfo,
 ) -> Response<Body> {
     if door == Door::Metrics {
-        return edge.metrics_page(request.uri().path());
+        return Box::pin(edge.operators_page(request.uri())).await;
     }
     if let Some(peer) = &info.peer {
         return match request.uri().path().starts_with("/_gateless/") {

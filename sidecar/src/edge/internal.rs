@@ -1,6 +1,8 @@
 //! The sidecar's own paths: under `/_gateless/` probes and calls by id, on listeners of their own gRPC and metrics.
 
-use http::{Request, Response, header};
+use std::sync::Arc;
+
+use http::{Request, Response, Uri, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
@@ -24,10 +26,18 @@ impl Edge {
     }
 
     /// What the metrics listener has; nothing of it is at any other door, as it names what every tenant runs.
-    pub fn metrics_page(&self, path: &str) -> Response<Body> {
-        if path != "/metrics" {
-            return Error::from(Own::NoPath).into_response();
+    pub async fn operators_page(self: &Arc<Self>, uri: &Uri) -> Response<Body> {
+        match uri.path() {
+            "/metrics" => self.metrics_page(),
+            "/calls" => {
+                let found = self.calls_page(uri.query().unwrap_or_default()).await;
+                found.unwrap_or_else(Error::into_response)
+            }
+            _ => Error::from(Own::NoPath).into_response(),
         }
+    }
+
+    fn metrics_page(&self) -> Response<Body> {
         let held = self.proxy.registry.held();
         let text = self
             .metrics

@@ -30,8 +30,8 @@ fn may(role: Role, path: &str) -> bool {
         (Some("gateless.v1.PeerService"), _) => role == Role::Sidecar,
         (Some("gateless.v1.SidecarAdmin"), Some(method)) => match method {
             "ShareTriggers" | "AcceptCalls" | "FindKeys" => role == Role::Sidecar,
-            // The status and result of a call, at whichever sidecar somebody asks.
-            "GetCall" | "GetCallResult" => true,
+            // What somebody asks at whichever sidecar: the status and result of a call, and which calls are on record.
+            "GetCall" | "GetCallResult" | "ListRecords" => true,
             _ => role == Role::Server,
         },
         (Some(service), _) if service.starts_with("gateless.v1.") => false,
@@ -160,10 +160,10 @@ mod tests {
             let path = format!("/gateless.v1.SidecarAdmin/{method}");
             assert_eq!(both(&path), (false, true), "{path}");
         }
-        assert_eq!(
-            both("/gateless.v1.SidecarAdmin/GetCallResult"),
-            (true, true)
-        );
+        for method in ["GetCallResult", "ListRecords"] {
+            let path = format!("/gateless.v1.SidecarAdmin/{method}");
+            assert_eq!(both(&path), (true, true), "{path}");
+        }
         for method in [
             "SetDraining",
             "Logs",

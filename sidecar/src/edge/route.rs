@@ -164,7 +164,7 @@ async fn route(
     (call.arrived, call.upgrade) = (arrived, on_upgrade);
     call.has_own_address = from_outside && source.is_some_and(|at| edge.is_one_caller(at));
     let admitted = match refused {
-        Some(refused) => Err(refused),
+        Some(refused) => Err(edge.proxy.turn_away(&call, refused)),
         None => edge.proxy.admit(call),
     };
     let left = admitted.as_ref().ok().and_then(Admitted::left);
@@ -218,7 +218,8 @@ async fn send(
     let call = admitted.get_mut();
     let index = tagged.or_else(|| pick(&call.function.config, &call.parts.headers));
     let Some(revision) = index.and_then(|index| call.function.revision(index)) else {
-        return Err(Error::NoRevision(call.function.config.name.clone()));
+        let error = Error::NoRevision(call.function.config.name.clone());
+        return Err(edge.proxy.turn_away(call, error));
     };
     let revision = revision.clone();
     let wishes = headers::wishes(&call.parts.headers);

@@ -80,6 +80,10 @@ pub struct Pool {
     pulse: Option<Pulse>,
 }
 
+/// In the extensions of an answer over a connection that was made for it: how long that took.
+#[derive(Debug, Clone, Copy)]
+pub struct Connected(pub Duration);
+
 /// How a request goes over a connection.
 #[derive(Clone, Default)]
 pub struct How {
@@ -215,19 +219,29 @@ impl Pool {
                 false => self.checkout(how.repeatable),
             };
             let stale = idle.is_some();
+            let mut connected = None;
             let (mut sender, uses) = match idle {
                 Some(idle) => idle,
-                None => match self.connect_h1().await {
-                    Ok(fresh) => fresh,
-                    Err(error) => return Err(Error::Unsent(Box::new(request), error)),
-                },
+                None => {
+                    let began = clock::now();
+                    match self.connect_h1().await {
+                        Ok(fresh) => {
+                            connected = Some(Connected(clock::now().since(began)));
+                            fresh
+                        }
+                        Err(error) => return Err(Error::Unsent(Box::new(request), error)),
+                    }
+                }
             };
             uses.begin(!how.repeatable, how.permit.clone());
             let sending = sender.try_send_request(request);
             let mut sender = Some(sender);
             let mut error = match answer(sending, &mut sender, &uses).await {
                 Ok(response) => {
-                    let response = checked(response, false)?;
+                    let mut response = checked(response, false)?;
+                    if let Some(connected) = connected {
+                        response.extensions_mut().insert(connected);
+                    }
                     let mut conn = self.conn(sender, uses);
                     conn.only_once = framing::closes(&response);
                     return Ok((response, conn));

@@ -13,6 +13,7 @@ use gateless_common::io::unix_now;
 use gateless_core::call::{Call, is_refusal};
 use gateless_core::config::AsyncPolicy;
 use gateless_core::name::FunctionName;
+use gateless_core::record::is_replayed;
 use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::BodyExt;
 use tokio::sync::{Notify, oneshot};
@@ -20,9 +21,10 @@ use tokio::sync::{Notify, oneshot};
 use super::clock::Clock;
 use super::invoke::{Exchange, Fault, Invoke, Slot};
 use super::lifecycle::{self, Begin};
-use super::types::{CallId, CallResult, Ended, Record};
+use super::types::{CallResult, Ended, Record};
 use super::work::{Delivery, Job, Lease, Update};
 use super::{Error, headers};
+use crate::call::Delivered;
 use crate::call::answer::{Blamed, BrokenOff};
 
 /// An attempt that is written down as begun.
@@ -83,7 +85,13 @@ pub(super) async fn make(
     let error = match job.record {
         Ok(record) => {
             let is_read = !record.is_of_trigger();
-            match request(lease.id(), record, number) {
+            let delivered = Delivered {
+                call: lease.id().to_string().into(),
+                attempt: number,
+                replayed: is_replayed(number, &call),
+                trigger: record.trigger().map(Into::into),
+            };
+            match request(delivered, record) {
                 Ok(request) => {
                     let (invoke, within) = (invoke.clone(), policy.attempt_timeout);
                     let (slot, found) = Slot::new();
@@ -187,18 +195,21 @@ pub(super) async fn settle(lease: Lease, update: Update) {
     }
 }
 
-fn request(id: &CallId, record: Record, number: u32) -> Result<Request<Bytes>, http::Error> {
+fn request(delivered: Delivered, record: Record) -> Result<Request<Bytes>, http::Error> {
+    let id = HeaderValue::try_from(&*delivered.call)?;
+    let number = delivered.attempt;
     let mut request = Request::builder()
         .method(record.method.as_str())
         .uri(record.path.as_str())
         .extension(record.principal)
+        .extension(delivered)
         .body(record.body)?;
     let target = request.headers_mut();
     for (name, value) in record.headers {
         let name = HeaderName::from_bytes(name.as_bytes())?;
         target.append(name, HeaderValue::from_maybe_shared(value)?);
     }
-    target.insert(names::CALL_ID, HeaderValue::try_from(id.to_string())?);
+    target.insert(names::CALL_ID, id);
     target.insert(names::ATTEMPT, number.into());
     target.insert(names::ASYNC, HeaderValue::from_static("true"));
     Ok(request)

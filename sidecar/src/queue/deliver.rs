@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 
 use super::invoke::{Answer, Exchange, Fault, Invoke, InvokeError};
 use crate::call::error::Error;
-use crate::call::{Call, Payload, Proxy, Queued, Slot, headers};
+use crate::call::{Call, Delivered, Payload, Proxy, Queued, Slot, headers};
 use crate::endpoint::body::Body;
 
 /// All queued calls of a sidecar take turns as one caller.
@@ -87,6 +87,7 @@ async fn deliver(
     let (mut parts, body) = request.into_parts();
     let principal = parts.extensions.remove::<Principal>().unwrap_or_default();
     let Principal { maker, key, source } = principal;
+    let delivered = parts.extensions.remove::<Delivered>();
     // A key that was revoked meanwhile proves nothing any more, and no subject of an issuer that is trusted no more.
     let auth = &function.config.access.auth;
     let proof = key.and_then(|key| {
@@ -99,6 +100,7 @@ async fn deliver(
     let mut call = Call::new(function, identity, parts, Payload::Whole(body), QUEUE);
     (call.class, call.queued) = (Class::Async, Some(queued));
     (call.proof, call.source) = (proof, source);
+    call.delivered = delivered.map(Box::new);
     let mut admitted = proxy.admit(call)?;
     proxy.send(&revision, &mut admitted).await
 }

@@ -22,18 +22,20 @@ use crate::call::Call;
 /// Longest idempotency key, characters.
 const KEY_CHARS: usize = 255;
 
-/// Takes an admitted call whose body was read whole: 202 with its id, once it is on disk. Its callback may go where
-/// `egress` allows.
+/// An admitted call whose body was read whole, to be taken in. Its callback may go where `egress` allows.
 ///
 /// # Errors
-/// As [`record`] and [`Homes::accept`].
-pub async fn accept(
-    homes: &Homes,
-    call: Admitted<Call>,
-    egress: &Egress,
-) -> Result<Response<Bytes>, Error> {
+/// As [`record`].
+pub fn group(call: &Admitted<Call>, egress: &Egress) -> Result<Group, Error> {
     let policy = call.get().function.config.async_policy;
-    let group = Group::of(record(&call, egress)?, policy);
+    Ok(Group::of(record(call, egress)?, policy))
+}
+
+/// Takes calls in: 202 with the id of the first, once they are on disk.
+///
+/// # Errors
+/// As [`Homes::accept`].
+pub async fn accept(homes: &Homes, group: Group) -> Result<Response<Bytes>, Error> {
     let Taken { accepted, unsure } = homes.accept(group).await?;
     let nothing = || Error::Unavailable("it took nothing in".into());
     let accepted = accepted.first().ok_or_else(nothing)?;

@@ -312,6 +312,7 @@ pub(super) fn host(
     registry: &Arc<Registry>,
     later: &Later,
     peers: &cluster::Handle,
+    metrics: &Metrics,
 ) -> io::Result<Host> {
     let observer = Arc::<Observer>::default();
     later.queue.observe(observer.clone());
@@ -321,6 +322,7 @@ pub(super) fn host(
         draining: Arc::new(Draining::open(&config.data)?),
         registry: registry.clone(),
         peers: peers.clone(),
+        records: metrics.records().clone(),
     })
 }
 

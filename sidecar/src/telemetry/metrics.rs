@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::name::FunctionName;
+use gateless_core::record::Kept;
+use gateless_core::record::pick::{Ended, Settings};
 use gateless_identity::Identity;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -21,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
+use super::records::{Records, Watch};
 use counts::{BUCKETS, Counts};
 
 pub mod counts;
@@ -63,6 +66,7 @@ pub struct Metrics {
     cold_duration: Family<OfFunction, Histogram>,
     /// For observers, not exposed.
     counts: Family<OfFunction, Arc<Counts>>,
+    records: Arc<Records>,
 }
 
 /// One function's handles.
@@ -74,10 +78,19 @@ pub struct FunctionMetrics {
     counts: Arc<Counts>,
     name: FunctionName,
     refused: Family<Refused, Counter>,
+    watch: Watch,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::recording(Settings::default())
+    }
+}
+
+impl Metrics {
+    /// None counted yet; calls are put on record as this says.
+    #[must_use]
+    pub fn recording(settings: Settings) -> Self {
         let mut registry = Registry::with_prefix("gateless");
         let metrics = Self {
             registry: Mutex::default(),
@@ -87,6 +100,7 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(seconds),
             cold_duration: Family::new_with_constructor(seconds),
             counts: Family::default(),
+            records: Records::new(settings),
         };
         registry.register(
             "requests",
@@ -115,14 +129,19 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.cold_duration.clone(),
         );
+        metrics.records.register(&mut registry);
         Self {
             registry: Mutex::new(registry),
             ..metrics
         }
     }
-}
 
-impl Metrics {
+    /// The calls that are on record here.
+    #[must_use]
+    pub fn records(&self) -> &Arc<Records> {
+        &self.records
+    }
+
     /// Shared by everything in the sidecar.
     #[must_use]
     pub fn shared() -> Arc<Self> {
@@ -142,6 +161,7 @@ impl Metrics {
             counts: self.counts.get_or_create(&of).clone(),
             name: name.clone(),
             refused: self.refused.clone(),
+            watch: Watch::new(self.records.clone()),
         }
     }
 
@@ -233,16 +253,24 @@ impl Metrics {
 }
 
 impl FunctionMetrics {
-    /// A function answered.
-    pub fn answered(&self, status: http::StatusCode, took: Duration, cold: Option<Duration>) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+    /// A function answered, after a wait for an instance of `held`; says why that goes on record, if it does.
+    #[must_use]
+    pub fn answered(&self, ended: &Ended, held: Duration) -> Option<Kept> {
+        let class = usize::from(ended.status / 100).clamp(1, 5) - 1;
         self.by_class[class].inc();
-        self.duration.observe(took.as_secs_f64());
-        self.counts.answer(took);
-        if let Some(held) = cold {
+        self.duration.observe(ended.took.as_secs_f64());
+        self.counts.answer(ended.took);
+        if ended.cold {
             self.cold.inc();
             self.cold_duration.observe(held.as_secs_f64());
         }
+        self.watch.ended(ended)
+    }
+
+    /// Looks at its calls as they end.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// For observers: the totals now.

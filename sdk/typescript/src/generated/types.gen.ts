@@ -419,6 +419,172 @@ export type Bundle = {
 export type BundleFormat = 'tar.gz' | 'executable';
 
 /**
+ * Where a call's time went, in milliseconds, one after the other.
+ */
+export type CallPhases = {
+    /**
+     * Until its answer was through.
+     */
+    answer_ms: number;
+    /**
+     * The first part of `run_ms`: a connection was made.
+     */
+    connect_ms: number;
+    /**
+     * It waited while no instance was ready.
+     */
+    hold_ms: number;
+    /**
+     * It waited while every instance was full.
+     */
+    queue_ms: number;
+    /**
+     * Until its sidecar asked for a place in an instance.
+     */
+    route_ms: number;
+    /**
+     * Until the head of its answer came.
+     */
+    run_ms: number;
+    /**
+     * The last part of that: an instance started.
+     */
+    start_ms: number;
+};
+
+/**
+ * A call that is over, or one attempt of an asynchronous call.
+ */
+export type CallRecord = {
+    /**
+     * When it came.
+     */
+    arrived_at?: string | null;
+    /**
+     * Which attempt, from 1.
+     */
+    attempt?: number | null;
+    /**
+     * The answer did not come to its end: it broke off, or its caller left.
+     */
+    broken_off: boolean;
+    /**
+     * The asynchronous call whose attempt it is; null: its caller waited for it.
+     */
+    call_id?: string | null;
+    /**
+     * Who made it: `outside`, `key:NAME`, `function`, `function:NAME.NAMESPACE` or `trigger`.
+     */
+    caller: string;
+    /**
+     * What led to it: `direct`, `parent` (it came with a trace), `trigger`, `trigger:NAME` or `replay`.
+     */
+    cause: string;
+    /**
+     * The problem's code, where the sidecar answered in the function's place.
+     */
+    code?: string | null;
+    /**
+     * From then to the end of its answer, in milliseconds.
+     */
+    duration_ms: number;
+    /**
+     * The function.
+     */
+    function: string;
+    /**
+     * What it was held for: an `instance` (none was ready) or `room` (all were full); null: it was not held.
+     */
+    held_for?: string | null;
+    /**
+     * The sidecar on whose host that instance was.
+     */
+    host?: string | null;
+    /**
+     * Its id; ends in its sidecar's.
+     */
+    id: string;
+    /**
+     * The instance that had it last; null: none had.
+     */
+    instance?: string | null;
+    /**
+     * Why it is on record: `error`, `cold`, `slow`, or as a `sample`.
+     */
+    kept: string;
+    /**
+     * Of the call.
+     */
+    method: string;
+    /**
+     * The function's namespace.
+     */
+    namespace: string;
+    /**
+     * The span of that trace that it is a child of.
+     */
+    parent_span_id?: string | null;
+    /**
+     * Of the call, below the function, without its query; cut at 256 bytes.
+     */
+    path: string;
+    /**
+     * Where that time went.
+     */
+    phases: CallPhases;
+    /**
+     * Bytes of its body; null: nobody said how many there were.
+     */
+    request_bytes?: number | null;
+    /**
+     * Bytes of its answer's body.
+     */
+    response_bytes: number;
+    /**
+     * The revision; null: none was chosen.
+     */
+    revision?: string | null;
+    /**
+     * How often it was sent.
+     */
+    sends: number;
+    /**
+     * The sidecar that it came in at.
+     */
+    sidecar: string;
+    /**
+     * `answered`, `failed` (with 5xx, or its answer broke off) or `refused` (the function never saw it).
+     */
+    state: string;
+    /**
+     * What its caller was answered.
+     */
+    status: number;
+    /**
+     * Its trace (W3C Trace Context); null: it was refused before it had one.
+     */
+    trace_id?: string | null;
+};
+
+/**
+ * Calls on record, newest first.
+ */
+export type CallRecordList = {
+    /**
+     * The items of this page.
+     */
+    items: Array<CallRecord>;
+    /**
+     * Send it as `page_token` for the next page; null: this is the last.
+     */
+    next_page_token?: string | null;
+    /**
+     * Sidecars whose part of the answer is missing.
+     */
+    warnings: Array<Warning>;
+};
+
+/**
  * This server's catalogue, and what sidecars have.
  */
 export type Catalogue = {
@@ -3665,6 +3831,136 @@ export type PutArtifactResponses = {
 
 export type PutArtifactResponse = PutArtifactResponses[keyof PutArtifactResponses];
 
+export type ListCallsData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+    };
+    query?: {
+        /**
+         * Calls per page, 1 to 1000; default 100.
+         */
+        limit?: number;
+        /**
+         * From the page before.
+         */
+        page_token?: string;
+        /**
+         * Only those of this function.
+         */
+        function?: string;
+        /**
+         * Only those that were `answered`, `failed` or `refused`; several separated by commas.
+         */
+        state?: string;
+        /**
+         * Only those on record for being an `error`, `cold`, `slow` or a `sample`; several separated by commas.
+         */
+        kept?: string;
+        /**
+         * Only those answered with this status, or one of a hundred: `503`, `5xx`.
+         */
+        status?: string;
+        /**
+         * Only those made `direct`ly, by a `parent` call, by any `trigger`, by the one called `trigger:NAME`, or by a `replay`.
+         */
+        cause?: string;
+        /**
+         * Only those of callers from `outside`, with any `key` or the one called `key:NAME`, of any `function` or the one called
+         * `function:NAME.NAMESPACE`, or of a `trigger`.
+         */
+        caller?: string;
+        /**
+         * Only those that took so long at least, in milliseconds.
+         */
+        min_duration_ms?: number;
+        /**
+         * Only those that waited for an instance, or only the others.
+         */
+        cold?: boolean;
+        /**
+         * Only those that came then or later.
+         */
+        since?: string;
+        /**
+         * Only those that came before.
+         */
+        until?: string;
+        /**
+         * Only those of this trace: 32 hexadecimal digits.
+         */
+        trace?: string;
+        /**
+         * Only the attempts of this asynchronous call.
+         */
+        call?: string;
+    };
+    url: '/v1/namespaces/{namespace}/calls';
+};
+
+export type ListCallsErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type ListCallsError = ListCallsErrors[keyof ListCallsErrors];
+
+export type ListCallsResponses = {
+    /**
+     * A page of calls, newest first.
+     */
+    200: CallRecordList;
+};
+
+export type ListCallsResponse = ListCallsResponses[keyof ListCallsResponses];
+
+export type GetCallData = {
+    body?: never;
+    path: {
+        /**
+         * The namespace, a DNS label.
+         */
+        namespace: string;
+        /**
+         * The call's id, as `x-call-id` gave it.
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v1/namespaces/{namespace}/calls/{id}';
+};
+
+export type GetCallErrors = {
+    /**
+     * The request cannot be fulfilled; code and hint say why.
+     */
+    '4XX': Problem;
+    /**
+     * The server or a sidecar cannot fulfil it now; code and hint say why.
+     */
+    '5XX': Problem;
+};
+
+export type GetCallError = GetCallErrors[keyof GetCallErrors];
+
+export type GetCallResponses = {
+    /**
+     * The call.
+     */
+    200: CallRecord;
+};
+
+export type GetCallResponse = GetCallResponses[keyof GetCallResponses];
+
 export type StreamNamespaceEventsData = {
     body?: never;
     headers?: {
@@ -4345,7 +4641,7 @@ export type GetInvocationData = {
          */
         name: string;
         /**
-         * The call's id, as `x-call-id` gave it.
+         * The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
          */
         id: string;
     };
@@ -4393,7 +4689,7 @@ export type CancelInvocationData = {
          */
         name: string;
         /**
-         * The call's id, as `x-call-id` gave it.
+         * The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
          */
         id: string;
     };
@@ -4441,7 +4737,7 @@ export type ReplayInvocationData = {
          */
         name: string;
         /**
-         * The call's id, as `x-call-id` gave it.
+         * The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
          */
         id: string;
     };
@@ -4483,7 +4779,7 @@ export type GetInvocationRequestData = {
          */
         name: string;
         /**
-         * The call's id, as `x-call-id` gave it.
+         * The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
          */
         id: string;
     };
@@ -4525,7 +4821,7 @@ export type GetInvocationResultData = {
          */
         name: string;
         /**
-         * The call's id, as `x-call-id` gave it.
+         * The call's id: that of an asynchronous one as `x-call-id` gave it, that of one on record as a list did.
          */
         id: string;
     };

@@ -77,7 +77,7 @@ fn states(text: Option<&str>) -> Result<Vec<String>, Problem> {
 }
 
 /// `503`, or `5xx` as 5.
-fn status(text: &str) -> Result<u16, Problem> {
+pub(in crate::http) fn status(text: &str) -> Result<u16, Problem> {
     let wrong = || Problem::parameter("status", "must be 100 to 599, or 1xx to 5xx");
     let (digits, range) = match text.strip_suffix("xx") {
         Some(class) => (class, 1..=5),

@@ -165,7 +165,8 @@ fn difference(before: Option<&[u32; BUCKETS]>, now: &[u32; BUCKETS]) -> Vec<v1::
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use gateless_core::record::pick::Ended;
+    use gateless_core::time::Time;
 
     use super::*;
     use crate::telemetry::metrics::Metrics;
@@ -175,8 +176,13 @@ mod tests {
     }
 
     fn answer(metrics: &FunctionMetrics, status: u16, ms: u64) {
-        let status = StatusCode::from_u16(status).unwrap();
-        metrics.answered(status, Duration::from_millis(ms), None);
+        let ended = Ended {
+            status,
+            cold: false,
+            took: Duration::from_millis(ms),
+            at: Time::ZERO,
+        };
+        let _ = metrics.answered(&ended, Duration::ZERO);
     }
 
     #[test]

@@ -20,6 +20,9 @@ from .bulk_request import BulkRequest
 from .bulk_result import BulkResult
 from .bundle import Bundle
 from .bundle_format import BundleFormat
+from .call_phases import CallPhases
+from .call_record import CallRecord
+from .call_record_list import CallRecordList
 from .catalogue import Catalogue
 from .catalogue_holder import CatalogueHolder
 from .catalogue_state import CatalogueState
@@ -160,6 +163,9 @@ __all__ = (
     "BulkResult",
     "Bundle",
     "BundleFormat",
+    "CallPhases",
+    "CallRecord",
+    "CallRecordList",
     "Catalogue",
     "CatalogueHolder",
     "CatalogueState",
