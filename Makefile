@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/package-lock.json web/vite.config.ts sdk/typescript/src openapi/openapi.json openapi/sidecar.json docs -maxdepth 9 -type f -not -path 'docs/adr/*' 2>/dev/null)
 
-.PHONY: demo build dist packages test chaos upgrade test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
+.PHONY: demo build dist packages test test-engines chaos upgrade test-fresh check fmt debug tools-test examples readme-test sdk sdk-check sdk-test sdk-typescript fuzz faas-cli-test web web-test instructions instructions-record bench sdk-tools fault-tools bench-tools
 
 ## demo: build, then show everything with one server and three sidecars on loopback
 demo: build
@@ -40,6 +40,13 @@ test: check tools-test fault-tools debug
 	$(MAKE) instructions
 	$(MAKE) sdk-check sdk-test fuzz faas-cli-test
 	$(MAKE) web-test
+
+## test-engines: functions that are images against a real container engine, which is started in a network of its own
+test-engines: debug
+	$(NEED) cc cargo python3 ip
+	$(NEED) dockerd runc iptables || echo 'tests against a container engine will be skipped' >&2
+	$(CARGO) test --workspace $(DASHBOARD) --lib --no-run
+	timeout 900 python3 tests/engines/run.py $(GATELESS) "$$($(CARGO) test --workspace $(DASHBOARD) --lib --no-run --message-format json 2>/dev/null | python3 tests/engines/binary.py)"
 
 ## chaos: SEEDS=20 seeds of faults from FROM=1 on, every scenario and the overload on a network of hosts; fails when a goal is missed (docs/faults.md)
 chaos: fault-tools

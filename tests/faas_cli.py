@@ -87,8 +87,8 @@ def deploys(cli, token):
     stack = cli.folder / "stack.yml"
     stack.write_text(STACK.replace("GATEWAY", cli.gateway))
     expect("202 Accepted", cli.run("deploy", "-f", "stack.yml"))
-    stack.write_text(stack.read_text().replace("acme/echo:1", "acme/unknown:1"))
-    expect("--images", cli.run("deploy", "-f", "stack.yml", fails=True))
+    stack.write_text(stack.read_text().replace("acme/echo:1", "ACME/unknown:1"))
+    expect("image", cli.run("deploy", "-f", "stack.yml", fails=True))
     cli.run("ready", "echo", "--attempts", "60", "--interval", "500ms")
     expect("echo", cli.run("list"))
     described = cli.run("describe", "echo")

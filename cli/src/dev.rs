@@ -22,11 +22,11 @@ use crate::login::Target;
 use crate::manifest::units::Millis;
 use crate::output::{Format, Output};
 use crate::project::ProjectArgs;
-use crate::run::IsolationArgs;
 use crate::run::args::tls::{self, CertificateArgs};
 use crate::run::parts::{
     self, Signals, object, server_ready, sidecar_ready, start_server, start_sidecar, url,
 };
+use crate::run::{EngineArgs, IsolationArgs};
 
 const USUAL_API: u16 = 7780;
 const USUAL_CALLS: u16 = 7700;
@@ -50,6 +50,8 @@ pub(crate) struct DevArgs {
     timeout: Millis,
     #[command(flatten)]
     certificates: CertificateArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     isolation: IsolationArgs,
 }
@@ -90,7 +92,7 @@ pub(crate) fn dev(args: &DevArgs, out: &mut Output) -> Result<(), Failure> {
                 data,
                 listen,
                 join,
-                isolation,
+                (isolation, args.engine.choice(Level::BestEffort)),
                 secure(tls::USUAL_CALLS),
             );
             start_sidecar(config).await

@@ -24,7 +24,7 @@ use self::report::toml_failure;
 pub(crate) use self::runtime::Runtime;
 pub(crate) use self::sections::Build;
 use self::sections::{
-    Access, Async, Hold, Limits, Liveness, Retries, Scaling, Secret, Wasm, written,
+    Access, Async, Container, Hold, Limits, Liveness, Retries, Scaling, Secret, Wasm, written,
 };
 use self::units::{Bytes, Millicores, Millis};
 use crate::failure::Failure;
@@ -80,6 +80,8 @@ settings!(process => manifest
         /// A WebAssembly component that exports wasi:http/incoming-handler, relative to function.toml;
         /// instead of command and bundle.
         pub(crate) component: Option<String>,
+        /// A container's image as `docker pull` takes it, run by the hosts' container engine; instead of command and bundle.
+        pub(crate) image: Option<String>,
         /// Left out of the bundle, as in .gitignore.
         #[serde(default)]
         pub(crate) ignore: Vec<String>,
@@ -105,6 +107,8 @@ settings!(process => manifest
         pub(crate) build: Build,
         /// What a component may do and use.
         wasm: Option<Wasm>,
+        /// How a container runs, and what it may use.
+        container: Option<Container>,
         /// What it asks of its callers.
         access: Option<Access>,
         /// Of one call; 0 switches a limit off.

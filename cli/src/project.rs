@@ -23,7 +23,7 @@ pub(crate) struct ProjectArgs {
     /// A function.toml, or the folder with one.
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Name of the function; with --bundle, --component or a COMMAND no function.toml is needed.
+    /// Name of the function; with --bundle, --component, --image or a COMMAND no function.toml is needed.
     #[arg(long)]
     name: Option<String>,
     /// Folder or executable file to run from, relative to here.
@@ -32,6 +32,9 @@ pub(crate) struct ProjectArgs {
     /// A wasi:http component to run, relative to here; a .wasm file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["bundle", "command"])]
     component: Option<PathBuf>,
+    /// A container's image to run, as `docker pull` takes it.
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["bundle", "component", "command"])]
+    image: Option<String>,
     /// Environment variable, also several times.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     env: Vec<(String, String)>,
@@ -76,7 +79,8 @@ impl ProjectArgs {
     pub(crate) fn load(&self) -> Result<Project, Failure> {
         let file = self.file();
         let given = self.component.as_ref().or(self.bundle.as_ref());
-        let from_flags = self.name.is_some() && (given.is_some() || !self.command.is_empty());
+        let runs = given.is_some() || self.image.is_some() || !self.command.is_empty();
+        let from_flags = self.name.is_some() && runs;
         let text = if from_flags && !file.exists() {
             String::new()
         } else {
@@ -85,6 +89,9 @@ impl ProjectArgs {
         let mut manifest = Manifest::parse_with(&text, &file.display().to_string(), &self.set)?;
         if !self.command.is_empty() {
             manifest.command = Some(Command(self.command.clone()));
+        }
+        if self.image.is_some() {
+            manifest.image.clone_from(&self.image);
         }
         manifest.extend_env(self.env.iter().cloned());
         let name = self.name.clone().or_else(|| manifest.name.clone());

@@ -17,8 +17,8 @@ use serde_json::json;
 use self::args::RecoverArgs;
 use self::args::tls::{Opened, USUAL_CALLS};
 pub(crate) use self::args::{
-    IsolationArgs, SecretsKeyCommand, ServerArgs, ServerCommand, SidecarArgs, SidecarCommand,
-    SidecarRun, UpArgs,
+    EngineArgs, IsolationArgs, SecretsKeyCommand, ServerArgs, ServerCommand, SidecarArgs,
+    SidecarCommand, SidecarRun, UpArgs,
 };
 use self::parts::{
     Signals, admin_token, announce, block_on, block_on_with, join, login_link, not_isolated,

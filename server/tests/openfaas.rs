@@ -150,12 +150,36 @@ async fn an_image_may_stand_for_a_component() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_in_no_table_is_run_as_it_is() {
+    let cli = Cli::login().await;
+    let deployment = json!({
+        "service": "other", "image": "acme/other:1", "envProcess": "cat", "readOnlyRootFilesystem": true,
+        "limits": {"cpu": "500m", "memory": "64Mi"},
+    });
+    let made = cli.ask("POST", "/system/functions", Some(deployment)).await;
+    assert_eq!(made.status, StatusCode::ACCEPTED, "{}", Cli::text(&made));
+    let uri = "/v1/namespaces/default/functions/other";
+    let spec = &cli.server.admin_call("GET", uri, None).await.body["spec"];
+    assert_eq!(spec["kind"], "container");
+    let container = &spec["container"];
+    assert_eq!(container["image"], "acme/other:1");
+    assert_eq!(container["read_only_root"], true);
+    assert_eq!(container["cpu_millicores"], 500);
+    assert_eq!(container["memory_bytes"], 64 << 20);
+    assert_eq!(spec["env"]["fprocess"], "cat");
+}
+
+#[tokio::test]
 async fn what_cannot_be_had_is_said_in_plain_words() {
     let cli = Cli::login().await;
-    let unknown = json!({"service": "x", "image": "acme/other:1"});
-    let refused = cli.ask("POST", "/system/functions", Some(unknown)).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    assert!(Cli::text(&refused).contains("--images"));
+    let none = json!({"service": "x", "image": "http://acme/other"});
+    let refused = cli.ask("POST", "/system/functions", Some(none)).await;
+    assert!(refused.status.is_client_error(), "{}", refused.status);
+    assert!(
+        Cli::text(&refused).contains("image"),
+        "{}",
+        Cli::text(&refused)
+    );
     let limited = json!({"service": "x", "image": "acme/echo:1", "limits": {"cpu": "little"}});
     let refused = cli.ask("POST", "/system/functions", Some(limited)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);

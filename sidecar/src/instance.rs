@@ -4,6 +4,7 @@
 //! many run, when one is replaced, and how long to wait after a crash is for the reconciler.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,11 @@ pub use crate::endpoint::target::Target;
 pub use registry::Drivers;
 use socket::Socket;
 
+#[cfg(feature = "containers")]
+pub mod container;
+pub mod engine;
 mod environment;
+mod exit;
 pub mod fake;
 pub mod folder;
 pub mod logs;
@@ -60,6 +65,16 @@ pub trait Driver: Send + Sync + 'static {
     /// `false` where that cannot be known. It may block: it reads about every thread of every process that is asked of.
     fn is_stopped(&self, _: &InstanceId) -> bool {
         false
+    }
+
+    /// Gets what a revision is started from ahead of its first start, in the background; `false`: it has to be asked again.
+    fn prepare(&self, _: &Arc<config::Revision>) -> bool {
+        true
+    }
+
+    /// The function whose instance has this address for itself; `None`: it is no instance's.
+    fn function_at(&self, _: IpAddr) -> Option<FunctionName> {
+        None
     }
 
     /// The function whose instance has this socket; `None`: it is no instance's, or nobody can tell. It may block.

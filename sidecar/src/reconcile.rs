@@ -83,6 +83,8 @@ pub struct Parts {
     pub capacity: u32,
     /// Whether it drains.
     pub draining: watch::Receiver<bool>,
+    /// How the container engine is, without which there is room for no container.
+    pub engine: watch::Receiver<instance::engine::State>,
     /// For functions here: the local listener.
     pub gateless_url: String,
     /// Ends the task.
@@ -148,6 +150,7 @@ pub async fn run(parts: Parts) {
                 reconciler.configure();
             }
             Ok(()) = reconciler.parts.draining.changed() => reconciler.drain(),
+            Ok(()) = reconciler.parts.engine.changed() => reconciler.drain(),
             () = tokio::time::sleep_until(clock::instant(deadline)) => reconciler.tick(),
         }
         reconciler.settle();

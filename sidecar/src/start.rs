@@ -1,6 +1,7 @@
 //! Starts a sidecar: binds, joins, loads, adopts, serves.
 
 mod components;
+mod containers;
 mod identity;
 mod isolation;
 mod listeners;
@@ -65,6 +66,8 @@ pub struct Config {
     pub management_relay: bool,
     /// Whether components of WASI 0.3 run, which the engine calls experimental.
     pub wasi_0_3: bool,
+    /// What runs functions that are images.
+    pub container_engine: crate::instance::engine::Choice,
     /// How far process functions are isolated; the data folder is hidden from them in any case.
     pub isolation: gateless_sandbox::Settings,
     /// Where callbacks and components' requests may go outside the cluster, and issuers of tokens be asked for their keys.
@@ -156,7 +159,8 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let (peers, peer_events, peer_service) = parts::join(&here, gates).await?;
     let gossip = peers.gossip_address();
     identity::watch(&metrics, &peers, &identity, &components, &config);
-    let control = parts::follow_server(&here, gossip, &components, &isolation).await?;
+    let ahead = (&components, &instances);
+    let control = parts::follow_server(&here, gossip, ahead, &isolation).await?;
     parts::use_catalogue(&control, &registry, &peers, &metrics);
     let later = parts::open_queue(&config, &node, &peers).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
@@ -187,7 +191,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     });
     parts::open_ways(&edge, &components, &callbacks, addresses.local);
     let stop_reconciling = CancellationToken::new();
-    let parts = reconcile::Parts {
+    tokio::spawn(reconcile::run(reconcile::Parts {
         registry,
         signals,
         catalogue: control.catalogue(),
@@ -200,11 +204,12 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         observer: host.observer,
         capacity: config.capacity,
         draining: host.draining.watch(),
+        engine: instances.containers.engine,
         gateless_url: format!("http://{}", addresses.local),
         stop: stop_reconciling.clone(),
-    };
-    tokio::spawn(reconcile::run(parts));
-    let (connections, stop_accepting) = listeners::serve(&config, &edge, bound, files);
+    }));
+    let doors = (instances.containers.doors, instances.drivers.clone());
+    let (connections, stop_accepting) = listeners::serve(&config, &edge, (bound, files), doors);
     let stop = Stop {
         edge,
         queue: later.queue,

@@ -127,6 +127,7 @@ async fn sidecar(
         trusted_proxies: TrustedProxies::default(),
         management_relay: true,
         wasi_0_3: false,
+        container_engine: gateless_sidecar::instance::engine::Choice::Off,
         isolation: gateless_sandbox::Settings::none(),
         egress: gateless_core::egress::Egress::default(),
         egress_ca: None,

@@ -8,7 +8,7 @@ use std::path::Path;
 use gateless_common::spec;
 use serde_json::{Map, Value, json};
 
-use super::{Command, Manifest, Wasm, put, readiness};
+use super::{Command, Container, Manifest, Wasm, put, readiness};
 use crate::failure::Failure;
 use crate::pack::{self, Artifact};
 
@@ -28,15 +28,43 @@ pub(crate) enum Runtime<'a> {
     },
     /// A component.
     Wasm(Option<&'a Wasm>),
+    /// A container.
+    Container {
+        /// As `docker pull` takes it.
+        image: &'a str,
+        settings: Option<&'a Container>,
+    },
 }
 
 impl<'a> Runtime<'a> {
     /// # Errors
-    /// When keys of both kinds are given.
+    /// When keys of two kinds are given.
     pub(super) fn of(manifest: &'a Manifest) -> Result<Self, Failure> {
         let settings = manifest.process_settings();
+        let of_processes = a_key_of_processes(manifest, &settings);
+        if let Some(image) = &manifest.image {
+            let foreign = of_processes
+                .or(manifest.component.is_some().then_some("component"))
+                .or(manifest.wasm.is_some().then_some("[wasm]"));
+            return match foreign {
+                None => Ok(Self::Container {
+                    image,
+                    settings: manifest.container.as_ref(),
+                }),
+                Some(key) => Err(Failure::usage(format!("a container has no {key}"))
+                    .cause("its image says what runs")
+                    .hint(
+                        "leave it out; what a container may use and how it runs is in [container]",
+                    )),
+            };
+        }
+        if manifest.container.is_some() {
+            return Err(Failure::usage("[container] is for images only").hint(
+                "name one with image = \"registry.example/name:tag\", or leave [container] out",
+            ));
+        }
         if manifest.component.is_some() {
-            return match a_key_of_processes(manifest, &settings) {
+            return match of_processes {
                 None => Ok(Self::Wasm(manifest.wasm.as_ref())),
                 Some(key) => Err(Failure::usage(format!("a component has no {key}"))
                     .cause("the sidecar runs it itself, for every call")
@@ -61,6 +89,8 @@ impl<'a> Runtime<'a> {
         match self {
             Self::Process { ignore, .. } => pack::pack(path, ignore),
             Self::Wasm(_) => pack::component(path),
+            Self::Container { .. } => Err(Failure::usage("a container has no bundle")
+                .hint("its image is what runs; leave --bundle and --component out")),
         }
     }
 
@@ -94,6 +124,14 @@ impl<'a> Runtime<'a> {
                     wasm["component"] = json!({"sha256": artifact.sha256, "size": artifact.size});
                 }
                 Ok(("wasm", wasm))
+            }
+            Self::Container { image, settings } => {
+                let mut container = json!(settings.cloned().unwrap_or_default());
+                container["image"] = json!(image);
+                if let Some(ready) = container["ready"].as_str() {
+                    container["ready"] = readiness(ready)?;
+                }
+                Ok(("container", container))
             }
         }
     }

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Command;
-use super::units::{Bytes, Millis};
+use super::units::{Bytes, Millicores, Millis};
 
 /// `[[secrets]]`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -213,5 +213,21 @@ settings!(wasm => section
     Wasm {
         /// Hosts it may call besides functions [default: none].
         allowed_hosts: Vec<String>,
+    }
+);
+
+settings!(container => section
+    /// `[container]`
+    Container {
+        /// Program, in place of the image's entry point.
+        command: Vec<String>,
+        /// Arguments, in place of the image's.
+        args: Vec<String>,
+        /// Whom it runs as, "USER" or "USER:GROUP" [default: whom the image says].
+        user: String,
+        /// Folders in memory that it may write to, for example "/tmp".
+        tmpfs: Vec<String>,
+        /// "answer": a request is answered, whatever the status; a path that answers 2xx or 3xx; or "tcp": the port accepts connections.
+        ready: String,
     }
 );

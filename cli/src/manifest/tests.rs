@@ -106,6 +106,43 @@ allowed_hosts = ["example.com"]
 }
 
 #[test]
+fn an_image_is_run_by_a_container_engine_and_has_nothing_of_a_process() {
+    check(
+        r#"
+image = "registry.example/acme/resize:1"
+[container]
+port = 9000
+args = ["-v"]
+user = "1000"
+memory = "64MiB"
+cpu = 0.5
+read_only_root = true
+tmpfs = ["/tmp"]
+ready = "/healthz"
+start_timeout = "10s"
+"#,
+        &json!({"labels": {}, "spec": {
+            "kind": "container", "env": {}, "secrets": [],
+            "container": {
+                "image": "registry.example/acme/resize:1", "port": 9_000, "args": ["-v"], "user": "1000",
+                "memory_bytes": 67_108_864, "cpu_millicores": 500, "read_only_root": true, "tmpfs": ["/tmp"],
+                "ready": {"kind": "http", "path": "/healthz"}, "start_timeout_ms": 10_000,
+            },
+        }}),
+    );
+    for (text, key) in [
+        ("image = \"a\"\ncommand = [\"x\"]", "command"),
+        ("image = \"a\"\nmemory = \"64MiB\"", "memory"),
+        ("image = \"a\"\ncomponent = \"f.wasm\"", "component"),
+        ("command = [\"x\"]\n[container]\nport = 9000", "[container]"),
+    ] {
+        let manifest = Manifest::parse(text, "f").unwrap();
+        let failure = manifest.to_request(None).unwrap_err().to_string();
+        assert!(failure.contains(key), "{failure}");
+    }
+}
+
+#[test]
 fn a_text_command_is_run_by_the_shell() {
     let manifest = Manifest::parse("command = \"exec serve $PORT\"", "f").unwrap();
     assert_eq!(

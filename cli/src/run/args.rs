@@ -4,8 +4,8 @@
 
 mod connections;
 mod identity;
-mod secrets_key;
 mod record;
+mod secrets_key;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,12 +18,13 @@ use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
 use gateless_server::{IdentitySettings, SecretsKeySource};
 use gateless_sidecar::Join;
+use gateless_sidecar::instance::engine::Choice;
 
 use self::connections::ConnectionArgs;
 use self::identity::IdentityArgs;
+use self::record::RecordArgs;
 use self::secrets_key::SecretsKeyArgs;
 pub(crate) use self::secrets_key::SecretsKeyCommand;
-use self::record::RecordArgs;
 use self::tls::{Opened, TlsArgs};
 use crate::args::{Nothing, Scoped};
 use crate::commands::catalogue::RestoreArgs;
@@ -317,6 +318,8 @@ pub(super) struct HostArgs {
     #[arg(long = "wasi-0-3", env = "GATELESS_WASI_0_3")]
     wasi_0_3: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     isolation: IsolationArgs,
     #[command(flatten)]
     record: RecordArgs,
@@ -336,6 +339,26 @@ pub(super) struct HostArgs {
     /// Leave instances running on SIGTERM and SIGINT; the next start adopts them.
     #[arg(long, env = "GATELESS_KEEP_INSTANCES")]
     pub(super) keep_instances: bool,
+}
+
+/// What runs functions that are images.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Container engine that runs functions of images, by Docker's API: none, auto (the first usual socket that is there) or
+    /// unix:///SOCKET (docs/security.md) [default: none; of up and dev auto].
+    #[arg(long, env = "GATELESS_CONTAINER_ENGINE", value_name = "ENGINE")]
+    container_engine: Option<Choice>,
+}
+
+impl EngineArgs {
+    /// What is used where nothing is said: where one person tries things an engine that is there, else none, as its socket is root's.
+    pub(crate) fn choice(&self, usual: Level) -> Choice {
+        let by_itself = match usual {
+            Level::BestEffort => Choice::Auto,
+            _ => Choice::Off,
+        };
+        self.container_engine.clone().unwrap_or(by_itself)
+    }
 }
 
 /// How far process functions are kept apart from their host and from each other.
@@ -428,6 +451,7 @@ impl HostArgs {
             capacity: self.capacity,
             management_relay: !self.no_management_relay,
             wasi_0_3: self.wasi_0_3,
+            container_engine: self.engine.choice(usual),
             isolation: self.isolation.settings(usual),
             egress: self.egress()?,
             egress_ca: self.egress_ca.clone(),

@@ -12,6 +12,7 @@ use gateless_core::record::pick::Settings;
 use gateless_core::trusted::TrustedProxies;
 use gateless_sandbox::Level;
 use gateless_server::AdminToken;
+use gateless_sidecar::instance::engine::Choice;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -97,7 +98,7 @@ pub(crate) fn loopback_sidecar(
     data: &Path,
     listen: SocketAddr,
     identity: gateless_sidecar::Join,
-    isolation: gateless_sandbox::Settings,
+    (isolation, container_engine): (gateless_sandbox::Settings, Choice),
     tls: Option<gateless_tls::Options>,
 ) -> gateless_sidecar::Config {
     gateless_sidecar::Config {
@@ -123,6 +124,7 @@ pub(crate) fn loopback_sidecar(
         management_relay: true,
         wasi_0_3: cfg!(feature = "wasm"),
         isolation,
+        container_engine,
         egress: Egress::default(),
         egress_ca: None,
         connections: gateless_listen::Options::default(),

@@ -35,6 +35,22 @@ macro_rules! settings {
         /// CPU that all processes of an instance may use together, in every tenth of a second anew; a limit, no reservation.
         cpu_millicores / cpu: Option<u32>, millicores_or_none = None, 10..=1_000_000;
     } } };
+    (container => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* container {
+        /// Where the program in the image listens; it is told by `$PORT`, too.
+        port / port: u32, count = 8_080, 1..=65_535;
+        /// From the start of the container to ready; getting the image does not count.
+        start_timeout_ms / start_timeout: u64, millis = 60_000, 1..=$crate::spec::HOUR_MS;
+        /// From SIGTERM to SIGKILL.
+        stop_grace_ms / stop_grace: u64, millis = 30_000, 0..=$crate::spec::HOUR_MS;
+        /// Resident memory of the whole container; one that needs more is killed, and its exit says so.
+        memory_bytes / memory: Option<u64>, bytes_or_none = None, 6 << 20..=1 << 44;
+        /// CPU that all of the container may use together; a limit, no reservation.
+        cpu_millicores / cpu: Option<u32>, millicores_or_none = None, 10..=1_000_000;
+        /// Processes and threads in the container at once.
+        max_processes / max_processes: u32, count = 1_024, 1..=1_000_000;
+        /// Whether the image's files cannot be written; what is under `tmpfs` can.
+        read_only_root / read_only_root: bool, flag = false, ..;
+    } } };
     (wasm => $emit:ident $($arguments:tt)*) => { $emit! { $($arguments)* wasm {
         /// Requests follow one another in one instance, which is faster; otherwise each has a fresh one.
         reuse / reuse: bool, flag = false, ..;

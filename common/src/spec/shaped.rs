@@ -40,8 +40,8 @@ pub(super) static TOP: [Field; 5] = [
         "",
         "kind",
         "",
-        Unit::Choice(&["process", "wasm"]),
-        "How instances are run. `function.toml` says it by naming a `component` or not.",
+        Unit::Choice(&["process", "wasm", "container"]),
+        "How instances are run. `function.toml` says it by naming a `component`, an `image`, or neither.",
     ),
     or(
         Value::Text("http1"),
@@ -143,6 +143,70 @@ pub(super) static WASM: [Field; 2] = [
             "allowed_hosts",
             Unit::List,
             "Outside hosts it may call: `HOST`, `HOST:PORT`, `*.DOMAIN`. Other functions need no entry.",
+        ),
+    ),
+];
+
+/// Fields of `container`.
+pub(super) static CONTAINER: [Field; 6] = [
+    bounded(
+        "at most 512 characters",
+        field(
+            "container",
+            "image",
+            "image",
+            Unit::Text,
+            "The image, as `docker pull` takes it: `registry.example/name:tag`, or with a digest (`@sha256:...`), which never changes.",
+        ),
+    ),
+    bounded(
+        "at most 256 parts of 32 KiB",
+        field(
+            "container",
+            "command",
+            "command",
+            Unit::List,
+            "The program, in place of the image's entry point.",
+        ),
+    ),
+    bounded(
+        "at most 256 parts of 32 KiB",
+        field(
+            "container",
+            "args",
+            "args",
+            Unit::List,
+            "Its arguments, in place of the image's.",
+        ),
+    ),
+    bounded(
+        "at most 128 characters",
+        field(
+            "container",
+            "user",
+            "user",
+            Unit::Text,
+            "Whom it runs as, `USER` or `USER:GROUP`, by name or number. Left out: whom the image says.",
+        ),
+    ),
+    bounded(
+        "at most 16",
+        field(
+            "container",
+            "tmpfs",
+            "tmpfs",
+            Unit::List,
+            "Folders in memory that it may write to, as absolute paths.",
+        ),
+    ),
+    or(
+        Value::Text("answer"),
+        field(
+            "container",
+            "ready",
+            "ready",
+            Unit::Object,
+            "When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).",
         ),
     ),
 ];

@@ -22,12 +22,14 @@ type Kind string
 const (
 	KIND_PROCESS Kind = "process"
 	KIND_WASM Kind = "wasm"
+	KIND_CONTAINER Kind = "container"
 )
 
 // All allowed values of Kind enum
 var AllowedKindEnumValues = []Kind{
 	"process",
 	"wasm",
+	"container",
 }
 
 func (v *Kind) UnmarshalJSON(src []byte) error {

@@ -24,11 +24,13 @@ type Spec struct {
 	Access *Access `json:"access,omitempty"`
 	// How queued (asynchronous) calls are delivered.
 	Async *AsyncPolicy `json:"async,omitempty"`
+	// For kind `container`.
+	Container *Container `json:"container,omitempty"`
 	// Environment variables. Bound: at most 256, of 32 KiB.
 	Env *map[string]string `json:"env,omitempty"`
 	// Bounds on calls held while no instance is ready.
 	Hold *Hold `json:"hold,omitempty"`
-	// How instances are run. `function.toml` says it by naming a `component` or not.
+	// How instances are run. `function.toml` says it by naming a `component`, an `image`, or neither.
 	Kind Kind `json:"kind"`
 	// Bounds on one call.
 	Limits *Limits `json:"limits,omitempty"`
@@ -133,6 +135,38 @@ func (o *Spec) HasAsync() bool {
 // SetAsync gets a reference to the given AsyncPolicy and assigns it to the Async field.
 func (o *Spec) SetAsync(v AsyncPolicy) {
 	o.Async = &v
+}
+
+// GetContainer returns the Container field value if set, zero value otherwise.
+func (o *Spec) GetContainer() Container {
+	if o == nil || IsNil(o.Container) {
+		var ret Container
+		return ret
+	}
+	return *o.Container
+}
+
+// GetContainerOk returns a tuple with the Container field value if set, nil otherwise
+// and a boolean to check if the value has been set.
+func (o *Spec) GetContainerOk() (*Container, bool) {
+	if o == nil || IsNil(o.Container) {
+		return nil, false
+	}
+	return o.Container, true
+}
+
+// HasContainer returns a boolean if a field has been set.
+func (o *Spec) HasContainer() bool {
+	if o != nil && !IsNil(o.Container) {
+		return true
+	}
+
+	return false
+}
+
+// SetContainer gets a reference to the given Container and assigns it to the Container field.
+func (o *Spec) SetContainer(v Container) {
+	o.Container = &v
 }
 
 // GetEnv returns the Env field value if set, zero value otherwise.
@@ -527,6 +561,9 @@ func (o Spec) ToMap() (map[string]interface{}, error) {
 	if !IsNil(o.Async) {
 		toSerialize["async"] = o.Async
 	}
+	if !IsNil(o.Container) {
+		toSerialize["container"] = o.Container
+	}
 	if !IsNil(o.Env) {
 		toSerialize["env"] = o.Env
 	}
@@ -606,6 +643,7 @@ func (o *Spec) UnmarshalJSON(data []byte) (err error) {
 	if err = json.Unmarshal(data, &additionalProperties); err == nil {
 		delete(additionalProperties, "access")
 		delete(additionalProperties, "async")
+		delete(additionalProperties, "container")
 		delete(additionalProperties, "env")
 		delete(additionalProperties, "hold")
 		delete(additionalProperties, "kind")

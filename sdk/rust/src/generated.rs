@@ -791,6 +791,53 @@ of `Isolated`: `sandboxed`, `parts_missing`, `switched_off`, `not_told`.*/
             Default::default()
         }
     }
+    ///A container that serves HTTP, run by the host's container engine.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Container {
+        ///Its arguments, in place of the image's. Bound: at most 256 parts of 32 KiB.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub args: ::std::vec::Vec<::std::string::String>,
+        ///The program, in place of the image's entry point. Bound: at most 256 parts of 32 KiB.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub command: ::std::vec::Vec<::std::string::String>,
+        ///CPU that all of the container may use together; a limit, no reservation.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cpu_millicores: ::std::option::Option<i32>,
+        ///The image, as `docker pull` takes it: `registry.example/name:tag`, or with a digest (`@sha256:...`), which never changes. Bound: at most 512 characters.
+        pub image: ::std::string::String,
+        ///Processes and threads in the container at once.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 1024>")]
+        pub max_processes: ::std::num::NonZeroU32,
+        ///Resident memory of the whole container; one that needs more is killed, and its exit says so.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub memory_bytes: ::std::option::Option<i64>,
+        ///Where the program in the image listens; it is told by `$PORT`, too.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU32, 8080>")]
+        pub port: ::std::num::NonZeroU32,
+        ///Whether the image's files cannot be written; what is under `tmpfs` can.
+        #[serde(default)]
+        pub read_only_root: bool,
+        ///When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ready: ::std::option::Option<Readiness>,
+        ///From the start of the container to ready; getting the image does not count.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 60000>")]
+        pub start_timeout_ms: ::std::num::NonZeroU64,
+        ///From SIGTERM to SIGKILL.
+        #[serde(default = "defaults::default_u64::<i64, 30000>")]
+        pub stop_grace_ms: i64,
+        ///Folders in memory that it may write to, as absolute paths. Bound: at most 16.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub tmpfs: ::std::vec::Vec<::std::string::String>,
+        ///Whom it runs as, `USER` or `USER:GROUP`, by name or number. Left out: whom the image says. Bound: at most 128 characters.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub user: ::std::option::Option<::std::string::String>,
+    }
+    impl Container {
+        pub fn builder() -> builder::Container {
+            Default::default()
+        }
+    }
     ///Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Cors {
@@ -1579,12 +1626,15 @@ more with time.*/
         Process,
         #[serde(rename = "wasm")]
         Wasm,
+        #[serde(rename = "container")]
+        Container,
     }
     impl ::std::fmt::Display for Kind {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             match *self {
                 Self::Process => f.write_str("process"),
                 Self::Wasm => f.write_str("wasm"),
+                Self::Container => f.write_str("container"),
             }
         }
     }
@@ -1596,6 +1646,7 @@ more with time.*/
             match value {
                 "process" => Ok(Self::Process),
                 "wasm" => Ok(Self::Wasm),
+                "container" => Ok(Self::Container),
                 _ => Err("invalid value".into()),
             }
         }
@@ -2977,6 +3028,9 @@ through it go on.*/
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub async_: ::std::option::Option<AsyncPolicy>,
+        ///For kind `container`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub container: ::std::option::Option<Container>,
         ///Environment variables. Bound: at most 256, of 32 KiB.
         #[serde(
             default,
@@ -2989,7 +3043,7 @@ through it go on.*/
         ///Bounds on calls held while no instance is ready.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold: ::std::option::Option<Hold>,
-        ///How instances are run. `function.toml` says it by naming a `component` or not.
+        ///How instances are run. `function.toml` says it by naming a `component`, an `image`, or neither.
         pub kind: Kind,
         ///Bounds on one call.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -6716,6 +6770,279 @@ shows the condition `FunctionMissing`.*/
                     reason: Ok(value.reason),
                     status: Ok(value.status),
                     type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Container {
+            args: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            command: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            cpu_millicores: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            image: ::std::result::Result<::std::string::String, ::std::string::String>,
+            max_processes: ::std::result::Result<
+                ::std::num::NonZeroU32,
+                ::std::string::String,
+            >,
+            memory_bytes: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            port: ::std::result::Result<::std::num::NonZeroU32, ::std::string::String>,
+            read_only_root: ::std::result::Result<bool, ::std::string::String>,
+            ready: ::std::result::Result<
+                ::std::option::Option<super::Readiness>,
+                ::std::string::String,
+            >,
+            start_timeout_ms: ::std::result::Result<
+                ::std::num::NonZeroU64,
+                ::std::string::String,
+            >,
+            stop_grace_ms: ::std::result::Result<i64, ::std::string::String>,
+            tmpfs: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            user: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Container {
+            fn default() -> Self {
+                Self {
+                    args: Ok(Default::default()),
+                    command: Ok(Default::default()),
+                    cpu_millicores: Ok(Default::default()),
+                    image: Err("no value supplied for image".to_string()),
+                    max_processes: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 1024>(),
+                    ),
+                    memory_bytes: Ok(Default::default()),
+                    port: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU32, 8080>(),
+                    ),
+                    read_only_root: Ok(Default::default()),
+                    ready: Ok(Default::default()),
+                    start_timeout_ms: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 60000>(),
+                    ),
+                    stop_grace_ms: Ok(super::defaults::default_u64::<i64, 30000>()),
+                    tmpfs: Ok(Default::default()),
+                    user: Ok(Default::default()),
+                }
+            }
+        }
+        impl Container {
+            pub fn args<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.args = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for args: {e}")
+                    });
+                self
+            }
+            pub fn command<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.command = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for command: {e}")
+                    });
+                self
+            }
+            pub fn cpu_millicores<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cpu_millicores = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cpu_millicores: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn image<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.image = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for image: {e}")
+                    });
+                self
+            }
+            pub fn max_processes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_processes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for max_processes: {e}")
+                    });
+                self
+            }
+            pub fn memory_bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.memory_bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for memory_bytes: {e}")
+                    });
+                self
+            }
+            pub fn port<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.port = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for port: {e}")
+                    });
+                self
+            }
+            pub fn read_only_root<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.read_only_root = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for read_only_root: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn ready<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Readiness>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ready = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ready: {e}")
+                    });
+                self
+            }
+            pub fn start_timeout_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.start_timeout_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for start_timeout_ms: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn stop_grace_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.stop_grace_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for stop_grace_ms: {e}")
+                    });
+                self
+            }
+            pub fn tmpfs<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tmpfs = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tmpfs: {e}")
+                    });
+                self
+            }
+            pub fn user<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Container> for super::Container {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Container,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    args: value.args?,
+                    command: value.command?,
+                    cpu_millicores: value.cpu_millicores?,
+                    image: value.image?,
+                    max_processes: value.max_processes?,
+                    memory_bytes: value.memory_bytes?,
+                    port: value.port?,
+                    read_only_root: value.read_only_root?,
+                    ready: value.ready?,
+                    start_timeout_ms: value.start_timeout_ms?,
+                    stop_grace_ms: value.stop_grace_ms?,
+                    tmpfs: value.tmpfs?,
+                    user: value.user?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Container> for Container {
+            fn from(value: super::Container) -> Self {
+                Self {
+                    args: Ok(value.args),
+                    command: Ok(value.command),
+                    cpu_millicores: Ok(value.cpu_millicores),
+                    image: Ok(value.image),
+                    max_processes: Ok(value.max_processes),
+                    memory_bytes: Ok(value.memory_bytes),
+                    port: Ok(value.port),
+                    read_only_root: Ok(value.read_only_root),
+                    ready: Ok(value.ready),
+                    start_timeout_ms: Ok(value.start_timeout_ms),
+                    stop_grace_ms: Ok(value.stop_grace_ms),
+                    tmpfs: Ok(value.tmpfs),
+                    user: Ok(value.user),
                 }
             }
         }
@@ -15079,6 +15406,10 @@ shows the condition `FunctionMissing`.*/
                 ::std::option::Option<super::AsyncPolicy>,
                 ::std::string::String,
             >,
+            container: ::std::result::Result<
+                ::std::option::Option<super::Container>,
+                ::std::string::String,
+            >,
             env: ::std::result::Result<
                 ::std::collections::HashMap<
                     ::std::string::String,
@@ -15133,6 +15464,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     access: Ok(Default::default()),
                     async_: Ok(Default::default()),
+                    container: Ok(Default::default()),
                     env: Ok(Default::default()),
                     hold: Ok(Default::default()),
                     kind: Err("no value supplied for kind".to_string()),
@@ -15170,6 +15502,18 @@ shows the condition `FunctionMissing`.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for async_: {e}")
+                    });
+                self
+            }
+            pub fn container<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Container>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.container = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for container: {e}")
                     });
                 self
             }
@@ -15331,6 +15675,7 @@ shows the condition `FunctionMissing`.*/
                 Ok(Self {
                     access: value.access?,
                     async_: value.async_?,
+                    container: value.container?,
                     env: value.env?,
                     hold: value.hold?,
                     kind: value.kind?,
@@ -15351,6 +15696,7 @@ shows the condition `FunctionMissing`.*/
                 Self {
                     access: Ok(value.access),
                     async_: Ok(value.async_),
+                    container: Ok(value.container),
                     env: Ok(value.env),
                     hold: Ok(value.hold),
                     kind: Ok(value.kind),

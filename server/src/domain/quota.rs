@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::function::Function;
-use super::spec::Spec;
+use super::spec::{Runtime, Spec};
 use super::{FieldError, rollout};
 
 /// The largest bound a quota may have.
@@ -91,11 +91,15 @@ impl Demand {
             0 => None,
             most => Some(u64::from(most)),
         };
-        let (memory, cpu) = match (&spec.process, &spec.wasm) {
-            (Some(process), _) => (process.memory_bytes, process.cpu_millicores.map(u64::from)),
-            (None, Some(wasm)) => (Some(wasm.memory_bytes), None),
-            (None, None) => (None, None),
+        let (memory, cpu) = match spec.runtime() {
+            Some(Runtime::Process(process)) => (process.memory_bytes, process.cpu_millicores),
+            Some(Runtime::Wasm(wasm)) => (Some(wasm.memory_bytes), None),
+            Some(Runtime::Container(container)) => {
+                (container.memory_bytes, container.cpu_millicores)
+            }
+            None => (None, None),
         };
+        let cpu = cpu.map(u64::from);
         let all =
             |each: Option<u64>| instances.and_then(|n| each.map(|each| n.saturating_mul(each)));
         Self {
@@ -164,19 +168,22 @@ impl Quota {
             return missing;
         }
         if self.memory_bytes.is_some() && demand.memory_bytes.is_none() {
+            let pointer = match spec.container {
+                Some(_) => "/spec/container/memory_bytes",
+                None => "/spec/process/memory_bytes",
+            };
             let detail = "must be set: this namespace has a quota of memory";
-            missing.push(FieldError::new("/spec/process/memory_bytes", detail));
+            missing.push(FieldError::new(pointer, detail));
         }
         if self.cpu_millicores.is_some() && demand.cpu_millicores.is_none() {
-            let (pointer, detail) = match spec.wasm {
-                Some(_) => (
+            let set = "must be set: this namespace has a quota of CPU";
+            let (pointer, detail) = match spec.runtime() {
+                Some(Runtime::Wasm(_)) => (
                     "/spec/kind",
-                    "must be a process: this namespace has a quota of CPU, and a component's has no bound",
+                    "must be no component: this namespace has a quota of CPU, and a component's has no bound",
                 ),
-                None => (
-                    "/spec/process/cpu_millicores",
-                    "must be set: this namespace has a quota of CPU",
-                ),
+                Some(Runtime::Container(_)) => ("/spec/container/cpu_millicores", set),
+                Some(Runtime::Process(_)) | None => ("/spec/process/cpu_millicores", set),
             };
             missing.push(FieldError::new(pointer, detail));
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::settings::{
-    Access, AsyncPolicy, Hold, Limits, Liveness, Process, Retries, Scaling, Wasm,
+    Access, AsyncPolicy, Container, Hold, Limits, Liveness, Process, Retries, Scaling, Wasm,
 };
 
 /// A function's spec. Every change of it makes a new revision.
@@ -31,6 +31,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub wasm: Option<Wasm>,
+    /// For kind `container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub container: Option<Container>,
     /// Environment variables; at most 256.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -74,6 +78,8 @@ pub enum Kind {
     Process,
     /// A `wasi:http` component, run inside the sidecar.
     Wasm,
+    /// A container that serves HTTP, run by the host's container engine.
+    Container,
 }
 
 /// How a valid spec runs instances: the one runtime object that its kind names.
@@ -83,6 +89,8 @@ pub enum Runtime<'a> {
     Process(&'a Process),
     /// Of [`Kind::Wasm`].
     Wasm(&'a Wasm),
+    /// Of [`Kind::Container`].
+    Container(&'a Container),
 }
 
 /// An uploaded artifact and how it is packed.
@@ -278,9 +286,10 @@ impl Spec {
 
     /// How it runs instances; `None` while it is not valid, so that kind and objects may disagree.
     pub fn runtime(&self) -> Option<Runtime<'_>> {
-        match (self.kind, &self.process, &self.wasm) {
-            (Kind::Process, Some(process), None) => Some(Runtime::Process(process)),
-            (Kind::Wasm, None, Some(wasm)) => Some(Runtime::Wasm(wasm)),
+        match (self.kind, &self.process, &self.wasm, &self.container) {
+            (Kind::Process, Some(process), None, None) => Some(Runtime::Process(process)),
+            (Kind::Wasm, None, Some(wasm), None) => Some(Runtime::Wasm(wasm)),
+            (Kind::Container, None, None, Some(one)) => Some(Runtime::Container(one)),
             _ => None,
         }
     }
@@ -290,6 +299,7 @@ impl Spec {
         match self.runtime()? {
             Runtime::Process(process) => process.bundle.as_ref().map(|b| b.sha256.as_str()),
             Runtime::Wasm(wasm) => Some(&wasm.component.sha256),
+            Runtime::Container(_) => None,
         }
     }
 
@@ -319,7 +329,8 @@ impl Spec {
     pub fn settings(&self) -> impl Iterator<Item = (&'static Field, Value)> {
         let process = self.process.iter().flat_map(Process::settings);
         let wasm = self.wasm.iter().flat_map(Wasm::settings);
-        let runtime = process.chain(wasm);
+        let container = self.container.iter().flat_map(Container::settings);
+        let runtime = process.chain(wasm).chain(container);
         let calls = self.access.settings().chain(self.limits.settings());
         let calls = calls.chain(self.hold.settings());
         let calls = calls.chain(self.retries.settings());

@@ -8,10 +8,13 @@ use std::fmt::Display;
 
 use super::FieldError;
 use super::document::pointer_segment;
-use super::spec::{AsyncPolicy, Kind, Liveness, Process, ReadinessKind, Runtime, SecretRef, Spec};
+use super::spec::{
+    AsyncPolicy, Kind, Liveness, Process, Readiness, ReadinessKind, Runtime, SecretRef, Spec,
+};
 use gateless_common::name;
 
 mod access;
+mod container;
 mod scaling;
 mod wasm;
 
@@ -30,6 +33,9 @@ const MAX_ENV: usize = 256;
 const MAX_ENV_VALUE_BYTES: usize = 32 * 1024;
 const MAX_SECRETS: usize = 64;
 const MAX_LABELS: usize = 64;
+/// Parts of a command or of arguments.
+const MAX_WORDS: usize = 256;
+const MAX_WORD_BYTES: usize = 32 * 1024;
 
 /// The faults found so far.
 #[derive(Debug, Default)]
@@ -71,14 +77,8 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     match (spec.runtime(), spec.kind) {
         (Some(Runtime::Process(process)), _) => check_process(&mut faults, process),
         (Some(Runtime::Wasm(wasm)), _) => wasm::check(&mut faults, wasm, spec.protocol),
-        (None, Kind::Process) if spec.process.is_none() => {
-            faults.add("/spec/process", "is required for kind \"process\"");
-        }
-        (None, Kind::Process) => faults.add("/spec/wasm", "is for kind \"wasm\" only"),
-        (None, Kind::Wasm) if spec.wasm.is_none() => {
-            faults.add("/spec/wasm", "is required for kind \"wasm\"");
-        }
-        (None, Kind::Wasm) => faults.add("/spec/process", "is for kind \"process\" only"),
+        (Some(Runtime::Container(container)), _) => container::check(&mut faults, container),
+        (None, kind) => check_kind(&mut faults, spec, kind),
     }
     check_env(&mut faults, &spec.env);
     check_secrets(&mut faults, &spec.secrets, &spec.env);
@@ -87,7 +87,7 @@ pub fn apply(spec: &Spec, labels: &BTreeMap<String, String>) -> Result<(), super
     }
     access::check(&mut faults, &spec.access, spec.visibility);
     if spec.kind == Kind::Wasm && spec.liveness != Liveness::default() {
-        let why = "is for kind \"process\" only: a component cannot hang alone";
+        let why = "is for what has a process of its own: a component cannot hang alone";
         faults.add("/spec/liveness", why);
     }
     if let Some(path) = &spec.liveness.path {
@@ -137,14 +137,33 @@ fn check_process(faults: &mut Faults, process: &Process) {
             faults.add(pointer, "must be absolute when there is no bundle");
         }
     }
-    match (process.ready.kind, &process.ready.path) {
+    check_ready(faults, "/spec/process/ready/path", &process.ready);
+}
+
+/// One runtime object is there, and it is the kind's.
+fn check_kind(faults: &mut Faults, spec: &Spec, kind: Kind) {
+    let objects = [
+        (Kind::Process, "process", spec.process.is_some()),
+        (Kind::Wasm, "wasm", spec.wasm.is_some()),
+        (Kind::Container, "container", spec.container.is_some()),
+    ];
+    for (of, name, given) in objects {
+        let pointer = format!("/spec/{name}");
+        match (of == kind, given) {
+            (true, false) => faults.add(pointer, format_args!("is required for kind {name:?}")),
+            (false, true) => faults.add(pointer, format_args!("is for kind {name:?} only")),
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+fn check_ready(faults: &mut Faults, pointer: &str, ready: &Readiness) {
+    match (ready.kind, &ready.path) {
         (ReadinessKind::Answer | ReadinessKind::Tcp, Some(_)) => {
-            faults.add("/spec/process/ready/path", "is only for kind \"http\"");
+            faults.add(pointer, "is only for kind \"http\"");
         }
-        (ReadinessKind::Http, None) => {
-            faults.add("/spec/process/ready/path", "is required for kind \"http\"");
-        }
-        (ReadinessKind::Http, Some(path)) => check_path(faults, "/spec/process/ready/path", path),
+        (ReadinessKind::Http, None) => faults.add(pointer, "is required for kind \"http\""),
+        (ReadinessKind::Http, Some(path)) => check_path(faults, pointer, path),
         (ReadinessKind::Answer | ReadinessKind::Tcp, None) => {}
     }
 }
@@ -179,20 +198,31 @@ fn check_artifact(faults: &mut Faults, pointer: &str, sha256: &str, size: u64) {
 
 fn check_command(faults: &mut Faults, command: &[String]) {
     let pointer = "/spec/process/command";
-    if command.is_empty() || command.len() > 256 {
+    if command.is_empty() {
         faults.add(pointer, "must have 1 to 256 parts, the program first");
     }
+    check_words(faults, pointer, command);
+    check_program(faults, pointer, command);
+}
+
+fn check_program(faults: &mut Faults, pointer: &str, command: &[String]) {
     if command
         .first()
         .is_some_and(|program| program.trim().is_empty())
     {
         faults.add(format!("{pointer}/0"), "must name a program");
     }
-    for (index, part) in command.iter().enumerate() {
-        if part.contains('\0') || part.len() > 32 * 1024 {
+}
+
+fn check_words(faults: &mut Faults, pointer: &str, words: &[String]) {
+    if words.len() > MAX_WORDS {
+        faults.add(pointer, format_args!("must have at most {MAX_WORDS} parts"));
+    }
+    for (index, part) in words.iter().enumerate() {
+        if part.contains('\0') || part.len() > MAX_WORD_BYTES {
             faults.add(
                 format!("{pointer}/{index}"),
-                "must have at most 32768 bytes and no NUL",
+                format_args!("must have at most {MAX_WORD_BYTES} bytes and no NUL"),
             );
         }
     }

@@ -156,6 +156,7 @@ fn schema_of(section: &str) -> &'static str {
         "" => "Spec",
         "process" => "Process",
         "wasm" => "Wasm",
+        "container" => "Container",
         "access" => "Access",
         "limits" => "Limits",
         "hold" => "Hold",

@@ -42,9 +42,17 @@ pub fn apply(
     image: &Image,
     artifact: Option<&str>,
 ) -> Result<Apply, Refused> {
-    without_equal(deployment)?;
+    without_equal(deployment, image)?;
     let mut spec = runtime(image, artifact.unwrap_or_default())?;
     spec.env = deployment.env_vars.clone().unwrap_or_default();
+    if let Some(container) = &mut spec.container {
+        container.read_only_root = deployment.read_only_root_filesystem;
+        if !deployment.env_process.is_empty() {
+            // What the image's watchdog starts, and for the classic one the way it is told.
+            let process = deployment.env_process.clone();
+            spec.env.insert("fprocess".to_owned(), process);
+        }
+    }
     let secrets = deployment.secrets.iter().flatten();
     spec.secrets = secrets
         .map(|name| SecretRef {
@@ -72,8 +80,9 @@ pub fn apply(
     Ok(Apply { spec, labels: kept })
 }
 
-fn without_equal(deployment: &Deployment) -> Result<(), Refused> {
-    if !deployment.env_process.is_empty() {
+fn without_equal(deployment: &Deployment, image: &Image) -> Result<(), Refused> {
+    let is_container = matches!(image, Image::Container(_));
+    if !is_container && !deployment.env_process.is_empty() {
         return refuse(
             "envProcess",
             "nothing forks a process for each call here; the image's entry in the server's table says what serves HTTP",
@@ -85,7 +94,7 @@ fn without_equal(deployment: &Deployment) -> Result<(), Refused> {
             "functions are placed by room and demand only; leave them out",
         );
     }
-    if deployment.read_only_root_filesystem {
+    if !is_container && deployment.read_only_root_filesystem {
         return refuse(
             "readOnlyRootFilesystem",
             "a process has the host's file system and a component has none; leave it out",
@@ -106,6 +115,9 @@ fn runtime(image: &Image, artifact: &str) -> Result<Spec, Refused> {
     let document = match image {
         Image::Component(_) => {
             json!({"kind": "wasm", "wasm": {"component": {"sha256": artifact}}})
+        }
+        Image::Container(image) => {
+            json!({"kind": "container", "container": {"image": image}})
         }
         Image::Process {
             bundle: None,
@@ -137,23 +149,31 @@ fn limit_memory(spec: &mut Spec, text: &str) -> Result<(), Refused> {
     if let Some(wasm) = &mut spec.wasm {
         wasm.memory_bytes = bytes;
     }
+    if let Some(container) = &mut spec.container {
+        container.memory_bytes = Some(bytes);
+    }
     Ok(())
 }
 
 fn limit_cpu(spec: &mut Spec, text: &str) -> Result<(), Refused> {
-    let Some(process) = &mut spec.process else {
+    if spec.wasm.is_some() {
         return refuse(
             "limits.cpu",
             "a component has no share of CPUs; wasm.cpu_time_ms bounds each call",
         );
-    };
+    }
     let Some(millicores) = millicores(text) else {
         return refuse(
             "limits.cpu",
             format!("{text:?} is no quantity such as 500m or 0.5"),
         );
     };
-    process.cpu_millicores = Some(millicores);
+    if let Some(process) = &mut spec.process {
+        process.cpu_millicores = Some(millicores);
+    }
+    if let Some(container) = &mut spec.container {
+        container.cpu_millicores = Some(millicores);
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The table from image names to what runs without a container engine: a component or a program.
+//! The table from image names to what runs without a container engine: a component or a program. An image that it does not name is run
+//! as it is, where a host has an engine.
 //!
 //! ```toml
 //! [[image]]
@@ -76,6 +77,8 @@ pub enum Image {
         /// Program and arguments.
         command: Vec<String>,
     },
+    /// Itself: what is in no table is run by the hosts' container engine.
+    Container(String),
 }
 
 impl Image {
@@ -85,6 +88,7 @@ impl Image {
         match self {
             Self::Component(file) => Some(file),
             Self::Process { bundle, .. } => bundle.as_deref(),
+            Self::Container(_) => None,
         }
     }
 }
@@ -115,10 +119,11 @@ impl Images {
         Ok(Self(entries.collect::<Result<_, _>>()?))
     }
 
-    /// What an image stands for.
+    /// What an image stands for; one that is not in the table is a container's.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Image> {
-        self.0.get(name)
+    pub fn get(&self, name: &str) -> Image {
+        let entry = self.0.get(name).cloned();
+        entry.unwrap_or_else(|| Image::Container(name.to_owned()))
     }
 }
 

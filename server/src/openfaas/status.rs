@@ -25,6 +25,7 @@ pub fn status(function: &Function, ready: u64, alive: u64) -> FunctionStatus {
     let image = image.unwrap_or_else(|| match function.spec.runtime() {
         Some(Runtime::Wasm(wasm)) => format!("sha256:{}", wasm.component.sha256),
         Some(Runtime::Process(process)) => process.command.join(" "),
+        Some(Runtime::Container(container)) => container.image.clone(),
         None => String::new(),
     });
     let secrets = function.spec.secrets.iter();

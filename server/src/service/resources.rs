@@ -11,8 +11,8 @@ use super::{Error, Result, Service};
 use crate::domain::function::{Function, Revision};
 use crate::domain::rollout;
 use crate::domain::spec::{
-    Auth, BundleFormat, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling, Spec,
-    Visibility, Wasm,
+    Auth, BundleFormat, Container, Metric, Process, Protocol, ReadinessKind, Runtime, Scaling,
+    Spec, Visibility, Wasm,
 };
 use crate::domain::traffic;
 use crate::store::Entry;
@@ -247,6 +247,7 @@ fn runtime(runtime: Runtime<'_>) -> proto::Runtime {
     let kind = match runtime {
         Runtime::Process(spec) => proto::runtime::Kind::Process(process(spec.clone())),
         Runtime::Wasm(spec) => proto::runtime::Kind::Wasm(wasm(spec.clone())),
+        Runtime::Container(spec) => proto::runtime::Kind::Container(container(spec.clone())),
     };
     proto::Runtime { kind: Some(kind) }
 }
@@ -256,6 +257,23 @@ fn wasm(wasm: Wasm) -> proto::WasmRuntime {
         component_sha256: wasm.component.sha256,
         component_size: wasm.component.size,
         allowed_hosts: wasm.allowed_hosts,
+    })
+}
+
+fn container(container: Container) -> proto::ContainerRuntime {
+    gateless_common::settings!(container => message ContainerRuntime, container, {
+        image: container.image,
+        command: container.command,
+        args: container.args,
+        user: container.user.unwrap_or_default(),
+        tmpfs: container.tmpfs,
+        ready_kind: match container.ready.kind {
+            ReadinessKind::Answer => "answer",
+            ReadinessKind::Tcp => "tcp",
+            ReadinessKind::Http => "http",
+        }
+        .to_owned(),
+        ready_path: container.ready.path.unwrap_or_default(),
     })
 }
 

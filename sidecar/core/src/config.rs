@@ -111,6 +111,8 @@ pub enum Runtime {
     Process(Process),
     /// A `wasi:http` component in the sidecar's own engine.
     Wasm(Wasm),
+    /// A container that serves HTTP, in the host's container engine.
+    Container(Container),
 }
 
 /// What a [`Runtime`] is one of.
@@ -120,6 +122,8 @@ pub enum Kind {
     Process,
     /// Of [`Runtime::Wasm`].
     Wasm,
+    /// Of [`Runtime::Container`].
+    Container,
 }
 
 impl Kind {
@@ -129,6 +133,7 @@ impl Kind {
         match self {
             Self::Process => "process",
             Self::Wasm => "wasm",
+            Self::Container => "container",
         }
     }
 }
@@ -140,6 +145,7 @@ impl Runtime {
         match self {
             Self::Process(_) => Kind::Process,
             Self::Wasm(_) => Kind::Wasm,
+            Self::Container(_) => Kind::Container,
         }
     }
 
@@ -149,6 +155,7 @@ impl Runtime {
         match self {
             Self::Process(process) => process.bundle.as_ref().map(|b| b.sha256.as_str()),
             Self::Wasm(wasm) => Some(&wasm.component_sha256),
+            Self::Container(_) => None,
         }
     }
 
@@ -157,7 +164,7 @@ impl Runtime {
     pub const fn process(&self) -> Option<&Process> {
         match self {
             Self::Process(process) => Some(process),
-            Self::Wasm(_) => None,
+            Self::Wasm(_) | Self::Container(_) => None,
         }
     }
 
@@ -166,7 +173,16 @@ impl Runtime {
     pub const fn wasm(&self) -> Option<&Wasm> {
         match self {
             Self::Wasm(wasm) => Some(wasm),
-            Self::Process(_) => None,
+            Self::Process(_) | Self::Container(_) => None,
+        }
+    }
+
+    /// The container, if it is one.
+    #[must_use]
+    pub const fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Process(_) | Self::Wasm(_) => None,
         }
     }
 }
@@ -224,6 +240,25 @@ settings!(wasm => object
     }
 );
 
+settings!(container => object
+    /// A container that serves HTTP, in the host's container engine.
+    #[derive(Eq)]
+    Container {
+        /// As `docker pull` takes it.
+        image: String,
+        /// In place of the image's entry point; empty: the image's.
+        command: Vec<String>,
+        /// In place of the image's arguments; empty: the image's.
+        args: Vec<String>,
+        /// `USER` or `USER:GROUP`; `None`: the image's.
+        user: Option<String>,
+        /// Folders in memory, as absolute paths.
+        tmpfs: Vec<String>,
+        /// When it counts as ready.
+        ready: Readiness,
+    }
+);
+
 settings!(process => object
     /// A process that serves HTTP on `$PORT`.
     #[derive(Eq)]
@@ -259,7 +294,7 @@ pub enum BundleFormat {
     Executable,
 }
 
-/// When a process counts as ready.
+/// When a process or container counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// It answers a request, whatever the status.

@@ -22,6 +22,8 @@ pub struct Resources {
     pub slots: u64,
     /// Components loaded into the sidecar's own engine.
     pub components: u64,
+    /// Instances that need a container engine; a host without one has none.
+    pub containers: u64,
 }
 
 /// A host's room, counted in instances of one revision.
@@ -48,6 +50,7 @@ impl Resources {
         memory_bytes: 0,
         slots: 1,
         components: 0,
+        containers: 0,
     };
 
     /// One loaded component.
@@ -57,7 +60,13 @@ impl Resources {
         ..Self::SLOT
     };
 
-    /// A host that is bounded only by how many instances it may run.
+    /// One program of its own that a container engine runs.
+    pub const CONTAINER: Self = Self {
+        containers: 1,
+        ..Self::SLOT
+    };
+
+    /// A host that is bounded only by how many instances it may run. It has no container engine.
     #[must_use]
     pub const fn of_host(instances: u32) -> Self {
         Self {
@@ -65,17 +74,28 @@ impl Resources {
             memory_bytes: u64::MAX,
             slots: instances as u64,
             components: instances as u64 * COMPONENTS_PER_PROCESS as u64,
+            containers: 0,
         }
     }
 
-    const fn parts(self) -> [u64; 4] {
+    /// The same host with a container engine.
+    #[must_use]
+    pub const fn with_container_engine(self) -> Self {
+        Self {
+            containers: self.slots,
+            ..self
+        }
+    }
+
+    const fn parts(self) -> [u64; 5] {
         let Self {
             cpu_millicores,
             memory_bytes,
             slots,
             components,
+            containers,
         } = self;
-        [cpu_millicores, memory_bytes, slots, components]
+        [cpu_millicores, memory_bytes, slots, components, containers]
     }
 
     fn combine(self, other: Self, with: fn(u64, u64) -> u64) -> Self {
@@ -84,6 +104,7 @@ impl Resources {
             memory_bytes: with(self.memory_bytes, other.memory_bytes),
             slots: with(self.slots, other.slots),
             components: with(self.components, other.components),
+            containers: with(self.containers, other.containers),
         }
     }
 
@@ -133,6 +154,7 @@ impl Costs for ByKind {
         match revision.runtime {
             Runtime::Process(_) => Resources::SLOT,
             Runtime::Wasm(_) => Resources::COMPONENT,
+            Runtime::Container(_) => Resources::CONTAINER,
         }
     }
 }
@@ -147,6 +169,7 @@ mod tests {
         memory_bytes: 1_000,
         slots: 10,
         components: 1_280,
+        containers: 0,
     };
 
     #[track_caller]
@@ -159,6 +182,8 @@ mod tests {
         let none = Resources::default();
         check(none, Resources::SLOT, 0, 10);
         check(none, Resources::COMPONENT, 0, 1_280);
+        // Slots alone run no container.
+        check(none, Resources::CONTAINER, 0, 0);
         let large = Resources {
             memory_bytes: 300,
             cpu_millicores: 500,
@@ -184,14 +209,24 @@ mod tests {
         assert_eq!(Resources::of_host(0).room(cost, cost).free(), 0);
     }
 
+    #[test]
+    fn a_container_needs_an_engine_and_a_slot() {
+        let (none, one) = (Resources::default(), Resources::CONTAINER);
+        let host = Resources::of_host(2);
+        assert_eq!(host.room(none, one).capacity, 0);
+        assert_eq!(host.with_container_engine().room(none, one).capacity, 2);
+        let used = Resources::SLOT.plus(one);
+        assert_eq!(host.with_container_engine().room(used, one).free(), 0);
+    }
+
     proptest! {
         #[test]
         fn as_many_fit_as_room_says_and_not_one_more(
-            has in prop::array::uniform4(0..1_000u64),
-            cost in prop::array::uniform4(0..50u64),
+            has in prop::array::uniform5(0..1_000u64),
+            cost in prop::array::uniform5(0..50u64),
         ) {
-            let of = |[cpu_millicores, memory_bytes, slots, components]: [u64; 4]| Resources {
-                cpu_millicores, memory_bytes, slots, components,
+            let of = |[cpu_millicores, memory_bytes, slots, components, containers]: [u64; 5]| Resources {
+                cpu_millicores, memory_bytes, slots, components, containers,
             };
             let (has, cost) = (of(has), of(cost));
             prop_assume!(cost != Resources::default());

@@ -8,22 +8,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateless_core::config::Function;
+use gateless_core::config::{Function, Revision};
 use gateless_core::name::FunctionName;
 use imbl::ordmap::DiffItem;
+use tokio::sync::watch;
 
 use crate::catalogue::{Catalogue, Handle};
 use crate::endpoint::engine::Engine;
 
-/// Runs until the catalogue's source ends.
-pub(crate) async fn run(control: Arc<Handle>, engine: Engine) {
+/// What is got ready by somebody else, once it is here.
+pub(crate) struct Ahead {
+    /// Compiles components.
+    pub(crate) engine: Engine,
+    /// Whether nothing more is to be got for a revision than its artifact; what is, is then on its way.
+    pub(crate) prepare: Arc<Prepare>,
+}
+
+/// Says whether nothing more is to be got for a revision.
+pub(crate) type Prepare = dyn Fn(&Arc<Revision>) -> bool + Send + Sync;
+
+/// Runs until the catalogue's source ends; what could not be had is tried again when `again` says so, too.
+pub(crate) async fn run(control: Arc<Handle>, ahead: Ahead, mut again: watch::Receiver<()>) {
     let (mut catalogue, mut connected) = (control.catalogue(), control.connected());
     let mut todo = Todo::default();
     loop {
         todo.update(catalogue.borrow_and_update().clone());
         connected.mark_unchanged();
         for function in todo.functions() {
-            if prepare(&control, &engine, &function).await {
+            if prepare(&control, &ahead, &function).await {
                 todo.done(&function);
             }
             if catalogue.has_changed().unwrap_or(true) {
@@ -33,6 +45,7 @@ pub(crate) async fn run(control: Arc<Handle>, engine: Engine) {
         let changed = tokio::select! {
             changed = catalogue.changed() => changed,
             changed = connected.changed() => changed,
+            Ok(()) = again.changed() => Ok(()),
         };
         if changed.is_err() {
             return;
@@ -77,13 +90,14 @@ impl Todo {
 }
 
 /// Whether every artifact of the function is at hand.
-async fn prepare(control: &Handle, engine: &Engine, function: &Function) -> bool {
+async fn prepare(control: &Handle, ahead: &Ahead, function: &Function) -> bool {
     let mut here = true;
     for revision in &function.revisions {
         if let Some(sha256) = revision.runtime.artifact() {
             let is_component = revision.runtime.wasm().is_some();
-            here &= fetch(control, engine, sha256, is_component).await;
+            here &= fetch(control, &ahead.engine, sha256, is_component).await;
         }
+        here &= (ahead.prepare)(revision);
     }
     here
 }

@@ -3,7 +3,7 @@
 //! What only processes can do (signals, adoption after a SIGKILL, bundles) is tested beside them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,10 +137,11 @@ pub(super) fn with_start_timeout(
     mut revision: config::Revision,
     timeout: Duration,
 ) -> config::Revision {
-    let config::Runtime::Process(process) = &mut revision.runtime else {
-        unreachable!("made above")
-    };
-    process.start_timeout = timeout;
+    match &mut revision.runtime {
+        config::Runtime::Process(process) => process.start_timeout = timeout,
+        config::Runtime::Container(container) => container.start_timeout = timeout,
+        config::Runtime::Wasm(_) => unreachable!("it is loaded or it is not"),
+    }
     revision
 }
 
@@ -212,7 +213,12 @@ pub(super) async fn an_instance_gets_ready_answers_and_stops(host: impl Host) {
     let mut opened = host.open();
     let id = opened.start("one", host.revision("hello", Program::Serve));
     let target = opened.target(&id).await;
-    assert!(target.address().is_none_or(|a| a.ip().is_loopback()));
+    let is_own = |address: SocketAddr| match address.ip() {
+        ip if ip.is_loopback() => true,
+        IpAddr::V4(ip) => ip.is_private(),
+        IpAddr::V6(_) => false,
+    };
+    assert!(target.address().is_none_or(is_own), "of this host alone");
     ask(&target, "/").await.unwrap();
     opened.driver.stop(&id);
     opened.driver.stop(&id);
@@ -393,11 +399,17 @@ pub(super) async fn logs_are_read_back_and_followed(host: impl Host) {
 }
 
 /// The whole suite, against the host the expression makes; `components` leaves out what only
-/// something that outlives its driver or ends by itself can do.
+/// something that outlives its driver or ends by itself can do; `ignored` is the whole one, left out unless it is asked for.
 macro_rules! contract {
-    ($host:expr) => {
-        $crate::instance::contract::contract!(components $host);
-        $crate::instance::contract::contract!(@tests $host;
+    (components $host:expr) => {
+        $crate::instance::contract::contract!(@components [] $host);
+    };
+    (ignored $host:expr) => {
+        $crate::instance::contract::contract!(@components [ignore = "needs an engine: make test-engines"] $host);
+        $crate::instance::contract::contract!(@programs [ignore = "needs an engine: make test-engines"] $host);
+    };
+    (@programs [$($with:meta)?] $host:expr) => {
+        $crate::instance::contract::contract!(@tests [$($with)?] $host;
             an_exit_before_ready_names_its_code
             a_crash_after_ready_names_its_code_and_last_lines
             a_start_that_takes_too_long_is_ended
@@ -407,8 +419,8 @@ macro_rules! contract {
             the_next_driver_adopts_what_was_left
         );
     };
-    (components $host:expr) => {
-        $crate::instance::contract::contract!(@tests $host;
+    (@components [$($with:meta)?] $host:expr) => {
+        $crate::instance::contract::contract!(@tests [$($with)?] $host;
             an_instance_costs_something_and_always_the_same
             an_instance_gets_ready_answers_and_stops
             unknown_and_repeated_ids_change_nothing
@@ -417,11 +429,22 @@ macro_rules! contract {
             logs_are_read_back_and_followed
         );
     };
-    (@tests $host:expr; $($name:ident)*) => {$(
+    (@tests [$($with:meta)?] $host:expr; $($name:ident)*) => {
+        $crate::instance::contract::contract!(@each [$($with)?] [$host] $($name)*);
+    };
+    (@each $with:tt $host:tt $($name:ident)*) => {$(
+        $crate::instance::contract::contract!(@one $with $host $name);
+    )*};
+    (@one [$($with:meta)?] [$host:expr] $name:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$with])?
         async fn $name() {
             $crate::instance::contract::$name($host).await;
         }
-    )*};
+    };
+    ($host:expr) => {
+        $crate::instance::contract::contract!(@components [] $host);
+        $crate::instance::contract::contract!(@programs [] $host);
+    };
 }
 pub(super) use contract;

@@ -40,7 +40,7 @@ impl Folder {
     }
 
     fn lock(root: &Path) -> io::Result<Self> {
-        for folder in ["instances", "bundles", "logs"] {
+        for folder in ["instances", "bundles", "logs", "containers"] {
             let folder = root.join(folder);
             fs::create_dir_all(&folder)?;
             fs::set_permissions(&folder, Permissions::from_mode(PRIVATE_FOLDER))?;
@@ -87,6 +87,18 @@ impl Folder {
         self.root.join("bundles")
     }
 
+    /// A file that says that a container was ready once.
+    #[cfg(feature = "containers")]
+    pub(super) fn container(&self, id: &str) -> PathBuf {
+        self.root.join("containers").join(id)
+    }
+
+    /// Which image every revision runs.
+    #[cfg(feature = "containers")]
+    pub(super) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// Where [`Logs`](super::logs::Logs) keep their lines.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
@@ -119,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let _held = Folder::open(folder.path()).unwrap();
-        for part in ["", "instances", "bundles", "logs"] {
+        for part in ["", "instances", "bundles", "logs", "containers"] {
             let mode = fs::metadata(folder.path().join(part))
                 .unwrap()
                 .permissions()

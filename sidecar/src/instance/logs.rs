@@ -75,8 +75,11 @@ pub(super) struct Spoken {
 enum Command {
     Watch(Source),
     #[cfg_attr(
-        not(feature = "wasm"),
-        allow(dead_code, reason = "only components speak in this process")
+        not(any(feature = "wasm", feature = "containers")),
+        allow(
+            dead_code,
+            reason = "only components speak in this process, and containers through their engine"
+        )
     )]
     Spoken(Spoken),
     Finish(InstanceId, oneshot::Sender<Vec<String>>),
@@ -138,11 +141,30 @@ impl Logs {
     /// Takes a line that never was in a raw file. While a thousand commands wait it is dropped:
     /// a component that floods its log must not delay anybody's call.
     #[cfg_attr(
-        not(feature = "wasm"),
-        allow(dead_code, reason = "only components speak in this process")
+        not(any(feature = "wasm", feature = "containers")),
+        allow(
+            dead_code,
+            reason = "only components speak in this process, and containers through their engine"
+        )
     )]
     pub(super) fn say(&self, spoken: Spoken) {
         self.try_send(Command::Spoken(spoken));
+    }
+
+    /// As [`Logs::say`], but waits for its turn: for lines that are still there when they are asked for later.
+    #[cfg(feature = "containers")]
+    pub(super) async fn say_in_turn(&self, spoken: Spoken) {
+        let Some(commands) = self.shared.commands.clone() else {
+            return;
+        };
+        if let Err(blocking::TrySendError::Full(command)) =
+            commands.try_send(Command::Spoken(spoken))
+        {
+            let sending = tokio::task::spawn_blocking(move || drop(commands.send(command)));
+            // The thread ends with the last of these: this is one.
+            sending.await.ok();
+        }
+        self.wake();
     }
 
     /// Copies the rest of an ended instance's output and forgets it; gives back its last lines.

@@ -6,8 +6,7 @@
 
 mod adopt;
 mod bundle;
-mod exit;
-mod leftovers;
+pub(super) mod leftovers;
 mod manifest;
 mod ports;
 mod procfs;
@@ -37,6 +36,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::exit;
 use super::folder::Folder;
 use super::logs::Logs;
 use super::socket::Socket;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -89,9 +89,26 @@ impl Drivers {
         from: SocketAddr,
         to: SocketAddr,
     ) -> io::Result<Option<FunctionName>> {
+        let own = self.function_at(from.ip().to_canonical());
+        if own.is_some() {
+            return Ok(own);
+        }
         let found = socket::find(from, to)?;
         let asked = |socket| self.by_kind.values().find_map(|d| d.function_of(&socket));
         Ok(found.and_then(asked))
+    }
+
+    /// As [`Driver::function_at`].
+    #[must_use]
+    pub fn function_at(&self, address: IpAddr) -> Option<FunctionName> {
+        self.by_kind.values().find_map(|d| d.function_at(address))
+    }
+
+    /// As [`Driver::prepare`]. Of a kind without a driver there is nothing to get.
+    #[must_use]
+    pub fn prepare(&self, revision: &Arc<Revision>) -> bool {
+        let driver = self.by_kind.get(&revision.runtime.kind());
+        driver.is_none_or(|driver| driver.prepare(revision))
     }
 
     /// As [`Driver::stop`]; only the driver that has it knows the id.
@@ -117,7 +134,12 @@ impl Costs for Drivers {
     /// A revision that no driver here can start takes a slot: its start is tried, and its exit says why it fails.
     fn cost(&self, revision: &Revision) -> Resources {
         let driver = self.by_kind.get(&revision.runtime.kind());
-        driver.map_or(Resources::SLOT, |driver| driver.cost(revision))
+        let unknown = match revision.runtime.kind() {
+            // A host that cannot run any has no room for one, and others may have.
+            Kind::Container => Resources::CONTAINER,
+            Kind::Process | Kind::Wasm => Resources::SLOT,
+        };
+        driver.map_or(unknown, |driver| driver.cost(revision))
     }
 }
 

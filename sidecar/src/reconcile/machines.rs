@@ -282,9 +282,14 @@ impl Machines {
         matches!(state, host::State::Starting | host::State::Ready).then(|| name.clone())
     }
 
-    /// How many instances this host may run from now on.
-    pub(super) fn set_capacity(&mut self, now: Time, capacity: u32) {
-        self.host(now, host::Event::Capacity(Resources::of_host(capacity)));
+    /// How many instances this host may run from now on, and whether containers are among them.
+    pub(super) fn set_capacity(&mut self, now: Time, capacity: u32, has_engine: bool) {
+        let host = Resources::of_host(capacity);
+        let resources = match has_engine {
+            true => host.with_container_engine(),
+            false => host,
+        };
+        self.host(now, host::Event::Capacity(resources));
         let mut members = self.members.clone();
         for member in members.iter_mut().filter(|member| member.node == self.node) {
             member.capacity = capacity;

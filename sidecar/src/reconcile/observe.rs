@@ -70,7 +70,7 @@ impl Reconciler {
         }
     }
 
-    /// Takes instances, or gives them up.
+    /// Takes instances, containers among them while there is an engine for those, or gives them up.
     pub(super) fn drain(&mut self) {
         let draining = *self.parts.draining.borrow_and_update();
         let capacity = if draining { 0 } else { self.parts.capacity };
@@ -78,7 +78,9 @@ impl Reconciler {
             true => tracing::warn!("draining: instances are moved elsewhere, and none is started"),
             false => tracing::debug!(capacity, "instances this host may run"),
         }
-        self.machines.set_capacity(clock::now(), capacity);
+        let has_engine = self.parts.engine.borrow_and_update().is_here();
+        self.machines
+            .set_capacity(clock::now(), capacity, has_engine);
         self.parts.peers.set_capacity(capacity);
         self.effects.changed();
     }

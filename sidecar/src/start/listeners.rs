@@ -3,19 +3,23 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use gateless_identity::{Mutual, Peer};
 use gateless_listen::{Accepted, Bounds, Keepalive, Plain, Scheme, descriptors};
 use gateless_sandbox::Isolation;
 use gateless_tls::Tls;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::containers::DoorRequest;
 use super::shutdown::Stop;
 use super::{Config, Error, Running};
 use crate::cluster::Member;
 use crate::edge::Edge;
 use crate::edge::doors::{self, ConnectInfo, Door};
+use crate::instance::Drivers;
 
 /// Connections of the public listener, at most.
 const MAX_PUBLIC: usize = 16_384;
@@ -144,8 +148,8 @@ impl Addresses {
 pub(super) fn serve(
     config: &Config,
     edge: &Arc<Edge>,
-    listeners: Listeners,
-    files: u64,
+    (listeners, files): (Listeners, u64),
+    (doors, drivers): (mpsc::Receiver<DoorRequest>, Arc<Drivers>),
 ) -> (TaskTracker, CancellationToken) {
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
     let accepting = |door| {
@@ -189,15 +193,36 @@ pub(super) fn serve(
             connections.spawn(public.run(listeners.public, handshake, serve, stop.clone()));
         }
     }
-    let inside = [
-        (listeners.local, Door::Local),
-        (listeners.metrics, Door::Metrics),
-    ];
-    for (listener, door) in inside {
-        let serve = plain(door);
-        let run = accepting(door).run(listener, Arc::new(Plain), serve, stop.clone());
-        connections.spawn(run);
-    }
+    let metrics = accepting(Door::Metrics);
+    let serve = plain(Door::Metrics);
+    connections.spawn(metrics.run(listeners.metrics, Arc::new(Plain), serve, stop.clone()));
+    let local = accepting(Door::Local);
+    let port = listeners.local.local_addr().map_or(0, |own| own.port());
+    let serve = plain(Door::Local);
+    let for_containers = local.beside("local for containers");
+    connections.spawn(local.run(listeners.local, Arc::new(Plain), serve, stop.clone()));
+    let inside = edge.clone();
+    // At an address that others may reach, too: only an instance's own comes in.
+    let serve = move |accepted: Accepted<TcpStream, Scheme>| {
+        let address = accepted.client.ip().to_canonical();
+        let known = drivers.function_at(address).is_some();
+        let (inside, came) = (
+            inside.clone(),
+            ConnectInfo::from_outside(accepted.identity, None),
+        );
+        async move {
+            if known {
+                doors::serve(inside, accepted, Door::Local, came).await;
+            }
+        }
+    };
+    let opening = open_doors(
+        (doors, port),
+        for_containers,
+        serve,
+        (connections.clone(), stop.clone()),
+    );
+    connections.spawn(stop.clone().run_until_cancelled_owned(opening).map(drop));
     let handshake = Arc::new(Mutual(edge.identity.clone()));
     let to_peers = edge.clone();
     let serve = move |accepted: Accepted<_, Peer>| {
@@ -207,6 +232,37 @@ pub(super) fn serve(
     connections.spawn(accepting(Door::Peer).run(listeners.peer, handshake, serve, stop.clone()));
     (connections, stop)
 }
+
+/// Opens local doors for containers, at the addresses that they reach.
+async fn open_doors<S, F>(
+    (mut requests, port): Doors,
+    door: gateless_listen::Door,
+    serve: S,
+    (connections, stop): (TaskTracker, CancellationToken),
+) where
+    S: Fn(Accepted<TcpStream, Scheme>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Some((address, opened)) = requests.recv().await {
+        // The same port as on loopback, if it is free there.
+        let listener = match TcpListener::bind((address, port)).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind((address, 0)).await,
+        };
+        let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let answer = bound.map(|(bound, listener)| {
+            let door = door.beside("local for containers");
+            let run = door.run(listener, Arc::new(Plain), serve.clone(), stop.clone());
+            connections.spawn(run);
+            bound
+        });
+        // Who asked is gone when the sidecar ends.
+        opened.send(answer).ok();
+    }
+}
+
+/// Requests for doors, and the port that they are to have.
+type Doors = (mpsc::Receiver<DoorRequest>, u16);
 
 fn name(door: Door) -> &'static str {
     match door {

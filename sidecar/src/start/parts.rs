@@ -11,9 +11,10 @@ use gateless_core::policy::Policy;
 use gateless_identity::Identity;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use gateless_sandbox::{Isolation, Sandbox};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::components::Components;
+use super::containers::{self, Containers};
 use super::listeners::Addresses;
 use super::peers::Peers;
 use super::{Config, Error};
@@ -257,7 +258,7 @@ pub(super) async fn join(here: &Here<'_>, gates: Gates) -> Result<Joined, Error>
 pub(super) async fn follow_server(
     here: &Here<'_>,
     gossip: SocketAddr,
-    components: &Components,
+    (components, instances): (&Components, &Instances),
     isolation: &Isolation,
 ) -> Result<Arc<catalogue::Handle>, Error> {
     let Here(config, node, addresses, identity) = *here;
@@ -283,11 +284,27 @@ pub(super) async fn follow_server(
         control.connected(),
         control.stopping(),
     ));
-    tokio::spawn(crate::catalogue::prefetch::run(
-        control.clone(),
-        components.engine.clone(),
-    ));
+    prefetch(&control, components, instances);
     Ok(control)
+}
+
+/// From now on what the catalogue names is got ahead: artifacts, compiled components, images.
+fn prefetch(control: &Arc<catalogue::Handle>, components: &Components, instances: &Instances) {
+    let drivers = instances.drivers.clone();
+    let mut engine = instances.containers.engine.clone();
+    engine.mark_unchanged();
+    let ahead = catalogue::prefetch::Ahead {
+        engine: components.engine.clone(),
+        prepare: Arc::new(move |revision| drivers.prepare(revision)),
+    };
+    // What waits for an engine is tried again when there is one.
+    let (again, tried) = watch::channel(());
+    tokio::spawn(async move {
+        while engine.changed().await.is_ok() {
+            again.send_replace(());
+        }
+    });
+    tokio::spawn(catalogue::prefetch::run(control.clone(), ahead, tried));
 }
 
 /// Calls find what the last good catalogue has. Others get it and the artifacts of this sidecar, and it gets theirs, while the
@@ -372,6 +389,7 @@ pub(super) struct Instances {
     pub(super) drivers: Arc<Drivers>,
     pub(super) logs: Logs,
     pub(super) events: mpsc::Receiver<crate::instance::Event>,
+    pub(super) containers: Containers,
 }
 
 pub(super) fn open_drivers(
@@ -386,12 +404,15 @@ pub(super) fn open_drivers(
     let mut drivers = Drivers::new(sender.clone());
     let mut setup = process::Config::new(this.clone(), sandbox);
     setup.max_instances = config.capacity as usize;
-    let process = ProcessDriver::open(setup, folder, logs.clone(), sender.clone())?;
+    let process = ProcessDriver::open(setup, folder.clone(), logs.clone(), sender.clone())?;
     drivers.register(Arc::new(process));
+    let kept = (folder, logs.clone());
+    let containers = containers::register(&mut drivers, config, this, kept, sender.clone())?;
     components.register(&mut drivers, this, &logs, sender);
     Ok(Instances {
         drivers: Arc::new(drivers),
         logs,
         events,
+        containers,
     })
 }

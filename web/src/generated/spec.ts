@@ -18,7 +18,7 @@ export interface Setting {
 
 /** Every field of a function's spec, by its path. */
 export const SETTINGS = {
-  "kind": { toml: "", kind: "choice", options: ["process", "wasm"], text: "How instances are run. `function.toml` says it by naming a `component` or not." },
+  "kind": { toml: "", kind: "choice", options: ["process", "wasm", "container"], text: "How instances are run. `function.toml` says it by naming a `component`, an `image`, or neither." },
   "protocol": { toml: "protocol", kind: "choice", fallback: "http1", options: ["http1", "h2c"], text: "What an instance speaks on its port; `h2c` as gRPC needs it." },
   "visibility": { toml: "visibility", kind: "choice", fallback: "public", options: ["public", "cluster_only"], text: "Who may call the function: anyone, or other functions only." },
   "env": { toml: "env", kind: "map", text: "Environment variables." },
@@ -40,6 +40,19 @@ export const SETTINGS = {
   "wasm.max_table_elements": { toml: "wasm.max_table_elements", kind: "number", fallback: 100000, low: 1, high: 10000000, text: "Elements of all its tables together." },
   "wasm.max_response_body_bytes": { toml: "wasm.max_response_body", kind: "size", fallback: 104857600, low: 1, high: 1099511627776, text: "Body of one response." },
   "wasm.max_outgoing_requests": { toml: "wasm.max_outgoing_requests", kind: "number", fallback: 32, low: 1, high: 1000, text: "Outgoing requests of one request at a time." },
+  "container.image": { toml: "image", kind: "text", text: "The image, as `docker pull` takes it: `registry.example/name:tag`, or with a digest (`@sha256:...`), which never changes." },
+  "container.command": { toml: "container.command", kind: "list", text: "The program, in place of the image's entry point." },
+  "container.args": { toml: "container.args", kind: "list", text: "Its arguments, in place of the image's." },
+  "container.user": { toml: "container.user", kind: "text", text: "Whom it runs as, `USER` or `USER:GROUP`, by name or number. Left out: whom the image says." },
+  "container.tmpfs": { toml: "container.tmpfs", kind: "list", text: "Folders in memory that it may write to, as absolute paths." },
+  "container.ready": { toml: "container.ready", kind: "object", fallback: "answer", text: "When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`)." },
+  "container.port": { toml: "container.port", kind: "number", fallback: 8080, low: 1, high: 65535, text: "Where the program in the image listens; it is told by `$PORT`, too." },
+  "container.start_timeout_ms": { toml: "container.start_timeout", kind: "duration", fallback: 60000, low: 1, high: 3600000, text: "From the start of the container to ready; getting the image does not count." },
+  "container.stop_grace_ms": { toml: "container.stop_grace", kind: "duration", fallback: 30000, low: 0, high: 3600000, text: "From SIGTERM to SIGKILL." },
+  "container.memory_bytes": { toml: "container.memory", kind: "size", low: 6291456, high: 17592186044416, unlimited: true, text: "Resident memory of the whole container; one that needs more is killed, and its exit says so." },
+  "container.cpu_millicores": { toml: "container.cpu", kind: "cpu", low: 10, high: 1000000, unlimited: true, text: "CPU that all of the container may use together; a limit, no reservation." },
+  "container.max_processes": { toml: "container.max_processes", kind: "number", fallback: 1024, low: 1, high: 1000000, text: "Processes and threads in the container at once." },
+  "container.read_only_root": { toml: "container.read_only_root", kind: "flag", fallback: false, text: "Whether the image's files cannot be written; what is under `tmpfs` can." },
   "access.auth": { toml: "access.auth", kind: "choice", fallback: "none", options: ["none", "key", "jwt"], text: "What a caller has to prove: nothing, that it has one of the function's keys (`gateless key create`), or a token of an issuer (`jwt`)." },
   "access.jwt": { toml: "access.jwt", kind: "object", text: "Whose tokens it takes, with `auth` = `jwt`: `issuer`, `jwks_uri`, `audiences`, `claims`, `forwarded_claims`, `forward_token`." },
   "access.allow": { toml: "access.allow", kind: "list", text: "Which functions may call it, with `visibility` = `cluster_only`: `NAME`, `NAME.NAMESPACE`, `*` (all of its namespace), `*.NAMESPACE`." },

@@ -20,8 +20,8 @@ export interface SpecField {
 export interface Section {
   title: string;
   hint: string;
-  /** Shown only for this kind of function. */
-  only?: "process" | "wasm";
+  /** Shown only for these kinds of functions. */
+  only?: readonly ("process" | "wasm" | "container")[];
   open?: boolean;
   fields: SpecField[];
 }
@@ -78,7 +78,7 @@ export const SECTIONS: Section[] = [
   {
     title: "Process",
     hint: "How an instance starts and stops.",
-    only: "process",
+    only: ["process"],
     fields: [
       field("process.working_dir", "Working folder", { fallback: "the bundle’s root" }),
       field("process.memory_bytes", "Memory", { hint: "Address space, such as 512MiB." }),
@@ -89,9 +89,26 @@ export const SECTIONS: Section[] = [
     ],
   },
   {
+    title: "Container",
+    hint: "How an instance starts, and what it may use.",
+    only: ["container"],
+    open: true,
+    fields: [
+      field("container.port", "Port"),
+      field("container.memory_bytes", "Memory", { fallback: "no limit" }),
+      field("container.cpu_millicores", "CPU", { fallback: "no limit" }),
+      field("container.max_processes", "Processes and threads"),
+      field("container.user", "User", { fallback: "whom the image says" }),
+      field("container.read_only_root", "Its files are read-only"),
+      field("container.tmpfs", "Folders in memory", { hint: "Separated by spaces, such as /tmp.", fallback: "none" }),
+      field("container.start_timeout_ms", "Time to get ready"),
+      field("container.stop_grace_ms", "Time to stop"),
+    ],
+  },
+  {
     title: "Liveness",
     hint: "Of an instance that says nothing: one that answers no probe is replaced.",
-    only: "process",
+    only: ["process", "container"],
     fields: [
       field("liveness.path", "Path of a probe", { fallback: "OPTIONS *, or gRPC’s health check" }),
       field("liveness.period_ms", "Between two probes"),
@@ -102,7 +119,7 @@ export const SECTIONS: Section[] = [
   {
     title: "WebAssembly",
     hint: "Bounds of one instance of the component.",
-    only: "wasm",
+    only: ["wasm"],
     open: true,
     fields: [
       field("wasm.memory_bytes", "Memory"),

@@ -24,6 +24,7 @@ type Table = Record<string, [to: string, kind: Kind]>;
 const SHAPED: Record<string, [to: string, kind: Kind]> = {
   command: ["process.command", "command"],
   ready: ["process.ready", "ready"],
+  "container.ready": ["container.ready", "ready"],
 };
 
 /** Read apart: they are lists of tables, or name files. */
@@ -58,6 +59,7 @@ export function fromToml(document: Data): Imported {
   const name = typeof document.name === "string" ? document.name : "";
   if (name === "") wrong.push("name: is required");
   const component = document.component !== undefined || isData(document.wasm);
+  const image = document.image !== undefined || isData(document.container);
   const take = (table: Table, from: Data, prefix: string) => {
     for (const [key, value] of Object.entries(from)) {
       const known = table[key];
@@ -74,10 +76,10 @@ export function fromToml(document: Data): Imported {
   for (const [key, value] of Object.entries(rest)) {
     const section = SECTIONS[key];
     if (section && isData(value)) take(section, value, `${key}.`);
-    else take(component ? TOP : { ...TOP, ...PROCESS }, { [key]: value }, "");
+    else take(component || image ? TOP : { ...TOP, ...PROCESS }, { [key]: value }, "");
   }
   if (secrets !== undefined) spec.secrets = secrets;
-  spec.kind = component ? "wasm" : "process";
+  spec.kind = component ? "wasm" : image ? "container" : "process";
   if (ignore !== undefined) notes.push("ignore is for `gateless deploy`, which packs folders; here you choose one file.");
   if (build !== undefined) notes.push("[build] is for `gateless deploy`, which runs it; here you upload what it made.");
   if (wrong.length > 0) throw new Error(wrong.join("\n"));

@@ -16,7 +16,7 @@ export function SpecSections(props: Props) {
   const kind = get(props.spec, "kind");
   return (
     <>
-      {SECTIONS.filter(({ only }) => !only || only === kind).map((section) => {
+      {SECTIONS.filter(({ only }) => !only || only.some((one) => one === kind)).map((section) => {
         const wrong = section.fields.some((field) => errorOf(field, props.problem));
         return (
           <details key={section.title} class="card section" open={section.open || wrong}>

@@ -101,7 +101,7 @@ function Row({ index, fn, ns, pulse, now }: { index: number; fn: GatelessFunctio
         <a data-row class="strong" href={href("function", { ns, name: fn.name })}>
           {fn.name}
         </a>
-        <small>{fn.status.latest_revision}{fn.spec.kind === "wasm" && " · wasm"}</small>
+        <small>{fn.status.latest_revision}{fn.spec.kind !== "process" && ` · ${fn.spec.kind}`}</small>
       </th>
       <td>
         <span title={health.why}>

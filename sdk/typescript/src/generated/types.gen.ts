@@ -716,6 +716,64 @@ export type Condition = {
 };
 
 /**
+ * A container that serves HTTP, run by the host's container engine.
+ */
+export type Container = {
+    /**
+     * Its arguments, in place of the image's. Bound: at most 256 parts of 32 KiB.
+     */
+    args?: Array<string>;
+    /**
+     * The program, in place of the image's entry point. Bound: at most 256 parts of 32 KiB.
+     */
+    command?: Array<string>;
+    /**
+     * CPU that all of the container may use together; a limit, no reservation.
+     */
+    cpu_millicores?: number | null;
+    /**
+     * The image, as `docker pull` takes it: `registry.example/name:tag`, or with a digest (`@sha256:...`), which never changes. Bound: at most 512 characters.
+     */
+    image: string;
+    /**
+     * Processes and threads in the container at once.
+     */
+    max_processes?: number;
+    /**
+     * Resident memory of the whole container; one that needs more is killed, and its exit says so.
+     */
+    memory_bytes?: number | null;
+    /**
+     * Where the program in the image listens; it is told by `$PORT`, too.
+     */
+    port?: number;
+    /**
+     * Whether the image's files cannot be written; what is under `tmpfs` can.
+     */
+    read_only_root?: boolean;
+    /**
+     * When an instance counts as ready: it answers a request, whatever the status (`answer`); a GET of a path answers 2xx or 3xx (the path); or its port accepts a connection (`tcp`).
+     */
+    ready?: Readiness;
+    /**
+     * From the start of the container to ready; getting the image does not count.
+     */
+    start_timeout_ms?: number;
+    /**
+     * From SIGTERM to SIGKILL.
+     */
+    stop_grace_ms?: number;
+    /**
+     * Folders in memory that it may write to, as absolute paths. Bound: at most 16.
+     */
+    tmpfs?: Array<string>;
+    /**
+     * Whom it runs as, `USER` or `USER:GROUP`, by name or number. Left out: whom the image says. Bound: at most 128 characters.
+     */
+    user?: string;
+};
+
+/**
  * Which pages of other sites browsers let call a function (cross-origin resource sharing, as the Fetch standard has it).
  */
 export type Cors = {
@@ -1642,7 +1700,7 @@ export type KeysRotated = {
 /**
  * How instances are run.
  */
-export type Kind = 'process' | 'wasm';
+export type Kind = 'process' | 'wasm' | 'container';
 
 /**
  * Bounds on one call.
@@ -2662,6 +2720,10 @@ export type Spec = {
      */
     async?: AsyncPolicy;
     /**
+     * For kind `container`.
+     */
+    container?: Container;
+    /**
      * Environment variables. Bound: at most 256, of 32 KiB.
      */
     env?: {
@@ -2672,7 +2734,7 @@ export type Spec = {
      */
     hold?: Hold;
     /**
-     * How instances are run. `function.toml` says it by naming a `component` or not.
+     * How instances are run. `function.toml` says it by naming a `component`, an `image`, or neither.
      */
     kind: Kind;
     /**

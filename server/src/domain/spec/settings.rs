@@ -96,6 +96,30 @@ gateless_common::settings!(wasm => object
     }
 );
 
+gateless_common::settings!(container => object
+    /// A container that serves HTTP, run by the host's container engine.
+    Container {
+        /// As `docker pull` takes it: `registry.example/name:tag`, or with a digest (`@sha256:...`), which never changes.
+        #[schema(required = true, max_length = 512, example = "registry.example/acme/resize:1.2")]
+        image: String = String::new(),
+        /// The program, in place of the image's entry point.
+        #[schema(max_items = 256)]
+        command: Vec<String> = Vec::new(),
+        /// Its arguments, in place of the image's.
+        #[schema(max_items = 256)]
+        args: Vec<String> = Vec::new(),
+        /// Whom it runs as, `USER` or `USER:GROUP`. Left out: whom the image says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        user: Option<String> = None,
+        /// Folders in memory that it may write to, as absolute paths.
+        #[schema(max_items = 16)]
+        tmpfs: Vec<String> = Vec::new(),
+        /// When an instance counts as ready.
+        ready: Readiness = Readiness::default(),
+    }
+);
+
 gateless_common::settings!(access => object
     /// What a function asks of its callers. In force for all revisions as soon as it is applied.
     Access {

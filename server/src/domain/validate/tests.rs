@@ -166,6 +166,44 @@ fn every_rule_of_a_component_names_its_field() {
 }
 
 #[test]
+fn every_rule_of_a_container_names_its_field() {
+    let container = |value: Value| {
+        let image = json!({"image": "registry.example/acme/hello:1"});
+        let mut spec = json!({"kind": "container", "process": null, "container": image});
+        merge(&mut spec["container"], &value);
+        json!({"spec": spec})
+    };
+    let whole = json!({
+        "command": ["/serve"], "args": ["-v"], "user": "1000:1000", "tmpfs": ["/tmp"], "port": 9_000,
+        "memory_bytes": 64 << 20, "cpu_millicores": 500, "read_only_root": true,
+    });
+    check(container(whole), &[]);
+    let mut other = container(json!({}));
+    other["spec"]["process"] = json!({"command": ["x"]});
+    check(other, &["/spec/process"]);
+    let mut none = container(json!({}));
+    none["spec"]["container"] = Value::Null;
+    check(none, &["/spec/container"]);
+    let rows = [
+        (json!({"image": ""}), "image"),
+        (json!({"image": "http://x"}), "image"),
+        (json!({"command": [""]}), "command/0"),
+        (json!({"args": ["a\0"]}), "args/0"),
+        (json!({"user": "a b"}), "user"),
+        (json!({"tmpfs": ["tmp"]}), "tmpfs/0"),
+        (json!({"tmpfs": vec!["/a"; 17]}), "tmpfs"),
+        (json!({"port": 0}), "port"),
+        (json!({"port": 70_000}), "port"),
+        (json!({"memory_bytes": 1}), "memory_bytes"),
+        (json!({"max_processes": 0}), "max_processes"),
+        (json!({"ready": {"kind": "http"}}), "ready/path"),
+    ];
+    for (change, field) in rows {
+        check(container(change), &[&format!("/spec/container/{field}")]);
+    }
+}
+
+#[test]
 fn every_other_rule_names_its_field() {
     let scaling = |value: Value| json!({"spec": {"scaling": value}});
     let rows = [

@@ -101,17 +101,12 @@ async fn deploy(
     if must_exist {
         api.service.function(name).await?;
     }
-    let image = api.images.get(&deployment.image).ok_or_else(|| {
-        let detail = format!("image {:?} is in no table of images", deployment.image);
-        Problem::new(Code::UnknownImage, detail).hint(
-            "containers are not run here: give the server a table with --images that says which bundle or component the image stands for",
-        )
-    })?;
+    let image = api.images.get(&deployment.image);
     let artifact = match image.file() {
         Some(file) => Some(upload(api, &namespace, file).await?),
         None => None,
     };
-    let apply = openfaas::apply(&deployment, image, artifact.as_deref())?;
+    let apply = openfaas::apply(&deployment, &image, artifact.as_deref())?;
     api.service.apply(name, apply, &How::default()).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -19,6 +19,9 @@ pub(super) const REFRESH: Duration = Duration::from_secs(3);
 /// An owner ahead of this host's configuration should try again after this.
 const UNKNOWN_RETRY: Duration = Duration::from_millis(200);
 
+/// Why a host runs no container.
+const NO_ENGINE: &str = "no_container_engine: this host has no container engine, or its sidecar may not use it (--container-engine)";
+
 /// How one revision does on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionStatus {
@@ -114,6 +117,7 @@ impl Host {
             None if !known => {
                 Some(format!("revision_unknown: {name} has not come to this host yet").into())
             }
+            _ if self.lacks_engine(name) => Some(NO_ENGINE.into()),
             Some(state) if state.full => Some(
                 format!(
                     "host_full: {} of {} instances run",
@@ -222,6 +226,12 @@ impl Host {
     pub(super) fn cost(&self, name: &RevisionName) -> Resources {
         let config = self.config(name);
         config.map_or(Resources::SLOT, |config| self.costs.cost(config))
+    }
+
+    /// Whether it would have room but for a container engine.
+    fn lacks_engine(&self, name: &RevisionName) -> bool {
+        let (has, cost) = (self.capacity, self.cost(name));
+        has.slots > 0 && has.containers == 0 && cost.containers > 0
     }
 
     /// The host's room, in instances of the revision.

@@ -4,8 +4,8 @@ use gateless_common::limits::ARTIFACT_BYTES;
 use gateless_common::name::is_sha256;
 use gateless_common::settings;
 use gateless_core::config::{
-    Bundle, BundleFormat, HoldLimits, Limits, Liveness, Metric, Process, Protocol, Readiness,
-    RetryPolicy, Revision, Runtime, Scaling, SecretRef, Wasm,
+    Bundle, BundleFormat, Container, HoldLimits, Limits, Liveness, Metric, Process, Protocol,
+    Readiness, RetryPolicy, Revision, Runtime, Scaling, SecretRef, Wasm,
 };
 use gateless_core::name::{FunctionName, RevisionName};
 use gateless_proto::v1;
@@ -81,6 +81,10 @@ fn runtime(wire: &v1::Runtime) -> Result<Runtime, Error> {
             Ok(Runtime::Process(process))
         }
         Some(Kind::Wasm(wire)) => Ok(Runtime::Wasm(wasm(wire).map_err(|e| e.within("wasm"))?)),
+        Some(Kind::Container(wire)) => {
+            let container = container(wire).map_err(|e| e.within("container"))?;
+            Ok(Runtime::Container(container))
+        }
         None => Err(Error::new(
             "kind",
             "is missing, or none that this sidecar can run",
@@ -103,6 +107,33 @@ fn wasm(wire: &v1::WasmRuntime) -> Result<Wasm, Error> {
         component_sha256: wire.component_sha256.clone(),
         component_size: wire.component_size,
         allowed_hosts: wire.allowed_hosts.clone(),
+    })
+}
+
+fn container(wire: &v1::ContainerRuntime) -> Result<Container, Error> {
+    let is_one_word = !wire.image.is_empty() && wire.image.bytes().all(|b| b.is_ascii_graphic());
+    ensure(is_one_word, "image", || "names no image".into())?;
+    let mut words = wire.command.iter().chain(&wire.args);
+    let no_nul = words.all(|text| !text.contains('\0')) && !wire.user.contains('\0');
+    ensure(no_nul, "command", || "contains a NUL".into())?;
+    let absolute = wire.tmpfs.iter().all(|path| path.starts_with('/'));
+    ensure(absolute, "tmpfs", || "must be absolute paths".into())?;
+    let ready = match wire.ready_kind.as_str() {
+        "answer" => Readiness::Answer,
+        "tcp" => Readiness::Tcp,
+        "http" => Readiness::Http(path("ready_path", &wire.ready_path)?),
+        other => {
+            let problem = format!("{other:?} is neither answer, tcp nor http");
+            return Err(Error::new("ready_kind", problem));
+        }
+    };
+    settings!(container => read Container, wire, {
+        image: wire.image.clone(),
+        command: wire.command.clone(),
+        args: wire.args.clone(),
+        user: Some(wire.user.clone()).filter(|user| !user.is_empty()),
+        tmpfs: wire.tmpfs.clone(),
+        ready: ready,
     })
 }
 

@@ -46,6 +46,12 @@ pub(super) fn of_folder(mark: &str, node: &str) -> BTreeSet<String> {
     nodes
 }
 
+/// Every node whose sidecar lives on this host.
+#[cfg(feature = "containers")]
+pub(in crate::instance) fn living() -> BTreeSet<String> {
+    pids().into_iter().flatten().flat_map(announced).collect()
+}
+
 /// The nodes that a process says it is the sidecar of; not the one that started it.
 fn announced(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd"));

@@ -18,7 +18,6 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::bundle::Unpacked;
-use super::exit;
 use super::manifest::{Manifest, now_ms};
 use super::ports::Claim;
 use super::procfs;
@@ -26,6 +25,7 @@ use super::readiness::{Look, Verdict, Watcher};
 use super::spawn::{self, Spawned};
 use super::{Inner, Stop};
 use crate::clock;
+use crate::instance::exit::{self, How};
 use crate::instance::{Event, Exit, StartRequest, Target};
 
 /// A stranger may take a port once, hardly thrice.
@@ -182,7 +182,7 @@ async fn run(inner: &Arc<Inner>, request: Arc<StartRequest>, stop: &Stop) -> Exi
     for _ in 0..PORT_ATTEMPTS {
         let permit = tokio::select! {
             biased;
-            () = stop.asked.cancelled() => return exit::stopped(None, false),
+            () = stop.asked.cancelled() => return exit::stopped(How::UNKNOWN, false),
             permit = inner.starts.clone().acquire_owned() => permit,
         };
         let (shared, start, folder) = (inner.clone(), request.clone(), bundle.clone());

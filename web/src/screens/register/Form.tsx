@@ -19,6 +19,7 @@ interface Props {
 const KINDS = [
   ["process", "A process that serves HTTP on $PORT"],
   ["wasm", "A WebAssembly component"],
+  ["container", "A container image"],
 ] as const;
 const VISIBILITY = [
   ["public", "Anybody who reaches a sidecar"],
@@ -42,7 +43,7 @@ export function Form({ ns, draft, onChange, problem }: Props) {
   const error = (path: string, below = false) => errorAt(problem, `/spec/${path.replace(/\./g, "/")}`, below);
   const choose = (next: string) => {
     // The other kind's object would be refused.
-    const { process: _, wasm: __, ...rest } = spec;
+    const { process: _, wasm: __, container: ___, ...rest } = spec;
     set({ ...rest, kind: next, [next]: spec[next] ?? (next === "process" ? { command: [] } : {}) });
   };
   return (
@@ -51,9 +52,11 @@ export function Form({ ns, draft, onChange, problem }: Props) {
         <div class="row">
           <SelectField label="Kind" value={kind} onChange={choose} options={KINDS} error={error("kind")} />
           <SelectField label="May be called by" value={String(spec.visibility ?? "public")} onChange={(value) => set(put(spec, "visibility", value))} options={VISIBILITY} error={error("visibility")} />
-          {kind === "process" && <SelectField label="Speaks" value={String(spec.protocol ?? "http1")} onChange={(value) => set(put(spec, "protocol", value))} options={PROTOCOLS} error={error("protocol")} />}
+          {kind !== "wasm" && <SelectField label="Speaks" value={String(spec.protocol ?? "http1")} onChange={(value) => set(put(spec, "protocol", value))} options={PROTOCOLS} error={error("protocol")} />}
         </div>
-        {kind === "process" ? <Program ns={ns} spec={spec} onChange={set} error={error} /> : <Component ns={ns} spec={spec} onChange={set} error={error} />}
+        {kind === "process" && <Program ns={ns} spec={spec} onChange={set} error={error} />}
+        {kind === "wasm" && <Component ns={ns} spec={spec} onChange={set} error={error} />}
+        {kind === "container" && <Image spec={spec} onChange={set} error={error} />}
       </div>
       <div class="card">
         <div class="row">
@@ -105,20 +108,42 @@ function Program({ ns, spec, onChange, error }: PartProps) {
           placeholder="python3 main.py"
           error={error("process.command", true)}
         />
-        <Ready spec={spec} onChange={onChange} error={error("process.ready", true)} />
+        <Ready path="process.ready" spec={spec} onChange={onChange} error={error("process.ready", true)} />
       </div>
     </>
   );
 }
 
-function Ready({ spec, onChange, error }: { spec: Data; onChange(spec: Data): void; error: string | undefined }) {
-  const ready = get(spec, "process.ready");
+function Image({ spec, onChange, error }: Omit<PartProps, "ns">) {
+  const words = (path: string) => {
+    const value = get(spec, path);
+    return Array.isArray(value) && value.length > 0 ? (value as string[]) : undefined;
+  };
+  const list = (path: string, label: string, hint: string) => (
+    <ParsedField label={label} hint={hint} value={words(path)} write={writeWords} read={readWords} wrong="A quote is not closed" onChange={(next) => onChange(put(spec, path, next))} error={error(path, true)} />
+  );
+  return (
+    <>
+      <div class="row two-thirds">
+        <TextField label="Image" value={String(get(spec, "container.image") ?? "")} onChange={(image) => onChange(put(spec, "container.image", image))} mono error={error("container.image")} />
+        <Ready path="container.ready" spec={spec} onChange={onChange} error={error("container.ready", true)} />
+      </div>
+      <div class="row">
+        {list("container.command", "Program", "In place of the image's entry point; quotes as in a shell.")}
+        {list("container.args", "Arguments", "In place of the image's.")}
+      </div>
+    </>
+  );
+}
+
+function Ready({ path, spec, onChange, error }: { path: "process.ready" | "container.ready"; spec: Data; onChange(spec: Data): void; error: string | undefined }) {
+  const ready = get(spec, path);
   const kind = isData(ready) ? String(ready.kind) : "answer";
-  const set = (next: Data | undefined) => onChange(put(spec, "process.ready", next));
+  const set = (next: Data | undefined) => onChange(put(spec, path, next));
   return (
     <div class="row">
       <SelectField label="Ready when" value={kind} onChange={(next) => set(next === "answer" ? undefined : next === "http" ? { kind: next, path: "/" } : { kind: next })} options={READY} error={kind === "http" ? undefined : error} />
-      {kind === "http" && isData(ready) && <TextField label="Path" value={String(ready.path ?? "")} onChange={(path) => set({ ...ready, path })} mono error={error} />}
+      {kind === "http" && isData(ready) && <TextField label="Path" value={String(ready.path ?? "")} onChange={(asked) => set({ ...ready, path: asked })} mono error={error} />}
     </div>
   );
 }

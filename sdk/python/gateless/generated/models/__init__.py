@@ -31,6 +31,7 @@ from .cloud_events_trigger import CloudEventsTrigger
 from .cloud_events_trigger_attributes import CloudEventsTriggerAttributes
 from .component import Component
 from .condition import Condition
+from .container import Container
 from .cors import Cors
 from .count import Count
 from .created_join_token import CreatedJoinToken
@@ -174,6 +175,7 @@ __all__ = (
     "CloudEventsTriggerAttributes",
     "Component",
     "Condition",
+    "Container",
     "Cors",
     "Count",
     "CreatedJoinToken",

@@ -1,8 +1,9 @@
 from typing import Literal
 
-Kind = Literal["process", "wasm"]
+Kind = Literal["container", "process", "wasm"]
 
 KIND_VALUES: set[Kind] = {
+    "container",
     "process",
     "wasm",
 }

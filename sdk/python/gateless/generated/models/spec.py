@@ -13,6 +13,7 @@ from ..types import UNSET, Unset
 if TYPE_CHECKING:
     from ..models.access import Access
     from ..models.async_policy import AsyncPolicy
+    from ..models.container import Container
     from ..models.hold import Hold
     from ..models.limits import Limits
     from ..models.liveness import Liveness
@@ -36,6 +37,7 @@ class Spec:
         access (Access | Unset): What a function asks of its callers. In force for all revisions as soon as it is
             applied.
         async_ (AsyncPolicy | Unset): How queued calls are delivered.
+        container (Container | Unset): A container that serves HTTP, run by the host's container engine.
         env (SpecEnv | Unset): Environment variables. Bound: at most 256, of 32 KiB.
         hold (Hold | Unset): Bounds on calls held per revision and sidecar.
         limits (Limits | Unset): Bounds on one call.
@@ -54,6 +56,7 @@ class Spec:
     kind: Kind
     access: Access | Unset = UNSET
     async_: AsyncPolicy | Unset = UNSET
+    container: Container | Unset = UNSET
     env: SpecEnv | Unset = UNSET
     hold: Hold | Unset = UNSET
     limits: Limits | Unset = UNSET
@@ -76,6 +79,10 @@ class Spec:
         async_: dict[str, Any] | Unset = UNSET
         if not isinstance(self.async_, Unset):
             async_ = self.async_.to_dict()
+
+        container: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.container, Unset):
+            container = self.container.to_dict()
 
         env: dict[str, Any] | Unset = UNSET
         if not isinstance(self.env, Unset):
@@ -135,6 +142,8 @@ class Spec:
             field_dict["access"] = access
         if async_ is not UNSET:
             field_dict["async"] = async_
+        if container is not UNSET:
+            field_dict["container"] = container
         if env is not UNSET:
             field_dict["env"] = env
         if hold is not UNSET:
@@ -164,6 +173,7 @@ class Spec:
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.access import Access
         from ..models.async_policy import AsyncPolicy
+        from ..models.container import Container
         from ..models.hold import Hold
         from ..models.limits import Limits
         from ..models.liveness import Liveness
@@ -190,6 +200,13 @@ class Spec:
             async_ = UNSET
         else:
             async_ = AsyncPolicy.from_dict(_async_)
+
+        _container = d.pop("container", UNSET)
+        container: Container | Unset
+        if isinstance(_container, Unset):
+            container = UNSET
+        else:
+            container = Container.from_dict(_container)
 
         _env = d.pop("env", UNSET)
         env: SpecEnv | Unset
@@ -274,6 +291,7 @@ class Spec:
             kind=kind,
             access=access,
             async_=async_,
+            container=container,
             env=env,
             hold=hold,
             limits=limits,

@@ -4,13 +4,37 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::instance::{Exit, ExitReason};
+use super::{Exit, ExitReason};
 
-fn exit(reason: ExitReason, status: Option<ExitStatus>, was_ready: bool, message: String) -> Exit {
+/// What is known of how a program ended: its code, the signal that killed it, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct How {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+impl How {
+    /// Nothing is known.
+    pub(super) const UNKNOWN: Self = Self {
+        code: None,
+        signal: None,
+    };
+}
+
+impl From<Option<ExitStatus>> for How {
+    fn from(status: Option<ExitStatus>) -> Self {
+        Self {
+            code: status.and_then(|status| status.code()),
+            signal: status.and_then(|status| status.signal()),
+        }
+    }
+}
+
+fn exit(reason: ExitReason, how: How, was_ready: bool, message: String) -> Exit {
     Exit {
         reason,
-        code: status.and_then(|status| status.code()),
-        signal: status.and_then(|status| status.signal()),
+        code: how.code,
+        signal: how.signal,
         message,
         last_log_lines: Vec::new(),
         was_ready,
@@ -18,17 +42,14 @@ fn exit(reason: ExitReason, status: Option<ExitStatus>, was_ready: bool, message
 }
 
 /// Nobody here asked for it.
-pub(super) fn by_itself(status: Option<ExitStatus>, was_ready: bool) -> Exit {
+pub(super) fn by_itself(how: impl Into<How>, was_ready: bool) -> Exit {
+    let how = how.into();
     let when = if was_ready {
         ""
     } else {
         " before it was ready"
     };
-    let (code, signal) = (
-        status.and_then(|status| status.code()),
-        status.and_then(|status| status.signal()),
-    );
-    let (reason, how) = match (code, signal) {
+    let (reason, words) = match (how.code, how.signal) {
         (Some(code), _) => (ExitReason::Exited, format!("exited with code {code}")),
         (None, Some(signal)) => (
             ExitReason::Signaled,
@@ -39,38 +60,40 @@ pub(super) fn by_itself(status: Option<ExitStatus>, was_ready: bool) -> Exit {
             "ended; how is not known, as an earlier sidecar started it".to_owned(),
         ),
     };
-    exit(reason, status, was_ready, format!("{how}{when}"))
+    exit(reason, how, was_ready, format!("{words}{when}"))
 }
 
-pub(super) fn stopped(status: Option<ExitStatus>, was_ready: bool) -> Exit {
-    exit(ExitReason::Stopped, status, was_ready, "stopped".to_owned())
+/// As it was asked to.
+pub(super) fn stopped(how: impl Into<How>, was_ready: bool) -> Exit {
+    exit(
+        ExitReason::Stopped,
+        how.into(),
+        was_ready,
+        "stopped".to_owned(),
+    )
 }
 
 /// As asked, in the end.
-pub(super) fn stopped_by_force(
-    status: Option<ExitStatus>,
-    was_ready: bool,
-    grace: Duration,
-) -> Exit {
+pub(super) fn stopped_by_force(how: impl Into<How>, was_ready: bool, grace: Duration) -> Exit {
     let message = format!("killed, as it went on {} after SIGTERM", seconds(grace));
-    exit(ExitReason::Stopped, status, was_ready, message)
+    exit(ExitReason::Stopped, how.into(), was_ready, message)
 }
 
 /// It did nothing any more.
-pub(super) fn unresponsive(status: Option<ExitStatus>, was_ready: bool, cause: &str) -> Exit {
+pub(super) fn unresponsive(how: impl Into<How>, was_ready: bool, cause: &str) -> Exit {
     let message = format!("killed, as {cause}");
-    exit(ExitReason::Unresponsive, status, was_ready, message)
+    exit(ExitReason::Unresponsive, how.into(), was_ready, message)
 }
 
 /// It never ran.
 pub(super) fn spawn_failed(message: String) -> Exit {
-    exit(ExitReason::SpawnFailed, None, false, message)
+    exit(ExitReason::SpawnFailed, How::UNKNOWN, false, message)
 }
 
 /// It ran too long without being ready.
 pub(super) fn start_timeout(cause: &str, timeout: Duration) -> Exit {
     let message = format!("{cause} within {}", seconds(timeout));
-    exit(ExitReason::StartTimeout, None, false, message)
+    exit(ExitReason::StartTimeout, How::UNKNOWN, false, message)
 }
 
 fn seconds(duration: Duration) -> String {
