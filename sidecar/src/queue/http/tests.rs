@@ -64,10 +64,10 @@ async fn send(
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let (queue, clock) = (fixture.queue.clone(), Clock::Manual(fixture.clock.clone()));
+    let group = group(&admitted(parts, body), &Egress::default())?;
     accept(
         &Homes::alone(NodeId::new(fixture::NODE), queue, clock),
-        admitted(parts, body),
-        &Egress::default(),
+        group,
     )
     .await
 }
