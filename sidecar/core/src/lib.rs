@@ -14,6 +14,7 @@ pub mod balancer;
 pub mod call;
 pub mod caller;
 pub mod config;
+pub mod copies;
 pub mod dispatch;
 pub mod egress;
 mod few;
