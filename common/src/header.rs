@@ -31,6 +31,8 @@ names! {
     CALL_TOKEN = "x-call-token";
     /// `unsure` on the answer that accepts a call when another may have been accepted under its idempotency key.
     IDEMPOTENCY = "x-gateless-idempotency";
+    /// How many sidecars have a queued call on disk: on the answer that accepts it.
+    COPIES = "x-gateless-copies";
     /// Where a queued call's result is to be sent.
     CALLBACK_URL = "x-callback-url";
     /// Makes a repeated request the same as its first.

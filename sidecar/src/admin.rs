@@ -3,6 +3,7 @@
 //! Only translation between the wire and the queue's own words. Who may ask at all is
 //! checked before, by the listener.
 
+pub(crate) mod copies;
 pub(crate) mod logs;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ pub mod clock;
 mod codec;
 #[cfg(test)]
 mod contract;
+pub mod copies;
 pub mod deliver;
 pub mod dispatcher;
 pub mod error;
@@ -40,6 +41,7 @@ pub mod work;
 use std::sync::Arc;
 
 pub use self::calls::Calls;
+pub use self::copies::Copying;
 pub use self::dispatcher::Dispatcher;
 pub use self::error::Error;
 pub use self::home::Homes;

@@ -162,7 +162,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let ahead = (&components, &instances);
     let control = parts::follow_server(&here, gossip, ahead, &isolation).await?;
     parts::use_catalogue(&control, &registry, &peers, &metrics);
-    let later = parts::open_queue(&config, &node, &peers).await?;
+    let later = parts::open_queue(&config, &node, &peers, &metrics).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);
     let host = parts::host(&config, &dispatcher, &registry, &later, &peers, &metrics);
@@ -181,7 +181,9 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         identity,
         trusted: config.trusted_proxies.clone(),
         openfaas: Relay::new(config.management_relay),
-        grpc: tonic::service::Routes::new(peer_service).add_service(admin),
+        grpc: tonic::service::Routes::new(peer_service)
+            .add_service(admin)
+            .add_service(parts::copies(&later.copying)),
         catalogue: control.clone(),
         issuers: Issuers::new(&outside, control.catalogue()),
         egress: outside.egress,

@@ -201,6 +201,15 @@ async fn sidecar_that_lost_its_disk_leaves_no_process_and_is_removed_for_good() 
     let id = send(request).await.unwrap().expect(202).json()["id"].clone();
     let id = id.as_str().unwrap();
     cluster.sidecars[0].public().ended(id).await;
+    eventually("its copy is dropped", async || {
+        let text = cluster.sidecars[0].metrics().await;
+        let mut lines = text.lines();
+        when(
+            lines.any(|line| line == "gateless_async_copies_held 0"),
+            text.clone(),
+        )
+    })
+    .await;
 
     cluster.sidecars[1].kill();
     fs::remove_dir_all(cluster.sidecars[1].data()).unwrap();

@@ -16,6 +16,7 @@ mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -282,6 +283,24 @@ impl Copies {
             (Own::Nothing, Some(copy)) => Standing::Held(copy.held.owner.clone()),
             (Own::Nothing, None) => Standing::Nothing,
         }
+    }
+
+    /// Everybody whose calls are held, or who is to be told of calls taken on.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let untold = self.untold.values().flat_map(|untold| &untold.to);
+        self.by_owner.keys().chain(untold)
+    }
+
+    /// What was taken on of calls of `origin`, after a key, and whether there is more.
+    #[must_use]
+    pub fn taken_of(&self, origin: &NodeId, after: Option<Key>) -> (Vec<(Key, Claim)>, bool) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.untold.range((from, Bound::Unbounded));
+        let mut theirs = later.filter(|(_, untold)| untold.taken.origin == *origin);
+        let claims = theirs.by_ref().take(MAX_QUESTION);
+        let claims = claims.map(|(key, untold)| (*key, untold.taken.claim.clone()));
+        let claims = claims.collect();
+        (claims, theirs.next().is_some())
     }
 
     /// When something is to be done next; `None`: when something happens.

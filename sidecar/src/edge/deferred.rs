@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_common::header::{IDEMPOTENCY_KEY, PREFERENCE_APPLIED};
+use gateless_common::problem::Code;
+use gateless_core::keys;
+use gateless_core::name::NodeId;
 use gateless_core::policy::Admitted;
 use gateless_proto::v1::CallRequest;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
@@ -25,6 +28,11 @@ use crate::queue::token::Proof;
 use crate::queue::types::{Accepted, CallId};
 use crate::queue::{self, reading, wire};
 use crate::runtime::Revision;
+
+/// Sidecars that are asked for a call whose home cannot be.
+const MAX_ASKED: usize = 16;
+/// For one of them to begin its answer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn to_response(response: Response<Bytes>) -> Response<Body> {
     response.map(Body::from)
@@ -109,6 +117,7 @@ impl Edge {
                     token: self.queue.calls.token(&id),
                     id,
                     replayed: false,
+                    copies: 1,
                 };
                 let mut response = to_response(queue::http::accepted_response(&accepted, false));
                 let applied = HeaderValue::from_static("respond-async");
@@ -141,28 +150,87 @@ impl Edge {
             None => (rest, false),
         };
         let id = CallId::parse(id)?;
-        let node = match self.queue.calls.locate(&id) {
-            Location::Sidecar(node) => node,
-            Location::Here => {
-                let calls = &*self.queue.calls;
-                let key = |function: &_, shown: &_| self.proxy.registry.key_of(function, shown);
-                let view = reading::read(calls, &id, shown, key).await?;
-                let answer = match wants_result {
-                    true => queue::http::result(calls, &id).await?,
-                    false => queue::http::status_response(&self.dispatcher.shown(&view)),
-                };
-                return Ok(to_response(answer));
-            }
+        let home = match self.queue.calls.locate(&id) {
+            Location::Sidecar(node) => Some(node),
+            Location::Here => None,
         };
-        // Nothing is left of it that could be read without a right to.
-        if self.cluster.is_removed(&node) {
-            return Err(Own::CallLost(node).into());
+        let own = self.read_here(&id, wants_result, shown).await;
+        let is_here = home.is_none() || matches!(own, Ok((_, false)));
+        match own {
+            Ok((answer, _)) if is_here => return Ok(answer),
+            Err(error) if home.is_none() && !is_missing(&error) => return Err(error),
+            _ => {}
         }
         let Some(shown) = shown else {
-            return Err(queue::Error::NotFound(id.to_string()).into());
+            return Err(match home {
+                // Nothing is left of it that could be read without a right to.
+                Some(node) if self.cluster.is_removed(&node) => Own::CallLost(node).into(),
+                _ => queue::Error::NotFound(id.to_string()).into(),
+            });
         };
-        let channel = self.cluster.channel(&node);
-        let channel = channel.ok_or(Own::SidecarAway(node))?;
+        let asked = match &home {
+            Some(node) => self.read_there(node, &id, wants_result, shown).await,
+            None => Err(queue::Error::NotFound(id.to_string()).into()),
+        };
+        match &asked {
+            Err(error) if is_away(error) || is_missing(error) => {}
+            _ => return asked,
+        }
+        // Who took it on, or has a copy: that is asked by whoever cannot ask its home.
+        for node in self.holders(&id, home.as_ref()) {
+            if let Ok(answer) = self.read_there(&node, &id, wants_result, shown).await {
+                return Ok(answer);
+            }
+        }
+        match (own, home) {
+            (Ok((answer, _)), _) => Ok(answer),
+            (Err(_), Some(node)) if self.cluster.is_removed(&node) => {
+                Err(Own::CallLost(node).into())
+            }
+            _ => asked,
+        }
+    }
+
+    /// A call of this sidecar's queue, or a copy, which the second says.
+    async fn read_here(
+        &self,
+        id: &CallId,
+        wants_result: bool,
+        shown: Option<&Proof>,
+    ) -> Result<(Response<Body>, bool), Error> {
+        let calls = &*self.queue.calls;
+        let key = |function: &_, shown: &_| self.proxy.registry.key_of(function, shown);
+        let view = reading::read(calls, id, shown, key).await?;
+        let answer = match wants_result {
+            true if view.is_copy => {
+                let (id, state) = (id.to_string(), view.call.state.as_str());
+                return Err(queue::Error::NotFinished { id, state }.into());
+            }
+            true => queue::http::result(calls, id).await?,
+            false => queue::http::status_response(&self.dispatcher.shown(&view)),
+        };
+        Ok((to_response(answer), view.is_copy))
+    }
+
+    /// The others that may have a call, in the order in which they are asked.
+    fn holders(&self, id: &CallId, home: Option<&NodeId>) -> Vec<NodeId> {
+        let members = self.cluster.members();
+        let others: Vec<NodeId> = members.borrow().iter().map(|m| m.node.clone()).collect();
+        let order = keys::order(&id.key(), &others).into_iter();
+        let others = order.filter(|node| self.cluster.address(node).is_some());
+        let others = others.filter(|node| Some(node) != home);
+        others.take(MAX_ASKED).collect()
+    }
+
+    async fn read_there(
+        &self,
+        node: &NodeId,
+        id: &CallId,
+        wants_result: bool,
+        shown: &Proof,
+    ) -> Result<Response<Body>, Error> {
+        let channel = self.cluster.channel(node);
+        let channel = channel.ok_or_else(|| Own::SidecarAway(node.clone()))?;
         let mut client = SidecarAdminClient::new(channel);
         let request = CallRequest {
             id: id.to_string(),
@@ -170,17 +238,29 @@ impl Edge {
         };
         let failed = |status: tonic::Status| Error::from(wire::remote(&status));
         let answer = if wants_result {
-            let stream = client
-                .get_call_result(request)
-                .await
-                .map_err(failed)?
-                .into_inner();
-            queue::http::result_response(&id, wire::collect_result(stream).await?)
+            let asked = tokio::time::timeout(ASK_TIMEOUT, client.get_call_result(request));
+            let stream = asked.await.map_err(|_| Own::SidecarAway(node.clone()))?;
+            let stream = stream.map_err(failed)?.into_inner();
+            queue::http::result_response(id, wire::collect_result(stream).await?)
         } else {
-            let call = client.get_call(request).await.map_err(failed)?.into_inner();
-            queue::http::status_response(&call)
+            let asked = tokio::time::timeout(ASK_TIMEOUT, client.get_call(request));
+            let call = asked.await.map_err(|_| Own::SidecarAway(node.clone()))?;
+            queue::http::status_response(&call.map_err(failed)?.into_inner())
         };
         Ok(to_response(answer))
+    }
+}
+
+/// There is no such call there, as far as whoever asks may know.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Queue { code, .. } if *code == Code::CallNotFound)
+}
+
+/// Nobody there can be asked.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Queue { code, .. } => matches!(code, Code::PeerUnavailable | Code::PeerFailed),
+        error => matches!(error, Error::Own(Own::SidecarAway(_))),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::endpoint::body::{Body, Inbound};
 fn may(role: Role, path: &str) -> bool {
     let mut parts = path.trim_start_matches('/').split('/');
     match (parts.next(), parts.next()) {
-        (Some("gateless.v1.PeerService"), _) => role == Role::Sidecar,
+        (Some("gateless.v1.PeerService" | "gateless.v1.CopyService"), _) => role == Role::Sidecar,
         (Some("gateless.v1.SidecarAdmin"), Some(method)) => match method {
             "ShareTriggers" | "AcceptCalls" | "FindKeys" => role == Role::Sidecar,
             // What somebody asks at whichever sidecar: the status and result of a call, and which calls are on record.

@@ -5,20 +5,22 @@
 //! added without a migration; the version byte is for what can't.
 
 mod maker;
+mod result;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateless_core::call::{Attempt, Call, Reason, State};
 use gateless_core::keys;
-use gateless_core::name::FunctionName;
+use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::policy::Principal;
 use gateless_core::time::Time;
 use prost::Message;
 
 pub(super) use self::maker::{caller_function, maker_number, maker_of};
+pub(super) use self::result::{result_from_bytes, result_to_bytes};
 use super::Error;
-use super::types::{self, CallResult, CallbackState, Header, KeyName, Record};
+use super::types::{self, CallbackState, Header, KeyName, Record};
 
 const VERSION: u8 = 1;
 
@@ -53,6 +55,9 @@ pub(super) struct Head {
     /// The function that made it, if it was one and known.
     #[prost(string, tag = "12")]
     caller_function: String,
+    /// The token that another queue made for it, when it was taken on from there.
+    #[prost(string, tag = "100")]
+    pub(super) token: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -107,6 +112,12 @@ struct StateMessage {
     unmade: String,
     #[prost(bool, tag = "21")]
     dropped: bool,
+    #[prost(string, tag = "100")]
+    origin: String,
+    #[prost(uint64, tag = "101")]
+    claim: u64,
+    #[prost(uint32, tag = "102")]
+    copies: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -121,16 +132,6 @@ struct AttemptMessage {
     status: u32,
     #[prost(string, tag = "5")]
     error: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ResultMessage {
-    #[prost(uint32, tag = "1")]
-    status: u32,
-    #[prost(message, repeated, tag = "2")]
-    headers: Vec<Pair>,
-    #[prost(bool, tag = "3")]
-    truncated: bool,
 }
 
 /// A call with what the queue itself must know of it: the *state* on disk.
@@ -161,6 +162,12 @@ pub(super) struct Stored {
     pub(super) ttl: Duration,
     /// There was an answer, and it was removed to make way.
     pub(super) dropped: bool,
+    /// The sidecar that its id names, when it was taken on from there.
+    pub(super) origin: Option<NodeId>,
+    /// The epoch of the claim under which it is delivered.
+    pub(super) claim: u64,
+    /// How many sidecars had it on disk when it was accepted, or taken on; 0 in what versions before wrote.
+    pub(super) copies: u32,
 }
 
 fn versioned(message: &impl Message) -> Vec<u8> {
@@ -216,6 +223,7 @@ impl Head {
                 .principal
                 .source
                 .map_or_else(String::new, |at| at.to_string()),
+            token: String::new(),
         }
     }
 
@@ -327,6 +335,12 @@ impl Stored {
             suspect: self.call.suspect,
             unmade: self.call.unmade.clone(),
             dropped: self.dropped,
+            origin: self
+                .origin
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+            claim: self.claim,
+            copies: self.copies,
         })
     }
 
@@ -379,6 +393,11 @@ impl Stored {
             ttl: Duration::from_nanos(message.ttl),
             epoch: message.epoch,
             dropped: message.dropped,
+            origin: Some(message.origin)
+                .filter(|node| !node.is_empty())
+                .map(|node| NodeId::new(&node)),
+            claim: message.claim,
+            copies: message.copies,
         })
     }
 }
@@ -389,38 +408,6 @@ fn status(number: u32) -> Option<u16> {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Version, length of the head as 4 bytes, head, body.
-pub(super) fn result_to_bytes(result: &CallResult) -> Vec<u8> {
-    let message = ResultMessage {
-        status: result.status.into(),
-        headers: pairs(&result.headers),
-        truncated: result.truncated,
-    };
-    let head = message.encode_to_vec();
-    let mut bytes = Vec::with_capacity(5 + head.len() + result.body.len());
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
-    bytes.extend_from_slice(&head);
-    bytes.extend_from_slice(&result.body);
-    bytes
-}
-
-pub(super) fn result_from_bytes(bytes: &[u8]) -> Result<CallResult, Error> {
-    let short = || damaged("result is cut short");
-    let (length, rest) = unversioned(bytes)?
-        .split_first_chunk::<4>()
-        .ok_or_else(short)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(damaged)?;
-    let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
-    let message = ResultMessage::decode(head).map_err(damaged)?;
-    Ok(CallResult {
-        status: status(message.status).ok_or_else(short)?,
-        headers: headers(message.headers),
-        body: Bytes::copy_from_slice(body),
-        truncated: message.truncated,
-    })
 }
 
 #[cfg(test)]

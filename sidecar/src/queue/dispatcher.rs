@@ -300,10 +300,12 @@ impl Shared {
     ) -> Sent {
         match self.policies.policy(&function) {
             Lookup::Known(policy) => {
-                if let Some(homes) = &self.homes
-                    && homes.yields(delivery.lease.id(), &delivery.job.call).await
-                {
-                    return Sent::Neither;
+                if let Some(homes) = &self.homes {
+                    homes.may_deliver(&delivery.job.call).await;
+                    let is_anothers = delivery.lease.cancelled().is_cancelled();
+                    if is_anothers || homes.yields(delivery.lease.id(), &delivery.job.call).await {
+                        return Sent::Neither;
+                    }
                 }
                 let (invoke, clock) = (&self.invoke, &self.clock);
                 attempt::make(delivery, invoke, function, &policy, clock, got_through).await

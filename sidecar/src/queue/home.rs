@@ -8,7 +8,7 @@ mod doubt;
 mod tests;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -28,7 +28,7 @@ use self::doubt::Doubts;
 pub use self::wire::{accepted_response, find, passed, record};
 use super::clock::Clock;
 use super::types::{Accepted, CallId, KeyName, Known, Record};
-use super::{Error, Queue};
+use super::{Copying, Error, Queue};
 
 /// Calls forwarded to their keys' homes that are under way at one sidecar.
 pub const MAX_FORWARDS: u32 = 256;
@@ -139,6 +139,8 @@ pub struct Homes {
     missed: Mutex<Missed>,
     forwards: Semaphore,
     bytes: Semaphore,
+    /// Knows of calls that others took on while this sidecar was away; none: there are no copies.
+    copying: OnceLock<Arc<Copying>>,
 }
 
 impl Homes {
@@ -153,6 +155,7 @@ impl Homes {
             missed: Mutex::default(),
             forwards: Semaphore::new(MAX_FORWARDS as usize),
             bytes: Semaphore::new(MAX_FORWARD_BYTES as usize),
+            copying: OnceLock::new(),
         });
         doubt::watch(&homes);
         homes
@@ -292,7 +295,9 @@ impl Homes {
             }
             tokio::time::sleep(doubt::ASK_AGAIN).await;
         };
-        let Some(theirs) = other.filter(|other| other.digest == ours.digest) else {
+        // Not a copy of the same call.
+        let is_other = |other: &Known| other.digest == ours.digest && other.accepted.id != *id;
+        let Some(theirs) = other.filter(is_other) else {
             return false;
         };
         let (our_id, their_id) = (id.to_string(), theirs.accepted.id.to_string());

@@ -131,6 +131,9 @@ pub fn accepted_response(accepted: &Accepted, unsure: bool) -> Response<Bytes> {
         "status_url": status_url,
         "result_url": format!("{status_url}/result"),
     });
+    if accepted.copies > 0 {
+        document["copies"] = json!(accepted.copies);
+    }
     if unsure {
         document["idempotency"] = json!("unsure");
     }
@@ -138,6 +141,9 @@ pub fn accepted_response(accepted: &Accepted, unsure: bool) -> Response<Bytes> {
     let headers = response.headers_mut();
     insert(headers, names::CALL_ID, &id);
     insert(headers, names::CALL_TOKEN, &accepted.token);
+    if accepted.copies > 0 {
+        headers.insert(names::COPIES, accepted.copies.into());
+    }
     if unsure {
         insert(headers, names::IDEMPOTENCY, "unsure");
     }
@@ -188,6 +194,7 @@ pub fn status_response(call: &v1::Call) -> Response<Bytes> {
         "body_bytes": call.body_bytes,
         "result_bytes": call.result_bytes,
         "node_id": call.node_id,
+        "copies": nonzero(call.copies),
     });
     json_response(StatusCode::OK, &document)
 }

@@ -10,6 +10,7 @@ mod anchor;
 mod batch;
 mod calls;
 mod closed;
+mod copies;
 mod engine;
 mod history;
 mod index;
@@ -21,6 +22,7 @@ pub(super) mod tests;
 mod work;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
@@ -38,11 +40,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::accept::{Accept, Taken};
 use self::batch::{Op, Reply};
+use self::copies::HeldBytes;
+pub(super) use self::copies::{CopyOp, CopyRow};
 use self::engine::{Engine, Key, unavailable};
 use self::index::Index;
 use self::writer::{Queued, Writer};
 use super::clock::Clock;
-use super::codec::Head;
+use super::codec::{Head, Stored};
+use super::copies::Copier;
 use super::token::Tokens;
 use super::types::{Accepted, CallId, KeyName, Known, Record};
 use super::{Error, Inbox};
@@ -128,6 +133,14 @@ struct Shared {
     callbacks_changed: Notify,
     /// Nothing is waited for any longer.
     closed: CancellationToken,
+    /// Finds holders of copies, where there are others.
+    copier: OnceLock<Arc<dyn Copier>>,
+    /// Calls that are about to be taken in, and whose copies others may have already.
+    placing: Mutex<HashSet<Key>>,
+    /// What is held for others.
+    held: Mutex<HeldBytes>,
+    /// Which queue this is: one whose folder was emptied is another.
+    run: u64,
     /// Gets every change once it is on disk.
     observer: OnceLock<Arc<Observer>>,
     /// Lets a test stop the writer before a commit.
@@ -177,7 +190,8 @@ impl Local {
         if let Clock::Steady(clock) = &config.clock {
             clock.resume(engine.anchor()?.as_ref());
         }
-        let tokens = Tokens::new(&engine.token_secret()?);
+        let secret = engine.token_secret()?;
+        let tokens = Tokens::new(&secret);
         let shared = Arc::new(Shared {
             config,
             tokens,
@@ -187,6 +201,10 @@ impl Local {
             activity: watch::Sender::new(0),
             callbacks_changed: Notify::new(),
             closed: CancellationToken::new(),
+            copier: OnceLock::new(),
+            placing: Mutex::default(),
+            held: Mutex::default(),
+            run: copies::run(&secret),
             observer: OnceLock::new(),
             #[cfg(test)]
             hold_commits: Arc::default(),
@@ -243,6 +261,16 @@ impl Local {
         self.shared.up.subscribe()
     }
 
+    async fn take_in_in_time(&self, accepts: Vec<Accept>) -> Result<Vec<Taken>, Error> {
+        let limit = self.shared.config.commit_timeout;
+        let taken = tokio::time::timeout(limit, self.take_in(accepts)).await;
+        taken.map_err(|_| {
+            Error::Unavailable(
+                "its disk does not answer; the calls may be taken all the same once it does".into(),
+            )
+        })?
+    }
+
     async fn take_in(&self, accepts: Vec<Accept>) -> Result<Vec<Taken>, Error> {
         let bytes = accepts.iter().map(|a| a.head.len() + a.body.len()).sum();
         self.writes
@@ -281,29 +309,52 @@ impl Local {
             idempotency,
             policy,
             running,
+            copies: 1,
         })
     }
 
-    /// Another sidecar's call isn't here.
+    /// Another sidecar's call isn't here, unless it was taken on from there.
     fn key(&self, id: &CallId) -> Result<Key, Error> {
-        if *id.node() == self.shared.config.node {
-            Ok(id.key())
-        } else {
-            Err(Error::NotFound(id.to_string()))
+        let (key, own) = (id.key(), &self.shared.config.node);
+        let is_here = || {
+            let index = self.shared.index.lock();
+            let open = index.get(key).map(|stored| stored.origin.clone());
+            drop(index);
+            let engine = self.shared.engine.load();
+            let finished = || {
+                engine
+                    .as_ref()?
+                    .state(key)
+                    .ok()?
+                    .map(|stored| stored.origin)
+            };
+            open.or_else(finished).flatten().as_ref() == Some(id.node())
+        };
+        match id.node() == own || is_here() {
+            true => Ok(key),
+            false => Err(Error::NotFound(id.to_string())),
         }
     }
 
-    fn id(&self, key: Key) -> CallId {
-        CallId::from_key(key, self.shared.config.node.clone())
+    /// The id of a call of this sidecar, or of the one it was taken on from.
+    fn id(&self, key: Key, origin: Option<NodeId>) -> CallId {
+        CallId::from_key(
+            key,
+            origin.unwrap_or_else(|| self.shared.config.node.clone()),
+        )
     }
 
-    fn accepted(&self, key: Key, replayed: bool) -> Accepted {
-        let id = self.id(key);
-        let token = self.shared.tokens.of(&id);
+    fn accepted(&self, taken: Taken) -> Accepted {
+        let id = self.id(taken.key, taken.origin);
+        let token = match taken.token.is_empty() {
+            true => self.shared.tokens.of(&id),
+            false => taken.token,
+        };
         Accepted {
             id,
-            replayed,
+            replayed: taken.replayed,
             token,
+            copies: taken.copies,
         }
     }
 }
@@ -335,17 +386,12 @@ impl Inbox for Local {
             let accepts: Vec<Accept> = accepts.collect::<Result<_, _>>()?;
             // Only here: an update that was given up on might still be made, and then nobody
             // would see to it. A call is delivered, whoever waits for the answer.
-            let taken = self.take_in(accepts);
-            let limit = self.shared.config.commit_timeout;
-            let taken = tokio::time::timeout(limit, taken).await;
-            let taken = taken.map_err(|_| {
-                Error::Unavailable(
-                    "its disk does not answer; the calls may be taken all the same once it does"
-                        .into(),
-                )
-            })??;
-            let accepted = |taken: Taken| self.accepted(taken.key, taken.replayed);
-            Ok(taken.into_iter().map(accepted).collect())
+            let taken = match self.shared.copier.get() {
+                Some(copier) => self.take_in_with_copies(&**copier, accepts).await?,
+                None => self.take_in_in_time(accepts).await?,
+            };
+            let taken = taken.into_iter();
+            Ok(taken.map(|taken| self.accepted(taken)).collect())
         })
     }
 
@@ -354,13 +400,32 @@ impl Inbox for Local {
         Box::pin(async move {
             let found = self.read(move |_, engine| {
                 let Some((key, digest)) = accept::known(engine, &name)? else {
-                    return Ok(None);
+                    // Nothing is known of whether it was begun, which its home may be asked.
+                    let copy = Self::known_copy(engine, &name)?.map(|(id, digest, token)| {
+                        let taken = Taken {
+                            key: id.key(),
+                            replayed: true,
+                            copies: 0,
+                            origin: Some(id.node().clone()),
+                            token,
+                        };
+                        (taken, digest, false)
+                    });
+                    return Ok(copy);
                 };
-                let begun = engine.state(key)?.is_none_or(|stored| stored.is_begun());
-                Ok(Some((key, digest, begun)))
+                let state = engine.state(key)?;
+                let begun = state.as_ref().is_none_or(Stored::is_begun);
+                let taken = Taken {
+                    key,
+                    replayed: true,
+                    copies: state.as_ref().map_or(0, |stored| stored.copies),
+                    origin: state.and_then(|stored| stored.origin),
+                    token: engine.head(key)?.map(|head| head.token).unwrap_or_default(),
+                };
+                Ok(Some((taken, digest, begun)))
             });
-            let known = |(key, digest, begun)| Known {
-                accepted: self.accepted(key, true),
+            let known = |(taken, digest, begun)| Known {
+                accepted: self.accepted(taken),
                 digest,
                 begun,
             };

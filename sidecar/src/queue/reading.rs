@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gateless_core::name::FunctionName;
 
-use super::token::Proof;
+use super::token::{Proof, is_same};
 use super::types::{CallId, View};
 use super::{Calls, Error};
 
@@ -24,7 +24,8 @@ pub async fn read(
     let shown = shown.ok_or_else(missing)?;
     let view = calls.get(id).await?;
     let key = key(&view.function, shown);
-    let token = calls.is_token(id, shown);
+    let of_origin = view.proof.as_ref();
+    let token = calls.is_token(id, shown) || of_origin.is_some_and(|proof| is_same(proof, shown));
     match view.principal.is_shown_by(token, key.as_deref()) {
         true => Ok(view),
         false => Err(missing()),

@@ -23,6 +23,12 @@ pub fn proof(shown: &[u8]) -> Proof {
     Sha256::digest(shown).into()
 }
 
+/// Whether they are of the same token; as long for any other.
+#[must_use]
+pub fn is_same(proof: &Proof, shown: &Proof) -> bool {
+    proof.ct_eq(shown).into()
+}
+
 /// Makes and checks the tokens of a queue's calls.
 pub struct Tokens(hmac::Key);
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::Error;
 use super::clock::{Skew, millis};
+use super::token::Proof;
 
 /// `<uuidv7 simple hex>-<node id>`: in order of time, and it names its sidecar. It is no secret and opens nothing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,6 +176,8 @@ pub struct Accepted {
     pub replayed: bool,
     /// Reads its status and result.
     pub token: String,
+    /// How many sidecars have it on disk; 0: it is not known.
+    pub copies: u32,
 }
 
 /// What a key was used for.
@@ -294,6 +297,12 @@ pub struct View {
     pub body_bytes: u64,
     /// Of the kept answer.
     pub result_bytes: u64,
+    /// SHA-256 of the token that its origin made for it, when it was taken on from there.
+    pub proof: Option<Proof>,
+    /// How many sidecars had it on disk when it was accepted, or taken on; 0: it is not known.
+    pub copies: u32,
+    /// It is a copy of a call that another sidecar delivers.
+    pub is_copy: bool,
 }
 
 impl View {

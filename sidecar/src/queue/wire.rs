@@ -58,6 +58,8 @@ pub fn call(view: &View, waits_for: Option<WaitsFor>) -> v1::Call {
         result_bytes: view.result_bytes,
         reason: view.reason(),
         waits_for: waits_for.map_or("", WaitsFor::as_str).to_owned(),
+        copies: view.copies,
+        is_copy: view.is_copy,
     }
 }
 

@@ -9,6 +9,7 @@ use gateless_core::config::SecretKey;
 use gateless_core::name::{FunctionName, NodeId, RevisionName};
 use gateless_core::policy::Policy;
 use gateless_identity::Identity;
+use gateless_proto::v1::copy_service_server::CopyServiceServer;
 use gateless_proto::v1::sidecar_admin_server::SidecarAdminServer;
 use gateless_sandbox::{Isolation, Sandbox};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +20,7 @@ use super::listeners::Addresses;
 use super::peers::Peers;
 use super::{Config, Error};
 use crate::admin::logs::InstanceLogs;
-use crate::admin::{Admin, Host, Keys};
+use crate::admin::{Admin, Host, Keys, copies};
 use crate::call::Proxy;
 use crate::call::bodies::Bodies;
 use crate::call::reserve::Reservations;
@@ -39,7 +40,7 @@ use crate::queue::deliver::Invoker;
 use crate::queue::dispatcher::Dispatcher;
 use crate::queue::home::MAX_MESSAGE_BYTES;
 use crate::queue::invoke::Lookup;
-use crate::queue::{Homes, Queue};
+use crate::queue::{Copying, Homes, Queue};
 use crate::reconcile;
 use crate::runtime::Registry;
 use crate::telemetry::metrics::{Length, Metrics};
@@ -117,12 +118,15 @@ impl reconcile::Backlog for Backlog {
 pub(super) struct Later {
     pub(super) queue: queue::Local,
     pub(super) homes: Arc<Homes>,
+    /// Copies of its calls elsewhere, and of others' here.
+    pub(super) copying: Arc<Copying>,
 }
 
 pub(super) async fn open_queue(
     config: &Config,
     node: &NodeId,
     peers: &cluster::Handle,
+    metrics: &Metrics,
 ) -> Result<Later, Error> {
     let setup = queue::local::Config::new(config.data.join("queue"), node.clone());
     let opened = tokio::task::spawn_blocking(move || queue::Local::open(setup)).await;
@@ -132,8 +136,18 @@ pub(super) async fn open_queue(
         cause,
     })?;
     let (clock, others) = (queue.config().clock.clone(), Arc::new(Peers(peers.clone())));
-    let homes = Homes::new(node.clone(), Queue::of(&queue), clock, others);
-    Ok(Later { queue, homes })
+    let homes = Homes::new(node.clone(), Queue::of(&queue), clock, others.clone());
+    let copying = Copying::start(&queue, others, metrics.copies());
+    let copying = copying.await.map_err(|cause| Error::Queue {
+        folder: config.data.join("queue"),
+        cause,
+    })?;
+    homes.wait_for_copies(copying.clone());
+    Ok(Later {
+        queue,
+        homes,
+        copying,
+    })
 }
 
 /// What connections outside the cluster are made by: the operator's policy, and whose certificates are believed. What sidecars listen on
@@ -158,7 +172,7 @@ pub(super) fn outside(config: &Config, addresses: &Addresses) -> Result<Outside,
 /// functions go through, once it is opened.
 pub(super) fn deliver(
     proxy: &Arc<Proxy>,
-    Later { queue, homes }: &Later,
+    Later { queue, homes, .. }: &Later,
     control: &Arc<catalogue::Handle>,
     outside: &Outside,
 ) -> (Dispatcher, Arc<Router>) {
@@ -345,7 +359,7 @@ pub(super) fn host(
 
 pub(super) fn admin(
     proxy: &Proxy,
-    Later { queue, homes }: &Later,
+    Later { queue, homes, .. }: &Later,
     logs: Logs,
     host: &Host,
     triggers: &trigger::Handle,
@@ -360,6 +374,12 @@ pub(super) fn admin(
     };
     let admin = Admin::new(calls, keys, logs, host.clone(), triggers.clone());
     SidecarAdminServer::new(admin).max_decoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// What other sidecars ask about copies; they send them in messages of a call at least.
+pub(super) fn copies(copying: &Arc<Copying>) -> CopyServiceServer<copies::Service> {
+    let service = CopyServiceServer::new(copies::Service(copying.clone()));
+    service.max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {

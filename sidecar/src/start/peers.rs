@@ -7,11 +7,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use gateless_core::name::{NodeId, RevisionName};
 use gateless_proto::v1;
+use gateless_proto::v1::copy_service_client::CopyServiceClient;
 use gateless_proto::v1::sidecar_admin_client::SidecarAdminClient;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::call::Reserve;
+use crate::queue::copies;
 use crate::queue::home::Others;
 use crate::queue::types::CallId;
 use crate::{cluster, trigger};
@@ -22,6 +24,11 @@ pub(super) struct Peers(pub(super) cluster::Handle);
 impl Peers {
     fn client(&self, node: &NodeId) -> Result<SidecarAdminClient<Channel>, Status> {
         let channel = self.0.channel(node).map(SidecarAdminClient::new);
+        channel.ok_or_else(|| Status::unavailable("it is no member"))
+    }
+
+    fn copies(&self, node: &NodeId) -> Result<CopyServiceClient<Channel>, Status> {
+        let channel = self.0.channel(node).map(CopyServiceClient::new);
         channel.ok_or_else(|| Status::unavailable("it is no member"))
     }
 }
@@ -95,5 +102,51 @@ impl Others for Peers {
     ) -> BoxFuture<'static, Result<v1::FindKeysResponse, Status>> {
         let client = self.client(at);
         Box::pin(async move { Ok(client?.find_keys(request).await?.into_inner()) })
+    }
+}
+
+impl copies::Others for Peers {
+    fn live(&self) -> Vec<NodeId> {
+        Others::live(self)
+    }
+
+    fn is_removed(&self, node: &NodeId) -> bool {
+        self.0.is_removed(node)
+    }
+
+    fn hold(
+        &self,
+        at: &NodeId,
+        request: v1::HoldCopiesRequest,
+    ) -> BoxFuture<'static, Result<v1::HoldCopiesResponse, Status>> {
+        let client = self.copies(at);
+        Box::pin(async move { Ok(client?.hold(request).await?.into_inner()) })
+    }
+
+    fn standings(
+        &self,
+        at: &NodeId,
+        request: v1::StandingsRequest,
+    ) -> BoxFuture<'static, Result<v1::StandingsResponse, Status>> {
+        let client = self.copies(at);
+        Box::pin(async move { Ok(client?.standings(request).await?.into_inner()) })
+    }
+
+    fn claims(
+        &self,
+        to: &NodeId,
+        request: v1::ClaimsRequest,
+    ) -> BoxFuture<'static, Result<v1::ClaimsResponse, Status>> {
+        let client = self.copies(to);
+        Box::pin(async move { Ok(client?.claims(request).await?.into_inner()) })
+    }
+
+    fn taken_on(
+        &self,
+        at: &NodeId,
+        request: v1::TakenOnRequest,
+    ) -> BoxFuture<'static, Result<v1::ClaimsRequest, Status>> {
+        let client = self.copies(at);
+        Box::pin(async move { Ok(client?.taken_on(request).await?.into_inner()) })
     }
 }

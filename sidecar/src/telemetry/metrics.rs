@@ -2,6 +2,7 @@
 //! looks nothing up. A function's series begin with its first call: ten thousand functions that are
 //! hardly called are no million lines of exposition.
 
+mod copies;
 #[cfg(feature = "wasm")]
 mod engine;
 mod identity;
@@ -25,6 +26,8 @@ use tokio::sync::watch;
 
 use super::records::{Records, Watch};
 use counts::{BUCKETS, Counts};
+
+pub use self::copies::CopyCounts;
 
 pub mod counts;
 
@@ -64,6 +67,7 @@ pub struct Metrics {
     cold: Family<OfFunction, Counter>,
     duration: Family<OfFunction, Histogram>,
     cold_duration: Family<OfFunction, Histogram>,
+    copies: CopyCounts,
     /// For observers, not exposed.
     counts: Family<OfFunction, Arc<Counts>>,
     records: Arc<Records>,
@@ -99,6 +103,7 @@ impl Metrics {
             cold: Family::default(),
             duration: Family::new_with_constructor(seconds),
             cold_duration: Family::new_with_constructor(seconds),
+            copies: CopyCounts::default(),
             counts: Family::default(),
             records: Records::new(settings),
         };
@@ -130,6 +135,7 @@ impl Metrics {
             metrics.cold_duration.clone(),
         );
         metrics.records.register(&mut registry);
+        metrics.copies.register(&mut registry);
         Self {
             registry: Mutex::new(registry),
             ..metrics
@@ -146,6 +152,12 @@ impl Metrics {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// What became of calls whose sidecar was gone.
+    #[must_use]
+    pub fn copies(&self) -> CopyCounts {
+        self.copies.clone()
     }
 
     /// A function's handles.

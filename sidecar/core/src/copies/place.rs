@@ -51,7 +51,7 @@ impl Placing {
 
     /// Who is asked next, and who was to hold copies until then, each in the order in which they would take the call on.
     #[must_use]
-    pub fn next(&mut self) -> Vec<NodeId> {
+    pub fn to_ask(&mut self) -> Vec<NodeId> {
         let mut next = Vec::new();
         while next.len() < self.missing
             && let Some(node) = self.left.pop()

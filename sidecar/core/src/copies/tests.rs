@@ -124,19 +124,19 @@ fn higher_claim_counts_and_what_is_over_stays_so() {
 fn holders_are_the_first_that_take_a_copy_and_so_many_are_passed_over() {
     let order = || (0..6).map(node);
     let mut placing = Placing::new(order(), &node(1), wanted(0, 6), |n| *n == node(0));
-    assert_eq!(placing.next(), [node(2)]);
+    assert_eq!(placing.to_ask(), [node(2)]);
     placing.answered(false);
-    assert_eq!(placing.next(), [node(3)]);
+    assert_eq!(placing.to_ask(), [node(3)]);
     placing.answered(true);
-    assert!(placing.next().is_empty());
+    assert!(placing.to_ask().is_empty());
     assert_eq!(placing.copies(), 2);
     assert_eq!(placing.holders(), [node(2), node(3)]);
     let mut nobody = Placing::new(order(), &node(1), 2, |_| false);
     for _ in 0..=MAX_PASSED {
-        assert_eq!(nobody.next().len(), 1);
+        assert_eq!(nobody.to_ask().len(), 1);
         nobody.answered(false);
     }
-    assert!(nobody.next().is_empty());
+    assert!(nobody.to_ask().is_empty());
     assert_eq!(nobody.copies(), 1);
     assert_eq!(
         [wanted(0, 1), wanted(0, 9), wanted(3, 2), wanted(1, 9)],
@@ -159,4 +159,24 @@ fn who_was_away_waits_for_the_others_and_not_for_ever() {
     assert!(home.look(thawed));
     assert!(!home.is_over(&others, thawed));
     assert!(home.is_over(&others, thawed + PATIENCE));
+}
+
+#[test]
+fn of_too_many_that_were_taken_on_the_oldest_are_not_told() {
+    let now = Time::from_millis(0);
+    let mut copies = Copies::new(node(2), 1, TAKEOVER_AFTER, now);
+    let taken = Taken {
+        claim: claim(1, 2),
+        origin: node(0),
+        holders: Arc::from([node(2)]),
+    };
+    for n in 0..=MAX_UNTOLD {
+        let mut key = [0; 16];
+        key[8..].copy_from_slice(&n.to_be_bytes());
+        let taken = Event::TakenOn(key, taken.clone());
+        copies.on_event(now, taken, &mut Vec::new());
+    }
+    let mut out = Vec::new();
+    copies.on_event(now, Event::Tick, &mut out);
+    assert_eq!(out, [Action::Known([0; 16])]);
 }

@@ -3,6 +3,7 @@
 use gateless_core::policy::Maker;
 
 use super::*;
+use crate::queue::types::CallResult;
 
 #[test]
 fn what_is_written_is_read_again() {
@@ -30,6 +31,9 @@ fn what_is_written_is_read_again() {
         status: Some(503),
         result_bytes: 12,
         ttl: Duration::from_secs(3),
+        origin: Some(NodeId::new("0badcafe")),
+        claim: 2,
+        copies: 3,
         dropped: true,
     };
     assert_eq!(Stored::from_bytes(&stored.to_bytes()), Ok(stored));

@@ -6,12 +6,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use gateless_core::call::Call;
 use gateless_core::keys::Missed;
 use gateless_core::time::Time;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Homes;
 use crate::clock;
+use crate::queue::Copying;
 use crate::queue::clock::Clock;
 
 /// How often the time is looked at.
@@ -76,6 +78,19 @@ impl Doubts {
 }
 
 impl Homes {
+    /// From now on a call is delivered once it is known not to be another's; said once.
+    pub(crate) fn wait_for_copies(&self, copying: Arc<Copying>) {
+        self.copying.set(copying).ok();
+    }
+
+    /// Returns when a call that is about to be attempted may be, as far as another may have taken it on while this sidecar was away. Its
+    /// lease is over if one has.
+    pub(in crate::queue) async fn may_deliver(&self, call: &Call) {
+        if let Some(copying) = self.copying.get() {
+            copying.may_deliver(call.since).await;
+        }
+    }
+
     /// Notes who has left.
     pub(super) fn look_at_others(&self) -> MutexGuard<'_, Missed> {
         let mut missed = self.missed.lock();

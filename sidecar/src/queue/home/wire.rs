@@ -108,6 +108,7 @@ pub fn accepted_response(taken: Taken) -> v1::AcceptCallsResponse {
         id: accepted.id.to_string(),
         replayed: accepted.replayed,
         token: accepted.token,
+        copies: accepted.copies,
     };
     v1::AcceptCallsResponse {
         calls: taken.accepted.into_iter().map(call).collect(),
@@ -122,6 +123,7 @@ pub(super) fn taken(response: v1::AcceptCallsResponse, calls: usize) -> Option<T
             id: CallId::parse(&call.id).ok()?,
             replayed: call.replayed,
             token: call.token,
+            copies: call.copies,
         })
     });
     let accepted: Vec<_> = accepted.collect::<Option<_>>()?;
@@ -189,6 +191,7 @@ pub(super) fn known(response: v1::FindKeysResponse, keys: usize) -> Vec<Option<K
             id: CallId::parse(&call.id).ok()?,
             replayed: true,
             token: call.token,
+            copies: 0,
         };
         Some(Known {
             accepted,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use gateless_core::call::Call;
 use gateless_core::config::AsyncPolicy;
-use gateless_core::name::FunctionName;
+use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
 
 use super::batch::{Batch, OVERHEAD};
@@ -36,12 +36,19 @@ pub(super) struct Accept {
     pub(super) policy: AsyncPolicy,
     /// Its first attempt is under way already.
     pub(super) running: bool,
+    /// How many are to have it, this sidecar among them.
+    pub(super) copies: u32,
 }
 
 /// A call was taken in.
 pub(super) struct Taken {
     pub(super) key: Key,
     pub(super) replayed: bool,
+    /// The sidecar that its id names, when it was taken on from there.
+    pub(super) origin: Option<NodeId>,
+    pub(super) copies: u32,
+    /// The token that its origin made for it, then.
+    pub(super) token: String,
 }
 
 /// What is to be done with one of several.
@@ -84,7 +91,7 @@ impl Batch<'_> {
                 Plan::Same(index) => Some(taken[index].key),
             };
             taken.push(match earlier {
-                Some(key) => replayed(key),
+                Some(key) => self.replayed(key)?,
                 None => self.put(accept),
             });
         }
@@ -146,6 +153,25 @@ impl Batch<'_> {
         Ok(())
     }
 
+    fn replayed(&self, key: Key) -> Result<Taken, Error> {
+        let open = self.shared.index.lock().get(key).cloned();
+        let stored = match open {
+            Some(stored) => Some(stored),
+            None => self.engine.state(key)?,
+        };
+        Ok(Taken {
+            key,
+            replayed: true,
+            copies: stored.as_ref().map_or(0, |stored| stored.copies),
+            origin: stored.and_then(|stored| stored.origin),
+            token: self
+                .engine
+                .head(key)?
+                .map(|head| head.token)
+                .unwrap_or_default(),
+        })
+    }
+
     fn put(&mut self, accept: Accept) -> Taken {
         let size = accept.size();
         let (call, epoch) = match accept.running {
@@ -170,6 +196,9 @@ impl Batch<'_> {
             result_bytes: 0,
             ttl: accept.policy.result_ttl,
             dropped: false,
+            origin: None,
+            claim: 0,
+            copies: accept.copies,
         };
         let (engine, key) = (self.engine, accept.key);
         self.batch.insert(&engine.heads, key, accept.head);
@@ -200,6 +229,9 @@ impl Batch<'_> {
         Taken {
             key,
             replayed: false,
+            origin: None,
+            copies: accept.copies,
+            token: String::new(),
         }
     }
 }
@@ -218,13 +250,6 @@ pub(super) fn check_counts(
         false => return Ok(()),
     };
     Err(Error::Full { bound, limit })
-}
-
-const fn replayed(key: Key) -> Taken {
-    Taken {
-        key,
-        replayed: true,
-    }
 }
 
 /// The call a key was used for, and what it was, as on disk.

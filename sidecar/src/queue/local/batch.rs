@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use fjall::OwnedWriteBatch;
 use gateless_core::call::State;
 use gateless_core::call::callback::Next;
+use gateless_core::copies::Event;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::accept::{Accept, Taken};
+use super::copies::CopyOp;
 use super::engine::{Engine, Key, unavailable};
 use super::history::Removal;
 use crate::queue::Error;
@@ -41,6 +43,8 @@ pub(super) enum Op {
     Callback(CallbackSent, Reply<()>),
     /// The attempt under a lease of this epoch is lost.
     Recover(Key, u32),
+    /// What becomes of copies, of calls that were taken on, and of those that others took on.
+    Copies(Vec<CopyOp>, Reply<Vec<Event>>),
     /// Forgets what has expired; answers when to come again.
     Sweep(Reply<Option<Time>>),
     /// Stops the writer.
@@ -75,7 +79,7 @@ pub(super) struct Progress {
 }
 
 /// Calls and what became of them.
-type Changed = Vec<(Key, FunctionName, observe::Call)>;
+type Changed = Vec<(CallId, FunctionName, observe::Call)>;
 
 /// One batch in the making.
 pub(super) struct Batch<'a> {
@@ -154,6 +158,10 @@ impl<'a> Batch<'a> {
                 self.answer(reply, result);
             }
             Op::Recover(key, epoch) => self.recover(key, epoch),
+            Op::Copies(ops, reply) => {
+                let result = self.copies(ops);
+                self.answer(reply, result);
+            }
             Op::Sweep(reply) => {
                 let result = self.sweep();
                 self.answer(reply, result);
@@ -230,7 +238,9 @@ impl<'a> Batch<'a> {
                 attempt: last.map_or(0, |attempt| attempt.number),
                 status: last.and_then(|attempt| attempt.status),
             };
-            changed.push((key, stored.function.clone(), change));
+            let node = stored.origin.as_ref().unwrap_or(&self.shared.config.node);
+            let id = CallId::from_key(key, node.clone());
+            changed.push((id, stored.function.clone(), change));
         }
     }
 
@@ -281,7 +291,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn end_lease(&mut self, key: Key, by_holder: bool) {
+    pub(super) fn end_lease(&mut self, key: Key, by_holder: bool) {
         self.ended.push(key);
         if !by_holder && let Some(held) = self.shared.index.lock().leases.get(&key) {
             self.cancelled.push(held.cancelled.clone());
@@ -313,8 +323,18 @@ impl<'a> Batch<'a> {
         self.activated |= self.shared.index.lock().put(key, stored);
     }
 
+    /// The id of a call of the own queue, whoever accepted it.
     pub(super) fn id(&self, key: Key) -> CallId {
-        CallId::from_key(key, self.shared.config.node.clone())
+        let origin = self
+            .shared
+            .index
+            .lock()
+            .get(key)
+            .and_then(|stored| stored.origin.clone());
+        CallId::from_key(
+            key,
+            origin.unwrap_or_else(|| self.shared.config.node.clone()),
+        )
     }
 }
 
@@ -323,8 +343,7 @@ fn report(shared: &Shared, changed: Option<Changed>) {
     let Some(observer) = shared.observer.get() else {
         return;
     };
-    for (key, function, change) in changed.unwrap_or_default() {
-        let id = CallId::from_key(key, shared.config.node.clone());
+    for (id, function, change) in changed.unwrap_or_default() {
         observer.call(id.to_string(), &function, change);
     }
 }

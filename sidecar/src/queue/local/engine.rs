@@ -12,6 +12,10 @@
 //! | `idempotency` | namespace 0 name 0 1 caller 0 key (without 1, caller and 0 before a key was its caller's) | id and digest |
 //! | `expiry` | time id | nothing; when a finished call is forgotten |
 //! | `kept` | namespace 0 name 0 | what is kept of its finished calls, in bytes and numbers |
+//! | `copies` | id | of a call that another sidecar delivers: who, and who else has a copy; read at start |
+//! | `copy_heads`, `copy_bodies` | id | its head and body |
+//! | `copy_keys` | as in `idempotency` | its id and digest |
+//! | `taken` | id | a call that was taken on from another sidecar, which not all who are to know were told yet; read at start |
 //! | `meta` | name | counters, what the queue's time was (`anchor`), and the secret that result tokens are made with |
 //!
 //! What is due lives in memory only (`index`): an LSM tree is bad at a queue's head, where
@@ -54,6 +58,11 @@ pub(super) struct Engine {
     pub(super) idempotency: Keyspace,
     pub(super) expiry: Keyspace,
     pub(super) kept: Keyspace,
+    pub(super) copies: Keyspace,
+    pub(super) copy_heads: Keyspace,
+    pub(super) copy_bodies: Keyspace,
+    pub(super) copy_keys: Keyspace,
+    pub(super) taken: Keyspace,
     pub(super) meta: Keyspace,
 }
 
@@ -97,6 +106,11 @@ impl Engine {
             idempotency: keyspace("idempotency")?,
             expiry: keyspace("expiry")?,
             kept: keyspace("kept")?,
+            copies: keyspace("copies")?,
+            copy_heads: keyspace("copy_heads")?,
+            copy_bodies: keyspace("copy_bodies")?,
+            copy_keys: keyspace("copy_keys")?,
+            taken: keyspace("taken")?,
             meta: keyspace("meta")?,
             db,
         })

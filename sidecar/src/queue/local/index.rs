@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateless_core::call::{Call, State};
-use gateless_core::name::FunctionName;
+use gateless_core::name::{FunctionName, NodeId};
 use gateless_core::time::Time;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub(super) struct Claimed {
     pub(super) epoch: u32,
     pub(super) call: Call,
     pub(super) cancelled: CancellationToken,
+    /// The sidecar that its id names, when it was taken on from there.
+    pub(super) origin: Option<NodeId>,
 }
 
 /// What is due when, by function, and the callbacks that wait; rebuilt from disk at start.
@@ -152,6 +154,13 @@ impl Index {
         }
     }
 
+    /// How many sidecars have a call is known by now.
+    pub(super) fn set_copies(&mut self, key: Key, copies: u32) -> Option<&Stored> {
+        let stored = self.open.get_mut(&key)?;
+        stored.copies = copies;
+        Some(stored)
+    }
+
     /// Takes out a call.
     pub(super) fn take(&mut self, key: Key) -> Option<Stored> {
         let stored = self.open.remove(&key)?;
@@ -226,6 +235,7 @@ impl Index {
                 epoch,
                 call: stored.call.clone(),
                 cancelled,
+                origin: stored.origin.clone(),
             });
         }
         claimed

@@ -36,7 +36,8 @@ impl Local {
                 let id = CallId::from_key(key, node.clone());
                 // Else it was forgotten since the index was read.
                 if let Ok((head, stored)) = call(engine, &id, key) {
-                    let call = view(id.clone(), head, stored, skew);
+                    let origin = stored.origin.as_ref().unwrap_or(&node);
+                    let call = view(CallId::from_key(key, origin.clone()), head, stored, skew);
                     if filter.wants(&call) {
                         page.calls.push(call);
                     }

@@ -8,11 +8,13 @@ use futures_util::stream;
 use gateless_core::name::FunctionName;
 use gateless_core::time::Time;
 
+use super::copies::copy_view;
 use super::engine::{Engine, Key, function_prefix, unavailable};
 use super::{Local, Shared};
 use crate::queue::Error;
 use crate::queue::clock::Skew;
 use crate::queue::codec::{Head, Stored, result_from_bytes};
+use crate::queue::token::proof;
 use crate::queue::types::{CallId, CallResult, Callback, CallbackState, Record, View};
 
 /// Calls replayed, purged or given up at once.
@@ -34,10 +36,14 @@ impl Local {
     }
 
     pub(super) async fn read_view(&self, id: CallId) -> Result<View, Error> {
-        let key = self.key(&id)?;
+        let key = self.key(&id).ok();
         self.read(move |shared, engine| {
+            let skew = shared.config.clock.skew();
+            let Some(key) = key.filter(|key| !matches!(engine.state(*key), Ok(None))) else {
+                return copy_view(engine, id, skew);
+            };
             let (head, stored) = call(engine, &id, key)?;
-            Ok(view(id, head, stored, shared.config.clock.skew()))
+            Ok(view(id, head, stored, skew))
         })
         .await
     }
@@ -93,7 +99,8 @@ impl Local {
         self.read(move |_, engine| {
             let mut callbacks = Vec::new();
             for key in keys {
-                let id = CallId::from_key(key, node.clone());
+                let origin = engine.state(key)?.and_then(|stored| stored.origin);
+                let id = CallId::from_key(key, origin.unwrap_or_else(|| node.clone()));
                 match callback(engine, id, key) {
                     Ok(callback) => callbacks.extend(callback),
                     Err(error @ Error::Unavailable(_)) => return Err(error),
@@ -212,6 +219,9 @@ pub(super) fn view(id: CallId, head: Head, stored: Stored, skew: Skew) -> View {
         idempotency_key: head.idempotency_key,
         body_bytes: head.body_bytes,
         result_bytes: stored.result_bytes,
+        proof: (!head.token.is_empty()).then(|| proof(head.token.as_bytes())),
+        copies: stored.copies,
+        is_copy: false,
     }
 }
 

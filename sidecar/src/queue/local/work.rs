@@ -133,6 +133,7 @@ impl Work for Local {
                 epoch: ADOPTED_EPOCH,
                 call: Call::under_way(accept.now),
                 cancelled: CancellationToken::new(),
+                origin: None,
             };
             let leased = Leased {
                 epoch: ADOPTED_EPOCH,
@@ -168,9 +169,7 @@ impl Work for Local {
     }
 
     fn release(&self, receipt: &Receipt, after: Duration) {
-        let Ok(key) = self.key(&receipt.id) else {
-            return;
-        };
+        let key = receipt.id.key();
         let (due, epoch) = (self.shared.config.clock.now() + after, receipt.epoch);
         match receipt.kind {
             Kind::Call => {
@@ -236,7 +235,7 @@ impl Local {
 
     fn lease(&self, claimed: Claimed) -> (Key, Call, Lease) {
         let receipt = Receipt {
-            id: self.id(claimed.key),
+            id: self.id(claimed.key, claimed.origin),
             epoch: claimed.epoch,
             kind: Kind::Call,
         };
@@ -273,7 +272,7 @@ impl Local {
     }
 
     async fn try_update(&self, receipt: &Receipt, update: Update) -> Result<(), Error> {
-        let (key, epoch) = (self.key(&receipt.id)?, receipt.epoch);
+        let (key, epoch) = (receipt.id.key(), receipt.epoch);
         match update {
             Update::Call(change) => {
                 let bytes = change.result.as_ref().map_or(0, |r| r.body.len());

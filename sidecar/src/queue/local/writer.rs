@@ -219,6 +219,7 @@ pub(super) fn rebuild(shared: &Shared, engine: &Engine) -> Result<(), Error> {
             index.callbacks_pending += 1;
         }
     }
+    *shared.held.lock() = super::copies::held_bytes(engine)?;
     index.stored = index.iter().map(|(_, stored)| stored.stored).sum();
     for (function, kept) in engine.kept(index.stored, &mut batch)? {
         index.set_kept(function, kept);

@@ -161,6 +161,9 @@ impl Entry {
             idempotency_key: record.idempotency.as_ref().map(|i| i.key.clone()),
             body_bytes: record.body.len() as u64,
             result_bytes: self.result.as_ref().map_or(0, |r| r.body.len() as u64),
+            proof: None,
+            copies: 1,
+            is_copy: false,
         }
     }
 

@@ -76,6 +76,7 @@ impl Memory {
             id,
             replayed,
             token,
+            copies: 1,
         }
     }
 

@@ -39,7 +39,7 @@ impl World {
     pub(super) fn place(&mut self, at: usize, key: Key) {
         let now = self.now;
         let accepting = self.nodes[at].accepting.get_mut(&key).unwrap();
-        let next = accepting.placing.next();
+        let next = accepting.placing.to_ask();
         accepting.until = now + TIMEOUT;
         accepting.waits_for.extend(next.iter().cloned());
         let held = Held {
