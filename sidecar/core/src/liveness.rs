@@ -47,16 +47,18 @@ impl Rules {
     /// Those of a revision; `None` when its instances are not watched.
     #[must_use]
     pub fn of(revision: &Revision) -> Option<Self> {
-        let Runtime::Process(process) = &revision.runtime else {
-            return None;
+        let (ready, start_timeout) = match &revision.runtime {
+            Runtime::Process(process) => (&process.ready, process.start_timeout),
+            Runtime::Container(container) => (&container.ready, container.start_timeout),
+            Runtime::Wasm(_) => return None,
         };
         Some(Self {
             period: revision.liveness.period?,
             threshold: revision.liveness.failure_threshold,
             work: revision.limits.timeout.unwrap_or(LONGEST_WORK),
             // Who was found ready by an answer has given one.
-            first: match process.ready {
-                Readiness::Tcp => process.start_timeout,
+            first: match ready {
+                Readiness::Tcp => start_timeout,
                 Readiness::Answer | Readiness::Http(_) => Duration::ZERO,
             },
         })

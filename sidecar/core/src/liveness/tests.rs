@@ -353,3 +353,28 @@ fn a_sidecar_that_was_stopped_itself_holds_nothing_against_anyone() {
     }
     assert_eq!((&world.replaced, world.stood), (&None, Standing::Serving));
 }
+
+#[test]
+fn containers_are_watched_as_processes_are() {
+    let scaling = crate::config::Scaling::DEFAULT;
+    let process = crate::fixture::revision("hello", 1, scaling);
+    let expected = Rules::of(&process);
+    assert_eq!(expected.unwrap().first, secs(60));
+    let mut container = process;
+    container.runtime = Runtime::Container(crate::config::Container {
+        image: "acme/hello:1".into(),
+        command: Vec::new(),
+        args: Vec::new(),
+        user: None,
+        tmpfs: Vec::new(),
+        ready: Readiness::Tcp,
+        port: 8_080,
+        start_timeout: secs(60),
+        stop_grace: secs(30),
+        memory: None,
+        cpu: None,
+        max_processes: 1_024,
+        read_only_root: false,
+    });
+    assert_eq!(Rules::of(&container), expected);
+}
