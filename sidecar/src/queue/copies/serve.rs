@@ -86,6 +86,9 @@ impl Copying {
             }
             machine.on_event(clock::now(), event, &mut Vec::new());
         }
+        self.counts
+            .held
+            .set(i64::try_from(machine.len()).unwrap_or(i64::MAX));
         let held = keys.iter().map(|key| held.contains(key));
         Ok(v1::HoldCopiesResponse {
             held: held.collect(),
