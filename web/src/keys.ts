@@ -14,6 +14,7 @@ export const JUMPS: [key: string, screen: Screen, label: string, right: Right][]
   ["f", "functions", "Functions", "read"],
   ["i", "invoke", "Invoke", "invoke"],
   ["l", "logs", "Logs", "read"],
+  ["o", "records", "Call records", "read"],
   ["c", "calls", "Async calls", "read"],
   ["d", "deadLetters", "Dead letters", "read"],
   ["q", "queues", "Queues", "read"],

@@ -11,6 +11,8 @@ const PATHS = {
   calls: "/n/:ns/calls",
   callById: "/n/:ns/calls/:id",
   call: "/n/:ns/calls/:name/:id",
+  records: "/n/:ns/records",
+  record: "/n/:ns/records/:id",
   deadLetters: "/n/:ns/dead-letters",
   queues: "/n/:ns/queues",
   triggers: "/n/:ns/triggers",

@@ -13,6 +13,7 @@ import { queued } from "./story/async.mjs";
 import { functions } from "./story/functions.mjs";
 import { history } from "./story/history.mjs";
 import { platform } from "./story/platform.mjs";
+import { recorded } from "./story/records.mjs";
 
 const ends = [];
 const end = async () => {
@@ -60,6 +61,7 @@ const the = {
 describe("the dashboard", { concurrency: 1 }, () => {
   functions(the);
   queued(the);
+  recorded(the);
   convenience(the);
   history(the);
   platform(the);

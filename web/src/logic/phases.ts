@@ -1,4 +1,4 @@
-// A call's time as a sequence of bars, out of the sidecar's server-timing: `start` lies at the end of `hold`, `run` comes last.
+// A call's time as a sequence of bars, out of the sidecar's server-timing: `start` lies at the end of `hold`, `connect` at the beginning of `run`.
 
 export interface Phase {
   name: string;
@@ -19,10 +19,12 @@ const LABELS: Record<string, string> = {
   hold: "held at the sidecar",
   start: "instance starts",
   queue: "queued at the gate",
+  connect: "a connection is made",
   run: "function runs",
+  answer: "answer is sent",
 };
 const NOTHING_MS = 0.005;
-const ORDER = ["route", "hold", "queue", "run"];
+const ORDER = ["route", "hold", "queue", "run", "answer"];
 
 /** Bars in milliseconds from the call's begin; the last is what the phases do not account for. */
 export function bars(phases: Phase[], total: number): Bar[] {
@@ -38,6 +40,10 @@ export function bars(phases: Phase[], total: number): Bar[] {
     if (start !== undefined) {
       const begin = Math.max(at, at + duration - start);
       out.push({ name: "start", label: LABELS.start ?? "start", from: begin, to: at + duration, inside: true });
+    }
+    const connect = name === "run" ? by.get("connect") : undefined;
+    if (connect !== undefined) {
+      out.push({ name: "connect", label: LABELS.connect ?? "connect", from: at, to: at + Math.min(connect, duration), inside: true });
     }
     at += duration;
   }

@@ -3,6 +3,7 @@
 const PATHS = {
   functions: "M4 12h5l2-7 3 14 2-7h4",
   calls: "M4 7h11M4 12h16M4 17h8",
+  records: "M4 6h16M4 10h9M4 14h16M4 18h6M17 10v.1M13 18v.1",
   dead: "M12 4a7 7 0 0 0-4 12.7V20h8v-3.3A7 7 0 0 0 12 4zM9.5 11v.5M14.5 11v.5",
   queues: "M4 6h16v5H4zM4 13h16v5H4z",
   triggers: "M13 3 5 14h6l-1 7 8-11h-6z",

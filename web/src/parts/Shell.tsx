@@ -22,6 +22,7 @@ const GROUPS: [title: string, items: Item[]][] = [
     [
       ["functions", "Functions", "functions", "read"],
       ["invoke", "Invoke", "invoke", "invoke"],
+      ["records", "Call records", "records", "read"],
       ["logs", "Logs", "logs", "read"],
     ],
   ],
@@ -45,7 +46,7 @@ const GROUPS: [title: string, items: Item[]][] = [
   ],
 ];
 
-const UNDER: Partial<Record<Screen, Screen>> = { function: "functions", register: "functions", edit: "functions", call: "calls", callById: "calls" };
+const UNDER: Partial<Record<Screen, Screen>> = { function: "functions", register: "functions", edit: "functions", call: "calls", callById: "calls", record: "records" };
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const route = useRoute();

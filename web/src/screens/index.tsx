@@ -16,6 +16,8 @@ import { Functions } from "./Functions.tsx";
 import { Invoke } from "./Invoke.tsx";
 import { Logs } from "./Logs.tsx";
 import { Queues } from "./Queues.tsx";
+import { RecordDetail } from "./RecordDetail.tsx";
+import { Records } from "./Records.tsx";
 import { Register } from "./Register.tsx";
 import { Secrets } from "./Secrets.tsx";
 import { Sidecars } from "./Sidecars.tsx";
@@ -31,6 +33,8 @@ const SCREENS: Record<Exclude<Screen, "docs" | "guide">, ComponentType<{ route: 
   calls: Calls,
   callById: CallById,
   call: CallDetail,
+  records: Records,
+  record: RecordDetail,
   deadLetters: DeadLetters,
   queues: Queues,
   triggers: Triggers,

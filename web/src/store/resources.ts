@@ -5,6 +5,7 @@ import * as api from "../api/sdk.ts";
 import type { GatelessFunction } from "../api/sdk.ts";
 import { clockSkew } from "../events.ts";
 import { ANY, isNarrow, keyOf, queryOf, type CallFilter } from "../logic/callFilter.ts";
+import { recordKeyOf, recordQueryOf, type RecordFilter } from "../logic/recordFilter.ts";
 import type { Resource } from "./live.ts";
 import * as reduce from "./reduce.ts";
 
@@ -134,6 +135,30 @@ export const call = (namespace: string, name: string, id: string): Resource<api.
   key: `call ${namespace}/${name}/${id}`,
   load: () => api.getInvocation({ client, path: { namespace, name, id } }),
   apply: reduce.call(id),
+});
+
+export interface RecordPage {
+  items: api.CallRecord[];
+  next: string | null;
+  warnings: string[];
+}
+
+export async function readRecords(filter: RecordFilter, page_token?: string): Promise<RecordPage> {
+  const query = { limit: PAGE_ITEMS, ...recordQueryOf(filter, Date.now() + clockSkew.value), ...(page_token ? { page_token } : {}) };
+  const page = await api.listCalls({ client, path: { namespace: filter.namespace }, query });
+  const warnings = page.warnings.map((warning) => `${warning.sidecar}: ${warning.detail}`);
+  return { items: page.items, next: page.next_page_token ?? null, warnings };
+}
+
+/** No event tells of a sync call: the list is read when it is opened, or when somebody asks for it. */
+export const records = (filter: RecordFilter): Resource<RecordPage> => ({
+  key: `records ${recordKeyOf(filter)}`,
+  load: () => readRecords(filter),
+});
+
+export const record = (namespace: string, id: string): Resource<api.CallRecord> => ({
+  key: `record ${namespace}/${id}`,
+  load: () => api.getCall({ client, path: { namespace, id } }),
 });
 
 export const queues = (namespace: string): Resource<api.Queue[]> => ({

@@ -357,6 +357,7 @@ export function convenience(the) {
         ["/sidecars", "Sidecars", "Entrance"],
         ["/tokens", "Tokens", "Role"],
         ["/n/default/calls", "Async calls", "Attempts"],
+        ["/n/default/records", "Call records", "Kept as"],
         ["/n/default/dead-letters", "Dead letters", null],
         ["/n/default/dead-letters?view=calls", "Dead letters", null],
         ["/n/default/triggers?edit=nightly", "Triggers", null],

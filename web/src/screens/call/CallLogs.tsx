@@ -8,7 +8,7 @@ import { href } from "../../router.ts";
 
 const MAX_LINES = 300;
 /** Lines that are written as the attempt ends may be a moment later. */
-const SLACK_MS = 250;
+export const SLACK_MS = 250;
 
 export function CallLogs({ call }: { call: Invocation }) {
   const [first, last] = [call.attempts[0], call.attempts.at(-1)];
@@ -17,18 +17,29 @@ export function CallLogs({ call }: { call: Invocation }) {
   if (!Number.isFinite(from)) return null;
   const over = call.finished_at != null || last?.status != null || last?.error != null;
   const time = (ms: number) => new Date(ms).toISOString();
-  return <Lines call={call} since={time(from)} until={over ? time(to) : ""} />;
+  const { namespace: ns, function: name, id } = call;
+  return <LogsOf ns={ns} name={name} words={[id]} since={time(from)} until={over ? time(to) : ""} />;
 }
 
-function Lines({ call: { namespace, function: name, id }, since, until }: { call: Invocation; since: string; until: string }) {
-  const { buffer, state, problem, warnings } = useLogs({ ns: namespace, name, instance: "", since, until }, MAX_LINES);
+interface Props {
+  ns: string;
+  name: string;
+  /** Marked in the lines. */
+  words: string[];
+  since: string;
+  /** Empty: they are followed. */
+  until: string;
+}
+
+export function LogsOf({ ns, name, words, since, until }: Props) {
+  const { buffer, state, problem, warnings } = useLogs({ ns, name, instance: "", since, until }, MAX_LINES);
   const { lines } = buffer;
   const nothing = { read: "The function wrote nothing while it had the call.", following: "The function has written nothing yet.", connecting: "Reading…", ended: "" }[state];
   return (
     <section class="card" aria-labelledby="call-logs">
       <header>
         <h2 id="call-logs">Logs of that time</h2>
-        <a href={href("logs", { ns: namespace }, { function: name, since, until })}>Open in Logs</a>
+        <a href={href("logs", { ns }, { function: name, since, until })}>Open in Logs</a>
       </header>
       <Problem problem={problem} />
       <Warnings items={warnings} />
@@ -37,7 +48,7 @@ function Lines({ call: { namespace, function: name, id }, since, until }: { call
       {lines.length > 0 && (
         <div class="lines few" role="log" tabIndex={0} aria-label="Logs of that time">
           {lines.map(({ line, parsed, key }) => (
-            <Line key={key} line={line} parsed={parsed} ns={namespace} words={[id]} />
+            <Line key={key} line={line} parsed={parsed} ns={ns} words={words} />
           ))}
         </div>
       )}

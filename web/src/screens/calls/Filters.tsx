@@ -1,9 +1,9 @@
 // What a list of calls is narrowed by. All of it is in the address, so that what one sees can be sent to somebody else.
 
-import { useEffect, useState } from "preact/hooks";
 import type { GatelessError } from "../../api/client.ts";
 import type { CallFilter } from "../../logic/callFilter.ts";
 import { FunctionSelect } from "../../parts/FunctionSelect.tsx";
+import { Typed } from "../../parts/Typed.tsx";
 import { When } from "../../parts/When.tsx";
 import { refine } from "../../router.ts";
 import { useLive } from "../../store/live.ts";
@@ -56,36 +56,5 @@ export function Filters({ filter, names, problem }: Props) {
       <Typed label="Idempotency key" value={filter.key} name="key" placeholder="Idempotency key" wrong={wrong("idempotency_key")} />
       <When since={filter.since} until={filter.until} last={filter.last} />
     </form>
-  );
-}
-
-interface TypedProps {
-  label: string;
-  name: string;
-  value: string;
-  placeholder: string;
-  list?: string;
-  wrong: boolean | undefined;
-}
-
-/** Taken when it is left or Enter is pressed, so that no half a word is asked for. */
-function Typed({ label, name, value, placeholder, list, wrong }: TypedProps) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  const take = () => text.trim() !== value && refine({ [name]: text.trim() });
-  return (
-    <input
-      class={name}
-      aria-label={label}
-      aria-invalid={wrong ? true : undefined}
-      placeholder={placeholder}
-      list={list}
-      value={text}
-      autoComplete="off"
-      spellcheck={false}
-      onInput={(event) => setText(event.currentTarget.value)}
-      onChange={take}
-      onKeyDown={(event) => event.key === "Enter" && take()}
-    />
   );
 }
