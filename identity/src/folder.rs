@@ -91,7 +91,7 @@ impl Folder {
         private_dir(&self.0)?;
         let path = self.0.join("secrets-key");
         if !path.try_exists()? {
-            create(&path, &*OpeningKey::generate().to_bytes(), PRIVATE)?;
+            create(&path, &OpeningKey::generate().to_bytes(), PRIVATE)?;
         }
         let bytes = Zeroizing::new(fs::read(&path)?);
         let unreadable = Error::Malformed("identity/secrets-key is not readable");

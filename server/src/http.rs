@@ -115,17 +115,38 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// All routes. `shutdown` ends what would otherwise go on: followed logs, waits.
-pub fn router(
-    service: Arc<Service>,
-    auth: Arc<Auth>,
-    identities: Arc<Identities>,
-    secrets_key: Arc<SecretsKey>,
-    metrics: Arc<Metrics>,
-    images: Arc<Images>,
-    audit: Arc<Log>,
-    shutdown: CancellationToken,
-) -> Router {
+/// What the routes are of.
+pub struct Parts {
+    /// The server's operations.
+    pub service: Arc<Service>,
+    /// Tokens and sessions.
+    pub auth: Arc<Auth>,
+    /// Who belongs to the cluster.
+    pub identities: Arc<Identities>,
+    /// What secrets are sealed with.
+    pub secrets_key: Arc<SecretsKey>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What images are run as.
+    pub images: Arc<Images>,
+    /// Where changes are recorded.
+    pub audit: Arc<Log>,
+    /// Ends what would otherwise go on: followed logs, waits.
+    pub shutdown: CancellationToken,
+}
+
+/// All routes.
+pub fn router(parts: Parts) -> Router {
+    let Parts {
+        service,
+        auth,
+        identities,
+        secrets_key,
+        metrics,
+        images,
+        audit,
+        shutdown,
+    } = parts;
     let (routes, mut document) = collected().split_for_parts();
     openapi::describe_settings(&mut document);
     let api = Api {

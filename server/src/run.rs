@@ -354,24 +354,20 @@ async fn start(
     let registry = Arc::new(registry);
     let service = Arc::new(Service::new(store, artifacts, registry, changes));
     service.set_api_port(api.port());
-    let mut metrics = Metrics::default();
-    if let Some(tls) = &config.tls {
-        metrics.watch_certificates(tls.certificates.clone());
-    }
-    let metrics = Arc::new(metrics);
+    let metrics = Arc::new(metrics(config));
 
     let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
-    let router = http::router(
-        Arc::clone(&service),
-        Arc::clone(&auth),
-        Arc::clone(&identities),
-        Arc::clone(&keys),
-        Arc::clone(&metrics),
-        Arc::new(images.unwrap_or_default()),
-        Arc::clone(&audit),
-        ending.clone(),
-    );
+    let router = http::router(http::Parts {
+        service: Arc::clone(&service),
+        auth: Arc::clone(&auth),
+        identities: Arc::clone(&identities),
+        secrets_key: Arc::clone(&keys),
+        metrics: Arc::clone(&metrics),
+        images: Arc::new(images.unwrap_or_default()),
+        audit: Arc::clone(&audit),
+        shutdown: ending.clone(),
+    });
     let routes = grpc::routes(
         Arc::clone(&service),
         Arc::clone(&identities),
@@ -410,6 +406,14 @@ async fn start(
         tasks,
         connections: doors.connections,
     })
+}
+
+fn metrics(config: &Config) -> Metrics {
+    let mut metrics = Metrics::default();
+    if let Some(tls) = &config.tls {
+        metrics.watch_certificates(tls.certificates.clone());
+    }
+    metrics
 }
 
 /// What is to be done at the start, and now and then: expired tokens, revisions and artifacts nobody names.

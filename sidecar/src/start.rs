@@ -165,8 +165,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
     let later = parts::open_queue(&config, &node, &peers, &metrics).await?;
     let proxy = Arc::new(parts::proxy(&config, &registry, &peers));
     let (dispatcher, callbacks) = parts::deliver(&proxy, &later, &control, &outside);
-    let host = parts::host(&config, &dispatcher, &registry, &later, &peers, &metrics);
-    let host = host.map_err(data_error)?;
+    let host = parts::host(&config, &dispatcher, &registry, &later, &peers, &metrics)?;
     let triggers = parts::triggers(&config, &proxy, &control, &later, &host, &metrics).await;
     let admin = parts::admin(&proxy, &later, instances.logs, &host, &triggers);
     let edge = Arc::new(Edge {
@@ -181,9 +180,7 @@ pub async fn run(config: Config) -> Result<Running, Error> {
         identity,
         trusted: config.trusted_proxies.clone(),
         openfaas: Relay::new(config.management_relay),
-        grpc: tonic::service::Routes::new(peer_service)
-            .add_service(admin)
-            .add_service(parts::copies(&later.copying)),
+        grpc: parts::services(peer_service, admin, &later.copying),
         catalogue: control.clone(),
         issuers: Issuers::new(&outside, control.catalogue()),
         egress: outside.egress,

@@ -1,7 +1,7 @@
 /*
 Gateless
 
-The management API: functions, revisions, traffic, calls, secrets, artifacts, sidecars and tokens. Calls of functions do not go through here: any sidecar takes them.
+The management API: functions, revisions, traffic, calls, secrets, artifacts, sidecars and tokens. Calls of functions do not go through here: any sidecar takes them.  A change is made when it is answered, and holds at a sidecar once that has applied it. With `Prefer: wait=SECONDS` (RFC 7240) every change is answered when all connected sidecars have, or after those seconds, 30 at most; `x-gateless-applied` says how many have, `x-gateless-behind` and `x-gateless-away` which have not.
 
 API version: 0.1.0
 */

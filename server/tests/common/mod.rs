@@ -175,16 +175,16 @@ impl Server {
         ));
         let metrics = Arc::new(Metrics::default());
         let shutdown = CancellationToken::new();
-        let router = gateless_server::http::router(
-            Arc::clone(&service),
-            Arc::clone(&auth),
-            Arc::clone(&identities),
-            Arc::clone(&keys),
-            Arc::clone(&metrics),
-            Arc::new(images(folder.path())),
-            Log::open(folder.path().join("audit")).unwrap(),
-            shutdown.clone(),
-        );
+        let router = gateless_server::http::router(gateless_server::http::Parts {
+            service: Arc::clone(&service),
+            auth: Arc::clone(&auth),
+            identities: Arc::clone(&identities),
+            secrets_key: Arc::clone(&keys),
+            metrics: Arc::clone(&metrics),
+            images: Arc::new(images(folder.path())),
+            audit: Log::open(folder.path().join("audit")).unwrap(),
+            shutdown: shutdown.clone(),
+        });
         tokio::spawn(keys.run(shutdown.clone()));
         Self {
             service,

@@ -344,13 +344,15 @@ pub(super) fn host(
     later: &Later,
     peers: &cluster::Handle,
     metrics: &Metrics,
-) -> io::Result<Host> {
+) -> Result<Host, Error> {
     let observer = Arc::<Observer>::default();
+    let draining = Draining::open(&config.data);
+    let draining = draining.map_err(|cause| super::unusable(config, cause))?;
     later.queue.observe(observer.clone());
     Ok(Host {
         observer,
         dispatcher: dispatcher.clone(),
-        draining: Arc::new(Draining::open(&config.data)?),
+        draining: Arc::new(draining),
         registry: registry.clone(),
         peers: peers.clone(),
         records: metrics.records().clone(),
@@ -376,10 +378,16 @@ pub(super) fn admin(
     SidecarAdminServer::new(admin).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// What other sidecars ask about copies; they send them in messages of a call at least.
-pub(super) fn copies(copying: &Arc<Copying>) -> CopyServiceServer<copies::Service> {
-    let service = CopyServiceServer::new(copies::Service(copying.clone()));
-    service.max_decoding_message_size(MAX_MESSAGE_BYTES)
+/// What the server and other sidecars ask. Copies come in messages that hold a call at least.
+pub(super) fn services(
+    peer: cluster::PeerServer,
+    admin: SidecarAdminServer<Admin>,
+    copying: &Arc<Copying>,
+) -> tonic::service::Routes {
+    let copies = CopyServiceServer::new(copies::Service(copying.clone()));
+    tonic::service::Routes::new(peer)
+        .add_service(admin)
+        .add_service(copies.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 pub(super) fn proxy(config: &Config, registry: &Arc<Registry>, peers: &cluster::Handle) -> Proxy {

@@ -117,7 +117,8 @@ async fn two_servers_that_make_a_scopes_key_at_once_use_one() {
         one.write(put("secrets/a/one", "1")),
         other.write(put("secrets/a/two", "2"))
     );
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     assert_eq!(list(&*below, KEYS).await.unwrap().entries.len(), 1);
     for store in [&one, &other] {
         assert_eq!(value(store, "secrets/a/one").await, "1");

@@ -11,8 +11,19 @@ use crate::time::Time;
 
 /// One in so many calls is kept of those that are neither failed, nor cold, nor slow.
 pub const ONE_IN: u32 = 100;
-/// A function's records in a second, of each kind: errors, cold starts, slow calls, the rest.
-pub const MAX_A_SECOND: [u16; 4] = [100, 50, 20, 20];
+/// A function's records of errors in a second.
+pub const MAX_ERRORS_A_SECOND: u16 = 100;
+/// A function's records of cold starts in a second.
+pub const MAX_COLD_A_SECOND: u16 = 50;
+/// A function's records of slow calls in a second, and of the rest.
+pub const MAX_OTHERS_A_SECOND: u16 = 20;
+/// Of each kind, in the order of [`Kept`].
+const MOST: [u16; 4] = [
+    MAX_ERRORS_A_SECOND,
+    MAX_COLD_A_SECOND,
+    MAX_OTHERS_A_SECOND,
+    MAX_OTHERS_A_SECOND,
+];
 /// Each call of so many moves the estimate of what is slow down, unless it was slower. A power of two.
 const EVERY: u64 = 64;
 /// The share of calls that are slow.
@@ -157,7 +168,7 @@ impl Picker {
         if ended.at.since(self.since) >= SECOND {
             (self.since, self.kept) = (ended.at, [0; 4]);
         }
-        let (kept, most) = (&mut self.kept[kind as usize], MAX_A_SECOND[kind as usize]);
+        let (kept, most) = (&mut self.kept[kind as usize], MOST[kind as usize]);
         if *kept >= most {
             return Pick::Missed(kind);
         }
