@@ -23,7 +23,7 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'sel
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The paths of the dashboard's screens, as `web/src/router.ts` has them; `:` begins a name.
-const SCREENS: [&str; 19] = [
+const SCREENS: [&str; 21] = [
     "/",
     "/n/:ns/functions",
     "/n/:ns/functions/new",
@@ -32,6 +32,8 @@ const SCREENS: [&str; 19] = [
     "/n/:ns/calls",
     "/n/:ns/calls/:id",
     "/n/:ns/calls/:name/:id",
+    "/n/:ns/records",
+    "/n/:ns/records/:id",
     "/n/:ns/dead-letters",
     "/n/:ns/queues",
     "/n/:ns/triggers",
